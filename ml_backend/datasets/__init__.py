@@ -1,0 +1,1 @@
+"""Readers for training data in the published layouts."""

@@ -1,0 +1,1 @@
+"""Mathematics of meshes and texture space, without parameters."""

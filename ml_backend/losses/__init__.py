@@ -1,0 +1,1 @@
+"""Loss functions without state of their own."""

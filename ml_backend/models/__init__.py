@@ -1,0 +1,1 @@
+"""Learned or physical face models, one per file."""

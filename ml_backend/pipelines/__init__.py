@@ -1,0 +1,1 @@
+"""One module per task that a button or a shell command starts."""

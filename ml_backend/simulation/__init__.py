@@ -1,0 +1,1 @@
+"""Simulated skin: the physics that training pairs come from."""

@@ -1,0 +1,1 @@
+"""What only learning needs: loops, losses' schedules, sample sheets."""
