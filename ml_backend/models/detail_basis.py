@@ -1,0 +1,72 @@
+"""The detail basis: the maps of one person, or of one clip, as a mean and K fields with K coefficients a frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DetailBasis:
+    """An affine space of displacement fields.
+
+    Attributes:
+        mean: (N,) float32, millimetres.
+        fields: (K, N) float32, orthogonal; scaled so that coefficients are in millimetres RMS over the field.
+        psnr_db: of the fitted fields against their reconstruction; the peak is their 0.1 to 99.9 percentile span.
+    """
+
+    mean: np.ndarray
+    fields: np.ndarray
+    psnr_db: float
+
+    def project(self, values: np.ndarray) -> np.ndarray:
+        """Coefficients of fields: (T, N) -> (T, K) float32."""
+        scale = (self.fields**2).sum(1)
+        return ((values - self.mean) @ self.fields.T / np.maximum(scale, 1e-12)).astype(np.float32)
+
+    def reconstruct(self, coefficients: np.ndarray) -> np.ndarray:
+        """Fields from coefficients: (T, K) -> (T, N) float32, millimetres."""
+        return self.mean + coefficients @ self.fields
+
+    def scatter(self, covered: np.ndarray) -> "DetailBasis":
+        """Spreads the basis over more points, zero on the new ones.
+
+        Args:
+            covered: (M,) bool with N true entries: where the basis' points go.
+        """
+        mean = np.zeros(len(covered), np.float32)
+        mean[covered] = self.mean
+        fields = np.zeros((len(self.fields), len(covered)), np.float32)
+        fields[:, covered] = self.fields
+        return DetailBasis(mean, fields, self.psnr_db)
+
+
+def fit_detail_basis(values: np.ndarray, psnr_db: float = 48.0, most_components: int = 32) -> DetailBasis:
+    """Finds the smallest principal basis that is close enough.
+
+    Args:
+        values: (T, N) float32, millimetres, one row a frame.
+        psnr_db: the closeness asked for, over all rows together.
+        most_components: upper bound of K.
+
+    Returns:
+        The basis, with the closeness that it reached; K is at least 1.
+
+    Raises:
+        ValueError: there is no row, or a value is not finite.
+    """
+    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+        raise ValueError("values must be (T, N), finite, with at least one row")
+    mean = values.mean(0, dtype=np.float64).astype(np.float32)
+    centred = values - mean
+    power, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
+    power, vectors = np.maximum(power[::-1], 0), vectors[:, ::-1]
+    low, high = np.percentile(values[:: max(1, len(values) // 64)], [0.1, 99.9])
+    span = max(float(high - low), 1e-6)
+    left = np.maximum(power.sum() - np.cumsum(power), 1e-12 * values.size) / values.size  # mean squared error with 1, 2, ... fields
+    reached = 10 * np.log10(span**2 / left)
+    enough = np.nonzero(reached >= psnr_db)[0]
+    count = int(min(most_components, len(power), enough[0] + 1 if len(enough) else len(power)))
+    fields = vectors[:, :count].T.astype(np.float32) @ centred
+    scale = np.sqrt((fields**2).mean(1, keepdims=True))
+    return DetailBasis(mean, fields / np.maximum(scale, 1e-12), float(reached[count - 1]))
