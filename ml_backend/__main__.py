@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         if name == chosen:
             module = importlib.import_module(f".commands.{name.replace('-', '_')}", __package__)
             command.description = module.__doc__
+            command.set_defaults(argv=tuple(argv))
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     args = parser.parse_args(argv)

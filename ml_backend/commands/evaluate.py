@@ -1,0 +1,27 @@
+"""Measures a model on what training never saw, with its baselines beside it.
+
+examples:
+  python -m ml_backend evaluate face-model --json
+  python -m ml_backend evaluate detail --json
+  python -m ml_backend evaluate speech --set recordings/ --json
+"""
+
+import argparse
+
+from .second_word import add_second_word
+
+MODULES = {
+    "face-model": ("..pipelines.evaluate_face_model", "vertex errors on unseen people, lids, lips, named directions"),
+    "detail": ("..pipelines.evaluate_detail", "displacement maps against simulated truth"),
+    "speech": ("..pipelines.evaluate_speech", "lips against phones on real recordings"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares one subcommand a model."""
+    add_second_word(parser, "model", MODULES)
+
+
+def run(args: argparse.Namespace) -> int | None:
+    """Runs the model's evaluation."""
+    return args.run_second(args)

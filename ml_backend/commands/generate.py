@@ -1,0 +1,101 @@
+"""Makes a displacement map, and the detailed mesh if asked, from identity and expression.
+
+Maps are in millimetres along the surface normal. Expression coefficients run from 0 (neutral) to 1 (full); values
+beyond are allowed. Without --identity or --identity-seed the average person is made.
+
+examples:
+  python -m ml_backend generate --identity-seed 7 --expression browInnerUp=1 browOuterUpLeft=1 --out raise.exr
+  python -m ml_backend generate --identity face.json --resolution 512 --out map.npy --mesh face.obj
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--identity", metavar="FILE", help="a face file (JSON): identity, and skin and expression where it has them")
+    who.add_argument("--identity-seed", type=int, metavar="N", help="a random adult, the same for the same number")
+    parser.add_argument("--skin-seed", type=int, metavar="N", help="the wrinkle seed (default: the identity seed, else 0)")
+    parser.add_argument("--expression", nargs="+", default=[], metavar="NAME=VALUE", help="ARKit coefficients, or one JSON file of them (default: neutral)")
+    parser.add_argument("--resolution", type=int, default=1024, choices=(256, 512, 1024), help="texels along each side (default: 1024)")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the map: .exr (half, mm), .npy (float32, mm) or .png (16 bit, (mm + 4) / 8)")
+    parser.add_argument("--mesh", metavar="FILE.obj", help="also write the detailed mesh: metres, Z up, with texture coordinates")
+    parser.add_argument("--strength", type=float, default=1.0, help="scale of the detail on the mesh, the paper's s (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print what was made as JSON")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Makes the map and the mesh."""
+    from ..displacement_file import check_suffix, write_displacement
+    from ..face_file import read_face
+    from ..models.bilinear_face import BilinearFace
+    from ..models.skin_vector import sample_skin
+    from ..pipelines.generate_detail import GenerateDetailRequest, check_vector, generate_detail
+
+    check_suffix(args.out)
+    face = BilinearFace.default()
+    identity = np.zeros(face.identity_size, np.float32)
+    if args.identity_seed is not None:
+        identity = face.sample_identity(args.identity_seed)
+    skin = sample_skin(args.skin_seed if args.skin_seed is not None else args.identity_seed or 0)
+    expression = parse_expression(args.expression)
+    if args.identity:
+        stored = read_face(args.identity)
+        if stored.identity is not None:
+            identity = check_vector("identity", stored.identity, face.identity_size)
+        if stored.skin is not None and args.skin_seed is None:
+            skin = stored.skin
+        expression = expression if args.expression else stored.expression
+    displacement = generate_detail(GenerateDetailRequest(identity, skin, expression, args.resolution))
+    write_displacement(args.out, displacement)
+    made = {"out": args.out, "resolution": args.resolution, "map_mm_min": float(displacement.min()), "map_mm_max": float(displacement.max())}
+    if args.mesh:
+        made |= {"mesh": args.mesh, "vertices": write_detailed_mesh(args.mesh, face, identity, expression, displacement * args.strength)}
+    print(json.dumps(made) if args.json else ", ".join(f"{key} {value}" for key, value in made.items()))
+
+
+def parse_expression(words: list[str]) -> np.ndarray:
+    """Reads `name=value` words, or the name of one JSON file, as an expression vector (52,).
+
+    Raises:
+        UserError: a word is neither.
+    """
+    from ..face_file import expression_vector, read_face
+
+    if len(words) == 1 and "=" not in words[0]:
+        return read_face(words[0]).expression
+    values = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            values[name] = float(value)
+        except ValueError as error:
+            raise UserError(f"--expression {word}: not NAME=VALUE with a number.", "For example jawOpen=0.5.") from error
+    return expression_vector(values, "--expression")
+
+
+def write_detailed_mesh(path: str, face, identity: np.ndarray, expression: np.ndarray, displacement: np.ndarray) -> int:
+    """Writes the dense face V_h = V_p + V_r (Eq. 2) as OBJ; returns its vertex count."""
+    from ..geometry.displacement import displace_vertices, vertex_normals
+    from ..geometry.dense_face import dense_face_mesh
+    from ..geometry.wavefront import write_obj
+
+    if Path(path).suffix.lower() != ".obj":
+        raise UserError(f"{path}: meshes are written as .obj.", "Give the file that ending.")
+    dense = dense_face_mesh(face)
+    positions = dense.refine(face.evaluate(identity, expression))
+    uv = dense.vertex_uv()
+    on_skin = ((uv >= 0) & (uv <= 1)).all(1).astype(np.float32)
+    detailed = displace_vertices(positions, vertex_normals(positions, dense.polygons), uv, displacement, on_skin)
+    try:
+        write_obj(path, detailed, dense.polygons, dense.uv, dense.uv_polygons)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}).", "Check the folder and the free space.") from error
+    return len(detailed)

@@ -1,0 +1,27 @@
+"""Trains a model of the default set, or one from your own data, with the same command.
+
+examples:
+  python -m ml_backend train dnpm --config 2core --out build/dnpm
+  python -m ml_backend train detail-encoder --config 2core --out build/encoder
+  python -m ml_backend train speech --config 2core --data build/speech-data --out build/speech
+"""
+
+import argparse
+
+from .second_word import add_second_word
+
+MODULES = {
+    "dnpm": ("..training.train_dnpm", "the generator over displacement maps"),
+    "detail-encoder": ("..training.train_detail_encoder", "identity and expression into the generator's W+ space"),
+    "speech": ("..training.train_speech", "recordings to ARKit curves"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares one subcommand a model."""
+    add_second_word(parser, "model", MODULES)
+
+
+def run(args: argparse.Namespace) -> int | None:
+    """Runs the model's training."""
+    return args.run_second(args)
