@@ -241,7 +241,9 @@ class WorkerClient:
         if message.kind == "hello":
             if values.get("protocol") != PROTOCOL_VERSION:
                 self.state = "failed"
-                self._events.append(Event("error", 0, message="The worker speaks another protocol version.", remedy="Reinstall the extension."))
+                self._events.append(
+                    Event("error", 0, message="The worker speaks another protocol version.", remedy="Reinstall the extension.")
+                )
             return
         if message.kind == "ready":
             self.state, self.device, self.description = "ready", str(values.get("device", "")), values

@@ -86,6 +86,10 @@ def _vector(path: Path, content: dict, key: str) -> np.ndarray | None:
 
 def write_face(path: str | Path, face: FaceParameters) -> None:
     """Writes a face file; expressions at 0 are left out."""
-    content: dict = {name: np.asarray(value, float).round(6).tolist() for name, value in (("identity", face.identity), ("skin", face.skin)) if value is not None}
+    content: dict = {
+        name: np.asarray(value, float).round(6).tolist()
+        for name, value in (("identity", face.identity), ("skin", face.skin))
+        if value is not None
+    }
     content["expression"] = {name: round(float(value), 6) for name, value in zip(EXPRESSION_NAMES, face.expression, strict=True) if value}
     Path(path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")

@@ -124,8 +124,9 @@ def _parse_header(text: bytes) -> tuple[Mapping, int]:
         header = json.loads(text)
         size = 0
         for entry in header["arrays"]:
-            if entry["dtype"] not in _DTYPES or min(entry["shape"], default=0) < 0:
-                raise ProtocolError(f"array {entry['name']!r} has an unknown type or shape")
+            whole = all(type(length) is int and length >= 0 for length in entry["shape"])
+            if entry["dtype"] not in _DTYPES or not whole or not isinstance(entry["name"], str):
+                raise ProtocolError("an array has an unknown type, shape or name")
             size += int(np.prod(entry["shape"], dtype=np.int64)) * np.dtype(entry["dtype"]).itemsize
         valid = isinstance(header["kind"], str) and isinstance(header["id"], int) and isinstance(header["parameters"], dict)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -23,9 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--identity", metavar="FILE", help="a face file (JSON): identity, and skin and expression where it has them")
     who.add_argument("--identity-seed", type=int, metavar="N", help="a random adult, the same for the same number")
     parser.add_argument("--skin-seed", type=int, metavar="N", help="the wrinkle seed (default: the identity seed, else 0)")
-    parser.add_argument("--expression", nargs="+", default=[], metavar="NAME=VALUE", help="ARKit coefficients, or one JSON file of them (default: neutral)")
+    parser.add_argument(
+        "--expression", nargs="+", default=[], metavar="NAME=VALUE", help="ARKit coefficients, or one JSON file of them (default: neutral)"
+    )
     parser.add_argument("--resolution", type=int, default=1024, choices=(256, 512, 1024), help="texels along each side (default: 1024)")
-    parser.add_argument("--out", required=True, metavar="FILE", help="the map: .exr (half, mm), .npy (float32, mm) or .png (16 bit, (mm + 4) / 8)")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="the map: .exr (half, mm), .npy (float32, mm) or .png (16 bit, (mm + 4) / 8)"
+    )
     parser.add_argument("--mesh", metavar="FILE.obj", help="also write the detailed mesh: metres, Z up, with texture coordinates")
     parser.add_argument("--strength", type=float, default=1.0, help="scale of the detail on the mesh, the paper's s (default: 1)")
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
@@ -55,7 +59,12 @@ def run(args: argparse.Namespace) -> None:
         expression = expression if args.expression else stored.expression
     displacement = generate_detail(GenerateDetailRequest(identity, skin, expression, args.resolution))
     write_displacement(args.out, displacement)
-    made = {"out": args.out, "resolution": args.resolution, "map_mm_min": float(displacement.min()), "map_mm_max": float(displacement.max())}
+    made = {
+        "out": args.out,
+        "resolution": args.resolution,
+        "map_mm_min": float(displacement.min()),
+        "map_mm_max": float(displacement.max()),
+    }
     if args.mesh:
         made |= {"mesh": args.mesh, "vertices": write_detailed_mesh(args.mesh, face, identity, expression, displacement * args.strength)}
     print(json.dumps(made) if args.json else ", ".join(f"{key} {value}" for key, value in made.items()))
@@ -83,8 +92,8 @@ def parse_expression(words: list[str]) -> np.ndarray:
 
 def write_detailed_mesh(path: str, face, identity: np.ndarray, expression: np.ndarray, displacement: np.ndarray) -> int:
     """Writes the dense face V_h = V_p + V_r (Eq. 2) as OBJ; returns its vertex count."""
-    from ..geometry.displacement import displace_vertices, vertex_normals
     from ..geometry.dense_face import dense_face_mesh
+    from ..geometry.displacement import displace_vertices, vertex_normals
     from ..geometry.wavefront import write_obj
 
     if Path(path).suffix.lower() != ".obj":

@@ -4,7 +4,6 @@ import argparse
 import importlib
 
 
-
 def add_second_word(parser: argparse.ArgumentParser, title: str, modules: dict[str, tuple[str, str]]) -> None:
     """Declares subcommands; only the chosen one's module is imported.
 

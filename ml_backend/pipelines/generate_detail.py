@@ -57,7 +57,10 @@ def check_vector(name: str, values: np.ndarray, size: int) -> np.ndarray:
     """
     values = np.asarray(values, np.float32)
     if values.shape[-1:] != (size,):
-        raise UserError(f"The {name} has {values.shape[-1] if values.ndim else 0} values, not {size}.", "Make the face again with this version's models.")
+        raise UserError(
+            f"The {name} has {values.shape[-1] if values.ndim else 0} values, not {size}.",
+            "Make the face again with this version's models.",
+        )
     if not np.isfinite(values).all():
         raise UserError(f"The {name} holds a value that is not finite.", "Reset the sliders.")
     return values
