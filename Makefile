@@ -1,0 +1,61 @@
+# Detailed3DMM. Two commands matter: `make demo` and `make test`. Everything installs itself into .venv, pinned.
+PYTHON ?= python3.11
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+AUDIO ?= ml_backend/assets/demo_speech.wav
+BLENDERS := 4.2 4.5
+SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1 libegl-mesa0 libgl1-mesa-dri
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: demo test test-pure test-blender test-versions lint bench package install system-libraries clean
+
+demo: install
+	$(PY) -m benchmarks.demo --audio "$(AUDIO)" --out build/demo
+
+test: lint test-pure test-blender test-versions
+
+lint: install
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pyright
+
+test-pure: install
+	$(PY) -m pytest tests/pure
+
+test-blender: install
+	D3DMM_WORKER_PYTHON="$(abspath $(PY))" $(PY) tests/blender/run.py
+
+test-versions: $(BLENDERS:%=test-blender-%)
+
+test-blender-%: install $(VENV)-blender-%/.installed
+	D3DMM_WORKER_PYTHON="$(abspath $(PY))" $(VENV)-blender-$*/bin/python tests/blender/run.py
+
+bench: install
+	$(PY) -m benchmarks --out build/bench.json
+
+package: install
+	rm -rf dist && mkdir -p dist
+	$(PY) -m benchmarks.package --out dist
+
+install: system-libraries $(STAMP)
+
+$(STAMP): requirements.lock
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+$(VENV)-blender-%/.installed: requirements-blender.lock
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-blender.lock "bpy~=$*.0"
+	touch $@
+
+# bpy opens these libraries even without a screen; Mesa draws the tests' pictures.
+system-libraries:
+	@missing=""; for package in $(SYSTEM); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  else echo "Libraries are missing; run this line, then make again:  sudo apt-get install$$missing" >&2; exit 1; fi; fi
+
+clean:
+	rm -rf build dist

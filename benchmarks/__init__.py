@@ -1,0 +1,1 @@
+"""Commands that measure, package and show the product: benchmark figures, the zip, the demo."""
