@@ -1,6 +1,6 @@
 """Builds the extension's zip with Blender's own tool, and validates it.
 
-    python -m benchmarks.package --out dist
+python -m benchmarks.package --out dist
 """
 
 import argparse

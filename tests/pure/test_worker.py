@@ -1,0 +1,160 @@
+"""A real worker process: answers, progress, cancel, latest wins, death at any moment, bad requests, no torch."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml_backend.client import WorkerClient
+from ml_backend.errors import UserError
+from ml_backend.models.bilinear_face import BilinearFace
+from ml_backend.models.skin_vector import sample_skin
+
+ROOT = Path(__file__).resolve().parents[2]
+FACE = BilinearFace.default()
+
+
+def person(seed=1, **expression):
+    values = np.zeros(52, np.float32)
+    for name, value in expression.items():
+        values[FACE.expression_names.index(name)] = value
+    return {"identity": FACE.sample_identity(seed), "skin": sample_skin(seed), "expression": values}
+
+
+def clip(frames):
+    arrays = person()
+    values = np.random.default_rng(0).uniform(0, 1, (frames, 52)).astype(np.float32)
+    uv = np.random.default_rng(1).uniform(0, 1, (500, 2)).astype(np.float32)
+    return {"identity": arrays["identity"], "skin": arrays["skin"], "expressions": values, "sample_uv": uv}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    client = WorkerClient(sys.executable, ROOT, tmp_path_factory.mktemp("log"))
+    yield client
+    client.stop()
+
+
+def test_says_who_it_is(client):
+    event = client.wait(client.request("info"), 120)
+    assert event.kind == "result" and event.parameters["device"] and event.parameters["torch"]
+    assert client.state == "ready" and client.device == event.parameters["device"]
+
+
+def test_generate_is_deterministic_and_follows_the_expression(client):
+    neutral, again, raised = (
+        client.wait(client.request("generate", {"resolution": 256}, arrays), 120).arrays["map"]
+        for arrays in (person(), person(), person(browInnerUp=1, browOuterUpLeft=1, browOuterUpRight=1))
+    )
+    assert neutral.shape == (256, 256) and neutral.dtype == np.float32 and np.isfinite(neutral).all()
+    np.testing.assert_allclose(neutral, again, atol=1e-5)
+    assert np.abs(raised - neutral).max() > 0.1
+
+
+def test_latest_wins(client):
+    client.wait(client.request("generate", {"resolution": 256}, person()), 120)
+    numbers = [client.request("generate", {"resolution": 1024}, person(jawOpen=step / 12), latest_of="face") for step in range(12)]
+    kinds = [client.wait(number, 60).kind for number in numbers]
+    assert kinds[-1] == "result" and set(kinds[:-1]) <= {"result", "superseded"}
+    assert kinds.count("superseded") >= 6
+
+
+def test_requests_of_two_faces_do_not_displace_each_other(client):
+    one = client.request("generate", {"resolution": 256}, person(1), latest_of="one")
+    other = client.request("generate", {"resolution": 256}, person(2), latest_of="other")
+    assert client.wait(one, 60).kind == client.wait(other, 60).kind == "result"
+
+
+def test_bake_reports_progress_and_a_basis(client):
+    seen = []
+    event = client.wait(client.request("bake_detail", {"resolution": 256}, clip(12)), 120, lambda fraction, text: seen.append((fraction, text)))
+    assert event.kind == "result" and seen and all(0 <= fraction <= 1 for fraction, _ in seen)
+    assert event.arrays["basis"].shape[1] == 500 and event.arrays["coefficients"].shape == (12, len(event.arrays["basis"]))
+
+
+def test_cancel_stops_a_long_job_and_short_ones_do_not_wait_for_it(client):
+    long = client.request("bake_detail", {"resolution": 256}, clip(2000))
+    short = client.wait(client.request("generate", {"resolution": 256}, person()), 60)
+    assert short.kind == "result"
+    client.cancel(long)
+    assert client.wait(long, 30).kind == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("generate", {"identity": np.zeros(3, np.float32)}, "identity"),
+        ("generate", {"expression": np.full(52, np.nan, np.float32)}, "not finite"),
+        ("dance", {}, "dance"),
+    ],
+)
+def test_bad_requests_are_answered_and_the_next_works(client, name, change, words):
+    event = client.wait(client.request(name, {"resolution": 256}, person() | change), 60)
+    assert event.kind == "error" and words in event.message and event.remedy
+    assert client.wait(client.request("generate", {"resolution": 256}, person()), 60).kind == "result"
+
+
+def test_bad_resolution_and_missing_recording(client):
+    assert "77" in client.wait(client.request("generate", {"resolution": 77}, person()), 60).message
+    event = client.wait(client.request("animate", {"path": "/nowhere/voice.wav", "fps": 30.0, "seed": 0}), 60)
+    assert event.kind == "error" and "voice.wav" in event.message and event.remedy
+
+
+def test_death_at_any_moment_is_reported_and_the_next_request_works(client):
+    rng = np.random.default_rng(5)
+    client.wait(client.request("generate", {"resolution": 256}, person()), 120)
+    for round_ in range(6):
+        job = client.request("bake_detail", {"resolution": 256}, clip(500))
+        time.sleep(float(rng.uniform(0, 0.4)))
+        if client.pid is None:
+            pytest.fail("the worker ended by itself")
+        os.kill(client.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        event = client.wait(job, 10)
+        assert event.kind == "died" and "ended" in event.message and event.remedy, round_
+        assert time.monotonic() - killed < 5 and client.state == "died"
+    assert client.wait(client.request("generate", {"resolution": 256}, person()), 120).kind == "result"
+
+
+def test_stop_ends_the_process(tmp_path):
+    client = WorkerClient(sys.executable, ROOT, tmp_path)
+    number = client.request("info")
+    client.wait(number, 120)
+    pid = client.pid
+    client.stop()
+    assert client.state == "stopped" and client.pid is None and pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_worker_ends_when_its_owner_goes(tmp_path):
+    client = WorkerClient(sys.executable, ROOT, tmp_path)
+    client.wait(client.request("info"), 120)
+    process = client._process
+    process.stdin.close()
+    assert process.wait(10) == 0
+    client.stop()
+
+
+def test_interpreter_that_is_missing_or_lacks_torch(tmp_path):
+    with pytest.raises(UserError, match="no-such-python"):
+        WorkerClient(str(tmp_path / "no-such-python"), ROOT, tmp_path).request("info")
+    bare = tmp_path / "bare"
+    bare.write_text(f"#!/bin/sh\nexec {sys.executable} -S \"$@\"\n")
+    bare.chmod(0o755)
+    client = WorkerClient(str(bare), ROOT, tmp_path)
+    event = client.wait(client.request("info"), 60)
+    assert event.kind == "died" and "numpy" in event.remedy and "No module named" in event.remedy
+
+
+def test_what_is_no_worker_is_noticed(tmp_path):
+    liar = tmp_path / "liar"
+    liar.write_text("#!/bin/sh\necho this is not the protocol at all\nsleep 30\n")
+    liar.chmod(0o755)
+    client = WorkerClient(str(liar), ROOT, tmp_path)
+    event = client.wait(client.request("info"), 20)
+    assert event.kind == "died" and "unreadable" in event.message
