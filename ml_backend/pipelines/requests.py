@@ -14,10 +14,8 @@ def describe_backend() -> dict:
     """Loads torch and says where it computes: device, versions, threads."""
     import torch
 
-    from ..models.detailed_3dmm import Detailed3DMM
-
     return {
-        "device": Detailed3DMM.preferred_device(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "torch": torch.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
