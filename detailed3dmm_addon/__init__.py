@@ -1,0 +1,38 @@
+"""Scene and data: what a face is in Blender, how its mesh, detail, materials and animation are made and kept up to date."""
+
+import bpy
+
+
+def register():
+    """Registers preferences and properties, and starts listening to changes of the scene."""
+    from . import live_update, preferences, properties
+
+    preferences.register()
+    properties.register()
+    live_update.register()
+
+
+def unregister():
+    """Stops listening, ends the worker, removes the properties."""
+    from . import backend, live_update, preferences, properties
+
+    live_update.unregister()
+    backend.stop()
+    properties.unregister()
+    preferences.unregister()
+
+
+def active_face(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The face that buttons and sliders act on: the active object, if it is one."""
+    face = context.active_object
+    return face if face is not None and is_face(face) else None
+
+
+def is_face(candidate: bpy.types.Object) -> bool:
+    """Whether an object is a face of this extension with its shape keys."""
+    return candidate.type == "MESH" and candidate.d3dmm.is_face and candidate.data.shape_keys is not None
+
+
+def find_face(uid: str) -> bpy.types.Object | None:
+    """The face with an identifier, or None when it has been deleted."""
+    return next((found for found in bpy.data.objects if found.type == "MESH" and found.d3dmm.uid == uid and is_face(found)), None)

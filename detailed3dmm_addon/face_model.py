@@ -1,0 +1,98 @@
+"""The bilinear model and its refined mesh as the scene uses them; loaded once, holds no Blender data."""
+
+import hashlib
+from functools import lru_cache
+
+import bpy
+import numpy as np
+
+from ..ml_backend.geometry.dense_face import dense_face_mesh
+from ..ml_backend.geometry.subdivision import DenseMesh
+from ..ml_backend.models.bilinear_face import BilinearFace
+from ..ml_backend.models.skin_vector import sample_skin
+
+
+@lru_cache(maxsize=1)
+def face_model() -> BilinearFace:
+    """The repository's bilinear model.
+
+    Raises:
+        UserError: the asset is missing or broken.
+    """
+    return BilinearFace.default()
+
+
+@lru_cache(maxsize=1)
+def dense_mesh() -> DenseMesh:
+    """The mesh of every face object, refined once from the model's."""
+    return dense_face_mesh(face_model())
+
+
+@lru_cache(maxsize=1)
+def dense_parts() -> np.ndarray:
+    """(N,) uint8: the part that each refined vertex belongs to, an index into `part_names`."""
+    model, dense = face_model(), dense_mesh()
+    part = np.zeros(dense.vertex_count, np.uint8)
+    part[dense.polygons[:, :3].ravel()] = np.repeat(model.polygon_part[dense.base_polygon], 3)
+    return part
+
+
+def dense_shapes(identity: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Refined rest positions of an identity and of some of its expressions.
+
+    Args:
+        identity: (K,) float32, standard deviations.
+        names: expression names.
+
+    Returns:
+        The neutral (N, 3) and the shapes (len(names), N, 3), float32, metres.
+    """
+    model = face_model()
+    neutral, deltas = model.shapes(identity)
+    chosen = [model.expression_names.index(name) for name in names]
+    stacked = np.concatenate([neutral[None], deltas[chosen]]).transpose(1, 0, 2)  # [VE3]
+    refined = dense_mesh().refine(stacked).transpose(1, 0, 2)  # [EN3]
+    return np.ascontiguousarray(refined[0]), np.ascontiguousarray(refined[:1] + refined[1:])
+
+
+def identity_of(face: bpy.types.Object) -> np.ndarray:
+    """The identity that a face's sliders say.
+
+    Returns:
+        (K,) float32, standard deviations: the coefficients plus the named directions times their amounts.
+    """
+    model, settings = face_model(), face.d3dmm
+    identity = np.zeros(len(settings.coefficients), np.float32)
+    settings.coefficients.foreach_get("value", identity)
+    amounts = {item.name: item.value for item in settings.directions if item.value != 0.0}
+    for name, amount in amounts.items():
+        if name in model.direction_names:
+            identity += direction_step(name, amount)
+    return identity
+
+
+def direction_step(name: str, amount: float) -> np.ndarray:
+    """The (K,) change of identity when a named direction's slider stands at an amount; 1 and -1 are the ends of its range."""
+    model = face_model()
+    index = model.direction_names.index(name)
+    low, high = (abs(float(bound)) for bound in model.direction_ranges[index])
+    return model.directions[index] * (high if amount > 0 else low) * amount
+
+
+def identity_digest(identity: np.ndarray) -> str:
+    """A short name for an identity, to see whether shape keys were made for it."""
+    return hashlib.sha256(np.ascontiguousarray(identity, np.float32).tobytes()).hexdigest()[:16]
+
+
+def skin_of(face: bpy.types.Object) -> np.ndarray:
+    """The (16,) float32 skin vector that a face's wrinkle seed and skin age say."""
+    skin = sample_skin(face.d3dmm.wrinkle_seed)
+    skin[0] += face.d3dmm.age_offset
+    return skin
+
+
+def expression_of(face: bpy.types.Object) -> np.ndarray:
+    """The (52,) float32 expression that a face's shape keys show; muted keys count as 0."""
+    keys = face.data.shape_keys.key_blocks
+    found = (keys.get(name) for name in face_model().expression_names)
+    return np.array([0.0 if key is None or key.mute else key.value for key in found], np.float32)

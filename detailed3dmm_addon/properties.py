@@ -1,0 +1,138 @@
+"""What a face object remembers; everything here survives undo, save, copy and append."""
+
+import bpy
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+
+
+def _identity_changed(item, _context):
+    from . import live_update
+
+    live_update.identity_changed(item.id_data)
+
+
+def _skin_changed(settings, _context):
+    from . import live_update
+
+    live_update.skin_changed(settings.id_data)
+
+
+def _detail_shown_changed(settings, _context):
+    from . import detail_modifiers
+
+    detail_modifiers.apply_detail_settings(settings.id_data)
+
+
+def _tone_changed(settings, _context):
+    from . import face_materials
+
+    face_materials.apply_skin_tone(settings.id_data)
+
+
+class D3DMM_PG_direction(bpy.types.PropertyGroup):
+    """One named identity direction; `name` is the model's name for it."""
+
+    value: FloatProperty(
+        name="Amount",
+        description="Change relative to this person; 0 leaves the face as drawn",
+        soft_min=-1.0,
+        soft_max=1.0,
+        min=-3.0,
+        max=3.0,
+        step=1,
+        precision=2,
+        update=_identity_changed,
+    )
+
+
+class D3DMM_PG_coefficient(bpy.types.PropertyGroup):
+    """One principal coefficient of the identity."""
+
+    value: FloatProperty(
+        name="Coefficient",
+        description="Principal coefficient, in standard deviations of the population",
+        soft_min=-3.0,
+        soft_max=3.0,
+        min=-8.0,
+        max=8.0,
+        step=5,
+        precision=2,
+        update=_identity_changed,
+    )
+
+
+class D3DMM_PG_face(bpy.types.PropertyGroup):
+    """The state of one face."""
+
+    is_face: BoolProperty(options={"HIDDEN"})
+    uid: StringProperty(options={"HIDDEN"}, description="Identifier by which running jobs find their face")
+    keys_identity: StringProperty(options={"HIDDEN"}, description="Digest of the identity that all shape keys were made for")
+    identity_seed: IntProperty(name="Seed", description="The random person this face started from", min=0)
+    directions: CollectionProperty(type=D3DMM_PG_direction)
+    coefficients: CollectionProperty(type=D3DMM_PG_coefficient)
+    skin_tone: FloatProperty(
+        name="Skin Tone", description="Melanin of the skin, 0 lightest, 1 darkest", min=0.0, max=1.0, default=0.3, update=_tone_changed
+    )
+    wrinkle_seed: IntProperty(
+        name="Wrinkle Seed",
+        description="Chooses the pattern of lines and pores that the geometry does not determine",
+        min=0,
+        update=_skin_changed,
+    )
+    age_offset: FloatProperty(
+        name="Skin Age",
+        description="Older (+) or younger (-) skin than the face's shape suggests, in standard deviations",
+        soft_min=-2.0,
+        soft_max=2.0,
+        min=-4.0,
+        max=4.0,
+        step=5,
+        precision=2,
+        update=_skin_changed,
+    )
+    show_detail: BoolProperty(name="Detail", description="Displace the skin by its wrinkles", default=True, update=_detail_shown_changed)
+    detail_strength: FloatProperty(
+        name="Strength",
+        description="Scale of the displacement; 1 is life-like",
+        default=1.0,
+        min=0.0,
+        soft_max=2.0,
+        max=10.0,
+        step=5,
+        precision=2,
+        update=_detail_shown_changed,
+    )
+    resolution: EnumProperty(
+        name="Resolution",
+        description="Size of the full displacement map, made when the sliders rest",
+        items=(("256", "256", "Fast"), ("512", "512", "Good for previews"), ("1024", "1024", "Pores and fine lines")),
+        default="1024",
+        update=_skin_changed,
+    )
+    live: BoolProperty(name="Live", description="Update the detail while sliders move", default=True, update=_skin_changed)
+    detail_source: EnumProperty(
+        name="Source",
+        description="Which detail is shown",
+        items=(
+            ("LIVE", "Live", "The map follows the sliders; needs the backend"),
+            ("BAKED", "Baked", "The animation's own detail, stored in the file; plays and renders without the extension"),
+        ),
+        update=_detail_shown_changed,
+    )
+    has_baked_detail: BoolProperty(options={"HIDDEN"})
+
+
+CLASSES = (D3DMM_PG_direction, D3DMM_PG_coefficient, D3DMM_PG_face)
+
+
+def register():
+    """Adds `Object.d3dmm`."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Object.d3dmm = PointerProperty(type=D3DMM_PG_face, name="Detailed3DMM")
+
+
+def unregister():
+    """Removes `Object.d3dmm`."""
+    del bpy.types.Object.d3dmm
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

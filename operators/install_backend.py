@@ -1,0 +1,88 @@
+"""Install Backend: the managed environment, step by step, with progress and cancel."""
+
+import time
+
+import bpy
+
+from ..detailed3dmm_addon import backend, environment
+from ..ml_backend.errors import UserError
+from .operator_base import FaceOperator
+
+
+class D3DMM_OT_install_backend(FaceOperator, bpy.types.Operator):
+    """Download PyTorch and the speech libraries into a folder of the extension's own"""
+
+    bl_idname = "d3dmm.install_backend"
+    bl_label = "Install Backend"
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey while offline or while it is under way."""
+        if not getattr(bpy.app, "online_access", True):
+            return "Blender is offline: allow online access in Preferences, System, Network"
+        if environment.running_installation() is not None:
+            return "The installation is under way"
+        return ""
+
+    @classmethod
+    def description(cls, context, properties):
+        """Says what it costs before it is pressed."""
+        return f"Download about {environment.DOWNLOAD_MEGABYTES} MB into {environment.user_folder('')}"
+
+    def invoke(self, context, event):
+        """Runs beside the user's work."""
+        if bpy.app.background:
+            return self.execute(context)
+        try:
+            self._begin()
+        except UserError as error:
+            return self.fail(error)
+        self._timer = context.window_manager.event_timer_add(0.3, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        """Looks after the running step."""
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        installation = environment.running_installation()
+        if installation is None:
+            return self._end(context, {"CANCELLED"})
+        try:
+            done = installation.advance()
+        except UserError as error:
+            environment.set_running_installation(None)
+            self.fail(error)
+            return self._end(context, {"CANCELLED"})
+        for area in context.window.screen.areas:
+            area.tag_redraw()
+        if not done:
+            return {"PASS_THROUGH"}
+        environment.set_running_installation(None)
+        self.report({"INFO"}, "The backend is installed")
+        return self._end(context, {"FINISHED"})
+
+    def perform(self, context):
+        """Installs and waits, for scripts."""
+        installation = self._begin()
+        try:
+            while not installation.advance():
+                time.sleep(0.2)
+        finally:
+            environment.set_running_installation(None)
+        self.report({"INFO"}, "The backend is installed")
+
+    def _begin(self) -> environment.Installation:
+        backend.stop()
+        backend.clear_problem()
+        installation = environment.Installation()
+        installation.start()
+        environment.set_running_installation(installation)
+        return installation
+
+    def _end(self, context, result):
+        context.window_manager.event_timer_remove(self._timer)
+        return result
+
+
+CLASSES = (D3DMM_OT_install_backend,)

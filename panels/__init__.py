@@ -1,0 +1,28 @@
+"""Draws the Detailed3DMM tab of the 3D viewport's sidebar; decides nothing."""
+
+import bpy
+
+
+def _classes():
+    from . import audio_panel, backend_panel, detail_panel, expression_panel, face_panel, identity_panel
+
+    return (
+        *face_panel.CLASSES,
+        *identity_panel.CLASSES,
+        *expression_panel.CLASSES,
+        *detail_panel.CLASSES,
+        *audio_panel.CLASSES,
+        *backend_panel.CLASSES,
+    )
+
+
+def register():
+    """Adds every panel."""
+    for cls in _classes():
+        bpy.utils.register_class(cls)
+
+
+def unregister():
+    """Removes every panel."""
+    for cls in reversed(_classes()):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,55 @@
+"""The Expression panel: presets, mirror, and 52 sliders in six groups."""
+
+import bpy
+
+from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.expression_groups import EXPRESSION_GROUPS, EXPRESSION_PRESETS
+from .sidebar import FacePanel, readable
+
+
+class D3DMM_PT_expression(FacePanel, bpy.types.Panel):
+    """What the face shows."""
+
+    bl_idname = "D3DMM_PT_expression"
+    bl_label = "Expression"
+
+    def draw(self, context):
+        """Draws the buttons; the sliders are in the groups below."""
+        layout = self.layout
+        row = layout.row(align=True)
+        row.operator("d3dmm.reset_expression", text="Reset", icon="LOOP_BACK")
+        row.operator("d3dmm.mirror_expression", text="Mirror", icon="MOD_MIRROR")
+        row.operator("d3dmm.random_expression", text="Random", icon="FILE_REFRESH")
+        grid = layout.grid_flow(columns=3, align=True, row_major=True, even_columns=True)
+        for key, (label, _) in EXPRESSION_PRESETS.items():
+            grid.operator("d3dmm.set_expression_preset", text=label).preset = key
+
+
+class _GroupPanel(FacePanel):
+    """Mixed into the six groups of sliders."""
+
+    bl_parent_id = "D3DMM_PT_expression"
+    names: tuple[str, ...] = ()
+
+    def draw(self, context):
+        """Draws the shape keys' own values, so that they are keyed and driven as any other."""
+        keys = active_face(context).data.shape_keys.key_blocks
+        column = self.layout.column()
+        column.use_property_split = True
+        for name in self.names:
+            key = keys.get(name)
+            if key is not None:
+                column.prop(key, "value", text=readable(name), slider=True)
+
+
+CLASSES = (
+    D3DMM_PT_expression,
+    *(
+        type(
+            f"D3DMM_PT_expression_{key}",
+            (_GroupPanel, bpy.types.Panel),
+            {"__doc__": f"{label}.", "bl_idname": f"D3DMM_PT_expression_{key}", "bl_label": label, "names": names},
+        )
+        for key, label, names in EXPRESSION_GROUPS
+    ),
+)

@@ -1,0 +1,38 @@
+"""The Face panel: create, random, reset, seed."""
+
+import bpy
+
+from ..detailed3dmm_addon import active_face
+from .sidebar import SidebarPanel
+
+
+class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
+    """Where a face begins."""
+
+    bl_idname = "D3DMM_PT_face"
+    bl_label = "Face"
+
+    def draw(self, context):
+        """Draws create, and for a face its seed and skin tone."""
+        layout = self.layout
+        column = layout.column(align=True)
+        column.scale_y = 1.3
+        column.operator("d3dmm.create_face", icon="USER")
+        column.operator("d3dmm.create_face", text="Create with Camera and Lights", icon="OUTLINER_OB_CAMERA").scene_setup = True
+        face = active_face(context)
+        if face is None:
+            layout.label(text="Select a face to shape it", icon="INFO")
+            return
+        row = layout.row(align=True)
+        row.operator("d3dmm.random_face", icon="FILE_REFRESH")
+        row.operator("d3dmm.reset_face", text="Reset", icon="LOOP_BACK")
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(face, "name", text="Name")
+        row = column.row(align=True)
+        row.prop(face.d3dmm, "identity_seed")
+        row.operator("d3dmm.random_face", text="", icon="CHECKMARK").seed = face.d3dmm.identity_seed
+        column.prop(face.d3dmm, "skin_tone", slider=True)
+
+
+CLASSES = (D3DMM_PT_face,)

@@ -1,0 +1,40 @@
+"""The Identity panel: named directions, and the coefficients under a fold."""
+
+import bpy
+
+from ..detailed3dmm_addon import active_face
+from .sidebar import FacePanel, readable
+
+
+class D3DMM_PT_identity(FacePanel, bpy.types.Panel):
+    """Who the face is."""
+
+    bl_idname = "D3DMM_PT_identity"
+    bl_label = "Identity"
+
+    def draw(self, context):
+        """Draws a slider for each named direction."""
+        column = self.layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        for direction in active_face(context).d3dmm.directions:
+            column.prop(direction, "value", text=readable(direction.name), slider=True)
+        row = self.layout.row(align=True)
+        row.operator("d3dmm.reset_face", text="Average")
+        row.operator("d3dmm.reset_face", text="Seeded Person").to_seed = True
+
+
+class D3DMM_PT_identity_coefficients(FacePanel, bpy.types.Panel):
+    """The principal coefficients."""
+
+    bl_idname = "D3DMM_PT_identity_coefficients"
+    bl_parent_id = "D3DMM_PT_identity"
+    bl_label = "Coefficients"
+
+    def draw(self, context):
+        """Draws a slider for each coefficient."""
+        flow = self.layout.grid_flow(columns=2, align=True, row_major=True)
+        for item in active_face(context).d3dmm.coefficients:
+            flow.prop(item, "value", text=item.name, slider=True)
+
+
+CLASSES = (D3DMM_PT_identity, D3DMM_PT_identity_coefficients)

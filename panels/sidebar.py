@@ -1,0 +1,52 @@
+"""What every panel of the tab shares."""
+
+import textwrap
+
+from ..detailed3dmm_addon import active_face
+
+
+class SidebarPanel:
+    """Mixed into panels: where they are."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Detailed3DMM"
+
+
+class FacePanel(SidebarPanel):
+    """Mixed into panels that show only for a face."""
+
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        """Whether a face is active."""
+        return active_face(context) is not None
+
+
+def draw_paragraph(layout, text: str, width: int, icon: str = "NONE") -> None:
+    """Draws text over as many lines as it needs.
+
+    Args:
+        layout: receives a column.
+        text: lines and words.
+        width: characters in a line.
+        icon: beside the first line.
+    """
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    lines = [piece for line in text.splitlines() for piece in textwrap.wrap(line, width) or [""]]
+    for index, line in enumerate(lines):
+        column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+
+
+def readable(name: str) -> str:
+    """A label from an identifier: "jaw_width" becomes "Jaw Width", "browInnerUp" becomes "Brow Inner Up"."""
+    spaced = "".join(f" {letter}" if letter.isupper() else letter for letter in name.replace("_", " "))
+    return " ".join(word[:1].upper() + word[1:] for word in spaced.split())
+
+
+def characters_across(context) -> int:
+    """About how many characters fit across the sidebar."""
+    scale = context.preferences.system.ui_scale
+    return max(24, int(context.region.width / (7.0 * scale)) - 6)

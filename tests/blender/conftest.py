@@ -1,0 +1,70 @@
+"""Fixtures: an empty file with the extension enabled, its modules, a face, a recording."""
+
+import importlib
+import math
+import os
+import struct
+import wave
+from pathlib import Path
+from types import ModuleType
+
+import bpy
+import pytest
+
+EXTENSION = "bl_ext.user_default.detailed3dmm"
+
+
+@pytest.fixture(scope="session")
+def module():
+    """Imports one of the extension's modules by its path inside it."""
+
+    def load(name: str) -> ModuleType:
+        return importlib.import_module(f".{name}", EXTENSION)
+
+    return load
+
+
+@pytest.fixture(autouse=True)
+def empty_file(module):
+    """Every test begins with an empty file, a known interpreter and no error on display."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.context.preferences.addons[EXTENSION].preferences.interpreter = os.environ.get("D3DMM_WORKER_PYTHON", "")
+    module("detailed3dmm_addon.backend").clear_problem()
+    return None
+
+
+@pytest.fixture
+def worker(module):
+    """Skips where no Python with torch is given or found; the reason says so."""
+    reason = module("detailed3dmm_addon.backend").missing_reason()
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def face():
+    """A face without detail from the worker."""
+    assert bpy.ops.d3dmm.create_face(identity_seed=3, update_detail=False) == {"FINISHED"}
+    return bpy.context.active_object
+
+
+@pytest.fixture
+def recording(tmp_path) -> Path:
+    """A second of a voice-like sound: a buzz whose loudness rises and falls as syllables do."""
+    path = tmp_path / "buzz.wav"
+    rate = 16000
+    samples = [
+        int(
+            9000
+            * max(0.0, math.sin(2 * math.pi * 3 * i / rate))
+            * sum(math.sin(2 * math.pi * 120 * k * i / rate) / k for k in range(1, 12))
+            / 2
+        )
+        for i in range(rate)
+    ]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(struct.pack(f"<{rate}h", *samples))
+    return path

@@ -1,0 +1,62 @@
+"""What is there once the extension is enabled."""
+
+import bpy
+import pytest
+
+OPERATORS = (
+    "create_face random_face reset_face set_expression_preset mirror_expression reset_expression random_expression update_detail "
+    "new_wrinkle_seed clear_baked_detail import_audio clear_animation start_backend stop_backend cancel_job clear_problem install_backend"
+).split()
+
+
+def test_every_operator_is_there_and_says_what_it_does():
+    found = {name for name in dir(bpy.ops.d3dmm) if not name.startswith("_")}
+    assert found == set(OPERATORS)
+    for name in OPERATORS:
+        kind = getattr(bpy.ops.d3dmm, name).get_rna_type()
+        assert kind.name and kind.description
+
+
+def test_panels_are_in_one_tab():
+    panels = [cls for cls in bpy.types.Panel.__subclasses__() if getattr(cls, "bl_category", "") == "Detailed3DMM"]
+    labels = {cls.bl_label for cls in panels}
+    assert {"Face", "Identity", "Expression", "Detail", "Audio", "Backend"} <= labels
+    assert {"Brows", "Eyes", "Cheeks and Nose", "Jaw", "Mouth", "Tongue"} <= labels
+
+
+def test_the_groups_hold_each_expression_once(module):
+    groups = module("detailed3dmm_addon.expression_groups").EXPRESSION_GROUPS
+    names = [name for _, _, members in groups for name in members]
+    assert sorted(names) == sorted(module("ml_backend.expression_names").EXPRESSION_NAMES) and len(names) == 52
+
+
+def test_presets_use_known_names_and_sane_values(module):
+    presets = module("detailed3dmm_addon.expression_groups").EXPRESSION_PRESETS
+    known = module("ml_backend.expression_names").EXPRESSION_NAMES
+    assert len(presets) >= 12
+    for _, values in presets.values():
+        assert set(values) <= set(known) and all(0 < value <= 1 for value in values.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["random_face", "reset_face", "set_expression_preset", "mirror_expression", "update_detail", "import_audio"]
+)
+def test_a_button_without_a_face_is_grey_and_says_why(name):
+    assert not getattr(bpy.ops.d3dmm, name).poll()
+    with pytest.raises(RuntimeError, match="Select a face first"):
+        getattr(bpy.ops.d3dmm, name)()
+
+
+def test_no_heavy_library_is_loaded_by_the_extension(module):
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    root = Path(module("detailed3dmm_addon.backend").ROOT)
+    code = (
+        "import sys, bpy\nbefore = set(sys.modules)\nsys.path.insert(0, sys.argv[1])\n"
+        "import ml_backend.client, ml_backend.models.bilinear_face, ml_backend.geometry.dense_face, ml_backend.models.skin_vector\n"
+        "heavy = {'torch', 'librosa', 'scipy', 'safetensors', 'PIL'} & (set(sys.modules) - before)\n"
+        "import os; print('heavy', heavy, flush=True); os._exit(1 if heavy else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(root)], timeout=120, check=False).returncode == 0
