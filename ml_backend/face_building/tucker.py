@@ -1,0 +1,93 @@
+"""Tucker decomposition of faces (people x expressions x vertices) with an exact mean and a truncated vertex mode.
+
+Source: Tucker 1966; De Lathauwer et al. 2000 (HOSVD); as in Vlasic et al. 2005 and Cao et al. 2014 (FaceWarehouse).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+DELTA_SHARE = 0.3  # how much one expression displacement counts against the neutral in the identity mode (expressions are rarely full)
+_PEOPLE_FOR_BASIS = 150
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """mean (V, 3), core (1 + K, 1 + E, B), basis (B, 3 V), and the samples' identity coefficients (N, K), zero mean, unit deviation."""
+
+    mean: np.ndarray
+    core: np.ndarray
+    basis: np.ndarray
+    coefficients: np.ndarray
+
+
+def decompose(neutrals: np.ndarray, deltas: np.ndarray, identity_size: int, vertex_modes: int, vertex_weight: np.ndarray) -> Decomposition:
+    """Decomposes sampled faces.
+
+    Args:
+        neutrals: (N, V, 3) faces at rest, aligned, metres.
+        deltas: (N, E, V, 3) float32 displacements of the expressions.
+        identity_size: K, at most N - 1.
+        vertex_modes: B, at least K.
+        vertex_weight: (V,) how much an error at each vertex counts.
+    """
+    people, expressions = deltas.shape[:2]
+    weight = np.repeat(np.sqrt(vertex_weight), 3).astype(np.float32)
+    mean = neutrals.mean(axis=0)
+    rest = ((neutrals - mean).reshape(people, -1) * weight).astype(np.float32)
+    moves = deltas.reshape(people, expressions, -1)
+    mean_moves = moves.mean(axis=0) * weight
+
+    gram = (rest @ rest.T).astype(np.float64)
+    for expression in range(expressions):
+        centred = moves[:, expression] * weight - mean_moves[expression]
+        moved = np.abs(centred).max(axis=0) > 1e-6
+        centred = centred[:, moved]
+        gram += DELTA_SHARE**2 * (centred @ centred.T)
+    values, vectors = np.linalg.eigh(gram)
+    identity_size = min(identity_size, people - 1, int((values > values[-1] * 1e-9).sum()))
+    mode = vectors[:, ::-1][:, :identity_size]  # (N, K), orthonormal, mean zero
+    coefficients = mode * np.sqrt(people)
+
+    rest_rows = coefficients.T.astype(np.float32) @ rest / people  # (K, 3 V)
+    rest_basis = np.linalg.qr(rest_rows.T.astype(np.float64))[0].T.astype(np.float32)  # (K, 3 V)
+    chosen = np.linspace(0, people - 1, min(people, _PEOPLE_FOR_BASIS)).astype(int)
+    rows = np.concatenate([mean_moves * np.sqrt(len(chosen)), (moves[chosen] * weight - mean_moves).reshape(-1, len(weight))])
+    rows -= (rows @ rest_basis.T) @ rest_basis
+    basis = np.concatenate([rest_basis, _leading_rows(rows, min(vertex_modes - identity_size, len(rows)))])
+
+    projected = np.empty((people, 1 + expressions, len(basis)), np.float32)
+    projected[:, 0] = rest @ basis.T
+    for person in range(people):
+        projected[person, 1:] = (moves[person] * weight) @ basis.T
+    core = np.empty((1 + identity_size, 1 + expressions, len(basis)), np.float32)
+    core[0] = projected.mean(axis=0)
+    core[1:] = np.tensordot(coefficients.astype(np.float32), projected, axes=(0, 0)) / people
+    core[0, 0] = 0
+    return Decomposition(mean, core, basis / weight, coefficients)
+
+
+def _leading_rows(rows: np.ndarray, count: int) -> np.ndarray:
+    """The leading right singular vectors of a tall matrix (M, C), by a randomised range finder with one power iteration."""
+    if count <= 0:
+        return np.zeros((0, rows.shape[1]), np.float32)
+    random = np.random.default_rng(0)
+    sketch = rows.T @ (rows @ random.standard_normal((rows.shape[1], min(count + 30, min(rows.shape)))).astype(np.float32))
+    frame = np.linalg.qr(sketch)[0]
+    frame = np.linalg.qr(rows.T @ (rows @ frame))[0]
+    small = (rows @ frame).astype(np.float64)
+    vectors = np.linalg.eigh(small.T @ small)[1][:, ::-1][:, :count]
+    return np.ascontiguousarray((frame @ vectors.astype(np.float32)).T)
+
+
+def align_rigidly(faces: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Turns and moves faces (N, V, 3), without scaling, onto a reference (V, 3), weighted by vertex (V,)."""
+    share = weight / weight.sum()
+    target = reference - share @ reference
+    aligned = np.empty_like(faces)
+    for index, face in enumerate(faces):
+        centred = face - share @ face
+        left, _, right = np.linalg.svd((centred * share[:, None]).T @ target)
+        flip = np.diag([1, 1, np.sign(np.linalg.det(left @ right))])
+        aligned[index] = centred @ (left @ flip @ right) + share @ reference
+    return aligned
