@@ -1,0 +1,186 @@
+"""Canonical creases of the mean face: patches of texture space, each with a few solved patterns that people's creases are mixed from."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .crease_fields import noise_field, smooth_along, solve_creases
+from .face_chart import GRID, FaceChart
+from .muscle_groups import CreaseLevel, Fold, MuscleGroup
+from .strain import StrainRaster, compression_across, gaussian_blur, green_strain, principal_compression
+
+TEMPLATES = 3
+CELLS_PER_WAVELENGTH = 9.0
+STRIPE_AMPLITUDE = 0.66
+
+
+@dataclass(frozen=True)
+class GroupField:
+    """A muscle group on the mean face, over the chart's grid.
+
+    Attributes:
+        angle: (G, G) of its creases from tangent 1, radians.
+        region: (G, G) 0..1.
+        reference: compression across its creases at full contraction, the 90th percentile inside its region.
+        contractions: (C, 52) expressions of full contraction.
+        spread: standard deviations (rows, columns), texels.
+    """
+
+    angle: Tensor
+    region: Tensor
+    reference: float
+    contractions: Tensor
+    spread: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class CreasePatch:
+    """Solved patterns of one level of a group, on one side of the face or over both.
+
+    Attributes:
+        group: index of the group.
+        side: -1 right, 1 left, 0 both.
+        level: wavelength, depth and response.
+        low, high: the rectangle in texture space, (u, v).
+        size_mm: its width and height on the mean face.
+        templates: (TEMPLATES, h, w) stripes of unit amplitude.
+        irregularity: (2, h, w) fields of unit deviation, long along the creases.
+    """
+
+    group: int
+    side: int
+    level: CreaseLevel
+    low: tuple[float, float]
+    high: tuple[float, float]
+    size_mm: tuple[float, float]
+    templates: Tensor
+    irregularity: Tensor
+
+
+def group_field(
+    group: MuscleGroup | Fold, chart: FaceChart, gradients: Tensor, contractions: Tensor, region: Tensor, guide: Tensor | None
+) -> GroupField:
+    """Measures where a group compresses the mean face and along which lines it creases.
+
+    Args:
+        group: the group or fold.
+        chart: the mean face.
+        gradients: (52, 6, G, G) of the mean face's units, smoothed.
+        contractions: (C, 52).
+        region: (G, G) 0..1.
+        guide: (G, G) anatomical angle of the creases, or None.
+    """
+    strains = green_strain((contractions @ gradients.flatten(1)).view(-1, 6, GRID, GRID))
+    weight = getattr(group, "guide_weight", 1.0) if guide is not None else 0.0
+    compression, normal = principal_compression(strains)
+    lines = 2 * normal + math.pi  # doubled angle of the creases
+    field = torch.stack([(compression * torch.cos(lines)).sum(0), (compression * torch.sin(lines)).sum(0)]) * (region + 0.02)
+    field = field / field.norm(dim=0).flatten().quantile(0.95).clamp_min(1e-6)
+    field = gaussian_blur(field, chart.texels(5.0))
+    field = (1 - weight) * field / (field.norm(dim=0) + 0.03)
+    if guide is not None:
+        field = field + weight * torch.stack([torch.cos(2 * guide), torch.sin(2 * guide)])
+    angle = 0.5 * torch.atan2(field[1], field[0])
+    across = compression_across(strains, angle).amax(0)
+    spread = chart.texels(*group.spread)
+    across = spread_compression(across[None], chart.raster, spread)[0]
+    strong = across[region > 0.4] if (region > 0.4).any() else across
+    return GroupField(angle, region, max(float(strong.quantile(0.9)), 0.01), contractions, spread)
+
+
+def spread_compression(across: Tensor, raster: StrainRaster, spread: tuple[float, float]) -> Tensor:
+    """Spreads compression (N, G, G) over the length of the muscle that causes it."""
+    return raster.smooth_texels(across, spread)
+
+
+def solve_patch(index: int, group: MuscleGroup, level_index: int, side: int, field: GroupField, chart: FaceChart) -> CreasePatch:
+    """Solves the canonical patterns of one level of a group over the rectangle that holds its region."""
+    level = group.levels[level_index]
+    region = field.region if side == 0 else field.region * (chart.across * side > -3)
+    rows, columns = torch.nonzero((region > 0.03) & (chart.raster.covered > 0), as_tuple=True)
+    weight = region * chart.raster.covered
+    scale = [float((chart.jacobian[axis, axis].abs() * weight).sum() / weight.sum()) for axis in (0, 1)]
+    low = [max(0.0, float(axis.min()) / GRID - 1.5 * level.wavelength / s) for axis, s in ((columns, scale[0]), (rows, scale[1]))]
+    high = [min(1.0, float(axis.max() + 1) / GRID + 1.5 * level.wavelength / s) for axis, s in ((columns, scale[0]), (rows, scale[1]))]
+    size = [(high[axis] - low[axis]) * scale[axis] for axis in (0, 1)]
+    cells = min(CELLS_PER_WAVELENGTH / level.wavelength, 360 / max(size))
+    width, height = (max(16, round(extent * cells)) for extent in size)
+    direction = _patch_directions(field.angle, chart, low, high, (height, width), scale)
+    seed = 7919 * (index + 1) + 101 * level_index + (side + 1)
+    wavelength = max(4.0, level.wavelength * cells)
+    start = 0.25 * noise_field(seed, (TEMPLATES, height, width), (0.2 * wavelength, 0.35 * wavelength))
+    stripes = solve_creases(start, direction.expand(TEMPLATES, -1, -1, -1), wavelength, group.anisotropy) / STRIPE_AMPLITUDE
+    wander = noise_field(seed + 31, (2, height, width), (1.1 * wavelength, 1.6 * wavelength)) * (0.13 * wavelength)
+    rough = noise_field(seed + 57, (2, height, width), (0.35 * wavelength, 0.35 * wavelength))
+    irregularity = smooth_along(rough, direction.expand(2, -1, -1, -1), 1.6 * wavelength)
+    return CreasePatch(
+        index, side, level, (low[0], low[1]), (high[0], high[1]), (size[0], size[1]), _displaced(stripes, wander), irregularity
+    )  # fmt: skip
+
+
+def _patch_directions(
+    angle: Tensor, chart: FaceChart, low: list[float], high: list[float], shape: tuple[int, int], scale: list[float]
+) -> Tensor:
+    """(1, 2, h, w) unit vectors along the creases in the patch's own cells."""
+    inverse = torch.linalg.inv(chart.jacobian.permute(2, 3, 0, 1))
+    tangent = torch.stack([torch.cos(angle), torch.sin(angle)], -1)
+    uv = (inverse @ tangent[..., None])[..., 0] * torch.tensor(scale)  # cells are square on average
+    doubled = torch.atan2(uv[..., 1], uv[..., 0]) * 2
+    field = torch.stack([torch.cos(doubled), torch.sin(doubled)])[None]
+    v = low[1] + (torch.arange(shape[0]) + 0.5) / shape[0] * (high[1] - low[1])
+    u = low[0] + (torch.arange(shape[1]) + 0.5) / shape[1] * (high[0] - low[0])
+    grid = torch.stack([(2 * u - 1).expand(shape[0], -1), (2 * v - 1)[:, None].expand(-1, shape[1])], -1)[None]
+    sampled = torch.nn.functional.grid_sample(field, grid, align_corners=False, padding_mode="border")[0]
+    half = 0.5 * torch.atan2(sampled[1], sampled[0])
+    return torch.stack([torch.cos(half), torch.sin(half)])[None]
+
+
+def _displaced(fields: Tensor, shift: Tensor) -> Tensor:
+    """Samples (N, h, w) at positions moved by (2, h, w) cells (columns, rows)."""
+    height, width = fields.shape[1:]
+    x = (torch.arange(width) + 0.5 + shift[0]) / width * 2 - 1
+    y = ((torch.arange(height) + 0.5)[:, None] + shift[1]) / height * 2 - 1
+    grid = torch.stack([x, y], -1)[None]
+    return torch.nn.functional.grid_sample(fields[None], grid, mode="bicubic", align_corners=False, padding_mode="border")[0]
+
+
+def fold_geometry(fold: Fold, chart: FaceChart) -> tuple[Tensor, Tensor, Tensor]:
+    """Lays a fold's line on the mean face.
+
+    Returns:
+        (G, G) signed millimetres from the line, positive on its left, measured on the left half and mirrored;
+        (G, G) 0..1, 1 along the line, 0 beyond its ends and on the back of the head;
+        (G, G) angle of the line from tangent 1, radians.
+    """
+    side = chart.across.abs() if fold.paired else chart.across
+    curve = _spline(torch.tensor(fold.points), 64)  # (S, 2)
+    flat = torch.stack([side, chart.up])
+    gap = ((flat[:, :, :, None] - curve.T[:, None, None, :]) ** 2).sum(0) + 4e3 * (chart.behind > 58)[..., None]  # (G, G, S)
+    lift = chart.behind.flatten()[gap.flatten(0, 1).argmin(0)]  # how far behind each point of the line lies on the skin
+    distance = torch.sqrt(gap + (chart.behind[..., None] - lift) ** 2)
+    near = distance.amin(-1)
+    tangent = torch.gradient(curve, dim=0)[0]
+    tangent = tangent / tangent.norm(dim=1, keepdim=True)
+    soft = torch.softmax(-(distance**2) / 18, -1)  # a smooth choice of the nearest point
+    along, foot = soft @ tangent, soft @ curve
+    offset = flat.permute(1, 2, 0) - foot
+    signed = near * torch.tanh((along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0]) / 0.7)
+    position = (soft @ torch.arange(64.0)) / 63
+    length = float((curve[1:] - curve[:-1]).norm(dim=1).sum())
+    beyond = (offset * along).sum(-1).abs()
+    ends = torch.sigmoid((torch.minimum(position, 1 - position) * length - 0.5 * fold.fade) / (0.22 * fold.fade)) * torch.exp(
+        -((beyond / fold.fade) ** 2)
+    )
+    angle = torch.atan2(along[..., 1], along[..., 0] * (torch.sign(chart.across) if fold.paired else 1))
+    return signed, ends * torch.sigmoid((58 - chart.behind) / 4), angle
+
+
+def _spline(points: Tensor, count: int) -> Tensor:
+    """Catmull-Rom curve through (N, 2) points, (count, 2) samples."""
+    padded = torch.cat([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+    at = torch.linspace(0, len(points) - 1 - 1e-4, count)
+    i, t = at.long(), (at - at.long())[:, None]
+    a, b, c, d = (padded[i + k] for k in range(4))
+    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)

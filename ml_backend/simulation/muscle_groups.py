@@ -1,0 +1,261 @@
+"""The muscles of expression: which units drive them, where their creases lie, how wide and deep they are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .face_chart import FaceChart
+
+
+@dataclass(frozen=True)
+class CreaseLevel:
+    """One family of parallel creases.
+
+    Attributes:
+        wavelength: mean distance between neighbours, millimetres.
+        depth: valley below the shoulders at full contraction and the age of 60, millimetres.
+        sharpness: kappa of `wrinkle_profile`.
+        onset, span: of `depth_response`, in units of full contraction.
+        youth: share of the depth that skin of 20 years already shows.
+    """
+
+    wavelength: float
+    depth: float
+    sharpness: float = 3.0
+    onset: float = 0.12
+    span: float = 0.6
+    youth: float = 0.35
+
+
+@dataclass(frozen=True)
+class MuscleGroup:
+    """Creases that one muscle makes.
+
+    Attributes:
+        name: of the group.
+        contractions: expressions (unit -> weight) that together show where and across which lines it compresses the skin.
+        region: FaceChart -> (G, G) 0..1, where its creases may lie.
+        levels: coarse to fine.
+        anisotropy: D of the Swift-Hohenberg equation; 0 = dimples and a labyrinth instead of lines.
+        guide: FaceChart -> (G, G) anatomical angle of the creases from tangent 1, radians; None = the strain alone decides.
+        guide_weight: 0..1 against the strain's own direction.
+        spread: (across, up) millimetres over which the muscle's pull spreads along it.
+        paired: left and right have patterns of their own.
+        resting: share of full contraction that is left in the skin at rest at the age of 70.
+    """
+
+    name: str
+    contractions: tuple[dict[str, float], ...]
+    region: Callable[[FaceChart], Tensor]
+    levels: tuple[CreaseLevel, ...]
+    anisotropy: float = 0.7
+    guide: Callable[[FaceChart], Tensor] | None = None
+    guide_weight: float = 0.5
+    spread: tuple[float, float] = (3.0, 3.0)
+    paired: bool = True
+    resting: float = 0.35
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One dominant fold along a line that everybody has.
+
+    Attributes:
+        name: of the fold.
+        contractions: as for a group.
+        points: (across, up) of the line on the left half, anatomical millimetres, in the order that puts the bulge on its left.
+        depth: millimetres at full contraction and the age of 60.
+        width, bulge, bulge_width: of `fold_profile`.
+        fade: millimetres over which it runs out at its ends.
+    """
+
+    name: str
+    contractions: tuple[dict[str, float], ...]
+    points: tuple[tuple[float, float], ...]
+    depth: float
+    width: float
+    bulge: float
+    bulge_width: float
+    fade: float = 6.0
+    onset: float = 0.1
+    span: float = 0.6
+    youth: float = 0.45
+    resting: float = 0.4
+    paired: bool = True
+    spread: tuple[float, float] = field(default=(4.0, 4.0))
+
+
+def both(*units: str, weight: float = 1.0) -> dict[str, float]:
+    """The units on both sides: both("mouthSmile") = {"mouthSmileLeft": 1, "mouthSmileRight": 1}."""
+    return {unit + side: weight for unit in units for side in ("Left", "Right")}
+
+
+def _band(value: Tensor, low: float, high: float, soft: float) -> Tensor:
+    return torch.sigmoid((value - low) / soft * 2) * torch.sigmoid((high - value) / soft * 2)
+
+
+def front_of_face(chart: FaceChart) -> Tensor:
+    """1 on the face, 0 on ears, scalp's back and nape."""
+    return torch.sigmoid((58 - chart.behind) / 4)
+
+
+def _from_point(chart: FaceChart, across: float, up: float) -> tuple[Tensor, Tensor]:
+    """Lateral (measured along the skin, outwards) and vertical millimetres from a point given on the left half."""
+    side = chart.across.abs()
+    at = ((side - across) ** 2 + (chart.up - up) ** 2 + 4 * (chart.behind > 40)).argmin()
+    lateral, behind = side - across, chart.behind - chart.behind.flatten()[at]
+    return torch.sign(lateral) * torch.sqrt(lateral**2 + behind.clamp_min(0) ** 2 * (lateral > 0) + 1e-6), chart.up - up
+
+
+def _radial(chart: FaceChart, across: float, up: float) -> Tensor:
+    """Angle of rays from a point on each half of the face."""
+    lateral, vertical = _from_point(chart, across, up)
+    return torch.atan2(vertical, lateral * torch.sign(chart.across))
+
+
+def _forehead(chart: FaceChart) -> Tensor:
+    brow = 25 - 0.004 * (chart.across.abs() - 22).clamp_min(0) ** 2
+    top = 70 - 0.006 * chart.across**2
+    return torch.sigmoid((chart.up - brow) / 2) * torch.sigmoid((top - chart.up) / 4) * torch.sigmoid((50 - chart.across.abs()) / 4)
+
+
+def _glabella(chart: FaceChart) -> Tensor:
+    return torch.exp(-(((chart.across / 17) ** 2 + ((chart.up - 24) / 17) ** 2) ** 2))
+
+
+def _nose_root(chart: FaceChart) -> Tensor:
+    return torch.exp(-(((chart.across / 11) ** 2 + ((chart.up - 2) / 9) ** 2) ** 2))
+
+
+def _crows_feet(chart: FaceChart) -> Tensor:
+    lateral, vertical = _from_point(chart, 43, 1)
+    reach = torch.sqrt(lateral**2 + vertical**2)
+    angle = torch.atan2(vertical, lateral)
+    return _band(reach, 4, 31, 4) * _band(angle, -0.95, 0.8, 0.22)
+
+
+def _under_eye(chart: FaceChart) -> Tensor:
+    across, up = (chart.across.abs() - 28) / 22, chart.up / 15
+    return _band(torch.sqrt(across**2 + up**2), 0.62, 1.35, 0.12) * torch.sigmoid((-5 - chart.up) / 1.5)
+
+
+def _under_eye_arcs(chart: FaceChart) -> Tensor:
+    across, up = (chart.across.abs() - 28) / 22**2, chart.up / 15**2
+    return torch.atan2(across * torch.sign(chart.across), -up)
+
+
+def _bunny(chart: FaceChart) -> Tensor:
+    return _band(chart.across.abs(), 4, 17, 2) * _band(chart.up, -27, -4, 3)
+
+
+def _bunny_lines(chart: FaceChart) -> Tensor:
+    return -0.6 * torch.sign(chart.across)
+
+
+def _cheek(chart: FaceChart) -> Tensor:
+    return _band(chart.across.abs(), 38, 58, 6) * _band(chart.up, -84, -30, 7)
+
+
+def _cheek_arcs(chart: FaceChart) -> Tensor:
+    return torch.atan2(-torch.ones_like(chart.up), 0.45 * torch.sign(chart.across))
+
+
+def _mouth_ring(chart: FaceChart) -> Tensor:
+    ring = torch.sqrt((chart.across / 31) ** 2 + ((chart.up + 67) / 21) ** 2)
+    return _band(ring, 0.3, 0.98, 0.12) * (1 - chart.lips).clamp(0, 1) ** 2 * torch.sigmoid((-46 - chart.up) / 1.5)
+
+
+def _mouth_rays(chart: FaceChart) -> Tensor:
+    return torch.atan2((chart.up + 67) * 1.6, chart.across)
+
+
+def _below_corner(chart: FaceChart) -> Tensor:
+    return _band(chart.across.abs(), 22, 42, 5) * _band(chart.up, -98, -70, 5)
+
+
+def _chin(chart: FaceChart) -> Tensor:
+    return torch.exp(-(((chart.across / 17) ** 2 + ((chart.up + 95) / 11) ** 2) ** 2))
+
+
+def _neck(chart: FaceChart) -> Tensor:
+    return torch.sigmoid((-118 - chart.up) / 3) * torch.sigmoid((75 - chart.behind) / 8)
+
+
+def _level_lines(chart: FaceChart) -> Tensor:
+    return torch.zeros_like(chart.up)
+
+
+def _lips(chart: FaceChart) -> Tensor:
+    return chart.lips * torch.sigmoid((21 - chart.across.abs()) / 1.5)
+
+
+def _upright_lines(chart: FaceChart) -> Tensor:
+    return torch.full_like(chart.up, torch.pi / 2) - 0.012 * chart.across * torch.sign(chart.up + 66)
+
+
+# Depths: forehead 0.3-0.8, crow's feet 0.2-0.6, glabella up to 1 mm in older skin, a third of it or less below 30: Lemperle et al. 2001
+# (Plast. Reconstr. Surg. 108), Akazaki & Imokawa 2001 (J. Dermatol. Sci. 27), Fujimura et al. 2007 (Skin Res. Technol. 13).
+# Wavelengths: counted on photographs, 3-5 forehead lines over 45 mm, 3-4 crow's feet over a fan of 25 mm, with finer lines between.
+GROUPS: tuple[MuscleGroup, ...] = (
+    MuscleGroup(
+        "frontalis", ({"browInnerUp": 1, **both("browOuterUp")},), _forehead,
+        (CreaseLevel(10.5, 0.62, 3.4), CreaseLevel(4.6, 0.2, 2.2, onset=0.05, span=0.4)),
+        guide=_level_lines, guide_weight=0.35, spread=(5, 11), paired=False,
+    ),
+    MuscleGroup(
+        "corrugator", (both("browDown"),), _glabella, (CreaseLevel(5.5, 0.2, 2.6),),
+        guide=_upright_lines, guide_weight=0.5, spread=(3, 5), paired=False,
+    ),
+    MuscleGroup(
+        "procerus", (both("browDown"), both("noseSneer")), _nose_root, (CreaseLevel(5.5, 0.34, 2.8), CreaseLevel(2.6, 0.1, 2.0)),
+        guide=_level_lines, guide_weight=0.5, paired=False,
+    ),
+    MuscleGroup(
+        "orbicularis_lateral", (both("eyeSquint"), both("cheekSquint"), both("mouthSmile")), _crows_feet,
+        (CreaseLevel(5.4, 0.46, 3.2), CreaseLevel(2.7, 0.16, 2.0, onset=0.05, span=0.4)),
+        guide=lambda chart: _radial(chart, 34, 2), guide_weight=0.75,
+    ),
+    MuscleGroup(
+        "orbicularis_lower", (both("eyeSquint"), both("cheekSquint")), _under_eye,
+        (CreaseLevel(3.8, 0.17, 2.2, onset=0.05), CreaseLevel(2.2, 0.07, 1.6, onset=0.03, span=0.4)),
+        guide=_under_eye_arcs, guide_weight=0.6, resting=0.5,
+    ),
+    MuscleGroup(
+        "nasalis", (both("noseSneer"),), _bunny, (CreaseLevel(4.4, 0.34, 2.8), CreaseLevel(2.4, 0.1, 1.8)),
+        guide=_bunny_lines, guide_weight=0.35, resting=0.2,
+    ),
+    MuscleGroup(
+        "zygomatic", (both("mouthSmile"), both("mouthDimple")), _cheek, (CreaseLevel(9.0, 0.42, 2.2, onset=0.2, youth=0.08), CreaseLevel(4.0, 0.09, 1.8, onset=0.2, youth=0.1)),
+        guide=_cheek_arcs, guide_weight=0.6, spread=(5, 6),
+    ),
+    MuscleGroup(
+        "depressors", (both("mouthFrown"), both("mouthStretch")), _below_corner, (CreaseLevel(6.5, 0.24, 2.4, onset=0.2, youth=0.2),),
+        guide=None, spread=(4, 5),
+    ),
+    MuscleGroup(
+        "orbicularis_oris", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _mouth_ring,
+        (CreaseLevel(4.4, 0.34, 2.8, onset=0.15), CreaseLevel(2.4, 0.12, 1.8, onset=0.08)),
+        guide=_mouth_rays, guide_weight=0.93, paired=False, resting=0.3,
+    ),
+    MuscleGroup(
+        "lips", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _lips, (CreaseLevel(2.4, 0.12, 1.4, onset=-0.35, span=0.8, youth=0.9),),
+        guide=_upright_lines, guide_weight=1.0, paired=False, resting=0.2,
+    ),
+    MuscleGroup(
+        "mentalis", ({"mouthShrugLower": 1},), _chin, (CreaseLevel(5.0, 0.4, 1.8, youth=0.6), CreaseLevel(2.6, 0.1, 1.4, youth=0.6)),
+        anisotropy=0.0, spread=(5, 5), paired=False, resting=0.1,
+    ),
+    MuscleGroup(
+        "platysma", ({"jawOpen": 1},), _neck, (CreaseLevel(18.0, 0.45, 2.6, onset=0.15, youth=0.15), CreaseLevel(6.0, 0.1, 1.6, onset=0.15, youth=0.05)),
+        guide=_level_lines, guide_weight=1.0, spread=(12, 8), paired=False, resting=0.8,
+    ),
+)  # fmt: skip
+
+FOLDS: tuple[Fold, ...] = (
+    Fold("nasolabial", (both("mouthSmile"), both("noseSneer", "mouthUpperUp")), ((18.5, -35), (22, -43), (29, -54), (33.5, -66), (35, -76)), 1.0, 1.7, 0.45, 8.0, fade=9, onset=0.03, span=0.4, spread=(9, 16)),
+    Fold("marionette", (both("mouthFrown"), both("mouthSmile")), ((26, -68), (28, -74), (30.5, -86), (31, -96)), 0.6, 1.4, 0.35, 5.0, fade=9, youth=0.15, spread=(6, 6)),
+    Fold("eleven", (both("browDown"),), ((10.5, 38), (8.0, 28), (7.0, 18), (7.5, 8)), 0.75, 1.2, 0.4, 3.6, fade=7, youth=0.35, resting=0.3),
+    Fold("mentolabial", ({"mouthShrugLower": 1}, both("mouthFrown")), ((20, -87), (11, -83), (0, -81.5), (-11, -83), (-20, -87)), 0.5, 1.8, 0.3, 6.0, fade=10, paired=False, spread=(5, 5)),
+)  # fmt: skip
