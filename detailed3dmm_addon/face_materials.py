@@ -204,7 +204,20 @@ def _make_tongue(name: str) -> bpy.types.Material:
 
 def _make_lashes(name: str) -> bpy.types.Material:
     material, graph = _new_graph(name)
-    surface = graph.node("BsdfPrincipled", {"Base Color": (0.012, 0.009, 0.007, 1.0), "Roughness": 0.5, "Specular IOR Level": 0.2})
+    place = graph.node("SeparateXYZ", {0: graph.attribute("d3dmm_lash").outputs["Vector"]})
+    along, across, upper = place.outputs[0], place.outputs[1], place.outputs[2]
+    sway = graph.math("MULTIPLY", graph.math("SUBTRACT", along, 0.3), across)
+    strand = graph.math("MULTIPLY", graph.math("SUBTRACT", along, graph.math("MULTIPLY", sway, 0.12)), 46.0)
+    number = graph.node("CombineXYZ", {0: graph.math("FLOOR", strand)}).outputs[0]
+    chance = graph.node("TexWhiteNoise", {"Vector": number}, noise_dimensions="3D").outputs["Value"]
+    beside = graph.math("ABSOLUTE", graph.math("SUBTRACT", graph.math("FRACT", strand), 0.5))
+    length = graph.math("ADD", graph.math("MULTIPLY", chance, 0.35), graph.math("ADD", graph.math("MULTIPLY", upper, 0.3), 0.35))
+    left = graph.math("SUBTRACT", 1.0, graph.math("DIVIDE", across, length), clamp=True)
+    width = graph.math("MULTIPLY", left, graph.math("ADD", graph.math("MULTIPLY", upper, 0.18), 0.12))
+    alpha = graph.math("LESS_THAN", beside, width)
+    surface = graph.node(
+        "BsdfPrincipled", {"Base Color": (0.012, 0.009, 0.007, 1.0), "Roughness": 0.5, "Specular IOR Level": 0.2, "Alpha": alpha}
+    )
     _finish(graph, surface.outputs[0])
     return material
 

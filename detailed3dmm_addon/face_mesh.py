@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 
 from .detail_modifiers import SKIN_GROUP
+from .face_attributes import add_attributes
 from .face_model import dense_mesh, dense_parts, dense_shapes, expression_of, face_model, identity_digest
 
 _WEIGHT_STEPS = 32
@@ -26,7 +27,7 @@ def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarr
     face = bpy.data.objects.new(name, mesh)
     context.collection.objects.link(face)
     _add_vertex_groups(face)
-    _add_attributes(mesh)
+    add_attributes(mesh)
     face.shape_key_add(name="Basis", from_mix=False)
     for expression in model.expression_names:
         key = face.shape_key_add(name=expression, from_mix=False)
@@ -72,28 +73,39 @@ def _add_vertex_groups(face: bpy.types.Object) -> None:
             group.add(np.flatnonzero(steps == step).tolist(), float(step) / _WEIGHT_STEPS, "REPLACE")
 
 
-def _add_attributes(mesh: bpy.types.Mesh) -> None:
-    """Stores what the materials tell apart: lips, and where on its eyeball each eye vertex lies."""
-    model, dense = face_model(), dense_mesh()
-    lips = mesh.attributes.new("d3dmm_lips", "FLOAT", "POINT")
-    lips.data.foreach_set("value", dense.refine(model.regions["lips"]).astype(np.float32))
+def move_rest_shape(face: bpy.types.Object, identity: np.ndarray) -> tuple[list[str], list[str]]:
+    """Moves the rest shape to an identity at once, and the expressions that show along with it.
 
-
-def update_shown_keys(face: bpy.types.Object, identity: np.ndarray) -> list[str]:
-    """Rewrites the rest shape and the expressions that are not at 0: all that can be seen.
+    How the expressions themselves depend on the identity is left to `write_keys`: what is seen meanwhile is off by a
+    fraction of the change of an offset.
 
     Args:
         face: the face.
         identity: (K,) float32, standard deviations.
 
     Returns:
-        The expressions still to be rewritten by `write_keys`.
+        The expressions that show, moved along, and all others; both are to be rewritten by `write_keys`.
     """
-    names = face_model().expression_names
+    mesh, names = face.data, face_model().expression_names
+    keys = mesh.shape_keys.key_blocks
+    neutral = dense_mesh().refine(face_model().neutral(identity)).ravel()
+    before, shape = np.empty_like(neutral), np.empty_like(neutral)
+    keys[0].points.foreach_get("co", before)
+    moved = neutral - before
     values = expression_of(face)
-    shown = tuple(name for name, value in zip(names, values, strict=True) if value != 0.0)
-    write_keys(face, identity, shown)
-    return [name for name in names if name not in shown]
+    shown = [name for name, value in zip(names, values, strict=True) if value != 0.0]
+    for name in shown:
+        keys[name].points.foreach_get("co", shape)
+        keys[name].points.foreach_set("co", shape + moved)
+    keys[0].points.foreach_set("co", neutral)
+    _show_rest_shape(mesh, neutral)
+    return shown, [name for name in names if name not in shown]
+
+
+def _show_rest_shape(mesh: bpy.types.Mesh, neutral: np.ndarray) -> None:
+    mesh.attributes["position"].data.foreach_set("vector", neutral)
+    mesh.update()
+    mesh.shape_keys.update_tag()
 
 
 def write_keys(face: bpy.types.Object, identity: np.ndarray, names: tuple[str, ...]) -> None:
@@ -106,9 +118,7 @@ def write_keys(face: bpy.types.Object, identity: np.ndarray, names: tuple[str, .
         key = keys.get(name)
         if key is not None:
             key.points.foreach_set("co", shape.ravel())
-    mesh.attributes["position"].data.foreach_set("vector", neutral.ravel())
-    mesh.update()
-    mesh.shape_keys.update_tag()
+    _show_rest_shape(mesh, neutral.ravel())
 
 
 def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:

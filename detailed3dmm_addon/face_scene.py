@@ -1,15 +1,18 @@
 """A portrait studio around a face: 85 mm camera, key, fill and rim lights, a grey backdrop."""
 
+from math import radians
+
 import bpy
 import numpy as np
 from mathutils import Vector
 
 COLLECTION_NAME = "Portrait Studio"
-_DISTANCE = 1.05
+_SHOWN, _HEADROOM = 0.94, 0.055
+"""How much of the face's height the frame shows, and how much of it is left above."""
 _LIGHTS = (
-    ("Key", (-0.75, -0.95, 0.55), 0.45, 19.0, (1.0, 0.95, 0.89)),
-    ("Fill", (0.95, -0.75, 0.05), 0.7, 4.5, (0.88, 0.94, 1.0)),
-    ("Rim", (0.55, 0.75, 0.55), 0.35, 17.0, (1.0, 0.98, 0.95)),
+    ("Key", (-0.78, -0.62, 0.72), 0.32, 17.0, (1.0, 0.95, 0.89)),
+    ("Fill", (0.95, -0.85, -0.05), 0.7, 3.2, (0.88, 0.94, 1.0)),
+    ("Rim", (0.6, 0.7, 0.5), 0.35, 16.0, (1.0, 0.98, 0.95)),
 )
 
 
@@ -24,9 +27,9 @@ def build_studio(context: bpy.types.Context, face: bpy.types.Object) -> None:
     context.scene.collection.children.link(studio)
     centre, height = _face_centre(face)
     camera = bpy.data.objects.new("Portrait Camera", bpy.data.cameras.new("Portrait Camera"))
-    camera.data.lens, camera.data.sensor_width = 85.0, 36.0
+    camera.data.sensor_fit, camera.data.lens, camera.data.sensor_height = "VERTICAL", 85.0, 36.0
     camera.data.clip_start = 0.01
-    distance = height * 1.12 * 85.0 / 36.0
+    distance = height * _SHOWN * 85.0 / 36.0
     camera.location = centre + Vector((-0.16 * distance, -distance, 0.02))
     _aim(camera, centre)
     studio.objects.link(camera)
@@ -34,6 +37,7 @@ def build_studio(context: bpy.types.Context, face: bpy.types.Object) -> None:
     for name, offset, size, watts, colour in _LIGHTS:
         light = bpy.data.lights.new(f"{name} Light", "AREA")
         light.energy, light.size, light.color = watts, size, colour
+        light.spread = radians(110)
         lamp = bpy.data.objects.new(light.name, light)
         lamp.location = centre + Vector(offset)
         _aim(lamp, centre)
@@ -46,7 +50,7 @@ def _face_centre(face: bpy.types.Object) -> tuple[Vector, float]:
     corners = np.array([face.matrix_world @ Vector(corner) for corner in face.bound_box])
     low, high = corners.min(0), corners.max(0)
     height = float(high[2] - low[2])
-    return Vector(((low[0] + high[0]) / 2, float(low[1]), float(high[2]) - 0.5 * height)), height
+    return Vector(((low[0] + high[0]) / 2, float(low[1]), float(high[2]) + (_HEADROOM - _SHOWN / 2) * height)), height
 
 
 def _aim(item: bpy.types.Object, target: Vector) -> None:
@@ -55,7 +59,7 @@ def _aim(item: bpy.types.Object, target: Vector) -> None:
 
 def _make_backdrop(centre: Vector) -> bpy.types.Object:
     mesh = bpy.data.meshes.new("Backdrop")
-    side, behind = 3.0, 1.2
+    side, behind = 5.0, 2.2
     mesh.from_pydata([(-side, 0, -side), (side, 0, -side), (side, 0, side), (-side, 0, side)], [], [(0, 1, 2, 3)])
     material = bpy.data.materials.new("Backdrop")
     if material.node_tree is None:

@@ -31,18 +31,22 @@ class FaceState:
         asked: signature of identity, skin and expression that the coarse map was asked for.
         full_due: when to ask for the full map (seconds, monotonic), or None.
         stale_keys: expressions whose shape keys are still of an older identity.
+        moved_keys: those of them that were moved along with the rest shape, and so may show.
         keys_due: when to start rewriting them.
     """
 
     asked: bytes = b""
     full_due: float | None = None
     stale_keys: list[str] = field(default_factory=list)
+    moved_keys: list[str] = field(default_factory=list)
     keys_due: float = 0.0
 
 
 _states: dict[str, FaceState] = {}
 _suspended = False
 _rendering = False
+interactive = not bpy.app.background
+"""Whether changes are followed by themselves, through handlers and the timer."""
 
 
 @contextmanager
@@ -72,11 +76,12 @@ def can_change_identity(face: bpy.types.Object) -> bool:
 def refresh_shape(face: bpy.types.Object) -> None:
     """Writes what can be seen of a changed identity now, and leaves the rest to the timer (all now in background mode)."""
     identity = identity_of(face)
-    if bpy.app.background:
+    if not interactive:
         face_mesh.write_all_keys(face, identity)
         return
     state = _state(face)
-    state.stale_keys = face_mesh.update_shown_keys(face, identity)
+    state.moved_keys, rest = face_mesh.move_rest_shape(face, identity)
+    state.stale_keys = state.moved_keys + rest
     state.keys_due = time.monotonic() + _REST_SECONDS
     _start_timer()
 
@@ -90,7 +95,7 @@ def skin_changed(face: bpy.types.Object) -> None:
 def note_change(face: bpy.types.Object) -> None:
     """Asks for new detail if the face is not what was last asked for; cheap when it is."""
     settings = face.d3dmm
-    if bpy.app.background or not (settings.live and settings.show_detail) or settings.detail_source != "LIVE":
+    if not interactive or not (settings.live and settings.show_detail) or settings.detail_source != "LIVE":
         return
     ask_for_detail(face)
 
@@ -234,7 +239,7 @@ def _redraw_panels() -> None:
 
 
 def _start_timer() -> None:
-    if not bpy.app.background and not bpy.app.timers.is_registered(tick):
+    if interactive and not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=_TICK_SECONDS, persistent=True)
 
 
@@ -248,7 +253,7 @@ def _follow(face: bpy.types.Object) -> None:
     state = _states.get(face.d3dmm.uid)
     if state is not None and state.stale_keys:
         values = dict(zip(face_model().expression_names, expression_of(face), strict=True))
-        shown = tuple(name for name in state.stale_keys if values[name] != 0.0)
+        shown = tuple(name for name in state.stale_keys if values[name] != 0.0 and name not in state.moved_keys)
         if shown:
             state.stale_keys = [name for name in state.stale_keys if name not in shown]
             face_mesh.write_keys(face, identity_of(face), shown)
@@ -257,7 +262,7 @@ def _follow(face: bpy.types.Object) -> None:
 
 @persistent
 def _after_depsgraph_update(_scene, depsgraph):
-    if _rendering or _suspended or bpy.app.background:
+    if _rendering or _suspended or not interactive:
         return
     for update in depsgraph.updates:
         if update.is_updated_geometry and isinstance(update.id, bpy.types.Object):
@@ -268,7 +273,7 @@ def _after_depsgraph_update(_scene, depsgraph):
 
 @persistent
 def _after_frame_change(scene, _depsgraph):
-    if _rendering or bpy.app.background:
+    if _rendering or not interactive:
         return
     for face in scene.objects:
         if face.type == "MESH" and is_face(face):
@@ -281,7 +286,7 @@ def _after_undo(*_):
         identity = identity_of(face)
         state = _state(face)
         if face_mesh.has_our_topology(face) and face.d3dmm.keys_identity != identity_digest(identity):
-            state.stale_keys = list(face_model().expression_names)
+            state.stale_keys, state.moved_keys = list(face_model().expression_names), []
             state.keys_due = time.monotonic() + _REST_SECONDS
             _start_timer()
         note_change(face)

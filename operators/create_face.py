@@ -55,7 +55,7 @@ def show_detail(operator: bpy.types.Operator, face: bpy.types.Object) -> None:
     """Brings a face's detail up to date: at once in background mode, through the timer otherwise; a warning if it cannot."""
     if not (face.d3dmm.show_detail and face.d3dmm.live and face.d3dmm.detail_source == "LIVE"):
         return
-    if not bpy.app.background:
+    if live_update.interactive:
         live_update.note_change(face)
         return
     try:

@@ -68,3 +68,14 @@ def recording(tmp_path) -> Path:
         file.setframerate(rate)
         file.writeframes(struct.pack(f"<{rate}h", *samples))
     return path
+
+
+@pytest.fixture
+def interactive(module):
+    """The behaviour of a window: handlers act, work is left to the timer's tick, which the test calls."""
+    live_update = module("detailed3dmm_addon.live_update")
+    live_update.interactive = True
+    yield live_update
+    live_update.interactive = False
+    if bpy.app.timers.is_registered(live_update.tick):
+        bpy.app.timers.unregister(live_update.tick)

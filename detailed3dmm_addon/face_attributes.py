@@ -1,0 +1,88 @@
+"""Vertex attributes that the materials read: lips, flushed skin, eyebrows, and places on the eyeballs.
+
+All are made on the mean face, so that they stay with the skin whatever the identity.
+"""
+
+import bpy
+import numpy as np
+
+from .face_model import dense_mesh, dense_parts, face_model
+
+_FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
+_BROW_HEIGHT, _BROW_ARCH = 1.08, 0.20
+"""In half widths of an eye: of the brow's middle above the eye's centre, and of its arch."""
+
+
+def add_attributes(mesh: bpy.types.Mesh) -> None:
+    """Stores `d3dmm_lips`, `d3dmm_redness`, `d3dmm_brows` (0 to 1), `d3dmm_eye` and `d3dmm_lash` (vectors) on a face's mesh."""
+    model, dense = face_model(), dense_mesh()
+    positions = dense.refine(model.mean)
+    redness = sum(weight * dense.refine(model.regions[name]) for name, weight in _FLUSH.items() if name in model.regions)
+    _store(mesh, "d3dmm_lips", "FLOAT", np.clip(dense.refine(model.regions["lips"]), 0, 1))
+    _store(mesh, "d3dmm_redness", "FLOAT", np.clip(redness, 0, 1))
+    _store(mesh, "d3dmm_brows", "FLOAT", _brows(positions))
+    _store(mesh, "d3dmm_eye", "FLOAT_VECTOR", _eye_places(positions))
+    _store(mesh, "d3dmm_lash", "FLOAT_VECTOR", _lash_places(positions))
+
+
+def _store(mesh: bpy.types.Mesh, name: str, kind: str, values: np.ndarray) -> None:
+    attribute = mesh.attributes.new(name, kind, "POINT")
+    attribute.data.foreach_set("vector" if kind == "FLOAT_VECTOR" else "value", np.ascontiguousarray(values, np.float32).ravel())
+
+
+def _eye_places(positions: np.ndarray) -> np.ndarray:
+    """(N, 3): for eye vertices the place on the eyeball in radii - to its right, up, forward -, zero elsewhere."""
+    model, part = face_model(), dense_parts()
+    places = np.zeros_like(positions)
+    for name in ("eye_left", "eye_right"):
+        chosen = part == model.part_names.index(name)
+        centre = model.mean[model.landmarks[name]].mean(0)
+        offset = positions[chosen] - centre
+        offset /= np.median(np.linalg.norm(offset, axis=1))
+        places[chosen] = np.stack([offset[:, 0], offset[:, 2], -offset[:, 1]], 1)
+    return places
+
+
+def _lash_places(positions: np.ndarray) -> np.ndarray:
+    """(N, 3): for lash vertices along the lid (0 inner, 1 outer corner), from root 0 to tip 1, and 1 on the upper lid."""
+    model, part = face_model(), dense_parts()
+    places = np.zeros_like(positions)
+    lash = part == model.part_names.index("lashes")
+    for side, sign in (("left", 1), ("right", -1)):
+        lids = [model.mean[model.landmarks[f"lid_{lid}_{side}"]] for lid in ("lower", "upper")]
+        here = np.flatnonzero(lash & (positions[:, 0] * sign > 0))
+        distances = np.stack([np.linalg.norm(positions[here, None] - lid[None], axis=2).min(1) for lid in map(_finer, lids)], 1)
+        middle = (lids[0].mean(0)[2] + lids[1].mean(0)[2]) / 2
+        upper = (positions[here, 2] > middle).astype(int)
+        inner, outer = lids[1][0, 0], lids[1][-1, 0]
+        places[here, 0] = (positions[here, 0] - inner) / (outer - inner)
+        places[here, 2] = upper
+        for lid in (0, 1):
+            root = distances[upper == lid, lid]
+            places[here[upper == lid], 1] = (root - root.min()) / max(np.ptp(root), 1e-9)
+    return places
+
+
+def _finer(line: np.ndarray) -> np.ndarray:
+    """A polyline (n, 3) with eight points for each of its segments."""
+    steps = np.linspace(0, len(line) - 1, 8 * (len(line) - 1) + 1)
+    return np.stack([np.interp(steps, np.arange(len(line)), line[:, axis]) for axis in range(3)], 1)
+
+
+def _brows(positions: np.ndarray) -> np.ndarray:
+    """(N,): how much of an eyebrow lies at each vertex, 0 to 1."""
+    model, part = face_model(), dense_parts()
+    cover = np.zeros(len(positions), np.float32)
+    for side in ("left", "right"):
+        lid = model.mean[model.landmarks[f"lid_upper_{side}"]]
+        inner, outer = lid[0], lid[-1]
+        centre, half = (inner + outer) / 2, np.linalg.norm(outer - inner) / 2
+        along = (positions[:, 0] - centre[0]) / (outer[0] - centre[0])  # -1 inner corner, 1 outer corner
+        middle = _BROW_HEIGHT + _BROW_ARCH * (1 - ((along - 0.55) / 1.25) ** 2)
+        thickness = np.interp(along, (-1.2, -0.7, 0.4, 1.5), (0.26, 0.30, 0.22, 0.07))
+        up = (positions[:, 2] - centre[2]) / half
+        taper = np.clip((along + 1.25) / 0.25, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
+        here = np.clip(1.25 - np.abs(up - middle) / thickness, 0, 1) * taper
+        in_front = positions[:, 1] < centre[1] + 2.5 * half
+        cover = np.maximum(cover, np.where(in_front & (part == model.part_names.index("skin")), here, 0))
+    return cover

@@ -1,0 +1,94 @@
+"""Create Face, and what a face is made of, compared with the model below it."""
+
+import bpy
+import numpy as np
+
+
+def evaluated(face) -> np.ndarray:
+    """(N, 3) positions after shape keys and modifiers."""
+    mesh = face.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    positions = np.empty((len(mesh.vertices), 3), np.float32)
+    mesh.attributes["position"].data.foreach_get("vector", positions.ravel())
+    return positions
+
+
+def test_face_is_the_models_person(face, module):
+    model = module("detailed3dmm_addon.face_model")
+    identity = model.face_model().sample_identity(3)
+    assert np.allclose(model.identity_of(face), identity, atol=1e-6)
+    assert np.allclose(evaluated(face), model.dense_mesh().refine(model.face_model().neutral(identity)), atol=2e-6)
+    assert len(face.data.vertices) >= 60_000
+    assert not face.data.validate()
+
+
+def test_shape_keys_are_the_models_expressions(face, module):
+    model = module("detailed3dmm_addon.face_model")
+    names = model.face_model().expression_names
+    keys = face.data.shape_keys.key_blocks
+    assert [key.name for key in keys] == ["Basis", *names] and all(key.value == 0 for key in keys[1:])
+    weights = np.zeros(52, np.float32)
+    for name, value in {"mouthSmileLeft": 0.8, "browInnerUp": 1.0, "jawOpen": -0.2}.items():
+        keys[name].value = weights[names.index(name)] = value
+    bpy.context.view_layer.update()
+    expected = model.dense_mesh().refine(model.face_model().evaluate(model.identity_of(face), weights))
+    assert np.allclose(evaluated(face), expected, atol=2e-6)
+    assert np.allclose(model.expression_of(face), weights)
+
+
+def test_parts_have_materials_texture_coordinates_and_groups(face, module):
+    model = module("detailed3dmm_addon.face_model").face_model()
+    assert len(face.data.materials) == len(model.part_names) and all(face.data.materials)
+    indices = np.empty(len(face.data.polygons), np.int32)
+    face.data.polygons.foreach_get("material_index", indices)
+    assert set(indices) == set(range(len(model.part_names)))
+    assert {group.name for group in face.vertex_groups} == {"skin", *model.regions}
+    uv = np.empty((len(face.data.loops), 2), np.float32)
+    face.data.uv_layers["UVMap"].data.foreach_get("uv", uv.ravel())
+    skin_corners = np.repeat(indices == model.part_names.index("skin"), 4)[: len(uv)]
+    assert uv[skin_corners].min() >= -1e-6 and uv[skin_corners].max() <= 1 + 1e-6
+    modifier = face.modifiers["D3DMM Live Detail"]
+    assert modifier.type == "DISPLACE" and modifier.mid_level == 0 and abs(modifier.strength - 1e-3) < 1e-9
+    assert modifier.texture.image.is_float and modifier.texture.image.colorspace_settings.name == "Non-Color"
+
+
+def test_scene_setup_frames_the_face():
+    assert bpy.ops.d3dmm.create_face(identity_seed=1, scene_setup=True, update_detail=False) == {"FINISHED"}
+    scene = bpy.context.scene
+    assert scene.camera is not None and abs(scene.camera.data.lens - 85) < 1e-6
+    assert sum(item.type == "LIGHT" for item in scene.objects) == 3
+    from bpy_extras.object_utils import world_to_camera_view
+    from mathutils import Vector
+
+    face = bpy.context.active_object
+    seen = [world_to_camera_view(scene, scene.camera, face.matrix_world @ vertex.co) for vertex in list(face.data.vertices)[::500]]
+    top = max(seen, key=lambda point: point.y)
+    assert 0.8 < top.y < 1.0
+    nose = world_to_camera_view(scene, scene.camera, Vector((0, min(v.co.y for v in face.data.vertices), 0)))
+    assert 0.4 < nose.x < 0.6
+
+
+def test_two_faces_share_nothing_that_changes(face):
+    first = face
+    assert bpy.ops.d3dmm.create_face(identity_seed=4, update_detail=False) == {"FINISHED"}
+    second = bpy.context.active_object
+    assert first != second and first.d3dmm.uid != second.d3dmm.uid
+    assert first.data.materials[0] != second.data.materials[0]
+    assert first.modifiers[0].texture.image != second.modifiers[0].texture.image
+    assert not np.allclose(evaluated(first), evaluated(second), atol=1e-4)
+
+
+def test_same_seed_same_face_other_seed_another(face):
+    before = evaluated(face)
+    assert bpy.ops.d3dmm.random_face(seed=9) == {"FINISHED"}
+    other = evaluated(face)
+    assert np.abs(other - before).max() > 1e-3
+    assert bpy.ops.d3dmm.random_face(seed=3) == {"FINISHED"}
+    assert np.allclose(evaluated(face), before, atol=1e-6)
+    assert face.d3dmm.identity_seed == 3
+
+
+def test_names_appear_twice_without_trouble(face):
+    face.name = "Heroine"
+    assert bpy.ops.d3dmm.random_face(seed=5) == {"FINISHED"}
+    assert bpy.ops.d3dmm.set_expression_preset(preset="anger") == {"FINISHED"}
+    assert face.data.shape_keys.key_blocks["browDownLeft"].value == 1.0
