@@ -15,10 +15,10 @@ def extension_tool() -> Path:
     """The path of Blender's extension builder, inside the installed bpy."""
     import bpy
 
-    tools = sorted(Path(bpy.__file__).parent.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
-    if not tools:
-        sys.exit("error: this bpy has no extension builder; install the pinned version with `make install`")
-    return tools[-1]
+    tool = Path(bpy.utils.system_resource("SCRIPTS")) / "addons_core" / "bl_pkg" / "cli" / "blender_ext.py"
+    if not tool.is_file():
+        sys.exit(f"error: {tool} is missing: this bpy has no extension builder; install the pinned version with `make install`")
+    return tool
 
 
 def build(out: Path) -> Path:
