@@ -132,11 +132,11 @@ class SpeechAnimation:
         return self.frames
 
     def _head_curves(self, face: bpy.types.Object) -> dict[tuple[str, int], np.ndarray]:
-        """Yaw, pitch and roll about the object's origin; none where the artist moves the head already."""
+        """Pitch up, roll and yaw to the person's left as rotation about X, Y and Z; none where the artist moves the head already."""
         head = self.head
         if head is None or not np.any(head[:, :3]) or face.rotation_mode != "XYZ" or face_animation.has_curve(face, "rotation_euler"):
             return {}
         yaw, pitch, roll = head[:, 0], head[:, 1], head[:, 2]
         base = face.rotation_euler
-        turns = (pitch, roll, yaw)
+        turns = (-pitch, roll, yaw)
         return {("rotation_euler", axis): turns[axis] + base[axis] for axis in range(3)}

@@ -1,0 +1,198 @@
+"""Import Audio through the real worker: what it puts into the scene, what it refuses, what interrupts it."""
+
+import os
+import signal
+import time
+import wave
+
+import bpy
+import numpy as np
+import pytest
+from test_create_face import evaluated
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+def sound_strips():
+    """The scene's strips, under the names of every version."""
+    editor = bpy.context.scene.sequence_editor
+    return [] if editor is None else list(editor.strips if hasattr(editor, "strips") else editor.sequences)
+
+
+def scene_state(face):
+    """What must not change when an import fails."""
+    scene = bpy.context.scene
+    keys = face.data.shape_keys
+    return (
+        len(sound_strips()),
+        len(bpy.data.actions),
+        keys.animation_data and keys.animation_data.action,
+        [modifier.name for modifier in face.modifiers],
+        len(face.data.attributes),
+        face.d3dmm.detail_source,
+        scene.frame_end,
+        [key.value for key in keys.key_blocks],
+    )
+
+
+@pytest.fixture
+def spoken(face, recording):
+    """A face that has imported the recording."""
+    bpy.context.scene.render.fps = 25
+    assert bpy.ops.d3dmm.import_audio(filepath=str(recording), seed=1) == {"FINISHED"}
+    return face
+
+
+def test_sound_curves_and_detail_are_in_the_scene(spoken, module):
+    scene, keys = bpy.context.scene, spoken.data.shape_keys
+    strips = sound_strips()
+    assert [strip.type for strip in strips] == ["SOUND"] and strips[0].frame_start == scene.frame_start
+    assert keys.animation_data.action["d3dmm"] and "buzz" in keys.animation_data.action.name
+    assert 24 <= scene.frame_end <= 26
+    assert spoken.d3dmm.detail_source == "BAKED" and spoken.modifiers["D3DMM Baked Detail"].show_render
+    jaw, detail = [], []
+    for frame in range(1, scene.frame_end + 1):
+        scene.frame_set(frame)
+        jaw.append(keys.key_blocks["jawOpen"].value)
+        spoken.d3dmm.show_detail = False
+        smooth = evaluated(spoken)
+        spoken.d3dmm.show_detail = True
+        detail.append(np.linalg.norm(evaluated(spoken) - smooth, axis=1).max())
+    assert np.ptp(jaw) > 0.02, "the jaw does not move"
+    assert 2e-5 < max(detail) < 4e-3
+
+
+def test_baked_detail_is_the_generators(spoken, module):
+    model, backend = module("detailed3dmm_addon.face_model"), module("detailed3dmm_addon.backend")
+    texture = module("ml_backend.geometry.texture_space")
+    scene = bpy.context.scene
+    scene.frame_set(12)
+    live = module("detailed3dmm_addon.live_update")
+    coarse = backend.ask("generate", {"resolution": 256}, live._detail_inputs(spoken)).arrays["map"]
+    baked = evaluated(spoken)
+    spoken.d3dmm.show_detail = False
+    smooth = evaluated(spoken)
+    mesh = spoken.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    normals = np.empty_like(smooth)
+    mesh.vertex_normals.foreach_get("vector", normals.ravel())
+    height = ((baked - smooth) * normals).sum(1) * 1e3
+    skin = model.dense_parts() == 0
+    expected = texture.sample_map(coarse, model.dense_mesh().vertex_uv())
+    span = np.ptp(np.percentile(expected[skin], [0.1, 99.9]))
+    psnr = 20 * np.log10(span / np.sqrt(((height - expected)[skin] ** 2).mean()))
+    assert psnr > 38, psnr
+    assert np.abs(height[~skin]).max() < 1e-3
+
+
+def test_a_second_import_makes_new_actions_and_keeps_the_old(spoken, recording):
+    first = spoken.data.shape_keys.animation_data.action
+    curves = len(bpy.data.actions)
+    assert bpy.ops.d3dmm.import_audio(filepath=str(recording), seed=2, sound_strip=False) == {"FINISHED"}
+    assert spoken.data.shape_keys.animation_data.action != first and first.use_fake_user
+    assert len(bpy.data.actions) > curves
+    assert [modifier.name for modifier in spoken.modifiers].count("D3DMM Baked Detail") == 1
+
+
+def test_undo_takes_the_whole_import_back(face, recording):
+    bpy.ops.ed.undo_push(message="created")
+    name, before = face.name, scene_state(face)
+    assert bpy.ops.d3dmm.import_audio(filepath=str(recording)) == {"FINISHED"}
+    bpy.ops.ed.undo_push(message="imported")
+    bpy.ops.ed.undo()
+    face = bpy.data.objects[name]
+    after = scene_state(face)
+    assert after[0] == before[0] and after[2:] == before[2:]
+    bpy.ops.ed.redo()
+    assert bpy.data.objects[name].d3dmm.detail_source == "BAKED"
+
+
+def write_wave(path, samples, rate=16000):
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples)
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "truncated", "nan", "folder"])
+def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_path, kind):
+    path = tmp_path / f"{kind}.wav"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_bytes(b"this is not a sound\n" * 40)
+    elif kind == "truncated":
+        path.write_bytes(recording.read_bytes()[:30])
+    elif kind == "nan":
+        header = b"RIFF\x64\x20\x00\x00WAVEfmt \x10\x00\x00\x00\x03\x00\x01\x00\x80>\x00\x00\x00\xfa\x00\x00\x04\x00 \x00data@\x1f\x00\x00"
+        path.write_bytes(header + np.full(2000, np.nan, "<f4").tobytes())
+    elif kind == "folder":
+        path.mkdir()
+    before = scene_state(face)
+    with pytest.raises(RuntimeError, match=f"{kind}.wav") as refused:
+        bpy.ops.d3dmm.import_audio(filepath=str(path))
+    assert "Traceback" not in str(refused.value) and len(str(refused.value).strip().splitlines()) >= 2, "no remedy"
+    assert scene_state(face) == before
+
+
+@pytest.fixture
+def operator(module):
+    """The import's own steps, driven as the window's modal loop drives them, without its file browser and timer."""
+    backend, speech = module("detailed3dmm_addon.backend"), module("detailed3dmm_addon.speech_animation")
+
+    class Steps:
+        def begin(self, face, path):
+            self.work = speech.SpeechAnimation(face.d3dmm.uid, path, 25.0, 1, 0)
+            self.work.check()
+            self.job = backend.begin_job("Speech", *self.work.speech_request())
+
+        def wait(self, seconds=60.0):
+            limit = time.monotonic() + seconds
+            while self.job.outcome is None:
+                assert time.monotonic() < limit, "no outcome in time"
+                backend.pump()
+                time.sleep(0.01)
+            return self.job.outcome
+
+    return Steps()
+
+
+def test_killing_the_worker_during_the_import_is_told_and_the_next_try_works(face, recording, operator, module):
+    backend = module("detailed3dmm_addon.backend")
+    before = scene_state(face)
+    operator.begin(face, recording)
+    os.kill(backend.worker_pid(), signal.SIGKILL)
+    assert operator.wait(2.5).kind == "died" and "ended unexpectedly" in backend.problem.message
+    assert scene_state(face) == before and backend.running_job() is None
+    assert bpy.ops.d3dmm.import_audio(filepath=str(recording), bake_detail=False) == {"FINISHED"}
+
+
+def test_cancelling_leaves_the_scene_alone(face, recording, operator, module):
+    before = scene_state(face)
+    operator.begin(face, recording)
+    assert not bpy.ops.d3dmm.import_audio.poll(), "a second job could be started"
+    assert bpy.ops.d3dmm.cancel_job() == {"FINISHED"}
+    assert operator.wait().kind in ("cancelled", "result")
+    assert scene_state(face) == before and module("detailed3dmm_addon.backend").running_job() is None
+
+
+def test_deleting_the_face_during_the_import_is_told(face, recording, operator, module):
+    errors = module("ml_backend.errors")
+    operator.begin(face, recording)
+    bpy.data.objects.remove(face)
+    operator.work.take_speech(operator.wait())
+    with pytest.raises(errors.UserError, match="deleted"):
+        operator.work.put_into_scene(bpy.context.scene, None)
+    assert not sound_strips() and not bpy.data.actions
+
+
+def test_undo_during_the_import_still_finds_the_face(face, recording, operator):
+    bpy.ops.ed.undo_push(message="created")
+    name = face.name
+    face.d3dmm.directions["age"].value = 1.0
+    bpy.ops.ed.undo_push(message="aged")
+    operator.begin(face, recording)
+    bpy.ops.ed.undo()
+    operator.work.take_speech(operator.wait())
+    assert "frames of speech" in operator.work.put_into_scene(bpy.context.scene, None)
+    assert bpy.data.objects[name].data.shape_keys.animation_data.action is not None
