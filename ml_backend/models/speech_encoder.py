@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from ..audio.log_mel import BANDS
@@ -22,7 +21,9 @@ class SpeechEncoderConfig:
 
 
 class TemporalBlock(nn.Module):
-    """A depthwise filter along time and a two-layer perceptron per frame, residual (the block of ConvNeXt, Liu et al. 2022, in one dimension)."""
+    """A depthwise filter along time and a two-layer perceptron per frame, residual (the block of ConvNeXt, Liu et al. 2022, in one
+    dimension).
+    """
 
     def __init__(self, width: int, taps: int, dropout: float):
         super().__init__()
@@ -56,7 +57,9 @@ class SpeechEncoder(nn.Module):
         self.classify = nn.Linear(width, len(PHONES))
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Args: mel (B, T, 64), normalised, 100 frames a second, T even. Returns: (B, T / 2, 40) logits over PHONES; row i is at 0.02 i + 0.005 s."""
+        """Args: mel (B, T, 64), normalised, 100 frames a second, T even. Returns: (B, T / 2, 40) logits over PHONES; row i is at 0.02 i +
+        0.005 s.
+        """
         if mel.ndim != 3 or mel.shape[2] != BANDS or mel.shape[1] % 2:
             raise ValueError(f"log-mel of shape {tuple(mel.shape)}: expected (B, even T, {BANDS}).")
         x = nn.functional.gelu(self.lift(mel.transpose(1, 2)))

@@ -1,4 +1,6 @@
-"""Makes the training set of the speech networks: every installed synthesiser says generated sentences; features and phone times are kept."""
+"""Makes the training set of the speech networks: every installed synthesiser says generated sentences; features and phone times are
+kept.
+"""
 
 import hashlib
 import importlib
@@ -35,7 +37,8 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
     """Writes one safetensors file a voice; a voice whose file exists is left alone, so that an interrupted run goes on.
 
     Each file holds, all utterances joined: `mel` (frames, 64) float16 log-mel at 100 a second; `pitch` (frames / 2, 2) float16;
-    `frame_start` (U + 1,) and `pitch_start` (U + 1,) and `phone_start` (U + 1,) int32 offsets; `phones` (P,) uint8; `ends` (P,) float32 seconds
+    `frame_start` (U + 1,) and `pitch_start` (U + 1,) and `phone_start` (U + 1,) int32 offsets; `phones` (P,) uint8; `ends` (P,) float32
+    seconds
     from the utterance's start.
 
     Returns:
@@ -101,7 +104,9 @@ def _record(voice: Voice, minutes: float, seed: int, words: tuple[str, ...], pat
         utterances += said
         seconds += sum(len(item.samples) for item in said) / SAMPLE_RATE
     if not utterances:
-        raise UserError(f"{voice.engine} voice {voice.name}: said nothing that could be used.", "Try the engine in a shell, or leave it out.")
+        raise UserError(
+            f"{voice.engine} voice {voice.name}: said nothing that could be used.", "Try the engine in a shell, or leave it out."
+        )
     return _write(path, utterances, f"{voice.engine} {voice.name}")
 
 
@@ -167,7 +172,7 @@ def _write(path: Path, utterances: list[Utterance], source: str) -> float:
     return sum(map(len, mels)) / FRAME_RATE / 60
 
 
-DEMO_TEXT = "Hello, my name is Emma. Maybe you have a moment? Open a window, and far above the sea, five big purple boats move by. Wow, what a beautiful morning!"
+DEMO_TEXT = "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. Wow, what a beautiful morning!"
 
 
 def record_demo(path: Path) -> float:

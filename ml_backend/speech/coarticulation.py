@@ -39,8 +39,10 @@ def speech_channels() -> np.ndarray:
 def curves_from_phones(phones: np.ndarray, ends: np.ndarray, times: np.ndarray, start: float = 0.0, openness: float = 1.0) -> np.ndarray:
     """Blends the phones' lip shapes over time.
 
-    Every phone pulls each channel group (jaw, lips) towards its shape with dominance a * exp(-|t / width|^2), flat over the middle of the phone;
-    the curve is the dominance-weighted mean. Then p b m close the lips and f v lay the lower lip on the teeth over most of the phone, whatever
+    Every phone pulls each channel group (jaw, lips) towards its shape with dominance a * exp(-|t / width|^2), flat over the middle of the
+    phone;
+    the curve is the dominance-weighted mean. Then p b m close the lips and f v lay the lower lip on the teeth over most of the phone,
+    whatever
     surrounds them; in pauses everything comes to rest.
 
     Args:

@@ -49,7 +49,8 @@ class Voice:
 
 
 _FESTIVAL_VOICES = {
-    "ked_diphone": "en", "lp_diphone": "it", "pc_diphone": "it", "czech_dita": "cs", "czech_krb": "cs", "czech_machac": "cs", "czech_ph": "cs",
+    "ked_diphone": "en", "lp_diphone": "it", "pc_diphone": "it", "czech_dita": "cs", "czech_krb": "cs", "czech_machac": "cs",
+    "czech_ph": "cs",
     "suo_fi_lj_diphone": "fi", "hy_fi_mv_diphone": "fi", "upc_ca_ona_hts": "ca",
 }  # fmt: skip
 _FLITE_PITCH = {"slt": 180, "rms": 100, "awb": 120, "kal16": 105}

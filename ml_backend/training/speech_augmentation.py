@@ -70,7 +70,9 @@ def augment(mel: Tensor, generator: torch.Generator) -> Tensor:
     power = torch.nn.functional.conv1d(rows, kernel, groups=batch).permute(1, 2, 0)
 
     level = power.mean(2).quantile(0.95, dim=1)  # (B,)
-    noise = random_curves(batch, generator, 8.0)[:, None].exp() * torch.empty(batch, count, BANDS).exponential_(generator=generator).clamp(min=0.05)
+    noise = random_curves(batch, generator, 8.0)[:, None].exp() * torch.empty(batch, count, BANDS).exponential_(generator=generator).clamp(
+        min=0.05
+    )
     wobble = torch.nn.functional.interpolate(torch.randn(batch, 1, 8, generator=generator), count, mode="linear")[:, 0, :, None]
     noise = noise * (wobble * uniform(0, 1.2)[:, None, None]).exp()
     ratio = torch.where(chosen(0.8), uniform(2, 40), torch.full((batch,), 70.0))  # dB
@@ -83,7 +85,9 @@ def augment(mel: Tensor, generator: torch.Generator) -> Tensor:
     bottom = torch.where(chosen(0.35), uniform(80, 350), torch.ones(batch))[:, None]
     cut = -torch.relu(torch.log2(hz / top)) * 60 - torch.relu(torch.log2(bottom / hz)) * 12  # dB
     power = power * 10 ** (cut.clamp(min=-60) / 10)[:, None]
-    power = power + (level * 10 ** (-uniform(45, 80) / 10))[:, None, None] * torch.empty(batch, count, BANDS).exponential_(generator=generator).clamp(min=0.05)
+    power = power + (level * 10 ** (-uniform(45, 80) / 10))[:, None, None] * torch.empty(batch, count, BANDS).exponential_(
+        generator=generator
+    ).clamp(min=0.05)
     compression = torch.where(chosen(0.2), uniform(0.6, 1.0), torch.ones(batch))[:, None, None]
     loud = power.mean(2, keepdim=True)
     power = power * (loud / level[:, None, None]).clamp(min=1e-5) ** (compression - 1)

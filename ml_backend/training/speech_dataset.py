@@ -20,7 +20,9 @@ ENGINE_SHARE = {"flite": 0.36, "festival": 0.3, "piper": 0.14, "espeak": 0.14, "
 
 @dataclass(frozen=True)
 class VoiceStream:
-    """All utterances of a voice end to end: log-mel (T, 64) float16, pitch (T, 2) float16 (Hz, voicing), phones (P,), their ends (P,) in seconds."""
+    """All utterances of a voice end to end: log-mel (T, 64) float16, pitch (T, 2) float16 (Hz, voicing), phones (P,), their ends (P,) in
+    seconds.
+    """
 
     name: str
     mel: np.ndarray
@@ -57,7 +59,10 @@ def read_stream(path: Path) -> VoiceStream:
         UserError: the file is not one of `build-speech-data`, or was made with another phone set.
     """
     arrays, metadata = read_tensors(path)
-    if metadata.get("phones") != " ".join(PHONES) or not {"mel", "pitch", "phones", "ends", "phone_start", "frame_start", "pitch_start"} <= arrays.keys():
+    if (
+        metadata.get("phones") != " ".join(PHONES)
+        or not {"mel", "pitch", "phones", "ends", "phone_start", "frame_start", "pitch_start"} <= arrays.keys()
+    ):
         raise UserError(f"{path}: not a speech training file of this version.", "Make it again with build-speech-data.")
     frame, pitch_start, phone = arrays["frame_start"], arrays["pitch_start"], arrays["phone_start"]
     pitch = np.zeros((len(arrays["mel"]), 2), np.float16)

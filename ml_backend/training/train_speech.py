@@ -1,7 +1,9 @@
 """Trains the speech encoder and the cross-modal decoder together on synthesised speech.
 
-The encoder learns phones (cross-entropy); the decoder learns the curves that the coarticulation model makes of the true phones, from the encoder's
-posteriors; losses Eq. 8-10 of Cao et al. 2024, "DNPM" (vertices of the lips through the bilinear face, and the expression), plus velocity and lip gap.
+The encoder learns phones (cross-entropy); the decoder learns the curves that the coarticulation model makes of the true phones, from the
+encoder's
+posteriors; losses Eq. 8-10 of Cao et al. 2024, "DNPM" (vertices of the lips through the bilinear face, and the expression), plus velocity
+and lip gap.
 
 examples:
   python -m ml_backend build-speech-data --out build/speech-data
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 from ..models.bilinear_face import BilinearFace
 from ..models.speech_decoder import SpeechDecoder, SpeechDecoderConfig
 from ..models.speech_encoder import FRAME_RATE, SpeechEncoder, SpeechEncoderConfig
+from ..speech.lip_measures import inner_lip_pairs
 from ..speech.phones import BILABIAL, LABIODENTAL, PHONE_INDEX, PHONES
 from ..tensor_file import write_tensors
 from .checkpoints import WeightAverage, load_checkpoint, save_checkpoint
@@ -48,7 +51,7 @@ class LipVertices(nn.Module):
     def __init__(self, face: BilinearFace):
         super().__init__()
         _, deltas = face.shapes(np.zeros(face.identity_size, np.float32))
-        upper, lower = face.landmarks["lip_upper_inner"], face.landmarks["lip_lower_inner"]
+        upper, lower = inner_lip_pairs(face)
         chosen = np.unique(np.concatenate([np.flatnonzero(face.regions["lips"] > 0.3)[::4], upper, lower]))
         self.map: Tensor
         self.upper: Tensor
@@ -128,7 +131,13 @@ def run(args: argparse.Namespace) -> int:
         schedule.done += 1
         if schedule.done % settings["log_every"] == 0:
             figures = {f"train_{name}": value for name, value in loss.figures.items()}
-            log.write("speech", step=schedule.done, minutes_left=schedule.minutes_left, **figures, **_validate(average.average, loss, validation, device))
+            log.write(
+                "speech",
+                step=schedule.done,
+                minutes_left=schedule.minutes_left,
+                **figures,
+                **_validate(average.average, loss, validation, device),
+            )
             state = {"step": schedule.done, "minutes": schedule.elapsed}
             save_checkpoint(checkpoint, {"model": model, "average": average.average}, {"adam": optimiser}, state)
     figures = _validate(average.average, loss, validation, device, batches=12)
@@ -140,7 +149,8 @@ def run(args: argparse.Namespace) -> int:
         "steps": str(schedule.done),
         "minutes": f"{schedule.elapsed:.0f}",
         "device": f"{device.type}, {platform.machine()}, {torch.get_num_threads()} threads",
-        "validation": json.dumps({name: round(value, 4) for name, value in figures.items()}) + f" on {[s.name for s in held] or 'the training voices'}",
+        "validation": json.dumps({name: round(value, 4) for name, value in figures.items()})
+        + f" on {[s.name for s in held] or 'the training voices'}",
     }
     write_speech_weights(args.out / "speech.safetensors", average.average, config, facts)
     print(f"{args.out / 'speech.safetensors'}: written", file=sys.stderr)

@@ -1,0 +1,197 @@
+"""A recording to ARKit curves: networks for the mouth, procedural layers for the rest of the face."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..audio.log_mel import HOP, QUIET, SAMPLE_RATE, log_mel, loudness, normalise, pitch, relative_pitch
+from ..audio.read_audio import AudioFile
+from ..curves import Animation
+from ..errors import UserError
+from ..expression_names import EXPRESSION_NAMES
+from ..models.speech_encoder import FRAME_RATE
+from ..models.speech_networks import DEFAULT_FILE, SpeechNetworks, load_speech_networks
+from ..speech.align_transcript import align_transcript
+from ..speech.lip_contacts import secure_contacts
+from ..speech.phones import PHONES, UNKNOWN
+from ..speech.procedural import LayerAmounts, Prosody, procedural_layers
+
+Progress = Callable[[float, str], None]
+Cancelled = Callable[[], bool]
+
+_CORE = 20.0  # seconds of a window that are kept
+_CONTEXT = 2.0  # seconds on either side that are only listened to
+_BLEND = 0.25  # seconds over which neighbouring windows are mixed, on either side of their border
+
+
+class AnimationCancelled(Exception):
+    """The caller asked to stop."""
+
+
+@dataclass(frozen=True)
+class AnimateFromAudioRequest:
+    """What to animate.
+
+    Attributes:
+        path: the recording; wav, flac, mp3, ogg; any channels, 4 to 384 kHz.
+        fps: frames a second of the curves, 1 to 240.
+        seed: of the procedural layers.
+        blinks, brows, head, gaze: how much of each procedural layer: 0 or False none, 1 or True as tabulated.
+        transcript: what is said, in English; where given, forced alignment replaces the network's ear. Needs pocketsphinx.
+        weights: another weight file than the shipped one.
+    """
+
+    path: str
+    fps: float = 30.0
+    seed: int = 0
+    blinks: float = 1.0
+    brows: float = 1.0
+    head: float = 1.0
+    gaze: float = 1.0
+    transcript: str = ""
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What is known of a window: posteriors (S, 40) and prosody (S, 3) at `times` (S,), 0.02 s apart, seconds of the recording."""
+
+    posteriors: np.ndarray
+    prosody: np.ndarray
+    times: np.ndarray
+
+
+def animate_from_audio(request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled) -> Animation:
+    """Animates a face from a recording.
+
+    The recording is heard in windows of 20 s with 2 s of context, so the memory that hearing takes does not grow with its length.
+
+    Args:
+        request: what to animate.
+        progress: is told the share done, 0..1, and a short text.
+        cancelled: asked between windows.
+
+    Returns:
+        round(seconds x fps) frames; frame i is at i / fps seconds.
+
+    Raises:
+        UserError: the recording, the frame rate, the weights or the transcript cannot be used.
+        AnimationCancelled: `cancelled` said so.
+    """
+    if not (math.isfinite(request.fps) and 1 <= request.fps <= 240):
+        raise UserError(f"{request.fps} frames a second.", "Choose 1 to 240.")
+    file = AudioFile(request.path)
+    networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
+    alignment = _align(request, file) if request.transcript.strip() else None
+    mouths: list[tuple[float, np.ndarray]] = []
+    prosodies: list[np.ndarray] = []
+    samples_read = 0
+    for begin, samples, first, last in _windows(file):
+        progress(min(0.95, begin / max(file.seconds, 1e-3)), "Listening")
+        if cancelled():
+            raise AnimationCancelled
+        heard = hear(networks, samples, begin, alignment)
+        low = begin + (0 if first else _CONTEXT - _BLEND)
+        high = begin + len(samples) / SAMPLE_RATE - (0 if last else _CONTEXT - _BLEND)
+        frames = np.arange(math.ceil(low * request.fps - 1e-6), math.ceil(high * request.fps - 1e-6))
+        mouths.append((float(frames[0]) if len(frames) else 0.0, decode(networks, heard, frames / request.fps, request.fps)))
+        kept = (heard.times >= low + (0 if first else _BLEND)) & (heard.times < high - (0 if last else _BLEND))
+        prosodies.append(np.concatenate([heard.prosody, heard.posteriors[:, :1]], 1)[kept])
+        samples_read = round(begin * SAMPLE_RATE) + len(samples)
+    count = max(1, round(samples_read / SAMPLE_RATE * request.fps))
+    mouth = _joined(mouths, count, request.fps)
+    progress(0.97, "Blinks, brows, head")
+    if cancelled():
+        raise AnimationCancelled
+    track = np.concatenate(prosodies)
+    prosody = Prosody(track[:, 0], track[:, 1], track[:, 2], track[:, 3])
+    amounts = LayerAmounts(float(request.blinks), float(request.brows), float(request.head), float(request.gaze))
+    life, head = procedural_layers(prosody, np.arange(count) / request.fps, amounts, request.seed)
+    progress(1.0, "Done")
+    return Animation(float(request.fps), EXPRESSION_NAMES, np.clip(mouth + life, 0, 1).astype(np.float32), head)
+
+
+def hear(networks: SpeechNetworks, samples: np.ndarray, begin: float, alignment: tuple[np.ndarray, np.ndarray] | None = None) -> _Heard:
+    """Phone posteriors and prosody of a window.
+
+    Args:
+        networks: the trained pair.
+        samples: (N,) float32 at 16 kHz.
+        begin: seconds at which the window begins.
+        alignment: phones and ends of the whole recording, where a transcript told them; else the encoder listens.
+    """
+    mel = log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP))))
+    flat, relative = normalise(mel)
+    energy = loudness(mel)
+    with torch.inference_mode():
+        posteriors = networks.encoder(torch.from_numpy(flat)[None])[0].softmax(1).numpy().copy()
+    rows = len(posteriors)
+    voice = pitch(samples)
+    voice = relative_pitch(np.pad(voice, ((0, max(0, rows - len(voice))), (0, 0)), mode="edge")[:rows])
+    times = begin + np.arange(rows) / FRAME_RATE + 0.005
+    if alignment is not None:
+        phones, ends = alignment
+        at = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)]
+        known = at != UNKNOWN
+        posteriors[known] = np.eye(len(PHONES), dtype=np.float32)[at[known]]
+    silent = energy[::2] < QUIET + 1.5  # nobody speaks at 70 dB under full scale: a pause, whatever the network makes of it
+    posteriors[silent] = np.eye(len(PHONES), dtype=np.float32)[0]
+    return _Heard(posteriors, np.concatenate([relative[::2, None], voice], 1).astype(np.float32), times)
+
+
+def decode(networks: SpeechNetworks, heard: _Heard, times: np.ndarray, fps: float) -> np.ndarray:
+    """Mouth curves at the given seconds: (T,) -> (T, 52) float32 in 0..1, lips meeting where the phones say so."""
+    if not len(times):
+        return np.zeros((0, len(EXPRESSION_NAMES)), np.float32)
+    origin = heard.times[0] - 0.005
+    with torch.inference_mode():
+        curves = networks.decoder(
+            torch.from_numpy(heard.posteriors)[None],
+            torch.from_numpy(heard.prosody)[None],
+            torch.from_numpy(heard.times - origin).float(),
+            torch.from_numpy(times - origin).float(),
+        )[0].numpy()
+    return secure_contacts(np.clip(curves, 0, 1), heard.posteriors, heard.times, times, fps)
+
+
+def _windows(file: AudioFile) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
+    """Yields (second at which the window begins, its samples, is it the first, is it the last)."""
+    span, context = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE), int(2 * _CONTEXT * SAMPLE_RATE)
+    held, start, first = np.zeros(0, np.float32), 0, True
+    for block in file.blocks():
+        held = np.concatenate([held, block])
+        while len(held) > span + context:  # what remains is longer than a context: this is not the last window
+            yield start / SAMPLE_RATE, held[:span], first, False
+            held, start, first = held[span - context :], start + span - context, False
+    if not len(held):
+        raise UserError(f"{file.path}: the recording has no samples.", "Export it again; the file may be truncated.")
+    yield start / SAMPLE_RATE, held, first, True
+
+
+def _joined(parts: list[tuple[float, np.ndarray]], count: int, fps: float) -> np.ndarray:
+    """Mixes the windows' frames where they overlap."""
+    total = np.zeros((count, len(EXPRESSION_NAMES)), np.float32)
+    weight = np.zeros((count, 1), np.float32)
+    for index, (first, frames) in enumerate(parts):
+        if not len(frames):
+            continue
+        ramp = np.ones(len(frames), np.float32)
+        width = max(1.0, 2 * _BLEND * fps)
+        rise, fall = (np.arange(len(frames)) + 0.5) / width, (len(frames) - np.arange(len(frames)) - 0.5) / width
+        if index > 0:
+            ramp = np.minimum(ramp, rise)
+        if index < len(parts) - 1:
+            ramp = np.minimum(ramp, fall)
+        begin = int(first)
+        stop = min(begin + len(frames), count)
+        total[begin:stop] += (frames * ramp[:, None])[: stop - begin]
+        weight[begin:stop] += ramp[: stop - begin, None]
+    return total / np.maximum(weight, 1e-3)
+
+
+def _align(request: AnimateFromAudioRequest, file: AudioFile) -> tuple[np.ndarray, np.ndarray]:
+    return align_transcript(np.concatenate(list(file.blocks())), request.transcript, str(file.path))

@@ -1,0 +1,106 @@
+"""Forced alignment: when each phone of a known text is spoken. Needs pocketsphinx, which carries its acoustic model."""
+
+import importlib
+import re
+
+import numpy as np
+
+from ..errors import UserError
+from .phones import phone_index
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SPELLING = [
+    (letters, sounds.replace("+", " "))
+    for letters, _, sounds in (
+        pair.partition("=")
+        for pair in (
+            "tch=CH sch=S+K igh=AY sh=SH ch=CH th=TH ph=F wh=W ck=K ng=NG qu=K+W ee=IY ea=IY oo=UW ou=AW ow=OW oi=OY oy=OY ai=EY "
+            "ay=EY au=AO aw=AO er=ER ir=ER ur=ER ar=AA+R or=AO+R a=AE b=B c=K d=D e=EH f=F g=G h=HH i=IH j=JH k=K l=L m=M n=N o=AA "
+            "p=P q=K r=R s=S t=T u=AH v=V w=W x=K+S y=IY z=Z"
+        ).split()
+    )
+]
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words; numbers below a million spelled out, symbols dropped."""
+    text = re.sub(r"\d+", lambda digits: f" {_spell_number(digits[0])} ", text.lower().replace("&", " and ").replace("\u2019", "'"))
+    return re.findall(r"[a-z]+(?:'[a-z]+)?", text)
+
+
+def _spell_number(digits: str) -> str:
+    number = int(digits)
+    if len(digits) > 6 or (digits[0] == "0" and len(digits) > 1):
+        return " ".join(_ONES[int(d)] for d in digits)
+    if number < 20:
+        return _ONES[number]
+    if number < 100:
+        return _TENS[number // 10 - 2] + (f" {_ONES[number % 10]}" if number % 10 else "")
+    if number < 1000:
+        return f"{_ONES[number // 100]} hundred" + (f" {_spell_number(str(number % 100))}" if number % 100 else "")
+    return f"{_spell_number(str(number // 1000))} thousand" + (f" {_spell_number(str(number % 1000))}" if number % 1000 else "")
+
+
+def guess_pronunciation(word: str) -> str:
+    """ARPAbet from spelling, by the commonest sound of each letter group; for words that no dictionary has."""
+    word, phones = re.sub("[^a-z]", "", word.lower()), []
+    if len(word) > 3 and word.endswith("e") and word[-2] not in "aeiou":
+        word = word[:-1]
+    while word:
+        letters, sounds = next((pair for pair in _SPELLING if word.startswith(pair[0])), (word[0], ""))
+        phones += sounds.split()
+        word = word[len(letters) :]
+    return " ".join(phones) or "AH"
+
+
+def align_transcript(samples: np.ndarray, text: str, name: str = "recording") -> tuple[np.ndarray, np.ndarray]:
+    """Finds when each phone of the text is spoken.
+
+    Args:
+        samples: (N,) float32 at 16 kHz.
+        text: what is said.
+        name: of the recording, for messages.
+
+    Returns:
+        (P,) uint8 indices into PHONES and (P,) float64 seconds at which each ends; pauses included; the first begins at 0.
+
+    Raises:
+        UserError: pocketsphinx is not installed, the text has no words, or recording and text do not fit.
+    """
+    try:
+        pocketsphinx = importlib.import_module("pocketsphinx")
+    except ImportError as error:
+        raise UserError("Transcripts need pocketsphinx, which is not installed.", "pip install pocketsphinx==5.1.1") from error
+    words = words_of(text)
+    if not words:
+        raise UserError(f"{name}: the transcript has no words.", "Write what is said, in English.")
+    decoder = pocketsphinx.Decoder(loglevel="FATAL")
+    for word in set(words):
+        if decoder.lookup_word(word) is None:
+            decoder.add_word(word, guess_pronunciation(word), True)
+    data = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    failed = UserError(f"{name}: the transcript does not fit what is said.", "Correct the transcript, or leave it out.")
+    try:
+        decoder.set_align_text(" ".join(words))
+        for final in (False, True):
+            if final:
+                decoder.set_alignment()
+            decoder.start_utt()
+            decoder.process_raw(data, full_utt=True)
+            decoder.end_utt()
+        alignment = decoder.get_alignment()
+    except RuntimeError as error:
+        raise failed from error
+    if alignment is None:
+        raise failed
+    phones, ends = [], []
+    for word in alignment:
+        for phone in word:
+            phones.append(phone_index(phone.name.strip("+"), "arpabet") if not phone.name.startswith("+") else 0)
+            ends.append((phone.start + phone.duration) / 100)
+    if not phones:
+        raise failed
+    return np.array(phones, np.uint8), np.array(ends, np.float64)
