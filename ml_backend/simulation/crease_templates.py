@@ -1,11 +1,13 @@
 """Canonical creases of the mean face: patches of texture space, each with a few solved patterns that people's creases are mixed from."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..expression_names import EXPRESSION_NAMES
 from .crease_fields import noise_field, smooth_along, solve_creases
 from .face_chart import GRID, FaceChart
 from .muscle_groups import CreaseLevel, Fold, MuscleGroup
@@ -14,6 +16,8 @@ from .strain import StrainRaster, compression_across, gaussian_blur, green_strai
 TEMPLATES = 3
 CELLS_PER_WAVELENGTH = 9.0
 STRIPE_AMPLITUDE = 0.66
+LEAST_REFERENCE = 0.04  # full contraction compresses at least so much; less is the mesh's noise
+FOLD_SLOPE = 1.15  # millimetres along the skin per millimetre seen from the front, where folds run
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class GroupField:
         reference: compression across its creases at full contraction, the 90th percentile inside its region.
         contractions: (C, 52) expressions of full contraction.
         spread: standard deviations (rows, columns), texels.
+        slack: of `spread_compression`.
+        drive: (52,) compression that each unit makes by itself where the mesh does not show it.
     """
 
     angle: Tensor
@@ -33,6 +39,8 @@ class GroupField:
     reference: float
     contractions: Tensor
     spread: tuple[float, float]
+    slack: float
+    drive: Tensor
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,15 @@ class CreasePatch:
     irregularity: Tensor
 
 
+def contraction_matrix(contractions: tuple[dict[str, float], ...]) -> Tensor:
+    """(C, 52) from named expressions."""
+    rows = torch.zeros(len(contractions), len(EXPRESSION_NAMES))
+    for row, units in zip(rows, contractions, strict=True):
+        for unit, weight in units.items():
+            row[EXPRESSION_NAMES.index(unit)] = weight
+    return rows
+
+
 def group_field(
     group: MuscleGroup | Fold, chart: FaceChart, gradients: Tensor, contractions: Tensor, region: Tensor, guide: Tensor | None
 ) -> GroupField:
@@ -76,23 +93,51 @@ def group_field(
     weight = getattr(group, "guide_weight", 1.0) if guide is not None else 0.0
     compression, normal = principal_compression(strains)
     lines = 2 * normal + math.pi  # doubled angle of the creases
-    field = torch.stack([(compression * torch.cos(lines)).sum(0), (compression * torch.sin(lines)).sum(0)]) * (region + 0.02)
-    field = field / field.norm(dim=0).flatten().quantile(0.95).clamp_min(1e-6)
-    field = gaussian_blur(field, chart.texels(5.0))
-    field = (1 - weight) * field / (field.norm(dim=0) + 0.03)
+    lean = torch.stack([(compression * torch.cos(lines)).sum(0), (compression * torch.sin(lines)).sum(0)]) * (region + 0.02)
+    lean = lean / lean.norm(dim=0).flatten().quantile(0.95).clamp_min(1e-6)
+    lean = gaussian_blur(lean, chart.texels(5.0))
+    lean = (1 - weight) * lean / (lean.norm(dim=0) + 0.03)
     if guide is not None:
-        field = field + weight * torch.stack([torch.cos(2 * guide), torch.sin(2 * guide)])
-    angle = 0.5 * torch.atan2(field[1], field[0])
-    across = compression_across(strains, angle).amax(0)
-    spread = chart.texels(*group.spread)
-    across = spread_compression(across[None], chart.raster, spread)[0]
+        lean = lean + weight * torch.stack([torch.cos(2 * guide), torch.sin(2 * guide)])
+    angle = 0.5 * torch.atan2(lean[1], lean[0])
+    drive = contraction_matrix((getattr(group, "drive", {}),))[0]
+    spread, slack = chart.texels(*group.spread), 0.25 if isinstance(group, Fold) else 1.0
+    field = GroupField(angle, region, 1.0, contractions, spread, slack, drive)
+    across = crease_load(strains, contractions * 0, field, chart.raster).amax(0)
     strong = across[region > 0.4] if (region > 0.4).any() else across
-    return GroupField(angle, region, max(float(strong.quantile(0.9)), 0.01), contractions, spread)
+    return dataclasses.replace(field, reference=max(float(strong.quantile(0.9)), LEAST_REFERENCE))
 
 
-def spread_compression(across: Tensor, raster: StrainRaster, spread: tuple[float, float]) -> Tensor:
-    """Spreads compression (N, G, G) over the length of the muscle that causes it."""
+def spread_compression(across: Tensor, raster: StrainRaster, spread: tuple[float, float], slack: float = 1.0) -> Tensor:
+    """Spreads compression (N, G, G) over the length of the muscle that causes it.
+
+    Args:
+        across: compression, negative where stretched, in units of full contraction or of strain.
+        raster: of the chart.
+        spread: standard deviations (rows, columns), texels.
+        slack: how much of a stretch counts; below 1 skin that is stretched beside a crease hardly opens it.
+    """
+    if slack < 1:
+        soft = 0.08
+        across = slack * across + (1 - slack) * soft * (torch.nn.functional.softplus(across / soft) - math.log(2))
     return raster.smooth_texels(across, spread)
+
+
+def crease_load(strain: Tensor, expression: Tensor, field: "GroupField", raster: StrainRaster) -> Tensor:
+    """Compression that a group's creases feel, in units of its full contraction.
+
+    Args:
+        strain: (N, 3, G, G) Green strain.
+        expression: (N, 52) that caused it.
+        field: the group.
+        raster: of the chart.
+
+    Returns:
+        (N, G, G), negative where the skin is stretched.
+    """
+    across = compression_across(strain, field.angle)
+    load = spread_compression(across / field.reference, raster, field.spread, field.slack)
+    return load + (expression @ field.drive)[:, None, None]
 
 
 def solve_patch(index: int, group: MuscleGroup, level_index: int, side: int, field: GroupField, chart: FaceChart) -> CreasePatch:
@@ -158,15 +203,12 @@ def fold_geometry(fold: Fold, chart: FaceChart) -> tuple[Tensor, Tensor, Tensor]
     curve = _spline(torch.tensor(fold.points), 64)  # (S, 2)
     flat = torch.stack([side, chart.up])
     gap = ((flat[:, :, :, None] - curve.T[:, None, None, :]) ** 2).sum(0) + 4e3 * (chart.behind > 58)[..., None]  # (G, G, S)
-    lift = chart.behind.flatten()[gap.flatten(0, 1).argmin(0)]  # how far behind each point of the line lies on the skin
-    distance = torch.sqrt(gap + (chart.behind[..., None] - lift) ** 2)
-    near = distance.amin(-1)
     tangent = torch.gradient(curve, dim=0)[0]
     tangent = tangent / tangent.norm(dim=1, keepdim=True)
-    soft = torch.softmax(-(distance**2) / 18, -1)  # a smooth choice of the nearest point
+    soft = torch.softmax(-gap / 18, -1)  # a smooth choice of the nearest point
     along, foot = soft @ tangent, soft @ curve
     offset = flat.permute(1, 2, 0) - foot
-    signed = near * torch.tanh((along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0]) / 0.7)
+    signed = FOLD_SLOPE * (along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0])
     position = (soft @ torch.arange(64.0)) / 63
     length = float((curve[1:] - curve[:-1]).norm(dim=1).sum())
     beyond = (offset * along).sum(-1).abs()

@@ -44,6 +44,7 @@ class MuscleGroup:
         spread: (across, up) millimetres over which the muscle's pull spreads along it.
         paired: left and right have patterns of their own.
         resting: share of full contraction that is left in the skin at rest at the age of 70.
+        drive: contraction (unit -> share) that bunches the skin itself though the mesh does not show it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class MuscleGroup:
     spread: tuple[float, float] = (3.0, 3.0)
     paired: bool = True
     resting: float = 0.35
+    drive: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def _bunny_lines(chart: FaceChart) -> Tensor:
 
 
 def _cheek(chart: FaceChart) -> Tensor:
-    return _band(chart.across.abs(), 38, 58, 6) * _band(chart.up, -84, -30, 7)
+    return _band(chart.across.abs(), 37, 52, 5) * _band(chart.up, -86, -44, 7)
 
 
 def _cheek_arcs(chart: FaceChart) -> Tensor:
@@ -164,7 +166,8 @@ def _cheek_arcs(chart: FaceChart) -> Tensor:
 
 def _mouth_ring(chart: FaceChart) -> Tensor:
     ring = torch.sqrt((chart.across / 31) ** 2 + ((chart.up + 67) / 21) ** 2)
-    return _band(ring, 0.3, 0.98, 0.12) * (1 - chart.lips).clamp(0, 1) ** 2 * torch.sigmoid((-46 - chart.up) / 1.5)
+    ring_skin = _band(ring, 0.3, 0.98, 0.12) * torch.sigmoid((19 - chart.across.abs()) / 2)
+    return ring_skin * (1 - chart.lips).clamp(0, 1) ** 2 * torch.sigmoid((-46 - chart.up) / 1.5)
 
 
 def _mouth_rays(chart: FaceChart) -> Tensor:
@@ -201,7 +204,7 @@ def _upright_lines(chart: FaceChart) -> Tensor:
 GROUPS: tuple[MuscleGroup, ...] = (
     MuscleGroup(
         "frontalis", ({"browInnerUp": 1, **both("browOuterUp")},), _forehead,
-        (CreaseLevel(10.5, 0.62, 3.4), CreaseLevel(4.6, 0.2, 2.2, onset=0.05, span=0.4)),
+        (CreaseLevel(10.5, 0.74, 3.4, onset=0.15), CreaseLevel(4.6, 0.2, 2.2, onset=0.05, span=0.4)),
         guide=_level_lines, guide_weight=0.35, spread=(5, 11), paired=False,
     ),
     MuscleGroup(
@@ -214,7 +217,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
     ),
     MuscleGroup(
         "orbicularis_lateral", (both("eyeSquint"), both("cheekSquint"), both("mouthSmile")), _crows_feet,
-        (CreaseLevel(5.4, 0.46, 3.2), CreaseLevel(2.7, 0.16, 2.0, onset=0.05, span=0.4)),
+        (CreaseLevel(5.4, 0.52, 3.2), CreaseLevel(2.7, 0.16, 2.0, onset=0.05, span=0.4)),
         guide=lambda chart: _radial(chart, 34, 2), guide_weight=0.75,
     ),
     MuscleGroup(
@@ -223,11 +226,11 @@ GROUPS: tuple[MuscleGroup, ...] = (
         guide=_under_eye_arcs, guide_weight=0.6, resting=0.5,
     ),
     MuscleGroup(
-        "nasalis", (both("noseSneer"),), _bunny, (CreaseLevel(4.4, 0.34, 2.8), CreaseLevel(2.4, 0.1, 1.8)),
+        "nasalis", (both("noseSneer"),), _bunny, (CreaseLevel(4.4, 0.4, 2.8), CreaseLevel(2.4, 0.12, 1.8)),
         guide=_bunny_lines, guide_weight=0.35, resting=0.2,
     ),
     MuscleGroup(
-        "zygomatic", (both("mouthSmile"), both("mouthDimple")), _cheek, (CreaseLevel(9.0, 0.42, 2.2, onset=0.2, youth=0.08), CreaseLevel(4.0, 0.09, 1.8, onset=0.2, youth=0.1)),
+        "zygomatic", (both("mouthSmile"), both("mouthDimple")), _cheek, (CreaseLevel(8.5, 0.3, 2.2, onset=0.25, youth=0.05),),
         guide=_cheek_arcs, guide_weight=0.6, spread=(5, 6),
     ),
     MuscleGroup(
@@ -237,7 +240,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
     MuscleGroup(
         "orbicularis_oris", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _mouth_ring,
         (CreaseLevel(4.4, 0.34, 2.8, onset=0.15), CreaseLevel(2.4, 0.12, 1.8, onset=0.08)),
-        guide=_mouth_rays, guide_weight=0.93, paired=False, resting=0.3,
+        guide=_mouth_rays, guide_weight=0.93, paired=False, resting=0.15,
     ),
     MuscleGroup(
         "lips", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _lips, (CreaseLevel(2.4, 0.12, 1.4, onset=-0.35, span=0.8, youth=0.9),),
@@ -245,17 +248,31 @@ GROUPS: tuple[MuscleGroup, ...] = (
     ),
     MuscleGroup(
         "mentalis", ({"mouthShrugLower": 1},), _chin, (CreaseLevel(5.0, 0.4, 1.8, youth=0.6), CreaseLevel(2.6, 0.1, 1.4, youth=0.6)),
-        anisotropy=0.0, spread=(5, 5), paired=False, resting=0.1,
+        anisotropy=0.0, spread=(8, 8), paired=False, resting=0.1,
+        drive={"mouthShrugLower": 0.9, "mouthPucker": 0.3, **both("mouthFrown", weight=0.12)},
     ),
     MuscleGroup(
-        "platysma", ({"jawOpen": 1},), _neck, (CreaseLevel(18.0, 0.45, 2.6, onset=0.15, youth=0.15), CreaseLevel(6.0, 0.1, 1.6, onset=0.15, youth=0.05)),
+        "platysma", ({"jawOpen": 1},), _neck,
+        (CreaseLevel(18.0, 0.45, 2.6, onset=0.15, youth=0.15), CreaseLevel(6.0, 0.1, 1.6, onset=0.15, youth=0.05)),
         guide=_level_lines, guide_weight=1.0, spread=(12, 8), paired=False, resting=0.8,
     ),
 )  # fmt: skip
 
 FOLDS: tuple[Fold, ...] = (
-    Fold("nasolabial", (both("mouthSmile"), both("noseSneer", "mouthUpperUp")), ((18.5, -35), (22, -43), (29, -54), (33.5, -66), (35, -76)), 1.0, 1.7, 0.45, 8.0, fade=9, onset=0.03, span=0.4, spread=(9, 16)),
-    Fold("marionette", (both("mouthFrown"), both("mouthSmile")), ((26, -68), (28, -74), (30.5, -86), (31, -96)), 0.6, 1.4, 0.35, 5.0, fade=9, youth=0.15, spread=(6, 6)),
-    Fold("eleven", (both("browDown"),), ((10.5, 38), (8.0, 28), (7.0, 18), (7.5, 8)), 0.75, 1.2, 0.4, 3.6, fade=7, youth=0.35, resting=0.3),
-    Fold("mentolabial", ({"mouthShrugLower": 1}, both("mouthFrown")), ((20, -87), (11, -83), (0, -81.5), (-11, -83), (-20, -87)), 0.5, 1.8, 0.3, 6.0, fade=10, paired=False, spread=(5, 5)),
+    Fold(
+        "nasolabial", (both("mouthSmile"), both("noseSneer", "mouthUpperUp")), ((18.5, -35), (22, -43), (29, -54), (33.5, -66), (35, -76)),
+        depth=1.1, width=1.7, bulge=0.3, bulge_width=6.0, fade=9, onset=0.03, span=0.35, spread=(9, 16),
+    ),
+    Fold(
+        "marionette", (both("mouthFrown"), both("mouthSmile")), ((26, -68), (28, -74), (30.5, -86), (31, -96)),
+        depth=0.6, width=1.4, bulge=0.25, bulge_width=4.5, fade=9, youth=0.12, spread=(6, 6),
+    ),
+    Fold(
+        "eleven", (both("browDown"),), ((10.5, 38), (8.0, 28), (7.0, 18), (7.5, 8)),
+        depth=0.75, width=1.2, bulge=0.25, bulge_width=3.2, fade=7, youth=0.35, resting=0.3,
+    ),
+    Fold(
+        "mentolabial", ({"mouthShrugLower": 1}, both("mouthFrown")), ((20, -87), (11, -83), (0, -81.5), (-11, -83), (-20, -87)),
+        depth=0.5, width=1.8, bulge=0.3, bulge_width=6.0, fade=10, paired=False, spread=(5, 5),
+    ),
 )  # fmt: skip

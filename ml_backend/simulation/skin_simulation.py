@@ -1,5 +1,6 @@
 """The skin of a person under an expression: strain to wrinkles, a smooth deterministic function of identity, skin and expression."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -12,15 +13,15 @@ from ..expression_names import EXPRESSION_NAMES
 from ..models.bilinear_face import BilinearFace
 from ..models.skin_vector import SKIN_SIZE
 from .crease_fields import noise_field
-from .crease_templates import CreasePatch, GroupField, fold_geometry, group_field, solve_patch, spread_compression
+from .crease_templates import CreasePatch, GroupField, contraction_matrix, crease_load, fold_geometry, group_field, solve_patch
 from .face_chart import GRID, FaceChart, border_fade, build_chart, open_skin
 from .micro_detail import micro_templates
 from .muscle_groups import FOLDS, GROUPS, Fold, front_of_face
-from .strain import compression_across, displacement_gradients, green_strain, tangent_frames
+from .strain import displacement_gradients, green_strain, tangent_frames
 from .wrinkle_profile import depth_response, fold_profile, wrinkle_profile
 
 WARPS = 7  # four numbers of the skin and three of the identity move creases
-WARP_SHARE = 0.11  # deviation of a crease from its mean place, wavelengths
+WARP_SHARE = 0.16  # deviation of a crease from its mean place, wavelengths
 WARP_CORRELATION_MM = 22.0
 
 
@@ -119,8 +120,12 @@ class SkinSimulation:
     def _to_device(self) -> None:
         chart = self._chart_cpu
         self._raster = type(chart.raster)(chart.raster.triangle.to(self.device), chart.raster.covered.to(self.device), chart.raster.sigma)
-        self._angles = torch.stack([f.angle for f in self._fields]).to(self.device)
-        self._references = torch.tensor([f.reference for f in self._fields], device=self.device)
+        self._fields = [
+            dataclasses.replace(
+                f, angle=f.angle.to(self.device), contractions=f.contractions.to(self.device), drive=f.drive.to(self.device)
+            )
+            for f in self._fields
+        ]
 
     def _window(self, source: int, region: Tensor, onset: float, span: float, youth: float, depth: float) -> Window:
         covered = self._chart_cpu.raster.covered
@@ -185,9 +190,9 @@ class SkinSimulation:
     def _full_compression(self, index: int, gradients: Tensor) -> Tensor:
         """(B, G, G) compression across a group's creases at its full contraction, 1 = the mean face's."""
         field = self._fields[index]
-        strains = green_strain((field.contractions.to(self.device) @ gradients).view(len(gradients), -1, 6, GRID, GRID))
-        across = compression_across(strains, self._angles[index]).amax(1)
-        return spread_compression(across, self._raster, field.spread) / field.reference
+        strains = green_strain((field.contractions @ gradients).view(len(gradients), -1, 6, GRID, GRID))
+        expression = field.contractions.repeat(len(gradients), 1)
+        return crease_load(strains.flatten(0, 1), expression, field, self._raster).view(*strains.shape[:2], GRID, GRID).amax(1)
 
     def _texture_points(self, window: Window) -> tuple[Tensor, Tensor]:
         v = (torch.arange(*window.rows, device=self.device) + 0.5) / self.resolution
@@ -210,12 +215,12 @@ class SkinSimulation:
             parts[None].expand(len(grid), -1, -1, -1), grid, mode="bicubic", align_corners=False, padding_mode="reflection"
         )
         stripes, rough = sampled[:, :3], sampled[:, 3:]
-        weights = torch.stack([torch.full_like(skin[:, 3], 0.85), 0.5 * skin[:, 3], 0.5 * skin[:, 4]], 1)
+        weights = torch.stack([torch.full_like(skin[:, 3], 0.85), 0.62 * skin[:, 3], 0.62 * skin[:, 4]], 1)
         weights = weights / weights.norm(dim=1, keepdim=True)
         mixed = torch.einsum("bk,bkyx->byx", weights, stripes)
         turns = torch.stack([0.8 + 0.25 * skin[:, 9], 0.45 * skin[:, 10]], 1)
         uneven = 1.5 * torch.sigmoid(1.5 * torch.einsum("bk,bkyx->byx", turns, rough) + 0.2)
-        lopsided = torch.exp(0.12 * patch.side * skin[:, 11])[:, None, None]
+        lopsided = torch.exp(0.2 * patch.side * skin[:, 11])[:, None, None]
         return wrinkle_profile(1.15 * mixed, patch.level.sharpness) * uneven * lopsided
 
     def _fold(self, fold: Fold, side: int, distance: Tensor, window: Window, warps: Tensor, skin: Tensor) -> Tensor:
@@ -224,7 +229,7 @@ class SkinSimulation:
             warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.5 * side * skin[:, 13, None, None]
         )
         fine = window.up @ moved @ window.across.T
-        lopsided = torch.exp(0.15 * side * skin[:, 11] + 0.2 * skin[:, 13 if fold.name != "eleven" else 14])[:, None, None]
+        lopsided = torch.exp(0.35 * side * skin[:, 11] + 0.3 * skin[:, 13 if fold.name != "eleven" else 14])[:, None, None]
         return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * lopsided
 
     def displacement(self, state: SkinState, expression: Tensor) -> Tensor:
@@ -249,23 +254,13 @@ class SkinSimulation:
             strains = green_strain((expression[person] @ state.gradients[person]).view(count, 6, GRID, GRID))
             loads = []
             for index, field in enumerate(self._fields):
-                across = compression_across(strains, self._angles[index]) / field.reference
-                loads.append(spread_compression(across, self._raster, field.spread) + state.resting[person, index])
+                loads.append(crease_load(strains, expression[person], field, self._raster) + state.resting[person, index])
             for window, relief in zip(self._windows, state.reliefs, strict=True):
                 depth = depth_response(loads[window.source], window.onset, window.span) * window.region
                 fine = window.up @ depth @ window.across.T
                 maps[person, :, slice(*window.rows), slice(*window.columns)] += fine * relief[person]
         maps *= self._fade
         return (maps + state.static[:, None]).clamp(-4, 4)
-
-
-def contraction_matrix(contractions: tuple[dict[str, float], ...]) -> Tensor:
-    """(C, 52) from named expressions."""
-    rows = torch.zeros(len(contractions), len(EXPRESSION_NAMES))
-    for row, units in zip(rows, contractions, strict=True):
-        for unit, weight in units.items():
-            row[EXPRESSION_NAMES.index(unit)] = weight
-    return rows
 
 
 def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
@@ -280,8 +275,8 @@ def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
         "wavelength" factors around 1; "pores" a factor.
     """
     age = years + 9 * skin[:, 0]
-    aged = 1.25 * torch.sigmoid((age - 48) / 9)
-    slack = 1.15 * torch.sigmoid((age - 55) / 8.5)
+    aged = 1.25 * torch.sigmoid((age - 43) / 11)
+    slack = 1.15 * torch.sigmoid((age - 53) / 8.5)
     return {
         "aged": aged,
         "slack": slack,
