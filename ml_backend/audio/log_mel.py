@@ -49,7 +49,7 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
     """
     count = -(-len(samples) // HOP)
     frames = _frames(samples, count, _WINDOW) * np.hanning(_WINDOW).astype(np.float32)
-    power = np.abs(rfft(frames, _FFT, axis=1)).astype(np.float32) ** 2
+    power = np.abs(np.asarray(rfft(frames, _FFT, axis=1))).astype(np.float32) ** 2
     return np.log(power @ mel_filters().T + _POWER_FLOOR).astype(np.float32)
 
 
@@ -96,9 +96,9 @@ def pitch(samples: np.ndarray) -> np.ndarray:
     count = -(-len(samples) // hop)
     frames = _frames(samples, count, width, hop)
     frames = (frames - frames.mean(1, keepdims=True)) * np.hanning(width).astype(np.float32)
-    correlation = irfft(np.abs(rfft(frames, 2048, axis=1)) ** 2, axis=1)[:, :232]
+    correlation = _autocorrelation(frames)
     window = np.hanning(width)
-    window_correlation = irfft(np.abs(rfft(window, 2048)) ** 2)[:232]
+    window_correlation = _autocorrelation(window)
     ratio = correlation / (correlation[:, :1] + 1e-4) / (window_correlation / window_correlation[0])
     lags = slice(40, 229)
     best = ratio[:, lags].argmax(1) + 40
@@ -112,3 +112,8 @@ def relative_pitch(pitch: np.ndarray) -> np.ndarray:
     middle = np.median(pitch[voiced, 0]) if voiced.any() else 1.0
     octaves = np.where(voiced, np.log2(np.maximum(pitch[:, 0], 1) / middle), 0)
     return np.stack([pitch[:, 1], np.clip(octaves, -1, 1)], 1).astype(np.float32)
+
+
+def _autocorrelation(frames: np.ndarray) -> np.ndarray:
+    """The first 232 lags along the last axis."""
+    return np.asarray(irfft(np.abs(np.asarray(rfft(frames, 2048))) ** 2))[..., :232]

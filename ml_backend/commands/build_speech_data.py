@@ -7,7 +7,7 @@ Two hours of speech take some minutes of one core; run again after an interrupti
 Examples:
   python -m ml_backend build-speech-data --out build/speech
   python -m ml_backend build-speech-data --out build/speech --minutes 120 --engine flite --engine festival
-  python -m ml_backend build-speech-data --demo build/demo_speech.flac    the demo recording of the repository
+  python -m ml_backend build-speech-data --demo build/demo_speech.wav    the demo recording of the repository
 """
 
 import argparse

@@ -157,9 +157,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_speech_weights(path: Path, model: nn.ModuleDict, config: dict, facts: dict[str, str]) -> None:
+def write_speech_weights(path: Path, model: nn.Module, config: dict, facts: dict[str, str]) -> None:
     """Writes the two networks as float16 with their configurations, and what is known of them, in the metadata."""
     arrays = {name: value.detach().cpu().half().numpy() for name, value in model.state_dict().items()}
+    assert isinstance(model, nn.ModuleDict)
     encoder, decoder = model["encoder"], model["decoder"]
     assert isinstance(encoder, SpeechEncoder) and isinstance(decoder, SpeechDecoder)
     metadata = {"encoder": json.dumps(asdict(encoder.config)), "decoder": json.dumps(asdict(decoder.config)), "phones": " ".join(PHONES)}
