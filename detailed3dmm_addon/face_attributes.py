@@ -1,4 +1,4 @@
-"""Vertex attributes that the materials read: lips, flushed skin, eyebrows, and places on the eyeballs.
+"""Vertex attributes that the materials read: lips, flushed skin, eyebrows, scalp, and places that noise can cling to.
 
 All are made on the mean face, so that they stay with the skin whatever the identity.
 """
@@ -9,18 +9,26 @@ import numpy as np
 from .face_model import dense_mesh, dense_parts, face_model
 
 _FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
+_HAIRLINE = (
+    (-0.100, 0.076), (-0.085, 0.075), (-0.070, 0.064), (-0.052, 0.036), (-0.036, 0.020), (-0.026, -0.012), (-0.019, -0.010), (-0.016, 0.014),
+    (0.008, 0.014), (0.014, -0.030), (0.030, -0.065), (0.080, -0.085),
+)  # fmt: skip
+_HAIRLINE_SCALE, _HAIRLINE_FADE = 0.068, 0.012
+"""The hairline's height above the ear by the distance behind it, metres, on a head whose forehead ends 68 mm above the ear."""
 _BROW_HEIGHT, _BROW_ARCH = 1.08, 0.20
 """In half widths of an eye: of the brow's middle above the eye's centre, and of its arch."""
 
 
 def add_attributes(mesh: bpy.types.Mesh) -> None:
-    """Stores `d3dmm_lips`, `d3dmm_redness`, `d3dmm_brows` (0 to 1), `d3dmm_eye` and `d3dmm_lash` (vectors) on a face's mesh."""
+    """Stores `d3dmm_lips`, `_redness`, `_brows`, `_scalp` (0 to 1), `_rest` (metres), `_eye` and `_lash` (vectors) on a mesh."""
     model, dense = face_model(), dense_mesh()
     positions = dense.refine(model.mean)
     redness = sum(weight * dense.refine(model.regions[name]) for name, weight in _FLUSH.items() if name in model.regions)
     _store(mesh, "d3dmm_lips", "FLOAT", np.clip(dense.refine(model.regions["lips"]), 0, 1))
     _store(mesh, "d3dmm_redness", "FLOAT", np.clip(redness, 0, 1))
     _store(mesh, "d3dmm_brows", "FLOAT", _brows(positions))
+    _store(mesh, "d3dmm_scalp", "FLOAT", _scalp(positions))
+    _store(mesh, "d3dmm_rest", "FLOAT_VECTOR", positions)
     _store(mesh, "d3dmm_eye", "FLOAT_VECTOR", _eye_places(positions))
     _store(mesh, "d3dmm_lash", "FLOAT_VECTOR", _lash_places(positions))
 
@@ -67,6 +75,17 @@ def _finer(line: np.ndarray) -> np.ndarray:
     """A polyline (n, 3) with eight points for each of its segments."""
     steps = np.linspace(0, len(line) - 1, 8 * (len(line) - 1) + 1)
     return np.stack([np.interp(steps, np.arange(len(line)), line[:, axis]) for axis in range(3)], 1)
+
+
+def _scalp(positions: np.ndarray) -> np.ndarray:
+    """(N,): how far inside the hairline each skin vertex lies, 0 outside, 1 from six millimetres on."""
+    model, part = face_model(), dense_parts()
+    ear, top = (model.mean[model.landmarks[name]].mean(0) for name in ("ear_left", "forehead_top"))
+    scale = (top[2] - ear[2]) / _HAIRLINE_SCALE
+    behind, up = (positions[:, 1] - ear[1]) / scale, (positions[:, 2] - ear[2]) / scale
+    height = np.interp(behind, *np.array(_HAIRLINE).T)
+    inside = np.clip((up - height) / _HAIRLINE_FADE + 0.5, 0, 1)
+    return np.where(part == model.part_names.index("skin"), inside, 0).astype(np.float32)
 
 
 def _brows(positions: np.ndarray) -> np.ndarray:

@@ -6,21 +6,29 @@ from .detail_modifiers import FINE_NODE, STRENGTH_NODE
 from .face_model import face_model
 from .shader_graph import ShaderGraph
 
-TONE_NODE, IRIS_NODE = "D3DMM Skin Tone", "D3DMM Iris Colour"
+TONE_NODE, IRIS_NODE, HAIR_NODE, HAIR_AMOUNT_NODE = "D3DMM Skin Tone", "D3DMM Iris Colour", "D3DMM Hair Colour", "D3DMM Hair"
+_HAIR_COLOURS = (
+    (0.018, 0.012, 0.009),
+    (0.045, 0.024, 0.013),
+    (0.010, 0.008, 0.008),
+    (0.11, 0.065, 0.032),
+    (0.028, 0.016, 0.010),
+    (0.16, 0.15, 0.14),
+)
 _SKIN_TONES = (
-    (0.0, (0.80, 0.56, 0.46)),
-    (0.3, (0.66, 0.40, 0.285)),
-    (0.55, (0.44, 0.225, 0.13)),
-    (0.8, (0.18, 0.078, 0.042)),
-    (1.0, (0.075, 0.032, 0.019)),
+    (0.0, (0.70, 0.44, 0.33)),
+    (0.3, (0.58, 0.32, 0.205)),
+    (0.55, (0.40, 0.19, 0.10)),
+    (0.8, (0.165, 0.068, 0.034)),
+    (1.0, (0.07, 0.029, 0.016)),
 )
 _IRIS_COLOURS = (
-    (0.12, 0.055, 0.022),
+    (0.085, 0.038, 0.015),
     (0.07, 0.028, 0.012),
-    (0.16, 0.10, 0.035),
-    (0.10, 0.17, 0.23),
-    (0.14, 0.19, 0.18),
-    (0.10, 0.15, 0.07),
+    (0.09, 0.055, 0.02),
+    (0.06, 0.095, 0.135),
+    (0.075, 0.10, 0.098),
+    (0.055, 0.072, 0.035),
 )
 
 
@@ -29,12 +37,12 @@ def assign_materials(face: bpy.types.Object, seed: int) -> None:
 
     Args:
         face: its polygons' material indices are part indices.
-        seed: chooses the iris colour.
+        seed: chooses the colours of irises and hair.
     """
     eyes = _make_eyes(f"{face.name} Eyes", _IRIS_COLOURS[seed % len(_IRIS_COLOURS)])
     teeth = _make_teeth(f"{face.name} Teeth")
     by_part = {
-        "skin": _make_skin(f"{face.name} Skin"),
+        "skin": _make_skin(f"{face.name} Skin", _HAIR_COLOURS[seed // 5 % len(_HAIR_COLOURS)]),
         "eye_left": eyes,
         "eye_right": eyes,
         "teeth_upper": teeth,
@@ -44,15 +52,17 @@ def assign_materials(face: bpy.types.Object, seed: int) -> None:
     }
     for part in face_model().part_names:
         face.data.materials.append(by_part[part])
-    apply_skin_tone(face)
+    apply_look(face)
 
 
-def apply_skin_tone(face: bpy.types.Object) -> None:
-    """Puts the skin tone slider into the skin's material."""
+def apply_look(face: bpy.types.Object) -> None:
+    """Puts the sliders for skin tone and hair into the skin's material."""
     material = face.data.materials[0] if face.data.materials else None
-    node = material.node_tree.nodes.get(TONE_NODE) if material is not None and material.node_tree is not None else None
-    if node is not None:
-        node.outputs[0].default_value = face.d3dmm.skin_tone
+    nodes = material.node_tree.nodes if material is not None and material.node_tree is not None else {}
+    for name, value in ((TONE_NODE, face.d3dmm.skin_tone), (HAIR_AMOUNT_NODE, face.d3dmm.hair)):
+        node = nodes.get(name)
+        if node is not None:
+            node.outputs[0].default_value = value
 
 
 def _new_graph(name: str) -> tuple[bpy.types.Material, ShaderGraph]:
@@ -66,40 +76,35 @@ def _finish(graph: ShaderGraph, surface: bpy.types.NodeSocket) -> None:
     graph.node("OutputMaterial", {"Surface": surface})
 
 
-def _make_skin(name: str) -> bpy.types.Material:
+def _make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.Material:
     material, graph = _new_graph(name)
-    uv = graph.node("UVMap", uv_map="UVMap").outputs[0]
+    rest = graph.attribute("d3dmm_rest").outputs["Vector"]
     tone = graph.node("Value", name=TONE_NODE, label="Skin Tone").outputs[0]
     strength = graph.node("Value", name=STRENGTH_NODE, label="Detail Strength").outputs[0]
-    lips = graph.attribute("d3dmm_lips").outputs["Fac"]
-    redness = graph.attribute("d3dmm_redness").outputs["Fac"]
-    brows = graph.attribute("d3dmm_brows").outputs["Fac"]
-    palette = graph.node("ValToRGB", {"Fac": tone})
-    _set_stops(palette.color_ramp, _SKIN_TONES)
-    mottled = graph.ramp(graph.noise(uv, 11.0, 5.0, 0.6), 0.3, 0.7, 0.88, 1.08)
-    colour = graph.mix(1.0, palette.outputs[0], graph.node("CombineColor", {0: mottled, 1: mottled, 2: mottled}).outputs[0], "MULTIPLY")
-    flush = graph.math("MULTIPLY", redness, graph.ramp(graph.noise(uv, 17.0, 3.0), 0.25, 0.75, 0.25, 0.6))
-    colour = graph.mix(flush, colour, graph.mix(1.0, colour, (1.0, 0.62, 0.55), "MULTIPLY"))
-    lip_edge = graph.ramp(lips, 0.3, 0.75)
-    lip_colour = graph.mix(1.0, colour, graph.mix(tone, (0.92, 0.50, 0.48), (0.80, 0.62, 0.60)), "MULTIPLY")
-    colour = graph.mix(lip_edge, colour, lip_colour)
-    colour = _add_brows(graph, uv, brows, colour)
-    roughness = graph.ramp(graph.noise(uv, 60.0, 3.0), 0.3, 0.7, 0.42, 0.56)
+    hair = graph.node("RGB", name=HAIR_NODE, label="Hair Colour").outputs[0]
+    hair.default_value = (*hair_colour, 1.0)
+    lip_edge = graph.ramp(graph.attribute("d3dmm_lips").outputs["Fac"], 0.3, 0.75)
+    colour = _skin_colour(graph, rest, tone, lip_edge)
+    scalp = _scalp_cover(graph, rest)
+    brows = _brow_cover(graph, rest)
+    stubble = graph.ramp(graph.noise(rest, 1500.0, 2.0), 0.35, 0.65, 0.68, 1.0)
+    colour = graph.mix(graph.math("MULTIPLY", scalp, stubble), colour, hair)
+    colour = graph.mix(brows, colour, graph.mix(1.0, hair, (0.6, 0.6, 0.6), "MULTIPLY"))
+    roughness = graph.ramp(graph.noise(rest, 260.0, 3.0), 0.3, 0.7, 0.40, 0.56)
     roughness = graph.math("SUBTRACT", roughness, graph.math("MULTIPLY", lip_edge, 0.14))
-    fine = graph.node("TexImage", {"Vector": uv}, name=FINE_NODE, label="Fine Detail (mm)", extension="EXTEND", interpolation="Cubic")
-    pores = graph.node("TexVoronoi", {"Vector": uv, "Scale": 260.0}, feature="SMOOTH_F1").outputs["Distance"]
-    pore_height = graph.math("MULTIPLY", graph.math("SUBTRACT", pores, 0.4), 0.035)
-    height = graph.math("MULTIPLY", graph.math("ADD", fine.outputs[0], pore_height), strength)
+    roughness = graph.math("ADD", roughness, graph.math("MULTIPLY", scalp, 0.25))
+    height = _fine_height(graph, rest, strength)
+    height = graph.math("ADD", height, graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6))
     bump = graph.node("Bump", {"Height": height, "Distance": 0.001, "Strength": 1.0})
     surface = graph.node(
         "BsdfPrincipled",
         {
             "Base Color": colour,
             "Roughness": roughness,
-            "Specular IOR Level": 0.4,
-            "Subsurface Weight": 1.0,
+            "Specular IOR Level": 0.42,
+            "Subsurface Weight": graph.math("SUBTRACT", 0.85, graph.math("MULTIPLY", scalp, 0.75)),
             "Subsurface Radius": (1.0, 0.36, 0.18),
-            "Subsurface Scale": 0.0028,
+            "Subsurface Scale": 0.0018,
             "Normal": bump.outputs[0],
         },
         subsurface_method="RANDOM_WALK_SKIN",
@@ -108,13 +113,46 @@ def _make_skin(name: str) -> bpy.types.Material:
     return material
 
 
-def _add_brows(graph: ShaderGraph, uv, brows, colour):
-    """Eyebrows: short strokes of hair colour, denser in the middle of the brow."""
-    stretched = graph.node("Mapping", {"Vector": uv, "Scale": (90.0, 500.0, 1.0), "Rotation": (0.0, 0.0, 0.0)}).outputs[0]
-    strokes = graph.noise(stretched, 1.0, 1.0)
-    cover = graph.ramp(graph.math("ADD", brows, graph.math("MULTIPLY", graph.math("SUBTRACT", strokes, 0.5), 0.9)), 0.35, 0.75)
-    cover = graph.math("MULTIPLY", cover, graph.ramp(brows, 0.05, 0.35, 0.0, 0.85))
-    return graph.mix(cover, colour, (0.035, 0.02, 0.012))
+def _skin_colour(graph: ShaderGraph, rest, tone, lip_edge):
+    """Melanin by tone, mottled; blood in cheeks, nose and lips; a few freckles."""
+    redness = graph.attribute("d3dmm_redness").outputs["Fac"]
+    palette = graph.node("ValToRGB", {"Fac": tone})
+    _set_stops(palette.color_ramp, _SKIN_TONES)
+    mottled = graph.ramp(graph.noise(rest, 55.0, 5.0, 0.65), 0.3, 0.7, 0.84, 1.1)
+    colour = graph.mix(1.0, palette.outputs[0], graph.node("CombineColor", {0: mottled, 1: mottled, 2: mottled}).outputs[0], "MULTIPLY")
+    flush = graph.math("MULTIPLY", redness, graph.ramp(graph.noise(rest, 90.0, 3.0), 0.25, 0.75, 0.35, 0.8))
+    colour = graph.mix(flush, colour, graph.mix(1.0, colour, (1.0, 0.66, 0.60), "MULTIPLY"))
+    freckles = graph.ramp(graph.noise(rest, 420.0, 2.0, 0.4), 0.66, 0.74, 0.0, 0.28)
+    colour = graph.mix(freckles, colour, graph.mix(1.0, colour, (0.72, 0.52, 0.42), "MULTIPLY"))
+    lips = graph.mix(1.0, colour, graph.mix(tone, (0.90, 0.50, 0.48), (0.80, 0.62, 0.60)), "MULTIPLY")
+    return graph.mix(lip_edge, colour, lips)
+
+
+def _scalp_cover(graph: ShaderGraph, rest):
+    """Where closely cropped hair grows, with an uneven edge, times the Hair slider."""
+    scalp = graph.attribute("d3dmm_scalp").outputs["Fac"]
+    uneven = graph.math("ADD", scalp, graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 240.0, 3.0), 0.5), 0.9))
+    amount = graph.node("Value", name=HAIR_AMOUNT_NODE, label="Hair").outputs[0]
+    return graph.math("MULTIPLY", graph.math("MULTIPLY", graph.ramp(uneven, 0.3, 0.95), graph.ramp(scalp, 0.0, 0.3)), amount)
+
+
+def _brow_cover(graph: ShaderGraph, rest):
+    """Eyebrows: short strokes, denser in the middle of the brow."""
+    brows = graph.attribute("d3dmm_brows").outputs["Fac"]
+    stretched = graph.node("Mapping", {"Vector": rest, "Scale": (330.0, 100.0, 1500.0), "Rotation": (0.0, 0.35, 0.0)}).outputs[0]
+    strokes = graph.math("SUBTRACT", graph.noise(stretched, 1.0, 1.0), 0.5)
+    cover = graph.ramp(graph.math("ADD", brows, graph.math("MULTIPLY", strokes, 1.1)), 0.35, 0.8)
+    return graph.math("MULTIPLY", cover, graph.ramp(brows, 0.05, 0.4, 0.0, 0.88))
+
+
+def _fine_height(graph: ShaderGraph, rest, strength):
+    """Millimetres for the bump: what the full map has beyond the displacement, and pores."""
+    uv = graph.node("UVMap", uv_map="UVMap").outputs[0]
+    fine = graph.node("TexImage", {"Vector": uv}, name=FINE_NODE, label="Fine Detail (mm)", extension="EXTEND", interpolation="Cubic")
+    pores = graph.node("TexVoronoi", {"Vector": rest, "Scale": 1300.0}, feature="SMOOTH_F1").outputs["Distance"]
+    grain = graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 700.0, 3.0), 0.5), 0.05)
+    pore_height = graph.math("ADD", graph.math("MULTIPLY", pores, 0.035), grain)
+    return graph.math("MULTIPLY", graph.math("ADD", fine.outputs[0], pore_height), strength)
 
 
 def _make_eyes(name: str, iris_colour: tuple[float, float, float]) -> bpy.types.Material:

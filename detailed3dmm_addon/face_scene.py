@@ -10,9 +10,9 @@ COLLECTION_NAME = "Portrait Studio"
 _SHOWN, _HEADROOM = 0.94, 0.055
 """How much of the face's height the frame shows, and how much of it is left above."""
 _LIGHTS = (
-    ("Key", (-0.78, -0.62, 0.72), 0.32, 17.0, (1.0, 0.95, 0.89)),
-    ("Fill", (0.95, -0.85, -0.05), 0.7, 3.2, (0.88, 0.94, 1.0)),
-    ("Rim", (0.6, 0.7, 0.5), 0.35, 16.0, (1.0, 0.98, 0.95)),
+    ("Key", (-0.78, -0.62, 0.72), 0.30, 11.5, (1.0, 0.95, 0.89)),
+    ("Fill", (0.95, -0.85, -0.05), 0.7, 2.0, (0.88, 0.94, 1.0)),
+    ("Rim", (0.6, 0.7, 0.5), 0.35, 14.0, (1.0, 0.98, 0.95)),
 )
 
 
@@ -30,7 +30,7 @@ def build_studio(context: bpy.types.Context, face: bpy.types.Object) -> None:
     camera.data.sensor_fit, camera.data.lens, camera.data.sensor_height = "VERTICAL", 85.0, 36.0
     camera.data.clip_start = 0.01
     distance = height * _SHOWN * 85.0 / 36.0
-    camera.location = centre + Vector((-0.16 * distance, -distance, 0.02))
+    camera.location = centre + Vector((-0.10 * distance, -distance, 0.01))
     _aim(camera, centre)
     studio.objects.link(camera)
     context.scene.camera = camera

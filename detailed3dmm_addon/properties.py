@@ -22,10 +22,10 @@ def _detail_shown_changed(settings, _context):
     detail_modifiers.apply_detail_settings(settings.id_data)
 
 
-def _tone_changed(settings, _context):
+def _look_changed(settings, _context):
     from . import face_materials
 
-    face_materials.apply_skin_tone(settings.id_data)
+    face_materials.apply_look(settings.id_data)
 
 
 class D3DMM_PG_direction(bpy.types.PropertyGroup):
@@ -70,7 +70,10 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
     directions: CollectionProperty(type=D3DMM_PG_direction)
     coefficients: CollectionProperty(type=D3DMM_PG_coefficient)
     skin_tone: FloatProperty(
-        name="Skin Tone", description="Melanin of the skin, 0 lightest, 1 darkest", min=0.0, max=1.0, default=0.3, update=_tone_changed
+        name="Skin Tone", description="Melanin of the skin, 0 lightest, 1 darkest", min=0.0, max=1.0, default=0.3, update=_look_changed
+    )
+    hair: FloatProperty(
+        name="Hair", description="Closely cropped hair: 0 none, 1 full", min=0.0, max=1.0, default=1.0, update=_look_changed
     )
     wrinkle_seed: IntProperty(
         name="Wrinkle Seed",

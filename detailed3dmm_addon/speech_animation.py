@@ -99,7 +99,8 @@ class SpeechAnimation:
         face, frames = self.face(), self._curves()
         if detail is not None and not face_mesh.has_our_topology(face):
             raise UserError("The face's mesh was edited while its detail was baked.", "Undo the edit and import the recording again.")
-        if self.with_sound:
+        silent = self.with_sound and not bpy.app.build_options.audaspace
+        if self.with_sound and not silent:
             face_animation.add_sound(scene, self.path, self.first_frame)
         with live_update.suspended():
             live_update.finish_shapes(face)
@@ -113,7 +114,8 @@ class SpeechAnimation:
         face_animation.include_frames(scene, self.first_frame, len(frames))
         scene.frame_set(scene.frame_current)
         count = len(detail.arrays["basis"]) if detail is not None else 0
-        return f"{len(frames)} frames of speech" + (f", wrinkles in {count} components" if count else "")
+        done = f"{len(frames)} frames of speech" + (f", wrinkles in {count} components" if count else "")
+        return done + ("; no sound strip: this Blender was built without sound" if silent else "")
 
     def face(self) -> bpy.types.Object:
         """The face as it is now.

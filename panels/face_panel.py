@@ -33,6 +33,7 @@ class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
         row.prop(face.d3dmm, "identity_seed")
         row.operator("d3dmm.random_face", text="", icon="CHECKMARK").seed = face.d3dmm.identity_seed
         column.prop(face.d3dmm, "skin_tone", slider=True)
+        column.prop(face.d3dmm, "hair", slider=True)
 
 
 CLASSES = (D3DMM_PT_face,)

@@ -45,7 +45,9 @@ def worker(module):
 def face():
     """A face without detail from the worker."""
     assert bpy.ops.d3dmm.create_face(identity_seed=3, update_detail=False) == {"FINISHED"}
-    return bpy.context.active_object
+    made = bpy.context.active_object
+    made.d3dmm.resolution = "512"
+    return made
 
 
 @pytest.fixture

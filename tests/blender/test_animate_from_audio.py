@@ -45,8 +45,9 @@ def spoken(face, recording):
 
 def test_sound_curves_and_detail_are_in_the_scene(spoken, module):
     scene, keys = bpy.context.scene, spoken.data.shape_keys
-    strips = sound_strips()
-    assert [strip.type for strip in strips] == ["SOUND"] and strips[0].frame_start == scene.frame_start
+    if bpy.app.build_options.audaspace:
+        (strip,) = sound_strips()
+        assert strip.type == "SOUND" and strip.frame_start == scene.frame_start
     assert keys.animation_data.action["d3dmm"] and "buzz" in keys.animation_data.action.name
     assert 24 <= scene.frame_end <= 26
     assert spoken.d3dmm.detail_source == "BAKED" and spoken.modifiers["D3DMM Baked Detail"].show_render

@@ -29,6 +29,7 @@ def test_identity_slider_carries_the_expressions_along(face, module):
 
 
 def test_reset_goes_to_the_average_or_to_the_seed(face, module):
+    face.d3dmm.live = False
     seeded = evaluated(face)
     assert bpy.ops.d3dmm.reset_face() == {"FINISHED"}
     model = module("detailed3dmm_addon.face_model")
@@ -38,6 +39,7 @@ def test_reset_goes_to_the_average_or_to_the_seed(face, module):
 
 
 def test_presets_mirror_and_reset(face, module):
+    face.d3dmm.live = False
     presets = module("detailed3dmm_addon.expression_groups").EXPRESSION_PRESETS
     keys = face.data.shape_keys.key_blocks
     for preset, (_, values) in presets.items():
