@@ -10,8 +10,8 @@ from .face_model import dense_mesh, dense_parts, face_model
 
 _FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
 _HAIRLINE = (
-    (-0.100, 0.076), (-0.085, 0.075), (-0.070, 0.064), (-0.052, 0.036), (-0.036, 0.020), (-0.026, -0.012), (-0.019, -0.010), (-0.016, 0.014),
-    (0.008, 0.014), (0.014, -0.030), (0.030, -0.065), (0.080, -0.085),
+    (-0.100, 0.076), (-0.085, 0.075), (-0.070, 0.064), (-0.052, 0.036), (-0.036, 0.020), (-0.026, -0.012),
+    (-0.019, -0.010), (-0.016, 0.014), (0.008, 0.014), (0.014, -0.030), (0.030, -0.065), (0.080, -0.085),
 )  # fmt: skip
 _HAIRLINE_SCALE, _HAIRLINE_FADE = 0.068, 0.012
 """The hairline's height above the ear by the distance behind it, metres, on a head whose forehead ends 68 mm above the ear."""
