@@ -231,7 +231,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
     ),
     MuscleGroup(
         "zygomatic", (both("mouthSmile"), both("mouthDimple")), _cheek, (CreaseLevel(8.5, 0.3, 2.2, onset=0.25, youth=0.05),),
-        guide=_cheek_arcs, guide_weight=0.6, spread=(5, 6),
+        guide=_cheek_arcs, guide_weight=0.25, spread=(5, 6),
     ),
     MuscleGroup(
         "depressors", (both("mouthFrown"), both("mouthStretch")), _below_corner, (CreaseLevel(6.5, 0.24, 2.4, onset=0.2, youth=0.2),),
@@ -243,7 +243,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
         guide=_mouth_rays, guide_weight=0.93, paired=False, resting=0.15,
     ),
     MuscleGroup(
-        "lips", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _lips, (CreaseLevel(2.4, 0.12, 1.4, onset=-0.35, span=0.8, youth=0.9),),
+        "lips", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _lips, (CreaseLevel(2.4, 0.08, 1.4, onset=-0.3, span=0.8, youth=0.9),),
         guide=_upright_lines, guide_weight=1.0, paired=False, resting=0.2,
     ),
     MuscleGroup(
@@ -261,7 +261,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
 FOLDS: tuple[Fold, ...] = (
     Fold(
         "nasolabial", (both("mouthSmile"), both("noseSneer", "mouthUpperUp")), ((18.5, -35), (22, -43), (29, -54), (33.5, -66), (35, -76)),
-        depth=1.1, width=1.7, bulge=0.3, bulge_width=6.0, fade=9, onset=0.03, span=0.35, spread=(9, 16),
+        depth=1.1, width=1.7, bulge=0.3, bulge_width=6.0, fade=9, onset=0.05, span=0.4, spread=(7, 11),
     ),
     Fold(
         "marionette", (both("mouthFrown"), both("mouthSmile")), ((26, -68), (28, -74), (30.5, -86), (31, -96)),
@@ -273,6 +273,6 @@ FOLDS: tuple[Fold, ...] = (
     ),
     Fold(
         "mentolabial", ({"mouthShrugLower": 1}, both("mouthFrown")), ((20, -87), (11, -83), (0, -81.5), (-11, -83), (-20, -87)),
-        depth=0.5, width=1.8, bulge=0.3, bulge_width=6.0, fade=10, paired=False, spread=(5, 5),
+        depth=0.4, width=1.8, bulge=0.25, bulge_width=5.0, fade=10, paired=False, spread=(5, 5),
     ),
 )  # fmt: skip

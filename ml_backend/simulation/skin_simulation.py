@@ -20,8 +20,8 @@ from .muscle_groups import FOLDS, GROUPS, Fold, front_of_face
 from .strain import displacement_gradients, green_strain, tangent_frames
 from .wrinkle_profile import depth_response, fold_profile, wrinkle_profile
 
-WARPS = 7  # four numbers of the skin and three of the identity move creases
-WARP_SHARE = 0.16  # deviation of a crease from its mean place, wavelengths
+WARPS = 5  # three numbers of the skin and two of the identity move creases
+WARP_SHARE = 0.125  # deviation of a crease from its mean place, wavelengths
 WARP_CORRELATION_MM = 22.0
 
 
@@ -168,7 +168,7 @@ class SkinSimulation:
         skin = skin.detach().to(self.device, torch.float32)
         gradients = torch.stack([self._unit_gradients(one, self._chart_cpu) for one in people]).to(self.device)
         traits = person_traits(torch.tensor([self.face.age_years(one) for one in people], device=self.device), skin)
-        moves = torch.cat([skin[:, 5:9], 0.5 * torch.from_numpy(people[:, :3]).to(self.device).tanh() * 1.3], 1) / math.sqrt(4.6)
+        moves = torch.cat([skin[:, 5:8], 0.5 * torch.from_numpy(people[:, :2]).to(self.device)], 1) / math.sqrt(3.4)
         warps = torch.einsum("bj,jcyx->bcyx", moves, self._warps)
         flat = gradients.flatten(2)
         resting = torch.stack([self._full_compression(index, flat) for index in range(len(self._fields))], 1)
@@ -215,10 +215,10 @@ class SkinSimulation:
             parts[None].expand(len(grid), -1, -1, -1), grid, mode="bicubic", align_corners=False, padding_mode="reflection"
         )
         stripes, rough = sampled[:, :3], sampled[:, 3:]
-        weights = torch.stack([torch.full_like(skin[:, 3], 0.85), 0.62 * skin[:, 3], 0.62 * skin[:, 4]], 1)
+        weights = torch.stack([torch.full_like(skin[:, 3], 0.85), 0.5 * skin[:, 3], 0.5 * skin[:, 4]], 1)
         weights = weights / weights.norm(dim=1, keepdim=True)
         mixed = torch.einsum("bk,bkyx->byx", weights, stripes)
-        turns = torch.stack([0.8 + 0.25 * skin[:, 9], 0.45 * skin[:, 10]], 1)
+        turns = torch.stack([0.8 + 0.2 * skin[:, 9], 0.35 * skin[:, 10]], 1)
         uneven = 1.5 * torch.sigmoid(1.5 * torch.einsum("bk,bkyx->byx", turns, rough) + 0.2)
         lopsided = torch.exp(0.2 * patch.side * skin[:, 11])[:, None, None]
         return wrinkle_profile(1.15 * mixed, patch.level.sharpness) * uneven * lopsided
@@ -281,7 +281,7 @@ def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
         "aged": aged,
         "slack": slack,
         "tendency": torch.exp(0.3 * skin[:, 1]),
-        "wavelength": torch.exp(0.13 * skin[:, 2]),
+        "wavelength": torch.exp(0.1 * skin[:, 2]),
         "pores": 0.75 + 0.3 * aged + 0.15 * torch.tanh(skin[:, 1]),
     }
 
