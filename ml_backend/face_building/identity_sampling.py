@@ -1,4 +1,4 @@
-"""Samples people for the anny head: macro targets (age, gender, origin, weight, muscle) and local ones, correlated and mildly asymmetric."""
+"""Samples people for the anny head: macro targets (age, gender, origin, weight, muscle) and local ones, correlated, mildly asymmetric."""
 
 from dataclasses import dataclass
 
@@ -22,14 +22,17 @@ _SHAPES_PER_HEAD = (
 )
 # What would move the whole head, look like an illness at any strength, or repeat a macro target.
 _LEFT_OUT = (
-    "head-trans", "neck-trans", "head-angle", "head-age", "measure-neck-height", "neck-scale-vert", "mouth-laugh-lines", "ear-shape-pointed",
+    "head-trans", "neck-trans", "head-angle", "head-age", "measure-neck-height", "neck-scale-vert", "mouth-laugh-lines",
+    "ear-shape-pointed",
     "ear-shape-triangle", "ear-shape-square", "eye-push1", "chin-cleft", "nose-compression", "mouth-dimples", "forehead-nubian",
     "nose-septumangle", "asymm-", "eyefold-concave", "eyefold-convex",
 )  # fmt: skip
 # Spread (standard deviation of the modifier, 1 = the target at full) by the start of its name; the first that fits counts.
 _SPREADS = (
-    ("head-fat", 0.12), ("head-scale", 0.22), ("head-back", 0.2), ("head-", 0.25), ("eye-scale", 0.22), ("eye-trans", 0.16), ("eye-height", 0.22),
-    ("eye-corner", 0.28), ("eye-epicanthus", 0.18), ("eye-bag", 0.25), ("eye-push", 0.15), ("eye-", 0.22), ("nose-trans", 0.2), ("nose-scale", 0.28),
+    ("head-fat", 0.12), ("head-scale", 0.22), ("head-back", 0.2), ("head-", 0.25), ("eye-scale", 0.22), ("eye-trans", 0.16),
+    ("eye-height", 0.22),
+    ("eye-corner", 0.28), ("eye-epicanthus", 0.18), ("eye-bag", 0.25), ("eye-push", 0.15), ("eye-", 0.22), ("nose-trans", 0.2),
+    ("nose-scale", 0.28),
     ("nose-point", 0.28), ("nose-", 0.26), ("mouth-trans-forward", 0.15), ("mouth-trans", 0.22), ("mouth-scale", 0.26), ("mouth-", 0.24),
     ("chin-prognathism", 0.15), ("chin-jaw-drop", 0.15), ("chin-", 0.26), ("ear-rot", 0.2), ("ear-wing", 0.28), ("ear-shape-round", 0.2),
     ("ear-", 0.26), ("cheek-", 0.3), ("forehead-", 0.3), ("eyebrows-", 0.3), ("neck-double", 0.1), ("neck-", 0.16), ("measure-neck", 0.16),
@@ -40,7 +43,8 @@ _STRENGTH = 0.62  # of all spreads: more makes caricatures
 _COUPLINGS = (
     ("nose-width", "african", 0.25), ("nose-flaring", "african", 0.15), ("mouth-upperlip-volume", "african", 0.12),
     ("mouth-lowerlip-volume", "african", 0.1), ("eye-epicanthus", "asian", 0.2), ("eye-eyefold-angle", "asian", 0.1),
-    ("nose-hump", "caucasian", 0.15), ("nose-scale-depth", "caucasian", 0.12), ("nose-scale-vert", "age", 0.2), ("nose-point", "age", -0.12),
+    ("nose-hump", "caucasian", 0.15), ("nose-scale-depth", "caucasian", 0.12), ("nose-scale-vert", "age", 0.2),
+    ("nose-point", "age", -0.12),
     ("ear-scale", "age", 0.25), ("ear-lobe", "age", 0.25), ("mouth-upperlip-volume", "age", -0.22), ("mouth-lowerlip-volume", "age", -0.18),
     ("mouth-angles", "age", -0.2), ("eye-bag", "age", 0.25), ("eyebrows-trans-up", "age", -0.1), ("neck-double", "weight", 0.3),
     ("head-fat", "weight", 0.3), ("cheek-volume", "weight", 0.2), ("chin-width", "gender", 0.15), ("chin-bones", "gender", 0.15),

@@ -73,8 +73,8 @@ def measure_features(face: np.ndarray, landmarks: Mapping[str, np.ndarray]) -> d
 def learn_directions(coefficients: np.ndarray, macros: dict[str, np.ndarray], features: dict[str, np.ndarray]) -> Directions:
     """Learns one direction an attribute.
 
-    A macro attribute's direction is what the average person changes by per unit, the other macro attributes held (features follow them: a heavier
-    face is wider). A feature's is the smallest change of the coefficients that changes it and, to first order, no other feature.
+    A macro attribute's direction is what the average person changes by per unit, the other macro attributes held (features follow them: a
+    heavier face is wider). A feature's is the smallest change of the coefficients that changes it and, to first order, no other feature.
 
     Args:
         coefficients: (N, K), zero mean, unit deviation.

@@ -72,12 +72,14 @@ def _leading_rows(rows: np.ndarray, count: int) -> np.ndarray:
     if count <= 0:
         return np.zeros((0, rows.shape[1]), np.float32)
     random = np.random.default_rng(0)
-    sketch = rows.T @ (rows @ random.standard_normal((rows.shape[1], min(count + 30, min(rows.shape)))).astype(np.float32))
+    start = random.standard_normal((rows.shape[1], min(count + 30, *rows.shape))).astype(rows.dtype)
+    sketch = rows.T @ (rows @ start)
     frame = np.linalg.qr(sketch)[0]
     frame = np.linalg.qr(rows.T @ (rows @ frame))[0]
     small = (rows @ frame).astype(np.float64)
-    vectors = np.linalg.eigh(small.T @ small)[1][:, ::-1][:, :count]
-    return np.ascontiguousarray((frame @ vectors.astype(np.float32)).T)
+    values, vectors = np.linalg.eigh(small.T @ small)
+    vectors = vectors[:, ::-1][:, : min(count, int((values > values[-1] * 1e-12).sum()))]
+    return np.ascontiguousarray((frame @ vectors.astype(rows.dtype)).T)
 
 
 def align_rigidly(faces: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -109,9 +111,7 @@ def decompose_linear(modes: np.ndarray, deltas: np.ndarray, vertex_modes: int) -
     rows = deltas.reshape((1 + size) * expressions, -1)
     rest_basis = np.linalg.qr(rest.T)[0].T
     left = rows - (rows @ rest_basis.T) @ rest_basis
-    moves = np.linalg.svd(left, full_matrices=False)[2][: max(0, vertex_modes - size)] if rows.size < 2e7 else _leading_rows(
-        left.astype(np.float32), vertex_modes - size
-    )
+    moves = _leading_rows(left, vertex_modes - size)
     basis = np.concatenate([rest_basis, moves])
     core = np.zeros((1 + size, 1 + expressions, len(basis)))
     core[1:, 0] = rest @ basis.T

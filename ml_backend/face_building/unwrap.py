@@ -1,8 +1,8 @@
 """Unwraps the skin of a head into one chart that fills the unit square: the seam at the back, the face large, no triangle flipped.
 
-The chart's outline (neck and seam) is fixed on the square. Inside, a harmonic map with positive weights (Tutte; bijective) is the start; then the
-symmetric Dirichlet energy against the surface, shrunk away from the face, is lowered by Laplacian-preconditioned L-BFGS whose line search
-never lets a triangle flip. Sources: Floater 1997; Smith and Schaefer 2015, "Bijective Parameterization with Free Boundaries";
+The chart's outline (neck and seam) is fixed on the square. Inside, a harmonic map with positive weights (Tutte; bijective) is the start;
+then the symmetric Dirichlet energy against the surface, shrunk away from the face, is lowered by Laplacian-preconditioned L-BFGS whose line
+search never lets a triangle flip. Sources: Floater 1997; Smith and Schaefer 2015, "Bijective Parameterization with Free Boundaries";
 Kovalsky et al. 2016 for the preconditioner.
 """
 
@@ -161,7 +161,7 @@ class _Distortion:
         rows = np.repeat(self.triangles, 3, axis=1).ravel()
         columns = np.tile(self.triangles, (1, 3)).ravel()
         count = self.triangles.max() + 1
-        return sparse.coo_matrix((local.ravel(), (rows, columns)), shape=(count, count)).tocsr()
+        return sparse.csr_matrix((local.ravel(), (rows, columns)), shape=(count, count))
 
 
 def _optimise(

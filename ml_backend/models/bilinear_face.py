@@ -1,7 +1,7 @@
 """The bilinear face: identity coefficients x expression coefficients -> vertices. numpy only; Blender imports it.
 
-V = mean + [1, w_id] x core x [1, w_exp] x basis (Cao et al. 2024, "DNPM", Eq. 3, with a truncated vertex mode): for one identity it is a neutral
-face and 52 displacements, so that expressions are plain shape keys.
+V = mean + [1, w_id] x core x [1, w_exp] x basis (Cao et al. 2024, "DNPM", Eq. 3, with a truncated vertex mode): for one identity it is a
+neutral face and 52 displacements, so that expressions are plain shape keys.
 """
 
 import json
@@ -23,8 +23,8 @@ _LARGEST_COEFFICIENT, _SPREAD, _NOISE, _CORRECTIONS = 2.2, 0.9, 0.3, 4
 class BilinearFace:
     """A bilinear face model.
 
-    Positions are metres in Blender axes (Z up, the face looks along -Y, the person's left is +X), the origin between the ears. The identity is
-    K coefficients in standard deviations, the expression 52 ARKit coefficients, 0 neutral, 1 full, not clamped.
+    Positions are metres in Blender axes (Z up, the face looks along -Y, the person's left is +X), the origin between the ears. The identity
+    is K coefficients in standard deviations, the expression 52 ARKit coefficients, 0 neutral, 1 full, not clamped.
 
     Attributes:
         mean: (V, 3) float32, the mean face at rest.
@@ -41,8 +41,8 @@ class BilinearFace:
         part_names; vertex_part (V,) uint8; polygon_part (F,) uint8: indices into part_names.
         regions: by name (V,) float32 in 0..1.
         landmarks: by name int32 vertices. `lip_upper_inner` and `lip_lower_inner` are pairs from the person's right to left, as are
-            `lid_upper_left` and `lid_lower_left` (inner to outer corner) and the right eye's; `eye_left` and `eye_right` are all vertices of
-            an eye, their mean its centre.
+            `lid_upper_left` and `lid_lower_left` (inner to outer corner) and the right eye's; `eye_left` and `eye_right` are all vertices
+            of an eye, their mean its centre.
     """
 
     mean: np.ndarray
@@ -114,7 +114,10 @@ class BilinearFace:
                 polygon_part=arrays["polygon_part"],
                 regions={name: weights.astype(np.float32) for name, weights in tables["regions"].items()},
                 landmarks=tables["landmarks"],
-                **{key: tuple(str(word) for word in words) for key, words in names.items()},
+                expression_names=_words(names["expression_names"]),
+                direction_names=_words(names["direction_names"]),
+                direction_units=_words(names["direction_units"]),
+                part_names=_words(names["part_names"]),
             )
             face._check()
         except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
@@ -253,3 +256,7 @@ class BilinearFace:
         if expression.shape != (len(self.expression_names),):
             raise ValueError(f"expression has shape {expression.shape}, not ({len(self.expression_names)},)")
         return expression
+
+
+def _words(listed: list) -> tuple[str, ...]:
+    return tuple(str(word) for word in listed)

