@@ -101,7 +101,8 @@ def pitch(samples: np.ndarray) -> np.ndarray:
     window_correlation = _autocorrelation(window)
     ratio = correlation / (correlation[:, :1] + 1e-4) / (window_correlation / window_correlation[0])
     lags = slice(40, 229)
-    best = ratio[:, lags].argmax(1) + 40
+    octaves_down = np.log2(np.arange(40, 229) / 40)
+    best = (ratio[:, lags] - 0.03 * octaves_down).argmax(1) + 40  # every octave lower must fit better (Boersma 1993)
     voicing = np.clip(ratio[np.arange(count), best], 0, 1)
     return np.stack([SAMPLE_RATE / best, voicing], 1).astype(np.float32)
 

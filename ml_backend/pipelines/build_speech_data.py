@@ -4,6 +4,7 @@ kept.
 
 import hashlib
 import importlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +38,8 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
     """Writes one safetensors file a voice; a voice whose file exists is left alone, so that an interrupted run goes on.
 
     Each file holds, all utterances joined: `mel` (frames, 64) float16 log-mel at 100 a second; `pitch` (frames / 2, 2) float16;
-    `frame_start` (U + 1,) and `pitch_start` (U + 1,) and `phone_start` (U + 1,) int32 offsets; `phones` (P,) uint8; `ends` (P,) float32
-    seconds
-    from the utterance's start.
+    `frame_start` (U + 1,) and `pitch_start` (U + 1,) and `phone_start` (U + 1,) int32 offsets; `phones` (P,) uint8; `ends` (P,)
+    float32 seconds from the utterance's start.
 
     Returns:
         Minutes by voice.
@@ -70,7 +70,9 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
         report(f"{path.name}: {minutes[path.stem]:.1f} minutes")
     negatives = request.folder / "negatives.safetensors"
     if not negatives.exists():
-        minutes["negatives"] = _write(negatives, list(_negatives(request.seed, request.minutes / 4)), "generated noise, breaths and music")
+        minutes["negatives"] = write_voice(
+            negatives, list(_negatives(request.seed, request.minutes / 4)), "generated noise, breaths and music"
+        )
         report(f"negatives: {minutes['negatives']:.1f} minutes")
     return minutes
 
@@ -97,7 +99,7 @@ def _record(voice: Voice, minutes: float, seed: int, words: tuple[str, ...], pat
                 stretch=float(np.exp(rng.normal(0, 0.16))),
                 pitch=float(np.exp(rng.normal(0, 0.18))),
             )
-            for _ in range(_BATCH)
+            for _ in range(min(_BATCH, math.ceil((60 * minutes - seconds) / 3)))
         ]
         said = [item for item in speak(voice, lines) if _is_sound(item)]
         empty = 0 if said else empty + 1
@@ -107,7 +109,7 @@ def _record(voice: Voice, minutes: float, seed: int, words: tuple[str, ...], pat
         raise UserError(
             f"{voice.engine} voice {voice.name}: said nothing that could be used.", "Try the engine in a shell, or leave it out."
         )
-    return _write(path, utterances, f"{voice.engine} {voice.name}")
+    return write_voice(path, utterances, f"{voice.engine} {voice.name}")
 
 
 def _is_sound(item: Utterance) -> bool:
@@ -149,7 +151,8 @@ def _negatives(seed: int, minutes: float):
         yield Utterance(sound, np.zeros(1, np.uint8), np.array([6], np.float32))
 
 
-def _write(path: Path, utterances: list[Utterance], source: str) -> float:
+def write_voice(path: Path, utterances: list[Utterance], source: str) -> float:
+    """Writes one voice's file as `build_speech_data` describes it; returns its minutes."""
     mels = [log_mel(item.samples) for item in utterances]
     pitches = [pitch(item.samples) for item in utterances]
 

@@ -5,7 +5,7 @@ The lips are measured on the mean face, in mm (`speech.lip_measures`):
 
   closure_bilabial   share of p b m whose smallest gap within 40 ms of the phone is at most 15 % of the clip's 95th percentile
   closure_pause      share of pauses of 200 ms and more whose median gap (60 ms off either end) is at most that
-  auc_bilabial       p b m against other phones by the smallest gap in the phone (small is right)
+  auc_bilabial       p b m against other phones by the mean gap in the phone, pressed lips below zero (small is right)
   auc_labiodental    f v against other phones by the lower lip's distance from the upper teeth's edges, plus a third of how far the gap is
                      from that of the f v pose (small is right): lip on teeth, mouth not shut
   auc_open           aa ae ao aw ay against other phones by the mean gap in the phone (large is right)
@@ -156,8 +156,8 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
             if phone in [PHONE_INDEX[name] for name in BILABIAL]:
                 closed_lips.append(float(lips.gap[_between(times, begin - 0.04, end + 0.04)].min() <= bound))
             spoken.append(int(phone))
-            scores["bilabial"].append(-float(lips.gap[inside].min()))
-            scores["labiodental"].append(-float(lip_on_teeth[inside].min()))
+            scores["bilabial"].append(-float(lips.pressed_gap[inside].mean()))
+            scores["labiodental"].append(-float(lip_on_teeth[inside].mean()))
             scores["open"].append(float(lips.gap[inside].mean()))
             scores["rounded"].append(float((lips.protrusion - lips.width / 2)[inside].mean()))
     figures = {"closure_bilabial": float(np.mean(closed_lips)), "closure_pause": float(np.mean(closed_pauses))}

@@ -20,12 +20,14 @@ class LipMeasures:
 
     Attributes:
         gap: mean height of the opening between the inner lips, above that of the resting face; 0 where they touch.
+        pressed_gap: the same, negative where the lips are pressed together or rolled in further than at rest.
         width: distance of the lip corners, less that of the resting face.
         protrusion: how far the lips' middle stands out, more than at rest.
         lower_lip_to_teeth: distance of the lower inner lip's middle from the nearest upper teeth, less that of the resting face.
     """
 
     gap: np.ndarray
+    pressed_gap: np.ndarray
     width: np.ndarray
     protrusion: np.ndarray
     lower_lip_to_teeth: np.ndarray
@@ -50,7 +52,7 @@ class LipRuler:
     def measure(self, curves: np.ndarray) -> LipMeasures:
         """Args: curves (T, 52). Returns: the measures."""
         gap, width, protrusion, teeth = (value - rest for value, rest in zip(self._raw(curves), self._rest, strict=True))
-        return LipMeasures(np.maximum(gap, 0), width, protrusion, teeth)
+        return LipMeasures(np.maximum(gap, 0), gap, width, protrusion, teeth)
 
     def _raw(self, curves: np.ndarray) -> tuple[np.ndarray, ...]:
         places = self._neutral + np.tensordot(curves, self._deltas, (1, 0))  # (T, V, 3)

@@ -1,0 +1,124 @@
+"""Curves made of phones: closures whatever surrounds them, rest in pauses, neighbours that show through."""
+
+import numpy as np
+import pytest
+
+from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.models.bilinear_face import BilinearFace
+from ml_backend.speech.align_transcript import guess_pronunciation, words_of
+from ml_backend.speech.coarticulation import curves_from_phones, pose, speech_channels
+from ml_backend.speech.lip_contacts import secure_contacts
+from ml_backend.speech.lip_measures import LipRuler
+from ml_backend.speech.phones import BILABIAL, PHONE_INDEX, PHONES, UNKNOWN, phone_index
+from ml_backend.speech.procedural import LayerAmounts, Prosody, procedural_layers
+from ml_backend.speech.visemes import DIPHTHONGS, VISEMES
+
+TIMES = np.arange(0, 1.2, 1 / 60)
+
+
+def spoken(*phones: str, seconds: float = 0.12) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([PHONE_INDEX[p] for p in phones], np.uint8), np.cumsum(np.full(len(phones), seconds))
+
+
+@pytest.fixture(scope="module")
+def ruler() -> LipRuler:
+    return LipRuler(BilinearFace.default())
+
+
+def test_every_phone_has_a_shape():
+    assert set(PHONES) == set(VISEMES) | set(DIPHTHONGS)
+
+
+@pytest.mark.parametrize("stop", BILABIAL)
+@pytest.mark.parametrize("vowel", ["AA", "AE", "UW", "IY"])
+def test_lips_close_between_any_vowels(ruler, stop, vowel):
+    phones, ends = spoken("PAU", vowel, stop, vowel, "PAU", seconds=0.1)
+    gap = ruler.measure(curves_from_phones(phones, ends, TIMES)).gap
+    inside = (ends[1] < TIMES) & (ends[2] > TIMES)
+    assert gap[inside].min() < 0.3
+    if vowel in ("AA", "AE"):
+        assert gap.max() > 6
+
+
+def test_lower_lip_comes_to_the_teeth(ruler):
+    phones, ends = spoken("PAU", "AA", "F", "AA", "PAU")
+    lips = ruler.measure(curves_from_phones(phones, ends, TIMES))
+    inside = (ends[1] < TIMES) & (ends[2] > TIMES)
+    assert lips.lower_lip_to_teeth[inside].min() < -1.5
+    assert lips.gap[inside].min() > 0.2  # the mouth is not shut
+
+
+def test_rounding_begins_before_its_vowel():
+    phones, ends = spoken("PAU", "T", "UW", "T", "PAU", seconds=0.15)
+    pucker = curves_from_phones(phones, ends, TIMES)[:, EXPRESSION_NAMES.index("mouthPucker")]
+    phones[2] = PHONE_INDEX["IY"]
+    other = curves_from_phones(phones, ends, TIMES)[:, EXPRESSION_NAMES.index("mouthPucker")]
+    before = np.searchsorted(TIMES, ends[1] - 0.04)
+    assert pucker[before] > other[before] + 0.1
+
+
+def test_pauses_rest_and_values_stay_in_range():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        phones = rng.integers(0, 40, 14).astype(np.uint8)
+        ends = np.cumsum(rng.uniform(0.03, 0.25, 14))
+        phones[5], ends[5:] = 0, ends[5:] + 0.4
+        curves = curves_from_phones(phones, ends, np.arange(0, ends[-1], 1 / 50))
+        assert curves.min() >= 0 and curves.max() <= 1 and np.isfinite(curves).all()
+        assert not curves[:, ~speech_channels()].any()
+        middle = round((ends[5] - 0.2) * 50)
+        assert curves[middle].max() < 1e-3
+
+
+def test_a_curve_does_not_hang_on_the_frame_rate():
+    phones, ends = spoken("PAU", "M", "AA", "P", "OW", "PAU")
+    assert np.array_equal(curves_from_phones(phones, ends, TIMES)[::3], curves_from_phones(phones, ends, TIMES[::3]))
+
+
+def test_unknown_phones_and_names():
+    phones, ends = spoken("AA", "AA", "AA")
+    phones[1] = UNKNOWN
+    assert np.isfinite(curves_from_phones(phones, ends, TIMES)).all()
+    assert phone_index("AH0", "arpabet") == PHONE_INDEX["AH"] and phone_index("SIL", "arpabet") == 0
+    assert phone_index("tʃ", "ipa") == PHONE_INDEX["CH"] and phone_index("qq", "espeak") == UNKNOWN
+    with pytest.raises(ValueError):
+        pose({"nosuchchannel": 1.0})
+
+
+@pytest.mark.parametrize("fps", [24, 30, 60])
+def test_contacts_hold_at_any_frame_rate(ruler, fps):
+    speech_times = np.arange(100) / 50
+    posteriors = np.zeros((100, 40), np.float32)
+    posteriors[:, PHONE_INDEX["AA"]] = 1
+    for begin in (20, 47, 71):
+        posteriors[begin : begin + 3] = 0.1 * posteriors[begin : begin + 3] + 0.9 * np.eye(40, dtype=np.float32)[PHONE_INDEX["B"]]
+    times = np.arange(0, 2, 1 / fps)
+    wide = np.tile(pose(VISEMES["AA"].shape), (len(times), 1))
+    gap = ruler.measure(secure_contacts(wide, posteriors, speech_times, times, fps)).gap
+    for begin in (20, 47, 71):
+        near = np.abs(times - (begin + 1) / 50) < 0.05
+        assert gap[near].min() < 0.15 * np.percentile(gap, 95)
+
+
+def test_procedural_layers_leave_the_mouth_alone():
+    count = 1000
+    rng = np.random.default_rng(1)
+    prosody = Prosody(rng.uniform(-1, 0.3, count), np.ones(count), rng.normal(0, 0.3, count), (np.arange(count) % 150 < 20).astype(float))
+    times = np.arange(600) / 30
+    curves, head = procedural_layers(prosody, times, LayerAmounts(), 3)
+    for name in EXPRESSION_NAMES:
+        if name.startswith(("jaw", "mouth", "tongue")) or name == "cheekPuff":
+            assert not curves[:, EXPRESSION_NAMES.index(name)].any()
+    blink = curves[:, EXPRESSION_NAMES.index("eyeBlinkLeft")]
+    blinks = int(((blink[1:] > 0.5) & (blink[:-1] <= 0.5)).sum())
+    assert 3 <= blinks <= 14 and curves.min() >= 0 and curves.max() <= 1
+    assert np.abs(head[:, :3]).max() < np.radians(12) and np.abs(head[:, :3]).max() > np.radians(0.5)
+    again, _ = procedural_layers(prosody, times, LayerAmounts(), 3)
+    other, _ = procedural_layers(prosody, times, LayerAmounts(), 4)
+    none, still = procedural_layers(prosody, times, LayerAmounts(0, 0, 0, 0), 3)
+    assert np.array_equal(curves, again) and not np.array_equal(curves, other) and not none.any() and not still.any()
+
+
+def test_transcripts_become_words():
+    assert words_of("Press 2, or 15 & 204: it's OK!") == "press two or fifteen and two hundred four it's ok".split()
+    assert guess_pronunciation("blimp") == "B L IH M P" and guess_pronunciation("fake") == "F AE K"
