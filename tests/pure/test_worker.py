@@ -71,7 +71,9 @@ def test_requests_of_two_faces_do_not_displace_each_other(client):
 
 def test_bake_reports_progress_and_a_basis(client):
     seen = []
-    event = client.wait(client.request("bake_detail", {"resolution": 256}, clip(12)), 120, lambda fraction, text: seen.append((fraction, text)))
+    event = client.wait(
+        client.request("bake_detail", {"resolution": 256}, clip(12)), 120, lambda fraction, text: seen.append((fraction, text))
+    )
     assert event.kind == "result" and seen and all(0 <= fraction <= 1 for fraction, _ in seen)
     assert event.arrays["basis"].shape[1] == 500 and event.arrays["coefficients"].shape == (12, len(event.arrays["basis"]))
 
@@ -144,7 +146,7 @@ def test_interpreter_that_is_missing_or_lacks_torch(tmp_path):
     with pytest.raises(UserError, match="no-such-python"):
         WorkerClient(str(tmp_path / "no-such-python"), ROOT, tmp_path).request("info")
     bare = tmp_path / "bare"
-    bare.write_text(f"#!/bin/sh\nexec {sys.executable} -S \"$@\"\n")
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     bare.chmod(0o755)
     client = WorkerClient(str(bare), ROOT, tmp_path)
     event = client.wait(client.request("info"), 60)
