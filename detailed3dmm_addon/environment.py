@@ -72,7 +72,7 @@ class Installation:
         self._steps = [
             [sys.executable, "-m", "venv", str(folder)],
             [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", "-r", str(REQUIREMENTS)],
-            [python, "-c", "import torch, numpy, scipy, safetensors, librosa, soundfile; print('PyTorch', torch.__version__)"],
+            [python, "-c", "import torch, numpy, scipy, soundfile, soxr; print('PyTorch', torch.__version__)"],
         ]
 
     def advance(self) -> bool:
