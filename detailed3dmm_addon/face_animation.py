@@ -7,6 +7,8 @@ import numpy as np
 
 from ..ml_backend.errors import UserError
 
+_UNTOUCHED_END = 250
+"""The last frame of a new Blender file: nobody chose it."""
 EXPRESSION_ACTION, OBJECT_ACTION = "{} Expression", "{} Head and Detail"
 
 
@@ -133,6 +135,6 @@ def add_sound(scene: bpy.types.Scene, path: Path, first_frame: int) -> None:
 
 
 def include_frames(scene: bpy.types.Scene, first_frame: int, count: int) -> None:
-    """Makes the scene's range end no earlier than the clip."""
-    scene.frame_end = max(first_frame + count - 1, scene.frame_end if scene.get("d3dmm_ranged") else 0)
-    scene["d3dmm_ranged"] = True
+    """Makes the scene's range end with the clip, or no earlier where its end was set already."""
+    last = first_frame + count - 1
+    scene.frame_end = last if scene.frame_end == _UNTOUCHED_END else max(last, scene.frame_end)

@@ -109,7 +109,7 @@ def _show_rest_shape(mesh: bpy.types.Mesh, neutral: np.ndarray) -> None:
 
 
 def write_keys(face: bpy.types.Object, identity: np.ndarray, names: tuple[str, ...]) -> None:
-    """Writes the rest shape and some expressions for an identity."""
+    """Writes the rest shape and some expressions for an identity; the face is evaluated anew only if one of them shows."""
     mesh = face.data
     keys = mesh.shape_keys.key_blocks
     neutral, shapes = dense_shapes(identity, names)
@@ -118,7 +118,8 @@ def write_keys(face: bpy.types.Object, identity: np.ndarray, names: tuple[str, .
         key = keys.get(name)
         if key is not None:
             key.points.foreach_set("co", shape.ravel())
-    _show_rest_shape(mesh, neutral.ravel())
+    if any(name in keys and keys[name].value != 0.0 for name in names):
+        _show_rest_shape(mesh, neutral.ravel())
 
 
 def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:
@@ -126,6 +127,7 @@ def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:
     names = face_model().expression_names
     for start in range(0, len(names), _KEYS_AT_ONCE):
         write_keys(face, identity, names[start : start + _KEYS_AT_ONCE])
+    _show_rest_shape(face.data, dense_shapes(identity, ())[0].ravel())
     face.d3dmm.keys_identity = identity_digest(identity)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from mathutils import Vector
 
 COLLECTION_NAME = "Portrait Studio"
-_SHOWN, _HEADROOM = 0.94, 0.055
+_SHOWN, _HEADROOM = 0.9, 0.05
 """How much of the face's height the frame shows, and how much of it is left above."""
 _LIGHTS = (
     ("Key", (-0.78, -0.62, 0.72), 0.30, 11.5, (1.0, 0.95, 0.89)),

@@ -29,6 +29,7 @@ class _GroupPanel(FacePanel):
     """Mixed into the six groups of sliders."""
 
     bl_parent_id = "D3DMM_PT_expression"
+    bl_options = {"DEFAULT_CLOSED"}
     names: tuple[str, ...] = ()
 
     def draw(self, context):

@@ -11,6 +11,7 @@ class D3DMM_PT_identity(FacePanel, bpy.types.Panel):
 
     bl_idname = "D3DMM_PT_identity"
     bl_label = "Identity"
+    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         """Draws a slider for each named direction."""
@@ -29,6 +30,7 @@ class D3DMM_PT_identity_coefficients(FacePanel, bpy.types.Panel):
     bl_idname = "D3DMM_PT_identity_coefficients"
     bl_parent_id = "D3DMM_PT_identity"
     bl_label = "Coefficients"
+    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         """Draws a slider for each coefficient."""

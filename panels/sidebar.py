@@ -16,8 +16,6 @@ class SidebarPanel:
 class FacePanel(SidebarPanel):
     """Mixed into panels that show only for a face."""
 
-    bl_options = {"DEFAULT_CLOSED"}
-
     @classmethod
     def poll(cls, context):
         """Whether a face is active."""
