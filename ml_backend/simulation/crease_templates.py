@@ -11,7 +11,7 @@ from ..expression_names import EXPRESSION_NAMES
 from .crease_fields import noise_field, smooth_along, solve_creases
 from .face_chart import GRID, FaceChart
 from .muscle_groups import CreaseLevel, Fold, MuscleGroup
-from .strain import StrainRaster, compression_across, gaussian_blur, green_strain, principal_compression
+from .strain import compression_across, gaussian_blur, green_strain, principal_compression
 
 TEMPLATES = 3
 CELLS_PER_WAVELENGTH = 9.0
@@ -27,6 +27,7 @@ class GroupField:
     Attributes:
         angle: (G, G) of its creases from tangent 1, radians.
         region: (G, G) 0..1.
+        support: (G, G) 0..1, whose strain is the muscle's; a little wider than the region.
         reference: compression across its creases at full contraction, the 90th percentile inside its region.
         contractions: (C, 52) expressions of full contraction.
         spread: standard deviations (rows, columns), texels.
@@ -36,6 +37,7 @@ class GroupField:
 
     angle: Tensor
     region: Tensor
+    support: Tensor
     reference: float
     contractions: Tensor
     spread: tuple[float, float]
@@ -101,42 +103,45 @@ def group_field(
         lean = lean + weight * torch.stack([torch.cos(2 * guide), torch.sin(2 * guide)])
     angle = 0.5 * torch.atan2(lean[1], lean[0])
     drive = contraction_matrix((getattr(group, "drive", {}),))[0]
-    spread, slack = chart.texels(*group.spread), 0.25 if isinstance(group, Fold) else 1.0
-    field = GroupField(angle, region, 1.0, contractions, spread, slack, drive)
-    across = crease_load(strains, contractions * 0, field, chart.raster).amax(0)
+    spread, slack = chart.texels(*group.spread), 0.25 if isinstance(group, Fold) else 0.6
+    support = (4 * region).clamp(0, 1) * chart.raster.covered + 1e-4
+    field = GroupField(angle, region, support, 1.0, contractions, spread, slack, drive)
+    across = crease_load(strains, contractions * 0, field).amax(0)
     strong = across[region > 0.4] if (region > 0.4).any() else across
     return dataclasses.replace(field, reference=max(float(strong.quantile(0.9)), LEAST_REFERENCE))
 
 
-def spread_compression(across: Tensor, raster: StrainRaster, spread: tuple[float, float], slack: float = 1.0) -> Tensor:
-    """Spreads compression (N, G, G) over the length of the muscle that causes it.
+def spread_compression(across: Tensor, support: Tensor, spread: tuple[float, float], slack: float = 1.0) -> Tensor:
+    """Spreads compression over the length of the muscle that causes it.
 
     Args:
-        across: compression, negative where stretched, in units of full contraction or of strain.
-        raster: of the chart.
+        across: (N, G, G) compression, negative where stretched, in units of full contraction.
+        support: (G, G) how much each texel's strain belongs to the muscle.
         spread: standard deviations (rows, columns), texels.
         slack: how much of a stretch counts; below 1 skin that is stretched beside a crease hardly opens it.
+
+    Returns:
+        (N, G, G), the weighted mean around each texel.
     """
     if slack < 1:
         soft = 0.08
         across = slack * across + (1 - slack) * soft * (torch.nn.functional.softplus(across / soft) - math.log(2))
-    return raster.smooth_texels(across, spread)
+    return gaussian_blur(across * support, spread) / gaussian_blur(support[None], spread).clamp_min(1e-5)
 
 
-def crease_load(strain: Tensor, expression: Tensor, field: "GroupField", raster: StrainRaster) -> Tensor:
+def crease_load(strain: Tensor, expression: Tensor, field: "GroupField") -> Tensor:
     """Compression that a group's creases feel, in units of its full contraction.
 
     Args:
         strain: (N, 3, G, G) Green strain.
         expression: (N, 52) that caused it.
         field: the group.
-        raster: of the chart.
 
     Returns:
         (N, G, G), negative where the skin is stretched.
     """
     across = compression_across(strain, field.angle)
-    load = spread_compression(across / field.reference, raster, field.spread, field.slack)
+    load = spread_compression(across / field.reference, field.support, field.spread, field.slack)
     return load + (expression @ field.drive)[:, None, None]
 
 

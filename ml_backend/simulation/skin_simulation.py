@@ -118,14 +118,8 @@ class SkinSimulation:
         self._to_device()
 
     def _to_device(self) -> None:
-        chart = self._chart_cpu
-        self._raster = type(chart.raster)(chart.raster.triangle.to(self.device), chart.raster.covered.to(self.device), chart.raster.sigma)
-        self._fields = [
-            dataclasses.replace(
-                f, angle=f.angle.to(self.device), contractions=f.contractions.to(self.device), drive=f.drive.to(self.device)
-            )
-            for f in self._fields
-        ]
+        moved = ("angle", "support", "contractions", "drive")
+        self._fields = [dataclasses.replace(f, **{name: getattr(f, name).to(self.device) for name in moved}) for f in self._fields]
 
     def _window(self, source: int, region: Tensor, onset: float, span: float, youth: float, depth: float) -> Window:
         covered = self._chart_cpu.raster.covered
@@ -192,7 +186,7 @@ class SkinSimulation:
         field = self._fields[index]
         strains = green_strain((field.contractions @ gradients).view(len(gradients), -1, 6, GRID, GRID))
         expression = field.contractions.repeat(len(gradients), 1)
-        return crease_load(strains.flatten(0, 1), expression, field, self._raster).view(*strains.shape[:2], GRID, GRID).amax(1)
+        return crease_load(strains.flatten(0, 1), expression, field).view(*strains.shape[:2], GRID, GRID).amax(1)
 
     def _texture_points(self, window: Window) -> tuple[Tensor, Tensor]:
         v = (torch.arange(*window.rows, device=self.device) + 0.5) / self.resolution
@@ -225,9 +219,7 @@ class SkinSimulation:
 
     def _fold(self, fold: Fold, side: int, distance: Tensor, window: Window, warps: Tensor, skin: Tensor) -> Tensor:
         """(B, h, w) relief of one fold of unit depth."""
-        moved = distance.to(self.device) + (0.75 * fold.width) * (
-            warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.5 * side * skin[:, 13, None, None]
-        )
+        moved = distance.to(self.device) + (0.75 * fold.width) * (warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.35 * skin[:, 13, None, None])
         fine = window.up @ moved @ window.across.T
         lopsided = torch.exp(0.35 * side * skin[:, 11] + 0.3 * skin[:, 13 if fold.name != "eleven" else 14])[:, None, None]
         return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * lopsided
@@ -254,7 +246,7 @@ class SkinSimulation:
             strains = green_strain((expression[person] @ state.gradients[person]).view(count, 6, GRID, GRID))
             loads = []
             for index, field in enumerate(self._fields):
-                loads.append(crease_load(strains, expression[person], field, self._raster) + state.resting[person, index])
+                loads.append(crease_load(strains, expression[person], field) + state.resting[person, index])
             for window, relief in zip(self._windows, state.reliefs, strict=True):
                 depth = depth_response(loads[window.source], window.onset, window.span) * window.region
                 fine = window.up @ depth @ window.across.T
