@@ -220,6 +220,13 @@ def is_busy() -> bool:
     return bool(_listeners) or state() == "starting"
 
 
+def status() -> tuple:
+    """What the panels show, to see whether it has changed."""
+    job = running_job()
+    shown = (job.title, round(job.fraction, 2), job.message) if job is not None else ()
+    return state(), device(), problem.message, problem.remedy, shown
+
+
 def cancel_job() -> None:
     """Asks the worker to give the running job up."""
     if running_job() is not None and _client is not None and _job is not None:

@@ -12,6 +12,7 @@ from .detail_modifiers import BAKED_MODIFIER, METRES_PER_MILLIMETRE
 
 MEAN_ATTRIBUTE = "d3dmm_detail_mean"
 FIELD_ATTRIBUTE = "d3dmm_detail_{:02d}"
+HEIGHT_ATTRIBUTE = "d3dmm_height"
 STRENGTH_INPUT = "Strength"
 
 
@@ -118,8 +119,13 @@ def _build_group(name: str, count: int) -> bpy.types.NodeTree:
     move = nodes.new("GeometryNodeSetPosition")
     links.new(source.outputs["Geometry"], move.inputs["Geometry"])
     links.new(offset.outputs["Vector"], move.inputs["Offset"])
-    links.new(move.outputs["Geometry"], sink.inputs["Geometry"])
-    for place, node in enumerate((source, metres, distance, offset, move, sink)):
+    store = nodes.new("GeometryNodeStoreNamedAttribute")  # millimetres, for the skin's shader
+    store.data_type, store.domain = "FLOAT", "POINT"
+    store.inputs["Name"].default_value = HEIGHT_ATTRIBUTE
+    links.new(move.outputs["Geometry"], store.inputs["Geometry"])
+    links.new(height, next(socket for socket in store.inputs if socket.enabled and socket.type == "VALUE"))
+    links.new(store.outputs["Geometry"], sink.inputs["Geometry"])
+    for place, node in enumerate((source, metres, distance, offset, move, store, sink)):
         node.location = (220 * (count + place - 5), 120)
     source.location = (-300, 0)
     return group

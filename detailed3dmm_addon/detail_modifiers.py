@@ -8,7 +8,8 @@ LIVE_MODIFIER = "D3DMM Live Detail"
 BAKED_MODIFIER = "D3DMM Baked Detail"
 SKIN_GROUP = "skin"
 METRES_PER_MILLIMETRE = 1e-3
-STRENGTH_NODE = "D3DMM Detail Strength"
+STRENGTH_NODE, BAKED_NODE = "D3DMM Detail Strength", "D3DMM Baked Detail"
+FINE_NODE, COARSE_NODE = "D3DMM Fine Detail", "D3DMM Coarse Detail"
 
 
 def add_live_detail(face: bpy.types.Object, resolution: int) -> None:
@@ -25,11 +26,10 @@ def add_live_detail(face: bpy.types.Object, resolution: int) -> None:
     modifier.mid_level = 0.0
     modifier.vertex_group = SKIN_GROUP
     modifier.show_in_editmode = True
-    face.data.materials[0].node_tree.nodes[FINE_NODE].image = make_map_image(f"{face.name} Detail Fine", resolution)
+    nodes = face.data.materials[0].node_tree.nodes
+    nodes[FINE_NODE].image = make_map_image(f"{face.name} Detail Fine", resolution)
+    nodes[COARSE_NODE].image = texture.image
     apply_detail_settings(face)
-
-
-FINE_NODE = "D3DMM Fine Detail"
 
 
 def coarse_image(face: bpy.types.Object) -> bpy.types.Image | None:
@@ -43,6 +43,23 @@ def fine_image(face: bpy.types.Object) -> bpy.types.Image | None:
     material = face.data.materials[0] if face.data.materials else None
     node = material.node_tree.nodes.get(FINE_NODE) if material is not None and material.node_tree is not None else None
     return node.image if node is not None else None
+
+
+def make_detail_single_user(face: bpy.types.Object) -> None:
+    """Gives a duplicated face its own maps, texture and skin, so that it does not wrinkle its original."""
+    modifier = face.modifiers.get(LIVE_MODIFIER)
+    if modifier is not None and modifier.texture is not None:
+        modifier.texture = modifier.texture.copy()
+        if modifier.texture.image is not None:
+            modifier.texture.image = modifier.texture.image.copy()
+    if face.data.materials and face.data.materials[0] is not None:
+        face.data.materials[0] = face.data.materials[0].copy()
+        nodes = face.data.materials[0].node_tree.nodes
+        fine, coarse = nodes.get(FINE_NODE), nodes.get(COARSE_NODE)
+        if fine is not None and fine.image is not None:
+            fine.image = fine.image.copy()
+        if coarse is not None:
+            coarse.image = coarse_image(face)
 
 
 def apply_detail_settings(face: bpy.types.Object) -> None:
@@ -60,6 +77,8 @@ def apply_detail_settings(face: bpy.types.Object) -> None:
         set_baked_strength(baked_modifier, settings.detail_strength)
         baked_modifier.show_viewport = baked_modifier.show_render = settings.show_detail and baked
     material = face.data.materials[0] if face.data.materials else None
-    node = material.node_tree.nodes.get(STRENGTH_NODE) if material is not None and material.node_tree is not None else None
-    if node is not None:
-        node.outputs[0].default_value = strength
+    nodes = material.node_tree.nodes if material is not None and material.node_tree is not None else {}
+    for name, value in ((STRENGTH_NODE, strength), (BAKED_NODE, float(baked))):
+        node = nodes.get(name)
+        if node is not None:
+            node.outputs[0].default_value = value

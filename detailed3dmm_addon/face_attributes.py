@@ -15,8 +15,10 @@ _HAIRLINE = (
 )  # fmt: skip
 _HAIRLINE_SCALE, _HAIRLINE_FADE = 0.068, 0.012
 """The hairline's height above the ear by the distance behind it, metres, on a head whose forehead ends 68 mm above the ear."""
-_BROW_HEIGHT, _BROW_ARCH = 1.08, 0.20
-"""In half widths of an eye: of the brow's middle above the eye's centre, and of its arch."""
+_BROW_ALONG = (-1.15, -0.6, 0.4, 0.95, 1.55)
+_BROW_HEIGHT = (1.10, 1.14, 1.22, 1.20, 1.04)
+_BROW_THICKNESS = (0.17, 0.23, 0.19, 0.13, 0.06)
+"""In half widths of an eye from its centre: stations from inner to outer end, the brow's height and half its thickness there."""
 
 
 def add_attributes(mesh: bpy.types.Mesh) -> None:
@@ -97,10 +99,9 @@ def _brows(positions: np.ndarray) -> np.ndarray:
         inner, outer = lid[0], lid[-1]
         centre, half = (inner + outer) / 2, np.linalg.norm(outer - inner) / 2
         along = (positions[:, 0] - centre[0]) / (outer[0] - centre[0])  # -1 inner corner, 1 outer corner
-        middle = _BROW_HEIGHT + _BROW_ARCH * (1 - ((along - 0.55) / 1.25) ** 2)
-        thickness = np.interp(along, (-1.2, -0.7, 0.4, 1.5), (0.26, 0.30, 0.22, 0.07))
+        middle, thickness = (np.interp(along, _BROW_ALONG, values) for values in (_BROW_HEIGHT, _BROW_THICKNESS))
         up = (positions[:, 2] - centre[2]) / half
-        taper = np.clip((along + 1.25) / 0.25, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
+        taper = np.clip((along + 1.2) / 0.3, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
         here = np.clip(1.25 - np.abs(up - middle) / thickness, 0, 1) * taper
         in_front = positions[:, 1] < centre[1] + 2.5 * half
         cover = np.maximum(cover, np.where(in_front & (part == model.part_names.index("skin")), here, 0))

@@ -2,7 +2,7 @@
 
 import bpy
 
-from .detail_modifiers import FINE_NODE, STRENGTH_NODE
+from .detail_modifiers import BAKED_NODE, COARSE_NODE, FINE_NODE, STRENGTH_NODE
 from .face_model import face_model
 from .shader_graph import ShaderGraph
 
@@ -90,10 +90,12 @@ def _make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.
     stubble = graph.ramp(graph.noise(rest, 1500.0, 2.0), 0.35, 0.65, 0.68, 1.0)
     colour = graph.mix(graph.math("MULTIPLY", scalp, stubble), colour, hair)
     colour = graph.mix(brows, colour, graph.mix(1.0, hair, (0.6, 0.6, 0.6), "MULTIPLY"))
-    roughness = graph.ramp(graph.noise(rest, 260.0, 3.0), 0.3, 0.7, 0.40, 0.56)
+    roughness = graph.ramp(graph.noise(rest, 260.0, 3.0), 0.3, 0.7, 0.36, 0.50)
     roughness = graph.math("SUBTRACT", roughness, graph.math("MULTIPLY", lip_edge, 0.14))
     roughness = graph.math("ADD", roughness, graph.math("MULTIPLY", scalp, 0.25))
-    height = _fine_height(graph, rest, strength)
+    fine = _fine_height(graph, rest)
+    colour = _shade_creases(graph, colour, fine, strength)
+    height = graph.math("MULTIPLY", fine, strength)
     height = graph.math("ADD", height, graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6))
     bump = graph.node("Bump", {"Height": height, "Distance": 0.001, "Strength": 1.0})
     surface = graph.node(
@@ -101,10 +103,10 @@ def _make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.
         {
             "Base Color": colour,
             "Roughness": roughness,
-            "Specular IOR Level": 0.42,
-            "Subsurface Weight": graph.math("SUBTRACT", 0.85, graph.math("MULTIPLY", scalp, 0.75)),
+            "Specular IOR Level": 0.5,
+            "Subsurface Weight": graph.math("SUBTRACT", 0.7, graph.math("MULTIPLY", scalp, 0.6)),
             "Subsurface Radius": (1.0, 0.36, 0.18),
-            "Subsurface Scale": 0.0018,
+            "Subsurface Scale": 0.0011,
             "Normal": bump.outputs[0],
         },
         subsurface_method="RANDOM_WALK_SKIN",
@@ -145,14 +147,26 @@ def _brow_cover(graph: ShaderGraph, rest):
     return graph.math("MULTIPLY", cover, graph.ramp(brows, 0.05, 0.4, 0.0, 0.88))
 
 
-def _fine_height(graph: ShaderGraph, rest, strength):
+def _shade_creases(graph: ShaderGraph, colour, fine, strength):
+    """Darkens and reddens the bottom of creases, where light is caught: the height is the live map's or the baked attribute's."""
+    uv = graph.node("UVMap", uv_map="UVMap").outputs[0]
+    live = graph.node("TexImage", {"Vector": uv}, name=COARSE_NODE, label="Coarse Detail (mm)", extension="EXTEND").outputs[0]
+    baked = graph.attribute("d3dmm_height").outputs["Fac"]
+    which = graph.node("Value", name=BAKED_NODE, label="Baked Detail").outputs[0]
+    chosen = graph.math("ADD", graph.math("MULTIPLY", live, graph.math("SUBTRACT", 1.0, which)), graph.math("MULTIPLY", baked, which))
+    depth = graph.math("MULTIPLY", graph.math("ADD", chosen, graph.math("MULTIPLY", fine, 2.0)), strength)
+    crease = graph.ramp(depth, -0.03, -0.40, 0.0, 0.6)
+    return graph.mix(crease, colour, graph.mix(1.0, colour, (0.50, 0.34, 0.29), "MULTIPLY"))
+
+
+def _fine_height(graph: ShaderGraph, rest):
     """Millimetres for the bump: what the full map has beyond the displacement, and pores."""
     uv = graph.node("UVMap", uv_map="UVMap").outputs[0]
     fine = graph.node("TexImage", {"Vector": uv}, name=FINE_NODE, label="Fine Detail (mm)", extension="EXTEND", interpolation="Cubic")
     pores = graph.node("TexVoronoi", {"Vector": rest, "Scale": 1300.0}, feature="SMOOTH_F1").outputs["Distance"]
     grain = graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 700.0, 3.0), 0.5), 0.05)
     pore_height = graph.math("ADD", graph.math("MULTIPLY", pores, 0.035), grain)
-    return graph.math("MULTIPLY", graph.math("ADD", fine.outputs[0], pore_height), strength)
+    return graph.math("ADD", fine.outputs[0], pore_height)
 
 
 def _make_eyes(name: str, iris_colour: tuple[float, float, float]) -> bpy.types.Material:

@@ -10,8 +10,8 @@ COLLECTION_NAME = "Portrait Studio"
 _SHOWN, _HEADROOM = 0.9, 0.05
 """How much of the face's height the frame shows, and how much of it is left above."""
 _LIGHTS = (
-    ("Key", (-0.78, -0.62, 0.72), 0.30, 11.5, (1.0, 0.95, 0.89)),
-    ("Fill", (0.95, -0.85, -0.05), 0.7, 2.0, (0.88, 0.94, 1.0)),
+    ("Key", (-0.72, -0.50, 0.85), 0.22, 13.0, (1.0, 0.95, 0.89)),
+    ("Fill", (0.95, -0.85, -0.05), 0.7, 1.6, (0.88, 0.94, 1.0)),
     ("Rim", (0.6, 0.7, 0.5), 0.35, 14.0, (1.0, 0.98, 0.95)),
 )
 

@@ -5,9 +5,10 @@ identifier, never by reference. In background mode nothing happens by itself: `u
 """
 
 import time
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, wraps
 
 import bpy
 import numpy as np
@@ -20,7 +21,8 @@ from .face_model import expression_of, face_model, identity_digest, identity_of,
 
 _TICK_SECONDS = 0.015
 _REST_SECONDS = 0.3
-_KEYS_PER_TICK = 3
+_WORK_SECONDS = 0.02
+_KEYS_AT_ONCE = 4
 
 
 @dataclass
@@ -45,6 +47,7 @@ class FaceState:
 _states: dict[str, FaceState] = {}
 _suspended = False
 _rendering = False
+_drawn: tuple = ()
 interactive = not bpy.app.background
 """Whether changes are followed by themselves, through handlers and the timer."""
 
@@ -106,6 +109,7 @@ def ask_for_detail(face: bpy.types.Object) -> bool:
     Returns:
         Whether anything was asked.
     """
+    _separate_from_original(face)
     state, arrays = _state(face), _detail_inputs(face)
     signature = b"".join(array.tobytes() for array in arrays.values()) + face.d3dmm.resolution.encode()
     if signature == state.asked:
@@ -118,6 +122,14 @@ def ask_for_detail(face: bpy.types.Object) -> bool:
     return True
 
 
+def _separate_from_original(face: bpy.types.Object) -> None:
+    """A duplicate carries its original's identifier and maps: it gets its own; linked duplicates share all of it."""
+    uid, mesh = face.d3dmm.uid, face.data
+    if any(other != face and other.type == "MESH" and other.d3dmm.uid == uid and other.data != mesh for other in bpy.data.objects):
+        face.d3dmm.uid = uuid.uuid4().hex
+        detail_modifiers.make_detail_single_user(face)
+
+
 def update_detail(face: bpy.types.Object) -> tuple[float, float]:
     """Computes and shows a face's detail now, waiting for the worker.
 
@@ -127,6 +139,7 @@ def update_detail(face: bpy.types.Object) -> tuple[float, float]:
     Raises:
         UserError: the worker reports an error or cannot be started.
     """
+    _separate_from_original(face)
     arrays = _detail_inputs(face)
     coarse = backend.ask("generate", {"resolution": detail_maps.COARSE_RESOLUTION}, arrays).arrays["map"]
     resolution = int(face.d3dmm.resolution)
@@ -222,14 +235,20 @@ def tick() -> float | None:
 
 
 def _rewrite_some_keys(face: bpy.types.Object, state: FaceState) -> None:
-    identity = identity_of(face)
-    names, state.stale_keys = state.stale_keys[:_KEYS_PER_TICK], state.stale_keys[_KEYS_PER_TICK:]
-    face_mesh.write_keys(face, identity, tuple(names))
+    identity, limit = identity_of(face), time.monotonic() + _WORK_SECONDS
+    while state.stale_keys and time.monotonic() < limit:
+        names, state.stale_keys = state.stale_keys[:_KEYS_AT_ONCE], state.stale_keys[_KEYS_AT_ONCE:]
+        face_mesh.write_keys(face, identity, tuple(names))
     if not state.stale_keys:
         face.d3dmm.keys_identity = identity_digest(identity)
 
 
 def _redraw_panels() -> None:
+    global _drawn
+    shown = backend.status()
+    if shown == _drawn:
+        return
+    _drawn = shown
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
@@ -260,27 +279,43 @@ def _follow(face: bpy.types.Object) -> None:
     note_change(face)
 
 
+def _reporting(handler):
+    """A handler that shows a user's error in the Backend panel instead of failing on every event."""
+
+    @wraps(handler)
+    def guarded(*arguments):
+        try:
+            handler(*arguments)
+        except UserError as error:
+            backend.report_problem(error.message, error.remedy)
+
+    return guarded
+
+
 @persistent
+@_reporting
 def _after_depsgraph_update(_scene, depsgraph):
     if _rendering or _suspended or not interactive:
         return
     for update in depsgraph.updates:
         if update.is_updated_geometry and isinstance(update.id, bpy.types.Object):
             face = update.id.original
-            if is_face(face):
+            if is_face(face) and face.library is None:
                 _follow(face)
 
 
 @persistent
+@_reporting
 def _after_frame_change(scene, _depsgraph):
     if _rendering or not interactive:
         return
     for face in scene.objects:
-        if face.type == "MESH" and is_face(face):
+        if face.type == "MESH" and is_face(face) and face.library is None:
             note_change(face)
 
 
 @persistent
+@_reporting
 def _after_undo(*_):
     for face in _faces_of_file():
         identity = identity_of(face)
@@ -293,6 +328,7 @@ def _after_undo(*_):
 
 
 @persistent
+@_reporting
 def _after_load(*_):
     global _rendering
     _rendering = False
@@ -303,6 +339,7 @@ def _after_load(*_):
 
 
 @persistent
+@_reporting
 def _before_save(*_):
     for face in _faces_of_file():
         finish_shapes(face)

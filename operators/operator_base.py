@@ -10,7 +10,10 @@ def needs_face(context: bpy.types.Context) -> str:
     """The reason why there is no face to act on, or an empty string."""
     if context.mode != "OBJECT":
         return "Leave the current mode first: this works in Object Mode"
-    return "" if active_face(context) is not None else "Select a face first, or press Create Face"
+    face = active_face(context)
+    if face is None:
+        return "Select a face first, or press Create Face"
+    return "This face is linked from another file: make it local first" if face.library is not None else ""
 
 
 class FaceOperator:

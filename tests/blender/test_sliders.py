@@ -128,3 +128,46 @@ def test_an_edited_mesh_keeps_its_shape_and_its_button_says_why(face):
     assert np.array_equal(evaluated(face), before)
     with pytest.raises(RuntimeError, match="mesh was edited"):
         bpy.ops.d3dmm.random_face()
+
+
+def test_a_duplicate_has_its_own_detail_once_it_changes(face, module, interactive):
+    bpy.ops.object.duplicate(linked=False)
+    twin = bpy.context.active_object
+    assert twin != face and twin.d3dmm.uid == face.d3dmm.uid
+    interactive._separate_from_original(twin)
+    modifiers = module("detailed3dmm_addon.detail_modifiers")
+    assert twin.d3dmm.uid != face.d3dmm.uid
+    assert modifiers.coarse_image(twin) != modifiers.coarse_image(face)
+    assert modifiers.fine_image(twin) != modifiers.fine_image(face) and twin.data.materials[0] != face.data.materials[0]
+    before = evaluated(face)
+    face.d3dmm.live = twin.d3dmm.live = False
+    twin.d3dmm.directions["age"].value = 1.0
+    assert np.array_equal(evaluated(face), before) and not np.allclose(evaluated(twin), before, atol=1e-4)
+
+
+def test_appending_brings_a_working_face(face, tmp_path):
+    name, before = face.name, evaluated(face)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "face.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "face.blend")) as (_, wanted):
+        wanted.objects = [name]
+    appended = wanted.objects[0]
+    bpy.context.collection.objects.link(appended)
+    assert appended.d3dmm.is_face and np.allclose(evaluated(appended), before, atol=1e-6)
+    appended.d3dmm.live = False
+    appended.d3dmm.directions["age"].value = 1.0
+    assert np.abs(evaluated(appended) - before).max() > 1e-4
+
+
+def test_a_linked_face_shows_and_its_buttons_say_why_not(face, tmp_path):
+    name, before = face.name, evaluated(face)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "face.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "face.blend"), link=True) as (_, wanted):
+        wanted.objects = [name]
+    linked = wanted.objects[0]
+    bpy.context.collection.objects.link(linked)
+    bpy.context.view_layer.objects.active = linked
+    assert np.allclose(evaluated(linked), before, atol=1e-6)
+    with pytest.raises(RuntimeError, match="linked from another file"):
+        bpy.ops.d3dmm.random_face()
