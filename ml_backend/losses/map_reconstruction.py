@@ -1,0 +1,66 @@
+"""How far a displacement map is from the truth, so that sparse wrinkles are neither blurred nor ignored."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from ..layers.blur_resampling import double_size, halve_size
+
+
+def activity_weights(truth: Tensor, mask: Tensor, window: int, floor: float = 0.15) -> Tensor:
+    """Weights that follow where the truth has wrinkles.
+
+    Most texels of a simulated map are almost flat; with equal weights a blank map is a good answer.
+
+    Args:
+        truth: (B, 1, R, R) in the generator's units.
+        mask: (R, R), 1 inside the face.
+        window: texels over which activity is averaged, odd.
+        floor: weight of flat skin.
+
+    Returns:
+        (B, 1, R, R), mean 1 over batch and mask.
+    """
+    local = functional.avg_pool2d(truth.abs(), window, 1, window // 2, count_include_pad=False)
+    weights = (floor + (local / truth.abs().mean().clamp_min(1e-6)).clamp(max=4.0)) * mask
+    return weights / (weights.sum() / (mask.sum() * len(truth))).clamp_min(1e-6)
+
+
+def weighted_square(generated: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Mean squared error under the weights, a scalar."""
+    return (weights * (generated - truth).square()).mean()
+
+
+def bands(maps: Tensor, levels: int) -> list[Tensor]:
+    """A Laplacian pyramid: `levels` bands, finest first. maps (B, 1, R, R)."""
+    found = []
+    for _ in range(levels):
+        low = halve_size(maps)
+        found.append(maps - double_size(low))
+        maps = low
+    return found
+
+
+def band_losses(generated: Tensor, truth: Tensor, mask: Tensor, levels: int, window: int = 9) -> tuple[Tensor, Tensor]:
+    """The perceptual part: every octave counts alike, as lines and as texture.
+
+    Args:
+        generated, truth: (B, 1, R, R) in the generator's units.
+        mask: (R, R), 1 inside the face.
+        levels: octaves compared, finest first.
+        window: texels over which a band's energy is averaged, odd.
+
+    Returns:
+        lines: per octave squared error relative to the truth's power, averaged over octaves;
+        texture: per octave squared difference of the local amplitude (root of the local mean square), likewise relative.
+        A blurred map pays in `texture` even where the exact line cannot be known.
+    """
+    lines, texture = generated.new_zeros(()), generated.new_zeros(())
+    inside = mask[None, None]
+    for own, wanted in zip(bands(generated, levels), bands(truth, levels), strict=True):
+        if inside.shape[-1] != own.shape[-1]:
+            inside = halve_size(inside)
+        power = (wanted.square() * inside).mean().clamp_min(1e-8)
+        lines = lines + ((own - wanted).square() * inside).mean() / power
+        own_local, wanted_local = (functional.avg_pool2d(band.square(), window, 2, window // 2) + 1e-4 * power for band in (own, wanted))
+        texture = texture + (own_local.sqrt() - wanted_local.sqrt()).square().mean() / power
+    return lines / levels, texture / levels

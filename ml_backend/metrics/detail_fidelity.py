@@ -1,0 +1,123 @@
+"""Displacement maps against the truth: PSNR, structural similarity of active texels, spectrum by octave."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+OCTAVES_MM = ((0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 16.0))
+ACTIVE_SHARE = 0.25
+
+
+def percentile_span(maps: np.ndarray, mask: np.ndarray) -> float:
+    """0.1 to 99.9 percentile span of maps (N, R, R) inside mask (R, R): the peak of PSNR and SSIM, in the maps' unit."""
+    low, high = np.percentile(np.asarray(maps)[:, mask > 0], [0.1, 99.9])
+    return float(high - low)
+
+
+def active_texels(truth: Tensor, mask: Tensor, deviation: float, window: int) -> Tensor:
+    """Where the truth has something to show.
+
+    Args:
+        truth: (B, R, R) millimetres.
+        mask: (R, R) bool.
+        deviation: standard deviation of all truths inside the mask, millimetres.
+        window: texels in 2 mm.
+
+    Returns:
+        (B, R, R) bool: the mean of |truth| over the window is above a quarter of the deviation.
+    """
+    window = max(1, window) | 1
+    local = functional.avg_pool2d(truth.abs()[:, None], window, 1, window // 2)[:, 0]
+    return (local > ACTIVE_SHARE * deviation) & mask
+
+
+def gaussian_window(x: Tensor, sigma: float = 1.5, radius: int = 5) -> Tensor:
+    """Separable Gaussian mean of (B, C, H, W)."""
+    at = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
+    taps = torch.exp(-0.5 * (at / sigma) ** 2)
+    taps = (taps / taps.sum()).expand(x.shape[1], 1, -1)
+    x = functional.conv2d(x, taps[:, :, :, None], padding=(radius, 0), groups=x.shape[1])
+    return functional.conv2d(x, taps[:, :, None, :], padding=(0, radius), groups=x.shape[1])
+
+
+def structural_similarity(own: Tensor, truth: Tensor, peak: float) -> Tensor:
+    """SSIM per texel of (B, R, R) maps, Gaussian window of 1.5 texels.
+
+    Source: Wang et al. 2004, "Image quality assessment", Eq. 13.
+    """
+    moments = gaussian_window(torch.stack([own, truth, own * own, truth * truth, own * truth], 1))
+    a, b, aa, bb, ab = moments.unbind(1)
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    return ((2 * a * b + c1) * (2 * (ab - a * b) + c2)) / ((a * a + b * b + c1) * (aa - a * a + bb - b * b + c2))
+
+
+class SpectrumBins:
+    """Octaves of wavelength over the frequencies of a map.
+
+    Args:
+        resolution: R.
+        scale: millimetres per unit of u and of v.
+        mask: (R, R); its softened edge tapers the maps.
+    """
+
+    def __init__(self, resolution: int, scale: tuple[float, float], mask: Tensor):
+        along_u = torch.fft.rfftfreq(resolution, scale[0] / resolution)
+        along_v = torch.fft.fftfreq(resolution, scale[1] / resolution)
+        frequency = torch.sqrt(along_u[None] ** 2 + along_v[:, None] ** 2)  # per mm
+        self.octave = torch.full(frequency.shape, -1)
+        for index, (short, long) in enumerate(OCTAVES_MM):
+            self.octave[(frequency > 1 / long) & (frequency <= 1 / short)] = index
+        width = max(3, resolution // 64) | 1
+        self.taper = mask.float()
+        for _ in range(2):
+            self.taper = functional.avg_pool2d(self.taper[None, None], width, 1, width // 2)[0, 0]
+        self.taper = self.taper * mask
+
+    def power(self, maps: Tensor) -> Tensor:
+        """(B, R, R) -> (octaves,) summed power."""
+        power = torch.fft.rfft2(maps * self.taper).abs().square().sum(0)
+        return torch.stack([power[self.octave == index].sum() for index in range(len(OCTAVES_MM))]).double()
+
+
+class FidelityTotals:
+    """Running sums for one way of making maps.
+
+    Args:
+        mask: (R, R) bool, the face.
+        peak: percentile span of the truth, millimetres.
+        deviation: standard deviation of the truth, millimetres.
+        bins: for the spectrum.
+        window: texels in 2 mm.
+    """
+
+    def __init__(self, mask: Tensor, peak: float, deviation: float, bins: SpectrumBins, window: int):
+        self.mask, self.peak, self.deviation, self.bins, self.window = mask, peak, deviation, bins, window
+        self.square, self.texels, self.similarity, self.active = 0.0, 0, 0.0, 0
+        self.own_power = torch.zeros(len(OCTAVES_MM), dtype=torch.double)
+        self.true_power = torch.zeros(len(OCTAVES_MM), dtype=torch.double)
+
+    def add(self, own: Tensor, truth: Tensor, true_power: Tensor) -> None:
+        """Adds maps (B, R, R) and the truth's power, which all rows share."""
+        self.square += float((own - truth)[:, self.mask].square().sum())
+        self.texels += len(own) * int(self.mask.sum())
+        active = active_texels(truth, self.mask, self.deviation, self.window)
+        self.similarity += float(structural_similarity(own, truth, self.peak)[active].sum())
+        self.active += int(active.sum())
+        self.own_power += self.bins.power(own)
+        self.true_power += true_power
+
+    def octaves_db(self) -> list[float]:
+        """Generated over true power per octave, dB."""
+        ratio = (self.own_power / self.true_power.clamp_min(1e-30)).clamp_min(1e-6)
+        return [round(float(value), 3) for value in 10 * torch.log10(ratio)]
+
+    def figures(self) -> dict:
+        """psnr_db, ssim over active texels, spectrum_worst_octave_db (signed) and the octaves."""
+        octaves = self.octaves_db()
+        return {
+            "psnr_db": round(10 * float(np.log10(self.peak**2 / max(self.square / self.texels, 1e-20))), 3),
+            "ssim": round(self.similarity / max(self.active, 1), 4),
+            "spectrum_worst_octave_db": max(octaves, key=abs),
+            "spectrum_octaves_db": octaves,
+        }

@@ -1,0 +1,172 @@
+"""Detailed3DMM: the detail encoder and DNPM as one function from identity, skin and expression to a displacement map."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..tensor_file import read_tensors, write_tensors
+from .detail_encoder import DetailEncoder, EncoderConfig
+from .displacement_generator import DisplacementGenerator, GeneratorConfig
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+GENERATOR_FILE = "dnpm.safetensors"
+ENCODER_FILE = "detail_encoder.safetensors"
+
+
+def write_network(path: Path, network: nn.Module, config: GeneratorConfig | EncoderConfig, made_by: dict[str, str]) -> str:
+    """Writes a network as float16 with its configuration.
+
+    Args:
+        path: the file.
+        network: its parameters and buffers.
+        config: its sizes.
+        made_by: strings for the file's metadata.
+
+    Returns:
+        The file's sha256.
+    """
+    arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in network.state_dict().items()}
+    if "millimetres" in arrays:
+        arrays["millimetres"] = network.state_dict()["millimetres"].detach().cpu().numpy().astype(np.float32)
+    write_tensors(path, arrays, {"config": json.dumps(dataclasses.asdict(config)), **made_by})
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    arrays, metadata = read_tensors(path)
+    try:
+        config = json.loads(metadata["config"])
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: holds no network configuration.", "Reinstall the extension, or train the network again.") from error
+    return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}, config
+
+
+def _fill(path: Path, network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(f"{path}: weights and configuration disagree.", "Reinstall the extension, or train the network again.") from error
+    network.eval().requires_grad_(False)
+
+
+def read_generator(path: Path) -> DisplacementGenerator:
+    """Reads DNPM.
+
+    Raises:
+        UserError: the file is missing, broken or of another kind.
+    """
+    tensors, config = _read(path)
+    try:
+        for name in ("constants", "channel_table"):
+            config[name] = {int(resolution): count for resolution, count in config[name].items()}
+        generator = DisplacementGenerator(GeneratorConfig(**config))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a displacement generator.", "Reinstall the extension, or train the network again.") from error
+    _fill(path, generator, tensors)
+    return generator
+
+
+def read_encoder(path: Path) -> DetailEncoder:
+    """Reads the detail encoder.
+
+    Raises:
+        UserError: the file is missing, broken or of another kind.
+    """
+    tensors, config = _read(path)
+    try:
+        encoder = DetailEncoder(EncoderConfig(**{**config, "styles": tuple(config["styles"])}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a detail encoder.", "Reinstall the extension, or train the network again.") from error
+    _fill(path, encoder, tensors)
+    return encoder
+
+
+class Detailed3DMM:
+    """V_r of Eq. 4: s * G(E(w_id, w_exp) + mean latent), as millimetres in texture space.
+
+    Args:
+        generator: DNPM.
+        encoder: the detail encoder.
+        device: where both run.
+
+    Attributes:
+        identity_size: coefficients of the bilinear face that the encoder reads.
+        skin_size: width of the skin vector.
+        expression_size: 52.
+
+    Source: Cao et al. 2024, "DNPM", section III-A.
+    """
+
+    def __init__(self, generator: DisplacementGenerator, encoder: DetailEncoder, device: str | torch.device = "cpu"):
+        self.device = torch.device(device)
+        self.generator = generator.to(self.device).eval().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.encoder = encoder.to(self.device).eval()
+        self.identity_size = encoder.config.identity_size
+        self.skin_size = encoder.config.skin_size
+        self.expression_size = encoder.config.expression_size
+
+    @classmethod
+    def load(cls, folder: str | Path = ASSETS, device: str | torch.device | None = None) -> "Detailed3DMM":
+        """Reads both networks of a folder; the device is the GPU where there is one.
+
+        Raises:
+            UserError: a file is missing or broken, or the two do not fit each other.
+        """
+        folder = Path(folder)
+        generator, encoder = read_generator(folder / GENERATOR_FILE), read_encoder(folder / ENCODER_FILE)
+        if sum(encoder.config.styles) != generator.config.style_count or encoder.config.latent_width != generator.config.latent_width:
+            raise UserError(f"{folder}: generator and encoder do not fit each other.", "Train the encoder for this generator.")
+        return cls(generator, encoder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    @classmethod
+    def default(cls) -> "Detailed3DMM":
+        """The networks that the repository carries."""
+        return cls.load()
+
+    @torch.inference_mode()
+    def latent(self, identity: ArrayLike, skin: ArrayLike, expression: ArrayLike) -> Tensor:
+        """W+ latents.
+
+        Args:
+            identity: (B, K) standard deviations.
+            skin: (B, 16) skin vectors.
+            expression: (B, 52) ARKit coefficients.
+
+        Returns:
+            (B, 18, 512) on the model's device.
+
+        Raises:
+            ValueError: a width disagrees.
+        """
+        given = [torch.as_tensor(np.asarray(values, np.float32), device=self.device) for values in (identity, skin, expression)]
+        return self.encoder(*given) + self.generator.mean_latent
+
+    @torch.inference_mode()
+    def synthesize(self, latents: Tensor, resolution: int = 1024) -> np.ndarray:
+        """W+ latents (B, 18, 512) -> displacement (B, R, R) float32, millimetres, row 0 at the bottom."""
+        return self.generator(latents.to(self.device), resolution).cpu().numpy()
+
+    def displacement(self, identity: ArrayLike, skin: ArrayLike, expression: ArrayLike, resolution: int = 1024) -> np.ndarray:
+        """Displacement maps.
+
+        Args:
+            identity, skin, expression: as `latent` takes them.
+            resolution: texels along a side, a power of two up to the generator's: 256 and 512 are the low bands of 1024.
+
+        Returns:
+            (B, R, R) float32, millimetres along the normal, row 0 at the bottom.
+
+        Raises:
+            ValueError: a width disagrees, or the generator has no such resolution.
+        """
+        if resolution not in self.generator.config.resolutions:
+            raise ValueError(f"the generator has no resolution {resolution}")
+        latents = self.latent(identity, skin, expression)
+        return np.concatenate([self.synthesize(latents[i : i + 1], resolution) for i in range(len(latents))])

@@ -1,0 +1,277 @@
+"""Measures Detailed3DMM on simulated people that training never saw, beside simpler ways of making the same maps.
+
+The training people of --config are simulated into --data unless they are there already (minutes); the baselines are fitted
+to them in this process. Figures: see the keys of --json. PSNR's peak is the 0.1 to 99.9 percentile span of the held-out truth inside
+the face; SSIM counts active texels only; the spectrum compares power per octave of wavelength from 0.5 to 16 mm, worst octave.
+
+rows:
+  ours            detail encoder + DNPM
+  zero            no detail
+  mean            the training people's mean map
+  ridge           ridge regression from (1, w_id, w_exp) to principal components of maps
+  ridge_products  the same with all products w_id x w_exp, in dual form; w_id is identity and skin
+  mlp_pca         a multilayer perceptron from (w_id, w_exp) to 200 principal components
+  truth_pca       the truth through the same 200 components: the bound of the three rows above
+
+examples:
+  python -m ml_backend evaluate detail --json
+  python -m ml_backend evaluate detail --identities 8 --expressions 6 --resolution 256
+  python -m ml_backend evaluate detail --weights build/dnpm --card
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from ..metrics import detail_behaviour as behaviour
+from ..metrics.detail_baselines import KernelRidge, PrincipalMaps, fit_multilayer, fit_principal_maps
+from ..metrics.detail_fidelity import FidelityTotals, SpectrumBins, percentile_span
+from ..models.bilinear_face import BilinearFace
+from ..models.detailed_3dmm import ASSETS, ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
+from ..models.skin_vector import sample_skin
+from ..simulation.face_chart import build_chart
+from ..simulation.skin_simulation import SkinSimulation
+from ..training.model_card import note_evaluation
+from ..training.sample_sheet import write_sample_sheet
+from ..training.sampled_expressions import FACES, named_face, sample_expressions
+from ..training.simulated_maps import HELD_OUT_SEED, MapSet, person
+from ..training.train_dnpm import open_maps
+from ..training.training_run import read_configuration
+
+PAPER = {"psnr_db": 24.083, "ssim": 0.591, "data": "the paper, on FaceScape"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options."""
+    parser.add_argument("--identities", type=int, default=40, help="held-out people (default: 40)")
+    parser.add_argument("--expressions", type=int, default=20, help="expressions of each (default: 20)")
+    parser.add_argument("--resolution", type=int, default=1024, choices=(256, 512, 1024), help="texels along a side (default: 1024)")
+    parser.add_argument(
+        "--weights", type=Path, default=ASSETS, help="folder of dnpm.safetensors and detail_encoder.safetensors (default: the package's)"
+    )
+    parser.add_argument(
+        "--config", default="2core", help="training people of this configuration: 2core, gpu or a TOML file (default: 2core)"
+    )
+    parser.add_argument("--data", type=Path, default=Path("build/maps"), help="folder of their simulated maps (default: %(default)s)")
+    parser.add_argument("--rival-minutes", type=float, default=2.5, help="training time of mlp_pca (default: 2.5)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    parser.add_argument("--sheet", type=Path, help="write a PNG of truth, ours and mlp_pca as shaded relief")
+    parser.add_argument("--card", action="store_true", help="note the figures in the model cards beside the weights")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+@dataclasses.dataclass
+class Rows:
+    """The ways of making maps that are compared; each is called with a person and expressions."""
+
+    model: Detailed3DMM
+    space: PrincipalMaps
+    regressions: dict[str, KernelRidge]
+    rival: torch.nn.Module
+    mean: Tensor
+
+    def make(self, identity: np.ndarray, skin: np.ndarray, expressions: np.ndarray, truth: Tensor) -> dict[str, Tensor]:
+        """Maps (E, R, R) by row."""
+        count, resolution = len(expressions), truth.shape[-1]
+        people = np.repeat(identity[None], count, 0), np.repeat(skin[None], count, 0)
+        condition = torch.from_numpy(np.concatenate(people, 1))
+        faces = torch.from_numpy(expressions)
+        flat = self.space.components.flatten(1)
+        seen = torch.linalg.solve(flat @ flat.T, flat @ (truth - self.space.mean).flatten(1).T).T
+        found = {
+            "ours": torch.from_numpy(self.model.displacement(*people, expressions, resolution)),
+            "zero": torch.zeros_like(truth),
+            "mean": self.mean.expand(count, -1, -1),
+        }
+        for name, regression in self.regressions.items():
+            found[name] = self.space.draw(regression(condition, faces))
+        with torch.inference_mode():
+            found["mlp_pca"] = self.space.draw(self.rival(torch.cat([condition, faces], 1)))
+        found["truth_pca"] = self.space.draw(seen)
+        return found
+
+
+def fit_rows(model: Detailed3DMM, sets: dict[str, MapSet], resolution: int, rival_minutes: float) -> Rows:
+    """Fits the baselines to the training people."""
+    coarse, fine = sets["coarse"], sets.get("fine", sets["coarse"])
+    space = fit_principal_maps(coarse, fine, resolution)
+    regressions = {
+        "ridge": KernelRidge.fit(coarse, space.coefficients, products=False),
+        "ridge_products": KernelRidge.fit(coarse, space.coefficients, products=True),
+    }
+    rival = fit_multilayer(coarse, space.coefficients, rival_minutes)
+    mean = space.draw(space.coefficients.mean(0, keepdim=True))[0]
+    return Rows(model, space, regressions, rival, mean)
+
+
+def held_out_expressions(count: int) -> np.ndarray:
+    """(count, 52): the named faces first, then drawn ones, the same for everybody."""
+    named = np.stack([named_face(name) for name in FACES])[:count]
+    drawn = sample_expressions(max(0, count - len(named)), np.random.default_rng(HELD_OUT_SEED))
+    return np.concatenate([named, drawn]).astype(np.float32)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluates; returns the exit status."""
+    if args.identities < 2 or args.expressions < 2:
+        raise UserError("At least 2 identities and 2 expressions are needed.")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    began = time.monotonic()
+    model = Detailed3DMM.load(args.weights)
+    sets = open_maps(args.data, read_configuration(args.config, "dnpm")["sets"], torch.device("cpu"))
+    if max(maps.maps.shape[-1] for maps in sets.values()) < args.resolution:
+        raise UserError(f"The training maps of {args.config} are coarser than {args.resolution}.", "Choose a lower --resolution.")
+    _say(began, "fitting the baselines")
+    rows = fit_rows(model, sets, args.resolution, args.rival_minutes)
+    figures = measure(rows, args, began)
+    figures["seconds"] = round(time.monotonic() - began)
+    if args.card:
+        for file in (GENERATOR_FILE, ENCODER_FILE):
+            note_evaluation((args.weights / file).with_suffix(".md"), card_text(figures))
+    print(json.dumps(figures) if args.json else card_text(figures))
+    return 0
+
+
+def _say(began: float, text: str) -> None:
+    print(f"{time.monotonic() - began:7.0f} s  {text}", file=sys.stderr, flush=True)
+
+
+def measure(rows: Rows, args: argparse.Namespace, began: float) -> dict:
+    """All figures of the held-out people."""
+    face = BilinearFace.default()
+    simulation = SkinSimulation(face, resolution=args.resolution)
+    mask = simulation.mask.cpu()
+    chart = build_chart(face)
+    expressions = held_out_expressions(args.expressions)
+    everything = np.concatenate([np.zeros((1, expressions.shape[1]), np.float32), expressions])
+    people = [person(face, HELD_OUT_SEED + number) for number in range(args.identities)]
+    window = max(3, round(2.0 / (sum(chart.scale) / 2) * args.resolution))
+    bins = SpectrumBins(args.resolution, chart.scale, mask)
+    regions = behaviour.region_weights(face, args.resolution)
+    regions = {name: weight * mask for name, weight in regions.items()}
+
+    def simulate(identity: np.ndarray, skin: np.ndarray, faces: np.ndarray) -> tuple[Tensor, Tensor]:
+        state = simulation.prepare(torch.from_numpy(identity)[None], torch.from_numpy(skin)[None])
+        return simulation.displacement(state, torch.from_numpy(faces)[None])[0], behaviour.person_strain(state, faces)
+
+    with torch.inference_mode():
+        sampled = [people[n] for n in np.linspace(0, len(people) - 1, min(8, len(people))).astype(int)]
+        some = torch.cat([simulate(identity, skin, expressions)[0] for identity, skin in sampled])
+    peak, deviation = percentile_span(some.numpy(), mask.numpy()), float(some[:, mask].std())
+    del some
+    totals: dict[str, FidelityTotals] = {}
+    kept: dict[str, list] = {"place": [], "place_truth": [], "angle": [], "angle_truth": [], "persistence": [], "variety": []}
+    sheet: list[list[np.ndarray]] = [[], [], []]
+    for number, (identity, skin) in enumerate(people):
+        with torch.inference_mode():
+            truth, strain = simulate(identity, skin, everything)
+        truth *= mask
+        made = {name: maps * mask for name, maps in rows.make(identity, skin, everything, truth).items()}
+        true_power = bins.power(truth[1:])
+        for name, maps in made.items():
+            total = totals.setdefault(name, FidelityTotals(mask, peak, deviation, bins, window))
+            for part in range(1, len(maps)):
+                total.add(maps[part : part + 1], truth[part : part + 1], true_power if part == 1 else torch.zeros_like(true_power))
+        own_change, true_change = made["ours"][1:] - made["ours"][:1], truth[1:] - truth[:1]
+        kept["place"].append(behaviour.placement(own_change, strain[1:], regions))
+        kept["place_truth"].append(behaviour.placement(true_change, strain[1:], regions))
+        kept["angle"].append(behaviour.line_angles(own_change, strain[1:], chart))
+        kept["angle_truth"].append(behaviour.line_angles(true_change, strain[1:], chart))
+        kept["persistence"] += behaviour.persistence(made["ours"][1:], made["ours"][0], true_change, mask)
+        if number < 8:
+            kept["variety"].append(true_change[:6, ::2, ::2])
+            for place, maps in enumerate((truth, made["ours"], made["mlp_pca"])):
+                sheet[place].append(maps[1 + number % len(expressions)].numpy())
+        _say(began, f"{number + 1} of {len(people)} held-out people measured")
+    if args.sheet:
+        write_sample_sheet(args.sheet, [np.stack(row) for row in sheet], tile=512)
+    table = {name: total.figures() for name, total in totals.items()}
+    ours = table.pop("ours")
+    small = behaviour_at_256(rows.model, face, people[: min(6, len(people))])
+    same = seeds_correlation(simulation, people[0], expressions[:6], mask)
+    return {
+        **ours,
+        "placement": _mean_of(kept["place"]), "placement_truth": _mean_of(kept["place_truth"]),
+        "direction_deg": round(float(torch.cat(kept["angle"]).median()), 2),
+        "direction_deg_truth": round(float(torch.cat(kept["angle_truth"]).median()), 2),
+        "locality_mm": small["locality_mm"],
+        "persistence": round(float(np.mean(kept["persistence"])), 4),
+        "smoothness": small["smoothness"],
+        "variety": round(behaviour.variety(kept["variety"], mask[::2, ::2]), 4),
+        "variety_seeds": round(same, 4),
+        "peak_mm": round(peak, 4), "deviation_mm": round(deviation, 5),
+        "baselines": table,
+        "n_identities": args.identities, "n_expressions": args.expressions, "resolution": args.resolution,
+        "paper": PAPER,
+    }  # fmt: skip
+
+
+def _mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: round(float(np.mean([row[name] for row in rows])), 3) for name in rows[0]}
+
+
+def seeds_correlation(simulation: SkinSimulation, one: tuple[np.ndarray, np.ndarray], expressions: np.ndarray, mask: Tensor) -> float:
+    """Mean correlation of one person's true wrinkles under four wrinkle seeds."""
+    faces = np.concatenate([np.zeros((1, expressions.shape[1]), np.float32), expressions])
+    changes = []
+    with torch.inference_mode():
+        for seed in range(4):
+            state = simulation.prepare(torch.from_numpy(one[0])[None], torch.from_numpy(sample_skin(HELD_OUT_SEED + 500 + seed))[None])
+            maps = simulation.displacement(state, torch.from_numpy(faces)[None])[0]
+            changes.append((maps[1:] - maps[:1])[:, ::2, ::2])
+    return behaviour.variety(changes, mask[::2, ::2])
+
+
+def behaviour_at_256(model: Detailed3DMM, face: BilinearFace, people: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """Locality (largest over units and regions, pooled over people) and smoothness (largest over paths), on 256 maps."""
+    simulation = SkinSimulation(face, resolution=256)
+    mask = simulation.mask.cpu()
+    regions = {name: weight * mask for name, weight in behaviour.region_weights(face, 256).items()}
+    units = behaviour.single_units()
+    moved, jumps = [], []
+    for identity, skin in people:
+        state = simulation.prepare(torch.from_numpy(identity)[None], torch.from_numpy(skin)[None])
+
+        def make(faces: np.ndarray, identity: np.ndarray = identity, skin: np.ndarray = skin) -> Tensor:
+            count = len(faces)
+            return (
+                torch.from_numpy(model.displacement(np.repeat(identity[None], count, 0), np.repeat(skin[None], count, 0), faces, 256))
+                * mask
+            )
+
+        moved += behaviour.locality(make(units), behaviour.person_strain(state, units), regions)
+        jumps += [behaviour.smoothness(make, named_face(name)) for name in list(FACES)[:8]]
+    return {"locality_mm": round(float(np.max(moved)), 4) if moved else 0.0, "smoothness": round(float(np.max(jumps)), 3)}
+
+
+def card_text(figures: dict) -> str:
+    """The figures as a Markdown table."""
+    lines = [
+        f"{figures['n_identities']} held-out people x {figures['n_expressions']} expressions at {figures['resolution']}; "
+        f"peak {figures['peak_mm']} mm, standard deviation of the truth {figures['deviation_mm']} mm.",
+        "",
+        "| row | PSNR dB | SSIM, active texels | spectrum, worst octave dB |",
+        "|---|---|---|---|",
+    ]
+    for name, row in {"detail encoder + DNPM": figures, **figures["baselines"]}.items():
+        lines.append(f"| {name} | {row['psnr_db']:.2f} | {row['ssim']:.3f} | {row['spectrum_worst_octave_db']:+.2f} |")
+    place = ", ".join(f"{name} {value:.2f} (truth {figures['placement_truth'][name]:.2f})" for name, value in figures["placement"].items())
+    lines += [
+        f"| {PAPER['data']} | {PAPER['psnr_db']} | {PAPER['ssim']} | |", "",
+        f"- Octaves from 0.5 to 16 mm, generated over true power, dB: {figures['spectrum_octaves_db']}.",
+        f"- Placement, correlation of wrinkle energy with compression over expressions: {place}.",
+        f"- Direction against compression {figures['direction_deg']} degrees (truth {figures['direction_deg_truth']}); "
+        f"locality {figures['locality_mm']} mm; persistence {figures['persistence']}; smoothness {figures['smoothness']}.",
+        f"- Variety of the truth: people {figures['variety']}, wrinkle seeds {figures['variety_seeds']}.",
+        "",
+    ]  # fmt: skip
+    return "\n".join(lines)

@@ -1,0 +1,217 @@
+"""Training on pairs: identity, skin and expression against the simulated map, through encoder and generator."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..layers.blur_resampling import resize_by_halving
+from ..losses.map_reconstruction import activity_weights, band_losses, weighted_square
+from ..models.detail_encoder import DetailEncoder
+from ..models.displacement_generator import DisplacementGenerator
+from .checkpoints import WeightAverage
+from .sample_sheet import write_sample_sheet
+from .simulated_maps import MapSet
+from .training_run import RunLog, Schedule, set_rate
+
+
+@dataclasses.dataclass
+class Pair:
+    """Generator and encoder in training with their weight averages, which are what is kept.
+
+    Attributes:
+        generator, encoder: in training.
+        generator_average, encoder_average: their moving means.
+    """
+
+    generator: DisplacementGenerator
+    encoder: DetailEncoder
+    generator_average: DisplacementGenerator
+    encoder_average: DetailEncoder
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """All four by name, for checkpoints."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def keep_average(self) -> None:
+        """Puts the averages in place of the weights in training, as the start of the next stage."""
+        self.generator.load_state_dict(self.generator_average.state_dict())
+        self.encoder.load_state_dict(self.encoder_average.state_dict())
+
+    def restart_average(self) -> None:
+        """Puts the weights in training in place of the averages."""
+        self.generator_average.load_state_dict(self.generator.state_dict())
+        self.encoder_average.load_state_dict(self.encoder.state_dict())
+
+
+@torch.no_grad()
+def recentre(pair: Pair, maps: MapSet, device: torch.device) -> None:
+    """Moves the mean of the encoder's W+ offsets over the set into the generator's mean latent; no map changes."""
+    rows = np.linspace(0, len(maps) - 1, min(2048, len(maps))).astype(int)
+    given = [torch.from_numpy(values[rows]).to(device) for values in (maps.identity, maps.skin, maps.expression)]
+    pair.encoder.eval()
+    mean, first = pair.encoder(*given).mean(0), 0
+    pair.generator.mean_latent += mean
+    for head, count in zip(pair.encoder.heads, pair.encoder.config.styles, strict=True):
+        head.bias -= mean[first : first + count].flatten()
+        first += count
+
+
+def reconstruction_loss(
+    generator: DisplacementGenerator, found: dict[int, Tensor], truth: Tensor, mask: Tensor, settings: dict
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum of square, absolute, line and texture terms at the truth's resolution.
+
+    Args:
+        generator: for its unit.
+        found: the skip sums by resolution, in the generator's units.
+        truth: (B, 1, R, R) millimetres.
+        mask: (R, R).
+        settings: weights `square`, `absolute`, `lines`, `texture`; `octaves` compared.
+
+    Returns:
+        The loss, and its terms before weighting.
+    """
+    own = found[truth.shape[-1]].float() * mask
+    wanted = truth / generator.millimetres * mask
+    weights = activity_weights(wanted, mask, window=max(9, truth.shape[-1] // 28 | 1))
+    lines, texture = band_losses(own, wanted, mask, settings["octaves"])
+    terms = {
+        "square": weighted_square(own, wanted, weights),
+        "absolute": (weights * (own - wanted).abs()).mean(),
+        "lines": lines,
+        "texture": texture,
+    }
+    loss = sum((settings.get(name, 0.0) * term for name, term in terms.items()), torch.zeros((), device=own.device))
+    return loss, terms
+
+
+def parameter_groups(pair: Pair, settings: dict) -> list[dict]:
+    """Optimiser groups of a stage; what it does not train is frozen.
+
+    Args:
+        pair: the networks.
+        settings: `from_resolution`: generator blocks below it stay as they are, and of the encoder only the layers that feed their
+            styles alone; absent = everything. `generator_scale`, `encoder_scale`, `basis_scale`: factors on the rate, 0 = frozen.
+    """
+    least = settings.get("from_resolution", 0)
+    pair.generator.requires_grad_(False)
+    pair.encoder.requires_grad_(False)
+    blocks = [block for block in pair.generator.synthesis_blocks if block.resolution >= least]
+    bases = [block.basis.tiles for block in blocks if block.count]
+    known = {id(p) for p in bases}
+    others = [p for block in blocks for p in block.parameters() if id(p) not in known]
+    encoder = [pair.encoder] if not least else [pair.encoder.deep[-1], pair.encoder.heads[-1]]
+    groups = [
+        {"params": others, "scale": settings.get("generator_scale", 1.0)},
+        {"params": bases, "scale": settings.get("basis_scale", 0.2)},
+        {"params": [p for part in encoder for p in part.parameters()], "scale": settings.get("encoder_scale", 0.3)},
+    ]
+    groups = [{**group, "weight_decay": 0.0} for group in groups if group["scale"] > 0 and group["params"]]
+    groups[-1]["weight_decay"] = settings.get("decay", 0.0)
+    for group in groups:
+        for parameter in group["params"]:
+            parameter.requires_grad_(True)
+    return groups
+
+
+def train_pair(
+    name: str,
+    pair: Pair,
+    maps: MapSet,
+    settings: dict,
+    log: RunLog,
+    device: torch.device,
+    save: Callable[[dict[str, torch.optim.Optimizer], Schedule], None],
+    resume: Callable[[dict[str, torch.optim.Optimizer], Schedule], None],
+) -> None:
+    """One stage of training on pairs; the last tenth of the people is held out for the log.
+
+    Args:
+        name: of the stage, for log and sheets.
+        pair: trained in place.
+        maps: the pairs.
+        settings: see `reconstruction_loss`, `parameter_groups`; `steps`, `minutes`, `batch`, `rate`, `average_steps`.
+        log: receives losses and sheets.
+        device: where to train.
+        save: writes a checkpoint, called with the optimisers and the schedule.
+        resume: restores optimisers and schedule if this stage was interrupted.
+
+    Raises:
+        UserError: the set has too few maps.
+    """
+    training = int(len(maps) * 0.9)
+    if training < 1 or len(maps) == training:
+        raise UserError(f"{len(maps)} maps are too few to train on.", "Raise `people` in the configuration.")
+    random = np.random.default_rng(2)
+    optimiser = torch.optim.AdamW(parameter_groups(pair, settings), lr=settings["rate"], betas=(0.9, 0.99))
+    schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
+    resume({"pair": optimiser}, schedule)
+    averages = [
+        WeightAverage(pair.generator, pair.generator_average, settings.get("average_steps", 200)),
+        WeightAverage(pair.encoder, pair.encoder_average, settings.get("average_steps", 200)),
+    ]
+    mask = torch.from_numpy(maps.mask).to(device)
+    every = settings.get("log_steps", 100)
+    while schedule.progress < 1:
+        set_rate(optimiser, schedule.rate(settings["rate"]))
+        pair.encoder.train()
+        truth, *given = maps.batch(np.sort(random.integers(0, training, settings["batch"])), device)
+        with torch.autocast(device.type, enabled=device.type == "cuda", dtype=torch.bfloat16):
+            found = pair.generator.maps(pair.encoder(*given) + pair.generator.mean_latent, truth.shape[-1])
+        loss, terms = reconstruction_loss(pair.generator, found, truth, mask, settings)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], settings.get("clip", 1.0))
+        optimiser.step()
+        for average in averages:
+            average.update()
+        schedule.done += 1
+        if schedule.done % every == 0 or schedule.progress >= 1:
+            unseen = held_out_error(pair.generator_average, pair.encoder_average, maps, training, mask, device)
+            log.write(
+                name, step=schedule.done, **{k: float(v.detach()) for k, v in terms.items()}, **unseen, minutes_left=schedule.minutes_left
+            )
+            save({"pair": optimiser}, schedule)
+    pair.keep_average()
+    write_pair_sheet(log.folder / f"{name}.png", pair, maps, training, device)
+
+
+@torch.inference_mode()
+def held_out_error(
+    generator: DisplacementGenerator,
+    encoder: DetailEncoder,
+    maps: MapSet,
+    training: int,
+    mask: Tensor,
+    device: torch.device,
+    count: int = 32,
+) -> dict[str, float]:
+    """Error on people that training does not see: mean square over the truth's; power of the finest three octaves over the truth's, dB."""
+    encoder.eval()
+    missed, power, fine = 0.0, 0.0, [0.0, 0.0]
+    for row in np.linspace(training, len(maps) - 1, min(count, len(maps) - training)).astype(int):
+        truth, *given = maps.batch(np.array([row]), device)
+        own = generator(encoder(*given) + generator.mean_latent, truth.shape[-1])[:, None] * mask
+        truth = truth * mask
+        missed += float((own - truth).square().sum())
+        power += float(truth.square().sum())
+        for index, image in enumerate((own, truth)):
+            low = resize_by_halving(image, image.shape[-1] // 8)
+            fine[index] += float(image.square().sum() - 64 * low.square().sum())
+    return {"unseen": missed / max(power, 1e-12), "unseen_fine_db": 10 * float(np.log10(max(fine[0], 1e-12) / max(fine[1], 1e-12)))}
+
+
+@torch.inference_mode()
+def write_pair_sheet(path: Path, pair: Pair, maps: MapSet, training: int, device: torch.device, count: int = 6) -> None:
+    """Truth above generated, for held-out people."""
+    pair.encoder.eval()
+    rows = np.linspace(training, len(maps) - 1, min(count, len(maps) - training)).astype(int)
+    truth, *given = maps.batch(rows, device)
+    own = pair.generator(pair.encoder(*given) + pair.generator.mean_latent, truth.shape[-1])
+    write_sample_sheet(path, [(truth[:, 0].cpu().numpy() * maps.mask), own.cpu().numpy() * maps.mask])

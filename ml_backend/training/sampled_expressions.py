@@ -1,0 +1,112 @@
+"""Expressions to learn from: faces that people make, and combinations that sliders make."""
+
+import numpy as np
+
+from ..expression_names import EXPRESSION_NAMES
+
+EXPRESSION_SIZE = len(EXPRESSION_NAMES)
+LATENT_SIZE = 2 * EXPRESSION_SIZE
+_INDEX = {name: index for index, name in enumerate(EXPRESSION_NAMES)}
+# Units that leave the skin alone or exclude others are drawn less often: (names' beginning, threshold in standard deviations).
+_RARE = {"eyeLook": 1.6, "tongueOut": 1.8, "jawLeft": 1.5, "jawRight": 1.5, "jawForward": 1.5, "mouthLeft": 1.5, "mouthRight": 1.5}
+_COMMON_THRESHOLD = 0.85
+
+FACES: dict[str, dict[str, float]] = {
+    "raised brows": {"browInnerUp": 1.0, "browOuterUpLeft": 1.0, "browOuterUpRight": 1.0},
+    "frown": {"browDownLeft": 1.0, "browDownRight": 1.0},
+    "smile": {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0},
+    "joy": {
+        "mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.8, "cheekSquintRight": 0.8,
+        "eyeSquintLeft": 0.6, "eyeSquintRight": 0.6, "jawOpen": 0.2, "mouthDimpleLeft": 0.3, "mouthDimpleRight": 0.3,
+    },
+    "anger": {
+        "browDownLeft": 1.0, "browDownRight": 1.0, "noseSneerLeft": 0.6, "noseSneerRight": 0.6, "eyeSquintLeft": 0.5,
+        "eyeSquintRight": 0.5, "mouthPressLeft": 0.7, "mouthPressRight": 0.7, "mouthShrugLower": 0.4,
+    },
+    "surprise": {
+        "browInnerUp": 1.0, "browOuterUpLeft": 0.9, "browOuterUpRight": 0.9, "eyeWideLeft": 0.8, "eyeWideRight": 0.8, "jawOpen": 0.6,
+    },
+    "disgust": {
+        "noseSneerLeft": 1.0, "noseSneerRight": 1.0, "mouthUpperUpLeft": 0.7, "mouthUpperUpRight": 0.7, "browDownLeft": 0.6,
+        "browDownRight": 0.6, "cheekSquintLeft": 0.6, "cheekSquintRight": 0.6, "mouthShrugLower": 0.3,
+    },
+    "fear": {
+        "browInnerUp": 1.0, "browDownLeft": 0.4, "browDownRight": 0.4, "eyeWideLeft": 0.9, "eyeWideRight": 0.9,
+        "mouthStretchLeft": 0.9, "mouthStretchRight": 0.9, "jawOpen": 0.3,
+    },
+    "sadness": {
+        "browInnerUp": 0.9, "mouthFrownLeft": 0.9, "mouthFrownRight": 0.9, "mouthShrugLower": 0.6, "eyeSquintLeft": 0.2,
+        "eyeSquintRight": 0.2,
+    },
+    "pucker": {"mouthPucker": 1.0},
+    "funnel": {"mouthFunnel": 1.0},
+    "tight eyes": {
+        "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0, "eyeSquintLeft": 1.0, "eyeSquintRight": 1.0, "cheekSquintLeft": 0.7,
+        "cheekSquintRight": 0.7,
+    },
+    "open jaw": {"jawOpen": 1.0},
+    "chin raise": {"mouthShrugLower": 1.0, "mouthPressLeft": 0.4, "mouthPressRight": 0.4},
+}  # fmt: skip
+
+
+def partner(name: str) -> str | None:
+    """The same unit on the other side, None for one in the middle."""
+    if name.endswith("Left") and f"{name[:-4]}Right" in _INDEX:
+        return f"{name[:-4]}Right"
+    if name.endswith("Right") and f"{name[:-5]}Left" in _INDEX:
+        return f"{name[:-5]}Left"
+    return None
+
+
+def named_face(name: str) -> np.ndarray:
+    """One of `FACES` as (52,) float32."""
+    face = np.zeros(EXPRESSION_SIZE, np.float32)
+    for unit, strength in FACES[name].items():
+        face[_INDEX[unit]] = strength
+    return face
+
+
+def expressions_from_normal(latent: np.ndarray) -> np.ndarray:
+    """A smooth map from normal numbers to expressions: rectified, left and right correlated by 0.9.
+
+    Args:
+        latent: (N, 104) ~ N(0, 1): 52 of the units themselves, 52 that each left-right pair shares.
+
+    Returns:
+        (N, 52) float32 in [0, 1], about a fifth of the units active.
+    """
+    shared = latent[:, EXPRESSION_SIZE:].copy()
+    for name, index in _INDEX.items():
+        other = partner(name)
+        if other is not None:
+            shared[:, index] = latent[:, EXPRESSION_SIZE + min(index, _INDEX[other])]
+    strength = np.sqrt(0.1) * latent[:, :EXPRESSION_SIZE] + np.sqrt(0.9) * shared
+    threshold = np.array([next((t for start, t in _RARE.items() if n.startswith(start)), _COMMON_THRESHOLD) for n in EXPRESSION_NAMES])
+    return np.clip(0.6 * (strength - threshold), 0, 1).astype(np.float32)
+
+
+def sample_expressions(count: int, generator: np.random.Generator) -> np.ndarray:
+    """Draws expressions: half combinations, a fifth single units, a quarter named faces, the rest neutral.
+
+    Args:
+        count: how many.
+        generator: the source of randomness.
+
+    Returns:
+        (count, 52) float32 in [0, 1].
+    """
+    expressions = expressions_from_normal(generator.standard_normal((count, LATENT_SIZE)))
+    for row, kind in zip(expressions, generator.random(count), strict=True):
+        if kind < 0.03:
+            row[:] = 0
+        elif kind < 0.23:
+            name = EXPRESSION_NAMES[generator.integers(EXPRESSION_SIZE)]
+            row[:] = 0
+            row[_INDEX[name]] = strength = generator.uniform(0.4, 1)
+            if (other := partner(name)) is not None and generator.random() < 0.7:
+                row[_INDEX[other]] = strength * generator.uniform(0.85, 1)
+        elif kind < 0.48:
+            face = named_face(list(FACES)[generator.integers(len(FACES))])
+            row[:] = np.clip(face * generator.uniform(0.5, 1.1) * generator.uniform(0.85, 1.15, EXPRESSION_SIZE), 0, 1) + 0.15 * row
+            row.clip(0, 1, out=row)
+    return expressions

@@ -1,0 +1,219 @@
+"""Training on tiny sets of maps: the principal start, pairs, prior, adversary, checkpoints, configurations."""
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ml_backend.errors import UserError
+from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.models.detail_encoder import EncoderConfig
+from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
+from ml_backend.models.displacement_discriminator import DisplacementDiscriminator
+from ml_backend.models.displacement_generator import GeneratorConfig
+from ml_backend.training.adaptive_augmentation import AdaptiveAugmentation
+from ml_backend.training.adversarial_training import conditions_from_normal, fit_prior, train_adversarially
+from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save_checkpoint
+from ml_backend.training.pair_training import held_out_error, recentre, train_pair
+from ml_backend.training.principal_start import principal_components
+from ml_backend.training.sampled_expressions import FACES, named_face, partner, sample_expressions
+from ml_backend.training.simulated_maps import MapSet
+from ml_backend.training.train_dnpm import StageKeeper, build_pair, export, generator_config, principal_stage
+from ml_backend.training.training_run import RunLog, Schedule, add_run_arguments, read_configuration
+
+CPU = torch.device("cpu")
+TINY = GeneratorConfig(
+    resolution=32, latent_width=160, mapping_layers=1, channel_base=128, channel_most=8, channel_least=4, constants={32: 9},
+    constants_seen=2, field_resolution=16, spread_rank=2,
+)  # fmt: skip
+
+
+def stripes(people: int = 40, faces: int = 6, size: int = 32) -> MapSet:
+    """Stripes in two places: one deepens with the first unit, one with the second, both with the first identity coefficient."""
+    random = np.random.default_rng(0)
+    identity = random.standard_normal((people, 4)).astype(np.float32).repeat(faces, 0)
+    skin = np.zeros((people * faces, 16), np.float32)
+    expression = random.random((people * faces, len(EXPRESSION_NAMES)), np.float32)
+    v, u = (np.mgrid[:size, :size] + 0.5) / size
+    one, two = ((np.sin(40 * v) * np.exp(-((v - place) ** 2 + (u - 0.5) ** 2) / 0.03)) for place in (0.25, 0.75))
+    depth = 0.1 * (1 + 0.5 * np.tanh(identity[:, :1]))
+    maps = np.einsum("ni,ihw->nhw", depth * expression[:, :2], np.stack([one, two]))
+    return MapSet(maps.astype(np.float16), identity, skin, expression, np.ones((size, size), np.float32))
+
+
+INFLUENCE = (np.ones(4), np.array([0.3, 0, 0, 0]), 0.0)
+
+
+def never(*_):
+    """A stage that begins at its beginning."""
+
+
+@pytest.fixture
+def pair_and_maps():
+    maps = stripes()
+    encoder = EncoderConfig(identity_size=4, hidden=32, latent_width=160, styles=(4, 2, 2))
+    return build_pair(TINY, encoder, maps, INFLUENCE, CPU), maps
+
+
+def test_principal_components_are_those_of_an_exact_decomposition():
+    rows = np.random.default_rng(1).standard_normal((60, 5)) @ np.random.default_rng(2).standard_normal((5, 40)) * 0.1 + 1
+    mean, components, values = principal_components(rows.astype(np.float32), np.ones(40, np.float32), 5)
+    np.testing.assert_allclose(mean + values @ components, rows, atol=1e-4)
+    np.testing.assert_allclose(values.std(0, unbiased=False), 1, atol=1e-3)
+
+
+def test_start_and_pairs_learn_people_that_training_does_not_see(tmp_path, pair_and_maps):
+    pair, maps = pair_and_maps
+    log = RunLog(tmp_path, False)
+    principal_stage(pair, {"coarse": maps}, {"steps": 8, "batch": 64, "rate": 3e-3}, log, CPU)
+    started = held_out_error(pair.generator_average, pair.encoder_average, maps, 216, torch.ones(32, 32), CPU)["unseen"]
+    stage = {
+        "steps": 120, "batch": 16, "rate": 2e-3, "square": 1.0, "lines": 0.1, "octaves": 2, "average_steps": 10, "log_steps": 60,
+        "encoder_scale": 3.0,
+    }  # fmt: skip
+    keeper = StageKeeper(tmp_path / "checkpoint.safetensors", dict(pair.modules), False)
+    train_pair("coarse", pair, maps, stage, log, CPU, *keeper.hooks("coarse"))
+    learned = held_out_error(pair.generator_average, pair.encoder_average, maps, 216, torch.ones(32, 32), CPU)["unseen"]
+    assert learned < 0.7 * started
+    assert (tmp_path / "coarse.png").exists()
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines() if '"coarse"' in line]
+    assert steps == [60, 120]
+    before = pair.generator(pair.encoder(*maps.batch(np.array([3]), CPU)[1:]) + pair.generator.mean_latent)
+    recentre(pair, maps, CPU)
+    after = pair.generator(pair.encoder(*maps.batch(np.array([3]), CPU)[1:]) + pair.generator.mean_latent)
+    torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-5)
+
+
+def test_fine_stage_leaves_coarser_blocks_alone(tmp_path, pair_and_maps):
+    pair, maps = pair_and_maps
+    before = {name: value.clone() for name, value in pair.generator.state_dict().items()}
+    stage = {"steps": 2, "batch": 4, "rate": 1e-2, "square": 1.0, "octaves": 1, "from_resolution": 32}
+    train_pair("fine", pair, maps, stage, RunLog(tmp_path, False), CPU, never, never)
+    for name, value in pair.generator.state_dict().items():
+        moved = not torch.equal(value, before[name])
+        assert not moved or name.startswith("blocks.3."), name
+    assert not torch.equal(pair.generator.state_dict()["blocks.3.basis.tiles"], before["blocks.3.basis.tiles"])
+
+
+def test_prior_and_adversary_run_and_resume(tmp_path, pair_and_maps):
+    pair, maps = pair_and_maps
+    log = RunLog(tmp_path, False)
+    fit_prior(pair, {"steps": 5, "batch": 8, "rate": 1e-3}, log, CPU)
+    discriminator = DisplacementDiscriminator(32, channel_base=64, channel_most=8)
+    stage = {
+        "steps": 9, "batch": 4, "rate": 1e-3, "penalty": 1.0, "path": 0.1, "paired": 1.0, "square": 1.0, "octaves": 2, "span": 50,
+        "log_steps": 3,
+    }  # fmt: skip
+    modules = {**pair.modules, "discriminator": discriminator}
+    keeper = StageKeeper(tmp_path / "checkpoint.safetensors", modules, False)
+    train_adversarially(pair, discriminator, maps, stage, log, CPU, *keeper.hooks("adversarial"))
+    assert all(torch.isfinite(p).all() for p in pair.generator.parameters())
+    again = StageKeeper(tmp_path / "checkpoint.safetensors", modules, True)
+    assert again.state["stage"] == "adversarial" and again.state["done"] == 9
+    train_adversarially(pair, discriminator, maps, {**stage, "steps": 12}, RunLog(tmp_path, True), CPU, *again.hooks("adversarial"))
+    steps = [json.loads(line).get("step") for line in (tmp_path / "log.jsonl").read_text().splitlines() if '"adversarial"' in line]
+    assert steps == [3, 6, 9, 12]
+
+
+def test_checkpoints_restore_the_optimiser_and_refuse_rubbish(tmp_path):
+    def one_step(module, adam):
+        module(torch.ones(1, 3)).sum().backward()
+        adam.step()
+
+    module = torch.nn.Linear(3, 2)
+    adam = torch.optim.Adam(module.parameters(), 0.1)
+    one_step(module, adam)
+    save_checkpoint(tmp_path / "a.safetensors", {"m": module}, {"o": adam}, {"step": 1})
+    other = torch.nn.Linear(3, 2)
+    restored = torch.optim.Adam(other.parameters(), 0.1)
+    assert load_checkpoint(tmp_path / "a.safetensors", {"m": other}, {"o": restored}) == {"step": 1}
+    module.zero_grad()
+    one_step(module, adam)
+    one_step(other, restored)
+    torch.testing.assert_close(module.weight, other.weight)
+    with pytest.raises(UserError, match="another configuration"):
+        load_checkpoint(tmp_path / "a.safetensors", {"m": torch.nn.Linear(4, 2)}, {})
+    (tmp_path / "a.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match=r"a\.safetensors"):
+        load_checkpoint(tmp_path / "a.safetensors", {"m": other}, {})
+
+
+def test_weight_average_forgets_the_start_and_follows():
+    module, average = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    follower = WeightAverage(module, average, half_life=10)
+    with torch.no_grad():
+        module.weight.fill_(1.0)
+    for _ in range(200):
+        follower.update()
+    assert float(average.weight) == pytest.approx(1.0, abs=0.02)
+
+
+def test_schedule_warms_up_and_ends():
+    schedule = Schedule(100)
+    rates = []
+    for schedule.done in range(101):
+        rates.append(schedule.rate(1.0))
+    assert rates[0] < 0.1 < max(rates) <= 1.0 and rates[-1] == pytest.approx(0.02) and schedule.progress == 1
+
+
+def test_augmentation_is_off_at_zero_and_follows_the_discriminator():
+    maps = torch.randn(4, 1, 16, 16, requires_grad=True)
+    augmentation = AdaptiveAugmentation(span=10)
+    assert augmentation(maps) is maps
+    for _ in range(5):
+        augmentation.update(torch.ones(4))
+    assert augmentation.probability == 0.85
+    changed = augmentation(maps)
+    changed.square().sum().backward()
+    assert changed.shape == maps.shape and maps.grad is not None and not torch.equal(changed, maps)
+    for _ in range(5):
+        augmentation.update(-torch.ones(4))
+    assert augmentation.probability == 0
+
+
+def test_expressions_are_in_range_and_often_symmetric():
+    faces = sample_expressions(400, np.random.default_rng(0))
+    assert faces.shape == (400, 52) and faces.min() >= 0 and faces.max() <= 1
+    assert 0.05 < (faces > 0).mean() < 0.5
+    left, right = (faces[:, EXPRESSION_NAMES.index(f"browDown{side}")] for side in ("Left", "Right"))
+    assert np.corrcoef(left, right)[0, 1] > 0.7
+    assert partner("eyeBlinkLeft") == "eyeBlinkRight" and partner("jawOpen") is None
+    assert all(0 < named_face(name).max() <= 1 for name in FACES)
+    first = conditions_from_normal(torch.randn(3, 512), 128, 16)
+    assert [values.shape[1] for values in first] == [128, 16, 52]
+
+
+@pytest.mark.parametrize("name", ["2core", "gpu"])
+def test_shipped_configurations_build(name):
+    settings = read_configuration(name, "dnpm")
+    config = generator_config(settings["generator"])
+    assert config.style_count == 18 and config.resolution == 1024
+    assert set(settings["sets"]) >= {settings[stage].get("set", "coarse") for stage in ("coarse", "fine", "adversarial")}
+    assert EncoderConfig(identity_size=128, **read_configuration(name, "detail-encoder")["encoder"]).hidden == settings["encoder"]["hidden"]
+
+
+def test_unknown_or_broken_configurations_are_refused(tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        read_configuration("nowhere", "dnpm")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[generator\n")
+    with pytest.raises(UserError, match=r"broken\.toml"):
+        read_configuration(str(broken), "dnpm")
+
+
+def test_exported_weights_load_and_their_cards_say_how_they_came_to_be(tmp_path, pair_and_maps):
+    pair, _ = pair_and_maps
+    parser = argparse.ArgumentParser()
+    add_run_arguments(parser, str(tmp_path))
+    args = parser.parse_args([])
+    table = {"people": 40, "expressions": 6, "resolution": 32, "rendered": 32}
+    export(args, pair, {"sets": {"coarse": table}, "coarse": {"minutes": 1}}, ["coarse"], RunLog(tmp_path, False), CPU)
+    card = (tmp_path / GENERATOR_FILE).with_suffix(".md").read_text()
+    assert "train dnpm --config 2core" in card and "CC0" in card and "40 people" in card
+    model = Detailed3DMM.load(tmp_path, "cpu")
+    given = [np.zeros((1, width), np.float32) for width in (4, 16, 52)]
+    own = pair.generator_average(pair.encoder_average(*map(torch.from_numpy, given)) + pair.generator_average.mean_latent)
+    np.testing.assert_allclose(model.displacement(*given, 32), own.detach().numpy(), atol=2e-3 * float(own.abs().max()) + 1e-5)
+    assert (tmp_path / ENCODER_FILE).exists()
