@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_MOVING_SHARE = 0.1
+
 
 @dataclass(frozen=True)
 class DetailBasis:
@@ -12,7 +14,8 @@ class DetailBasis:
     Attributes:
         mean: (N,) float32, millimetres.
         fields: (K, N) float32, orthogonal; scaled so that coefficients are in millimetres RMS over the field.
-        psnr_db: of the fitted fields against their reconstruction; the peak is their 0.1 to 99.9 percentile span.
+        psnr_db: of the fitted fields against their reconstruction, over the points that move (at least a tenth as much as
+            the one that moves most: elsewhere any basis is exact); the peak is their 0.1 to 99.9 percentile span there.
     """
 
     mean: np.ndarray
@@ -60,13 +63,15 @@ def fit_detail_basis(values: np.ndarray, psnr_db: float = 48.0, most_components:
     mean = values.mean(0, dtype=np.float64).astype(np.float32)
     centred = values - mean
     power, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-    power, vectors = np.maximum(power[::-1], 0), vectors[:, ::-1]
-    low, high = np.percentile(values[:: max(1, len(values) // 64)], [0.1, 99.9])
-    span = max(float(high - low), 1e-6)
-    left = np.maximum(power.sum() - np.cumsum(power), 1e-12 * values.size) / values.size  # mean squared error with 1, 2, ... fields
-    reached = 10 * np.log10(span**2 / left)
+    fields = vectors[:, ::-1].T.astype(np.float32) @ centred  # [TN], strongest first; the squared error left is that of the rest
+    movement = centred.std(0)
+    moving = movement >= _MOVING_SHARE * movement.max()
+    low, high = np.percentile(values[:: max(1, len(values) // 64), moving], [0.1, 99.9])
+    energy = (fields[:, moving].astype(np.float64) ** 2).sum(1)
+    size = len(values) * moving.sum()
+    left = np.maximum(energy.sum() - np.cumsum(energy), 1e-12 * size) / size  # mean squared error with 1, 2, ... fields
+    reached = 10 * np.log10(max(float(high - low), 1e-6) ** 2 / left)
     enough = np.nonzero(reached >= psnr_db)[0]
     count = int(min(most_components, len(power), enough[0] + 1 if len(enough) else len(power)))
-    fields = vectors[:, :count].T.astype(np.float32) @ centred
-    scale = np.sqrt((fields**2).mean(1, keepdims=True))
-    return DetailBasis(mean, fields / np.maximum(scale, 1e-12), float(reached[count - 1]))
+    scale = np.sqrt((fields[:count] ** 2).mean(1, keepdims=True))
+    return DetailBasis(mean, fields[:count] / np.maximum(scale, 1e-12), float(reached[count - 1]))
