@@ -1,14 +1,14 @@
 """Measures lips against phones on real recordings that training never heard, with baselines in the same process.
 
 --set DIR holds recordings, each with what is said in a .txt of the same name. Phones come from forced alignment (pocketsphinx).
-The lips are measured on the mean face, in mm (`speech.lip_measures`):
+The lips are measured on the mean face, in mm (`speech.lip_measures`); for the areas under the curve over the middle half of each phone:
 
   closure_bilabial   share of p b m whose smallest gap within 40 ms of the phone is at most 15 % of the clip's 95th percentile
   closure_pause      share of pauses of 200 ms and more whose median gap (60 ms off either end) is at most that
-  auc_bilabial       p b m against other phones by the mean gap in the phone, pressed lips below zero (small is right)
+  auc_bilabial       p b m against other phones by the mean gap, pressed lips below zero (small is right)
   auc_labiodental    f v against other phones by the lower lip's distance from the upper teeth's edges, plus a third of how far the gap is
                      from that of the f v pose (small is right): lip on teeth, mouth not shut
-  auc_open           aa ae ao aw ay against other phones by the mean gap in the phone (large is right)
+  auc_open           aa ae ao aw ay against other phones by the largest gap in the whole phone (large is right; aw and ay end closed)
   auc_rounded        uw uh ow oy w against other phones by protrusion less half the mouth's width (large is right)
   lag_ms             at which the jaw correlates best with the speech energy, all clips together; positive: the jaw is late
   jitter_share       share of the jaw's velocity power above 10 Hz
@@ -146,7 +146,8 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
         bound = 0.15 * np.percentile(lips.gap, 95) + 1e-6
         lip_on_teeth = lips.lower_lip_to_teeth + np.abs(lips.gap - pose_gap) / 3
         for phone, begin, end in zip(clip.phones, np.concatenate([[0], clip.ends[:-1]]), clip.ends, strict=True):
-            inside = _between(times, begin, end)
+            quarter = (end - begin) / 4
+            inside = _between(times, begin + quarter, end - quarter)
             if phone == 0:
                 if end - begin >= 0.2:
                     closed_pauses.append(float(np.median(lips.gap[_between(times, begin + 0.06, end - 0.06)]) <= bound))
@@ -158,7 +159,7 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
             spoken.append(int(phone))
             scores["bilabial"].append(-float(lips.pressed_gap[inside].mean()))
             scores["labiodental"].append(-float(lip_on_teeth[inside].mean()))
-            scores["open"].append(float(lips.gap[inside].mean()))
+            scores["open"].append(float(lips.gap[_between(times, begin, end)].max()))
             scores["rounded"].append(float((lips.protrusion - lips.width / 2)[inside].mean()))
     figures = {"closure_bilabial": float(np.mean(closed_lips)), "closure_pause": float(np.mean(closed_pauses))}
     for name, members in _CLASSES.items():

@@ -7,13 +7,14 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..expression_names import EXPRESSION_NAMES
 from .coarticulation import pose, speech_channels
-from .phones import BILABIAL, LABIODENTAL, PHONE_INDEX
-from .visemes import BILABIAL_POSE, LABIODENTAL_POSE
+from .phones import BILABIAL, LABIODENTAL, PHONE_INDEX, PHONES
+from .visemes import BILABIAL_POSE, DIPHTHONGS, LABIODENTAL_POSE, VISEMES
 
 # A posterior (its sum over a group) pulls from the first value on and holds fully from the second.
 _BILABIAL_GRIP = (0.25, 0.6)
 _LABIODENTAL_GRIP = (0.3, 0.7)
 _PAUSE_GRIP = (0.5, 0.85)
+_ROUNDING_EASE = 0.04  # seconds, standard deviation: lips round slowly, and before their vowel
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
 _JAW_SMOOTHING = 0.021  # the same over the jaw, which is heavy; lips that must meet then do so over a jaw still open, by mouthClose
 
@@ -41,13 +42,30 @@ def secure_contacts(curves: np.ndarray, posteriors: np.ndarray, speech_times: np
         return np.interp(times, speech_times, gaussian_filter1d(raised, ease * 50))[:, None]
 
     hold = 0.5 / fps if fps < 50 else 0.0
+    curves = _keep_round(curves, posteriors, speech_times, times)
     rest = grip(("PAU",), _PAUSE_GRIP, 0.03, 0.0)
     curves = curves * (1 - moved * rest)
     teeth = grip(LABIODENTAL, _LABIODENTAL_GRIP, 0.012, hold)
     curves = curves + moved * teeth * (pose(LABIODENTAL_POSE) - curves)
     lips = grip(BILABIAL, _BILABIAL_GRIP, 0.012, hold)
-    curves = curves + moved * lips * (pose(BILABIAL_POSE) - curves)
+    pucker, funnel = EXPRESSION_NAMES.index("mouthPucker"), EXPRESSION_NAMES.index("mouthFunnel")
+    shut = np.tile(pose(BILABIAL_POSE), (len(curves), 1))
+    shut[:, pucker] = np.minimum(1, curves[:, pucker] + 0.4 * curves[:, funnel])  # "boom": the lips close, and stay round
+    curves = curves + moved * lips * (shut - curves)
     jaw = EXPRESSION_NAMES.index("jawOpen")
     curves[:, jaw] = gaussian_filter1d(curves[:, jaw], max(0.3, _JAW_SMOOTHING * fps), mode="nearest")
     curves[:, EXPRESSION_NAMES.index("mouthClose")] = np.maximum(lips, rest)[:, 0] * curves[:, jaw]
     return np.clip(curves, 0, 1).astype(np.float32)
+
+
+def _keep_round(curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Rounds the lips at least as much as the posteriors expect on average; where the ear is unsure, the decoder prefers not to."""
+    columns = [EXPRESSION_NAMES.index(name) for name in ("mouthPucker", "mouthFunnel")]
+    shapes = np.stack([pose((DIPHTHONGS[name][1] if name in DIPHTHONGS else VISEMES[name]).shape)[columns] for name in PHONES])
+    expected = gaussian_filter1d(posteriors @ shapes, _ROUNDING_EASE * 50, axis=0)
+    curves = curves.copy()
+    for index, column in enumerate(columns):
+        curves[:, column] = np.maximum(curves[:, column], np.interp(times, speech_times, expected[:, index]))
+    spread = [EXPRESSION_NAMES.index(f"mouth{kind}{side}") for kind in ("Smile", "Stretch") for side in ("Left", "Right")]
+    curves[:, spread] *= np.clip(1 - 1.5 * curves[:, columns[:1]], 0, 1)
+    return curves
