@@ -101,7 +101,7 @@ def _brows(positions: np.ndarray) -> np.ndarray:
         along = (positions[:, 0] - centre[0]) / (outer[0] - centre[0])  # -1 inner corner, 1 outer corner
         middle, thickness = (np.interp(along, _BROW_ALONG, values) for values in (_BROW_HEIGHT, _BROW_THICKNESS))
         up = (positions[:, 2] - centre[2]) / half
-        taper = np.clip((along + 1.2) / 0.3, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
+        taper = np.clip((along + 1.25) / 0.55, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
         here = np.clip(1.25 - np.abs(up - middle) / thickness, 0, 1) * taper
         in_front = positions[:, 1] < centre[1] + 2.5 * half
         cover = np.maximum(cover, np.where(in_front & (part == model.part_names.index("skin")), here, 0))

@@ -90,7 +90,7 @@ def _make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.
     stubble = graph.ramp(graph.noise(rest, 1500.0, 2.0), 0.35, 0.65, 0.68, 1.0)
     colour = graph.mix(graph.math("MULTIPLY", scalp, stubble), colour, hair)
     colour = graph.mix(brows, colour, graph.mix(1.0, hair, (0.6, 0.6, 0.6), "MULTIPLY"))
-    roughness = graph.ramp(graph.noise(rest, 260.0, 3.0), 0.3, 0.7, 0.36, 0.50)
+    roughness = graph.ramp(graph.noise(rest, 260.0, 3.0), 0.3, 0.7, 0.41, 0.56)
     roughness = graph.math("SUBTRACT", roughness, graph.math("MULTIPLY", lip_edge, 0.14))
     roughness = graph.math("ADD", roughness, graph.math("MULTIPLY", scalp, 0.25))
     fine = _fine_height(graph, rest)
@@ -103,7 +103,7 @@ def _make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.
         {
             "Base Color": colour,
             "Roughness": roughness,
-            "Specular IOR Level": 0.5,
+            "Specular IOR Level": 0.42,
             "Subsurface Weight": graph.math("SUBTRACT", 0.7, graph.math("MULTIPLY", scalp, 0.6)),
             "Subsurface Radius": (1.0, 0.36, 0.18),
             "Subsurface Scale": 0.0011,
@@ -240,7 +240,7 @@ def _make_tongue(name: str) -> bpy.types.Material:
     surface = graph.node(
         "BsdfPrincipled",
         {
-            "Base Color": (0.52, 0.16, 0.145, 1.0),
+            "Base Color": (0.62, 0.22, 0.20, 1.0),
             "Roughness": 0.35,
             "Subsurface Weight": 0.7,
             "Subsurface Radius": (1.0, 0.3, 0.2),

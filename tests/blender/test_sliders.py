@@ -131,6 +131,7 @@ def test_an_edited_mesh_keeps_its_shape_and_its_button_says_why(face):
 
 
 def test_a_duplicate_has_its_own_detail_once_it_changes(face, module, interactive):
+    face.d3dmm.live = False
     bpy.ops.object.duplicate(linked=False)
     twin = bpy.context.active_object
     assert twin != face and twin.d3dmm.uid == face.d3dmm.uid
@@ -140,7 +141,6 @@ def test_a_duplicate_has_its_own_detail_once_it_changes(face, module, interactiv
     assert modifiers.coarse_image(twin) != modifiers.coarse_image(face)
     assert modifiers.fine_image(twin) != modifiers.fine_image(face) and twin.data.materials[0] != face.data.materials[0]
     before = evaluated(face)
-    face.d3dmm.live = twin.d3dmm.live = False
     twin.d3dmm.directions["age"].value = 1.0
     assert np.array_equal(evaluated(face), before) and not np.allclose(evaluated(twin), before, atol=1e-4)
 
