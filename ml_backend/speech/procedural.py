@@ -70,7 +70,7 @@ def _accents(prosody: Prosody) -> list[tuple[float, float]]:
         np.where(voiced, np.clip(prosody.pitch, -0.5, 0.8) + 0.6 * np.clip(prosody.loudness + 0.4, -1, 0.5), -0.4), 3
     )
     found: list[tuple[float, float]] = []
-    peaks = [i for i in range(1, len(strength) - 1) if strength[i - 1] < strength[i] >= strength[i + 1] and strength[i] > 0.15]
+    peaks = [i for i in range(1, len(strength) - 1) if strength[i - 1] < strength[i] >= strength[i + 1] and strength[i] > 0.05]
     for index in sorted(peaks, key=lambda i: -strength[i]):
         if all(abs(index / 50 - time) > 0.7 for time, _ in found):
             found.append((index / 50, float(np.clip(strength[index] * 1.6, 0.2, 1))))
@@ -86,8 +86,8 @@ def _add_brows(curves, times, accents, amount, rng) -> None:
     lift = np.zeros(len(times))
     lean = np.zeros(len(times))
     for time, strength in accents:
-        height, side = strength * rng.uniform(0.12, 0.42), rng.normal(0, 0.15)
-        if rng.random() < 0.65:
+        height, side = strength * rng.uniform(0.22, 0.6), rng.normal(0, 0.15)
+        if rng.random() < 0.8:
             bump = _bump(times, time - 0.04, 0.14, rng.uniform(0.2, 0.4))
             lift, lean = np.maximum(lift, height * bump), lean + side * height * bump
     frown = 0.05 * np.clip(_slow_noise(times, 0.12, rng), 0, 1)
@@ -134,12 +134,12 @@ def _add_gaze(curves, head, times, amount, rng) -> list[float]:
 
 
 def _add_blinks(curves, times, prosody, shifts, amount, rng) -> None:
-    """About 17 a minute (Bentivoglio et al. 1997: 26 in conversation, 17 at rest), drawn to pauses and gaze shifts; closing is faster than
+    """About 20 a minute (Bentivoglio et al. 1997: 26 in conversation, 17 at rest), drawn to pauses and gaze shifts; closing is faster than
     opening.
     """
     boundaries = np.flatnonzero((prosody.pause[1:] > 0.5) & (prosody.pause[:-1] <= 0.5)) / 50
     attractors = np.concatenate([boundaries + 0.08, np.array(shifts)])
-    clock = rng.uniform(0.5, 2.5)
+    clock = rng.uniform(0.4, 2.0)
     while clock < times[-1]:
         near = attractors[np.abs(attractors - clock) < 0.7]
         at = float(near[np.abs(near - clock).argmin()]) if len(near) else float(clock)
@@ -153,7 +153,7 @@ def _add_blinks(curves, times, prosody, shifts, amount, rng) -> None:
             np.maximum(blink, amount * lid, out=blink)
             curves[:, _column(f"browDown{side}")] += amount * 0.04 * lid
             curves[:, _column(f"cheekSquint{side}")] += amount * 0.03 * lid
-        clock = max(at, clock) + float(np.clip(rng.lognormal(np.log(3.2), 0.5), 0.9, 9))
+        clock = max(at, clock) + float(np.clip(rng.lognormal(np.log(2.6), 0.5), 0.8, 8))
         if rng.random() < 0.07:
             clock = at + rng.uniform(0.35, 0.5)  # a double blink
 
