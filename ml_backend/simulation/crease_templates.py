@@ -53,6 +53,7 @@ class CreasePatch:
         group: index of the group.
         side: -1 right, 1 left, 0 both.
         level: wavelength, depth and response.
+        region: (G, G) 0..1, where its creases may lie.
         low, high: the rectangle in texture space, (u, v).
         size_mm: its width and height on the mean face.
         templates: (TEMPLATES, h, w) stripes of unit amplitude.
@@ -62,6 +63,7 @@ class CreasePatch:
     group: int
     side: int
     level: CreaseLevel
+    region: Tensor
     low: tuple[float, float]
     high: tuple[float, float]
     size_mm: tuple[float, float]
@@ -164,9 +166,10 @@ def solve_patch(index: int, group: MuscleGroup, level_index: int, side: int, fie
     stripes = solve_creases(start, direction.expand(TEMPLATES, -1, -1, -1), wavelength, group.anisotropy) / STRIPE_AMPLITUDE
     wander = noise_field(seed + 31, (2, height, width), (1.1 * wavelength, 1.6 * wavelength)) * (0.13 * wavelength)
     rough = noise_field(seed + 57, (2, height, width), (0.35 * wavelength, 0.35 * wavelength))
+    shown = field.region if side == 0 else field.region * torch.sigmoid(chart.across * side / 1.5)
     irregularity = smooth_along(rough, direction.expand(2, -1, -1, -1), 1.6 * wavelength)
     return CreasePatch(
-        index, side, level, (low[0], low[1]), (high[0], high[1]), (size[0], size[1]), _displaced(stripes, wander), irregularity
+        index, side, level, shown, (low[0], low[1]), (high[0], high[1]), (size[0], size[1]), _displaced(stripes, wander), irregularity
     )  # fmt: skip
 
 

@@ -69,7 +69,8 @@ def build_chart(face: BilinearFace) -> FaceChart:
     texel_jacobian = jacobian[lookup.triangle.clip(0)].transpose(2, 3, 0, 1)  # (2, 2, G, G)
     position = _filled(torch.from_numpy(lookup.spread(_anatomical(face, rest))).permute(2, 0, 1), covered)
     front = lookup.mask & (position[2] < 50).numpy() & (position[1] > CHIN_UP).numpy() & (position[1] < 70).numpy()
-    scale = tuple(float(np.median(np.linalg.norm(texel_jacobian[:, axis][:, front], axis=0))) for axis in (0, 1))
+    lengths = np.median(np.linalg.norm(texel_jacobian[:, :, front], axis=0), axis=-1)  # (2,)
+    scale = (float(lengths[0]), float(lengths[1]))
     open_skin = open_triangles(jacobian, scale)
     visible = gaussian_blur(torch.from_numpy((open_skin[lookup.triangle.clip(0)] & lookup.mask).astype(np.float32))[None], (0.7, 0.7))[0]
     sigma = (SMOOTHING_MM * GRID / scale[1], SMOOTHING_MM * GRID / scale[0])

@@ -13,11 +13,12 @@ from ..expression_names import EXPRESSION_NAMES
 from ..models.bilinear_face import BilinearFace
 from ..models.skin_vector import SKIN_SIZE
 from .crease_fields import noise_field
-from .crease_templates import CreasePatch, GroupField, contraction_matrix, crease_load, fold_geometry, group_field, solve_patch
-from .face_chart import GRID, FaceChart, border_fade, build_chart, open_skin
+from .crease_templates import CreasePatch, crease_load
+from .face_chart import GRID, FaceChart, border_fade, open_skin
+from .mean_skin import LaidFold, MeanSkin, solve_mean_skin, unit_gradients
 from .micro_detail import micro_templates
-from .muscle_groups import FOLDS, GROUPS, Fold, front_of_face
-from .strain import displacement_gradients, green_strain, tangent_frames
+from .muscle_groups import FOLDS, GROUPS, CreaseLevel, Fold
+from .strain import green_strain
 from .wrinkle_profile import depth_response, fold_profile, wrinkle_profile
 
 WARPS = 5  # three numbers of the skin and two of the identity move creases
@@ -54,8 +55,7 @@ class Window:
         rows, columns: half-open texel ranges.
         up, across: (h, G) and (w, G) interpolation from the strain's grid.
         region: (G, G) where its creases may lie.
-        onset, span, youth: of the response to compression.
-        depth: millimetres.
+        family: depth and response to compression.
     """
 
     source: int
@@ -64,10 +64,7 @@ class Window:
     up: Tensor
     across: Tensor
     region: Tensor
-    onset: float
-    span: float
-    youth: float
-    depth: float
+    family: CreaseLevel | Fold
 
 
 class SkinSimulation:
@@ -77,72 +74,44 @@ class SkinSimulation:
         face: the face model.
         resolution: R of the maps, 256, 512 or 1024.
         device: where to compute.
+        mean_skin: the `mean_skin` of another simulation of the same face, which saves its solution (seconds).
     """
 
-    def __init__(self, face: BilinearFace, resolution: int = 512, device: str = "cpu"):
+    def __init__(self, face: BilinearFace, resolution: int = 512, device: str = "cpu", mean_skin: MeanSkin | None = None):
         if resolution not in (256, 512, 1024):
             raise ValueError(f"resolution {resolution} is not 256, 512 or 1024")
         self.face, self.resolution, self.device = face, resolution, torch.device(device)
-        chart = build_chart(face)
+        self._mean = solve_mean_skin(face) if mean_skin is None else mean_skin
+        chart = self._mean.chart
         seen, inside = open_skin(face, chart, resolution)
         self.mask = inside.to(self.device)
         self._fade = border_fade(seen, chart.scale).to(self.device)
-        self._chart_cpu = chart
-        gradients = self._unit_gradients(np.zeros(face.identity_size, np.float32), chart)
-        self._fields: list[GroupField] = []
-        self._patches: list[CreasePatch] = []
-        self._windows: list[Window] = []
-        for index, group in enumerate(GROUPS):
-            guide = group.guide(chart) if group.guide else None
-            region = group.region(chart) * (chart.visible * front_of_face(chart) if group.name != "platysma" else 1)
-            field = group_field(group, chart, gradients, contraction_matrix(group.contractions), region, guide)
-            self._fields.append(field)
-            for level_index, level in enumerate(group.levels):
-                for side in (-1, 1) if group.paired else (0,):
-                    patch = solve_patch(index, group, level_index, side, field, chart)
-                    region = field.region if side == 0 else field.region * torch.sigmoid(chart.across * side / 1.5)
-                    self._patches.append(patch)
-                    self._windows.append(self._window(index, region, level.onset, level.span, level.youth, level.depth))
-        self._folds: list[tuple[Fold, int, Tensor]] = []
-        for number, fold in enumerate(FOLDS):
-            distance, along, angle = fold_geometry(fold, chart)
-            near = chart.visible * along * torch.exp(-((distance / (2.2 * fold.bulge_width)) ** 4))
-            self._fields.append(group_field(fold, chart, gradients, contraction_matrix(fold.contractions), near, angle))
-            for side in (-1, 1) if fold.paired else (0,):
-                region = near if side == 0 else near * torch.sigmoid(chart.across * side / 1.5)
-                self._folds.append((fold, side, distance))
-                self._windows.append(self._window(len(GROUPS) + number, region, fold.onset, fold.span, fold.youth, fold.depth))
+        moved = ("angle", "support", "contractions", "drive")
+        self._fields = [dataclasses.replace(f, **{name: getattr(f, name).to(self.device) for name in moved}) for f in self._mean.fields]
+        self._windows = [self._window(patch.group, patch.region, patch.level) for patch in self._mean.patches]
+        self._windows += [self._window(fold.source, fold.region, fold.fold) for fold in self._mean.folds]
         self._warps = self._warp_basis(chart)
         self._micro = micro_templates(chart, resolution).to(self.device)
-        self._upper = torch.tensor([float((f.region * chart.up).sum() / f.region.sum().clamp_min(1e-6) > -20) for f in self._fields])
-        self._to_device()
+        self._upper = [float((f.region * chart.up).sum() / f.region.sum().clamp_min(1e-6)) > -20 for f in self._mean.fields]
 
-    def _to_device(self) -> None:
-        moved = ("angle", "support", "contractions", "drive")
-        self._fields = [dataclasses.replace(f, **{name: getattr(f, name).to(self.device) for name in moved}) for f in self._fields]
+    @property
+    def mean_skin(self) -> MeanSkin:
+        """What does not hang on the resolution, to be given to another simulation of the same face."""
+        return self._mean
 
-    def _window(self, source: int, region: Tensor, onset: float, span: float, youth: float, depth: float) -> Window:
-        covered = self._chart_cpu.raster.covered
+    def _window(self, source: int, region: Tensor, family: CreaseLevel | Fold) -> Window:
+        covered = self._mean.chart.raster.covered
         rows, columns = torch.nonzero((region > 0.004) & (covered > 0), as_tuple=True)
         ranges = []
         for axis in (rows, columns):
             low, high = int(axis.min()), int(axis.max()) + 1
             ranges.append((max(0, (low - 1) * self.resolution // GRID), min(self.resolution, (high + 1) * self.resolution // GRID)))
         up, across = (spline_matrix(GRID, self.resolution, *span_).to(self.device) for span_ in ranges)
-        return Window(source, ranges[0], ranges[1], up, across, region.to(self.device), onset, span, youth, depth)
+        return Window(source, ranges[0], ranges[1], up, across, region.to(self.device), family)
 
     def _warp_basis(self, chart: FaceChart) -> Tensor:
         """(WARPS, 2, G, G): smooth displacements of unit deviation, (across, up)."""
         return noise_field(4001, (2 * WARPS, GRID, GRID), chart.texels(WARP_CORRELATION_MM / 2)).view(WARPS, 2, GRID, GRID).to(self.device)
-
-    def _unit_gradients(self, identity: np.ndarray, chart: FaceChart) -> Tensor:
-        """(52, 6, G, G) smoothed displacement gradients of a person's units."""
-        neutral, deltas = self.face.shapes(identity)
-        corners = np.asarray(neutral, np.float64)[chart.corners]
-        frames, _ = tangent_frames(corners, chart.corner_uv)
-        gradients = displacement_gradients(corners, np.asarray(deltas)[:, chart.corners], frames)
-        smooth = chart.raster.smooth(torch.from_numpy(gradients).flatten(0, 1))
-        return smooth.view(len(EXPRESSION_NAMES), 6, GRID, GRID)
 
     def prepare(self, identity: Tensor, skin: Tensor) -> SkinState:
         """Computes what stays for all expressions of people: strain of each unit, creases, permanent creases, pores.
@@ -160,7 +129,7 @@ class SkinSimulation:
             )
         people = identity.detach().cpu().numpy().astype(np.float32)
         skin = skin.detach().to(self.device, torch.float32)
-        gradients = torch.stack([self._unit_gradients(one, self._chart_cpu) for one in people]).to(self.device)
+        gradients = torch.stack([unit_gradients(self.face, one, self._mean.chart) for one in people]).to(self.device)
         traits = person_traits(torch.tensor([self.face.age_years(one) for one in people], device=self.device), skin)
         moves = torch.cat([skin[:, 5:8], 0.5 * torch.from_numpy(people[:, :2]).to(self.device)], 1) / math.sqrt(3.4)
         warps = torch.einsum("bj,jcyx->bcyx", moves, self._warps)
@@ -170,12 +139,13 @@ class SkinSimulation:
         resting = resting.clamp(0, 1.3) * (shares * traits["slack"][:, None])[..., None, None]
         reliefs = []
         for number, window in enumerate(self._windows):
-            if number < len(self._patches):
-                relief = self._creases(self._patches[number], window, warps, skin, traits)
+            if number < len(self._mean.patches):
+                relief = self._creases(self._mean.patches[number], window, warps, skin, traits)
             else:
-                relief = self._fold(*self._folds[number - len(self._patches)], window, warps, skin)
-            strength = window.depth * (window.youth + (1 - window.youth) * traits["aged"]) * traits["tendency"]
-            half = torch.where(self._upper[window.source] > 0, 0.12, -0.12) * skin[:, 12]
+                relief = self._fold(self._mean.folds[number - len(self._mean.patches)], window, warps, skin)
+            family = window.family
+            strength = family.depth * (family.youth + (1 - family.youth) * traits["aged"]) * traits["tendency"]
+            half = (0.12 if self._upper[window.source] else -0.12) * skin[:, 12]
             reliefs.append(relief * (strength * torch.exp(half))[:, None, None])
         mix = torch.stack([torch.ones_like(skin[:, 15]), 0.45 * skin[:, 15]], 1) * traits["pores"][:, None]
         static = torch.einsum("bk,kyx->byx", mix, self._micro) * self._fade
@@ -217,9 +187,12 @@ class SkinSimulation:
         lopsided = torch.exp(0.2 * patch.side * skin[:, 11])[:, None, None]
         return wrinkle_profile(1.15 * mixed, patch.level.sharpness) * uneven * lopsided
 
-    def _fold(self, fold: Fold, side: int, distance: Tensor, window: Window, warps: Tensor, skin: Tensor) -> Tensor:
+    def _fold(self, laid: LaidFold, window: Window, warps: Tensor, skin: Tensor) -> Tensor:
         """(B, h, w) relief of one fold of unit depth."""
-        moved = distance.to(self.device) + (0.75 * fold.width) * (warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.35 * skin[:, 13, None, None])
+        fold, side = laid.fold, laid.side
+        moved = laid.distance.to(self.device) + (0.75 * fold.width) * (
+            warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.35 * skin[:, 13, None, None]
+        )
         fine = window.up @ moved @ window.across.T
         lopsided = torch.exp(0.35 * side * skin[:, 11] + 0.3 * skin[:, 13 if fold.name != "eleven" else 14])[:, None, None]
         return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * lopsided
@@ -248,7 +221,7 @@ class SkinSimulation:
             for index, field in enumerate(self._fields):
                 loads.append(crease_load(strains, expression[person], field) + state.resting[person, index])
             for window, relief in zip(self._windows, state.reliefs, strict=True):
-                depth = depth_response(loads[window.source], window.onset, window.span) * window.region
+                depth = depth_response(loads[window.source], window.family.onset, window.family.span) * window.region
                 fine = window.up @ depth @ window.across.T
                 maps[person, :, slice(*window.rows), slice(*window.columns)] += fine * relief[person]
         maps *= self._fade

@@ -68,11 +68,11 @@ def gaussian_blur(fields: Tensor, sigma: tuple[float, float]) -> Tensor:
         (N, H, W).
     """
     out = fields
-    for axis, width in ((1, sigma[0]), (2, sigma[1])):
-        if width > 0.2:
-            out = torch.tensordot(out, blur_matrix(fields.shape[axis], width).to(fields), dims=([axis], [1]))
-            out = out.transpose(1, 2) if axis == 1 else out
-    return out.contiguous()
+    if sigma[0] > 0.2:
+        out = blur_matrix(fields.shape[1], sigma[0]).to(fields) @ out
+    if sigma[1] > 0.2:
+        out = out @ blur_matrix(fields.shape[2], sigma[1]).to(fields)
+    return out
 
 
 def blur_matrix(size: int, sigma: float) -> Tensor:

@@ -162,7 +162,7 @@ def test_units_that_move_nothing_change_nothing(simulation, states):
 
 def test_same_input_same_map_alone_or_in_a_batch(face, simulation, states):
     rows = torch.stack([expression(*SMILE), expression("jawOpen")])
-    again = SkinSimulation(face, resolution=256)
+    again = SkinSimulation(face, resolution=256, mean_skin=simulation.mean_skin)
     one = again.displacement(again.prepare(*people(face, (2,))), rows[None])
     assert torch.allclose(one[0], maps(simulation, states, *rows)[1], atol=1e-4)
 
@@ -196,7 +196,7 @@ def test_age_deepens_creases(face, simulation):
 
 
 def test_resolutions_agree(face, simulation, states):
-    finer = SkinSimulation(face, resolution=512)
+    finer = SkinSimulation(face, resolution=512, mean_skin=simulation.mean_skin)
     row = expression(*RAISE)[None, None]
     fine = finer.displacement(finer.prepare(*people(face, (1,))), row)
     small = torch.nn.functional.avg_pool2d(fine, 2)[0, 0]
@@ -216,13 +216,13 @@ def test_wrong_shapes_are_refused(face, simulation, states):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_graphics_processor_agrees(face, simulation, states):
-    other = SkinSimulation(face, resolution=256, device="cuda")
+    other = SkinSimulation(face, resolution=256, device="cuda", mean_skin=simulation.mean_skin)
     row = expression(*SMILE)[None, None].expand(2, -1, -1)
     found = other.displacement(other.prepare(*people(face, (1, 2))), row).cpu()
     assert torch.allclose(found, simulation.displacement(states, row), atol=1e-3)
 
 
-def test_command_writes_maps_people_and_sheet(tmp_path, capsys):
+def test_command_writes_maps_people_and_sheet_the_same_as_before(face, simulation, tmp_path, capsys):
     out = tmp_path / "set"
     command = [
         "simulate",
@@ -244,6 +244,8 @@ def test_command_writes_maps_people_and_sheet(tmp_path, capsys):
     stored, rows = np.load(out / "maps.npy"), np.load(out / "people.npz", allow_pickle=False)
     assert stored.shape == (2, 256, 256) and told["maps"] == 2 and (out / "sheet.png").stat().st_size > 1000
     assert rows["expression"].shape == (2, 52) and not rows["expression"][0].any() and rows["skin"].shape == (2, 16)
+    shown = torch.from_numpy(rows["expression"])[None]
+    assert np.abs(simulation.displacement(simulation.prepare(*people(face, (5,))), shown)[0].numpy() - stored).max() < 2e-3
 
 
 def test_command_names_a_wrong_folder(tmp_path, capsys):
