@@ -27,6 +27,11 @@ class PrincipalMaps:
     components: Tensor
     coefficients: Tensor
 
+    def project(self, maps: Tensor) -> Tensor:
+        """(B, R, R) millimetres -> (B, n): the nearest maps of the space; components are orthogonal."""
+        flat = self.components.flatten(1)
+        return (maps - self.mean).flatten(1) @ flat.T / flat.square().sum(1).clamp_min(1e-12)
+
     def draw(self, coefficients: Tensor) -> Tensor:
         """(B, n) -> (B, R, R) millimetres."""
         flat = coefficients @ self.components.flatten(1)
@@ -81,16 +86,15 @@ class KernelRidge:
         model = cls(products, condition, expression, targets.double(), statistics)
         kernel = model._kernel(condition, expression, condition, expression)
         training = int(len(maps) * 0.9)
-        values, vectors = torch.linalg.eigh(kernel[:training, :training])
-        projected = vectors.T @ targets[:training].double()
-        seen = kernel[training:, :training] @ vectors
+        known, unseen = targets[:training].double(), targets[training:].double()
         errors = {}
-        for strength in 10.0 ** np.arange(-4, 5):
-            found = seen @ (projected / (values + strength)[:, None])
-            errors[strength] = float((found - targets[training:].double()).square().mean())
+        for strength in 10.0 ** np.arange(-3, 3):
+            factor = torch.linalg.cholesky(kernel[:training, :training] + strength * torch.eye(training, dtype=torch.double))
+            found = kernel[training:, :training] @ torch.cholesky_solve(known, factor)
+            errors[strength] = float((found - unseen).square().mean())
         best = min(errors, key=lambda strength: errors[strength])
-        kernel.diagonal().add_(best)
-        model.weights = torch.linalg.solve(kernel, targets.double())
+        factor = torch.linalg.cholesky(kernel + best * torch.eye(len(maps), dtype=torch.double))
+        model.weights = torch.cholesky_solve(targets.double(), factor)
         return model
 
     def _kernel(self, condition: Tensor, expression: Tensor, other: Tensor, other_expression: Tensor) -> Tensor:

@@ -41,15 +41,20 @@ def gaussian_window(x: Tensor, sigma: float = 1.5, radius: int = 5) -> Tensor:
     return functional.conv2d(x, taps[:, :, None, :], padding=(0, radius), groups=x.shape[1])
 
 
-def structural_similarity(own: Tensor, truth: Tensor, peak: float) -> Tensor:
-    """SSIM per texel of (B, R, R) maps, Gaussian window of 1.5 texels.
+def similarity_of_moments(own: Tensor, truth: Tensor, own_square: Tensor, true_square: Tensor, product: Tensor, peak: float) -> Tensor:
+    """SSIM from local means of x, y, x^2, y^2 and xy, any shape.
 
     Source: Wang et al. 2004, "Image quality assessment", Eq. 13.
     """
-    moments = gaussian_window(torch.stack([own, truth, own * own, truth * truth, own * truth], 1))
-    a, b, aa, bb, ab = moments.unbind(1)
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    return ((2 * a * b + c1) * (2 * (ab - a * b) + c2)) / ((a * a + b * b + c1) * (aa - a * a + bb - b * b + c2))
+    nearness = (2 * own * truth + c1) / (own * own + truth * truth + c1)
+    return nearness * (2 * (product - own * truth) + c2) / (own_square - own * own + true_square - truth * truth + c2)
+
+
+def structural_similarity(own: Tensor, truth: Tensor, peak: float) -> Tensor:
+    """SSIM per texel of (B, R, R) maps, Gaussian window of 1.5 texels."""
+    a, b, aa, bb, ab = gaussian_window(torch.stack([own, truth, own * own, truth * truth, own * truth], 1)).unbind(1)
+    return similarity_of_moments(a, b, aa, bb, ab, peak)
 
 
 class SpectrumBins:
@@ -65,6 +70,8 @@ class SpectrumBins:
         along_u = torch.fft.rfftfreq(resolution, scale[0] / resolution)
         along_v = torch.fft.fftfreq(resolution, scale[1] / resolution)
         frequency = torch.sqrt(along_u[None] ** 2 + along_v[:, None] ** 2)  # per mm
+        texel = max(scale) / resolution
+        self.resolved = [long >= 2 * texel for _, long in OCTAVES_MM]  # some of the octave lies above two texels
         self.octave = torch.full(frequency.shape, -1)
         for index, (short, long) in enumerate(OCTAVES_MM):
             self.octave[(frequency > 1 / long) & (frequency <= 1 / short)] = index
@@ -80,37 +87,73 @@ class SpectrumBins:
         return torch.stack([power[self.octave == index].sum() for index in range(len(OCTAVES_MM))]).double()
 
 
-class FidelityTotals:
-    """Running sums for one way of making maps.
+class TrueMaps:
+    """Truths that all rows are compared with, and what of the comparison they share.
+
+    SSIM is computed in blocks that hold an active texel only; the values are those of the whole map.
 
     Args:
+        maps: (B, R, R) millimetres, 0 outside the mask.
         mask: (R, R) bool, the face.
-        peak: percentile span of the truth, millimetres.
-        deviation: standard deviation of the truth, millimetres.
+        deviation: standard deviation of all truths, millimetres.
         bins: for the spectrum.
         window: texels in 2 mm.
     """
 
-    def __init__(self, mask: Tensor, peak: float, deviation: float, bins: SpectrumBins, window: int):
-        self.mask, self.peak, self.deviation, self.bins, self.window = mask, peak, deviation, bins, window
+    BLOCK, HALO = 64, 5
+
+    def __init__(self, maps: Tensor, mask: Tensor, deviation: float, bins: SpectrumBins, window: int):
+        self.maps, self.mask = maps, mask
+        self.power = bins.power(maps)
+        active = active_texels(maps, mask, deviation, window)
+        cells = active.unfold(1, self.BLOCK, self.BLOCK).unfold(2, self.BLOCK, self.BLOCK)  # (B, n, n, 64, 64)
+        self.chosen = cells.any(-1).any(-1)
+        self.active = cells[self.chosen]  # (M, 64, 64)
+        self.blocks = self.cut(maps)
+        self.mean, self.square = gaussian_window(torch.stack([self.blocks, self.blocks.square()], 1)).unbind(1)
+
+    def cut(self, maps: Tensor) -> Tensor:
+        """(B, R, R) -> (M, 74, 74): the blocks that are compared, with a halo for the window."""
+        size = self.BLOCK + 2 * self.HALO
+        padded = functional.pad(maps, (self.HALO,) * 4)
+        return padded.unfold(1, size, self.BLOCK).unfold(2, size, self.BLOCK)[self.chosen]
+
+    def similarity(self, own: Tensor, peak: float) -> Tensor:
+        """SSIM of own maps (B, R, R) at the active texels, flat."""
+        blocks = self.cut(own)
+        mean, square, product = gaussian_window(torch.stack([blocks, blocks.square(), blocks * self.blocks], 1)).unbind(1)
+        found = similarity_of_moments(mean, self.mean, square, self.square, product, peak)
+        return found[:, self.HALO : -self.HALO, self.HALO : -self.HALO][self.active]
+
+
+class FidelityTotals:
+    """Running sums for one way of making maps.
+
+    Args:
+        peak: percentile span of the truth, millimetres.
+        bins: for the spectrum.
+    """
+
+    def __init__(self, peak: float, bins: SpectrumBins):
+        self.peak, self.bins = peak, bins
         self.square, self.texels, self.similarity, self.active = 0.0, 0, 0.0, 0
         self.own_power = torch.zeros(len(OCTAVES_MM), dtype=torch.double)
         self.true_power = torch.zeros(len(OCTAVES_MM), dtype=torch.double)
 
-    def add(self, own: Tensor, truth: Tensor, true_power: Tensor) -> None:
-        """Adds maps (B, R, R) and the truth's power, which all rows share."""
-        self.square += float((own - truth)[:, self.mask].square().sum())
-        self.texels += len(own) * int(self.mask.sum())
-        active = active_texels(truth, self.mask, self.deviation, self.window)
-        self.similarity += float(structural_similarity(own, truth, self.peak)[active].sum())
-        self.active += int(active.sum())
+    def add(self, own: Tensor, truth: TrueMaps) -> None:
+        """Adds maps (B, R, R), 0 outside the mask, beside their truths."""
+        self.square += float((own - truth.maps).square().sum())
+        self.texels += len(own) * int(truth.mask.sum())
+        found = truth.similarity(own, self.peak)
+        self.similarity += float(found.sum())
+        self.active += found.numel()
         self.own_power += self.bins.power(own)
-        self.true_power += true_power
+        self.true_power += truth.power
 
     def octaves_db(self) -> list[float]:
-        """Generated over true power per octave, dB."""
+        """Generated over true power per octave that the resolution holds, shortest first, dB; at least -60."""
         ratio = (self.own_power / self.true_power.clamp_min(1e-30)).clamp_min(1e-6)
-        return [round(float(value), 3) for value in 10 * torch.log10(ratio)]
+        return [round(float(value), 3) for value, held in zip(10 * torch.log10(ratio), self.bins.resolved, strict=True) if held]
 
     def figures(self) -> dict:
         """psnr_db, ssim over active texels, spectrum_worst_octave_db (signed) and the octaves."""

@@ -33,11 +33,10 @@ from torch import Tensor
 from ..errors import UserError
 from ..metrics import detail_behaviour as behaviour
 from ..metrics.detail_baselines import KernelRidge, PrincipalMaps, fit_multilayer, fit_principal_maps
-from ..metrics.detail_fidelity import FidelityTotals, SpectrumBins, percentile_span
+from ..metrics.detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps, percentile_span
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import ASSETS, ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
 from ..models.skin_vector import sample_skin
-from ..simulation.face_chart import build_chart
 from ..simulation.skin_simulation import SkinSimulation
 from ..training.model_card import note_evaluation
 from ..training.sample_sheet import write_sample_sheet
@@ -84,8 +83,6 @@ class Rows:
         people = np.repeat(identity[None], count, 0), np.repeat(skin[None], count, 0)
         condition = torch.from_numpy(np.concatenate(people, 1))
         faces = torch.from_numpy(expressions)
-        flat = self.space.components.flatten(1)
-        seen = torch.linalg.solve(flat @ flat.T, flat @ (truth - self.space.mean).flatten(1).T).T
         found = {
             "ours": torch.from_numpy(self.model.displacement(*people, expressions, resolution)),
             "zero": torch.zeros_like(truth),
@@ -95,7 +92,7 @@ class Rows:
             found[name] = self.space.draw(regression(condition, faces))
         with torch.inference_mode():
             found["mlp_pca"] = self.space.draw(self.rival(torch.cat([condition, faces], 1)))
-        found["truth_pca"] = self.space.draw(seen)
+        found["truth_pca"] = self.space.draw(self.space.project(truth))
         return found
 
 
@@ -150,7 +147,7 @@ def measure(rows: Rows, args: argparse.Namespace, began: float) -> dict:
     face = BilinearFace.default()
     simulation = SkinSimulation(face, resolution=args.resolution)
     mask = simulation.mask.cpu()
-    chart = build_chart(face)
+    chart = simulation.mean_skin.chart
     expressions = held_out_expressions(args.expressions)
     everything = np.concatenate([np.zeros((1, expressions.shape[1]), np.float32), expressions])
     people = [person(face, HELD_OUT_SEED + number) for number in range(args.identities)]
@@ -174,13 +171,11 @@ def measure(rows: Rows, args: argparse.Namespace, began: float) -> dict:
     for number, (identity, skin) in enumerate(people):
         with torch.inference_mode():
             truth, strain = simulate(identity, skin, everything)
-        truth *= mask
+        truth = truth * mask
         made = {name: maps * mask for name, maps in rows.make(identity, skin, everything, truth).items()}
-        true_power = bins.power(truth[1:])
+        compared = TrueMaps(truth[1:], mask, deviation, bins, window)
         for name, maps in made.items():
-            total = totals.setdefault(name, FidelityTotals(mask, peak, deviation, bins, window))
-            for part in range(1, len(maps)):
-                total.add(maps[part : part + 1], truth[part : part + 1], true_power if part == 1 else torch.zeros_like(true_power))
+            totals.setdefault(name, FidelityTotals(peak, bins)).add(maps[1:], compared)
         own_change, true_change = made["ours"][1:] - made["ours"][:1], truth[1:] - truth[:1]
         kept["place"].append(behaviour.placement(own_change, strain[1:], regions))
         kept["place_truth"].append(behaviour.placement(true_change, strain[1:], regions))
@@ -196,7 +191,7 @@ def measure(rows: Rows, args: argparse.Namespace, began: float) -> dict:
         write_sample_sheet(args.sheet, [np.stack(row) for row in sheet], tile=512)
     table = {name: total.figures() for name, total in totals.items()}
     ours = table.pop("ours")
-    small = behaviour_at_256(rows.model, face, people[: min(6, len(people))])
+    small = behaviour_at_256(rows.model, simulation, people[:6])
     same = seeds_correlation(simulation, people[0], expressions[:6], mask)
     return {
         **ours,
@@ -231,11 +226,11 @@ def seeds_correlation(simulation: SkinSimulation, one: tuple[np.ndarray, np.ndar
     return behaviour.variety(changes, mask[::2, ::2])
 
 
-def behaviour_at_256(model: Detailed3DMM, face: BilinearFace, people: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+def behaviour_at_256(model: Detailed3DMM, large: SkinSimulation, people: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     """Locality (largest over units and regions, pooled over people) and smoothness (largest over paths), on 256 maps."""
-    simulation = SkinSimulation(face, resolution=256)
+    simulation = SkinSimulation(large.face, resolution=256, mean_skin=large.mean_skin)
     mask = simulation.mask.cpu()
-    regions = {name: weight * mask for name, weight in behaviour.region_weights(face, 256).items()}
+    regions = {name: weight * mask for name, weight in behaviour.region_weights(large.face, 256).items()}
     units = behaviour.single_units()
     moved, jumps = [], []
     for identity, skin in people:
@@ -267,7 +262,7 @@ def card_text(figures: dict) -> str:
     place = ", ".join(f"{name} {value:.2f} (truth {figures['placement_truth'][name]:.2f})" for name, value in figures["placement"].items())
     lines += [
         f"| {PAPER['data']} | {PAPER['psnr_db']} | {PAPER['ssim']} | |", "",
-        f"- Octaves from 0.5 to 16 mm, generated over true power, dB: {figures['spectrum_octaves_db']}.",
+        f"- Octaves up to 16 mm, shortest first, generated over true power, dB: {figures['spectrum_octaves_db']}.",
         f"- Placement, correlation of wrinkle energy with compression over expressions: {place}.",
         f"- Direction against compression {figures['direction_deg']} degrees (truth {figures['direction_deg_truth']}); "
         f"locality {figures['locality_mm']} mm; persistence {figures['persistence']}; smoothness {figures['smoothness']}.",

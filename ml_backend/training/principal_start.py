@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..layers.blur_resampling import double_size, resize_by_halving
 from ..layers.windowed_basis import cut_tiles
@@ -14,6 +14,7 @@ from .simulated_maps import MapSet
 from .training_run import RunLog, Schedule, set_rate
 
 _ROWS_AT_ONCE = 256
+_ROWS_TO_FIT = 1600
 
 
 @dataclasses.dataclass
@@ -32,7 +33,7 @@ class CoefficientTargets:
 
 
 def principal_components(rows: np.ndarray, weights: np.ndarray, count: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and leading principal components by randomised subspace iteration.
+    """Mean and leading principal components by randomised subspace iteration over at most 1,600 rows, and every row's coefficients.
 
     Args:
         rows: (N, P) any float type; read a part at a time.
@@ -51,16 +52,14 @@ def principal_components(rows: np.ndarray, weights: np.ndarray, count: int, seed
         return torch.from_numpy(np.asarray(rows[start : start + _ROWS_AT_ONCE], np.float32))[:, inside]
 
     starts = range(0, len(rows), _ROWS_AT_ONCE)
-    mean = torch.stack([part(s).sum(0) for s in starts]).sum(0) / len(rows)
+    sample = torch.from_numpy(np.asarray(rows[:: -(-len(rows) // _ROWS_TO_FIT)], np.float32))[:, inside]
+    mean = sample.mean(0)
+    sample -= mean
     width = min(count + 16, len(rows))
     basis = torch.randn(len(inside), width, generator=torch.Generator().manual_seed(seed))
     for _ in range(3):
         basis = torch.linalg.qr(basis)[0]
-        image = torch.zeros_like(basis)
-        for s in starts:
-            centred = part(s) - mean
-            image += centred.T @ (centred @ basis)
-        basis = image
+        basis = sample.T @ (sample @ basis)
     basis = torch.linalg.qr(basis)[0]
     scores = torch.cat([(part(s) - mean) @ basis for s in starts])
     left, power, right = torch.linalg.svd(scores, full_matrices=False)
@@ -116,6 +115,24 @@ def start_block(block: SynthesisBlock, index: int, rows: np.ndarray, mask: np.nd
     return CoefficientTargets(index, values, power)
 
 
+@torch.no_grad()
+def project_on_block(block: SynthesisBlock, index: int, rows: np.ndarray, millimetres: float) -> CoefficientTargets:
+    """The coefficients of maps in a block's components, which `start_block` made and nothing has trained since.
+
+    Args:
+        block, index, millimetres: as `start_block` takes them.
+        rows: (N, R * R) millimetres.
+    """
+    images = block.basis.images().flatten(1).cpu() * millimetres
+    mean, components = images[0], images[1:]
+    squares = components.square().sum(1)
+    values = [
+        (torch.from_numpy(np.asarray(rows[s : s + _ROWS_AT_ONCE], np.float32)) - mean) @ components.T / squares.clamp_min(1e-12)
+        for s in range(0, len(rows), _ROWS_AT_ONCE)
+    ]
+    return CoefficientTargets(index, torch.cat(values), squares / millimetres**2 / rows.shape[1])
+
+
 def style_of(block: int) -> int:
     """The W+ index that a block's map layer reads."""
     return 2 * block + 1
@@ -143,6 +160,7 @@ def fit_coefficients(
     settings: dict,
     log: RunLog,
     device: torch.device,
+    last_only: bool = False,
 ) -> None:
     """Teaches the encoder, and the styles' affine maps, the coefficients of the components.
 
@@ -152,10 +170,14 @@ def fit_coefficients(
         settings: steps, minutes, batch, rate, decay.
         log: receives the error of held-out people relative to the components' power.
         device: where to train.
+        last_only: of the encoder only the layers that feed the finest styles alone.
     """
+    learning = nn.ModuleList([encoder.deep[-1], encoder.heads[-1]]) if last_only else encoder
+    encoder.requires_grad_(not last_only)
+    learning.requires_grad_(True)
     blocks = [generator.synthesis_blocks[t.block] for _, targets in groups for t in targets]
     parameters = [
-        {"params": encoder.parameters(), "weight_decay": settings.get("decay", 0.0)},
+        {"params": learning.parameters(), "weight_decay": settings.get("decay", 0.0)},
         {"params": [p for block in blocks for p in block.coefficient.parameters()], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(parameters, lr=settings["rate"], betas=(0.9, 0.99))

@@ -63,6 +63,12 @@ class MapSet:
         mask = resize_by_halving(torch.from_numpy(self.mask)[None, None], resolution)[0, 0]
         return dataclasses.replace(self, mask=(mask > 0.5).float().numpy(), shown=resolution)
 
+    def first(self, count: int) -> "MapSet":
+        """The set's first `count` maps."""
+        rows = slice(0, count)
+        parts = {name: getattr(self, name)[rows] for name in ("maps", "identity", "skin", "expression")}
+        return dataclasses.replace(self, **parts)
+
     def __len__(self) -> int:
         return len(self.maps)
 
@@ -93,7 +99,7 @@ def make_map_set(folder: Path, spec: MapSetSpec, device: str = "cpu", progress: 
     """
     face = BilinearFace.default()
     folder.mkdir(parents=True, exist_ok=True)
-    print_of_face = hashlib.sha256(face.evaluate(face.sample_identity(0), np.full(52, 0.5, np.float32)).tobytes()).hexdigest()[:16]
+    print_of_face = hashlib.sha256(np.ascontiguousarray(face.core).tobytes()).hexdigest()[:16]
     description = {**dataclasses.asdict(spec), "face": print_of_face}
     record = folder / "set.json"
     done = 0
@@ -108,24 +114,30 @@ def make_map_set(folder: Path, spec: MapSetSpec, device: str = "cpu", progress: 
     expression = np.stack(
         [sample_expressions(spec.expressions, np.random.default_rng([spec.first_seed + p, 0xE])) for p in range(spec.people)]
     )
-    simulation = SkinSimulation(face, resolution=spec.rendered, device=device)
-    mask = resize_by_halving(simulation.mask.float()[None, None].cpu(), spec.resolution)[0, 0]
-    for p in range(done, spec.people):
-        with torch.inference_mode():
-            identity, skin = (torch.from_numpy(values)[None].to(device) for values in people[p])
-            state = simulation.prepare(identity, skin)
+    if done < spec.people or not (folder / "mask.npy").exists():
+        simulation = SkinSimulation(face, resolution=spec.rendered, device=device)
+        mask = resize_by_halving(simulation.mask.float()[None, None].cpu(), spec.resolution)[0, 0]
+        np.save(folder / "mask.npy", (mask > 0.5).float().numpy())
+        for p in range(done, spec.people):
             rows = slice(p * spec.expressions, (p + 1) * spec.expressions)
-            found = simulation.displacement(state, torch.from_numpy(expression[p : p + 1]).to(device))
-            maps[rows] = resize_by_halving(found.transpose(0, 1), spec.resolution)[:, 0].cpu().numpy()
-        if (p + 1) % 10 == 0 or p + 1 == spec.people:
-            maps.flush()
-            record.write_text(json.dumps({**description, "done": p + 1}))
-            if progress:
-                progress(p + 1, spec.people)
+            maps[rows] = _simulate_person(simulation, people[p], expression[p], spec.resolution)
+            if (p + 1) % 10 == 0 or p + 1 == spec.people:
+                maps.flush()
+                record.write_text(json.dumps({**description, "done": p + 1}))
+                if progress:
+                    progress(p + 1, spec.people)
     return MapSet(
         np.load(folder / "maps.npy", mmap_mode="r"),
         np.repeat(np.stack([identity for identity, _ in people]), spec.expressions, 0).astype(np.float32),
         np.repeat(np.stack([skin for _, skin in people]), spec.expressions, 0).astype(np.float32),
         expression.reshape(-1, expression.shape[-1]),
-        (mask > 0.5).float().numpy(),
+        np.load(folder / "mask.npy"),
     )
+
+
+@torch.inference_mode()
+def _simulate_person(simulation: SkinSimulation, one: tuple[np.ndarray, np.ndarray], expression: np.ndarray, resolution: int) -> np.ndarray:
+    """(E, resolution, resolution) float32 maps of one person under (E, 52) expressions."""
+    identity, skin = (torch.from_numpy(values)[None].to(simulation.device) for values in one)
+    found = simulation.displacement(simulation.prepare(identity, skin), torch.from_numpy(expression)[None].to(simulation.device))
+    return resize_by_halving(found.transpose(0, 1), resolution)[:, 0].cpu().numpy()

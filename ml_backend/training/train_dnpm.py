@@ -3,6 +3,7 @@
 Stages, each switched by its table in the configuration:
   principal    positional constants from principal components, the encoder from their coefficients
   coarse       generator and encoder together on pairs, at the coarse set's resolution
+  bands        the encoder's last layers for the finer blocks' components, after the coarse stage moved their inputs
   fine         the finest blocks on pairs, at the fine set's resolution
   prior        the mapping network from z ~ N(0, 1) to the latents of random people
   adversarial  StyleGAN2 with adaptive augmentation, R1 and path length regularisation
@@ -20,7 +21,7 @@ import argparse
 import copy
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,14 @@ from .adversarial_training import fit_prior, train_adversarially
 from .checkpoints import load_checkpoint, save_checkpoint
 from .model_card import install, write_card
 from .pair_training import Pair, recentre, train_pair
-from .principal_start import CoefficientTargets, band_rows, fit_coefficients, full_rows, start_block
+from .principal_start import CoefficientTargets, band_rows, fit_coefficients, full_rows, project_on_block, start_block
 from .simulated_maps import MapSet, MapSetSpec, make_map_set
 from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration
 
-IDENTITY_SHARE = 0.6
+IDENTITY_SHARE = 0.6  # of the coefficient that moves the face most
+BAND_MAPS = 1500  # maps that the components of the finer bands are fitted to
 EXPRESSION_SHARE = 0.6
-STAGES = ("principal", "coarse", "fine", "prior", "adversarial")
+STAGES = ("principal", "coarse", "bands", "fine", "prior", "adversarial")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,28 +132,49 @@ def build_pair(
     return pair
 
 
+def block_rows(pair: Pair, sets: dict[str, MapSet]) -> Iterator[tuple[int, MapSet, np.ndarray]]:
+    """What each block with positional constants is to hold: the coarsest the maps, finer ones their own band.
+
+    Yields:
+        The block's index, the maps (of the coarsest set that is fine enough), their rows (N, R * R) millimetres.
+    """
+    ascending = sorted(sets.values(), key=lambda maps: maps.maps.shape[-1])
+    coarsest = True
+    for index, block in enumerate(pair.generator.synthesis_blocks):
+        maps = next((maps for maps in ascending if maps.maps.shape[-1] >= block.resolution), None)
+        if block.count and maps is not None:
+            maps = maps if coarsest else maps.first(BAND_MAPS)
+            yield index, maps, full_rows(maps.maps, block.resolution) if coarsest else band_rows(maps.maps, block.resolution)
+            coarsest = False
+
+
 def principal_stage(pair: Pair, sets: dict[str, MapSet], settings: dict, log: RunLog, device: torch.device) -> None:
     """Positional constants from the sets' principal components, and the encoder from their coefficients."""
     unit = float(pair.generator.millimetres)
-    ascending = sorted(sets.values(), key=lambda maps: maps.maps.shape[-1])
-    targets: list[list[CoefficientTargets]] = [[] for _ in ascending]
-    coarsest = True
+    groups: dict[tuple[int, int], tuple[MapSet, list[CoefficientTargets]]] = {}
     with torch.no_grad():
         for block in pair.generator.synthesis_blocks:
             block.to_map.weight.zero_()  # the map begins as the components alone
-    for index, block in enumerate(pair.generator.synthesis_blocks):
-        size = block.resolution
-        place = next((i for i, maps in enumerate(ascending) if maps.maps.shape[-1] >= size), None)
-        if not block.count or place is None:
-            continue
-        maps = ascending[place]
-        rows = full_rows(maps.maps, size) if coarsest else band_rows(maps.maps, size)
-        coarsest = False
-        mask = nn.functional.interpolate(torch.from_numpy(maps.mask)[None, None], size=(size, size), mode="area")[0, 0].numpy()
-        targets[place].append(start_block(block, index, rows, (mask > 0).astype(np.float32), unit))
-        log.write("principal", resolution=size, components=block.count - 1, power=float(targets[place][-1].power.sum()))
-    groups = [(maps, own) for maps, own in zip(ascending, targets, strict=True) if own]
-    fit_coefficients(pair.encoder, pair.generator, groups, settings, log, device)
+    for index, maps, rows in block_rows(pair, sets):
+        block = pair.generator.synthesis_blocks[index]
+        size = (block.resolution, block.resolution)
+        mask = nn.functional.interpolate(torch.from_numpy(maps.mask)[None, None], size=size, mode="area")[0, 0].numpy()
+        found = start_block(block, index, rows, (mask > 0).astype(np.float32), unit)
+        groups.setdefault((maps.maps.shape[-1], len(maps)), (maps, []))[1].append(found)
+        log.write("principal", resolution=block.resolution, components=block.count - 1, power=float(found.power.sum()))
+    fit_coefficients(pair.encoder, pair.generator, list(groups.values()), settings, log, device)
+    pair.restart_average()
+
+
+def bands_stage(pair: Pair, sets: dict[str, MapSet], settings: dict, log: RunLog, device: torch.device) -> None:
+    """The encoder's last layers again, for the blocks finer than those that pairs trained: their inputs have moved since the start."""
+    groups: dict[tuple[int, int], tuple[MapSet, list[CoefficientTargets]]] = {}
+    for index, maps, rows in block_rows(pair, sets):
+        block = pair.generator.synthesis_blocks[index]
+        if block.resolution >= settings["from_resolution"]:
+            found = project_on_block(block, index, rows, float(pair.generator.millimetres))
+            groups.setdefault((maps.maps.shape[-1], len(maps)), (maps, []))[1].append(found)
+    fit_coefficients(pair.encoder, pair.generator, list(groups.values()), settings, log, device, last_only=True)
     pair.restart_average()
 
 
@@ -217,6 +240,8 @@ def run(args: argparse.Namespace) -> int:
             maps = maps.seen_at(own["resolution"])
         if stage == "principal":
             principal_stage(pair, sets, own, log, device)
+        elif stage == "bands":
+            bands_stage(pair, sets, own, log, device)
         elif stage in ("coarse", "fine"):
             train_pair(stage, pair, maps, own, log, device, *keeper.hooks(stage))
         elif stage == "prior":

@@ -17,7 +17,14 @@ from ml_backend.metrics.detail_behaviour import (
     smoothness,
     variety,
 )
-from ml_backend.metrics.detail_fidelity import FidelityTotals, SpectrumBins, active_texels, percentile_span, structural_similarity
+from ml_backend.metrics.detail_fidelity import (
+    FidelityTotals,
+    SpectrumBins,
+    TrueMaps,
+    active_texels,
+    percentile_span,
+    structural_similarity,
+)
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.pipelines.evaluate_detail import card_text, held_out_expressions
 from ml_backend.simulation.face_chart import GRID, build_chart
@@ -31,8 +38,8 @@ V, U = ((torch.arange(SIZE) + 0.5) / SIZE)[:, None].expand(SIZE, SIZE), ((torch.
 
 def totals(own: torch.Tensor, truth: torch.Tensor) -> dict:
     bins = SpectrumBins(SIZE, (64.0, 64.0), MASK)
-    found = FidelityTotals(MASK, percentile_span(truth.numpy(), MASK.numpy()), float(truth.std()), bins, 5)
-    found.add(own, truth, bins.power(truth))
+    found = FidelityTotals(percentile_span(truth.numpy(), MASK.numpy()), bins)
+    found.add(own, TrueMaps(truth, MASK, float(truth.std()), bins, 5))
     return found.figures()
 
 
@@ -42,7 +49,7 @@ def test_the_truth_is_perfect_and_a_quiet_copy_lacks_six_decibels():
     perfect = totals(truth.clone(), truth)
     assert perfect["psnr_db"] > 100 and perfect["ssim"] == pytest.approx(1, abs=1e-4) and perfect["spectrum_worst_octave_db"] == 0
     quiet = totals(truth * 0.5, truth)
-    assert quiet["spectrum_octaves_db"][1:] == pytest.approx([-6.02] * 4, abs=0.01)
+    assert quiet["spectrum_octaves_db"] == pytest.approx([-6.02] * 5, abs=0.01)
     span = percentile_span(truth.numpy(), MASK.numpy())
     assert quiet["psnr_db"] == pytest.approx(10 * np.log10(span**2 / float((truth * 0.5).square().mean())), abs=0.01)
     blank = totals(torch.zeros_like(truth), truth)
@@ -67,6 +74,15 @@ def test_similarity_agrees_with_its_formula_on_one_window():
     plain = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
     found = structural_similarity(torch.from_numpy(a)[None], torch.from_numpy(b)[None], 2.0)
     assert float(found[0, 5, 5]) == pytest.approx(plain, rel=1e-9)
+
+
+def test_similarity_in_blocks_is_that_of_the_whole_map():
+    torch.manual_seed(0)
+    truth, own = torch.randn(2, 2, SIZE, SIZE) * (V < 0.4)
+    maps = TrueMaps(truth, MASK, float(truth.std()), SpectrumBins(SIZE, (64.0, 64.0), MASK), 5)
+    whole = structural_similarity(own, truth, 2.0)[active_texels(truth, MASK, float(truth.std()), 5)]
+    assert 0 < maps.active.sum() < truth.numel() / 2
+    torch.testing.assert_close(maps.similarity(own, 2.0).sum(), whole.sum(), rtol=1e-4, atol=1e-3)
 
 
 def test_only_texels_near_wrinkles_are_active():

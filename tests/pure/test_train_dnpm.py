@@ -17,10 +17,10 @@ from ml_backend.training.adaptive_augmentation import AdaptiveAugmentation
 from ml_backend.training.adversarial_training import conditions_from_normal, fit_prior, train_adversarially
 from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save_checkpoint
 from ml_backend.training.pair_training import held_out_error, recentre, train_pair
-from ml_backend.training.principal_start import principal_components
+from ml_backend.training.principal_start import principal_components, project_on_block
 from ml_backend.training.sampled_expressions import FACES, named_face, partner, sample_expressions
 from ml_backend.training.simulated_maps import MapSet
-from ml_backend.training.train_dnpm import StageKeeper, build_pair, export, generator_config, principal_stage
+from ml_backend.training.train_dnpm import STAGES, StageKeeper, bands_stage, build_pair, export, generator_config, principal_stage
 from ml_backend.training.training_run import RunLog, Schedule, add_run_arguments, read_configuration
 
 CPU = torch.device("cpu")
@@ -84,6 +84,23 @@ def test_start_and_pairs_learn_people_that_training_does_not_see(tmp_path, pair_
     recentre(pair, maps, CPU)
     after = pair.generator(pair.encoder(*maps.batch(np.array([3]), CPU)[1:]) + pair.generator.mean_latent)
     torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-5)
+
+
+def test_bands_stage_repairs_what_moved_and_trains_the_last_layers_alone(tmp_path, pair_and_maps):
+    pair, maps = pair_and_maps
+    log = RunLog(tmp_path, False)
+    principal_stage(pair, {"coarse": maps}, {"steps": 120, "batch": 64, "rate": 3e-3}, log, CPU)
+    block = pair.generator.synthesis_blocks[-1]
+    again = project_on_block(block, 3, maps.maps.reshape(len(maps), -1), float(pair.generator.millimetres))
+    rebuilt = (block.basis.images().flatten(1)[0] + again.values @ block.basis.images().flatten(1)[1:]) * pair.generator.millimetres
+    np.testing.assert_allclose(rebuilt.detach(), maps.maps.reshape(len(maps), -1).astype(np.float32), atol=2e-3)
+    with torch.no_grad():
+        pair.encoder.deep[-1].weight.mul_(0.5)
+    before = {name: value.clone() for name, value in pair.encoder.state_dict().items()}
+    settings = {"from_resolution": 32, "steps": 60, "batch": 64, "rate": 3e-3, "decay": 0.0}
+    bands_stage(pair, {"coarse": maps}, settings, log, CPU)
+    for name, value in pair.encoder.state_dict().items():
+        assert torch.equal(value, before[name]) != name.startswith(("deep.2", "heads.2")), name
 
 
 def test_fine_stage_leaves_coarser_blocks_alone(tmp_path, pair_and_maps):
@@ -190,7 +207,7 @@ def test_shipped_configurations_build(name):
     settings = read_configuration(name, "dnpm")
     config = generator_config(settings["generator"])
     assert config.style_count == 18 and config.resolution == 1024
-    assert set(settings["sets"]) >= {settings[stage].get("set", "coarse") for stage in ("coarse", "fine", "adversarial")}
+    assert set(settings["sets"]) >= {settings[stage].get("set", "coarse") for stage in STAGES if stage in settings}
     assert EncoderConfig(identity_size=128, **read_configuration(name, "detail-encoder")["encoder"]).hidden == settings["encoder"]["hidden"]
 
 
