@@ -58,7 +58,7 @@ def encode(message: Message) -> list[bytes | memoryview]:
         "arrays": [{"name": name, "dtype": array.dtype.str, "shape": list(array.shape)} for name, array in arrays.items()],
     }
     text = json.dumps(header, allow_nan=False).encode()
-    return [_PREFIX.pack(MAGIC, len(text)), text, *(memoryview(array.reshape(-1)).cast("B") for array in arrays.values() if array.size)]
+    return [_PREFIX.pack(MAGIC, len(text)), text, *(array.reshape(-1).data.cast("B") for array in arrays.values() if array.size)]
 
 
 def _portable(array: np.ndarray) -> np.ndarray:
