@@ -36,6 +36,11 @@ class ModulatedConvolution(nn.Module):
         """x (B, inputs, H, W), latent (B, latent_width) -> (B, outputs, H, W)."""
         style = self.style(latent)  # (B, I)
         weight = self.weight * self.gain
+        if len(x) == 1 and not torch.is_grad_enabled():  # one kernel of its own is cheaper than scaling maps
+            weight = weight * style[0, :, None, None]
+            if self.demodulate:
+                weight = weight * torch.rsqrt(weight.square().sum((1, 2, 3), keepdim=True) + 1e-8)
+            return functional.conv2d(x, weight.to(x.dtype), padding=weight.shape[-1] // 2)
         y = functional.conv2d(x * style[:, :, None, None].to(x.dtype), weight.to(x.dtype), padding=weight.shape[-1] // 2)
         if self.demodulate:
             norm = torch.rsqrt(style.square() @ weight.square().sum((2, 3)).T + 1e-8)  # (B, O)

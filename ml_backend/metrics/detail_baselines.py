@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..layers.blur_resampling import resize_by_halving
+from ..layers.blur_resampling import resize_by_doubling, resize_by_halving
 from ..training.principal_start import full_rows, principal_components
 from ..training.simulated_maps import MapSet
 from ..training.training_run import Schedule, set_rate
@@ -15,22 +15,25 @@ from ..training.training_run import Schedule, set_rate
 
 @dataclasses.dataclass
 class PrincipalMaps:
-    """An affine space of maps at full resolution, and the coefficients of the training maps in it.
+    """An affine space of maps, and the coefficients of the training maps in it.
 
     Attributes:
         mean: (R, R) millimetres.
-        components: (n, R, R), each of unit norm over the small maps, so that errors of coefficients weigh alike.
-        coefficients: (N, n) of the coarse set.
+        components: (n, R, R).
+        low_mean, low: (S, S) and (n, S, S), their low band, orthonormal: the resolution at which they were fitted.
+        coefficients: (N, n) of the coarse set; errors of coefficients weigh like errors of maps.
     """
 
     mean: Tensor
     components: Tensor
+    low_mean: Tensor
+    low: Tensor
     coefficients: Tensor
 
     def project(self, maps: Tensor) -> Tensor:
-        """(B, R, R) millimetres -> (B, n): the nearest maps of the space; components are orthogonal."""
-        flat = self.components.flatten(1)
-        return (maps - self.mean).flatten(1) @ flat.T / flat.square().sum(1).clamp_min(1e-12)
+        """(B, R, R) millimetres -> (B, n): the nearest maps of the space in the low band."""
+        low = resize_by_halving(maps[:, None], self.low.shape[-1])[:, 0]
+        return (low - self.low_mean).flatten(1) @ self.low.flatten(1).T
 
     def draw(self, coefficients: Tensor) -> Tensor:
         """(B, n) -> (B, R, R) millimetres."""
@@ -39,28 +42,40 @@ class PrincipalMaps:
 
 
 def fit_principal_maps(coarse: MapSet, fine: MapSet, resolution: int, count: int = 200) -> PrincipalMaps:
-    """Principal components of the fine set; the coarse set's many maps are projected on them at its own resolution.
+    """Principal components of the coarse set's many maps; what lies above its resolution follows them by ridge regression on the fine set.
 
     Args:
-        coarse: many people; R_coarse <= R_fine.
-        fine: fewer people at full resolution.
-        resolution: R of the result, at most that of the fine set.
+        coarse: many people.
+        fine: fewer people, at `resolution` or finer; read only where the coarse set's resolution is lower.
+        resolution: R of the result.
         count: components.
     """
-    size = coarse.maps.shape[-1]
-    rows = full_rows(fine.maps, resolution)
-    mean, components, _ = principal_components(rows, np.ones(rows.shape[1], np.float32), min(count, len(rows) - 1))
-    components = components.view(-1, 1, resolution, resolution)
-    small = torch.cat([resize_by_halving(part, min(size, resolution)) for part in components.split(16)]).flatten(1)
-    norm = small.norm(dim=1).clamp_min(1e-9)
-    small, components = small / norm[:, None], components / norm[:, None, None, None]
-    small_mean = resize_by_halving(mean.view(1, 1, resolution, resolution), min(size, resolution)).flatten()
-    inverse = torch.linalg.pinv(small @ small.T) @ small  # (n, texels)
-    wanted = full_rows(coarse.maps, min(size, resolution))
-    coefficients = torch.cat(
-        [(torch.from_numpy(np.asarray(wanted[s : s + 256], np.float32)) - small_mean) @ inverse.T for s in range(0, len(wanted), 256)]
+    size = min(coarse.maps.shape[-1], resolution)
+    rows = full_rows(coarse.maps, size)
+    inside = torch.from_numpy(coarse.mask)[None, None]
+    inside = (resize_by_halving(inside, size) > 0).float().flatten().numpy()
+    mean, components, values = principal_components(rows, inside, min(count, len(rows) - 1))
+    norm = components.norm(dim=1).clamp_min(1e-9)
+    low_mean, low = mean.view(size, size), (components / norm[:, None]).view(-1, size, size)
+    space = PrincipalMaps(low_mean, low, low_mean, low, values * norm)
+    if resolution == size:
+        return space
+    known = space.project(torch.from_numpy(full_rows(fine.maps, size).astype(np.float32)).view(-1, size, size))
+    own = torch.from_numpy(
+        np.concatenate([full_rows(fine.maps[s : s + 16], resolution) for s in range(0, len(fine), 16)]).astype(np.float32)
     )
-    return PrincipalMaps(mean.view(resolution, resolution), components[:, 0], coefficients)
+    own = own.view(-1, 1, resolution, resolution)
+    for s in range(0, len(own), 16):  # what the low band does not hold
+        part = own[s : s + 16]
+        own[s : s + 16] = part - resize_by_doubling(resize_by_halving(part, size), resolution)
+    above = own.flatten(1)
+    above_mean = above.mean(0)
+    gram = known.T @ known
+    slopes = torch.linalg.solve(gram + 0.02 * gram.diagonal().mean() * torch.eye(len(gram)), known.T @ (above - above_mean))
+    raised = torch.cat([resize_by_doubling(part[:, None], resolution)[:, 0] for part in low.split(16)])
+    space.components = raised.add_(slopes.view_as(raised))
+    space.mean = resize_by_doubling(low_mean[None, None], resolution)[0, 0] + above_mean.view(resolution, resolution)
+    return space
 
 
 @dataclasses.dataclass
