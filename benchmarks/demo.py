@@ -18,13 +18,14 @@ from pathlib import Path
 from .extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent
-IDENTITY_SEED, AGE_CHANGE, AGE_OFFSET = 11, 0.5, 1.0
+IDENTITY_SEED, SKIN_TONE, AGE_CHANGE, AGE_OFFSET = 9, 0.3, 0.5, 1.6
+LENS, SHIFT = 108.0, -0.04
 STILL_EXPRESSION = {
-    "browInnerUp": 0.9, "browOuterUpLeft": 1.0, "browOuterUpRight": 0.85, "mouthSmileLeft": 0.75, "mouthSmileRight": 0.65,
-    "cheekSquintLeft": 0.7, "cheekSquintRight": 0.65, "eyeSquintLeft": 0.35, "eyeSquintRight": 0.3, "jawOpen": 0.12,
-    "mouthUpperUpLeft": 0.2, "mouthUpperUpRight": 0.2,
+    "browInnerUp": 0.95, "browOuterUpLeft": 1.0, "browOuterUpRight": 0.9, "mouthSmileLeft": 0.8, "mouthSmileRight": 0.72,
+    "cheekSquintLeft": 0.75, "cheekSquintRight": 0.7, "eyeSquintLeft": 0.4, "eyeSquintRight": 0.35, "mouthDimpleLeft": 0.2,
+    "mouthDimpleRight": 0.2,
 }  # fmt: skip
-STILL_SIZE, SHEET_SIZE = 800, 240
+STILL_SIZE, SHEET_SIZE = 640, 240
 SHEET_COLUMNS, SHEET_ROWS = 6, 2
 
 
@@ -89,16 +90,15 @@ def sheet_of(paths: list[Path], labels: list[str], out: Path) -> None:
 
 
 def make_face(seed: int):
-    """Creates the demo's person by the operator: an older adult, so that there is something to wrinkle."""
+    """Creates the demo's person by the operator: an older adult, so that there is something to wrinkle, seen from near."""
     import bpy
 
-    bpy.ops.d3dmm.create_face(identity_seed=seed, scene_setup=True, update_detail=False)
-    face = bpy.context.view_layer.objects.active  # type: ignore[union-attr]
-    assert face is not None
-    directions = {item.name: item for item in face.d3dmm.directions}
-    if "age" in directions:
-        directions["age"].value = AGE_CHANGE
+    bpy.ops.d3dmm.create_face(identity_seed=seed, skin_tone=SKIN_TONE, scene_setup=True, update_detail=False)
+    face = bpy.context.view_layer.objects.active
+    face.d3dmm.directions["age"].value = AGE_CHANGE
     face.d3dmm.age_offset = AGE_OFFSET
+    camera = bpy.context.scene.camera.data
+    camera.lens, camera.shift_y = LENS, SHIFT
     return face
 
 
@@ -224,8 +224,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audio", type=Path, default=ROOT / "ml_backend/assets/demo_speech.wav", help="a recording: wav, flac, mp3 or ogg")
     parser.add_argument("--out", type=Path, default=ROOT / "build/demo", help="where the results go (default: build/demo)")
-    parser.add_argument("--still-samples", type=int, default=64, help="Cycles samples of the stills (default: 64)")
-    parser.add_argument("--sheet-samples", type=int, default=12, help="Cycles samples of the sheet's frames (default: 12)")
+    parser.add_argument("--still-samples", type=int, default=20, help="Cycles samples of the stills (default: 20)")
+    parser.add_argument("--sheet-samples", type=int, default=8, help="Cycles samples of the sheet's frames (default: 8)")
     args = parser.parse_args()
     if not args.audio.is_file():
         print(f"error: {args.audio}: there is no such recording. Give one with `make demo AUDIO=file.wav`.", file=sys.stderr)

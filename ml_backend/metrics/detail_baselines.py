@@ -123,7 +123,7 @@ class KernelRidge:
         return (self._kernel(condition.double(), expression.double(), self.condition, self.expression) @ self.weights).float()
 
 
-def fit_multilayer(maps: MapSet, targets: Tensor, minutes: float, hidden: int = 512, seed: int = 0) -> nn.Module:
+def fit_multilayer(maps: MapSet, targets: Tensor, minutes: float, hidden: int = 512, seed: int = 0, steps: int = 1_000_000) -> nn.Module:
     """An MLP from (w_id, w_exp) to principal coefficients, the honest rival; the best state on held-out people is kept.
 
     Args:
@@ -132,6 +132,7 @@ def fit_multilayer(maps: MapSet, targets: Tensor, minutes: float, hidden: int = 
         minutes: time to train.
         hidden: width of its three layers.
         seed: of the start.
+        steps: of training at most.
 
     Returns:
         A module (B, K + 16 + 52) -> (B, n).
@@ -144,7 +145,7 @@ def fit_multilayer(maps: MapSet, targets: Tensor, minutes: float, hidden: int = 
     network = nn.Sequential(normalise, *layers, nn.Linear(hidden, targets.shape[1]))
     power = targets.var(0).sum()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)
-    schedule = Schedule(1_000_000, minutes)
+    schedule = Schedule(steps, minutes)
     training = int(len(maps) * 0.9)
     best, kept = float("inf"), {name: value.clone() for name, value in network.state_dict().items()}
     random = torch.Generator().manual_seed(seed)

@@ -71,9 +71,9 @@ def leaky(x: Tensor) -> Tensor:
 
 
 class MappingNetwork(nn.Module):
-    """z ~ N(0, 1) to W+: fully connected layers to w, then w_i = w + U_i V w for style i.
+    """z ~ N(0, 1) to W+: fully connected layers to w, then w_i = w + U_i V w + b_i for style i.
 
-    U starts at zero, which is StyleGAN2's one w for all styles. It lets a prior that was fitted to the encoder's latents
+    U and b start at zero, which is StyleGAN2's one w for all styles. It lets a prior that was fitted to the encoder's latents
     follow their differences between styles.
     """
 
@@ -83,13 +83,14 @@ class MappingNetwork(nn.Module):
         self.layers = nn.ModuleList(EqualizedLinear(width, width, learning_rate_multiplier=0.01) for _ in range(config.mapping_layers))
         self.spread_in = nn.Parameter(torch.randn(config.spread_rank, width) / math.sqrt(width))
         self.spread_out = nn.Parameter(torch.zeros(config.style_count, config.spread_rank, width))
+        self.spread_bias = nn.Parameter(torch.zeros(config.style_count, width))
 
     def forward(self, z: Tensor) -> Tensor:
         """z (B, W) -> W+ (B, S, W)."""
         w = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
         for layer in self.layers:
             w = leaky(layer(w))
-        return w[:, None] + torch.einsum("bw,rw,srv->bsv", w, self.spread_in, self.spread_out)
+        return w[:, None] + torch.einsum("bw,rw,srv->bsv", w, self.spread_in, self.spread_out) + self.spread_bias
 
 
 class StyledLayer(nn.Module):

@@ -42,11 +42,14 @@ def fit_prior(pair: Pair, settings: dict, log: RunLog, device: torch.device) -> 
     mapping.requires_grad_(True)
     scaled = [
         {"params": mapping.layers.parameters(), "scale": 100.0},  # weights of learning rate multiplier 0.01 are 100 times larger
-        {"params": [mapping.spread_in, mapping.spread_out], "scale": 1.0},
+        {"params": [mapping.spread_in, mapping.spread_out, mapping.spread_bias], "scale": 1.0},
     ]
     optimiser = torch.optim.Adam(scaled, betas=(0.9, 0.99))
     schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
     pair.encoder.eval()
+    with torch.no_grad():
+        usual = mapping(torch.randn(1024, config.latent_width, device=device)).mean(0)
+        mapping.spread_bias += pair.generator.mean_latent - usual
     while schedule.progress < 1:
         set_rate(optimiser, schedule.rate(settings["rate"]))
         z = torch.randn(settings["batch"], config.latent_width, device=device)

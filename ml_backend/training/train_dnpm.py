@@ -260,9 +260,11 @@ def run(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace, pair: Pair, settings: dict, stages: list[str], log: RunLog, device: torch.device) -> None:
     """Writes the averages as the files that are shipped, with their cards."""
+    missing = [stage for stage in STAGES if stage in settings and stage not in stages]
     facts = {
-        "command": f"python -m ml_backend train dnpm --config {args.config}",
-        "stages": ", ".join(f"{stage} ({settings[stage].get('minutes', 'no')} minutes at most)" for stage in stages),
+        "command": f"python -m ml_backend train dnpm --config {args.config}" + (f" --until {stages[-1]}" if missing else ""),
+        "stages": ", ".join(f"{stage} ({settings[stage].get('minutes', 'no')} minutes at most)" for stage in stages)
+        + (f"; not yet through: {', '.join(missing)}" if missing else ""),
         "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": "; ".join(
