@@ -1,6 +1,6 @@
 """Copies the demo's pictures, small, to where the README shows them.
 
-    make demo && python -m benchmarks.readme_pictures
+make demo && python -m benchmarks.readme_pictures
 """
 
 from pathlib import Path
