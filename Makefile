@@ -8,7 +8,7 @@ BLENDERS := 4.2 4.5
 SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1 libegl-mesa0 libgl1-mesa-dri
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test test-pure test-blender test-versions lint bench package install system-libraries clean
+.PHONY: demo test test-pure test-blender test-versions test-window lint bench package install system-libraries clean
 
 demo: install
 	$(PY) -m benchmarks.demo --audio "$(AUDIO)" --out build/demo
@@ -30,6 +30,10 @@ test-versions: $(BLENDERS:%=test-blender-%)
 
 test-blender-%: install $(VENV)-blender-%/.installed
 	D3DMM_WORKER_PYTHON="$(abspath $(PY))" $(VENV)-blender-$*/bin/python tests/blender/run.py
+
+# A full Blender in a window of its own, used as a user does; as root. Screenshots: build/window.
+test-window: install
+	$(PY) tests/window/run.py
 
 bench: install
 	$(PY) -m benchmarks --out build/bench.json

@@ -112,14 +112,12 @@ def show_expression(face, values: dict[str, float]) -> None:
 
 
 def shown_map(face):
-    """The displacement map that the face shows, (R, R) float32, millimetres."""
+    """The displacement that the face's vertices show, (N,) float32, millimetres."""
     import numpy as np
 
-    texture = next(modifier.texture for modifier in face.modifiers if modifier.type == "DISPLACE")
-    width, height = texture.image.size
-    pixels = np.empty(width * height * texture.image.channels, np.float32)
-    texture.image.pixels.foreach_get(pixels)
-    return pixels.reshape(height, width, -1)[..., 0]
+    values = np.empty(len(face.data.vertices), np.float32)
+    face.data.attributes["d3dmm_live"].data.foreach_get("value", values)
+    return values
 
 
 def evaluated_vertices(face) -> int:

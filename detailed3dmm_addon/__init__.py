@@ -2,6 +2,9 @@
 
 import bpy
 
+_names: dict[str, str] = {}
+"""Where each face was last found, by identifier."""
+
 
 def register():
     """Registers preferences and properties, and starts listening to changes of the scene."""
@@ -34,5 +37,13 @@ def is_face(candidate: bpy.types.Object) -> bool:
 
 
 def find_face(uid: str) -> bpy.types.Object | None:
-    """The face with an identifier, or None when it has been deleted."""
-    return next((found for found in bpy.data.objects if found.type == "MESH" and found.d3dmm.uid == uid and is_face(found)), None)
+    """The face with an identifier, or None when it has been deleted; the first, where linked duplicates share it."""
+    named = bpy.data.objects.get(_names.get(uid, ""))
+    if named is not None and named.type == "MESH" and named.d3dmm.uid == uid and is_face(named):
+        return named
+    found = next((other for other in bpy.data.objects if other.type == "MESH" and other.d3dmm.uid == uid and is_face(other)), None)
+    if found is None:
+        _names.pop(uid, None)
+    else:
+        _names[uid] = found.name
+    return found

@@ -1,84 +1,155 @@
-"""The modifiers that show a face's detail, and the switches that they follow."""
+"""The modifier that shows a face's detail, the artist's scales that are its inputs, and the switches that it follows.
+
+Strength, pores and regions are inputs of the modifier: the artist keys and drives them there, on live and baked detail alike,
+and they play without the extension.
+"""
+
+from typing import cast
 
 import bpy
+import numpy as np
 
-from .detail_maps import COARSE_RESOLUTION, make_map_image
+from .detail_nodes import (
+    BAKED_INPUT,
+    PORES_INPUT,
+    REGION_INPUTS,
+    REGIONS,
+    STRENGTH_INPUT,
+    detail_group,
+    group_images,
+    input_identifiers,
+)
 
-LIVE_MODIFIER = "D3DMM Live Detail"
-BAKED_MODIFIER = "D3DMM Baked Detail"
+MODIFIER = "D3DMM Detail"
 SKIN_GROUP = "skin"
-METRES_PER_MILLIMETRE = 1e-3
-STRENGTH_NODE, BAKED_NODE = "D3DMM Detail Strength", "D3DMM Baked Detail"
-FINE_NODE, COARSE_NODE = "D3DMM Fine Detail", "D3DMM Coarse Detail"
+FINE_NODE = "D3DMM Fine Detail"
+OTHER_FINE = "d3dmm_other_fine"
+"""Key of the skin material that holds the fine group not shown: the clip's while the live one is, and the other way round."""
+SCALES = (STRENGTH_INPUT, PORES_INPUT, *REGION_INPUTS.values())
 
 
-def add_live_detail(face: bpy.types.Object, resolution: int) -> None:
-    """Gives a new face its two map images and the Displace modifier that the coarse one drives."""
-    texture = bpy.data.textures.new(f"{face.name} Detail", "IMAGE")
-    texture.image = make_map_image(f"{face.name} Detail Coarse", COARSE_RESOLUTION)
-    texture.extension = "EXTEND"
-    texture.use_alpha = False
-    modifier = face.modifiers.new(LIVE_MODIFIER, "DISPLACE")
-    modifier.texture = texture
-    modifier.texture_coords = "UV"
-    modifier.uv_layer = face.data.uv_layers[0].name
-    modifier.direction = "NORMAL"
-    modifier.mid_level = 0.0
-    modifier.vertex_group = SKIN_GROUP
+def add_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier:
+    """Puts the modifier first: right behind the shape keys."""
+    modifier = cast(bpy.types.NodesModifier, face.modifiers.new(MODIFIER, "NODES"))
     modifier.show_in_editmode = True
-    nodes = face.data.materials[0].node_tree.nodes
-    nodes[FINE_NODE].image = make_map_image(f"{face.name} Detail Fine", resolution)
-    nodes[COARSE_NODE].image = texture.image
+    set_group(modifier, detail_group(0))
+    face.modifiers.move(len(face.modifiers) - 1, 0)
     apply_detail_settings(face)
+    return modifier
 
 
-def coarse_image(face: bpy.types.Object) -> bpy.types.Image | None:
-    """The image that displaces a face, or None when the artist removed it."""
-    modifier = face.modifiers.get(LIVE_MODIFIER)
-    return modifier.texture.image if modifier is not None and modifier.texture is not None else None
+def set_group(modifier: bpy.types.NodesModifier, group: bpy.types.NodeTree) -> None:
+    """Changes a modifier's node group; inputs of the same name keep their values."""
+    before = modifier.node_group
+    kept = {
+        name: modifier[identifier] for name, identifier in (input_identifiers(before) if before else {}).items() if identifier in modifier
+    }
+    modifier.node_group = group
+    for name, identifier in input_identifiers(group).items():
+        if name in kept:
+            modifier[identifier] = kept[name]
+    if before is not None and before != group and before.users == 0:
+        bpy.data.node_groups.remove(before)
+
+
+def detail_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier | None:
+    """A face's modifier, or None when the artist removed it."""
+    modifier = face.modifiers.get(MODIFIER)
+    return modifier if modifier is not None and modifier.type == "NODES" and modifier.node_group is not None else None
+
+
+def input_path(modifier: bpy.types.NodesModifier, name: str) -> str:
+    """The key, with brackets, under which the modifier holds an input: for a slider, or behind `modifiers[...]` for a curve."""
+    return f'["{input_identifiers(modifier.node_group)[name]}"]'
+
+
+def get_scale(face: bpy.types.Object, name: str) -> float:
+    """A scale's value, one of `SCALES`; 1 without the modifier."""
+    modifier = detail_modifier(face)
+    return float(modifier[input_identifiers(modifier.node_group)[name]]) if modifier is not None else 1.0
+
+
+def set_scale(face: bpy.types.Object, name: str, value: float) -> None:
+    """Sets a scale, one of `SCALES`; 1 is life-like."""
+    modifier = detail_modifier(face)
+    if modifier is not None:
+        modifier[input_identifiers(modifier.node_group)[name]] = float(value)
+        face.update_tag()
+
+
+def get_region_scales(face: bpy.types.Object) -> tuple[float, ...]:
+    """The scales of the model's regions, in the order of `REGIONS`."""
+    return tuple(get_scale(face, REGION_INPUTS[name]) for name in REGIONS)
+
+
+def set_region_scales(face: bpy.types.Object, values) -> None:
+    """Sets the scales of the model's regions, in the order of `REGIONS`."""
+    for name, value in zip(REGIONS, np.asarray(values), strict=True):
+        set_scale(face, REGION_INPUTS[name], value)
+
+
+def fine_node(face: bpy.types.Object) -> bpy.types.Node | None:
+    """The node of the skin's material that holds the fine group, or None when the artist removed it."""
+    material = face.data.materials[0] if face.data.materials else None
+    return material.node_tree.nodes.get(FINE_NODE) if material is not None and material.node_tree is not None else None
 
 
 def fine_image(face: bpy.types.Object) -> bpy.types.Image | None:
-    """The image that shades a face's pores, or None when the artist removed it."""
-    material = face.data.materials[0] if face.data.materials else None
-    node = material.node_tree.nodes.get(FINE_NODE) if material is not None and material.node_tree is not None else None
-    return node.image if node is not None else None
+    """The image that shades a face's live fine lines, or None when the artist removed it."""
+    images = group_images(_fine_groups(face)[0])
+    return images[0] if images else None
+
+
+def face_images(face: bpy.types.Object) -> list[bpy.types.Image]:
+    """Every image of a face's detail, live and baked."""
+    return [image for group in _fine_groups(face) for image in group_images(group)]
+
+
+def _fine_groups(face: bpy.types.Object) -> tuple[bpy.types.NodeTree | None, bpy.types.NodeTree | None]:
+    """The live and the baked fine group."""
+    node = fine_node(face)
+    if node is None:
+        return None, None
+    other = face.data.materials[0].get(OTHER_FINE)
+    return (other, node.node_tree) if is_baked(face) else (node.node_tree, other)
+
+
+def is_baked(face: bpy.types.Object) -> bool:
+    """Whether the modifier and the skin show the baked detail."""
+    modifier = detail_modifier(face)
+    return modifier is not None and bool(modifier[input_identifiers(modifier.node_group)[BAKED_INPUT]])
 
 
 def make_detail_single_user(face: bpy.types.Object) -> None:
-    """Gives a duplicated face its own maps, texture and skin, so that it does not wrinkle its original."""
-    modifier = face.modifiers.get(LIVE_MODIFIER)
-    if modifier is not None and modifier.texture is not None:
-        modifier.texture = modifier.texture.copy()
-        if modifier.texture.image is not None:
-            modifier.texture.image = modifier.texture.image.copy()
-    if face.data.materials and face.data.materials[0] is not None:
-        face.data.materials[0] = face.data.materials[0].copy()
-        nodes = face.data.materials[0].node_tree.nodes
-        fine, coarse = nodes.get(FINE_NODE), nodes.get(COARSE_NODE)
-        if fine is not None and fine.image is not None:
-            fine.image = fine.image.copy()
-        if coarse is not None:
-            coarse.image = coarse_image(face)
+    """Gives a duplicated face its own skin and fine image, so that it does not wrinkle its original."""
+    if not face.data.materials or face.data.materials[0] is None:
+        return
+    face.data.materials[0] = face.data.materials[0].copy()
+    live, node = _fine_groups(face)[0], fine_node(face)
+    if live is None or node is None:
+        return
+    copied = live.copy()
+    for own in copied.nodes:
+        if own.bl_idname == "ShaderNodeTexImage" and own.image is not None:
+            own.image = own.image.copy()
+    if is_baked(face):
+        face.data.materials[0][OTHER_FINE] = copied
+    else:
+        node.node_tree = copied
 
 
 def apply_detail_settings(face: bpy.types.Object) -> None:
-    """Makes modifiers and skin material follow the switches: shown or not, live or baked, strength."""
-    settings = face.d3dmm
+    """Makes the modifier and the skin's material follow the switches: shown or not, live or baked."""
+    settings, modifier = face.d3dmm, detail_modifier(face)
+    if modifier is None:
+        return
+    modifier.show_viewport = modifier.show_render = settings.show_detail
     baked = settings.detail_source == "BAKED" and settings.has_baked_detail
-    strength = settings.detail_strength if settings.show_detail else 0.0
-    live_modifier, baked_modifier = face.modifiers.get(LIVE_MODIFIER), face.modifiers.get(BAKED_MODIFIER)
-    if live_modifier is not None:
-        live_modifier.strength = settings.detail_strength * METRES_PER_MILLIMETRE
-        live_modifier.show_viewport = live_modifier.show_render = settings.show_detail and not baked
-    if baked_modifier is not None:
-        from .baked_detail import set_baked_strength
-
-        set_baked_strength(baked_modifier, settings.detail_strength)
-        baked_modifier.show_viewport = baked_modifier.show_render = settings.show_detail and baked
-    material = face.data.materials[0] if face.data.materials else None
-    nodes = material.node_tree.nodes if material is not None and material.node_tree is not None else {}
-    for name, value in ((STRENGTH_NODE, strength), (BAKED_NODE, float(baked))):
-        node = nodes.get(name)
-        if node is not None:
-            node.outputs[0].default_value = value
+    if baked != is_baked(face):
+        modifier[input_identifiers(modifier.node_group)[BAKED_INPUT]] = baked
+        material, node = face.data.materials[0] if face.data.materials else None, fine_node(face)
+        if node is not None and material.get(OTHER_FINE) is not None:
+            shown = node.node_tree
+            node.node_tree = material[OTHER_FINE]
+            material[OTHER_FINE] = shown
+    face.update_tag()

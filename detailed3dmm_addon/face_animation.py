@@ -76,6 +76,14 @@ def has_curve(face: bpy.types.Object, data_path: str) -> bool:
     return data is not None and data.action is not None and any(curve.data_path == data_path for curve in _curves(data))
 
 
+def curves_of(owner) -> list[bpy.types.FCurve]:
+    """The curves of the action that moves a datablock, if any."""
+    data = owner.animation_data
+    if data is None or data.action is None or (hasattr(data.action, "slots") and data.action_slot is None):
+        return []
+    return list(_curves(data))
+
+
 def _new_action(owner, name: str, curves, first_frame: int, copied: bpy.types.Action | None) -> bpy.types.Action:
     data = owner.animation_data or owner.animation_data_create()
     previous = data.action

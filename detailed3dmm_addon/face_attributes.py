@@ -6,6 +6,7 @@ All are made on the mean face, so that they stay with the skin whatever the iden
 import bpy
 import numpy as np
 
+from .detail_nodes import LIVE_ATTRIBUTE, REGION_ATTRIBUTE, REGIONS
 from .face_model import dense_mesh, dense_parts, face_model
 
 _FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
@@ -22,7 +23,7 @@ _BROW_THICKNESS = (0.17, 0.23, 0.19, 0.13, 0.06)
 
 
 def add_attributes(mesh: bpy.types.Mesh) -> None:
-    """Stores `d3dmm_lips`, `_redness`, `_brows`, `_scalp` (0 to 1), `_rest` (metres), `_eye` and `_lash` (vectors) on a mesh."""
+    """Stores `d3dmm_lips`, `_redness`, `_brows`, `_scalp`, `_region_*` (0 to 1), `_rest` (metres), `_eye` and `_lash` (vectors)."""
     model, dense = face_model(), dense_mesh()
     positions = dense.refine(model.mean)
     redness = sum(weight * dense.refine(model.regions[name]) for name, weight in _FLUSH.items() if name in model.regions)
@@ -33,6 +34,11 @@ def add_attributes(mesh: bpy.types.Mesh) -> None:
     _store(mesh, "d3dmm_rest", "FLOAT_VECTOR", positions)
     _store(mesh, "d3dmm_eye", "FLOAT_VECTOR", _eye_places(positions))
     _store(mesh, "d3dmm_lash", "FLOAT_VECTOR", _lash_places(positions))
+    _store(mesh, LIVE_ATTRIBUTE, "FLOAT", np.zeros(len(positions), np.float32))
+    weights = np.stack([np.clip(dense.refine(model.regions[name]), 0, 1) for name in REGIONS])
+    weights /= np.maximum(weights.sum(0), 1)  # where regions overlap they share the skin
+    for name, weight in zip(REGIONS, weights, strict=True):
+        _store(mesh, REGION_ATTRIBUTE.format(name), "FLOAT", weight)
 
 
 def _store(mesh: bpy.types.Mesh, name: str, kind: str, values: np.ndarray) -> None:

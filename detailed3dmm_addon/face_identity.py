@@ -38,7 +38,9 @@ def store_person(face: bpy.types.Object, seed: int | None) -> None:
         for direction in settings.directions:
             direction.value = 0.0
         if seed is not None:
-            settings.identity_seed = settings.wrinkle_seed = seed
+            settings.identity_seed = seed
+            if not settings.lock_wrinkle_seed:
+                settings.wrinkle_seed = seed
             settings.skin_tone = tone
 
 

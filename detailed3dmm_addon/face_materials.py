@@ -2,7 +2,10 @@
 
 import bpy
 
-from .detail_modifiers import BAKED_NODE, COARSE_NODE, FINE_NODE, STRENGTH_NODE
+from ..ml_backend.geometry.map_bands import COARSE_RESOLUTION
+from .detail_maps import make_map_image
+from .detail_modifiers import FINE_NODE
+from .detail_nodes import GAIN_ATTRIBUTE, HEIGHT_ATTRIBUTE, live_fine_group
 from .face_model import face_model
 from .shader_graph import ShaderGraph
 
@@ -80,7 +83,7 @@ def _make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.
     material, graph = _new_graph(name)
     rest = graph.attribute("d3dmm_rest").outputs["Vector"]
     tone = graph.node("Value", name=TONE_NODE, label="Skin Tone").outputs[0]
-    strength = graph.node("Value", name=STRENGTH_NODE, label="Detail Strength").outputs[0]
+    gain = graph.attribute(GAIN_ATTRIBUTE).outputs["Fac"]
     hair = graph.node("RGB", name=HAIR_NODE, label="Hair Colour").outputs[0]
     hair.default_value = (*hair_colour, 1.0)
     lip_edge = graph.ramp(graph.attribute("d3dmm_lips").outputs["Fac"], 0.3, 0.75)
@@ -93,10 +96,9 @@ def _make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.
     roughness = graph.ramp(graph.noise(rest, 260.0, 3.0), 0.3, 0.7, 0.41, 0.56)
     roughness = graph.math("SUBTRACT", roughness, graph.math("MULTIPLY", lip_edge, 0.14))
     roughness = graph.math("ADD", roughness, graph.math("MULTIPLY", scalp, 0.25))
-    fine = _fine_height(graph, rest)
-    colour = _shade_creases(graph, colour, fine, strength)
-    height = graph.math("MULTIPLY", fine, strength)
-    height = graph.math("ADD", height, graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6))
+    fine = graph.math("MULTIPLY", _fine_height(graph, rest, name), gain)
+    colour = _shade_creases(graph, colour, fine)
+    height = graph.math("ADD", fine, graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6))
     bump = graph.node("Bump", {"Height": height, "Distance": 0.001, "Strength": 1.0})
     surface = graph.node(
         "BsdfPrincipled",
@@ -147,22 +149,18 @@ def _brow_cover(graph: ShaderGraph, rest):
     return graph.math("MULTIPLY", cover, graph.ramp(brows, 0.05, 0.4, 0.0, 0.88))
 
 
-def _shade_creases(graph: ShaderGraph, colour, fine, strength):
-    """Darkens and reddens the bottom of creases, where light is caught: the height is the live map's or the baked attribute's."""
-    uv = graph.node("UVMap", uv_map="UVMap").outputs[0]
-    live = graph.node("TexImage", {"Vector": uv}, name=COARSE_NODE, label="Coarse Detail (mm)", extension="EXTEND").outputs[0]
-    baked = graph.attribute("d3dmm_height").outputs["Fac"]
-    which = graph.node("Value", name=BAKED_NODE, label="Baked Detail").outputs[0]
-    chosen = graph.math("ADD", graph.math("MULTIPLY", live, graph.math("SUBTRACT", 1.0, which)), graph.math("MULTIPLY", baked, which))
-    depth = graph.math("MULTIPLY", graph.math("ADD", chosen, graph.math("MULTIPLY", fine, 2.0)), strength)
+def _shade_creases(graph: ShaderGraph, colour, fine):
+    """Darkens and reddens the bottom of creases, where light is caught."""
+    depth = graph.math("ADD", graph.attribute(HEIGHT_ATTRIBUTE).outputs["Fac"], graph.math("MULTIPLY", fine, 2.0))
     crease = graph.ramp(depth, -0.03, -0.40, 0.0, 0.6)
     return graph.mix(crease, colour, graph.mix(1.0, colour, (0.50, 0.34, 0.29), "MULTIPLY"))
 
 
-def _fine_height(graph: ShaderGraph, rest):
+def _fine_height(graph: ShaderGraph, rest, name: str):
     """Millimetres for the bump: what the full map has beyond the displacement, and pores."""
-    uv = graph.node("UVMap", uv_map="UVMap").outputs[0]
-    fine = graph.node("TexImage", {"Vector": uv}, name=FINE_NODE, label="Fine Detail (mm)", extension="EXTEND", interpolation="Cubic")
+    image = make_map_image(f"{name} Fine Detail", COARSE_RESOLUTION)
+    group = live_fine_group(f"{name} Fine Detail", image)
+    fine = graph.node("Group", name=FINE_NODE, label="Fine Detail (mm)", node_tree=group)
     pores = graph.node("TexVoronoi", {"Vector": rest, "Scale": 1300.0}, feature="SMOOTH_F1").outputs["Distance"]
     grain = graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 700.0, 3.0), 0.5), 0.05)
     pore_height = graph.math("ADD", graph.math("MULTIPLY", pores, 0.035), grain)

@@ -11,6 +11,9 @@ from ..ml_backend.geometry.subdivision import DenseMesh
 from ..ml_backend.models.bilinear_face import BilinearFace
 from ..ml_backend.models.skin_vector import sample_skin
 
+_STEPS_PER_METRE = 2.0**22
+"""Shapes are stored to a quarter of a micrometre: what is finer would only make files larger."""
+
 
 @lru_cache(maxsize=1)
 def face_model() -> BilinearFace:
@@ -52,7 +55,12 @@ def dense_shapes(identity: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarr
     chosen = [model.expression_names.index(name) for name in names]
     stacked = np.concatenate([neutral[None], deltas[chosen]]).transpose(1, 0, 2)  # [VE3]
     refined = dense_mesh().refine(stacked).transpose(1, 0, 2)  # [EN3]
-    return np.ascontiguousarray(refined[0]), np.ascontiguousarray(refined[:1] + refined[1:])
+    return _rounded(refined[0]), _rounded(refined[:1] + refined[1:])
+
+
+def _rounded(positions: np.ndarray) -> np.ndarray:
+    stored = np.ascontiguousarray(positions) * np.float32(_STEPS_PER_METRE)
+    return np.round(stored, out=stored) * np.float32(1 / _STEPS_PER_METRE)
 
 
 def identity_of(face: bpy.types.Object) -> np.ndarray:
@@ -85,9 +93,10 @@ def identity_digest(identity: np.ndarray) -> str:
 
 
 def skin_of(face: bpy.types.Object) -> np.ndarray:
-    """The (16,) float32 skin vector that a face's wrinkle seed and skin age say."""
-    skin = sample_skin(face.d3dmm.wrinkle_seed)
-    skin[0] += face.d3dmm.age_offset
+    """The (16,) float32 skin vector that a face's wrinkle seed, skin age, tendency and thickness say."""
+    settings = face.d3dmm
+    skin = sample_skin(settings.wrinkle_seed)
+    skin[:3] += settings.age_offset, settings.skin_tendency, settings.skin_thickness
     return skin
 
 

@@ -1,7 +1,8 @@
 """Keeps mesh and detail up to date while sliders move: what is seen at once, the rest from a timer.
 
-Handlers only compare a face's state with the one last asked for; the worker does the work. Faces are kept by their
-identifier, never by reference. In background mode nothing happens by itself: `update_detail` is called instead.
+Before Blender evaluates a change, handlers compare each face with what its mesh says it shows, and write the distilled detail if
+they differ: one evaluation shows both. The worker's full map follows from the timer once the face rests. Faces are kept by
+their identifier, never by reference. In background mode there is no timer: `update_detail` is called instead.
 """
 
 import time
@@ -16,8 +17,8 @@ from bpy.app.handlers import persistent
 
 from ..ml_backend.client import Event
 from ..ml_backend.errors import UserError
-from . import backend, detail_maps, detail_modifiers, face_mesh, find_face, is_face
-from .face_model import expression_of, face_model, identity_digest, identity_of, skin_of
+from . import backend, detail_modifiers, face_mesh, find_face, is_face, live_detail
+from .face_model import expression_of, face_model, identity_digest, identity_of
 
 _TICK_SECONDS = 0.015
 _REST_SECONDS = 0.3
@@ -27,17 +28,17 @@ _KEYS_AT_ONCE = 4
 
 @dataclass
 class FaceState:
-    """What was last asked for on behalf of one face.
+    """What is due for one face.
 
     Attributes:
-        asked: signature of identity, skin and expression that the coarse map was asked for.
+        asked: name of the full map that was asked for last.
         full_due: when to ask for the full map (seconds, monotonic), or None.
         stale_keys: expressions whose shape keys are still of an older identity.
         moved_keys: those of them that were moved along with the rest shape, and so may show.
         keys_due: when to start rewriting them.
     """
 
-    asked: bytes = b""
+    asked: str = ""
     full_due: float | None = None
     stale_keys: list[str] = field(default_factory=list)
     moved_keys: list[str] = field(default_factory=list)
@@ -95,76 +96,58 @@ def skin_changed(face: bpy.types.Object) -> None:
         note_change(face)
 
 
-def note_change(face: bpy.types.Object) -> None:
-    """Asks for new detail if the face is not what was last asked for; cheap when it is."""
-    settings = face.d3dmm
-    if not interactive or not (settings.live and settings.show_detail) or settings.detail_source != "LIVE":
-        return
-    ask_for_detail(face)
+def note_change(face: bpy.types.Object, inputs: dict[str, np.ndarray] | None = None) -> None:
+    """Shows the distilled detail of a face if it is not shown yet, and leaves the full map to the timer; cheap when it is.
 
-
-def ask_for_detail(face: bpy.types.Object) -> bool:
-    """Asks the worker for the coarse map now and for the full one once the face rests.
-
-    Returns:
-        Whether anything was asked.
+    Args:
+        face: a face of this file.
+        inputs: what to show, or None for what the sliders say.
     """
-    _separate_from_original(face)
-    state, arrays = _state(face), _detail_inputs(face)
-    signature = b"".join(array.tobytes() for array in arrays.values()) + face.d3dmm.resolution.encode()
-    if signature == state.asked:
+    settings = face.d3dmm
+    if not (settings.live and settings.show_detail) or settings.detail_source != "LIVE" or not _leads(face):
+        return
+    inputs = inputs or live_detail.detail_inputs(face)
+    changed = live_detail.show_at_once(face, inputs)
+    state = _state(face)
+    if interactive and (
+        changed or (state.full_due is None and live_detail.full_name(face, inputs) not in (state.asked, live_detail.shown_full(face)))
+    ):
+        state.full_due = time.monotonic() + _REST_SECONDS
+        _start_timer()
+
+
+def _leads(face: bpy.types.Object) -> bool:
+    """Whether a face's own sliders make its detail: a duplicate gets its own, linked duplicates leave it to the first."""
+    leader = find_face(face.d3dmm.uid)
+    if leader is None or leader == face:
+        return True
+    if leader.data == face.data:
         return False
-    state.asked = signature
-    if not _request_map(face, arrays, detail_maps.COARSE_RESOLUTION):
-        return False
-    state.full_due = time.monotonic() + _REST_SECONDS
-    _start_timer()
+    face.d3dmm.uid = uuid.uuid4().hex
+    detail_modifiers.make_detail_single_user(face)
     return True
 
 
-def _separate_from_original(face: bpy.types.Object) -> None:
-    """A duplicate carries its original's identifier and maps: it gets its own; linked duplicates share all of it."""
-    uid, mesh = face.d3dmm.uid, face.data
-    if any(other != face and other.type == "MESH" and other.d3dmm.uid == uid and other.data != mesh for other in bpy.data.objects):
-        face.d3dmm.uid = uuid.uuid4().hex
-        detail_modifiers.make_detail_single_user(face)
-
-
 def update_detail(face: bpy.types.Object) -> tuple[float, float]:
-    """Computes and shows a face's detail now, waiting for the worker.
+    """Computes and shows a face's detail now: the full map, waiting for the worker, or the distilled one where there is no backend.
 
     Returns:
-        The least and the greatest displacement, millimetres.
+        The least and the greatest displacement of the vertices, millimetres.
 
     Raises:
         UserError: the worker reports an error or cannot be started.
     """
-    _separate_from_original(face)
-    arrays = _detail_inputs(face)
-    coarse = backend.ask("generate", {"resolution": detail_maps.COARSE_RESOLUTION}, arrays).arrays["map"]
-    resolution = int(face.d3dmm.resolution)
-    full = backend.ask("generate", {"resolution": resolution}, arrays).arrays["map"] if resolution > len(coarse) else coarse
-    show_coarse(face, coarse)
-    show_full(face, full)
-    state = _state(face)
-    state.asked = b"".join(array.tobytes() for array in arrays.values()) + face.d3dmm.resolution.encode()
-    state.full_due = None
-    return float(full.min()), float(full.max())
-
-
-def show_coarse(face: bpy.types.Object, values: np.ndarray) -> None:
-    """Displaces a face by a map (R, R), millimetres."""
-    image = detail_modifiers.coarse_image(face)
-    if image is not None:
-        detail_maps.write_map(image, values)
-        face.update_tag()
-
-
-def show_full(face: bpy.types.Object, values: np.ndarray) -> None:
-    """Shades a face by what a full map (R, R), millimetres, has beyond the coarse one shown."""
-    image, coarse = detail_modifiers.fine_image(face), detail_modifiers.coarse_image(face)
-    if image is not None and coarse is not None:
-        detail_maps.write_map(image, detail_maps.fine_residual(values, detail_maps.read_map(coarse)))
+    _leads(face)
+    inputs = live_detail.detail_inputs(face)
+    live_detail.show_at_once(face, inputs)
+    _state(face).full_due = None
+    if backend.missing_reason():
+        live_detail.show_fine_at_once(face, inputs)
+    else:
+        arrays = inputs | live_detail.latent_arrays(face)
+        answer = backend.ask("generate", {"resolution": int(face.d3dmm.resolution)}, arrays)
+        live_detail.show_full(face, inputs, answer.arrays["map"])
+    return live_detail.range_of(face)
 
 
 def finish_shapes(face: bpy.types.Object) -> None:
@@ -176,35 +159,35 @@ def finish_shapes(face: bpy.types.Object) -> None:
         _state(face).stale_keys = []
 
 
-def _detail_inputs(face: bpy.types.Object) -> dict[str, np.ndarray]:
-    return {"identity": identity_of(face), "skin": skin_of(face), "expression": expression_of(face)}
-
-
 def _state(face: bpy.types.Object) -> FaceState:
     return _states.setdefault(face.d3dmm.uid, FaceState())
 
 
-def _request_map(face: bpy.types.Object, arrays: dict[str, np.ndarray], resolution: int) -> bool:
-    uid = face.d3dmm.uid
+def _ask_for_full(face: bpy.types.Object) -> None:
+    """Asks the worker for the full map; without one, the distilled model's own fine band is shown."""
+    inputs = live_detail.detail_inputs(face)
+    name = live_detail.full_name(face, inputs)
+    if live_detail.shown_full(face) == name:
+        return
+    _state(face).asked = name
     if backend.missing_reason() or backend.state() == "failed":
-        backend.report_problem(
-            backend.missing_reason() or backend.problem.message, "The sliders move the face; its detail needs the backend."
-        )
-        return False
+        live_detail.show_fine_at_once(face, inputs)
+        return
+    uid = face.d3dmm.uid
+    arrays = inputs | live_detail.latent_arrays(face)
     try:
-        kind = "coarse" if resolution == detail_maps.COARSE_RESOLUTION else "full"
-        backend.request("generate", {"resolution": resolution}, arrays, partial(_take_map, uid, kind), f"{uid} {kind}")
+        backend.request("generate", {"resolution": int(face.d3dmm.resolution)}, arrays, partial(_take_map, uid, inputs), f"{uid} full")
     except UserError as error:
         backend.report_problem(error.message, error.remedy)
-        return False
-    return True
 
 
-def _take_map(uid: str, kind: str, event: Event) -> None:
+def _take_map(uid: str, inputs: dict[str, np.ndarray], event: Event) -> None:
+    """Shows the full map, unless the sliders have moved on."""
     face = find_face(uid)
     if event.kind != "result" or face is None or face.d3dmm.detail_source != "LIVE":
         return
-    (show_coarse if kind == "coarse" else show_full)(face, event.arrays["map"])
+    if live_detail.digest_of(face, live_detail.detail_inputs(face)) == live_detail.digest_of(face, inputs):
+        live_detail.show_full(face, inputs, event.arrays["map"])
 
 
 def tick() -> float | None:
@@ -224,8 +207,7 @@ def tick() -> float | None:
             busy = True
             if now >= state.full_due and not _rendering:
                 state.full_due = None
-                if int(face.d3dmm.resolution) > detail_maps.COARSE_RESOLUTION:
-                    _request_map(face, _detail_inputs(face), int(face.d3dmm.resolution))
+                _ask_for_full(face)
         if state.stale_keys:
             busy = True
             if now >= state.keys_due and not _rendering:
@@ -294,8 +276,18 @@ def _reporting(handler):
 
 @persistent
 @_reporting
+def _before_depsgraph_update(_scene, _depsgraph=None):
+    """What is written here is evaluated together with the change that is followed."""
+    if not (_rendering or _suspended):
+        for face in _known_faces():
+            _follow(face)
+
+
+@persistent
+@_reporting
 def _after_depsgraph_update(_scene, depsgraph):
-    if _rendering or _suspended or not interactive:
+    """Faces that are new here, and those that drivers moved during the evaluation."""
+    if _rendering or _suspended:
         return
     for update in depsgraph.updates:
         if update.is_updated_geometry and isinstance(update.id, bpy.types.Object):
@@ -306,11 +298,20 @@ def _after_depsgraph_update(_scene, depsgraph):
 
 @persistent
 @_reporting
-def _after_frame_change(scene, _depsgraph):
-    if _rendering or not interactive:
+def _before_frame_change(scene, _depsgraph=None):
+    """Keyed expressions, looked up before the frame is evaluated; a window's render reads the scene from beside, so it is left alone."""
+    if _suspended or (_rendering and not (bpy.app.background or scene.render.use_lock_interface)):
         return
-    for face in scene.objects:
-        if face.type == "MESH" and is_face(face) and face.library is None:
+    for face in _known_faces():
+        if face.d3dmm.detail_source == "LIVE":
+            note_change(face, live_detail.inputs_at(face, scene.frame_current_final))
+
+
+@persistent
+@_reporting
+def _after_frame_change(_scene, _depsgraph):
+    if not (_rendering or _suspended):
+        for face in _known_faces():
             note_change(face)
 
 
@@ -324,6 +325,8 @@ def _after_undo(*_):
             state.stale_keys, state.moved_keys = list(face_model().expression_names), []
             state.keys_due = time.monotonic() + _REST_SECONDS
             _start_timer()
+        live_detail.forget_full(face)
+        state.asked = ""
         note_change(face)
 
 
@@ -334,8 +337,7 @@ def _after_load(*_):
     _rendering = False
     _states.clear()
     for face in _faces_of_file():
-        state = _state(face)
-        state.asked = b"".join(array.tobytes() for array in _detail_inputs(face).values()) + face.d3dmm.resolution.encode()
+        _state(face)
 
 
 @persistent
@@ -343,8 +345,8 @@ def _after_load(*_):
 def _before_save(*_):
     for face in _faces_of_file():
         finish_shapes(face)
-        for image in (detail_modifiers.coarse_image(face), detail_modifiers.fine_image(face)):
-            if image is not None and (image.is_dirty or image.packed_file is None):
+        for image in detail_modifiers.face_images(face):
+            if image.is_dirty or image.packed_file is None:
                 image.pack()
 
 
@@ -360,12 +362,19 @@ def _after_render(*_):
     _rendering = False
 
 
+def _known_faces() -> list[bpy.types.Object]:
+    """The faces that have been seen; finding all would mean a walk over every object at every change."""
+    return [face for face in map(find_face, list(_states)) if face is not None and face.library is None]
+
+
 def _faces_of_file() -> list[bpy.types.Object]:
     return [found for found in bpy.data.objects if found.type == "MESH" and is_face(found) and found.library is None]
 
 
 _HANDLERS = (
+    ("depsgraph_update_pre", _before_depsgraph_update),
     ("depsgraph_update_post", _after_depsgraph_update),
+    ("frame_change_pre", _before_frame_change),
     ("frame_change_post", _after_frame_change),
     ("undo_post", _after_undo),
     ("redo_post", _after_undo),

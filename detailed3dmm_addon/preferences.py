@@ -31,6 +31,8 @@ class D3DMM_AP_preferences(bpy.types.AddonPreferences):
         if installation is not None:
             row.label(text=installation.message)
             row.operator("d3dmm.cancel_job", text="Cancel", icon="CANCEL")
+        elif not getattr(bpy.app, "online_access", True):
+            layout.label(text="Install Backend needs online access: System, Network, Allow Online Access", icon="INFO")
 
 
 def preferences() -> "D3DMM_AP_preferences | None":

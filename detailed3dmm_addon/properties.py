@@ -1,7 +1,18 @@
 """What a face object remembers; everything here survives undo, save, copy and append."""
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from .detail_nodes import LARGEST_STRENGTH, REGIONS
 
 
 def _identity_changed(item, _context):
@@ -17,9 +28,46 @@ def _skin_changed(settings, _context):
 
 
 def _detail_shown_changed(settings, _context):
-    from . import detail_modifiers
+    from . import detail_modifiers, live_update
 
     detail_modifiers.apply_detail_settings(settings.id_data)
+    live_update.skin_changed(settings.id_data)
+
+
+def _get_strength(settings):
+    from . import detail_modifiers
+
+    return detail_modifiers.get_scale(settings.id_data, detail_modifiers.STRENGTH_INPUT)
+
+
+def _set_strength(settings, value):
+    from . import detail_modifiers
+
+    detail_modifiers.set_scale(settings.id_data, detail_modifiers.STRENGTH_INPUT, value)
+
+
+def _get_pores(settings):
+    from . import detail_modifiers
+
+    return detail_modifiers.get_scale(settings.id_data, detail_modifiers.PORES_INPUT)
+
+
+def _set_pores(settings, value):
+    from . import detail_modifiers
+
+    detail_modifiers.set_scale(settings.id_data, detail_modifiers.PORES_INPUT, value)
+
+
+def _get_regions(settings):
+    from . import detail_modifiers
+
+    return detail_modifiers.get_region_scales(settings.id_data)
+
+
+def _set_regions(settings, values):
+    from . import detail_modifiers
+
+    detail_modifiers.set_region_scales(settings.id_data, values)
 
 
 def _look_changed(settings, _context):
@@ -92,17 +140,59 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         precision=2,
         update=_skin_changed,
     )
+    skin_tendency: FloatProperty(
+        name="Tendency",
+        description="How readily the skin wrinkles beyond what its age suggests, in standard deviations",
+        soft_min=-2.0,
+        soft_max=2.0,
+        min=-4.0,
+        max=4.0,
+        step=5,
+        precision=2,
+        update=_skin_changed,
+    )
+    skin_thickness: FloatProperty(
+        name="Thickness",
+        description="Thicker skin (+) folds in fewer and wider lines, thinner skin (-) in more and finer ones, in standard deviations",
+        soft_min=-2.0,
+        soft_max=2.0,
+        min=-4.0,
+        max=4.0,
+        step=5,
+        precision=2,
+        update=_skin_changed,
+    )
+    lock_wrinkle_seed: BoolProperty(
+        name="Lock Wrinkle Seed", description="Keep the pattern of lines when the face becomes another random person"
+    )
     show_detail: BoolProperty(name="Detail", description="Displace the skin by its wrinkles", default=True, update=_detail_shown_changed)
     detail_strength: FloatProperty(
         name="Strength",
-        description="Scale of the displacement; 1 is life-like",
-        default=1.0,
+        description="Scale of the displacement, an input of the detail's modifier; 1 is life-like",
         min=0.0,
-        soft_max=2.0,
-        max=10.0,
-        step=5,
-        precision=2,
-        update=_detail_shown_changed,
+        max=LARGEST_STRENGTH,
+        get=_get_strength,
+        set=_set_strength,
+        options=set(),
+    )
+    pores: FloatProperty(
+        name="Pores and Fine Lines",
+        description="Scale of what is finer than the vertices, an input of the detail's modifier; 1 is life-like",
+        min=0.0,
+        max=LARGEST_STRENGTH,
+        get=_get_pores,
+        set=_set_pores,
+        options=set(),
+    )
+    region_strengths: FloatVectorProperty(
+        name="Regions",
+        description="Scales of the displacement by region, inputs of the detail's modifier: " + ", ".join(REGIONS),
+        size=len(REGIONS),
+        min=0.0,
+        max=LARGEST_STRENGTH,
+        get=_get_regions,
+        set=_set_regions,
+        options=set(),
     )
     resolution: EnumProperty(
         name="Resolution",
@@ -122,6 +212,10 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         update=_detail_shown_changed,
     )
     has_baked_detail: BoolProperty(options={"HIDDEN"})
+    baked_components: IntProperty(options={"HIDDEN"}, description="K: fields of the baked detail")
+    baked_psnr: FloatProperty(options={"HIDDEN"}, description="Closeness of the baked detail to the maps it was made from, dB")
+    baked_megabytes: FloatProperty(options={"HIDDEN"}, description="Size of the baked detail")
+    imported_map: StringProperty(options={"HIDDEN"}, description="The imported displacement map that the detail starts from")
 
 
 CLASSES = (D3DMM_PG_direction, D3DMM_PG_coefficient, D3DMM_PG_face)

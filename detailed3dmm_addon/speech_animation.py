@@ -8,9 +8,8 @@ import numpy as np
 
 from ..ml_backend.client import Event
 from ..ml_backend.errors import UserError
-from . import baked_detail, face_animation, face_mesh, find_face, live_update
-from .detail_maps import COARSE_RESOLUTION
-from .face_model import dense_mesh, face_model, identity_of, skin_of
+from . import baked_detail, clip_detail, face_animation, face_mesh, find_face, live_update
+from .face_model import face_model, skin_of
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
 
@@ -75,13 +74,7 @@ class SpeechAnimation:
         """What to ask second: the detail of those curves at the face's vertices."""
         face = self.face()
         order = [self.names.index(name) for name in face_model().expression_names]
-        arrays = {
-            "identity": identity_of(face),
-            "skin": skin_of(face),
-            "expressions": self._curves()[:, order],
-            "sample_uv": dense_mesh().vertex_uv(),
-        }
-        return "bake_detail", {"resolution": COARSE_RESOLUTION}, arrays
+        return clip_detail.clip_request(face, self._curves()[:, order], skin_of(face))
 
     def put_into_scene(self, scene: bpy.types.Scene, detail: Event | None) -> str:
         """Writes everything into the scene; nothing was touched before.
@@ -99,7 +92,7 @@ class SpeechAnimation:
         face, frames = self.face(), self._curves()
         if detail is not None and not face_mesh.has_our_topology(face):
             raise UserError("The face's mesh was edited while its detail was baked.", "Undo the edit and import the recording again.")
-        silent = self.with_sound and not bpy.app.build_options.audaspace
+        baked, silent = None, self.with_sound and not bpy.app.build_options.audaspace
         if self.with_sound and not silent:
             face_animation.add_sound(scene, self.path, self.first_frame)
         with live_update.suspended():
@@ -107,14 +100,12 @@ class SpeechAnimation:
             face_animation.key_expressions(face, self.path.stem, self.names, frames, self.first_frame)
             curves = self._head_curves(face) if self.with_head else {}
             if detail is not None:
-                coefficients = detail.arrays["coefficients"]
-                paths = baked_detail.store_baked_detail(face, detail.arrays["mean"], detail.arrays["basis"])
-                curves |= {(path, 0): coefficients[:, index] for index, path in enumerate(paths)}
+                baked = clip_detail.clip_of(detail)
+                curves |= baked_detail.store_baked_detail(face, baked)
             face_animation.key_object(face, self.path.stem, curves, self.first_frame)
         face_animation.include_frames(scene, self.first_frame, len(frames))
         scene.frame_set(scene.frame_current)
-        count = len(detail.arrays["basis"]) if detail is not None else 0
-        done = f"{len(frames)} frames of speech" + (f", wrinkles in {count} components" if count else "")
+        done = f"{len(frames)} frames of speech" + (f", wrinkles in {baked.describe()}" if baked is not None else "")
         return done + ("; no sound strip: this Blender was built without sound" if silent else "")
 
     def face(self) -> bpy.types.Object:

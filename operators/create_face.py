@@ -38,7 +38,7 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
             if self.skin_tone >= 0:
                 face.d3dmm.skin_tone = self.skin_tone
             face_materials.assign_materials(face, self.identity_seed)
-            detail_modifiers.add_live_detail(face, int(face.d3dmm.resolution))
+            detail_modifiers.add_modifier(face)
             face.location = context.scene.cursor.location
         for other in context.selected_objects:
             other.select_set(False)
@@ -52,17 +52,17 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
 
 
 def show_detail(operator: bpy.types.Operator, face: bpy.types.Object) -> None:
-    """Brings a face's detail up to date: at once in background mode, through the timer otherwise; a warning if it cannot."""
+    """Brings a face's detail up to date: in full at once in background mode, through the timer otherwise; a warning if it cannot."""
     if not (face.d3dmm.show_detail and face.d3dmm.live and face.d3dmm.detail_source == "LIVE"):
         return
-    if live_update.interactive:
-        live_update.note_change(face)
-        return
     try:
-        live_update.update_detail(face)
+        if live_update.interactive:
+            live_update.note_change(face)
+        else:
+            live_update.update_detail(face)
     except UserError as error:
         backend.report_problem(error.message, error.remedy)
-        operator.report({"WARNING"}, f"Without detail: {error.message}\n{error.remedy}".strip())
+        operator.report({"WARNING"}, f"Without full detail: {error.message}\n{error.remedy}".strip())
 
 
 CLASSES = (D3DMM_OT_create_face,)

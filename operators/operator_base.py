@@ -1,9 +1,14 @@
 """What every operator shares: a grey button says why, an error says what to do."""
 
+from collections.abc import Generator
+
 import bpy
 
-from ..detailed3dmm_addon import active_face, backend
+from ..detailed3dmm_addon import active_face, backend, live_update
+from ..ml_backend.client import Event
 from ..ml_backend.errors import UserError
+
+Request = tuple[str, str, dict, dict]
 
 
 def needs_face(context: bpy.types.Context) -> str:
@@ -49,3 +54,82 @@ class FaceOperator:
         backend.report_problem(error.message, error.remedy)
         self.report({"ERROR"}, f"{error.message}\n{error.remedy}".strip())
         return {"CANCELLED"}
+
+
+class JobOperator(FaceOperator):
+    """Mixed into operators that ask long requests: `work` is written once and serves scripts and the window.
+
+    `work` is a generator: it yields (title, name, parameters, arrays) of a request, is sent the worker's result, and returns what to
+    report. Without a window it is run at once; in one it is followed by a timer, with progress, and Esc cancels.
+    """
+
+    _timer = None
+    _work = None
+    _job = None
+
+    def work(self, context: bpy.types.Context) -> Generator[Request, Event, str]:
+        """What is asked and done, in order; may raise UserError."""
+        raise NotImplementedError
+
+    def perform(self, context):
+        """Does all of it and waits: for scripts and background use."""
+        work, event = self.work(context), None
+        while True:
+            try:
+                _, *request = next(work) if event is None else work.send(event)
+            except StopIteration as done:
+                self.report({"INFO"}, done.value)
+                return
+            event = backend.ask(*request)
+
+    def execute(self, context):
+        """From the file browser, a button or a script: beside the user's work in a window, at once without one."""
+        if bpy.app.background:
+            return super().execute(context)
+        backend.clear_problem()
+        self._work = self.work(context)
+        manager = context.window_manager
+        manager.progress_begin(0.0, 1.0)
+        self._timer = manager.event_timer_add(0.05, window=context.window)
+        result = self._go_on(context, None)
+        if result is not None:
+            return result
+        manager.modal_handler_add(self)
+        live_update.watch()
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        """Follows the worker; Esc cancels."""
+        if event.type == "ESC" and event.value == "PRESS":
+            backend.cancel_job()
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        backend.pump()
+        context.window_manager.progress_update(self._job.fraction)
+        outcome = self._job.outcome
+        return (self._go_on(context, outcome) if outcome is not None else None) or {"PASS_THROUGH"}
+
+    def cancel(self, context):
+        """Blender ends the operator, for example to load another file."""
+        backend.cancel_job()
+        self._end(context)
+
+    def _go_on(self, context, outcome) -> set[str] | None:
+        """Takes the next step; the operator's result when it was the last, else None."""
+        try:
+            title, *request = next(self._work) if outcome is None else self._work.send(backend.require_result(outcome))
+            self._job = backend.begin_job(title, *request)
+            return None
+        except StopIteration as done:
+            self.report({"INFO"}, done.value)
+            result = {"FINISHED"}
+        except UserError as error:
+            result = self.fail(error)
+        self._end(context)
+        return result
+
+    def _end(self, context) -> None:
+        context.window_manager.progress_end()
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            self._timer = None

@@ -28,18 +28,19 @@ class D3DMM_OT_update_detail(FaceOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context):
-        """Grey without a face, a backend, or while the baked detail is shown."""
+        """Grey without a face, or while the baked detail is shown."""
         reason = needs_face(context)
         if reason:
             return reason
         if _face(context).d3dmm.detail_source == "BAKED":
             return "The baked detail is shown: switch the source to Live first"
-        return backend.missing_reason()
+        return ""
 
     def perform(self, context):
-        """Waits for the worker's maps and shows them."""
+        """Waits for the worker's map and shows it; without a backend the distilled one is shown."""
         least, greatest = live_update.update_detail(_face(context))
-        self.report({"INFO"}, f"Detail from {least:.2f} to {greatest:.2f} mm")
+        missing = backend.missing_reason()
+        self.report({"INFO"}, f"Detail from {least:.2f} to {greatest:.2f} mm" + (f", by the built-in model. {missing}" if missing else ""))
 
 
 class D3DMM_OT_new_wrinkle_seed(FaceOperator, bpy.types.Operator):

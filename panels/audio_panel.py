@@ -27,8 +27,9 @@ class D3DMM_PT_audio(FacePanel, bpy.types.Panel):
 
 def draw_job(layout, job) -> None:
     """Draws a job's progress with its cancel button."""
+    layout.label(text=job.title)
     row = layout.row(align=True)
-    row.progress(factor=job.fraction, text=f"{job.title}: {job.message}" if job.message else job.title)
+    row.progress(factor=job.fraction, text=job.message)
     row.operator("d3dmm.cancel_job", text="", icon="CANCEL")
 
 

@@ -1,9 +1,12 @@
-"""The Detail panel: on or off, strength, resolution, live, wrinkle seed, live or baked."""
+"""The Detail panel: on or off, strength and pores, regions, the skin, live or baked, an imported map."""
 
 import bpy
 
-from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon import active_face, detail_modifiers
+from ..detailed3dmm_addon.detail_nodes import PORES_INPUT, REGION_INPUTS, STRENGTH_INPUT
 from .sidebar import FacePanel
+
+_LABELS = {PORES_INPUT: "Pores"}  # what does not fit at the sidebar's first width
 
 
 class D3DMM_PT_detail(FacePanel, bpy.types.Panel):
@@ -17,24 +20,80 @@ class D3DMM_PT_detail(FacePanel, bpy.types.Panel):
         self.layout.prop(active_face(context).d3dmm, "show_detail", text="")
 
     def draw(self, context):
-        """Draws strength, source, resolution and seed."""
-        settings = active_face(context).d3dmm
-        column = self.layout.column()
-        column.use_property_split, column.use_property_decorate = True, False
-        column.active = settings.show_detail
-        column.prop(settings, "detail_strength", slider=True)
+        """Draws strength, source, resolution and what is baked."""
+        face = active_face(context)
+        settings = face.d3dmm
+        column = _column(self.layout, settings.show_detail)
+        _draw_scales(column, face, (STRENGTH_INPUT, PORES_INPUT))
         if settings.has_baked_detail:
             column.row().prop(settings, "detail_source", expand=True)
+            baked = f"{settings.baked_components} components, {settings.baked_psnr:.1f} dB, {settings.baked_megabytes:.0f} MB"
+            column.label(text=baked, icon="CHECKMARK")
             column.operator("d3dmm.clear_baked_detail", icon="X")
+        column.operator("d3dmm.bake_detail", icon="ACTION")
         live = column.column()
         live.active = settings.detail_source == "LIVE"
         live.prop(settings, "live")
         live.row().prop(settings, "resolution", expand=True)
-        live.prop(settings, "age_offset", slider=True)
+        live.operator("d3dmm.update_detail", icon="MOD_DISPLACE")
         row = live.row(align=True)
+        if settings.imported_map:
+            row.label(text=settings.imported_map.rsplit(" ", 1)[0], icon="TEXTURE")
+            row.operator("d3dmm.clear_detail_map", text="", icon="X")
+        else:
+            row.operator("d3dmm.import_detail_map", icon="IMPORT")
+
+
+class D3DMM_PT_detail_skin(FacePanel, bpy.types.Panel):
+    """What the skin is like, beyond the face's shape."""
+
+    bl_idname = "D3DMM_PT_detail_skin"
+    bl_parent_id = "D3DMM_PT_detail"
+    bl_label = "Skin"
+
+    def draw(self, context):
+        """Draws age, tendency, thickness and the seed with its lock."""
+        settings = active_face(context).d3dmm
+        column = _column(self.layout, settings.show_detail and settings.detail_source == "LIVE", True)
+        for name in ("age_offset", "skin_tendency", "skin_thickness"):
+            column.prop(settings, name, slider=True)
+        row = column.row(align=True)
         row.prop(settings, "wrinkle_seed")
         row.operator("d3dmm.new_wrinkle_seed", text="", icon="FILE_REFRESH")
-        live.operator("d3dmm.update_detail", icon="MOD_DISPLACE")
+        row.prop(settings, "lock_wrinkle_seed", text="", icon="LOCKED" if settings.lock_wrinkle_seed else "UNLOCKED")
 
 
-CLASSES = (D3DMM_PT_detail,)
+class D3DMM_PT_detail_regions(FacePanel, bpy.types.Panel):
+    """Strength by region."""
+
+    bl_idname = "D3DMM_PT_detail_regions"
+    bl_parent_id = "D3DMM_PT_detail"
+    bl_label = "Regions"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        """Draws a slider for each region."""
+        face = active_face(context)
+        _draw_scales(_column(self.layout, face.d3dmm.show_detail), face, REGION_INPUTS.values())
+
+
+def _column(layout, active: bool, decorate: bool = False):
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, decorate
+    column.active = active
+    return column
+
+
+def _draw_scales(column, face, names) -> None:
+    """Draws the modifier's own inputs, so that they are keyed and driven as any other."""
+    modifier = detail_modifiers.detail_modifier(face)
+    if modifier is None:
+        column.label(text="The detail's modifier was removed", icon="ERROR")
+        return
+    scales = column.column()
+    scales.use_property_decorate = True
+    for name in names:
+        scales.prop(modifier, detail_modifiers.input_path(modifier, name), text=_LABELS.get(name, name), slider=True)
+
+
+CLASSES = (D3DMM_PT_detail, D3DMM_PT_detail_skin, D3DMM_PT_detail_regions)

@@ -35,12 +35,13 @@ class _GroupPanel(FacePanel):
     def draw(self, context):
         """Draws the shape keys' own values, so that they are keyed and driven as any other."""
         keys = active_face(context).data.shape_keys.key_blocks
-        column = self.layout.column()
-        column.use_property_split = True
+        column = self.layout.column(align=True)
         for name in self.names:
             key = keys.get(name)
             if key is not None:
-                column.prop(key, "value", text=readable(name), slider=True)
+                row = column.row(align=True)
+                row.prop(key, "value", text=readable(name), slider=True)  # the name inside: beside it, it would be cut short
+                row.prop_decorator(key, "value")
 
 
 CLASSES = (

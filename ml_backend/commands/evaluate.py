@@ -13,6 +13,7 @@ from .second_word import add_second_word
 MODULES = {
     "face-model": ("..pipelines.evaluate_face_model", "vertex errors on unseen people, lids, lips, named directions"),
     "detail": ("..pipelines.evaluate_detail", "displacement maps against simulated truth"),
+    "dnpm": ("..pipelines.evaluate_dnpm", "the generator: distance of its maps to true ones as a set, memorising"),
     "speech": ("..pipelines.evaluate_speech", "lips against phones on real recordings"),
 }
 

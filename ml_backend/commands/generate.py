@@ -6,6 +6,7 @@ beyond are allowed. Without --identity or --identity-seed the average person is 
 examples:
   python -m ml_backend generate --identity-seed 7 --expression browInnerUp=1 browOuterUpLeft=1 --out raise.exr
   python -m ml_backend generate --identity face.json --resolution 512 --out map.npy --mesh face.obj
+  python -m ml_backend generate --latent sculpt.safetensors --expression jawOpen=1 --direction age=2 --out older.exr
 """
 
 import argparse
@@ -19,12 +20,10 @@ from ..errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    who = parser.add_mutually_exclusive_group()
-    who.add_argument("--identity", metavar="FILE", help="a face file (JSON): identity, and skin and expression where it has them")
-    who.add_argument("--identity-seed", type=int, metavar="N", help="a random adult, the same for the same number")
-    parser.add_argument("--skin-seed", type=int, metavar="N", help="the wrinkle seed (default: the identity seed, else 0)")
+    add_face_arguments(parser)
+    parser.add_argument("--latent", metavar="FILE", help="a map that `invert` fitted; without --identity its own face is edited")
     parser.add_argument(
-        "--expression", nargs="+", default=[], metavar="NAME=VALUE", help="ARKit coefficients, or one JSON file of them (default: neutral)"
+        "--direction", nargs="+", default=[], metavar="NAME=VALUE", help="latent directions: age (decades), tendency, thickness, pores, ..."
     )
     parser.add_argument("--resolution", type=int, default=1024, choices=(256, 512, 1024), help="texels along each side (default: 1024)")
     parser.add_argument(
@@ -35,15 +34,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
 
 
+def add_face_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares who and which expression: --identity, --identity-seed, --skin-seed, --expression."""
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--identity", metavar="FILE", help="a face file (JSON): identity, and skin and expression where it has them")
+    who.add_argument("--identity-seed", type=int, metavar="N", help="a random adult, the same for the same number")
+    parser.add_argument("--skin-seed", type=int, metavar="N", help="the wrinkle seed (default: the identity seed, else 0)")
+    parser.add_argument(
+        "--expression", nargs="+", default=[], metavar="NAME=VALUE", help="ARKit coefficients, or one JSON file of them (default: neutral)"
+    )
+
+
 def run(args: argparse.Namespace) -> None:
     """Makes the map and the mesh."""
     from ..displacement_file import check_suffix, write_displacement
+    from ..models.saved_latent import print_of_weights, read_latent
+    from ..pipelines.generate_detail import GenerateDetailRequest, detail_model, generate_detail, offset_of
+
+    check_suffix(args.out)
+    face, identity, skin, expression = read_face_arguments(args)
+    offset = None
+    if args.latent:
+        saved = read_latent(args.latent, print_of_weights())
+        offset = offset_of(detail_model(), saved)
+        if not args.identity and args.identity_seed is None:
+            identity, skin = saved.identity, saved.skin if args.skin_seed is None else skin
+            expression = expression if args.expression else saved.expression
+    directions = parse_numbers("--direction", args.direction)
+    displacement = generate_detail(GenerateDetailRequest(identity, skin, expression, args.resolution, offset, directions))
+    write_displacement(args.out, displacement)
+    made = {
+        "out": args.out,
+        "resolution": args.resolution,
+        "map_mm_min": float(displacement.min()),
+        "map_mm_max": float(displacement.max()),
+    }
+    if args.mesh:
+        made |= {"mesh": args.mesh, "vertices": write_detailed_mesh(args.mesh, face, identity, expression, displacement * args.strength)}
+    print(json.dumps(made) if args.json else ", ".join(f"{key} {value}" for key, value in made.items()))
+
+
+def read_face_arguments(args: argparse.Namespace) -> tuple:
+    """What `add_face_arguments` declares: the face model, identity (K,), skin (16,) and expression (52,)."""
     from ..face_file import read_face
     from ..models.bilinear_face import BilinearFace
     from ..models.skin_vector import sample_skin
-    from ..pipelines.generate_detail import GenerateDetailRequest, check_vector, generate_detail
+    from ..pipelines.generate_detail import check_vector
 
-    check_suffix(args.out)
     face = BilinearFace.default()
     identity = np.zeros(face.identity_size, np.float32)
     if args.identity_seed is not None:
@@ -57,17 +94,23 @@ def run(args: argparse.Namespace) -> None:
         if stored.skin is not None and args.skin_seed is None:
             skin = stored.skin
         expression = expression if args.expression else stored.expression
-    displacement = generate_detail(GenerateDetailRequest(identity, skin, expression, args.resolution))
-    write_displacement(args.out, displacement)
-    made = {
-        "out": args.out,
-        "resolution": args.resolution,
-        "map_mm_min": float(displacement.min()),
-        "map_mm_max": float(displacement.max()),
-    }
-    if args.mesh:
-        made |= {"mesh": args.mesh, "vertices": write_detailed_mesh(args.mesh, face, identity, expression, displacement * args.strength)}
-    print(json.dumps(made) if args.json else ", ".join(f"{key} {value}" for key, value in made.items()))
+    return face, identity, skin, expression
+
+
+def parse_numbers(option: str, words: list[str]) -> dict[str, float]:
+    """Reads `name=value` words.
+
+    Raises:
+        UserError: a word is something else.
+    """
+    values = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            values[name] = float(value)
+        except ValueError as error:
+            raise UserError(f"{option} {word}: not NAME=VALUE with a number.", "For example jawOpen=0.5 or age=1.") from error
+    return values
 
 
 def parse_expression(words: list[str]) -> np.ndarray:
@@ -80,14 +123,7 @@ def parse_expression(words: list[str]) -> np.ndarray:
 
     if len(words) == 1 and "=" not in words[0]:
         return read_face(words[0]).expression
-    values = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        try:
-            values[name] = float(value)
-        except ValueError as error:
-            raise UserError(f"--expression {word}: not NAME=VALUE with a number.", "For example jawOpen=0.5.") from error
-    return expression_vector(values, "--expression")
+    return expression_vector(parse_numbers("--expression", words), "--expression")
 
 
 def write_detailed_mesh(path: str, face, identity: np.ndarray, expression: np.ndarray, displacement: np.ndarray) -> int:

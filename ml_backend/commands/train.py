@@ -3,6 +3,8 @@
 examples:
   python -m ml_backend train dnpm --config 2core --out build/dnpm
   python -m ml_backend train detail-encoder --config 2core --out build/encoder
+  python -m ml_backend train distilled-detail --config 2core --out build/distilled
+  python -m ml_backend train latent-directions --install
   python -m ml_backend train speech --config 2core --data build/speech-data --out build/speech
 """
 
@@ -13,6 +15,8 @@ from .second_word import add_second_word
 MODULES = {
     "dnpm": ("..training.train_dnpm", "the generator over displacement maps"),
     "detail-encoder": ("..training.train_detail_encoder", "identity and expression into the generator's W+ space"),
+    "distilled-detail": ("..training.train_distilled_detail", "the full model into numpy's small one, for Blender alone"),
+    "latent-directions": ("..training.train_latent_directions", "directions in W+ named age, tendency, thickness, pores"),
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
 }
 

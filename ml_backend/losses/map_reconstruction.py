@@ -1,5 +1,8 @@
 """How far a displacement map is from the truth, so that sparse wrinkles are neither blurred nor ignored."""
 
+import math
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,7 +43,7 @@ def bands(maps: Tensor, levels: int) -> list[Tensor]:
     return found
 
 
-def band_losses(generated: Tensor, truth: Tensor, mask: Tensor, levels: int, window: int = 9) -> tuple[Tensor, Tensor]:
+def band_losses(generated: Tensor, truth: Tensor, mask: Tensor, levels: int, window: int = 9, floor: float = 0.0) -> tuple[Tensor, Tensor]:
     """The perceptual part: every octave counts alike, as lines and as texture.
 
     Args:
@@ -48,6 +51,7 @@ def band_losses(generated: Tensor, truth: Tensor, mask: Tensor, levels: int, win
         mask: (R, R), 1 inside the face.
         levels: octaves compared, finest first.
         window: texels over which a band's energy is averaged, odd.
+        floor: an octave counts as at least this share of the truth's whole power, so that one which is nearly empty does not rule.
 
     Returns:
         lines: per octave squared error relative to the truth's power, averaged over octaves;
@@ -56,11 +60,38 @@ def band_losses(generated: Tensor, truth: Tensor, mask: Tensor, levels: int, win
     """
     lines, texture = generated.new_zeros(()), generated.new_zeros(())
     inside = mask[None, None]
+    least = max(1e-8, floor * float((truth.square() * inside).mean()))
     for own, wanted in zip(bands(generated, levels), bands(truth, levels), strict=True):
         if inside.shape[-1] != own.shape[-1]:
             inside = halve_size(inside)
-        power = (wanted.square() * inside).mean().clamp_min(1e-8)
+        power = (wanted.square() * inside).mean().clamp_min(least)
         lines = lines + ((own - wanted).square() * inside).mean() / power
         own_local, wanted_local = (functional.avg_pool2d(band.square(), window, 2, window // 2) + 1e-4 * power for band in (own, wanted))
         texture = texture + (own_local.sqrt() - wanted_local.sqrt()).square().mean() / power
     return lines / levels, texture / levels
+
+
+def power_loss(generated: Tensor, truth: Tensor, longest: float = 16.0) -> Tensor:
+    """How far the batch's power spectrum is from the truth's: 0.053 where every ring is one decibel off.
+
+    A regression that cannot know a line leaves it faint; here faint lines cost as much as wrong ones.
+
+    Args:
+        generated, truth: (B, 1, R, R), 0 outside the face.
+        longest: wavelengths from 2 texels to so many are compared, in rings of half an octave.
+
+    Returns:
+        The squared logarithm of power over the truth's, averaged over rings; a scalar.
+    """
+    size = generated.shape[-1]
+    along = torch.fft.rfftfreq(size, device=generated.device)
+    radius = torch.sqrt(torch.fft.fftfreq(size, device=generated.device)[:, None] ** 2 + along**2)
+    ring = torch.floor(2 * torch.log2(0.5 / radius.clamp_min(1e-6))).long()  # 0: 2 to 2.8 texels, 1: to 4, ...
+    count = int(2 * math.log2(longest / 2))
+    inside = (ring >= 0) & (ring < count)
+    powers = []
+    for maps in (generated, truth):
+        power = torch.fft.rfft2(maps[:, 0].float()).abs().square().sum(0)[inside]
+        powers.append(torch.zeros(count, device=power.device).index_add(0, ring[inside], power))
+    floor = 1e-4 * powers[1] + 1e-12
+    return torch.log((powers[0] + floor) / (powers[1] + floor)).square().mean()

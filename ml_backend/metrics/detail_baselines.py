@@ -79,48 +79,62 @@ def fit_principal_maps(coarse: MapSet, fine: MapSet, resolution: int, count: int
 
 
 @dataclasses.dataclass
-class KernelRidge:
-    """Ridge regression in its dual form; the kernel decides which products of the inputs it may use.
+class Ridge:
+    """Ridge regression to principal coefficients.
 
     Attributes:
-        products: False: (1, w_id, w_exp). True: (1, w_id, w_exp, w_id x w_exp), all products, by the kernel (1 + k_id)(1 + k_exp).
+        products: False: from (1, w_id, w_exp). True: from (1, w_id, w_exp, w_id x w_exp), all products.
+        statistics: mean and deviation of condition and expression.
+        weights: (features, n).
     """
 
     products: bool
-    condition: Tensor
-    expression: Tensor
-    weights: Tensor
     statistics: tuple[Tensor, Tensor, Tensor, Tensor]
+    weights: Tensor
 
     @classmethod
-    def fit(cls, maps: MapSet, targets: Tensor, products: bool) -> "KernelRidge":
+    def fit(cls, maps: MapSet, targets: Tensor, products: bool) -> "Ridge":
         """Fits targets (N, n); the strength of the ridge is chosen on the last tenth of the people."""
-        condition = torch.from_numpy(np.concatenate([maps.identity, maps.skin], 1)).double()
-        expression = torch.from_numpy(maps.expression).double()
+        condition = torch.from_numpy(np.concatenate([maps.identity, maps.skin], 1))
+        expression = torch.from_numpy(maps.expression)
         statistics = (condition.mean(0), condition.std(0).clamp_min(0.05), expression.mean(0), expression.std(0).clamp_min(0.05))
-        model = cls(products, condition, expression, targets.double(), statistics)
-        kernel = model._kernel(condition, expression, condition, expression)
+        model = cls(products, statistics, torch.zeros(0))
         training = int(len(maps) * 0.9)
-        known, unseen = targets[:training].double(), targets[training:].double()
+
+        def normal(start: int, stop: int) -> tuple[Tensor, Tensor]:
+            gram, sums = torch.zeros((), dtype=torch.double), torch.zeros((), dtype=torch.double)
+            for rows in torch.arange(start, stop).split(2048):
+                features = model.features(condition[rows], expression[rows]).double()
+                gram, sums = gram + features.T @ features, sums + features.T @ targets[rows].double()
+            return gram, sums
+
+        def solved(gram: Tensor, sums: Tensor, strength: float) -> Tensor:
+            ridge = strength * torch.eye(len(gram), dtype=torch.double)
+            return torch.cholesky_solve(sums, torch.linalg.cholesky(gram + ridge)).float()
+
+        known, held = normal(0, training), normal(training, len(maps))
         errors = {}
         for strength in 10.0 ** np.arange(-3, 3):
-            factor = torch.linalg.cholesky(kernel[:training, :training] + strength * torch.eye(training, dtype=torch.double))
-            found = kernel[training:, :training] @ torch.cholesky_solve(known, factor)
-            errors[strength] = float((found - unseen).square().mean())
+            model.weights = solved(*known, strength)
+            found = model(condition[training:], expression[training:])
+            errors[strength] = float((found - targets[training:]).square().mean())
         best = min(errors, key=lambda strength: errors[strength])
-        factor = torch.linalg.cholesky(kernel + best * torch.eye(len(maps), dtype=torch.double))
-        model.weights = torch.cholesky_solve(targets.double(), factor)
+        model.weights = solved(known[0] + held[0], known[1] + held[1], best)
         return model
 
-    def _kernel(self, condition: Tensor, expression: Tensor, other: Tensor, other_expression: Tensor) -> Tensor:
+    def features(self, condition: Tensor, expression: Tensor) -> Tensor:
+        """(B, K + 16) and (B, 52) -> (B, features)."""
         mean, deviation, face_mean, face_deviation = self.statistics
-        first = ((condition - mean) / deviation) @ ((other - mean) / deviation).T / mean.numel()
-        second = ((expression - face_mean) / face_deviation) @ ((other_expression - face_mean) / face_deviation).T / face_mean.numel()
-        return (1 + first) * (1 + second) if self.products else 1 + first + second
+        first = (condition - mean) / deviation / mean.numel() ** 0.5
+        second = (expression - face_mean) / face_deviation / face_mean.numel() ** 0.5
+        one = torch.ones(len(condition), 1)
+        if not self.products:
+            return torch.cat([one, first, second], 1)
+        return torch.einsum("bi,bj->bij", torch.cat([one, first], 1), torch.cat([one, second], 1)).flatten(1)
 
     def __call__(self, condition: Tensor, expression: Tensor) -> Tensor:
         """(B, K + 16) and (B, 52) -> (B, n) float32."""
-        return (self._kernel(condition.double(), expression.double(), self.condition, self.expression) @ self.weights).float()
+        return self.features(condition, expression) @ self.weights
 
 
 def fit_multilayer(maps: MapSet, targets: Tensor, minutes: float, hidden: int = 512, seed: int = 0, steps: int = 1_000_000) -> nn.Module:

@@ -61,25 +61,38 @@ def placement(changes: Tensor, strain: Tensor, regions: dict[str, Tensor]) -> di
     return found
 
 
-def line_angles(changes: Tensor, strain: Tensor, chart: FaceChart) -> Tensor:
-    """Angles between wrinkle lines and the strongest compression where both are strong, degrees in 0..90.
+def relief_tensor(maps: Tensor, chart: FaceChart) -> Tensor:
+    """Structure tensor of maps (E, R, R) over the strain's cells, in the tangent frame: (E, G, G, 2, 2).
+
+    It is averaged in texture axes, then carried to the tangent frame.
+    """
+    slope_v, slope_u = torch.gradient(maps, dim=(1, 2))
+    to_uv = torch.linalg.inv(chart.jacobian.permute(2, 3, 0, 1))  # d(uv) / d(tangent mm)
+    cells = functional.adaptive_avg_pool2d
+    products = [cells(product[:, None], GRID)[:, 0] for product in (slope_u * slope_u, slope_u * slope_v, slope_v * slope_v)]
+    tensor = torch.stack([torch.stack([products[0], products[1]], -1), torch.stack([products[1], products[2]], -1)], -2)
+    return to_uv.transpose(-1, -2) @ tensor @ to_uv
+
+
+def line_angles(maps: Tensor, neutral: Tensor, strain: Tensor, chart: FaceChart) -> Tensor:
+    """Angles between forming wrinkle lines and the strongest compression where both are strong, degrees in 0..90.
+
+    Where an expression stretches the skin across a crease of the face at rest, the crease flattens and the map changes strongly
+    along it, but no wrinkle forms: only cells whose relief is steeper than at rest count.
 
     Args:
-        changes: (E, R, R) maps less the neutral map.
+        maps: (E, R, R), one person's.
+        neutral: (R, R) at rest.
         strain: (E, 3, G, G).
         chart: for the step from texture axes to the tangent frame.
     """
-    slope_v, slope_u = torch.gradient(changes, dim=(1, 2))
-    to_uv = torch.linalg.inv(chart.jacobian.permute(2, 3, 0, 1))  # d(uv) / d(tangent mm)
-    cells = functional.adaptive_avg_pool2d
-    # The structure tensor is averaged over the strain's cells in texture axes, then carried to the tangent frame.
-    products = [cells(product[:, None], GRID)[:, 0] for product in (slope_u * slope_u, slope_u * slope_v, slope_v * slope_v)]
-    tensor = torch.stack([torch.stack([products[0], products[1]], -1), torch.stack([products[1], products[2]], -1)], -2)  # (E, G, G, 2, 2)
-    tensor = to_uv.transpose(-1, -2) @ tensor @ to_uv
+    tensor = relief_tensor(maps - neutral, chart)
     across = 0.5 * torch.atan2(2 * tensor[..., 0, 1], tensor[..., 0, 0] - tensor[..., 1, 1])  # of the gradient
     strength = tensor[..., 0, 0] + tensor[..., 1, 1]
+    full, rest = relief_tensor(maps, chart), relief_tensor(neutral[None], chart)
+    forming = (full[..., 0, 0] + full[..., 1, 1]) > (rest[..., 0, 0] + rest[..., 1, 1])
     compression, direction = principal_compression(strain)
-    strong = (strength > strength.flatten(1).quantile(0.95, 1)[:, None, None]) & (compression > 0.05)
+    strong = (strength > strength.flatten(1).quantile(0.95, 1)[:, None, None]) & (compression > 0.05) & forming
     line = across + np.pi / 2
     difference = torch.remainder(line - direction, np.pi)
     return torch.rad2deg(torch.minimum(difference, np.pi - difference))[strong]

@@ -75,3 +75,24 @@ def fit_detail_basis(values: np.ndarray, psnr_db: float = 48.0, most_components:
     count = int(min(most_components, len(power), enough[0] + 1 if len(enough) else len(power)))
     scale = np.sqrt((fields[:count] ** 2).mean(1, keepdims=True))
     return DetailBasis(mean, fields[:count] / np.maximum(scale, 1e-12), float(reached[count - 1]))
+
+
+def spread_order(points: np.ndarray, count: int) -> np.ndarray:
+    """Picks points far from one another: each next one is the farthest from those picked.
+
+    Args:
+        points: (T, D) float32.
+        count: how many to pick, at most T.
+
+    Returns:
+        (count,) indices.
+
+    Source: Gonzalez 1985, "Clustering to minimize the maximum intercluster distance".
+    """
+    chosen = [int(np.argmin(np.abs(points).sum(1)))]
+    distance = ((points - points[chosen[0]]) ** 2).sum(1)
+    while len(chosen) < count:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(1))
+        distance[chosen] = -1
+    return np.array(chosen)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .strain_gate import StrainGate
+
 
 @dataclasses.dataclass(frozen=True)
 class EncoderConfig:
@@ -35,7 +37,8 @@ class DetailEncoder(nn.Module):
 
     The condition w_id is the identity, its age and the skin vector. Buffers fix the inputs' scales: identity coefficients enter
     in proportion to how far they move the face, so that a few hundred people suffice to tell those that matter from chance, and
-    age, a linear function of the identity, enters beside them because it rules how deep creases are.
+    age, a linear function of the identity, enters beside them because it rules how deep creases are. `gate` says where an expression
+    may change the map.
 
     Source: Cao et al. 2024, "DNPM", section III-A and Fig. 2 b.
     """
@@ -61,6 +64,7 @@ class DetailEncoder(nn.Module):
         self.register_buffer("condition_deviation", torch.ones(condition))
         self.register_buffer("expression_mean", torch.zeros(config.expression_size))
         self.register_buffer("expression_deviation", torch.ones(config.expression_size))
+        self.gate = StrainGate(config.expression_size)
 
     def forward(self, identity: Tensor, skin: Tensor, expression: Tensor) -> Tensor:
         """identity (B, K), skin (B, 16), expression (B, 52) -> offsets from the mean latent (B, 18, 512).

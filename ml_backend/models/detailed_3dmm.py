@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..tensor_file import read_tensors, write_tensors
 from .detail_encoder import DetailEncoder, EncoderConfig
 from .displacement_generator import DisplacementGenerator, GeneratorConfig
+from .strain_gate import through_gate
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 GENERATOR_FILE = "dnpm.safetensors"
@@ -84,12 +85,12 @@ def read_encoder(path: Path) -> DetailEncoder:
         encoder = DetailEncoder(EncoderConfig(**{**config, "styles": tuple(config["styles"])}))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a detail encoder.", "Reinstall the extension, or train the network again.") from error
-    _fill(path, encoder, tensors)
+    _fill(path, encoder, {"gate.activity": encoder.gate.activity, **tensors})  # one that was trained without a gate is open everywhere
     return encoder
 
 
 class Detailed3DMM:
-    """V_r of Eq. 4: s * G(E(w_id, w_exp) + mean latent), as millimetres in texture space.
+    """V_r of Eq. 4: G(E(w_id, w_exp) + mean latent) where the expression strains the skin, else the same face at rest; millimetres.
 
     Args:
         generator: DNPM.
@@ -111,6 +112,7 @@ class Detailed3DMM:
         self.identity_size = encoder.config.identity_size
         self.skin_size = encoder.config.skin_size
         self.expression_size = encoder.config.expression_size
+        self._resting: dict[tuple[bytes, int], np.ndarray] = {}
 
     @classmethod
     def load(cls, folder: str | Path = ASSETS, device: str | torch.device | None = None) -> "Detailed3DMM":
@@ -168,5 +170,39 @@ class Detailed3DMM:
         """
         if resolution not in self.generator.config.resolutions:
             raise ValueError(f"the generator has no resolution {resolution}")
-        latents = self.latent(identity, skin, expression)
-        return np.concatenate([self.synthesize(latents[i : i + 1], resolution) for i in range(len(latents))])
+        faces = np.atleast_2d(np.asarray(expression, np.float32))
+        rest = self.latent(identity, skin, np.zeros_like(faces))
+        return self.between(rest, self.latent(identity, skin, faces), faces, resolution)
+
+    @torch.inference_mode()
+    def between(self, rest: Tensor, latents: Tensor, expression: ArrayLike, resolution: int = 1024) -> np.ndarray:
+        """Maps of expressions over maps at rest, each changed only where the expression strains the skin.
+
+        Args:
+            rest: (B, 18, 512) W+ of the faces at rest; the map of the last one is kept for the next call.
+            latents: (B, 18, 512) W+ of the expressions.
+            expression: (B, 52) ARKit coefficients, which open the gate.
+            resolution: as `displacement`.
+
+        Returns:
+            (B, R, R) float32, millimetres, row 0 at the bottom.
+        """
+        faces = torch.as_tensor(np.asarray(expression, np.float32), device=self.device)
+        found = np.empty((len(faces), resolution, resolution), np.float32)
+        for row, face in enumerate(faces):
+            resting = self._map_at_rest(rest[row], resolution)
+            if not bool(face.any()):
+                found[row] = resting
+                continue
+            own = self.generator(latents[row : row + 1].to(self.device), resolution)
+            gate = self.encoder.gate(face[None], resolution)[:, 0]
+            found[row] = through_gate(torch.from_numpy(resting).to(self.device), own, gate)[0].cpu().numpy()
+        return found
+
+    def _map_at_rest(self, latent: Tensor, resolution: int) -> np.ndarray:
+        key = (latent.cpu().numpy().tobytes(), resolution)
+        known = self._resting.get(key)
+        if known is None:
+            known = self.synthesize(latent[None], resolution)[0]
+            self._resting = {key: known}
+        return known

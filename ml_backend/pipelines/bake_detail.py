@@ -1,17 +1,20 @@
 """A clip's displacement as a detail basis at the mesh's vertices: a mean, K fields and K curves that play by themselves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import UserError
+from ..geometry.map_bands import COARSE_RESOLUTION, enlarge
 from ..geometry.texture_space import sample_map
-from ..models.detail_basis import DetailBasis, fit_detail_basis
-from .generate_detail import RESOLUTIONS, check_vector, detail_model
+from ..models.detail_basis import DetailBasis, fit_detail_basis, spread_order
+from .generate_detail import RESOLUTIONS, check_vector, detail_model, displacement_maps
 
 _BATCH = 4
 _FRAMES_TO_FIT = 256
+_FINE_FRAMES = 24
+_LEAST_SHARE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -20,24 +23,47 @@ class BakeDetailRequest:
 
     Attributes:
         identity: (K,) float32, identity coefficients.
-        skin: (16,) float32.
+        skin: (16,) float32, or (T, 16) where the skin changes along the clip.
         expressions: (T, 52) float32, one row a frame.
         sample_uv: (N, 2) float32, texture coordinates of the vertices; outside [0, 1] there is no detail.
         resolution: of the maps that the vertices sample.
         psnr_db: how close the basis must come to the generator.
         most_components: upper bound of K.
+        fine_resolution: of the maps of what is finer than the vertices, at least 256.
+        fine_components: how many of the K coefficients these maps follow, at most.
+        latent_offset: (18, 512) float32 of an imported map, or None.
     """
 
     identity: np.ndarray
     skin: np.ndarray
     expressions: np.ndarray
     sample_uv: np.ndarray
-    resolution: int = 512
+    resolution: int = COARSE_RESOLUTION
     psnr_db: float = 48.0
-    most_components: int = 32
+    most_components: int = 48
+    fine_resolution: int = 512
+    fine_components: int = 8
+    latent_offset: np.ndarray | None = None
 
 
-def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], None]) -> tuple[DetailBasis, np.ndarray]:
+@dataclass(frozen=True)
+class BakedDetail:
+    """A clip's detail.
+
+    Attributes:
+        basis: its fields are (N,), millimetres at the vertices.
+        coefficients: (T, K) float32, one row a frame.
+        fine_mean: (R, R) float32, millimetres: what the maps hold beyond the vertices.
+        fine_fields: (L, R, R) float32: how that changes with the first L coefficients.
+    """
+
+    basis: DetailBasis
+    coefficients: np.ndarray
+    fine_mean: np.ndarray
+    fine_fields: np.ndarray
+
+
+def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], None]) -> BakedDetail:
     """Generates every frame's map, and expresses all of them in one small basis.
 
     Args:
@@ -45,7 +71,7 @@ def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], Non
         progress: called with (fraction done, what is going on); may raise to cancel.
 
     Returns:
-        The basis (its fields are (N,) in millimetres), and (T, K) float32 coefficients by frame.
+        Basis, coefficients by frame, and the fine band.
 
     Raises:
         UserError: a vector has the wrong size, or there is no frame.
@@ -56,21 +82,27 @@ def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], Non
     expressions = check_vector("expression", request.expressions, 52)
     if expressions.ndim != 2 or not len(expressions):
         raise UserError("The clip has no frames.", "Choose a range with at least one frame.")
-    if request.resolution not in RESOLUTIONS:
-        raise UserError(f"Resolution {request.resolution} is not one of 256, 512 and 1024.")
-    distinct, frame_of = np.unique(np.round(expressions, 4), axis=0, return_inverse=True)
+    for resolution in (request.resolution, request.fine_resolution):
+        if resolution not in RESOLUTIONS:
+            raise UserError(f"Resolution {resolution} is not one of 256, 512 and 1024.")
+    if skin.ndim == 2 and len(skin) != len(expressions):
+        raise UserError(f"{len(skin)} frames of skin, but {len(expressions)} of expressions.", "Give one of each a frame.")
+    frames = np.concatenate([expressions, np.broadcast_to(skin, (len(expressions), skin.shape[-1]))], 1)
+    distinct, frame_of = np.unique(np.round(frames, 4), axis=0, return_inverse=True)
     covered = ((request.sample_uv >= 0) & (request.sample_uv <= 1)).all(1)
     uv = request.sample_uv[covered]
 
+    def maps(rows: np.ndarray, resolution: int) -> np.ndarray:
+        people, width = np.tile(identity, (len(rows), 1)), expressions.shape[1]
+        return displacement_maps(model, people, rows[:, width:], rows[:, :width], resolution, request.latent_offset)
+
     def fields(rows: np.ndarray) -> np.ndarray:
-        count = len(rows)
-        maps = model.displacement(np.tile(identity, (count, 1)), np.tile(skin, (count, 1)), rows, request.resolution)
-        return np.stack([sample_map(one, uv) for one in maps])
+        return np.stack([sample_map(one, uv) for one in maps(rows, request.resolution)])
 
     order = spread_order(distinct, min(_FRAMES_TO_FIT, len(distinct)))
     fitted = np.empty((len(order), len(uv)), np.float32)
     for start in range(0, len(order), _BATCH):
-        progress(start / len(distinct), f"Detail of frame {start + 1} of {len(distinct)}")
+        progress(0.8 * start / len(distinct), f"Detail of frame {start + 1} of {len(distinct)}")
         chosen = order[start : start + _BATCH]
         fitted[start : start + len(chosen)] = fields(distinct[chosen])
     basis = fit_detail_basis(fitted, request.psnr_db, request.most_components)
@@ -78,28 +110,35 @@ def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], Non
     coefficients[order] = basis.project(fitted)
     rest = np.setdiff1d(np.arange(len(distinct)), order)
     for start in range(0, len(rest), _BATCH):
-        progress((len(order) + start) / len(distinct), f"Detail of frame {len(order) + start + 1} of {len(distinct)}")
+        progress(0.8 * (len(order) + start) / len(distinct), f"Detail of frame {len(order) + start + 1} of {len(distinct)}")
         chosen = rest[start : start + _BATCH]
         coefficients[chosen] = basis.project(fields(distinct[chosen]))
-    return basis.scatter(covered), coefficients[frame_of.reshape(-1)]
+    shown = spread_order(coefficients[:, : request.fine_components], min(_FINE_FRAMES, len(distinct)))
+
+    def fine_map(number: int) -> np.ndarray:
+        progress(0.8 + 0.2 * number / len(shown), f"Fine lines of frame {number + 1} of {len(shown)}")
+        row = distinct[shown[number] : shown[number] + 1]
+        return maps(row, request.fine_resolution)[0] - enlarge(maps(row, COARSE_RESOLUTION)[0], request.fine_resolution)
+
+    mean, fine = fit_linear_maps(coefficients[shown, : request.fine_components], map(fine_map, range(len(shown))))
+    return BakedDetail(basis.scatter(covered), coefficients[frame_of.reshape(-1)], mean, fine)
 
 
-def spread_order(points: np.ndarray, count: int) -> np.ndarray:
-    """Picks points far from one another: each next one is the farthest from those picked.
+def fit_linear_maps(coefficients: np.ndarray, maps: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Fits maps as a mean and one field for each coefficient, by least squares; a coefficient that never moves gets none.
 
     Args:
-        points: (T, D) float32.
-        count: how many to pick, at most T.
+        coefficients: (T, L) float32, one row a map.
+        maps: T maps (R, R) float32, looked at one at a time.
 
     Returns:
-        (count,) indices.
-
-    Source: Gonzalez 1985, "Clustering to minimize the maximum intercluster distance".
+        (R, R) and (L, R, R) float32.
     """
-    chosen = [int(np.argmin(np.abs(points).sum(1)))]
-    distance = ((points - points[chosen[0]]) ** 2).sum(1)
-    while len(chosen) < count:
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(1))
-        distance[chosen] = -1
-    return np.array(chosen)
+    centre = coefficients.mean(0)
+    known = np.concatenate([np.ones((len(coefficients), 1)), coefficients - centre], 1)
+    inverse = np.linalg.pinv(known, rcond=_LEAST_SHARE).astype(np.float32)  # (1 + L, T)
+    fitted: np.ndarray | float = 0.0
+    for column, one in zip(inverse.T, maps, strict=True):
+        fitted = fitted + column[:, None, None] * one
+    mean, fields = np.asarray(fitted)[0], np.asarray(fitted)[1:]
+    return mean - np.tensordot(centre, fields, 1).astype(np.float32), fields

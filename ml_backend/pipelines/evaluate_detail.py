@@ -11,7 +11,10 @@ rows:
   ridge           ridge regression from (1, w_id, w_exp) to principal components of maps
   ridge_products  the same with all products w_id x w_exp, in dual form; w_id is identity and skin
   mlp_pca         a multilayer perceptron from (w_id, w_exp) to 200 principal components
-  truth_pca       the truth through the same 200 components: the bound of the three rows above
+  vertices_1700, vertices_5000  encoders from vertices of the coarse face into the same generator (Table I of the paper)
+  distilled       the numpy form that Blender carries
+  truth_pca       the truth through the same 200 components: the bound of the ridge rows and of mlp_pca
+  inversion       the generator's nearest maps to the truth, fitted to a few of them: its upper bound
 
 examples:
   python -m ml_backend evaluate detail --json
@@ -20,7 +23,6 @@ examples:
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
@@ -29,10 +31,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..errors import UserError
 from ..metrics import detail_behaviour as behaviour
-from ..metrics.detail_baselines import KernelRidge, PrincipalMaps, fit_multilayer, fit_principal_maps
 from ..metrics.detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps, percentile_span
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import ASSETS, ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
@@ -41,9 +43,11 @@ from ..simulation.skin_simulation import SkinSimulation
 from ..training.model_card import note_evaluation
 from ..training.sample_sheet import write_sample_sheet
 from ..training.sampled_expressions import FACES, named_face, sample_expressions
-from ..training.simulated_maps import HELD_OUT_SEED, MapSet, person
+from ..training.simulated_maps import HELD_OUT_SEED, person
 from ..training.train_dnpm import open_maps
 from ..training.training_run import read_configuration
+from .detail_forms import BASIS_RESOLUTION, INVERTED_PEOPLE, basis_figures, distilled_speed, inverted
+from .detail_rivals import Rivals, fit_rivals
 
 BEHAVIOUR_PEOPLE = 12
 PAPER = {"psnr_db": 24.083, "ssim": 0.591, "data": "the paper, on FaceScape"}
@@ -61,51 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", default="2core", help="training people of this configuration: 2core, gpu or a TOML file (default: 2core)"
     )
     parser.add_argument("--data", type=Path, default=Path("build/maps"), help="folder of their simulated maps (default: %(default)s)")
-    parser.add_argument("--rival-minutes", type=float, default=2.5, help="training time of mlp_pca (default: 2.5)")
+    parser.add_argument(
+        "--rival-minutes", type=float, default=2.5, help="training time of mlp_pca and of each vertex encoder (default: 2.5)"
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     parser.add_argument("--sheet", type=Path, help="write a PNG of truth, ours and mlp_pca as shaded relief")
     parser.add_argument("--card", action="store_true", help="note the figures in the model cards beside the weights")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-@dataclasses.dataclass
-class Rows:
-    """The simple ways of making maps."""
-
-    space: PrincipalMaps
-    regressions: dict[str, KernelRidge]
-    rival: torch.nn.Module
-    mean: Tensor
-
-    def make(self, identity: np.ndarray, skin: np.ndarray, expressions: np.ndarray, truth: Tensor) -> dict[str, Tensor]:
-        """Maps (E, R, R) by row."""
-        count = len(expressions)
-        people = np.repeat(identity[None], count, 0), np.repeat(skin[None], count, 0)
-        condition = torch.from_numpy(np.concatenate(people, 1))
-        faces = torch.from_numpy(expressions)
-        found = {
-            "zero": torch.zeros_like(truth),
-            "mean": self.mean.expand(count, -1, -1),
-        }
-        for name, regression in self.regressions.items():
-            found[name] = self.space.draw(regression(condition, faces))
-        with torch.inference_mode():
-            found["mlp_pca"] = self.space.draw(self.rival(torch.cat([condition, faces], 1)))
-        found["truth_pca"] = self.space.draw(self.space.project(truth))
-        return found
-
-
-def fit_rows(sets: dict[str, MapSet], resolution: int, rival_minutes: float) -> Rows:
-    """Fits the baselines to the training people."""
-    coarse, fine = sets["coarse"], sets.get("fine", sets["coarse"])
-    space = fit_principal_maps(coarse, fine, resolution)
-    regressions = {
-        "ridge": KernelRidge.fit(coarse, space.coefficients, products=False),
-        "ridge_products": KernelRidge.fit(coarse, space.coefficients, products=True),
-    }
-    rival = fit_multilayer(coarse, space.coefficients, rival_minutes)
-    mean = space.draw(space.coefficients.mean(0, keepdim=True))[0]
-    return Rows(space, regressions, rival, mean)
 
 
 def held_out_expressions(count: int) -> np.ndarray:
@@ -125,10 +91,9 @@ def run(args: argparse.Namespace) -> int:
     sets = open_maps(args.data, read_configuration(args.config, "dnpm")["sets"], torch.device("cpu"))
     if max(maps.maps.shape[-1] for maps in sets.values()) < args.resolution:
         raise UserError(f"The training maps of {args.config} are coarser than {args.resolution}.", "Choose a lower --resolution.")
-    _say(began, "fitting the baselines")
-    rows = fit_rows(sets, args.resolution, args.rival_minutes)
     model = Detailed3DMM.load(args.weights)
-    figures = measure(model, rows, args, began)
+    rivals = fit_rivals(model, BilinearFace.default(), sets, args.resolution, args.rival_minutes, lambda text: _say(began, text))
+    figures = measure(model, rivals, args, began)
     figures["seconds"] = round(time.monotonic() - began)
     if args.card:
         for file in (GENERATOR_FILE, ENCODER_FILE):
@@ -141,7 +106,7 @@ def _say(began: float, text: str) -> None:
     print(f"{time.monotonic() - began:7.0f} s  {text}", file=sys.stderr, flush=True)
 
 
-def measure(model: Detailed3DMM, rows: Rows, args: argparse.Namespace, began: float) -> dict:
+def measure(model: Detailed3DMM, rivals: Rivals, args: argparse.Namespace, began: float) -> dict:
     """All figures of the held-out people."""
     face = BilinearFace.default()
     simulation = SkinSimulation(face, resolution=args.resolution)
@@ -173,16 +138,21 @@ def measure(model: Detailed3DMM, rows: Rows, args: argparse.Namespace, began: fl
         truth = truth * mask
         people_of = np.repeat(identity[None], len(everything), 0), np.repeat(skin[None], len(everything), 0)
         ours = torch.from_numpy(model.displacement(*people_of, everything, args.resolution))
-        made = {name: maps * mask for name, maps in {"ours": ours, **rows.make(identity, skin, everything, truth)}.items()}
+        made = {name: maps * mask for name, maps in {"ours": ours, **rivals.make(identity, skin, everything, truth)}.items()}
         compared = TrueMaps(truth[1:], mask, deviation, bins, window)
         for name, maps in made.items():
             totals.setdefault(name, FidelityTotals(peak, bins)).add(maps[1:], compared)
+        if number < INVERTED_PEOPLE:
+            face_shown = 1 + number % len(expressions)
+            own = inverted(model, identity, skin, everything[face_shown], truth[face_shown])
+            one = TrueMaps(truth[face_shown][None], mask, deviation, bins, window)
+            totals.setdefault("inversion", FidelityTotals(peak, bins)).add((own * mask)[None], one)
         own_change, true_change = made["ours"][1:] - made["ours"][:1], truth[1:] - truth[:1]
         if number < BEHAVIOUR_PEOPLE:
             kept["place"].append(behaviour.placement(own_change, strain[1:], regions))
             kept["place_truth"].append(behaviour.placement(true_change, strain[1:], regions))
-            kept["angle"].append(behaviour.line_angles(own_change, strain[1:], chart))
-            kept["angle_truth"].append(behaviour.line_angles(true_change, strain[1:], chart))
+            kept["angle"].append(behaviour.line_angles(made["ours"][1:], made["ours"][0], strain[1:], chart))
+            kept["angle_truth"].append(behaviour.line_angles(truth[1:], truth[0], strain[1:], chart))
             kept["persistence"] += behaviour.persistence(made["ours"][1:], made["ours"][0], true_change, mask)
         if number < 8:
             kept["variety"].append(true_change[:6, ::2, ::2])
@@ -192,8 +162,10 @@ def measure(model: Detailed3DMM, rows: Rows, args: argparse.Namespace, began: fl
     if args.sheet:
         write_sample_sheet(args.sheet, [np.stack(row) for row in sheet], tile=512)
     table = {name: total.figures() for name, total in totals.items()}
-    ours = table.pop("ours")
+    ours, distilled = table.pop("ours"), table.pop("distilled")
     small = behaviour_at_256(model, simulation, people[:6])
+    face_mask = functional.interpolate(mask[None, None].float(), size=(BASIS_RESOLUTION, BASIS_RESOLUTION), mode="area")[0, 0] > 0.5
+    basis = basis_figures(model, *people[0], expressions, face_mask.numpy())
     same = seeds_correlation(simulation, people[0], expressions[:6], mask)
     return {
         **ours,
@@ -205,6 +177,13 @@ def measure(model: Detailed3DMM, rows: Rows, args: argparse.Namespace, began: fl
         "smoothness": small["smoothness"],
         "variety": round(behaviour.variety(kept["variety"], mask[::2, ::2]), 4),
         "variety_seeds": round(same, 4),
+        "basis": basis,
+        "distilled": {**distilled, **distilled_speed(rivals.distilled)},
+        "parameters": {
+            "ours": sum(p.numel() for p in model.encoder.parameters()),
+            **{name: encoder.parameters for name, encoder in rivals.vertices.items()},
+        },
+        "n_inversion": min(INVERTED_PEOPLE, args.identities),
         "peak_mm": round(peak, 4), "deviation_mm": round(deviation, 5),
         "baselines": table,
         "n_identities": args.identities, "n_expressions": args.expressions, "resolution": args.resolution,
@@ -253,6 +232,7 @@ def behaviour_at_256(model: Detailed3DMM, large: SkinSimulation, people: list[tu
 
 def card_text(figures: dict) -> str:
     """The figures as a Markdown table."""
+    basis, distilled = figures["basis"], figures["distilled"]
     lines = [
         f"{figures['n_identities']} held-out people x {figures['n_expressions']} expressions at {figures['resolution']}; "
         f"peak {figures['peak_mm']} mm, standard deviation of the truth {figures['deviation_mm']} mm.",
@@ -260,7 +240,7 @@ def card_text(figures: dict) -> str:
         "| row | PSNR dB | SSIM, active texels | spectrum, worst octave dB |",
         "|---|---|---|---|",
     ]
-    for name, row in {"detail encoder + DNPM": figures, **figures["baselines"]}.items():
+    for name, row in {"detail encoder + DNPM": figures, "distilled": distilled, **figures["baselines"]}.items():
         lines.append(f"| {name} | {row['psnr_db']:.2f} | {row['ssim']:.3f} | {row['spectrum_worst_octave_db']:+.2f} |")
     place = ", ".join(f"{name} {value:.2f} (truth {figures['placement_truth'][name]:.2f})" for name, value in figures["placement"].items())
     lines += [
@@ -270,6 +250,11 @@ def card_text(figures: dict) -> str:
         f"- Placement, correlation of wrinkle energy with compression over expressions: {place}.",
         f"- Direction against compression {figures['direction_deg']} degrees (truth {figures['direction_deg_truth']}); "
         f"locality {figures['locality_mm']} mm; persistence {figures['persistence']}; smoothness {figures['smoothness']}.",
+        f"- Detail basis of a clip of {basis['frames']} frames: K {basis['k']}, {basis['psnr_db']} dB against the generator, "
+        f"{basis['mb_per_minute']} MB a minute (image sequence {basis['mb_per_minute_image_sequence']}).",
+        f"- Distilled detail: {distilled['ms']} ms an update of 72,000 vertices, {distilled['mb']} MB.",
+        f"- Parameters of the encoders: {figures['parameters']}. `inversion` is of {figures['n_inversion']} maps; the vertex",
+        "  encoders were taught the encoder's latents, which bounds them by it.",
         f"- Variety of the truth: people {figures['variety']}, wrinkle seeds {figures['variety_seeds']}.",
         "",
     ]  # fmt: skip

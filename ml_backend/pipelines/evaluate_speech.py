@@ -12,6 +12,8 @@ The lips are measured on the mean face, in mm (`speech.lip_measures`); for the a
   auc_rounded        uw uh ow oy w against other phones by protrusion less half the mouth's width (large is right)
   lag_ms             at which the jaw correlates best with the speech energy, all clips together; positive: the jaw is late
   jitter_share       share of the jaw's velocity power above 10 Hz
+  labelled_closures  closure_bilabial again, against lip closures that were read off waveform and spectrogram instead of an aligner's
+                     (`assets/labelled_closures.json`; n_labelled of them, in the clips of those names)
   real_time_factor   seconds of work for a second of sound, networks loaded
 
 Baselines: a still face, our curves 0.4 s late (chance), and our curves with the transcript given.
@@ -21,6 +23,7 @@ examples:
 """
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -137,13 +140,16 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
     """
     scores: dict[str, list[float]] = {name: [] for name in _CLASSES}
     spoken: list[int] = []
-    closed_lips, closed_pauses = [], []
+    closed_lips, closed_pauses, closed_labels = [], [], []
+    labels = labelled_closures()
     pose_gap = float(ruler.measure(pose(LABIODENTAL_POSE)[None]).gap[0])
     for clip, frames in zip(clips, curves, strict=True):
         times = np.arange(round(clip.seconds * _RATE)) / _RATE
         sampled = np.stack([np.interp(times, np.arange(len(frames)) / fps, column) for column in frames.T], 1)
         lips = ruler.measure(sampled)
         bound = 0.15 * np.percentile(lips.gap, 95) + 1e-6
+        for begin, end in labels.get(clip.path.stem, ()):
+            closed_labels.append(float(lips.gap[_between(times, begin - 0.04, end + 0.04)].min() <= bound))
         lip_on_teeth = lips.lower_lip_to_teeth + np.abs(lips.gap - pose_gap) / 3
         for phone, begin, end in zip(clip.phones, np.concatenate([[0], clip.ends[:-1]]), clip.ends, strict=True):
             quarter = (end - begin) / 4
@@ -167,8 +173,17 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
         figures[f"auc_{name}"] = area_under_curve(np.array(scores[name]), positive)
     figures["lag_ms"] = jaw_lag(clips, curves, fps)
     figures["jitter_share"] = jitter_share(curves, fps)
-    counts = {"n_bilabial": len(closed_lips), "n_pauses": len(closed_pauses), "n_phones": len(spoken)}
+    if closed_labels:
+        figures["labelled_closures"] = float(np.mean(closed_labels))
+    counts = {"n_labelled": len(closed_labels), "n_bilabial": len(closed_lips), "n_pauses": len(closed_pauses), "n_phones": len(spoken)}
     return {name: round(value, 4) for name, value in figures.items()} | counts
+
+
+@functools.cache
+def labelled_closures() -> dict[str, list[tuple[float, float]]]:
+    """Lip closures by clip name, each with the seconds at which it begins and ends, as read off waveform and spectrogram."""
+    document = json.loads((Path(__file__).resolve().parent.parent / "assets" / "labelled_closures.json").read_text())
+    return {clip: [(begin, end) for begin, end in closures] for clip, closures in document["clips"].items()}
 
 
 def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:

@@ -1,13 +1,16 @@
-"""Identity, skin and expression to a displacement map, by Detailed3DMM."""
+"""Identity, skin and expression to a displacement map, by Detailed3DMM; also as edits of a latent that was fitted to a map."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+import torch
 
 from ..errors import UserError
 from ..models.detailed_3dmm import Detailed3DMM
+from ..models.latent_directions import LatentDirections
+from ..models.saved_latent import SavedLatent, print_of_weights
 
 RESOLUTIONS = (256, 512, 1024)
 _loading = threading.Lock()
@@ -22,12 +25,16 @@ class GenerateDetailRequest:
         skin: (16,) float32, the skin vector.
         expression: (52,) float32, ARKit coefficients.
         resolution: 256, 512 or 1024.
+        latent_offset: (18, 512) float32 added to the encoder's latents: what an imported map has beyond them; or None.
+        directions: amounts of latent directions by name, see `models/latent_directions.py`.
     """
 
     identity: np.ndarray
     skin: np.ndarray
     expression: np.ndarray
     resolution: int = 1024
+    latent_offset: np.ndarray | None = None
+    directions: dict[str, float] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)
@@ -66,6 +73,59 @@ def check_vector(name: str, values: np.ndarray, size: int) -> np.ndarray:
     return values
 
 
+def displacement_maps(
+    model: Detailed3DMM,
+    identity: np.ndarray,
+    skin: np.ndarray,
+    expressions: np.ndarray,
+    resolution: int,
+    latent_offset: np.ndarray | None = None,
+    directions: dict[str, float] | None = None,
+) -> np.ndarray:
+    """Maps of faces, edited in W+ where something is to be added there.
+
+    Args:
+        model: the networks.
+        identity, skin, expressions: (T, K), (T, 16) and (T, 52).
+        resolution: R.
+        latent_offset, directions: as `GenerateDetailRequest` has them.
+
+    Returns:
+        (T, R, R) float32, millimetres along the normal, row 0 at the bottom.
+
+    Raises:
+        UserError: the offset has the wrong size or is not finite; a direction is unknown, or they belong to other weights.
+
+    Source: after Choe 2023, "One-Shot Landmark-Based Face Reenactment", section 3.3: a fitted latent plus a difference of latents.
+    """
+    if latent_offset is None and not directions:
+        return model.displacement(identity, skin, expressions, resolution)
+    wanted = (model.generator.config.style_count, model.generator.config.latent_width)
+    offset = np.zeros(wanted, np.float32) if latent_offset is None else np.asarray(latent_offset, np.float32)
+    if offset.shape != wanted or not np.isfinite(offset).all():
+        raise UserError(f"The imported map's latent has shape {offset.shape}, not {wanted}, or is not finite.", "Import the map again.")
+    if directions:
+        offset = offset + LatentDirections.load(print_of_weights()).offset(directions)
+    moved = torch.from_numpy(offset).to(model.device)
+    rest = model.latent(identity, skin, np.zeros_like(expressions)) + moved
+    return model.between(rest, model.latent(identity, skin, expressions) + moved, expressions, resolution)
+
+
+def offset_of(model: Detailed3DMM, saved: SavedLatent) -> np.ndarray:
+    """What a fitted latent has beyond the encoder's: (18, 512) float32.
+
+    Raises:
+        UserError: it was fitted for a model of other sizes.
+    """
+    check_vector("latent's identity", saved.identity, model.identity_size)
+    check_vector("latent's skin vector", saved.skin, model.skin_size)
+    check_vector("latent's expression", saved.expression, model.expression_size)
+    found = model.latent(saved.identity[None], saved.skin[None], saved.expression[None])[0].cpu().numpy()
+    if saved.latent.shape != found.shape:
+        raise UserError(f"The latent has shape {saved.latent.shape}, not {found.shape}.", "Invert the map again.")
+    return saved.latent - found
+
+
 def generate_detail(request: GenerateDetailRequest) -> np.ndarray:
     """Generates one displacement map.
 
@@ -76,7 +136,7 @@ def generate_detail(request: GenerateDetailRequest) -> np.ndarray:
         (R, R) float32, millimetres along the normal, row 0 at the bottom.
 
     Raises:
-        UserError: a vector has the wrong size or the resolution is not one of 256, 512 and 1024.
+        UserError: a vector has the wrong size, a direction is unknown, or the resolution is not one of 256, 512 and 1024.
     """
     if request.resolution not in RESOLUTIONS:
         raise UserError(f"Resolution {request.resolution} is not one of 256, 512 and 1024.")
@@ -84,4 +144,5 @@ def generate_detail(request: GenerateDetailRequest) -> np.ndarray:
     identity = check_vector("identity", request.identity, model.identity_size)
     skin = check_vector("skin vector", request.skin, model.skin_size)
     expression = check_vector("expression", request.expression, 52)
-    return model.displacement(identity[None], skin[None], expression[None], request.resolution)[0]
+    given = identity[None], skin[None], expression[None]
+    return displacement_maps(model, *given, request.resolution, request.latent_offset, request.directions)[0]

@@ -30,7 +30,8 @@ def _generate(parameters: dict, arrays: dict, progress: Progress, cancelled: Can
     from .generate_detail import GenerateDetailRequest, generate_detail
 
     resolution = int(parameters.get("resolution", 1024))
-    request = GenerateDetailRequest(arrays["identity"], arrays["skin"], arrays["expression"], resolution)
+    given = (arrays["identity"], arrays["skin"], arrays["expression"])
+    request = GenerateDetailRequest(*given, resolution, arrays.get("latent_offset"), dict(parameters.get("directions", {})))
     return {"resolution": resolution}, {"map": generate_detail(request)}
 
 
@@ -46,17 +47,23 @@ def _animate(parameters: dict, arrays: dict, progress: Progress, cancelled: Canc
 def _bake_detail(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
     from .bake_detail import BakeDetailRequest, bake_detail
 
-    request = BakeDetailRequest(
-        arrays["identity"],
-        arrays["skin"],
-        arrays["expressions"],
-        arrays["sample_uv"],
-        int(parameters.get("resolution", 512)),
-        float(parameters.get("psnr_db", 48.0)),
-        int(parameters.get("most_components", 32)),
-    )
-    basis, coefficients = bake_detail(request, progress)
-    return {"psnr_db": basis.psnr_db}, {"mean": basis.mean, "basis": basis.fields, "coefficients": coefficients}
+    chosen = {name: parameters[name] for name in ("resolution", "psnr_db", "most_components", "fine_resolution") if name in parameters}
+    given = (arrays["identity"], arrays["skin"], arrays["expressions"], arrays["sample_uv"])
+    baked = bake_detail(BakeDetailRequest(*given, **chosen, latent_offset=arrays.get("latent_offset")), progress)
+    found = {"mean": baked.basis.mean, "basis": baked.basis.fields, "coefficients": baked.coefficients}
+    return {"psnr_db": baked.basis.psnr_db}, found | {"fine_mean": baked.fine_mean, "fine_fields": baked.fine_fields}
 
 
-HANDLERS = {"info": _info, "generate": _generate, "animate": _animate, "bake_detail": _bake_detail}
+def _invert(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
+    from .invert_map import InvertMapRequest, invert_map
+
+    chosen = {name: parameters[name] for name in ("path", "start", "steps", "resolution") if name in parameters}
+    given = {name: arrays[name] for name in ("map", "identity", "skin", "expression") if name in arrays}
+    found = invert_map(InvertMapRequest(**chosen, **given), progress)
+    if parameters.get("out"):
+        found.saved.write(parameters["out"])
+    described = {"psnr_db": found.psnr_db, "start_psnr_db": found.start_psnr_db}
+    return described, {"latent": found.saved.latent, "latent_offset": found.offset, "map": found.fitted}
+
+
+HANDLERS = {"info": _info, "generate": _generate, "animate": _animate, "bake_detail": _bake_detail, "invert": _invert}

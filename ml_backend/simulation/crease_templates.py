@@ -16,6 +16,7 @@ from .strain import compression_across, gaussian_blur, green_strain, principal_c
 TEMPLATES = 3
 CELLS_PER_WAVELENGTH = 9.0
 STRIPE_AMPLITUDE = 0.66
+ALIGNMENT_FLOOR = 0.01  # compression below which its direction is the mesh's noise
 LEAST_REFERENCE = 0.04  # full contraction compresses at least so much; less is the mesh's noise
 FOLD_SLOPE = 1.15  # millimetres along the skin per millimetre seen from the front, where folds run
 
@@ -33,6 +34,7 @@ class GroupField:
         spread: standard deviations (rows, columns), texels.
         slack: of `spread_compression`.
         drive: (52,) compression that each unit makes by itself where the mesh does not show it.
+        choosy: 0..1, how much less compression counts that runs mainly along its creases; 0 for a fold, whose line is given.
     """
 
     angle: Tensor
@@ -43,6 +45,7 @@ class GroupField:
     spread: tuple[float, float]
     slack: float
     drive: Tensor
+    choosy: float
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,9 @@ def group_field(
     drive = contraction_matrix((getattr(group, "drive", {}),))[0]
     spread, slack = chart.texels(*group.spread), 0.25 if isinstance(group, Fold) else 0.6
     support = (4 * region).clamp(0, 1) * chart.raster.covered + 1e-4
-    field = GroupField(angle, region, support, 1.0, contractions, spread, slack, drive)
-    across = crease_load(strains, contractions * 0, field).amax(0)
+    choosy = 0.0 if isinstance(group, Fold) else 1.0
+    field = GroupField(angle, region, support, 1.0, contractions, spread, slack, drive, choosy)
+    across = crease_load(strains, compression, contractions * 0, field).amax(0)
     strong = across[region > 0.4] if (region > 0.4).any() else across
     return dataclasses.replace(field, reference=max(float(strong.quantile(0.9)), LEAST_REFERENCE))
 
@@ -131,11 +135,14 @@ def spread_compression(across: Tensor, support: Tensor, spread: tuple[float, flo
     return gaussian_blur(across * support, spread) / gaussian_blur(support[None], spread).clamp_min(1e-5)
 
 
-def crease_load(strain: Tensor, expression: Tensor, field: "GroupField") -> Tensor:
+def crease_load(strain: Tensor, strongest: Tensor, expression: Tensor, field: "GroupField") -> Tensor:
     """Compression that a group's creases feel, in units of its full contraction.
+
+    A film buckles across its strongest compression: what compresses the skin mainly along a crease hardly deepens it.
 
     Args:
         strain: (N, 3, G, G) Green strain.
+        strongest: (N, G, G) its principal compression.
         expression: (N, 52) that caused it.
         field: the group.
 
@@ -143,6 +150,9 @@ def crease_load(strain: Tensor, expression: Tensor, field: "GroupField") -> Tens
         (N, G, G), negative where the skin is stretched.
     """
     across = compression_across(strain, field.angle)
+    pressed = across.clamp_min(0)
+    aligned = (pressed + ALIGNMENT_FLOOR) / (strongest + ALIGNMENT_FLOOR)
+    across = across.clamp_max(0) + pressed * (1 - field.choosy + field.choosy * aligned)
     load = spread_compression(across / field.reference, field.support, field.spread, field.slack)
     return load + (expression @ field.drive)[:, None, None]
 

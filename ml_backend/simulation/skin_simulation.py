@@ -18,7 +18,7 @@ from .face_chart import GRID, FaceChart, border_fade, open_skin
 from .mean_skin import LaidFold, MeanSkin, solve_mean_skin, unit_gradients
 from .micro_detail import micro_templates
 from .muscle_groups import FOLDS, GROUPS, CreaseLevel, Fold
-from .strain import green_strain
+from .strain import green_strain, principal_compression
 from .wrinkle_profile import depth_response, fold_profile, wrinkle_profile
 
 WARPS = 5  # three numbers of the skin and two of the identity move creases
@@ -156,7 +156,9 @@ class SkinSimulation:
         field = self._fields[index]
         strains = green_strain((field.contractions @ gradients).view(len(gradients), -1, 6, GRID, GRID))
         expression = field.contractions.repeat(len(gradients), 1)
-        return crease_load(strains.flatten(0, 1), expression, field).view(*strains.shape[:2], GRID, GRID).amax(1)
+        strains = strains.flatten(0, 1)
+        load = crease_load(strains, principal_compression(strains)[0], expression, field)
+        return load.view(len(gradients), -1, GRID, GRID).amax(1)
 
     def _texture_points(self, window: Window) -> tuple[Tensor, Tensor]:
         v = (torch.arange(*window.rows, device=self.device) + 0.5) / self.resolution
@@ -217,9 +219,10 @@ class SkinSimulation:
         maps = torch.zeros(len(state), count, self.resolution, self.resolution, device=self.device)
         for person in range(len(state)):
             strains = green_strain((expression[person] @ state.gradients[person]).view(count, 6, GRID, GRID))
+            strongest, _ = principal_compression(strains)
             loads = []
             for index, field in enumerate(self._fields):
-                loads.append(crease_load(strains, expression[person], field) + state.resting[person, index])
+                loads.append(crease_load(strains, strongest, expression[person], field) + state.resting[person, index])
             for window, relief in zip(self._windows, state.reliefs, strict=True):
                 depth = depth_response(loads[window.source], window.family.onset, window.family.span) * window.region
                 fine = window.up @ depth @ window.across.T

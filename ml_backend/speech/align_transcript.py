@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from ..errors import UserError
-from .phones import phone_index
+from .phones import PHONES, phone_index
 
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
@@ -70,17 +70,50 @@ def align_transcript(samples: np.ndarray, text: str, name: str = "recording") ->
     Raises:
         UserError: pocketsphinx is not installed, the text has no words, or recording and text do not fit.
     """
+    decoder = _decoder()
+    words = words_of(text)
+    if not words:
+        raise UserError(f"{name}: the transcript has no words.", "Write what is said, in English.")
+    for word in set(words):
+        if decoder.lookup_word(word) is None:
+            decoder.add_word(word, guess_pronunciation(word), True)
+    return _aligned(decoder, samples, words, name)
+
+
+def align_phones(samples: np.ndarray, phones: np.ndarray, name: str = "recording") -> tuple[np.ndarray, np.ndarray]:
+    """Finds when each of known phones is spoken; where there are pauses, the aligner decides.
+
+    Args:
+        samples: (N,) float32 at 16 kHz.
+        phones: (P,) indices into PHONES, the pauses among them being only where some may be; no UNKNOWN.
+        name: of the recording, for messages.
+
+    Returns:
+        As `align_transcript`.
+
+    Raises:
+        UserError: pocketsphinx is not installed, or recording and phones do not fit.
+    """
+    decoder = _decoder()
+    stretches = "".join(chr(phone) for phone in phones).split(chr(0))
+    words = []
+    for number, stretch in enumerate(filter(None, stretches)):
+        words.append(f"stretch{number}")
+        decoder.add_word(words[-1], " ".join(PHONES[ord(phone)] for phone in stretch), True)
+    if not words:
+        raise UserError(f"{name}: nothing is said.", "Leave it out.")
+    return _aligned(decoder, samples, words, name)
+
+
+def _decoder():
     try:
         pocketsphinx = importlib.import_module("pocketsphinx")
     except ImportError as error:
         raise UserError("Transcripts need pocketsphinx, which is not installed.", "pip install pocketsphinx==5.1.1") from error
-    words = words_of(text)
-    if not words:
-        raise UserError(f"{name}: the transcript has no words.", "Write what is said, in English.")
-    decoder = pocketsphinx.Decoder(loglevel="FATAL")
-    for word in set(words):
-        if decoder.lookup_word(word) is None:
-            decoder.add_word(word, guess_pronunciation(word), True)
+    return pocketsphinx.Decoder(loglevel="FATAL")
+
+
+def _aligned(decoder, samples: np.ndarray, words: list[str], name: str) -> tuple[np.ndarray, np.ndarray]:
     data = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     failed = UserError(f"{name}: the transcript does not fit what is said.", "Correct the transcript, or leave it out.")
     try:

@@ -7,14 +7,15 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..expression_names import EXPRESSION_NAMES
 from .coarticulation import pose, speech_channels
-from .phones import BILABIAL, LABIODENTAL, PHONE_INDEX, PHONES
+from .phones import BILABIAL, LABIODENTAL, PHONE_INDEX, PHONES, ROUNDED
 from .visemes import BILABIAL_POSE, DIPHTHONGS, LABIODENTAL_POSE, VISEMES
 
 # A posterior (its sum over a group) pulls from the first value on and holds fully from the second.
-_BILABIAL_GRIP = (0.25, 0.6)
-_LABIODENTAL_GRIP = (0.3, 0.7)
+_BILABIAL_GRIP = (0.08, 0.5)
+_LABIODENTAL_GRIP = (0.06, 0.55)
 _PAUSE_GRIP = (0.5, 0.85)
-_ROUNDING_EASE = 0.04  # seconds, standard deviation: lips round slowly, and before their vowel
+_ROUNDING_EASE = 0.02  # seconds, standard deviation: lips round slowly, and before their vowel
+_ROUNDING = (0.01, 1.0, 0.38)  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
 _JAW_SMOOTHING = 0.021  # the same over the jaw, which is heavy; lips that must meet then do so over a jaw still open, by mouthClose
 
@@ -59,10 +60,15 @@ def secure_contacts(curves: np.ndarray, posteriors: np.ndarray, speech_times: np
 
 
 def _keep_round(curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Rounds the lips at least as much as the posteriors expect on average; where the ear is unsure, the decoder prefers not to."""
+    """Rounds the lips at least as far as the posteriors expect, and further where a rounded phone is merely likely: where the ear is
+    unsure, the decoder prefers not to, and a mouth that never rounds looks worse than one that rounds once too often.
+    """
     columns = [EXPRESSION_NAMES.index(name) for name in ("mouthPucker", "mouthFunnel")]
     shapes = np.stack([pose((DIPHTHONGS[name][1] if name in DIPHTHONGS else VISEMES[name]).shape)[columns] for name in PHONES])
     expected = gaussian_filter1d(posteriors @ shapes, _ROUNDING_EASE * 50, axis=0)
+    threshold, most, exponent = _ROUNDING
+    likely = gaussian_filter1d(posteriors[:, [PHONE_INDEX[name] for name in ROUNDED]].sum(1), _ROUNDING_EASE * 50)
+    expected[:, 0] = np.maximum(expected[:, 0], most * np.clip((likely - threshold) / (1 - threshold), 0, 1) ** exponent)
     curves = curves.copy()
     for index, column in enumerate(columns):
         curves[:, column] = np.maximum(curves[:, column], np.interp(times, speech_times, expected[:, index]))

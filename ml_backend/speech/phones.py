@@ -63,7 +63,7 @@ _IPA = {
     "ə": "AH", "ɐ": "AH", "ɪ": "IH", "ᵻ": "IH", "i": "IY", "ɛ": "EH", "e": "EH", "ɜ": "ER", "ɝ": "ER", "ɚ": "ER", "ɔ": "AO", "o": "OW",
     "u": "UW", "ʊ": "UH",
     "ʔ": "T", "_": PAUSE, "^": PAUSE, "$": PAUSE, " ": PAUSE, ".": PAUSE, ",": PAUSE, "!": PAUSE, "?": PAUSE, ";": PAUSE, ":": PAUSE,
-    "eɪ": "EY", "aɪ": "AY", "aʊ": "AW", "oʊ": "OW", "ɔɪ": "OY", "tʃ": "CH", "dʒ": "JH",
+    "eɪ": "EY", "aɪ": "AY", "aʊ": "AW", "oʊ": "OW", "ɔɪ": "OY", "tʃ": "CH", "dʒ": "JH", "əɹ": "ER", "ɜɹ": "ER",
 }  # fmt: skip
 IPA_PAIRS = frozenset(symbol for symbol in _IPA if len(symbol) == 2)
 
@@ -74,7 +74,7 @@ def phone_index(name: str, inventory: str) -> int:
     Args:
         name: the phone as the synthesiser writes it.
         inventory: "arpabet" (CMU dictionary, stress digits allowed, also Flite's lower case), "festival" (its non-English voices),
-            "espeak" (mnemonics) or "ipa" (single symbols).
+            "espeak" (mnemonics), "ipa" (single symbols) or "kokoro" (IPA beside ARPAbet).
 
     Returns:
         An index into PHONES, or UNKNOWN when the table does not know the name.
@@ -82,6 +82,8 @@ def phone_index(name: str, inventory: str) -> int:
     if inventory == "arpabet":
         plain = _FLITE.get(name, name.upper().rstrip("0123456789"))
         return 0 if plain in {"SIL", "<SIL>", "(NULL)"} else PHONE_INDEX.get(plain, UNKNOWN)
+    if inventory == "kokoro":
+        return PHONE_INDEX[name] if name in PHONE_INDEX else phone_index(name, "ipa")
     table = {"festival": _FESTIVAL_FOREIGN, "espeak": _ESPEAK, "ipa": _IPA}[inventory]
     plain = table.get(name)
     return UNKNOWN if plain is None else PHONE_INDEX[plain]

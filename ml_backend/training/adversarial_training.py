@@ -153,8 +153,9 @@ def train_adversarially(
         loss = generator_loss(discriminator(augmentation(found[resolution].float() * mask)))
         figures["generator"] = float(loss.detach())
         if paired:
-            kept = {size: image[: batch // 2] for size, image in found.items()}
-            held, _ = reconstruction_loss(pair.generator, kept, real[: batch // 2] * pair.generator.millimetres, mask, settings)
+            held, _ = reconstruction_loss(
+                pair.generator, found[resolution][: batch // 2], real[: batch // 2] * pair.generator.millimetres, mask, settings
+            )
             figures["held"] = float(held.detach())
             loss = loss + paired * held
         _step(optimisers["generator"], loss)

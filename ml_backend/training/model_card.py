@@ -1,11 +1,13 @@
 """Model cards, written by the command that trained the weights."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
 from ..errors import UserError
 from ..models.detailed_3dmm import ASSETS
+from ..models.distilled_detail import DistilledDetail
 
 PURPOSES = {
     "dnpm.safetensors": (
@@ -18,6 +20,7 @@ PURPOSES = {
         "An MLP from identity, skin vector and ARKit expression to W+ offsets of DNPM (Cao et al. 2024, Fig. 2 b).",
     ),
 }
+SIMULATED = "simulated skin (`ml_backend/simulation`) on the default face model, not from scans of people"
 EVALUATION_HEADING = "## Evaluation"
 
 
@@ -28,7 +31,7 @@ def write_card(weights: Path, config: dict, parameters: int, facts: dict[str, st
         weights: the weight file.
         config: sizes of the network.
         parameters: how many numbers it learned.
-        facts: command, stages, device, training_minutes, maps.
+        facts: command, stages, device, training_minutes, maps, source.
         sha256: of the weight file.
     """
     title, purpose = PURPOSES[weights.name]
@@ -37,17 +40,51 @@ def write_card(weights: Path, config: dict, parameters: int, facts: dict[str, st
 
 {purpose}
 
-- Learned from: simulated skin (`ml_backend/simulation`) on the default face model, not from scans of people. {facts["maps"]}.
+- Learned from: {facts["source"]}. {facts["maps"]}.
 - Made by: `{facts["command"]}` - stages: {facts["stages"]}.
-- Device and time: {facts["device"]}; {facts["training_minutes"]} minutes after the maps were simulated.
+- Device and time: {facts["device"]}; {facts["training_minutes"]} minutes after the maps were there.
 - Parameters: {parameters / 1e6:.1f} million, stored as float16, {weights.stat().st_size / 1e6:.1f} MB.
 - Configuration: `{json.dumps(config)}`
-- Licence: CC0 1.0.
+- Licence: {"CC0 1.0" if facts["source"] == SIMULATED else "what the scans' own licence and the people's consent allow"}.
 - sha256: `{sha256}`
 
 {EVALUATION_HEADING}
 
 `python -m ml_backend evaluate detail --json` prints the figures; the last ones measured are noted by `--card`.
+"""
+    )
+
+
+def write_distilled_card(weights: Path, model: DistilledDetail, parameters: int, facts: dict[str, str]) -> None:
+    """Writes the card of the distilled detail.
+
+    Args:
+        weights: the file.
+        model: what it holds.
+        parameters: numbers of the network.
+        facts: command, teacher, maps, device, training_minutes, psnr_db, fields_psnr_db, held_out.
+    """
+    above = ", ".join(f"{len(band.scale)} at {band.resolution}" for band, _ in model.above)
+    weights.with_suffix(".md").write_text(
+        f"""# Distilled detail
+
+What wrinkles in Blender with no backend installed: a multilayer perceptron from identity, skin vector and ARKit expression to
+the coefficients of principal fields, evaluated by numpy (`ml_backend/models/distilled_detail.py`). Output: millimetres.
+
+- Learned from: maps of DNPM and the detail encoder ({facts["maps"]}; their weights {facts["teacher"]}), which learned
+  from simulated skin, not from scans of people.
+- Made by: `{facts["command"]}`.
+- Device and time: {facts["device"]}; {facts["training_minutes"]} minutes with the full model's maps.
+- Parameters: {parameters / 1e6:.2f} million as float16; {model.component_count} fields at {model.low.resolution}, {above} as int8;
+  {weights.stat().st_size / 1e6:.1f} MB.
+- Against the full model on people that training did not see ({facts["held_out"]} maps at {model.low.resolution}):
+  {facts["psnr_db"]} dB; the nearest maps that the fields hold {facts["fields_psnr_db"]} dB.
+- Licence: CC0 1.0.
+- sha256: `{hashlib.sha256(weights.read_bytes()).hexdigest()}`
+
+{EVALUATION_HEADING}
+
+`python -m ml_backend evaluate detail --json` compares it with simulated truth.
 """
     )
 

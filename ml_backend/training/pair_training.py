@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..layers.blur_resampling import resize_by_halving
-from ..losses.map_reconstruction import activity_weights, band_losses, weighted_square
+from ..losses.map_reconstruction import activity_weights, band_losses, power_loss, weighted_square
 from ..models.detail_encoder import DetailEncoder
 from ..models.displacement_generator import DisplacementGenerator
+from ..models.strain_gate import through_gate
 from .checkpoints import WeightAverage
 from .sample_sheet import write_sample_sheet
 from .simulated_maps import MapSet
@@ -62,22 +63,41 @@ def recentre(pair: Pair, maps: MapSet, device: torch.device) -> None:
         first += count
 
 
+def maps_through_gate(generator: DisplacementGenerator, encoder: DetailEncoder, given: list[Tensor], resolution: int) -> Tensor:
+    """Maps of people under expressions as `Detailed3DMM` makes them.
+
+    Args:
+        generator, encoder: the networks.
+        given: identity (B, K), skin (B, 16), expression (B, 52); people that come several times are put to rest once.
+        resolution: R.
+
+    Returns:
+        (B, 1, R, R) in the generator's units.
+    """
+    identity, skin, expression = given
+    people, owner = torch.unique(torch.cat([identity, skin], 1), dim=0, return_inverse=True)
+    resting = [people[:, : identity.shape[1]], people[:, identity.shape[1] :], expression.new_zeros(len(people), expression.shape[1])]
+    latents = encoder(*(torch.cat(parts) for parts in zip(resting, given, strict=True))) + generator.mean_latent
+    maps = generator.maps(latents, resolution)[resolution]
+    return through_gate(maps[: len(people)][owner], maps[len(people) :], encoder.gate(expression, resolution).to(maps.dtype))
+
+
 def reconstruction_loss(
-    generator: DisplacementGenerator, found: dict[int, Tensor], truth: Tensor, mask: Tensor, settings: dict
+    generator: DisplacementGenerator, own: Tensor, truth: Tensor, mask: Tensor, settings: dict
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of square, absolute, line and texture terms at the truth's resolution.
+    """The weighted sum of square, absolute, line, texture and power terms.
 
     Args:
         generator: for its unit.
-        found: the skip sums by resolution, in the generator's units.
+        own: (B, 1, R, R) in the generator's units.
         truth: (B, 1, R, R) millimetres.
         mask: (R, R).
-        settings: weights `square`, `absolute`, `lines`, `texture`; `octaves` compared.
+        settings: weights `square`, `absolute`, `lines`, `texture`, `power`; `octaves` compared.
 
     Returns:
         The loss, and its terms before weighting.
     """
-    own = found[truth.shape[-1]].float() * mask
+    own = own.float() * mask
     wanted = truth / generator.millimetres * mask
     weights = activity_weights(wanted, mask, window=max(9, truth.shape[-1] // 28 | 1))
     lines, texture = band_losses(own, wanted, mask, settings["octaves"])
@@ -86,6 +106,7 @@ def reconstruction_loss(
         "absolute": (weights * (own - wanted).abs()).mean(),
         "lines": lines,
         "texture": texture,
+        "power": power_loss(own, wanted),
     }
     loss = sum((settings.get(name, 0.0) * term for name, term in terms.items()), torch.zeros((), device=own.device))
     return loss, terms
@@ -96,8 +117,8 @@ def parameter_groups(pair: Pair, settings: dict) -> list[dict]:
 
     Args:
         pair: the networks.
-        settings: `from_resolution`: generator blocks below it stay as they are, and of the encoder only the layers that feed their
-            styles alone; absent = everything. `generator_scale`, `encoder_scale`, `basis_scale`: factors on the rate, 0 = frozen.
+        settings: `from_resolution`: generator blocks below it stay as they are, and of the encoder only the layer of the
+            finest styles; absent = everything. `generator_scale`, `encoder_scale`, `basis_scale`: factors on the rate, 0 = frozen.
     """
     least = settings.get("from_resolution", 0)
     pair.generator.requires_grad_(False)
@@ -106,7 +127,7 @@ def parameter_groups(pair: Pair, settings: dict) -> list[dict]:
     bases = [block.basis.tiles for block in blocks if block.count]
     known = {id(p) for p in bases}
     others = [p for block in blocks for p in block.parameters() if id(p) not in known]
-    encoder = [pair.encoder] if not least else [pair.encoder.deep[-1], pair.encoder.heads[-1]]
+    encoder = [pair.encoder] if not least else [pair.encoder.heads[-1]]  # what is before feeds blocks that are not trained, too
     groups = [
         {"params": others, "scale": settings.get("generator_scale", 1.0)},
         {"params": bases, "scale": settings.get("basis_scale", 0.2)},
@@ -136,7 +157,8 @@ def train_pair(
         name: of the stage, for log and sheets.
         pair: trained in place.
         maps: the pairs.
-        settings: see `reconstruction_loss`, `parameter_groups`; `steps`, `minutes`, `batch`, `rate`, `average_steps`.
+        settings: see `reconstruction_loss`, `parameter_groups`; `steps`, `minutes`, `batch`, `together` (neighbouring rows, which are
+            mostly one person's, that are drawn together), `rate`, `average_steps`.
         log: receives losses and sheets.
         device: where to train.
         save: writes a checkpoint, called with the optimisers and the schedule.
@@ -157,14 +179,15 @@ def train_pair(
         WeightAverage(pair.encoder, pair.encoder_average, settings.get("average_steps", 200)),
     ]
     mask = torch.from_numpy(maps.mask).to(device)
-    every = settings.get("log_steps", 100)
+    every, together = settings.get("log_steps", 100), min(settings.get("together", 3), training)
     while schedule.progress < 1:
         set_rate(optimiser, schedule.rate(settings["rate"]))
         pair.encoder.train()
-        truth, *given = maps.batch(np.sort(random.integers(0, training, settings["batch"])), device)
+        first = np.sort(random.integers(0, training - together + 1, max(1, settings["batch"] // together)))
+        truth, *given = maps.batch((first[:, None] + np.arange(together)).ravel(), device)
         with torch.autocast(device.type, enabled=device.type == "cuda", dtype=torch.bfloat16):
-            found = pair.generator.maps(pair.encoder(*given) + pair.generator.mean_latent, truth.shape[-1])
-        loss, terms = reconstruction_loss(pair.generator, found, truth, mask, settings)
+            own = maps_through_gate(pair.generator, pair.encoder, given, truth.shape[-1])
+        loss, terms = reconstruction_loss(pair.generator, own, truth, mask, settings)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], settings.get("clip", 1.0))
@@ -197,7 +220,7 @@ def held_out_error(
     missed, power, fine = 0.0, 0.0, [0.0, 0.0]
     for row in np.linspace(training, len(maps) - 1, min(count, len(maps) - training)).astype(int):
         truth, *given = maps.batch(np.array([row]), device)
-        own = generator(encoder(*given) + generator.mean_latent, truth.shape[-1])[:, None] * mask
+        own = maps_through_gate(generator, encoder, given, truth.shape[-1]) * generator.millimetres * mask
         truth = truth * mask
         missed += float((own - truth).square().sum())
         power += float(truth.square().sum())
@@ -213,5 +236,5 @@ def write_pair_sheet(path: Path, pair: Pair, maps: MapSet, training: int, device
     pair.encoder.eval()
     rows = np.linspace(training, len(maps) - 1, min(count, len(maps) - training)).astype(int)
     truth, *given = maps.batch(rows, device)
-    own = pair.generator(pair.encoder(*given) + pair.generator.mean_latent, truth.shape[-1])
+    own = maps_through_gate(pair.generator, pair.encoder, given, truth.shape[-1])[:, 0] * pair.generator.millimetres
     write_sample_sheet(path, [(truth[:, 0].cpu().numpy() * maps.mask), own.cpu().numpy() * maps.mask])

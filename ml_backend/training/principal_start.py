@@ -116,21 +116,21 @@ def start_block(block: SynthesisBlock, index: int, rows: np.ndarray, mask: np.nd
 
 
 @torch.no_grad()
-def project_on_block(block: SynthesisBlock, index: int, rows: np.ndarray, millimetres: float) -> CoefficientTargets:
+def project_on_block(block: SynthesisBlock, index: int, maps: np.ndarray, millimetres: float) -> CoefficientTargets:
     """The coefficients of maps in a block's components, which `start_block` made and nothing has trained since.
 
     Args:
         block, index, millimetres: as `start_block` takes them.
-        rows: (N, R * R) millimetres.
+        maps: (N, R, R) millimetres, at the block's resolution or finer; their own band is projected.
     """
     images = block.basis.images().flatten(1).cpu() * millimetres
     mean, components = images[0], images[1:]
     squares = components.square().sum(1)
-    values = [
-        (torch.from_numpy(np.asarray(rows[s : s + _ROWS_AT_ONCE], np.float32)) - mean) @ components.T / squares.clamp_min(1e-12)
-        for s in range(0, len(rows), _ROWS_AT_ONCE)
-    ]
-    return CoefficientTargets(index, torch.cat(values), squares / millimetres**2 / rows.shape[1])
+    values = []
+    for start in range(0, len(maps), _ROWS_AT_ONCE):
+        rows = torch.from_numpy(band_rows(maps[start : start + _ROWS_AT_ONCE], block.resolution).astype(np.float32))
+        values.append((rows - mean) @ components.T / squares.clamp_min(1e-12))
+    return CoefficientTargets(index, torch.cat(values), squares / millimetres**2 / images.shape[1])
 
 
 def style_of(block: int) -> int:

@@ -25,7 +25,7 @@ class MapSetSpec:
 
     Attributes:
         people: how many.
-        expressions: maps per person.
+        expressions: maps per person, the first at rest.
         resolution: texels along a side of the stored maps.
         rendered: texels along a side at which they are simulated, a power of two times `resolution`.
         first_seed: seed of the first person; training stays below HELD_OUT_SEED.
@@ -40,15 +40,14 @@ class MapSetSpec:
 
 @dataclasses.dataclass(frozen=True)
 class MapSet:
-    """Simulated maps; person p's maps are rows p E to p E + E - 1 of the flat arrays.
+    """Maps of people; person p's maps are rows p E to p E + E - 1 of the flat arrays, the first of them at rest.
 
     Attributes:
         maps: (N, R, R) float16 millimetres, on disk.
         identity: (N, K) float32.
         skin: (N, 16) float32.
         expression: (N, 52) float32.
-        mask: (S, S) float32, 1 inside the face.
-        shown: S, the resolution of batches; 0 for that of the stored maps.
+        mask: (R, R) float32, 1 inside the face.
     """
 
     maps: np.ndarray
@@ -56,16 +55,21 @@ class MapSet:
     skin: np.ndarray
     expression: np.ndarray
     mask: np.ndarray
-    shown: int = 0
 
     def seen_at(self, resolution: int) -> "MapSet":
-        """The same set whose batches are low-passed to a coarser resolution, a power of two below that of the maps."""
+        """The same set low-passed to a coarser resolution, a power of two below that of the maps, in memory."""
+        if resolution == self.maps.shape[-1]:
+            return self
+        maps = np.empty((len(self), resolution, resolution), np.float16)
+        for start in range(0, len(self), 16):
+            full = torch.from_numpy(np.asarray(self.maps[start : start + 16], np.float32))[:, None]
+            maps[start : start + 16] = resize_by_halving(full, resolution)[:, 0].numpy()
         mask = resize_by_halving(torch.from_numpy(self.mask)[None, None], resolution)[0, 0]
-        return dataclasses.replace(self, mask=(mask > 0.5).float().numpy(), shown=resolution)
+        return dataclasses.replace(self, maps=maps, mask=(mask > 0.5).float().numpy())
 
-    def first(self, count: int) -> "MapSet":
-        """The set's first `count` maps."""
-        rows = slice(0, count)
+    def thinned(self, count: int) -> "MapSet":
+        """Every k-th of the set's maps, so that about `count` are left; still on disk."""
+        rows = slice(None, None, max(1, round(len(self) / count)))
         parts = {name: getattr(self, name)[rows] for name in ("maps", "identity", "skin", "expression")}
         return dataclasses.replace(self, **parts)
 
@@ -73,9 +77,8 @@ class MapSet:
         return len(self.maps)
 
     def batch(self, rows: np.ndarray, device: torch.device) -> tuple[torch.Tensor, ...]:
-        """Maps (B, 1, S, S) in mm, identity, skin and expression of these rows, float32 on the device."""
+        """Maps (B, 1, R, R) in mm, identity, skin and expression of these rows, float32 on the device."""
         maps = torch.from_numpy(np.asarray(self.maps[rows], np.float32))[:, None]
-        maps = resize_by_halving(maps, self.shown or maps.shape[-1])
         given = (torch.from_numpy(values[rows]) for values in (self.identity, self.skin, self.expression))
         return maps.to(device), *(values.to(device) for values in given)
 
@@ -114,6 +117,7 @@ def make_map_set(folder: Path, spec: MapSetSpec, device: str = "cpu", progress: 
     expression = np.stack(
         [sample_expressions(spec.expressions, np.random.default_rng([spec.first_seed + p, 0xE])) for p in range(spec.people)]
     )
+    expression[:, 0] = 0
     if done < spec.people or not (folder / "mask.npy").exists():
         simulation = SkinSimulation(face, resolution=spec.rendered, device=device)
         mask = resize_by_halving(simulation.mask.float()[None, None].cpu(), spec.resolution)[0, 0]

@@ -21,9 +21,9 @@ def band_frequencies() -> Tensor:
 
 
 def warp_frequency(mel: Tensor, factor: Tensor) -> Tensor:
-    """Moves the spectra up (factor > 1: a shorter vocal tract) or down: (B, T, 64), (B,) -> (B, T, 64)."""
+    """Moves the spectra up (factor > 1: a shorter vocal tract) or down: (B, T, 64), (B,) or, by band, (B, 64) -> (B, T, 64)."""
     hz = band_frequencies()
-    wanted = hz / factor[:, None]  # (B, 64): where each band's content comes from
+    wanted = hz / (factor[:, None] if factor.ndim == 1 else factor)  # (B, 64): where each band's content comes from
     position = torch.searchsorted(hz, wanted).clamp(1, BANDS - 1)
     share = ((wanted - hz[position - 1]) / (hz[position] - hz[position - 1])).clamp(0, 1)
     matrix = torch.zeros(len(mel), BANDS, BANDS)
@@ -58,7 +58,9 @@ def augment(mel: Tensor, generator: torch.Generator) -> Tensor:
     def chosen(probability: float) -> Tensor:
         return torch.rand(batch, generator=generator) < probability
 
-    mel = warp_frequency(mel, torch.where(chosen(0.85), torch.exp(uniform(math.log(0.8), math.log(1.25))), torch.ones(batch)))
+    length = torch.where(chosen(0.85), uniform(math.log(0.8), math.log(1.25)), torch.zeros(batch))
+    shape = random_curves(batch, generator, 0.25) * chosen(0.7)[:, None]  # throat and mouth differ between people, not only in scale
+    mel = warp_frequency(mel, torch.exp(length[:, None] + shape.clamp(-0.1, 0.1)))
     mel = mel + random_curves(batch, generator, 4.0)[:, None]
     power = mel.exp()
 
@@ -91,7 +93,20 @@ def augment(mel: Tensor, generator: torch.Generator) -> Tensor:
     compression = torch.where(chosen(0.2), uniform(0.6, 1.0), torch.ones(batch))[:, None, None]
     loud = power.mean(2, keepdim=True)
     power = power * (loud / level[:, None, None]).clamp(min=1e-5) ** (compression - 1)
-    return (power + 1e-9).log()
+    return _mask((power + 1e-9).log(), generator)
+
+
+def _mask(mel: Tensor, generator: torch.Generator) -> Tensor:
+    """Hides a stretch of bands and one of time in half of the sequences each, at that sequence's mean (SpecAugment, Park et al. 2019)."""
+    batch, count, bands = mel.shape
+    mean = mel.mean((1, 2), keepdim=True)
+    for size, most, axis in ((bands, 12, 2), (count, 12, 1)):
+        width = torch.randint(1, most + 1, (batch, 1), generator=generator) * (torch.rand(batch, 1, generator=generator) < 0.5)
+        begin = torch.randint(0, size - most, (batch, 1), generator=generator)
+        place = torch.arange(size)
+        hidden = (place >= begin) & (place < begin + width)
+        mel = torch.where(hidden[:, None] if axis == 2 else hidden[:, :, None], mean, mel)
+    return mel
 
 
 def normalise(mel: Tensor) -> tuple[Tensor, Tensor]:

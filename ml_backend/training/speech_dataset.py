@@ -15,7 +15,7 @@ from ..tensor_file import read_tensors
 from .speech_augmentation import augment, normalise
 
 # How often a batch's sequence comes from an engine: people's recorded voices often, formant synthesis seldom.
-ENGINE_SHARE = {"flite": 0.36, "festival": 0.3, "piper": 0.14, "espeak": 0.14, "negatives": 0.06}
+ENGINE_SHARE = {"flite": 0.3, "festival": 0.24, "piper": 0.14, "kokoro": 0.18, "espeak": 0.1, "negatives": 0.04}
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,21 @@ from pathlib import Path
 
 import torch
 
+from ..datasets.own_scans import add_scan_arguments, open_scans
 from ..models.bilinear_face import BilinearFace
 from ..models.detail_encoder import EncoderConfig
 from ..models.detailed_3dmm import ASSETS, ENCODER_FILE, GENERATOR_FILE, read_encoder, read_generator, write_network
-from .model_card import install, write_card
+from .model_card import SIMULATED, install, write_card
 from .pair_training import Pair, train_pair
 from .train_dnpm import StageKeeper, build_pair, identity_influence, open_maps
 from .training_run import RunLog, add_run_arguments, choose_device, read_configuration
+from .unit_activity import unit_activity
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/encoder")
+    add_scan_arguments(parser)
     parser.add_argument("--generator", type=Path, default=ASSETS / GENERATOR_FILE, help="the trained generator (default: the package's)")
     parser.add_argument("--start", type=Path, help="encoder weights to go on from (default: random)")
     parser.add_argument("--install", action="store_true", help="put the finished weights and card where the package looks for them")
@@ -42,9 +45,11 @@ def run(args: argparse.Namespace) -> int:
     device = choose_device(args)
     log = RunLog(args.out, args.resume)
     generator = read_generator(args.generator).to(device)
-    maps = open_maps(args.data, settings["sets"], device)["coarse"].seen_at(settings["encoder_training"]["resolution"])
+    sets = open_scans(args.maps, args.layout, args.data, settings) if args.maps else open_maps(args.data, settings["sets"], device)
+    maps = sets["coarse"].seen_at(settings["encoder_training"]["resolution"])
     fresh = EncoderConfig(identity_size=maps.identity.shape[1], **settings["encoder"])
-    pair = build_pair(generator.config, fresh, maps, identity_influence(BilinearFace.default()), device)
+    face = BilinearFace.default()
+    pair = build_pair(generator.config, fresh, maps, identity_influence(face), unit_activity(face), device)
     if args.start:
         started = read_encoder(args.start).to(device).requires_grad_(True)
         pair = Pair(pair.generator, started, pair.generator_average, copy.deepcopy(started))
@@ -63,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}",
+        "source": settings.get("source", SIMULATED),
     }
     encoder = pair.encoder_average
     sha256 = write_network(args.out / ENCODER_FILE, encoder, encoder.config, facts)

@@ -15,6 +15,7 @@ examples:
   python -m ml_backend train dnpm --config 2core --out build/dnpm
   python -m ml_backend train dnpm --config gpu --device cuda --out build/dnpm
   python -m ml_backend train dnpm --config 2core --out build/dnpm --resume
+  python -m ml_backend train dnpm --config gpu --maps scans --layout folder --data build/scans --out build/own
 """
 
 import argparse
@@ -26,8 +27,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ..datasets.own_scans import add_scan_arguments, open_scans
 from ..errors import UserError
 from ..models.bilinear_face import BilinearFace
 from ..models.detail_encoder import DetailEncoder, EncoderConfig
@@ -36,14 +38,25 @@ from ..models.displacement_discriminator import DisplacementDiscriminator
 from ..models.displacement_generator import DisplacementGenerator, GeneratorConfig
 from .adversarial_training import fit_prior, train_adversarially
 from .checkpoints import load_checkpoint, save_checkpoint
-from .model_card import install, write_card
+from .model_card import SIMULATED, install, write_card
 from .pair_training import Pair, recentre, train_pair
-from .principal_start import CoefficientTargets, band_rows, fit_coefficients, full_rows, project_on_block, start_block
+from .principal_start import (
+    CoefficientTargets,
+    band_rows,
+    fit_coefficients,
+    full_rows,
+    latents_of,
+    project_on_block,
+    start_block,
+    style_of,
+)
+from .restore_power import restore_octaves
 from .simulated_maps import MapSet, MapSetSpec, make_map_set
 from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration
+from .unit_activity import unit_activity
 
 IDENTITY_SHARE = 0.6  # of the coefficient that moves the face most
-BAND_MAPS = 1500  # maps that the components of the finer bands are fitted to
+BAND_MAPS = 1500  # maps that the components of the finer bands are taken from
 EXPRESSION_SHARE = 0.6
 STAGES = ("principal", "coarse", "bands", "fine", "prior", "adversarial")
 
@@ -51,6 +64,7 @@ STAGES = ("principal", "coarse", "bands", "fine", "prior", "adversarial")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/dnpm")
+    add_scan_arguments(parser)
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="last stage to run (default: %(default)s)")
     parser.add_argument("--install", action="store_true", help="put the finished weights and cards where the package looks for them")
 
@@ -106,10 +120,11 @@ def build_pair(
     encoder: EncoderConfig,
     maps: MapSet,
     influence: tuple[np.ndarray, np.ndarray, float],
+    activity: Tensor,
     device: torch.device,
     seed: int = 0,
 ) -> Pair:
-    """Fresh networks whose units and input statistics come from the maps; `influence` from `identity_influence`.
+    """Fresh networks whose units and input statistics come from the maps; `influence` and `activity` as the functions of those names.
 
     Raises:
         UserError: the maps are blank.
@@ -123,6 +138,7 @@ def build_pair(
     built.millimetres.fill_(unit)
     network = DetailEncoder(encoder)
     set_input_statistics(network, maps, influence)
+    network.gate.activity.copy_(activity)
     pair = Pair(built, network, copy.deepcopy(built), copy.deepcopy(network))
     for module in pair.modules.values():
         module.to(device)
@@ -143,7 +159,7 @@ def block_rows(pair: Pair, sets: dict[str, MapSet]) -> Iterator[tuple[int, MapSe
     for index, block in enumerate(pair.generator.synthesis_blocks):
         maps = next((maps for maps in ascending if maps.maps.shape[-1] >= block.resolution), None)
         if block.count and maps is not None:
-            maps = maps if coarsest else maps.first(BAND_MAPS)
+            maps = maps if coarsest else maps.thinned(BAND_MAPS)
             yield index, maps, full_rows(maps.maps, block.resolution) if coarsest else band_rows(maps.maps, block.resolution)
             coarsest = False
 
@@ -167,15 +183,44 @@ def principal_stage(pair: Pair, sets: dict[str, MapSet], settings: dict, log: Ru
 
 
 def bands_stage(pair: Pair, sets: dict[str, MapSet], settings: dict, log: RunLog, device: torch.device) -> None:
-    """The encoder's last layers again, for the blocks finer than those that pairs trained: their inputs have moved since the start."""
-    groups: dict[tuple[int, int], tuple[MapSet, list[CoefficientTargets]]] = {}
-    for index, maps, rows in block_rows(pair, sets):
-        block = pair.generator.synthesis_blocks[index]
-        if block.resolution >= settings["from_resolution"]:
-            found = project_on_block(block, index, rows, float(pair.generator.millimetres))
-            groups.setdefault((maps.maps.shape[-1], len(maps)), (maps, []))[1].append(found)
+    """The encoder's last layers again, for the blocks finer than those that pairs trained: their inputs have moved since the start,
+    and here they see more people than the components were taken from (`maps` of each set)."""
+    groups: dict[str, tuple[MapSet, list[CoefficientTargets]]] = {}
+    ascending = sorted(sets, key=lambda name: sets[name].maps.shape[-1])
+    for index, block in enumerate(pair.generator.synthesis_blocks):
+        name = next((name for name in ascending if sets[name].maps.shape[-1] >= block.resolution), None)
+        if not block.count or block.resolution < settings["from_resolution"] or name is None:
+            continue
+        maps = sets[name].thinned(settings.get("maps", 8000))
+        found = project_on_block(block, index, maps.maps, float(pair.generator.millimetres))
+        groups.setdefault(name, (maps, []))[1].append(found)
     fit_coefficients(pair.encoder, pair.generator, list(groups.values()), settings, log, device, last_only=True)
+    for maps, targets in groups.values():
+        for found in targets:
+            gain = restore_power(pair, maps, found, device)
+            log.write("bands", resolution=pair.generator.synthesis_blocks[found.block].resolution, gain=gain)
     pair.restart_average()
+
+
+@torch.no_grad()
+def restore_power(pair: Pair, maps: MapSet, found: CoefficientTargets, device: torch.device) -> float:
+    """Scales a block's components so that people whom the fit did not see get the power that their own coefficients have.
+
+    What cannot be told from the inputs, a regression leaves out; the octave would be faint.
+
+    Returns:
+        The factor, 1 to 1.7.
+    """
+    unseen = slice(int(len(maps) * 0.9), None)
+    given = [torch.from_numpy(np.ascontiguousarray(v[unseen])).to(device) for v in (maps.identity, maps.skin, maps.expression)]
+    block = pair.generator.synthesis_blocks[found.block]
+    pair.encoder.eval()
+    latents = latents_of(pair.encoder, pair.generator, [style_of(found.block)], given)[:, 0]
+    told = block.coefficient(latents)[:, 1 : 1 + found.values.shape[1]].cpu()
+    power = [float((values.square() * found.power).sum()) for values in (found.values[unseen], told)]
+    gain = min(1.7, max(1.0, (power[0] / max(power[1], 1e-12)) ** 0.5))
+    block.basis.tiles[:, 1:] *= gain
+    return gain
 
 
 class StageKeeper:
@@ -222,11 +267,12 @@ def run(args: argparse.Namespace) -> int:
     settings = read_configuration(args.config, "dnpm")
     device = choose_device(args)
     log = RunLog(args.out, args.resume)
-    sets = open_maps(args.data, settings["sets"], device)
+    sets = open_scans(args.maps, args.layout, args.data, settings) if args.maps else open_maps(args.data, settings["sets"], device)
     coarse = sets["coarse"]
     config = generator_config(settings["generator"])
     encoder = EncoderConfig(identity_size=coarse.identity.shape[1], **settings["encoder"])
-    pair = build_pair(config, encoder, coarse, identity_influence(BilinearFace.default()), device)
+    face = BilinearFace.default()
+    pair = build_pair(config, encoder, coarse, identity_influence(face), unit_activity(face), device)
     modules: dict[str, nn.Module] = dict(pair.modules)
     if "adversarial" in settings:
         finest = settings["adversarial"]["resolution"]
@@ -244,6 +290,9 @@ def run(args: argparse.Namespace) -> int:
             bands_stage(pair, sets, own, log, device)
         elif stage in ("coarse", "fine"):
             train_pair(stage, pair, maps, own, log, device, *keeper.hooks(stage))
+            if own.get("restore_rounds", 0):
+                octaves = restore_octaves(pair, maps, device, rounds=own["restore_rounds"])
+                log.write(stage, **{f"power_db_ring_{ring}": value for ring, value in enumerate(octaves)})
         elif stage == "prior":
             recentre(pair, coarse, device)
             fit_prior(pair, own, log, device)
@@ -270,6 +319,7 @@ def export(args: argparse.Namespace, pair: Pair, settings: dict, stages: list[st
         "maps": "; ".join(
             f"{name}: {t['people']} people x {t['expressions']} expressions at {t['resolution']}" for name, t in settings["sets"].items()
         ),
+        "source": settings.get("source", SIMULATED),
     }
     sums = {
         GENERATOR_FILE: write_network(args.out / GENERATOR_FILE, pair.generator_average, pair.generator.config, facts),

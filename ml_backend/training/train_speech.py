@@ -22,9 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import UserError
 from ..models.bilinear_face import BilinearFace
 from ..models.speech_decoder import SpeechDecoder, SpeechDecoderConfig
 from ..models.speech_encoder import FRAME_RATE, SpeechEncoder, SpeechEncoderConfig
+from ..models.speech_networks import load_speech_networks
 from ..speech.lip_measures import inner_lip_pairs
 from ..speech.phones import BILABIAL, LABIODENTAL, PHONE_INDEX, PHONES
 from ..tensor_file import write_tensors
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("build/speech-data"), help="what build-speech-data wrote (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/speech"), help="checkpoint, log.jsonl, weights (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="weights to start from instead of random ones, e.g. the shipped ones")
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
@@ -113,6 +116,8 @@ def run(args: argparse.Namespace) -> int:
         return nn.ModuleDict({"encoder": encoder, "decoder": SpeechDecoder(SpeechDecoderConfig(**config["decoder"]))}).to(device)
 
     model = networks()
+    if args.start:
+        _start_from(model, args.start)
     average = WeightAverage(model, networks(), settings["half_life"])
     loss = SpeechLoss(config["loss"], BilinearFace.default()).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=settings["decay"])
@@ -126,7 +131,9 @@ def run(args: argparse.Namespace) -> int:
         set_rate(optimiser, schedule.rate(settings["rate"]))
         fps = FRAME_RATES[int(sampler.rng.integers(len(FRAME_RATES)))]
         batch = _to(sampler.batch(settings["batch"], fps), device)
-        logits, curves = _forward(model, batch, settings["given_phones"])
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings["bfloat16"]):
+            logits, curves = _forward(model, batch, settings["given_phones"])
+        logits, curves = logits.float(), curves.float()
         total = loss(batch, logits, curves)
         optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -149,7 +156,8 @@ def run(args: argparse.Namespace) -> int:
     log.write("speech", step=schedule.done, minutes_left=0.0, **figures)
     hours = sum(len(s.mel) for s in streams) / 360000
     facts = {
-        "command": f"python -m ml_backend train speech --config {args.config} --data DIR --out DIR",
+        "command": f"python -m ml_backend train speech --config {args.config} --data DIR --out DIR"
+        + (" --start FILE" if args.start else ""),
         "data": f"{hours:.1f} h of synthesised speech, {len(streams)} files: " + ", ".join(s.name for s in streams),
         "steps": str(schedule.done),
         "minutes": f"{schedule.elapsed:.0f}",
@@ -160,6 +168,22 @@ def run(args: argparse.Namespace) -> int:
     write_speech_weights(args.out / "speech.safetensors", average.average, config, facts)
     print(f"{args.out / 'speech.safetensors'}: written", file=sys.stderr)
     return 0
+
+
+def _start_from(model: nn.ModuleDict, path: Path) -> None:
+    """Copies the weights of a file that `write_speech_weights` wrote.
+
+    Raises:
+        UserError: the file cannot be read, or its networks have other sizes than the configuration's.
+    """
+    trained = load_speech_networks(path)
+    try:
+        model["encoder"].load_state_dict(trained.encoder.state_dict())
+        model["decoder"].load_state_dict(trained.decoder.state_dict())
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: networks of other sizes than the configuration's.", "Start from weights of that configuration."
+        ) from error
 
 
 def write_speech_weights(path: Path, model: nn.Module, config: dict, facts: dict[str, str]) -> None:

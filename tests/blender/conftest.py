@@ -43,11 +43,27 @@ def worker(module):
 
 @pytest.fixture
 def face():
-    """A face without detail from the worker."""
+    """A face with its detail switched off: just the model's shape."""
     assert bpy.ops.d3dmm.create_face(identity_seed=3, update_detail=False) == {"FINISHED"}
     made = bpy.context.active_object
     made.d3dmm.resolution = "512"
+    made.d3dmm.show_detail = False
     return made
+
+
+@pytest.fixture
+def wrinkled(face):
+    """A face with its detail on, by the distilled model alone until a test asks the worker."""
+    face.d3dmm.show_detail = True
+    return face
+
+
+@pytest.fixture
+def no_worker(module, monkeypatch):
+    """As with nothing but the zip: no Python with torch is found."""
+    backend = module("detailed3dmm_addon.backend")
+    backend.stop()
+    monkeypatch.setattr(backend, "find_interpreter", lambda: None)
 
 
 @pytest.fixture

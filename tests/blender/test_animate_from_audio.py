@@ -36,11 +36,11 @@ def scene_state(face):
 
 
 @pytest.fixture
-def spoken(face, recording):
+def spoken(wrinkled, recording):
     """A face that has imported the recording."""
     bpy.context.scene.render.fps = 25
     assert bpy.ops.d3dmm.import_audio(filepath=str(recording), seed=1) == {"FINISHED"}
-    return face
+    return wrinkled
 
 
 def test_sound_curves_and_detail_are_in_the_scene(spoken, module):
@@ -50,7 +50,7 @@ def test_sound_curves_and_detail_are_in_the_scene(spoken, module):
         assert strip.type == "SOUND" and strip.frame_start == scene.frame_start
     assert keys.animation_data.action["d3dmm"] and "buzz" in keys.animation_data.action.name
     assert 24 <= scene.frame_end <= 26
-    assert spoken.d3dmm.detail_source == "BAKED" and spoken.modifiers["D3DMM Baked Detail"].show_render
+    assert spoken.d3dmm.detail_source == "BAKED" and module("detailed3dmm_addon.detail_modifiers").is_baked(spoken)
     jaw, detail = [], []
     for frame in range(1, scene.frame_end + 1):
         scene.frame_set(frame)
@@ -68,8 +68,8 @@ def test_baked_detail_is_the_generators(spoken, module):
     texture = module("ml_backend.geometry.texture_space")
     scene = bpy.context.scene
     scene.frame_set(12)
-    live = module("detailed3dmm_addon.live_update")
-    coarse = backend.ask("generate", {"resolution": 256}, live._detail_inputs(spoken)).arrays["map"]
+    live = module("detailed3dmm_addon.live_detail")
+    coarse = backend.ask("generate", {"resolution": 256}, live.detail_inputs(spoken)).arrays["map"]
     baked = evaluated(spoken)
     spoken.d3dmm.show_detail = False
     smooth = evaluated(spoken)
@@ -82,6 +82,7 @@ def test_baked_detail_is_the_generators(spoken, module):
     span = np.ptp(np.percentile(expected[skin], [0.1, 99.9]))
     psnr = 20 * np.log10(span / np.sqrt(((height - expected)[skin] ** 2).mean()))
     assert psnr > 38, psnr
+    assert spoken.d3dmm.baked_components >= 1 and spoken.d3dmm.baked_psnr > 38
     assert np.abs(height[~skin]).max() < 1e-3
 
 
@@ -91,7 +92,7 @@ def test_a_second_import_makes_new_actions_and_keeps_the_old(spoken, recording):
     assert bpy.ops.d3dmm.import_audio(filepath=str(recording), seed=2, sound_strip=False) == {"FINISHED"}
     assert spoken.data.shape_keys.animation_data.action != first and first.use_fake_user
     assert len(bpy.data.actions) > curves
-    assert [modifier.name for modifier in spoken.modifiers].count("D3DMM Baked Detail") == 1
+    assert [modifier.name for modifier in spoken.modifiers].count("D3DMM Detail") == 1
 
 
 def test_undo_takes_the_whole_import_back(face, recording):

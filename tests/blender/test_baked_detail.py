@@ -8,25 +8,28 @@ import numpy as np
 import pytest
 from test_create_face import evaluated
 
-FRAMES, COMPONENTS = 12, 5
+FRAMES, COMPONENTS, FINE = 12, 5, 32
 
 
 @pytest.fixture
-def baked(face, module):
-    """A face with expression curves and a baked random basis; also the basis and its coefficients."""
-    draw = np.random.default_rng(0)
+def baked(wrinkled, module):
+    """A face with expression curves and a baked random basis; also the clip."""
+    face, draw = wrinkled, np.random.default_rng(0)
     count = len(face.data.vertices)
-    mean = draw.normal(0, 0.1, count).astype(np.float32)
-    fields = draw.normal(0, 0.1, (COMPONENTS, count)).astype(np.float32)
-    coefficients = draw.normal(0, 1, (FRAMES, COMPONENTS)).astype(np.float32)
+
+    def noise(*shape):
+        return draw.normal(0, 0.1, shape).astype(np.float32)
+
     animation, detail = module("detailed3dmm_addon.face_animation"), module("detailed3dmm_addon.baked_detail")
+    clip = detail.ClipDetail(
+        noise(count), noise(COMPONENTS, count), 10 * noise(FRAMES, COMPONENTS), 50.0, noise(FINE, FINE), noise(COMPONENTS, FINE, FINE)
+    )
     jaw = np.linspace(0, 1, FRAMES).astype(np.float32)[:, None]
     animation.key_expressions(face, "clip", ("jawOpen",), jaw, 1)
-    paths = detail.store_baked_detail(face, mean, fields)
-    curves = {(path, 0): coefficients[:, index] for index, path in enumerate(paths)}
+    curves = detail.store_baked_detail(face, clip)
     curves["rotation_euler", 2] = np.linspace(0, 0.3, FRAMES).astype(np.float32)
     animation.key_object(face, "clip", curves, 1)
-    return face, mean, fields, coefficients
+    return face, clip
 
 
 def vertex_normals(face) -> np.ndarray:
@@ -37,7 +40,7 @@ def vertex_normals(face) -> np.ndarray:
 
 
 def test_each_frame_is_mean_plus_weighted_fields_along_the_normal(baked):
-    face, mean, fields, coefficients = baked
+    face, clip = baked
     scene = bpy.context.scene
     face.d3dmm.detail_strength = 1.5
     for frame in (1, 4, FRAMES):
@@ -45,25 +48,72 @@ def test_each_frame_is_mean_plus_weighted_fields_along_the_normal(baked):
         face.d3dmm.show_detail = False
         smooth, normals = evaluated(face), vertex_normals(face)
         face.d3dmm.show_detail = True
-        height = (mean + coefficients[frame - 1] @ fields) * 1.5e-3
+        height = (clip.mean + clip.coefficients[frame - 1] @ clip.fields) * 1.5e-3
         assert np.allclose(evaluated(face), smooth + normals * height[:, None], atol=2e-6)
         assert abs(face.data.shape_keys.key_blocks["jawOpen"].value - (frame - 1) / (FRAMES - 1)) < 1e-5
 
 
-def test_live_detail_is_off_while_baked_is_on(baked):
+def test_one_source_shows_at_a_time_and_the_skin_follows(baked, module):
     face = baked[0]
-    assert face.d3dmm.detail_source == "BAKED"
-    assert not face.modifiers["D3DMM Live Detail"].show_render and face.modifiers["D3DMM Baked Detail"].show_render
+    modifiers, nodes = module("detailed3dmm_addon.detail_modifiers"), module("detailed3dmm_addon.detail_nodes")
+    live, own = modifiers.fine_image(face), nodes.group_images(modifiers.fine_node(face).node_tree)
+    assert modifiers.is_baked(face) and len(own) == 2 and live not in own
+    played = evaluated(face)
     face.d3dmm.detail_source = "LIVE"
-    assert face.modifiers["D3DMM Live Detail"].show_render and not face.modifiers["D3DMM Baked Detail"].show_render
+    assert not modifiers.is_baked(face) and nodes.group_images(modifiers.fine_node(face).node_tree) == [live]
+    assert np.abs(evaluated(face) - played).max() > 1e-5
+    face.d3dmm.detail_source = "BAKED"
+    assert np.array_equal(evaluated(face), played) and modifiers.fine_image(face) == live
+
+
+def test_the_fine_images_and_their_weights_sum_to_the_frames_fine_map(baked, module):
+    face, clip = baked
+    maps, modifiers = module("detailed3dmm_addon.detail_maps"), module("detailed3dmm_addon.detail_modifiers")
+    nodes = module("detailed3dmm_addon.detail_nodes")
+    images = nodes.group_images(modifiers.fine_node(face).node_tree)
+    bpy.context.scene.frame_set(5)
+    mesh = face.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    total = np.zeros((FINE, FINE), np.float32)
+    for index, image in enumerate(images):
+        weights = np.array(mesh.attributes[nodes.WEIGHTS_ATTRIBUTE.format(index)].data[7].vector)
+        pixels = np.empty(FINE * FINE * 4, np.float32)
+        image.pixels.foreach_get(pixels)
+        total += pixels.reshape(FINE, FINE, 4)[..., :3] @ weights.astype(np.float32)
+    assert np.allclose(total, clip.fine_mean + np.tensordot(clip.coefficients[4], clip.fine_fields, 1), atol=1e-4)
+    assert maps.read_map(images[0]).shape == (FINE, FINE)
 
 
 def test_clearing_removes_everything_baked(baked):
     face = baked[0]
+    images = len(bpy.data.images)
     assert bpy.ops.d3dmm.clear_baked_detail() == {"FINISHED"}
-    assert "D3DMM Baked Detail" not in face.modifiers and not face.d3dmm.has_baked_detail
-    assert not [a.name for a in face.data.attributes if a.name.startswith("d3dmm_detail_")] and not bpy.data.node_groups
+    assert face.d3dmm.detail_source == "LIVE" and not face.d3dmm.has_baked_detail and len(bpy.data.images) == images - 2
+    assert not [a.name for a in face.data.attributes if a.name.startswith("d3dmm_detail_")]
+    assert [group.name for group in bpy.data.node_groups if group.bl_idname == "GeometryNodeTree"] == ["D3DMM Detail"]
     assert not bpy.ops.d3dmm.clear_baked_detail.poll()
+
+
+def test_strength_and_regions_scale_a_clip_and_can_be_keyed(baked, module):
+    face = baked[0]
+    modifiers = module("detailed3dmm_addon.detail_modifiers")
+    scene, modifier = bpy.context.scene, face.modifiers["D3DMM Detail"]
+    path = f'modifiers["D3DMM Detail"]{modifiers.input_path(modifier, "Strength")}'
+    for frame, value in ((1, 0.0), (11, 2.0)):
+        modifiers.set_scale(face, "Strength", value)
+        assert face.keyframe_insert(path, frame=frame)
+    scene.frame_set(1)
+    still = evaluated(face)
+    face.d3dmm.show_detail = False
+    assert np.allclose(still, evaluated(face), atol=1e-7)
+    face.d3dmm.show_detail = True
+    scene.frame_set(11)
+    assert abs(face.d3dmm.detail_strength - 2.0) < 1e-6
+    both = evaluated(face)
+    face.d3dmm.region_strengths = [0.0] + [1.0] * 9
+    forehead = np.linalg.norm(evaluated(face) - both, axis=1) > 1e-6
+    weight = np.empty(len(forehead), np.float32)
+    face.data.attributes["d3dmm_region_forehead"].data.foreach_get("value", weight)
+    assert forehead.sum() > 500 and np.all(weight[forehead] > 0)
 
 
 def test_the_artists_actions_are_kept_and_their_curves_go_on(face, module):
@@ -119,6 +169,7 @@ def test_plays_and_renders_the_same_with_the_extension_disabled(baked, tmp_path)
     for frame in (1, 7):
         scene.frame_set(frame)
         frames.append(evaluated(face))
+    assert np.abs(frames[0] - frames[1]).max() > 1e-4
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "clip.blend"))
     scene.render.filepath = str(tmp_path / "own.png")
     bpy.ops.render.render(write_still=True)

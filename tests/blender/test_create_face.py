@@ -46,9 +46,16 @@ def test_parts_have_materials_texture_coordinates_and_groups(face, module):
     face.data.uv_layers["UVMap"].data.foreach_get("uv", uv.ravel())
     skin_corners = np.repeat(indices == model.part_names.index("skin"), 4)[: len(uv)]
     assert uv[skin_corners].min() >= -1e-6 and uv[skin_corners].max() <= 1 + 1e-6
-    modifier = face.modifiers["D3DMM Live Detail"]
-    assert modifier.type == "DISPLACE" and modifier.mid_level == 0 and abs(modifier.strength - 1e-3) < 1e-9
-    assert modifier.texture.image.is_float and modifier.texture.image.colorspace_settings.name == "Non-Color"
+    assert face.modifiers["D3DMM Detail"].type == "NODES" and face.d3dmm.detail_strength == 1.0
+
+
+def test_with_nothing_but_the_zip_a_new_face_already_wrinkles(no_worker, module):
+    assert bpy.ops.d3dmm.create_face(identity_seed=3) == {"FINISHED"}
+    face = bpy.context.active_object
+    shown = evaluated(face)
+    face.d3dmm.show_detail = False
+    moved = np.linalg.norm(shown - evaluated(face), axis=1)
+    assert 3e-5 < moved.max() < 4e-3 and not module("detailed3dmm_addon.backend").problem.message
 
 
 def test_scene_setup_frames_the_face():
@@ -67,13 +74,14 @@ def test_scene_setup_frames_the_face():
     assert 0.4 < nose.x < 0.6
 
 
-def test_two_faces_share_nothing_that_changes(face):
+def test_two_faces_share_nothing_that_changes(face, module):
     first = face
     assert bpy.ops.d3dmm.create_face(identity_seed=4, update_detail=False) == {"FINISHED"}
     second = bpy.context.active_object
     assert first != second and first.d3dmm.uid != second.d3dmm.uid
     assert first.data.materials[0] != second.data.materials[0]
-    assert first.modifiers[0].texture.image != second.modifiers[0].texture.image
+    modifiers = module("detailed3dmm_addon.detail_modifiers")
+    assert modifiers.fine_image(first) != modifiers.fine_image(second)
     assert not np.allclose(evaluated(first), evaluated(second), atol=1e-4)
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from ml_backend.models.detail_basis import fit_detail_basis
-from ml_backend.pipelines.bake_detail import spread_order
+from ml_backend.geometry.map_bands import enlarge, split_map
+from ml_backend.models.detail_basis import fit_detail_basis, spread_order
+from ml_backend.pipelines.bake_detail import fit_linear_maps
 
 
 def frames(rank, count=40, points=300, noise=0.0):
@@ -52,3 +53,21 @@ def test_scatter_keeps_values_and_leaves_zero_elsewhere():
 def test_spread_order_takes_the_extremes_first():
     points = np.array([[0.0], [0.1], [1.0], [0.5], [-1.0]])
     assert set(spread_order(points, 3)) == {0, 2, 4} and len(set(spread_order(points, 5))) == 5
+
+
+def test_maps_that_are_linear_in_the_coefficients_are_found_exactly():
+    rng = np.random.default_rng(1)
+    coefficients, mean, fields = rng.normal(size=(9, 3)), rng.normal(size=(6, 6)), rng.normal(size=(3, 6, 6))
+    coefficients[:, 2] = 0.7  # one that never moves gets no field, and the mean takes its share
+    maps = mean + np.tensordot(coefficients, fields, 1)
+    found_mean, found = fit_linear_maps(coefficients.astype(np.float32), iter(maps.astype(np.float32)))
+    np.testing.assert_allclose(found_mean + np.tensordot(coefficients, found, 1), maps, atol=1e-4)
+    np.testing.assert_allclose(found[2], 0, atol=1e-5)
+
+
+def test_the_two_bands_of_a_map_add_up_to_it():
+    full = np.random.default_rng(2).normal(size=(512, 512)).astype(np.float32)
+    coarse, fine = split_map(full)
+    assert coarse.shape == (256, 256)
+    np.testing.assert_allclose(enlarge(coarse, 512) + fine, full, atol=1e-5)
+    np.testing.assert_allclose(coarse.mean(), full.mean(), atol=1e-4)

@@ -10,7 +10,7 @@ from ml_backend.layers.equalized_linear import EqualizedLinear
 from ml_backend.layers.modulated_convolution import ModulatedConvolution
 from ml_backend.layers.windowed_basis import WindowedBasis, cut_tiles, join_tiles, spread_to_corners
 from ml_backend.losses.adversarial import gradient_penalty, path_length_penalty
-from ml_backend.losses.map_reconstruction import activity_weights, band_losses
+from ml_backend.losses.map_reconstruction import activity_weights, band_losses, power_loss
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
 from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM, write_network
 from ml_backend.models.displacement_discriminator import DisplacementDiscriminator, append_deviation
@@ -142,6 +142,8 @@ def test_losses_prefer_the_truth_then_the_blurred_then_the_blank():
     blurred = double_size(halve_size(truth))
     texture = [float(band_losses(own, truth, mask, 2)[1]) for own in (truth, blurred, torch.zeros_like(truth))]
     assert texture[0] < 1e-6 < texture[1] < texture[2]
+    power = [float(power_loss(own, truth)) for own in (truth, 10**0.05 * truth, truth.flip(3))]
+    np.testing.assert_allclose(power, [0, 0.053, 0], atol=1e-3)  # one decibel louder; the same lines in another place
     sparse = torch.zeros(1, 1, 32, 32)
     sparse[:, :, 8:12] = 1
     weights = activity_weights(sparse, mask, 5)

@@ -6,7 +6,7 @@ import torch
 
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
-from ml_backend.metrics.detail_baselines import KernelRidge, fit_multilayer, fit_principal_maps
+from ml_backend.metrics.detail_baselines import Ridge, fit_multilayer, fit_principal_maps
 from ml_backend.metrics.detail_behaviour import (
     correlation,
     line_angles,
@@ -25,7 +25,12 @@ from ml_backend.metrics.detail_fidelity import (
     percentile_span,
     structural_similarity,
 )
+from ml_backend.metrics.vertex_rivals import fit_vertex_rival
 from ml_backend.models.bilinear_face import BilinearFace
+from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
+from ml_backend.models.detailed_3dmm import Detailed3DMM
+from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
+from ml_backend.pipelines.detail_forms import clip_of
 from ml_backend.pipelines.evaluate_detail import card_text, held_out_expressions
 from ml_backend.simulation.face_chart import GRID, build_chart
 from ml_backend.training.model_card import note_evaluation
@@ -112,7 +117,18 @@ def test_lines_across_the_compression_are_at_ninety_degrees():
     middle = torch.exp(-(((v - 0.5) / 0.1) ** 2))  # the chart is skewed at the sides of the head
     along_u = (torch.sin(v * 200)[:, None] * middle[:, None] * middle)[None]
     along_v = along_u.transpose(1, 2).contiguous()
-    assert line_angles(along_u, strain, chart).median() > 75 and line_angles(along_v, strain, chart).median() < 15
+    rest = torch.zeros(256, 256)
+    assert line_angles(along_u, rest, strain, chart).median() > 75 and line_angles(along_v, rest, strain, chart).median() < 15
+
+
+def test_a_crease_that_flattens_is_no_forming_line():
+    chart = build_chart(BilinearFace.default())
+    strain = torch.zeros(1, 3, GRID, GRID)
+    strain[:, 2] = -0.2
+    v = (torch.arange(256) + 0.5) / 256
+    crease = torch.sin(v * 200)[None].expand(256, -1) * torch.exp(-(((v[:, None] - 0.5) / 0.1) ** 2))
+    assert len(line_angles(0.3 * crease[None], crease, strain, chart)) == 0
+    assert len(line_angles(1.5 * crease[None], crease, strain, chart)) > 0
 
 
 def test_locality_counts_only_what_a_still_region_does():
@@ -154,7 +170,7 @@ def linear_maps(products: bool) -> MapSet:
 
 
 @pytest.mark.parametrize("products", [False, True])
-def test_ridge_learns_what_its_kernel_allows(products):
+def test_ridge_learns_what_its_features_allow(products):
     maps = linear_maps(products)
     space = fit_principal_maps(maps, maps, 8, count=2)
     rebuilt = space.draw(space.coefficients)
@@ -162,7 +178,7 @@ def test_ridge_learns_what_its_kernel_allows(products):
     condition = torch.from_numpy(np.concatenate([maps.identity, maps.skin], 1))
     errors = {}
     for with_products in (False, True):
-        found = KernelRidge.fit(maps, space.coefficients, with_products)(condition[360:], torch.from_numpy(maps.expression[360:]))
+        found = Ridge.fit(maps, space.coefficients, with_products)(condition[360:], torch.from_numpy(maps.expression[360:]))
         errors[with_products] = float((found - space.coefficients[360:]).square().mean() / space.coefficients.var())
     assert errors[products] < 0.1
     assert products is False or errors[False] > 0.5
@@ -185,7 +201,9 @@ def test_everybody_makes_the_same_faces_and_cards_take_the_figures(tmp_path):
     figures = {
         **row, "spectrum_octaves_db": [-1.0], "baselines": {"zero": row}, "placement": {"chin": 0.9}, "placement_truth": {"chin": 0.9},
         "direction_deg": 80.0, "direction_deg_truth": 81.0, "locality_mm": 0.01, "persistence": 0.99, "smoothness": 2.0, "variety": 0.4,
-        "variety_seeds": 0.5, "peak_mm": 1.0, "deviation_mm": 0.03, "n_identities": 40, "n_expressions": 20, "resolution": 1024,
+        "variety_seeds": 0.5, "distilled": {**row, "ms": 5.0, "mb": 14.0}, "parameters": {"ours": 5}, "n_inversion": 2,
+        "basis": {"k": 9, "psnr_db": 48.5, "mb_per_minute": 20.0, "mb_per_minute_image_sequence": 3600.0, "frames": 100},
+        "peak_mm": 1.0, "deviation_mm": 0.03, "n_identities": 40, "n_expressions": 20, "resolution": 1024,
     }  # fmt: skip
     card = tmp_path / "dnpm.md"
     card.write_text("# DNPM\n\n## Evaluation\n\nold\n")
@@ -194,3 +212,34 @@ def test_everybody_makes_the_same_faces_and_cards_take_the_figures(tmp_path):
     assert text.startswith("# DNPM") and "| zero | 30.00 | 0.800 | -1.00 |" in text and "old" not in text
     with pytest.raises(UserError, match=r"missing\.md"):
         note_evaluation(tmp_path / "missing.md", "")
+
+
+def test_a_vertex_encoder_learns_the_latents_of_its_teacher():
+    face = BilinearFace.default()
+    torch.manual_seed(0)
+    generator = GeneratorConfig(resolution=32, latent_width=16, mapping_layers=1, channel_base=128, channel_most=8)
+    encoder = DetailEncoder(EncoderConfig(identity_size=face.identity_size, hidden=64, latent_width=16, styles=(4, 2, 2)))
+    model = Detailed3DMM(DisplacementGenerator(generator), encoder)
+    random = np.random.default_rng(0)
+    identity = random.standard_normal((30, face.identity_size)).astype(np.float32).repeat(6, 0)
+    skin = random.standard_normal((30, 16)).astype(np.float32).repeat(6, 0)
+    expression = random.random((180, len(EXPRESSION_NAMES)), np.float32)
+    maps = MapSet(np.zeros((180, 32, 32), np.float16), identity, skin, expression, np.ones((32, 32), np.float32))
+
+    def missed(steps: int) -> float:
+        rival = fit_vertex_rival(model, face, maps, 60, minutes=10, steps=steps)
+        own = rival.displacement(model, identity[0], skin[0], expression[:6], 32)
+        truth = model.displacement(identity[:6], skin[:6], expression[:6], 32)
+        assert own.shape == (6, 32, 32) and len(rival.chosen) == 60
+        return float(np.square(own - truth).mean() / truth.var())
+
+    assert missed(200) < 0.5 * missed(1)
+
+
+def test_a_clip_speaks_and_then_walks_through_faces():
+    faces = held_out_expressions(3)
+    clip = clip_of(faces)
+    assert clip.shape[1] == 52 and len(clip) > 60
+    for face in faces:
+        assert np.abs(clip - face).max(1).min() < 1e-6
+    assert clip[:60, EXPRESSION_NAMES.index("jawOpen")].max() > 0.1

@@ -40,7 +40,7 @@ def is_light(path: Path) -> bool:
     return parts[:1] == ("ml_backend",) and (
         (len(parts) == 2 and parts[1] in LIGHT_MODULES)
         or parts[1:2] == ("geometry",)
-        or parts[1:] in {("models", "bilinear_face"), ("models", "skin_vector")}
+        or parts[1:] in {("models", name) for name in ("bilinear_face", "skin_vector", "distilled_detail", "detail_basis")}
     )
 
 

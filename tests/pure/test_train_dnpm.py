@@ -16,8 +16,9 @@ from ml_backend.models.displacement_generator import GeneratorConfig
 from ml_backend.training.adaptive_augmentation import AdaptiveAugmentation
 from ml_backend.training.adversarial_training import conditions_from_normal, fit_prior, train_adversarially
 from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save_checkpoint
-from ml_backend.training.pair_training import held_out_error, recentre, train_pair
+from ml_backend.training.pair_training import held_out_error, maps_through_gate, recentre, train_pair
 from ml_backend.training.principal_start import principal_components, project_on_block
+from ml_backend.training.restore_power import filtered, restore_octaves, ring_power
 from ml_backend.training.sampled_expressions import FACES, named_face, partner, sample_expressions
 from ml_backend.training.simulated_maps import MapSet
 from ml_backend.training.train_dnpm import STAGES, StageKeeper, bands_stage, build_pair, export, generator_config, principal_stage
@@ -54,7 +55,7 @@ def never(*_):
 def pair_and_maps():
     maps = stripes()
     encoder = EncoderConfig(identity_size=4, hidden=32, latent_width=160, styles=(4, 2, 2))
-    return build_pair(TINY, encoder, maps, INFLUENCE, CPU), maps
+    return build_pair(TINY, encoder, maps, INFLUENCE, torch.ones(len(EXPRESSION_NAMES), 64, 64), CPU), maps
 
 
 def test_principal_components_are_those_of_an_exact_decomposition():
@@ -91,9 +92,13 @@ def test_bands_stage_repairs_what_moved_and_trains_the_last_layers_alone(tmp_pat
     log = RunLog(tmp_path, False)
     principal_stage(pair, {"coarse": maps}, {"steps": 120, "batch": 64, "rate": 3e-3}, log, CPU)
     block = pair.generator.synthesis_blocks[-1]
-    again = project_on_block(block, 3, maps.maps.reshape(len(maps), -1), float(pair.generator.millimetres))
-    rebuilt = (block.basis.images().flatten(1)[0] + again.values @ block.basis.images().flatten(1)[1:]) * pair.generator.millimetres
-    np.testing.assert_allclose(rebuilt.detach(), maps.maps.reshape(len(maps), -1).astype(np.float32), atol=2e-3)
+    images = block.basis.images().detach()
+    wanted = torch.randn(5, len(images) - 1)
+    drawn = (images[0] + torch.einsum("nk,kyx->nyx", wanted, images[1:])) * pair.generator.millimetres
+    found = project_on_block(block, 3, drawn.numpy(), float(pair.generator.millimetres)).values
+    low = [project_on_block(block, 3, part.numpy(), float(pair.generator.millimetres)).values for part in (2 * drawn, 0 * drawn)]
+    torch.testing.assert_close(low[0] - low[1], 2 * (found - low[1]), rtol=1e-3, atol=1e-3)  # linear in the maps
+    assert found.shape == wanted.shape
     with torch.no_grad():
         pair.encoder.deep[-1].weight.mul_(0.5)
     before = {name: value.clone() for name, value in pair.encoder.state_dict().items()}
@@ -112,6 +117,20 @@ def test_fine_stage_leaves_coarser_blocks_alone(tmp_path, pair_and_maps):
         moved = not torch.equal(value, before[name])
         assert not moved or name.startswith("blocks.3."), name
     assert not torch.equal(pair.generator.state_dict()["blocks.3.basis.tiles"], before["blocks.3.basis.tiles"])
+
+
+def test_maps_through_the_gate_put_each_person_to_rest_once_and_change_only_open_places(pair_and_maps):
+    pair, maps = pair_and_maps
+    with torch.no_grad():
+        pair.encoder.gate.activity[:, :32] = 0  # the lower half of the face is never strained
+    given = list(maps.batch(np.array([0, 1, 2, 7, 8]), CPU)[1:])  # two people
+    with torch.inference_mode():
+        own = maps_through_gate(pair.generator, pair.encoder, given, 32)
+        rest = maps_through_gate(pair.generator, pair.encoder, [*given[:2], torch.zeros_like(given[2])], 32)
+        direct = pair.generator.maps(pair.encoder(*given) + pair.generator.mean_latent, 32)[32]
+    torch.testing.assert_close(own[:, :, :15], rest[:, :, :15])
+    torch.testing.assert_close(own[:, :, 18:], direct[:, :, 18:], rtol=1e-2, atol=1e-2)
+    assert float((direct - rest).abs()[:, :, :15].max()) > 1e-4
 
 
 def test_prior_and_adversary_run_and_resume(tmp_path, pair_and_maps):
@@ -234,3 +253,24 @@ def test_exported_weights_load_and_their_cards_say_how_they_came_to_be(tmp_path,
     own = pair.generator_average(pair.encoder_average(*map(torch.from_numpy, given)) + pair.generator_average.mean_latent)
     np.testing.assert_allclose(model.displacement(*given, 32), own.detach().numpy(), atol=2e-3 * float(own.abs().max()) + 1e-5)
     assert (tmp_path / ENCODER_FILE).exists()
+
+
+def test_octaves_of_unseen_people_get_their_power_back(tmp_path, pair_and_maps):
+    pair, maps = pair_and_maps
+    principal_stage(pair, {"coarse": maps}, {"steps": 150, "batch": 64, "rate": 3e-3}, RunLog(tmp_path, False), CPU)
+    with torch.no_grad():
+        for network in (pair.generator, pair.generator_average):
+            network.synthesis_blocks[-1].basis.tiles[:, 1:] *= 1.4
+    first = restore_octaves(pair, maps, CPU, count=16, rounds=1)
+    after = restore_octaves(pair, maps, CPU, count=16, rounds=1)
+    ring = int(np.argmax([float(value) for value in ring_power(torch.from_numpy(maps.maps.astype(np.float32)))]))
+    assert first[ring] > 1 and abs(after[ring]) < 0.75 * abs(first[ring])
+
+
+def test_filtered_images_keep_what_has_gain_one():
+    v = torch.arange(64.0)
+    fine, broad = torch.sin(2 * np.pi * v / 4)[None].expand(64, -1), torch.sin(2 * np.pi * v / 32)[:, None].expand(-1, 64)
+    gains = torch.ones(10)
+    gains[1:3] = 1.4  # wavelengths of 2.8 to 5.7 texels
+    made = filtered((fine + broad)[None], gains, 0.0)[0]
+    torch.testing.assert_close(made, 1.4 * fine + broad, rtol=0, atol=0.02)

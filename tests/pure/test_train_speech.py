@@ -45,6 +45,7 @@ rate = 2e-3
 decay = 0.0
 half_life = 2
 given_phones = 0.25
+bfloat16 = true
 log_every = 3
 leave_out = ["flite-b"]
 """
@@ -71,7 +72,7 @@ def data(tmp_path_factory):
 def train(data, out, steps, resume=False):
     config = out.parent / "tiny.toml"
     config.write_text(TINY.format(steps=steps))
-    return train_speech.run(argparse.Namespace(config=str(config), data=data, out=out, resume=resume, device="cpu", threads=1))
+    return train_speech.run(argparse.Namespace(start=None, config=str(config), data=data, out=out, resume=resume, device="cpu", threads=1))
 
 
 def test_training_runs_resumes_and_writes_weights_that_load(data, tmp_path):

@@ -160,3 +160,22 @@ def test_what_is_no_worker_is_noticed(tmp_path):
     client = WorkerClient(str(liar), ROOT, tmp_path)
     event = client.wait(client.request("info"), 20)
     assert event.kind == "died" and "unreadable" in event.message
+
+
+def test_invert_reports_progress_and_ends_when_cancelled(client):
+    values = np.random.default_rng(0).normal(0, 0.1, (64, 64)).astype(np.float32)
+    shares = []
+    number = client.request("invert", {"steps": 10, "resolution": 256}, {"map": values})
+    event = client.wait(number, 120, lambda share, text: shares.append(share))
+    assert event.kind == "result" and event.arrays["latent_offset"].shape == event.arrays["latent"].shape
+    assert event.arrays["map"].shape == (256, 256) and event.parameters["psnr_db"] > event.parameters["start_psnr_db"]
+    assert shares == sorted(shares) and len(shares) > 2
+    offset = {"latent_offset": event.arrays["latent_offset"]}
+    made = client.wait(client.request("generate", {"resolution": 256}, person() | offset), 60).arrays["map"]
+    plain = client.wait(client.request("generate", {"resolution": 256}, person()), 60).arrays["map"]
+    assert np.abs(made - plain).max() > 1e-3
+    number = client.request("invert", {"steps": 10_000}, {"map": values})
+    client.cancel(number)
+    assert client.wait(number, 60).kind == "cancelled"
+    event = client.wait(client.request("invert", {}, {"map": 0 * values}), 60)
+    assert event.kind == "error" and "blank" in event.message

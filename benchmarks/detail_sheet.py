@@ -1,0 +1,178 @@
+"""A picture sheet: eight people of different age in eight expressions, rendered with Cycles, detail on and off side by side.
+
+    python -m benchmarks.detail_sheet --out build/detail_sheet
+    python -m benchmarks.detail_sheet --people 2 --expressions 2
+    python -m benchmarks.detail_sheet --readme              # also a small copy to docs/pictures/detail_sheet.jpg
+
+Writes on.png, off.png, sheet.png (each tile: off, on) and, for looking closely, tiles/. A tile is kept under a name made of
+everything that it shows, weights included, so that a rerun goes on where the last one ended.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from .demo import render
+from .extension_session import installed_extension
+
+ROOT = Path(__file__).resolve().parent.parent
+ASSETS = ROOT / "ml_backend" / "assets"
+PEOPLE = {32: 20, 87: 28, 30: 36, 68: 44, 40: 52, 15: 60, 98: 68, 97: 76}
+"""Identity seed to age in years, of people whose geometry looks that old (`BilinearFace.age_years`)."""
+EXPRESSIONS = ("neutral", "joy", "surprise", "anger", "disgust", "sadness", "effort", "kiss")
+LENS, SHIFT = 108.0, -0.04
+MARGIN, LABEL = 64, 24
+PICTURE, PICTURE_BYTES = "detail_sheet.jpg", 250_000
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One small render.
+
+    Attributes:
+        seed: of the person.
+        expression: a preset's name, or neutral.
+        detail: whether wrinkles are shown.
+        size: pixels along a side.
+        samples: of Cycles.
+        weights: digest of the model files that the picture hangs on.
+    """
+
+    seed: int
+    expression: str
+    detail: bool
+    size: int
+    samples: int
+    weights: str
+
+    @property
+    def name(self) -> str:
+        """The file's name; it changes with everything that the tile shows."""
+        facts = (self.seed, self.expression, self.detail, self.size, self.samples, self.weights if self.detail else "")
+        digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:10]
+        return f"{self.seed}_{self.expression}_{'on' if self.detail else 'off'}_{digest}.png"
+
+
+def weights_digest() -> str:
+    """Tells one pair of generator and encoder from another."""
+    digest = hashlib.sha256()
+    for name in ("dnpm.safetensors", "detail_encoder.safetensors"):
+        digest.update((ASSETS / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def show_person(seed: int):
+    """Empties the scene and creates a person in the studio, seen from near."""
+    import bpy
+
+    bpy.data.batch_remove([*bpy.data.objects, *bpy.data.collections])
+    bpy.ops.d3dmm.create_face(identity_seed=seed, scene_setup=True, update_detail=False)
+    face = bpy.context.view_layer.objects.active
+    assert face is not None
+    camera = bpy.context.scene.camera.data
+    camera.lens, camera.shift_y = LENS, SHIFT
+    return face
+
+
+def render_tiles(tiles: list[Tile], folder: Path) -> None:
+    """Renders the tiles that the folder lacks, one person after the other."""
+    import bpy
+
+    missing = [tile for tile in tiles if not (folder / tile.name).exists()]
+    began, shown, face = time.monotonic(), None, None
+    for number, tile in enumerate(missing):
+        if shown is None or shown[0] != tile.seed or face is None:
+            face, shown = show_person(tile.seed), (tile.seed, "")
+        if shown[1] != tile.expression:
+            face.d3dmm.show_detail = True
+            if tile.expression == "neutral":
+                bpy.ops.d3dmm.reset_expression()
+            else:
+                bpy.ops.d3dmm.set_expression_preset(preset=tile.expression)
+            bpy.ops.d3dmm.update_detail()
+            shown = (tile.seed, tile.expression)
+        face.d3dmm.show_detail = tile.detail
+        unfinished = folder / "unfinished.png"
+        render(unfinished, tile.size, tile.samples)
+        unfinished.rename(folder / tile.name)
+        each = (time.monotonic() - began) / (number + 1)
+        print(f"{number + 1} of {len(missing)} tiles, {each * (len(missing) - number - 1) / 60:.1f} minutes left", flush=True)
+
+
+def compose(rows: list[list[list[Path]]], row_labels: list[str], column_labels: list[str], size: int) -> Image.Image:
+    """Puts tiles into a labelled grid.
+
+    Args:
+        rows: by row and column, the pictures that stand side by side in the cell.
+        row_labels, column_labels: as many as there are rows and columns.
+        size: pixels along a side of one picture.
+    """
+    across = size * len(rows[0][0])
+    sheet = Image.new("RGB", (MARGIN + across * len(column_labels), LABEL + size * len(rows)), (24, 24, 26))
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(14)
+    for column, label in enumerate(column_labels):
+        draw.text((MARGIN + across * (column + 0.5), LABEL / 2), label, fill=(225, 225, 225), font=font, anchor="mm")
+    for line, (cells, label) in enumerate(zip(rows, row_labels, strict=True)):
+        draw.text((MARGIN / 2, LABEL + size * (line + 0.5)), label, fill=(225, 225, 225), font=font, anchor="mm")
+        for column, pictures in enumerate(cells):
+            for place, path in enumerate(pictures):
+                with Image.open(path) as picture:
+                    sheet.paste(picture.convert("RGB"), (MARGIN + column * across + place * size, LABEL + line * size))
+    return sheet
+
+
+def write_small(picture: Image.Image, path: Path, most_bytes: int = PICTURE_BYTES, width: int = 1280) -> None:
+    """Writes a JPEG below a size, at the best quality that fits."""
+    small = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for quality in (88, 80, 72, 64, 56, 48, 40):
+        small.save(path, quality=quality, optimize=True)
+        if path.stat().st_size < most_bytes:
+            return
+
+
+def main() -> int:
+    """Parses, renders what is missing, puts the sheets together."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "build/detail_sheet", help="where the sheets go (default: build/detail_sheet)")
+    parser.add_argument("--people", type=int, default=len(PEOPLE), help="how many of the people, spread over the ages (default: all)")
+    parser.add_argument("--expressions", type=int, default=len(EXPRESSIONS), help="how many of the expressions (default: all)")
+    parser.add_argument("--size", type=int, default=200, help="pixels along a tile's side (default: 200)")
+    parser.add_argument("--samples", type=int, default=8, help="Cycles samples, denoised (default: 8)")
+    parser.add_argument("--readme", action="store_true", help=f"write docs/pictures/{PICTURE}, below {PICTURE_BYTES // 1000} KB")
+    args = parser.parse_args()
+    if not (1 <= args.people <= len(PEOPLE) and 1 <= args.expressions <= len(EXPRESSIONS) and 32 <= args.size <= 1024 and args.samples > 0):
+        print(f"error: at most {len(PEOPLE)} people, {len(EXPRESSIONS)} expressions and 1024 pixels, at least one of each", file=sys.stderr)
+        return 2
+    seeds = sorted(PEOPLE, key=lambda seed: PEOPLE[seed])
+    step = (len(seeds) - 1) / max(1, args.people - 1)
+    seeds = [seeds[round(step * index)] for index in range(args.people)]
+    faces = EXPRESSIONS[: args.expressions]
+    folder = args.out.resolve() / "tiles"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = weights_digest()
+    grid = [[[Tile(seed, name, detail, args.size, args.samples, weights) for detail in (False, True)] for name in faces] for seed in seeds]
+    tiles = [tile for row in grid for cell in row for tile in cell]
+    if any(not (folder / tile.name).exists() for tile in tiles):
+        with installed_extension():
+            render_tiles(tiles, folder)
+    paths = [[[folder / tile.name for tile in cell] for cell in row] for row in grid]
+    labels = [f"{PEOPLE[seed]} years" for seed in seeds], list(faces)
+    for name, kept in (("off", slice(0, 1)), ("on", slice(1, 2)), ("sheet", slice(0, 2))):
+        picture = compose([[cell[kept] for cell in row] for row in paths], *labels, args.size)
+        picture.save(args.out / f"{name}.png")
+        if name == "sheet" and args.readme:
+            write_small(picture, ROOT / "docs" / "pictures" / PICTURE)
+    print(args.out / "sheet.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

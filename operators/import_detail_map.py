@@ -1,0 +1,71 @@
+"""Import Detail Map: a sculpted or scanned displacement map becomes this face's detail, and stays editable."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import IntProperty, StringProperty
+from bpy_extras.io_utils import ImportHelper
+
+from ..detailed3dmm_addon import active_face, backend, live_detail
+from ..detailed3dmm_addon.imported_map import MAP_SUFFIXES, MapImport
+from ..ml_backend.errors import UserError
+from .create_face import show_detail
+from .operator_base import FaceOperator, JobOperator, needs_face
+
+
+class D3DMM_OT_import_detail_map(JobOperator, bpy.types.Operator, ImportHelper):
+    """Start from a displacement map of your own (EXR in mm, PNG16 or npy, in this face's texture space); every slider then edits it"""
+
+    bl_idname = "d3dmm.import_detail_map"
+    bl_label = "Import Detail Map"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in MAP_SUFFIXES), options={"HIDDEN"})
+    steps: IntProperty(name="Steps", description="Of the fit: more come closer and take longer", default=500, min=10, max=10000)
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey without a face or a backend, or while a job runs."""
+        busy = "Another job is under way" if backend.running_job() else ""
+        return needs_face(context) or busy or backend.missing_reason()
+
+    def work(self, context):
+        """Asks for the latent, then for its map, and shows that."""
+        face = active_face(context)
+        if face is None:
+            raise UserError("No face is selected.", "Select one, or press Create Face.")
+        imported = MapImport(face.d3dmm.uid, Path(bpy.path.abspath(self.filepath)), self.steps)
+        imported.check()
+        found = yield "Imported Map", *imported.fit_request()
+        said = imported.take_fit(found)
+        name, parameters, asked = imported.map_request()
+        imported.take_map((yield "Imported Map", name, parameters, asked), asked)
+        return said
+
+    def draw(self, context):
+        """The option in the file browser."""
+        self.layout.prop(self, "steps")
+
+
+class D3DMM_OT_clear_detail_map(FaceOperator, bpy.types.Operator):
+    """Take the imported map off this face; its own wrinkles come back"""
+
+    bl_idname = "d3dmm.clear_detail_map"
+    bl_label = "Clear Imported Map"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey when no map was imported."""
+        reason, face = needs_face(context), active_face(context)
+        return reason or ("" if face is not None and face.d3dmm.imported_map else "This face has no imported map")
+
+    def perform(self, context):
+        """Forgets the latent and what it added."""
+        face = active_face(context)
+        if face is not None:
+            live_detail.clear_latent(face)
+            show_detail(self, face)
+
+
+CLASSES = (D3DMM_OT_import_detail_map, D3DMM_OT_clear_detail_map)
