@@ -10,7 +10,18 @@ FOLDERS = ("ml_backend", "detailed3dmm_addon", "operators", "panels", "benchmark
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")) + [ROOT / "__init__.py"]
 BLENDER_SIDE = ("detailed3dmm_addon", "operators", "panels")
 # What the Blender process may load of the backend, and what those modules may load themselves.
-LIGHT_MODULES = {"errors", "tensor_file", "client", "protocol", "curves", "expression_names", "face_file"}
+LIGHT_MODULES = {
+    "errors",
+    "tensor_file",
+    "client",
+    "protocol",
+    "curves",
+    "curve_editing",
+    "expression_names",
+    "expression_presets",
+    "face_file",
+    "plain_images",
+}
 HEAVY = {"torch", "scipy", "librosa", "soundfile", "safetensors", "PIL", "tqdm", "skimage", "pocketsphinx", "OpenEXR"}
 TRAINING_MAY_IMPORT = {"torch", "numpy", "scipy", "safetensors", "PIL", "tqdm"}
 
