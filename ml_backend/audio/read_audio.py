@@ -55,31 +55,51 @@ class AudioFile:
         if 0 < promised < 0xFFFFFF00 and at + 8 + promised > self.path.stat().st_size + 1:
             raise UserError(f"{self.path}: the recording is truncated.", "Copy or export it again.")
 
-    def blocks(self, seconds: float = 10.0) -> Iterator[np.ndarray]:
+    def range_seconds(self, start: float = 0.0, length: float = 0.0) -> float:
+        """How many seconds there are from `start` on, at most `length`; 0 means all that is left.
+
+        Raises:
+            UserError: nothing is there.
+        """
+        if not (0 <= start < self.seconds and length >= 0):
+            raise UserError(
+                f"{self.path}: {self.seconds:.2f} s long; from {start} s on, {length} s of it cannot be read.",
+                "Choose a range inside the recording.",
+            )
+        left = self.seconds - start
+        return min(length, left) if length else left
+
+    def blocks(self, seconds: float = 10.0, start: float = 0.0, length: float = 0.0) -> Iterator[np.ndarray]:
         """Reads the recording once.
 
         Args:
             seconds: length of a block of the file.
+            start: seconds at which to begin.
+            length: seconds to read; 0 for all that is left.
 
         Yields:
-            float32 mono samples at 16 kHz, all channels averaged; pieces of about the block's length.
+            float32 mono samples at 16 kHz; pieces of about the block's length. Channels are averaged, unless they cancel each other or
+            most of them are silent: then the loudest is taken.
 
         Raises:
-            UserError: the file breaks off or holds values that are not numbers.
+            UserError: the file breaks off or holds values that are not numbers, or the range is not inside it.
         """
+        wanted = min(round(self.range_seconds(start, length) * self.rate), self.frames - round(start * self.rate))
         resampler = soxr.ResampleStream(self.rate, SAMPLE_RATE, 1, dtype="float32") if self.rate != SAMPLE_RATE else None
         done = 0
         try:
             with soundfile.SoundFile(str(self.path)) as file:
+                if start:
+                    file.seek(round(start * self.rate))
                 while True:
-                    block = file.read(int(seconds * self.rate), dtype="float32", always_2d=True)
+                    block = file.read(min(int(seconds * self.rate), wanted - done), dtype="float32", always_2d=True)
                     done += len(block)
                     last = len(block) == 0
                     if not np.isfinite(block).all():
                         raise UserError(
                             f"{self.path}: holds samples that are not numbers (NaN or infinite).", "Export the recording again."
                         )
-                    mono = np.clip(block.mean(1) if not last else np.zeros(0, np.float32), -4, 4).astype(np.float32)
+                    mono = np.clip(_one_channel(block), -4, 4).astype(np.float32)
                     if resampler:
                         mono = resampler.resample_chunk(mono, last=last)
                     if len(mono):
@@ -90,10 +110,19 @@ class AudioFile:
             raise UserError(
                 f"{self.path}: breaks off at {done / self.rate:.1f} s ({_reason(error)}).", "Copy or export it again."
             ) from error
-        if done < 0.98 * self.frames - self.rate / 2:
+        if done < 0.98 * wanted - self.rate / 2:
             raise UserError(
-                f"{self.path}: truncated: {done / self.rate:.1f} of {self.seconds:.1f} s could be read.", "Copy or export it again."
+                f"{self.path}: truncated: {done / self.rate:.1f} of {wanted / self.rate:.1f} s could be read.", "Copy or export it again."
             )
+
+
+def _one_channel(block: np.ndarray) -> np.ndarray:
+    """(N, C) -> (N,): the mean, or the loudest channel where the mean would lose more than 10 dB against it."""
+    mean = block.mean(1) if block.shape[1] > 1 else block[:, 0]
+    if block.shape[1] == 1 or not len(block):
+        return mean
+    power = (block.astype(float) ** 2).mean(0)
+    return mean if (mean.astype(float) ** 2).mean() >= 0.1 * power.max() else block[:, int(power.argmax())]
 
 
 def read_audio(path: str | Path) -> np.ndarray:

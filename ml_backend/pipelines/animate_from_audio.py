@@ -1,8 +1,8 @@
 """A recording to ARKit curves: networks for the mouth, procedural layers for the rest of the face."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,17 @@ import torch
 
 from ..audio.log_mel import HOP, QUIET, SAMPLE_RATE, log_mel, loudness, normalise, pitch, relative_pitch
 from ..audio.read_audio import AudioFile
-from ..curves import Animation
+from ..curve_editing import keep_lips_closed
+from ..curves import HEAD_NAMES, Animation
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..models.speech_encoder import FRAME_RATE
 from ..models.speech_networks import DEFAULT_FILE, SpeechNetworks, load_speech_networks
 from ..speech.align_transcript import align_transcript
+from ..speech.emotion import check_emotions
 from ..speech.lip_contacts import secure_contacts
 from ..speech.phones import PHONES, UNKNOWN
-from ..speech.procedural import LayerAmounts, Prosody, procedural_layers
+from ..speech.procedural import LAYERS, Layer, Motion, Prosody, check_layers, procedural_layers
 
 Progress = Callable[[float, str], None]
 Cancelled = Callable[[], bool]
@@ -39,10 +41,14 @@ class AnimateFromAudioRequest:
     Attributes:
         path: the recording; wav, flac, mp3, ogg; any channels, 4 to 384 kHz.
         fps: frames a second of the curves, 1 to 240.
-        seed: of the procedural layers.
-        blinks, brows, head, gaze: how much of each procedural layer: 0 or False none, 1 or True as tabulated.
+        seed: of the procedural layers that `seeds` does not name.
+        blinks, brows, head, gaze, breath, emotion: how much of each procedural layer: 0 or False none, 1 or True as tabulated, at most 3.
         transcript: what is said, in English; where given, forced alignment replaces the network's ear. Needs pocketsphinx.
         weights: another weight file than the shipped one.
+        start: seconds of the recording at which to begin.
+        length: seconds of it to animate; 0 for all that is left.
+        seeds: of single layers, by name.
+        emotions: what the emotion layer shows: (seconds after `start`, emotion, intensity 0 to 1.5), see `speech.emotion`.
     """
 
     path: str
@@ -54,6 +60,47 @@ class AnimateFromAudioRequest:
     gaze: float = 1.0
     transcript: str = ""
     weights: str = ""
+    breath: float = 1.0
+    emotion: float = 1.0
+    start: float = 0.0
+    length: float = 0.0
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    emotions: Sequence = ()
+
+    def layers(self) -> dict[str, Layer]:
+        """The procedural layers as they are wanted.
+
+        Raises:
+            UserError: a name, an amount or a seed cannot be.
+        """
+        layers = {name: Layer(float(getattr(self, name)), self.seed) for name in LAYERS}
+        unknown = set(self.seeds) - set(layers)
+        check_layers(layers | {name: Layer() for name in unknown})
+        layers = {name: layer._replace(seed=int(self.seeds.get(name, layer.seed))) for name, layer in layers.items()}
+        check_layers(layers)
+        return layers
+
+
+@dataclass(frozen=True)
+class LayeredAnimation:
+    """Speech and what was added to it.
+
+    Attributes:
+        speech: the mouth alone, as the recording has it.
+        layers: the procedural layers, by name, to be added.
+    """
+
+    speech: Animation
+    layers: dict[str, Motion]
+
+    def together(self) -> Animation:
+        """The sum, in 0..1, its lips closed wherever those of the speech are."""
+        frames, head = self.speech.frames.copy(), self.speech.head.copy()
+        for motion in self.layers.values():
+            frames += motion.curves
+            head += motion.head
+        frames = np.clip(keep_lips_closed(np.clip(frames, 0, 1), self.speech.frames), 0, 1).astype(np.float32)
+        return Animation(self.speech.fps, EXPRESSION_NAMES, frames, head)
 
 
 @dataclass(frozen=True)
@@ -66,7 +113,12 @@ class _Heard:
 
 
 def animate_from_audio(request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled) -> Animation:
-    """Animates a face from a recording.
+    """Animates a face from a recording; see `animate_in_layers`, whose layers are added up here."""
+    return animate_in_layers(request, progress, cancelled).together()
+
+
+def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled) -> LayeredAnimation:
+    """Animates a face from a recording, speech and life apart.
 
     The recording is heard in windows of 20 s with 2 s of context, so the memory that hearing takes does not grow with its length.
 
@@ -76,22 +128,24 @@ def animate_from_audio(request: AnimateFromAudioRequest, progress: Progress, can
         cancelled: asked between windows.
 
     Returns:
-        round(seconds x fps) frames; frame i is at i / fps seconds.
+        round(seconds x fps) frames; frame i is at i / fps seconds after the request's start.
 
     Raises:
-        UserError: the recording, the frame rate, the weights or the transcript cannot be used.
+        UserError: the recording, its range, the frame rate, the weights, a layer or the transcript cannot be used.
         AnimationCancelled: `cancelled` said so.
     """
     if not (math.isfinite(request.fps) and 1 <= request.fps <= 240):
         raise UserError(f"{request.fps} frames a second.", "Choose 1 to 240.")
+    layers, emotions = request.layers(), check_emotions(request.emotions)
     file = AudioFile(request.path)
+    seconds = file.range_seconds(request.start, request.length)
     networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
     alignment = _align(request, file) if request.transcript.strip() else None
     mouths: list[tuple[float, np.ndarray]] = []
     prosodies: list[np.ndarray] = []
     samples_read = 0
-    for begin, samples, first, last in _windows(file):
-        progress(min(0.95, begin / max(file.seconds, 1e-3)), "Listening")
+    for begin, samples, first, last in _windows(file, request):
+        progress(min(0.95, begin / max(seconds, 1e-3)), "Listening")
         if cancelled():
             raise AnimationCancelled
         heard = hear(networks, samples, begin, alignment)
@@ -109,10 +163,10 @@ def animate_from_audio(request: AnimateFromAudioRequest, progress: Progress, can
         raise AnimationCancelled
     track = np.concatenate(prosodies)
     prosody = Prosody(track[:, 0], track[:, 1], track[:, 2], track[:, 3])
-    amounts = LayerAmounts(float(request.blinks), float(request.brows), float(request.head), float(request.gaze))
-    life, head = procedural_layers(prosody, np.arange(count) / request.fps, amounts, request.seed)
+    life = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)
     progress(1.0, "Done")
-    return Animation(float(request.fps), EXPRESSION_NAMES, np.clip(mouth + life, 0, 1).astype(np.float32), head)
+    speech = Animation(float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32))
+    return LayeredAnimation(speech, life)
 
 
 def hear(networks: SpeechNetworks, samples: np.ndarray, begin: float, alignment: tuple[np.ndarray, np.ndarray] | None = None) -> _Heard:
@@ -158,11 +212,11 @@ def decode(networks: SpeechNetworks, heard: _Heard, times: np.ndarray, fps: floa
     return secure_contacts(np.clip(curves, 0, 1), heard.posteriors, heard.times, times, fps)
 
 
-def _windows(file: AudioFile) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
-    """Yields (second at which the window begins, its samples, is it the first, is it the last)."""
+def _windows(file: AudioFile, request: AnimateFromAudioRequest) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
+    """Yields (second after the start at which the window begins, its samples, is it the first, is it the last)."""
     span, context = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE), int(2 * _CONTEXT * SAMPLE_RATE)
     held, start, first = np.zeros(0, np.float32), 0, True
-    for block in file.blocks():
+    for block in file.blocks(start=request.start, length=request.length):
         held = np.concatenate([held, block])
         while len(held) > span + context:  # what remains is longer than a context: this is not the last window
             yield start / SAMPLE_RATE, held[:span], first, False
@@ -194,4 +248,6 @@ def _joined(parts: list[tuple[float, np.ndarray]], count: int, fps: float) -> np
 
 
 def _align(request: AnimateFromAudioRequest, file: AudioFile) -> tuple[np.ndarray, np.ndarray]:
-    return align_transcript(np.concatenate(list(file.blocks())), request.transcript, str(file.path))
+    return align_transcript(
+        np.concatenate(list(file.blocks(start=request.start, length=request.length))), request.transcript, str(file.path)
+    )

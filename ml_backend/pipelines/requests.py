@@ -36,12 +36,15 @@ def _generate(parameters: dict, arrays: dict, progress: Progress, cancelled: Can
 
 
 def _animate(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
-    from .animate_from_audio import AnimateFromAudioRequest, animate_from_audio
+    from .animate_from_audio import AnimateFromAudioRequest, animate_in_layers
 
-    animation = animate_from_audio(AnimateFromAudioRequest(**parameters), progress, cancelled)
-    seconds = len(animation.frames) / animation.fps
-    described = {"fps": animation.fps, "names": list(animation.names), "audio_seconds": seconds}
-    return described, {"frames": animation.frames, "head": animation.head}
+    layered = animate_in_layers(AnimateFromAudioRequest(**parameters), progress, cancelled)
+    whole = layered.together()
+    described = {"fps": whole.fps, "names": list(whole.names), "audio_seconds": whole.seconds, "layers": list(layered.layers)}
+    parts = {"frames": whole.frames, "head": whole.head, "speech": layered.speech.frames}
+    for name, motion in layered.layers.items():
+        parts |= {f"{name}_frames": motion.curves, f"{name}_head": motion.head}
+    return described, parts
 
 
 def _bake_detail(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:

@@ -10,7 +10,6 @@ from ml_backend.speech.coarticulation import curves_from_phones, pose, speech_ch
 from ml_backend.speech.lip_contacts import secure_contacts
 from ml_backend.speech.lip_measures import LipRuler
 from ml_backend.speech.phones import BILABIAL, PHONE_INDEX, PHONES, UNKNOWN, phone_index
-from ml_backend.speech.procedural import LayerAmounts, Prosody, procedural_layers
 from ml_backend.speech.visemes import DIPHTHONGS, VISEMES
 
 TIMES = np.arange(0, 1.2, 1 / 60)
@@ -98,25 +97,6 @@ def test_contacts_hold_at_any_frame_rate(ruler, fps):
     for begin in (20, 47, 71):
         near = np.abs(times - (begin + 1) / 50) < 0.05
         assert gap[near].min() < 0.15 * np.percentile(gap, 95)
-
-
-def test_procedural_layers_leave_the_mouth_alone():
-    count = 1000
-    rng = np.random.default_rng(1)
-    prosody = Prosody(rng.uniform(-1, 0.3, count), np.ones(count), rng.normal(0, 0.3, count), (np.arange(count) % 150 < 20).astype(float))
-    times = np.arange(600) / 30
-    curves, head = procedural_layers(prosody, times, LayerAmounts(), 3)
-    for name in EXPRESSION_NAMES:
-        if name.startswith(("jaw", "mouth", "tongue")) or name == "cheekPuff":
-            assert not curves[:, EXPRESSION_NAMES.index(name)].any()
-    blink = curves[:, EXPRESSION_NAMES.index("eyeBlinkLeft")]
-    blinks = int(((blink[1:] > 0.5) & (blink[:-1] <= 0.5)).sum())
-    assert 3 <= blinks <= 14 and curves.min() >= 0 and curves.max() <= 1
-    assert np.abs(head[:, :3]).max() < np.radians(12) and np.abs(head[:, :3]).max() > np.radians(0.5)
-    again, _ = procedural_layers(prosody, times, LayerAmounts(), 3)
-    other, _ = procedural_layers(prosody, times, LayerAmounts(), 4)
-    none, still = procedural_layers(prosody, times, LayerAmounts(0, 0, 0, 0), 3)
-    assert np.array_equal(curves, again) and not np.array_equal(curves, other) and not none.any() and not still.any()
 
 
 def test_transcripts_become_words():
