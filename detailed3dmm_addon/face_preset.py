@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 
 import bpy
@@ -85,8 +84,8 @@ def _named_numbers(path: Path, values: object, what: str, known: tuple[str, ...]
     for name, value in values.items():
         if name not in known:
             raise UserError(f"{path}: {name!r} is not one of this product's {what}.", _REMEDY)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or abs(value) > 2**31 - 1:
-            raise UserError(f"{path}: {name} is {value!r}, not a number that a slider takes.", _REMEDY)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 2**31 - 1:
+            raise UserError(f"{path}: {name} is {repr(value)[:40]}, not a number that a slider takes.", _REMEDY)
     return values
 
 

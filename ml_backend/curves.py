@@ -120,7 +120,7 @@ def read_json(path: str | Path) -> Animation:
         fps, names = float(document["fps"]), [str(name) for name in document["names"]]
         frames = np.array(document["frames"], np.float32).reshape(-1, len(names))
         head = np.array(document.get("head", np.zeros((len(frames), 9))), np.float32)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise broken from error
     return _checked(path, fps, names, frames, head, broken)
 
@@ -134,7 +134,10 @@ def read_csv(path: str | Path) -> Animation:
         UserError: the file cannot be read, lacks the columns, or holds something that is not a number.
     """
     broken = UserError(f"{path}: not a Live Link Face CSV.", "Expected Timecode, BlendShapeCount and the ARKit names in the first line.")
-    rows = [row for row in csv.reader(_text(path).splitlines()) if row]
+    try:
+        rows = [row for row in csv.reader(_text(path).splitlines()) if row]
+    except csv.Error as error:
+        raise broken from error
     if len(rows) < 2 or rows[0][:1] != ["Timecode"] or len(rows) > _LONGEST:
         raise broken
     titles = [title.strip() for title in rows[0]]

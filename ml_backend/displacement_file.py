@@ -1,6 +1,7 @@
 """Displacement maps on disk: OpenEXR half in millimetres, PNG16 with value = (mm + 4) / 8, or NumPy float32."""
 
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def read_displacement(path: str | Path) -> np.ndarray:
         raise UserError(f"{path}: there is no such file.", "Check the path.")
     try:
         values = _READERS[path.suffix.lower()](path)
-    except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as error:
+    except (OSError, ValueError, RuntimeError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
         raise UserError(f"{path}: not a displacement map that can be read ({error}).", _REMEDY) from error
     if values.ndim != 2 or not values.size:
         raise UserError(f"{path}: a displacement map has one channel and two axes, this has shape {values.shape}.", _REMEDY)
@@ -78,7 +79,11 @@ def read_displacement(path: str | Path) -> np.ndarray:
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    values = np.load(path, allow_pickle=False)
+    try:
+        with path.open("rb") as file:
+            values = np.lib.format.read_array(file, allow_pickle=False)
+    except TokenError as error:
+        raise ValueError(f"its header is damaged: {error}") from error
     if values.dtype.kind not in "fiu":
         raise ValueError(f"values of type {values.dtype}")
     return values.astype(np.float32)
@@ -87,10 +92,13 @@ def _read_npy(path: Path) -> np.ndarray:
 def _read_png(path: Path) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(path) as image:
-        if image.mode not in ("I;16", "I;16B", "I"):
-            raise ValueError(f"mode {image.mode}, not 16-bit grey")
-        values = np.asarray(image).astype(np.float32)
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("I;16", "I;16B", "I"):
+                raise ValueError(f"mode {image.mode}, not 16-bit grey")
+            values = np.asarray(image).astype(np.float32)
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
     return values[::-1] / 65535 * PNG_RANGE_MM - PNG_OFFSET_MM
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from .errors import UserError
 from .expression_names import EXPRESSION_NAMES
 
+_LARGEST = float(np.finfo(np.float32).max)
 _REMEDY = 'A face file looks like {"identity": [...], "skin": [...], "expression": {"jawOpen": 0.5}}.'
 
 
@@ -45,8 +46,8 @@ def expression_vector(values: dict[str, float], source: str) -> np.ndarray:
         if name not in EXPRESSION_NAMES:
             near = [known for known in EXPRESSION_NAMES if known.lower().startswith(name.lower()[:4])]
             raise UserError(f"{source}: {name!r} is not an expression.", f"Perhaps {', '.join(near)}." if near else "`info` lists all 52.")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-            raise UserError(f"{source}: {name} is {value!r}, not a finite number.", "0 is neutral, 1 full.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
+            raise UserError(f"{source}: {name} is {repr(value)[:40]}, not a finite number.", "0 is neutral, 1 full.")
         vector[EXPRESSION_NAMES.index(name)] = value
     return vector
 
@@ -62,7 +63,7 @@ def read_face(path: str | Path) -> FaceParameters:
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).", "Check the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error}).", _REMEDY) from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: not a face file.", _REMEDY)
@@ -77,7 +78,7 @@ def _vector(path: Path, content: dict, key: str) -> np.ndarray | None:
         return None
     try:
         vector = np.array(content[key], np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: {key!r} is not a list of numbers.", _REMEDY) from error
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise UserError(f"{path}: {key!r} is not a list of finite numbers.", _REMEDY)

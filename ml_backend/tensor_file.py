@@ -47,7 +47,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
         header = json.loads(data[8 : 8 + header_size])
         metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
         arrays = {name: _array(data, 8 + header_size, entry) for name, entry in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise broken from error
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():

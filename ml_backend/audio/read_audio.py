@@ -110,6 +110,8 @@ class AudioFile:
             raise UserError(
                 f"{self.path}: breaks off at {done / self.rate:.1f} s ({_reason(error)}).", "Copy or export it again."
             ) from error
+        if done == 0:
+            raise UserError(f"{self.path}: none of its samples can be read.", "Copy or export it again.")
         if done < 0.98 * wanted - self.rate / 2:
             raise UserError(
                 f"{self.path}: truncated: {done / self.rate:.1f} of {wanted / self.rate:.1f} s could be read.", "Copy or export it again."

@@ -1,0 +1,259 @@
+"""Breaks good files in many ways and gives them to the product's readers, one after another, in this process.
+
+    python tests/pure/broken_files.py READER [--count 1000] [--seed 0]      READER: a name of READERS, or all
+
+A reader may refuse a file with a UserError that names it and says what to do, or read it and give finite values. Anything else is
+a fault: it is printed as a line of JSON, the broken file is kept beside, and the exit status is 1.
+"""
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import wave
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from ml_backend.curves import Animation, read_curves, write_curves
+from ml_backend.displacement_file import read_displacement, write_displacement
+from ml_backend.errors import UserError
+from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.face_file import FaceParameters, read_face, write_face
+from ml_backend.tensor_file import read_tensors, write_tensors
+
+KEPT = Path(__file__).resolve().parents[2] / "build" / "broken"
+MODEL = Path(__file__).resolve().parents[2] / "ml_backend" / "assets" / "latent_directions.safetensors"
+OTHER_TYPES = (b"\x89PNG\r\n\x1a\n" + bytes(40), b"RIFF\x24\0\0\0WAVE", b"{}", b"PK\x03\x04", b"%PDF-1.7\n", b"[1, 2, 3]\n")
+NUMBERS = ("NaN", "1e400", "-1e39", "9" * 400, "null", "true", '"text"', "[]", "{}", "[[[1]]]", "-0", "Infinity", '"\\ud800"', "")
+
+
+def make_animation(path: Path) -> None:
+    """A short animation."""
+    values = np.linspace(0, 1, 12 * 52, dtype=np.float32).reshape(12, 52)
+    write_curves(path, Animation(30.0, EXPRESSION_NAMES, values, np.zeros((12, 9), np.float32)))
+
+
+def make_map(path: Path) -> None:
+    """A small displacement map."""
+    write_displacement(path, np.random.default_rng(0).normal(0, 0.3, (32, 32)).astype(np.float32))
+
+
+def make_face(path: Path) -> None:
+    """A face with a few sliders."""
+    expression = np.zeros(52, np.float32)
+    expression[::9] = 0.5
+    write_face(path, FaceParameters(np.linspace(-1, 1, 128, dtype=np.float32), np.zeros(16, np.float32), expression))
+
+
+def make_tensors(path: Path) -> None:
+    """A weight file."""
+    arrays = {"a.weight": np.ones((8, 8), np.float16), "b": np.arange(20, dtype=np.int32), "c": np.zeros((3, 0, 2), np.float32)}
+    write_tensors(path, arrays, {"config": json.dumps({"size": 8})})
+
+
+def make_sound(path: Path) -> None:
+    """A fifth of a second of a tone."""
+    samples = (0.4 * np.sin(np.arange(8820) / 8)).astype(np.float32)
+    if path.suffix == ".wav":
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(44100)
+            file.writeframes((samples * 32767).astype("<i2").tobytes())
+        return
+    import soundfile
+
+    soundfile.write(path, samples, 44100)
+
+
+def make_model(path: Path) -> None:
+    """The smallest of the shipped models."""
+    path.write_bytes(MODEL.read_bytes())
+
+
+def read_sound(path: Path) -> np.ndarray:
+    """Reads with the product's reader, which is imported late because it needs compiled libraries."""
+    from ml_backend.audio.read_audio import read_audio
+
+    return read_audio(path)
+
+
+def read_directions(path: Path) -> list[np.ndarray]:
+    """Reads a model."""
+    from ml_backend.models.latent_directions import LatentDirections
+
+    loaded = LatentDirections.load(read_tensors(MODEL)[1]["weights"], path)
+    return [value for value in vars(loaded).values() if isinstance(value, np.ndarray)]
+
+
+def curve_values(path: Path) -> list[np.ndarray]:
+    """Reads curves."""
+    found = read_curves(path)
+    return [found.frames, found.head, np.array([found.fps])]
+
+
+def face_values(path: Path) -> list[np.ndarray]:
+    """Reads a face."""
+    found = read_face(path)
+    return [value for value in (found.identity, found.skin, found.expression) if value is not None]
+
+
+READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
+    "wav": (".wav", make_sound, read_sound),
+    "flac": (".flac", make_sound, read_sound),
+    "ogg": (".ogg", make_sound, read_sound),
+    "mp3": (".mp3", make_sound, read_sound),
+    "map-exr": (".exr", make_map, read_displacement),
+    "map-png": (".png", make_map, read_displacement),
+    "map-npy": (".npy", make_map, read_displacement),
+    "curves-csv": (".csv", make_animation, curve_values),
+    "curves-json": (".json", make_animation, curve_values),
+    "face-json": (".json", make_face, face_values),
+    "weights": (".safetensors", make_tensors, lambda path: list(read_tensors(path)[0].values())),
+    "model": (".safetensors", make_model, read_directions),
+}
+
+
+def broken_bytes(good: bytes, draw: random.Random) -> tuple[str, bytes]:
+    """One way of breaking a file, and its result."""
+    data, size = bytearray(good), len(good)
+    ways = ["truncated", "bits", "bytes", "zeros", "header number", "noise", "inserted", "removed", "another type", "empty", "doubled"]
+    if is_text(good):
+        ways += ["number", "number", "number", "number", "line", "deep", "letters", "long field"]
+    way = draw.choice(ways)
+    at = draw.randrange(size)
+    if way == "truncated":
+        del data[at:]
+    elif way == "bits":
+        for _ in range(draw.choice((1, 2, 8, 64))):
+            place = draw.randrange(min(size, draw.choice((64, 512, size))))
+            data[place] ^= 1 << draw.randrange(8)
+    elif way == "bytes":
+        data[at : at + draw.randrange(1, 16)] = draw.randbytes(8)
+    elif way == "zeros":
+        data[at : at + draw.randrange(4, 400)] = bytes(16)
+    elif way == "header number":
+        place = 4 * draw.randrange(max(1, min(size, 256) // 4))
+        data[place : place + 4] = draw.choice((b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", bytes(4)))
+    elif way == "noise":
+        data[:] = draw.randbytes(draw.choice((1, 7, 100, 5000)))
+    elif way == "inserted":
+        data[at:at] = draw.randbytes(draw.choice((1, 4, 1000)))
+    elif way == "removed":
+        del data[at : at + draw.choice((1, 4, 100))]
+    elif way == "another type":
+        data[:] = draw.choice(
+            (b"\x89PNG\r\n\x1a\n" + bytes(40), b"RIFF\x24\x00\x00\x00WAVE", b"{}", b"PK\x03\x04", b"%PDF-1.7\n", b"[1, 2, 3]\n")
+        )
+    elif way == "empty":
+        data[:] = draw.choice((b"", b"\n", b" " * 300, bytes(300)))
+    elif way == "doubled":
+        data *= 2
+    else:
+        data[:] = broken_text(good.decode(), way, draw).encode("utf-8", "surrogatepass")
+    if good.startswith(b"\x89PNG") and draw.random() < 0.5:
+        data = with_right_sums(data)
+    return way, bytes(data)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether a file is a text of ours."""
+    return data[:1] in (b"{", b"T")
+
+
+def broken_text(text: str, way: str, draw: random.Random) -> str:
+    """A text with one value, line or shape replaced."""
+    import re
+
+    numbers = list(re.finditer(r"-?\d+(\.\d+)?", text))
+    if way == "number":
+        found = draw.choice(numbers)
+        return text[: found.start()] + draw.choice(NUMBERS) + text[found.end() :]
+    if way == "line":
+        lines = text.splitlines()
+        lines[draw.randrange(len(lines))] = draw.choice(("", ",,,,", '"', "}", "\x00", "Timecode,BlendShapeCount", "\ufeff"))
+        return "\n".join(lines)
+    if way == "deep":
+        return draw.choice(("[" * 100_000, '{"a":' * 100_000, '{"fps": ' + "[" * 5000 + "]" * 5000 + "}"))
+    if way == "long field":
+        found = draw.choice(numbers)
+        return text[: found.start()] + "1" * 200_000 + text[found.end() :]
+    at = draw.randrange(len(text))
+    return text[:at] + draw.choice(('"', "{", "]", ",", ":", "\\", "é", "\x00", "'")) + text[at + 1 :]
+
+
+def with_right_sums(data: bytearray) -> bytearray:
+    """A PNG whose chunks' check sums are right again, so that what is broken is met deeper inside."""
+    at = 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        end = at + 8 + length
+        if end + 4 > len(data):
+            break
+        data[end : end + 4] = zlib.crc32(data[at + 4 : end]).to_bytes(4, "big")
+        at = end + 4
+    return data
+
+
+def fault_of(path: Path, read: Callable) -> str:
+    """What is wrong with how a reader takes a file; empty when nothing is."""
+    try:
+        values = read(path)
+    except UserError as error:
+        if path.name not in error.message:
+            return f"the message does not name the file: {error.message}"
+        return "" if error.remedy else f"no remedy: {error.message}"
+    except Exception as error:  # every other kind of failure is what is looked for
+        return f"{type(error).__name__}: {error}"[:300]
+    arrays = values if isinstance(values, list) else [values]
+    return "" if all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f") else "read values that are not finite"
+
+
+def run(name: str, count: int, seed: int) -> int:
+    """Breaks and reads; the number of faults."""
+    suffix, make, read = READERS[name]
+    faults = 0
+    with tempfile.TemporaryDirectory(prefix="broken-") as folder:
+        good, path = Path(folder, "good" + suffix), Path(folder, "café 脸" + suffix)
+        make(good)
+        content = good.read_bytes()
+        if fault := fault_of(good, read):
+            raise SystemExit(f"{name}: the good file is not read: {fault}")
+        read(good)
+        KEPT.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            way, data = broken_bytes(content, random.Random(f"{name} {seed} {number}"))
+            path.write_bytes(data)
+            kept = KEPT / f"{name}-{seed}-{number}{suffix}"
+            kept.write_bytes(data)  # there already should the reader take this process down
+            fault = fault_of(path, read)
+            if fault:
+                faults += 1
+                print(json.dumps({"reader": name, "number": number, "way": way, "fault": fault, "file": str(kept)}), flush=True)
+            else:
+                kept.unlink()
+    print(f"{name}: {count} broken files, {faults} faults", flush=True)
+    return faults
+
+
+def main() -> int:
+    """Reads the arguments and runs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reader", choices=[*READERS, "all"])
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    with contextlib.redirect_stderr(sys.stdout):
+        faults = sum(run(name, args.count, args.seed) for name in (READERS if args.reader == "all" else [args.reader]))
+    return int(faults > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
