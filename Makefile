@@ -8,6 +8,7 @@ BLENDERS := 4.2 4.5
 SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1 libegl-mesa0 libgl1-mesa-dri
 export PYTHONDONTWRITEBYTECODE = 1
 
+.SECONDARY:
 .PHONY: demo test test-pure test-blender test-versions test-window lint bench package install system-libraries clean
 
 demo: install
