@@ -21,7 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=float, default=30.0, help="minutes of each Flite voice; other engines get a share of it (default 30)"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every sentence (default 0)")
-    parser.add_argument("--engine", action="append", default=[], help="flite, festival, espeak or piper; repeat for several (default all)")
+    parser.add_argument(
+        "--engine", action="append", default=[], help="flite, festival, espeak, piper, kokoro; several: repeat (default all)"
+    )
+    parser.add_argument(
+        "--kokoro-voices", type=Path, metavar="DIR", help="folder of further Kokoro voices (NAME.bin), e.g. `voices` of npm's kokoro-js"
+    )
     parser.add_argument("--demo", type=Path, metavar="FILE", help="write the demo recording (Flite, voice slt) instead: .flac or .wav")
 
 
@@ -35,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.out:
         raise UserError("build-speech-data: no folder given.", "Add --out DIR (or --demo FILE).")
-    request = BuildSpeechDataRequest(args.out, args.minutes, args.seed, tuple(args.engine))
+    request = BuildSpeechDataRequest(args.out, args.minutes, args.seed, tuple(args.engine), args.kokoro_voices)
     minutes = build_speech_data(request, lambda line: print(line, file=sys.stderr, flush=True))
     print(f"{args.out}: {sum(minutes.values()):.0f} minutes of {len(minutes)} voices made")
     return 0

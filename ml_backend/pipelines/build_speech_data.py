@@ -29,12 +29,15 @@ _ALIGNED = {"piper", "kokoro"}
 
 @dataclass(frozen=True)
 class BuildSpeechDataRequest:
-    """Where to write, how many minutes a voice of weight one gets, the seed, and which engines (empty: all that are installed)."""
+    """Where to write, how many minutes a voice of weight one gets, the seed, which engines (empty: all that are installed), and a folder of
+    further Kokoro voices.
+    """
 
     folder: Path
     minutes: float = 30.0
     seed: int = 0
     engines: tuple[str, ...] = ()
+    kokoro_voices: Path | None = None
 
 
 def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], None]) -> dict[str, float]:
@@ -50,7 +53,7 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
     Raises:
         UserError: no synthesiser is installed, or a named engine is not.
     """
-    voices = available_voices()
+    voices = available_voices(request.kokoro_voices)
     installed = {voice.engine for voice in voices}
     for engine in sorted(set(_SHARE) - installed):
         report(f"{engine}: not installed, left out")

@@ -1,5 +1,6 @@
 """Forced alignment: when each phone of a known text is spoken. Needs pocketsphinx, which carries its acoustic model."""
 
+import functools
 import importlib
 import re
 
@@ -94,12 +95,13 @@ def align_phones(samples: np.ndarray, phones: np.ndarray, name: str = "recording
     Raises:
         UserError: pocketsphinx is not installed, or recording and phones do not fit.
     """
-    decoder = _decoder()
-    stretches = "".join(chr(phone) for phone in phones).split(chr(0))
+    decoder = _shared_decoder()
     words = []
-    for number, stretch in enumerate(filter(None, stretches)):
-        words.append(f"stretch{number}")
-        decoder.add_word(words[-1], " ".join(PHONES[ord(phone)] for phone in stretch), True)
+    for stretch in filter(None, "".join(chr(phone) for phone in phones).split(chr(0))):
+        sounds = [PHONES[ord(phone)] for phone in stretch]
+        words.append("stretch-" + "-".join(sounds).lower())
+        if decoder.lookup_word(words[-1]) is None:
+            decoder.add_word(words[-1], " ".join(sounds), True)
     if not words:
         raise UserError(f"{name}: nothing is said.", "Leave it out.")
     return _aligned(decoder, samples, words, name)
@@ -111,6 +113,12 @@ def _decoder():
     except ImportError as error:
         raise UserError("Transcripts need pocketsphinx, which is not installed.", "pip install pocketsphinx==5.1.1") from error
     return pocketsphinx.Decoder(loglevel="FATAL")
+
+
+@functools.cache
+def _shared_decoder():
+    """One decoder for the many short stretches of a training set: starting one takes a second."""
+    return _decoder()
 
 
 def _aligned(decoder, samples: np.ndarray, words: list[str], name: str) -> tuple[np.ndarray, np.ndarray]:

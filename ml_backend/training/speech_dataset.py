@@ -15,7 +15,7 @@ from ..tensor_file import read_tensors
 from .speech_augmentation import augment, normalise
 
 # How often a batch's sequence comes from an engine: people's recorded voices often, formant synthesis seldom.
-ENGINE_SHARE = {"flite": 0.3, "festival": 0.24, "piper": 0.14, "kokoro": 0.18, "espeak": 0.1, "negatives": 0.04}
+ENGINE_SHARE = {"flite": 0.22, "festival": 0.16, "piper": 0.12, "kokoro": 0.4, "espeak": 0.06, "negatives": 0.04}
 
 
 @dataclass(frozen=True)

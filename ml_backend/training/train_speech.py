@@ -1,9 +1,8 @@
 """Trains the speech encoder and the cross-modal decoder together on synthesised speech.
 
-The encoder learns phones (cross-entropy); the decoder learns the curves that the coarticulation model makes of the true phones, from the
-encoder's
-posteriors; losses Eq. 8-10 of Cao et al. 2024, "DNPM" (vertices of the lips through the bilinear face, and the expression), plus velocity
-and lip gap.
+The encoder learns phones (cross-entropy), and once more by what they look like (classes of lip shapes); the decoder learns the curves that
+the coarticulation model makes of the true phones, from the encoder's posteriors; losses Eq. 8-10 of Cao et al. 2024, "DNPM"
+(vertices of the lips through the bilinear face, and the expression), plus velocity and lip gap.
 
 examples:
   python -m ml_backend build-speech-data --out build/speech-data
@@ -28,12 +27,13 @@ from ..models.speech_decoder import SpeechDecoder, SpeechDecoderConfig
 from ..models.speech_encoder import FRAME_RATE, SpeechEncoder, SpeechEncoderConfig
 from ..models.speech_networks import load_speech_networks
 from ..speech.lip_measures import inner_lip_pairs
-from ..speech.phones import BILABIAL, LABIODENTAL, PHONE_INDEX, PHONES
+from ..speech.phones import BILABIAL, LABIODENTAL, LIP_CLASSES, PHONE_INDEX, PHONES
 from ..tensor_file import write_tensors
 from .checkpoints import WeightAverage, load_checkpoint, save_checkpoint
 from .speech_dataset import SpeechBatch, SpeechSampler, read_streams
 from .training_run import RunLog, Schedule, choose_device, read_configuration, set_rate
 
+_CLASS_WEIGHTS = (2.0, 2.5, 3.0, 1.0, 1.5, 1.5, 0.5, 0.7)  # by LIP_CLASSES, then all the rest: the rare and the visible count for more
 FRAME_RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
 
 
@@ -84,9 +84,17 @@ class SpeechLoss(nn.Module):
         groups[[PHONE_INDEX[p] for p in (*BILABIAL, *LABIODENTAL)]] = 1
         self.lip_consonants: Tensor
         self.register_buffer("lip_consonants", groups)
+        classes = torch.full((len(PHONES),), len(LIP_CLASSES))
+        for index, members in enumerate(LIP_CLASSES):
+            classes[[PHONE_INDEX[p] for p in members]] = index
+        self.classes: Tensor
+        self.class_weights: Tensor
+        self.register_buffer("classes", classes)
+        self.register_buffer("class_weights", torch.tensor(_CLASS_WEIGHTS))
 
     def forward(self, batch: SpeechBatch, logits: Tensor, curves: Tensor) -> Tensor:
         phone = nn.functional.cross_entropy(logits.transpose(1, 2), batch.labels, label_smoothing=0.05)
+        lips = self._lip_classes(logits, batch.labels)
         vertices, gap = self.lips(curves)
         true_vertices, true_gap = self.lips(batch.curves)
         closing = 1 + self.weights["closing"] * self.lip_consonants[batch.phones_at.clamp(min=0)] * (batch.phones_at >= 0)
@@ -95,9 +103,24 @@ class SpeechLoss(nn.Module):
         square = ((curves - batch.curves).square().sum(2) * closing).mean()
         velocity = (vertices.diff(dim=1) - true_vertices.diff(dim=1)).abs().sum(3).mean()
         lip_gap = ((gap - true_gap).abs() * closing).mean()
-        parts = {"phone": phone, "vertex": vertex, "expression": expression, "square": square, "velocity": velocity, "gap": lip_gap}
+        parts = {
+            "phone": phone,
+            "lips": lips,
+            "vertex": vertex,
+            "expression": expression,
+            "square": square,
+            "velocity": velocity,
+            "gap": lip_gap,
+        }
         self.figures = {name: float(part.detach()) for name, part in parts.items()}
         return torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
+
+    def _lip_classes(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of the classes of lip shapes, each as likely as its phones together: w taken for oo costs less than for b."""
+        members = nn.functional.one_hot(self.classes, len(LIP_CLASSES) + 1).to(logits.dtype)  # (40, classes)
+        likely = (logits.softmax(2) @ members).clamp(min=1e-4).log()
+        wanted = torch.where(labels >= 0, self.classes[labels.clamp(min=0)], -100)
+        return nn.functional.nll_loss(likely.transpose(1, 2), wanted, self.class_weights)
 
 
 def run(args: argparse.Namespace) -> int:

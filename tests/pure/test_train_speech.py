@@ -29,6 +29,7 @@ heads = 2
 layers = 1
 [loss]
 phone = 1.0
+lips = 0.5
 vertex = 0.05
 expression = 0.1
 square = 4.0
