@@ -134,3 +134,8 @@ def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:
 def has_our_topology(face: bpy.types.Object) -> bool:
     """Whether the mesh still has the vertices it was made with; an edited one keeps its shape."""
     return len(face.data.vertices) == dense_mesh().vertex_count
+
+
+def is_own(face: bpy.types.Object) -> bool:
+    """Whether all that the sliders write to is of this file; of a library override the object is, mesh and shape keys may not be."""
+    return not any(block is not None and block.library is not None for block in (face, face.data, face.data.shape_keys))

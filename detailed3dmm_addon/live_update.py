@@ -292,7 +292,7 @@ def _after_depsgraph_update(_scene, depsgraph):
     for update in depsgraph.updates:
         if update.is_updated_geometry and isinstance(update.id, bpy.types.Object):
             face = update.id.original
-            if is_face(face) and face.library is None:
+            if is_face(face) and face_mesh.is_own(face):
                 _follow(face)
 
 
@@ -364,11 +364,11 @@ def _after_render(*_):
 
 def _known_faces() -> list[bpy.types.Object]:
     """The faces that have been seen; finding all would mean a walk over every object at every change."""
-    return [face for face in map(find_face, list(_states)) if face is not None and face.library is None]
+    return [face for face in map(find_face, list(_states)) if face is not None and face_mesh.is_own(face)]
 
 
 def _faces_of_file() -> list[bpy.types.Object]:
-    return [found for found in bpy.data.objects if found.type == "MESH" and is_face(found) and found.library is None]
+    return [found for found in bpy.data.objects if found.type == "MESH" and is_face(found) and face_mesh.is_own(found)]
 
 
 _HANDLERS = (

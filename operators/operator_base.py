@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import bpy
 
-from ..detailed3dmm_addon import active_face, backend, live_update
+from ..detailed3dmm_addon import active_face, backend, face_mesh, live_update
 from ..ml_backend.client import Event
 from ..ml_backend.errors import UserError
 
@@ -18,7 +18,7 @@ def needs_face(context: bpy.types.Context) -> str:
     face = active_face(context)
     if face is None:
         return "Select a face first, or press Create Face"
-    return "This face is linked from another file: make it local first" if face.library is not None else ""
+    return "" if face_mesh.is_own(face) else "This face is linked from another file: make it local first"
 
 
 class FaceOperator:

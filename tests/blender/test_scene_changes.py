@@ -1,0 +1,280 @@
+"""What Blender does with scenes - undo, save, append, override, duplicate, rename, other files, render - to faces and to running jobs."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from test_create_face import evaluated
+
+EXTENSION = "bl_ext.user_default.detailed3dmm"
+
+EVERY_OPERATOR = {
+    "create_face": {"identity_seed": 8, "update_detail": False},
+    "random_face": {"seed": 5},
+    "reset_face": {},
+    "set_expression_preset": {"preset": "surprise"},
+    "mirror_expression": {},
+    "random_expression": {"seed": 2},
+    "reset_expression": {},
+    "new_wrinkle_seed": {"seed": 7},
+    "load_face": {"filepath": "{folder}/face.json"},
+    "bake_detail": {"without_backend": True},
+    "clear_baked_detail": {},
+    "clear_animation": {},
+    "clear_detail_map": {},
+    "update_detail": {},
+}
+
+
+def state_of_scene() -> dict:
+    """All that an undo must bring back, in plain values."""
+    found = {"objects": sorted(item.name for item in bpy.data.objects)}
+    for face in (item for item in bpy.data.objects if item.type == "MESH"):
+        keys, settings = face.data.shape_keys, face.d3dmm
+        actions = [owner.animation_data.action.name for owner in (face, keys) if owner.animation_data and owner.animation_data.action]
+        found[face.name] = {
+            "keys": [round(key.value, 5) for key in keys.key_blocks],
+            "identity": [round(item.value, 5) for item in (*settings.directions, *settings.coefficients)],
+            "settings": [
+                settings.wrinkle_seed,
+                settings.identity_seed,
+                settings.detail_source,
+                settings.imported_map,
+                settings.has_baked_detail,
+            ],
+            "modifiers": [modifier.name for modifier in face.modifiers],
+            "actions": actions,
+            "surface": np.round(evaluated(face), 5).sum(0).round(2).tolist(),
+        }
+    return found
+
+
+def prepare(face, name: str, folder: Path, module) -> None:
+    """Makes an operator's button live."""
+    face.data.shape_keys.key_blocks["browDownLeft"].value = 0.6
+    if name == "load_face":
+        (folder / "face.json").write_text(json.dumps({"expression": {"jawOpen": 0.7}}))
+    if name in ("bake_detail", "clear_baked_detail", "clear_animation"):
+        key = face.data.shape_keys.key_blocks["jawOpen"]
+        for frame in (1, 4):
+            key.value = frame / 4
+            key.keyframe_insert("value", frame=frame)
+    if name in ("clear_baked_detail", "clear_animation"):
+        bpy.ops.d3dmm.bake_detail(without_backend=True)
+    if name == "clear_animation":
+        animation = module("detailed3dmm_addon.face_animation")
+        animation.key_expressions(face, "said", ("jawOpen",), np.linspace(0, 1, 5, dtype=np.float32)[:, None], 1)
+    if name == "clear_detail_map":
+        module("detailed3dmm_addon.live_detail").set_latent(face, np.zeros((18, 512)), "sculpt.exr 0")
+
+
+@pytest.mark.parametrize("name", EVERY_OPERATOR)
+def test_undo_and_redo_over_every_operator(face, no_worker, module, tmp_path, name):
+    if name in ("bake_detail", "clear_baked_detail", "update_detail", "new_wrinkle_seed"):
+        face.d3dmm.show_detail = True
+    prepare(face, name, tmp_path, module)
+    bpy.ops.ed.undo_push(message="before")
+    before = state_of_scene()
+    parameters = {key: value.format(folder=tmp_path) if isinstance(value, str) else value for key, value in EVERY_OPERATOR[name].items()}
+    assert getattr(bpy.ops.d3dmm, name)(**parameters) == {"FINISHED"}
+    bpy.ops.ed.undo_push(message=name)
+    after = state_of_scene()
+    assert name == "update_detail" or after != before, "the operator did nothing"
+    for _ in range(2):
+        bpy.ops.ed.undo()
+        assert state_of_scene() == before
+        bpy.ops.ed.redo()
+        assert state_of_scene() == after
+
+
+def save_and_open(folder: Path) -> None:
+    path = str(folder / "scene 场景.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+
+
+def test_two_faces_are_saved_and_opened_as_they_were(wrinkled, no_worker, tmp_path):
+    bpy.ops.d3dmm.create_face(identity_seed=9, update_detail=False)
+    bpy.context.active_object.location.x = 0.3
+    bpy.ops.d3dmm.set_expression_preset(preset="joy")
+    wrinkled.data.shape_keys.key_blocks["browInnerUp"].value = 0.8
+    before = state_of_scene()
+    save_and_open(tmp_path)
+    assert state_of_scene() == before
+
+
+def test_two_faces_do_not_touch_each_other(wrinkled, no_worker, interactive):
+    bpy.ops.d3dmm.create_face(identity_seed=9, update_detail=False)
+    other = bpy.context.active_object
+    still = evaluated(wrinkled)
+    other.data.shape_keys.key_blocks["jawOpen"].value = 1.0
+    other.d3dmm.directions["age"].value = 1.0
+    bpy.context.view_layer.update()
+    assert np.array_equal(evaluated(wrinkled), still) and other.d3dmm.uid != wrinkled.d3dmm.uid
+
+
+def test_a_renamed_face_is_still_found_by_its_job(wrinkled, worker, module):
+    backend, live_update = module("detailed3dmm_addon.backend"), module("detailed3dmm_addon.live_update")
+    live_detail = module("detailed3dmm_addon.live_detail")
+    live_update.interactive = True
+    try:
+        live_update._ask_for_full(wrinkled)
+        wrinkled.name, wrinkled.data.name = "名前 renamed", "mesh renamed"
+        limit = time.monotonic() + 120
+        while backend.is_busy():
+            assert time.monotonic() < limit, "no answer in time"
+            backend.pump()
+            time.sleep(0.01)
+        assert live_detail.shown_full(wrinkled) == live_detail.full_name(wrinkled, live_detail.detail_inputs(wrinkled))
+    finally:
+        live_update.interactive = False
+        if bpy.app.timers.is_registered(live_update.tick):
+            bpy.app.timers.unregister(live_update.tick)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_duplicates_move_and_go_without_the_first(wrinkled, no_worker, linked, interactive):
+    bpy.ops.object.duplicate(linked=linked)
+    twin = bpy.context.active_object
+    twin.data.shape_keys.key_blocks["jawOpen"].value = 0.9
+    bpy.context.view_layer.update()
+    assert np.allclose(evaluated(twin), evaluated(wrinkled), atol=1e-6) == linked
+    shown = evaluated(twin)
+    bpy.data.objects.remove(wrinkled)
+    bpy.context.view_layer.update()
+    assert np.allclose(evaluated(twin), shown, atol=1e-6)
+    twin.data.shape_keys.key_blocks["browInnerUp"].value = 1.0
+    assert np.abs(evaluated(twin) - shown).max() > 1e-4
+
+
+def linked_face(face, folder: Path) -> bpy.types.Object:
+    """The face of another file, linked into an empty one."""
+    name, path = face.name, str(folder / "library.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(path, link=True) as (_, wanted):
+        wanted.objects = [name]
+    bpy.context.collection.objects.link(wanted.objects[0])
+    bpy.context.view_layer.objects.active = wanted.objects[0]
+    return wanted.objects[0]
+
+
+def test_a_library_override_shows_the_face_and_its_buttons_say_what_is_not_its_own(wrinkled, no_worker, tmp_path, interactive, module):
+    before = evaluated(wrinkled)
+    linked = linked_face(wrinkled, tmp_path)
+    override = linked.override_create(remap_local_usages=True)
+    bpy.context.view_layer.objects.active = override
+    override.location.x = 1.0
+    override.select_set(True)
+    bpy.context.view_layer.update()
+    assert np.allclose(evaluated(override), before, atol=1e-6)
+    with pytest.raises(RuntimeError, match="linked from another file"):
+        bpy.ops.d3dmm.set_expression_preset(preset="joy")
+    assert not module("detailed3dmm_addon.backend").problem.message
+    save_and_open(tmp_path)
+    assert np.allclose(evaluated(bpy.context.scene.objects[0]), before, atol=1e-6)
+
+
+def test_made_local_again_it_works(wrinkled, no_worker, tmp_path):
+    linked_face(wrinkled, tmp_path).select_set(True)
+    bpy.ops.object.make_local(type="ALL")
+    face = bpy.context.scene.objects[0]
+    bpy.context.view_layer.objects.active = face
+    still = evaluated(face)
+    assert bpy.ops.d3dmm.set_expression_preset(preset="joy") == {"FINISHED"}
+    assert np.abs(evaluated(face) - still).max() > 1e-4
+
+
+def running_bake(face, module, frames: int = 4000):
+    """A long job of the real worker for a face."""
+    backend, clip_detail = module("detailed3dmm_addon.backend"), module("detailed3dmm_addon.clip_detail")
+    expressions = np.random.default_rng(0).uniform(0, 1, (frames, 52)).astype(np.float32)
+    request = clip_detail.clip_request(face, expressions, module("detailed3dmm_addon.face_model").skin_of(face))
+    return backend.begin_job("Wrinkles", *request)
+
+
+def test_another_file_while_a_job_runs(wrinkled, worker, module):
+    backend = module("detailed3dmm_addon.backend")
+    job = running_bake(wrinkled, module)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    backend.cancel_job()
+    limit = time.monotonic() + 60
+    while job.outcome is None:
+        assert time.monotonic() < limit, "no outcome in time"
+        backend.pump()
+        time.sleep(0.01)
+    assert job.outcome.kind == "cancelled" and not bpy.data.objects and not bpy.data.actions
+    assert bpy.ops.d3dmm.create_face(update_detail=True) == {"FINISHED"} and not backend.problem.message
+
+
+def test_disabled_and_enabled_while_a_job_runs(wrinkled, worker, module):
+    backend = module("detailed3dmm_addon.backend")
+    job, shown, name = running_bake(wrinkled, module), evaluated(wrinkled), wrinkled.name
+    process = backend.worker_pid()
+    interpreter = bpy.context.preferences.addons[EXTENSION].preferences.interpreter
+    bpy.ops.preferences.addon_disable(module=EXTENSION)
+    try:
+        assert job.outcome is not None and job.outcome.kind == "died"
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+        assert np.array_equal(evaluated(bpy.data.objects[name]), shown)
+    finally:
+        bpy.ops.preferences.addon_enable(module=EXTENSION)
+        bpy.context.preferences.addons[EXTENSION].preferences.interpreter = interpreter
+    face = bpy.data.objects[name]
+    bpy.context.view_layer.objects.active = face
+    assert bpy.ops.d3dmm.set_expression_preset(preset="surprise") == {"FINISHED"}
+    assert bpy.ops.d3dmm.update_detail() == {"FINISHED"}
+    assert np.abs(evaluated(face) - shown).max() > 1e-4 and module("detailed3dmm_addon.backend").running_job() is None
+
+
+RENDER_IN_BACKGROUND = """
+import os, sys, bpy
+status = 1
+try:
+    bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+    bpy.ops.preferences.addon_enable(module="bl_ext.user_default.detailed3dmm")
+    bpy.context.scene.render.filepath = sys.argv[2]
+    bpy.ops.render.render(animation=True)
+    status = 0
+finally:
+    sys.stdout.flush()
+    os._exit(status)
+"""
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    image = bpy.data.images.load(str(path))
+    values = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(values)
+    return values
+
+
+def test_a_background_render_of_keyed_frames_equals_this_one(wrinkled, no_worker, module, tmp_path):
+    """Frames change during the render; live detail follows them in both."""
+    scene, keys = bpy.context.scene, wrinkled.data.shape_keys.key_blocks
+    module("detailed3dmm_addon.face_scene").build_studio(bpy.context, wrinkled)
+    scene.render.engine = "BLENDER_WORKBENCH"
+    scene.render.resolution_x = scene.render.resolution_y = 96
+    scene.frame_start, scene.frame_end = 1, 2
+    for frame, value in ((1, 0.0), (2, 1.0)):
+        keys["browInnerUp"].value = value
+        keys["browInnerUp"].keyframe_insert("value", frame=frame)
+    scene.frame_set(1)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "clip.blend"))
+    scene.render.filepath = str(tmp_path / "own_")
+    bpy.ops.render.render(animation=True)
+    command = [sys.executable, "-c", RENDER_IN_BACKGROUND, str(tmp_path / "clip.blend"), str(tmp_path / "other_")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=dict(os.environ))
+    assert done.returncode == 0, done.stdout + done.stderr
+    own = [pixels_of(tmp_path / f"own_000{frame}.png") for frame in (1, 2)]
+    other = [pixels_of(tmp_path / f"other_000{frame}.png") for frame in (1, 2)]
+    assert np.abs(own[0] - own[1]).max() > 0.05, "the frames are the same"
+    for mine, theirs in zip(own, other, strict=True):
+        assert np.abs(mine - theirs).max() < 0.02
