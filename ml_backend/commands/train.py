@@ -17,7 +17,10 @@ MODULES = {
     "detail-encoder": ("..training.train_detail_encoder", "identity and expression into the generator's W+ space"),
     "distilled-detail": ("..training.train_distilled_detail", "the full model into numpy's small one, for Blender alone"),
     "latent-directions": ("..training.train_latent_directions", "directions in W+ named age, tendency, thickness, pores"),
+    "restoration": ("..training.train_restoration", "degraded displacement maps into W+ and clean ones"),
+    "image-to-displacement": ("..training.train_image_to_displacement", "unwrapped photographs to displacement, on simulated skin"),
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
+    "viseme-perceptron": ("..training.train_viseme_perceptron", "the baseline of the speech networks"),
 }
 
 

@@ -11,11 +11,12 @@ import torch
 from ml_backend.audio import log_mel
 from ml_backend.errors import UserError
 from ml_backend.models.speech_networks import load_speech_networks
+from ml_backend.models.viseme_perceptron import VISEMES, load_viseme_perceptron
 from ml_backend.pipelines.build_speech_data import BuildSpeechDataRequest, build_speech_data, write_voice
 from ml_backend.speech.phones import PHONES
 from ml_backend.speech.sentences import english_sentence, syllables
 from ml_backend.speech.synthesisers import Line, Utterance, Voice, speak
-from ml_backend.training import train_speech
+from ml_backend.training import train_speech, train_viseme_perceptron
 from ml_backend.training.speech_augmentation import augment, band_frequencies, normalise, warp_frequency
 from ml_backend.training.speech_dataset import SpeechSampler, read_stream, read_streams
 
@@ -146,3 +147,15 @@ def test_a_folder_without_speech_and_an_engine_that_is_not_there(tmp_path):
         read_streams(tmp_path)
     with pytest.raises(UserError, match="nonsense"):
         build_speech_data(BuildSpeechDataRequest(tmp_path, 0.1, 0, ("nonsense",)), lambda line: None)
+
+
+def test_the_baseline_learns_visemes_and_loads(data, tmp_path):
+    args = argparse.Namespace(config="2core", data=data, out=tmp_path / "perceptron", steps=30, device="cpu", threads=1)
+    assert train_viseme_perceptron.run(args) == 0
+    row = json.loads((tmp_path / "perceptron/log.jsonl").read_text().splitlines()[-1])
+    assert row["step"] == 30 and row["train_loss"] < np.log(len(VISEMES))
+    model = load_viseme_perceptron(tmp_path / "perceptron/viseme_perceptron.safetensors")
+    assert model(torch.zeros(2, 60, 64)).shape == (2, 30, len(VISEMES))
+    assert sorted(phone for members in VISEMES for phone in members) == sorted(PHONES)
+    with pytest.raises(UserError, match="perceptron"):
+        load_viseme_perceptron(data / "flite-a.safetensors")
