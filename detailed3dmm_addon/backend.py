@@ -1,6 +1,7 @@
 """The worker as Blender sees it: which Python runs it, one client, who is told of each event, what went wrong last."""
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +11,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..ml_backend.client import Event, WorkerClient
+from ..ml_backend.client import Event, WorkerClient, resident_megabytes
 from ..ml_backend.errors import UserError
 from . import environment
 from .preferences import preferences
@@ -121,6 +122,17 @@ def worker_pid() -> int | None:
     return _client.pid if _client is not None else None
 
 
+def worker_memory() -> float | None:
+    """Memory that the worker holds, MB, looked up every two seconds at most; None when it does not run or the system does not say."""
+    pid = worker_pid()
+    return _memory_of(pid, int(time.monotonic() / 2)) if pid is not None else None
+
+
+@lru_cache(maxsize=1)
+def _memory_of(pid: int, _moment: int) -> float | None:
+    return resident_megabytes(pid)
+
+
 def request(
     name: str,
     parameters: Mapping,
@@ -224,7 +236,8 @@ def status() -> tuple:
     """What the panels show, to see whether it has changed."""
     job = running_job()
     shown = (job.title, round(job.fraction, 2), job.message) if job is not None else ()
-    return state(), device(), problem.message, problem.remedy, shown
+    memory = worker_memory()
+    return state(), device(), problem.message, problem.remedy, shown, memory and round(memory, -2)
 
 
 def cancel_job() -> None:

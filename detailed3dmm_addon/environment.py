@@ -1,6 +1,11 @@
-"""The managed environment: a Python of the extension's own with PyTorch in it, installed in steps by child processes."""
+"""The managed environment: a Python of the extension's own with PyTorch in it, installed in steps by child processes.
+
+A small installer (uv, pinned) fetches the packages into a cache of the extension's own, so that an installation that was broken
+off goes on where it was, and a repair needs no network.
+"""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,11 +17,54 @@ from typing import IO
 import bpy
 
 from ..ml_backend.errors import UserError
-from .preferences import ROOT_PACKAGE
+from .preferences import ROOT_PACKAGE, preferences
 
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
-DOWNLOAD_MEGABYTES = 450
-"""What the pinned packages weigh, about; shown before they are fetched."""
+INSTALLER = "uv==0.13.9"
+
+
+@dataclass(frozen=True)
+class Build:
+    """A kind of PyTorch.
+
+    Attributes:
+        label: for people.
+        description: for people.
+        download_mb: what is fetched, about.
+        disk_mb: what it takes once installed, about.
+        choice: what the installer is told about PyTorch.
+        device: the kind of device that must be there afterwards; empty for any.
+    """
+
+    label: str
+    description: str
+    download_mb: int
+    disk_mb: int
+    choice: tuple[str, ...] = ()
+    device: str = ""
+
+
+BUILDS = {
+    "CPU": Build("CPU", "Works everywhere; a full map takes about a second", 280, 1100, ("--torch-backend", "cpu")),
+    "CUDA": Build("NVIDIA GPU", "For the CUDA version that your driver knows", 3000, 7500, ("--torch-backend", "auto"), "cuda"),
+    "APPLE": Build("Apple GPU", "For Macs with Apple's own processors", 180, 800, device="mps"),
+    "INDEX": Build("Own Package Index", "Whatever PyTorch the index has that pip or uv is set to, as in a studio", 280, 1100),
+}
+
+
+def available_builds() -> tuple[str, ...]:
+    """The kinds of PyTorch that there are for this system, the likeliest first."""
+    if sys.platform == "darwin":
+        return ("APPLE", "INDEX")
+    nvidia = shutil.which("nvidia-smi") is not None
+    return ("CUDA", "CPU", "INDEX") if nvidia else ("CPU", "CUDA", "INDEX")
+
+
+def chosen_build() -> str:
+    """The kind that the preferences ask for, or the likeliest."""
+    chosen = preferences()
+    name = chosen.build if chosen is not None else "AUTO"
+    return name if name in available_builds() else available_builds()[0]
 
 
 def user_folder(name: str) -> Path:
@@ -24,15 +72,69 @@ def user_folder(name: str) -> Path:
     return Path(bpy.utils.extension_path_user(ROOT_PACKAGE, path=name, create=True))
 
 
+def python_of(folder: Path) -> Path:
+    """The Python of a virtual environment."""
+    return folder.joinpath(*(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
+
+
 def environment_python() -> Path:
     """The managed environment's Python, whether or not it exists yet."""
-    place = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-    return user_folder("").joinpath("environment", *place)
+    return python_of(user_folder("") / "environment")
 
 
 def is_installed() -> bool:
     """Whether the managed environment was installed to its end."""
-    return environment_python().exists() and (user_folder("") / "environment" / "complete").exists()
+    return environment_python().exists() and _stamp().exists()
+
+
+def installed_build() -> str:
+    """Which kind of PyTorch is installed; empty when none is."""
+    return _stamp().read_text("utf-8").strip() if is_installed() else ""
+
+
+def leftovers() -> bool:
+    """Whether there is anything that `remove` would delete."""
+    return any((user_folder("") / name).exists() for name in _FOLDERS)
+
+
+def remove() -> None:
+    """Deletes the managed environment, its installer and the downloads.
+
+    Raises:
+        UserError: a file is in use.
+    """
+    for name in _FOLDERS:
+        _delete(user_folder("") / name)
+
+
+def log_path() -> Path:
+    """Everything that the last installation's steps said."""
+    return user_folder("") / "install.log"
+
+
+_FOLDERS = ("environment", "installer", "downloads")
+
+
+def _stamp() -> Path:
+    return user_folder("") / "environment" / "complete"
+
+
+def _delete(folder: Path) -> None:
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be replaced ({error.strerror}).", "Close other Blenders, or free the folder.") from error
+
+
+def _can_install_offline() -> bool:
+    """Whether everything was fetched before: a repair then needs no network."""
+    return (user_folder("") / "downloads" / "complete").exists() and python_of(user_folder("") / "installer").exists()
+
+
+def needs_network() -> bool:
+    """Whether an installation would have to download something."""
+    return not (_can_install_offline() and (user_folder("") / "downloads" / "complete").read_text("utf-8").strip() == chosen_build())
 
 
 @dataclass
@@ -40,39 +142,60 @@ class Installation:
     """An installation that is under way; `advance` is called from a timer until it says that it is done.
 
     Attributes:
-        message: the last line of what the running step says.
-        fraction: of the steps done, 0 to 1.
+        build: the kind of PyTorch.
+        message: what the running step is doing.
+        fraction: of the whole done, 0 to 1.
     """
 
+    build: str = ""
     message: str = "Preparing"
     fraction: float = 0.0
-    _steps: list[list[str]] = field(default_factory=list)
+    _steps: list[tuple[str, list[str]]] = field(default_factory=list)
     _process: subprocess.Popen | None = None
     _log: IO[bytes] | None = None
     _started: int = 0
+    _said_before: int = 0
+    _free_before: int = 0
 
     @property
     def log_path(self) -> Path:
         """Everything that the steps said."""
-        return user_folder("") / "install.log"
+        return log_path()
 
     def start(self) -> None:
-        """Begins from nothing: an environment left half-way is removed.
+        """Begins: an environment left half-way is removed, downloads that are complete are kept.
 
         Raises:
-            UserError: the folder cannot be written to.
+            UserError: the folder cannot be written to, or there is too little room.
         """
-        folder = user_folder("") / "environment"
+        self.build = self.build or chosen_build()
+        kind, folder, offline = BUILDS[self.build], user_folder(""), not needs_network()
+        self._free_before = shutil.disk_usage(folder).free
+        if self._free_before < kind.disk_mb * 2**20 and not offline:
+            raise UserError(
+                f"{folder}: {self._free_before // 2**20} MB are free, the backend takes about {kind.disk_mb}.", "Free some disk space."
+            )
+        environment, installer = folder / "environment", folder / "installer"
+        _delete(environment)
         try:
-            shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
             self._log = self.log_path.open("wb")
         except OSError as error:
-            raise UserError(f"{folder}: cannot be replaced ({error.strerror}).", "Close other Blenders, or free the folder.") from error
-        python = str(environment_python())
-        self._steps = [
-            [sys.executable, "-m", "venv", str(folder)],
-            [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", "-r", str(REQUIREMENTS)],
-            [python, "-c", "import torch, numpy, scipy, soundfile, soxr; print('PyTorch', torch.__version__)"],
+            raise UserError(f"{self.log_path}: cannot be written ({error.strerror}).", "Free the folder.") from error
+        python, tool = str(python_of(environment)), str(python_of(installer))
+        if not offline:
+            _delete(installer)
+            self._steps += [
+                ("Preparing the installer", [sys.executable, "-m", "venv", str(installer)]),
+                (
+                    "Fetching the installer",
+                    [tool, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", INSTALLER],
+                ),
+            ]
+        fetch = [tool, "-m", "uv", "pip", "install", "--python", python, "-r", str(REQUIREMENTS)]
+        self._steps += [
+            ("Making the environment", [sys.executable, "-m", "venv", "--without-pip", str(environment)]),
+            ("Fetching PyTorch", [*fetch, *(("--offline",) if offline else ()), *kind.choice]),
+            ("Trying it", [python, "-c", _TRIAL, kind.device]),
         ]
 
     def advance(self) -> bool:
@@ -86,7 +209,7 @@ class Installation:
         """
         if self._process is not None:
             status = self._process.poll()
-            self.message = self.log_tail(1)[:120] or self.message
+            self._follow()
             if status is None:
                 return False
             self._process = None
@@ -97,15 +220,18 @@ class Installation:
                     f"Check the network and free disk space, then press Install again. The whole log is {self.log_path}.",
                 )
         if self._started == len(self._steps):
-            (user_folder("") / "environment" / "complete").write_text("")
+            for folder in ("environment", "downloads"):
+                (user_folder(folder) / "complete").write_text(self.build, "utf-8")
+            self.fraction = 1.0
             self._close()
             return True
-        self.fraction = (0.02, 0.08, 0.95)[self._started]
-        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+        self.message, command = self._steps[self._started]
+        self._said_before = len(self._log_text())
+        self.fraction = max(self.fraction, 0.9 if self._started == len(self._steps) - 1 else 0.02 * self._started)
         self._process = subprocess.Popen(
-            self._steps[self._started],
+            command,
             cwd=tempfile.gettempdir(),
-            env=environment,
+            env=_variables(),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -115,7 +241,7 @@ class Installation:
         return False
 
     def cancel(self) -> None:
-        """Ends the running step; the half-made environment is not used and is replaced by the next installation."""
+        """Ends the running step; the half-made environment is not used, and the next installation goes on with what was fetched."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -124,13 +250,50 @@ class Installation:
 
     def log_tail(self, lines: int) -> str:
         """The last lines of the log."""
-        text = self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
-        return " ".join(text.split("\n")[-lines - 1 :]).strip()
+        return " ".join(self._log_text().split("\n")[-lines - 1 :]).strip()
+
+    def _follow(self) -> None:
+        """Reads the progress: what is being fetched from the log, how far it is from the disk space that has gone."""
+        title = self._steps[self._started - 1][0]
+        taken = max(0, self._free_before - shutil.disk_usage(user_folder("")).free) / 2**20
+        whole = BUILDS[self.build].disk_mb
+        said = self._log_text()[self._said_before :]
+        begun = re.findall(r"^\s*Downloading (\S+ \([^)]+\))", said, re.MULTILINE)
+        ended = set(re.findall(r"^\s*Downloaded (\S+)", said, re.MULTILINE))
+        open_ones = [name for name in begun if name.split()[0] not in ended]
+        self.message = f"{title}: {', '.join(open_ones[:2])}" if open_ones else title
+        if self._started > len(self._steps) - 2:
+            self.fraction = max(self.fraction, min(0.9, taken / whole))
+
+    def _log_text(self) -> str:
+        return self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
 
     def _close(self) -> None:
         if self._log is not None:
             self._log.close()
             self._log = None
+
+
+_TRIAL = """
+import sys, torch, numpy, scipy, safetensors, soundfile, soxr, PIL, OpenEXR
+wanted = sys.argv[1]
+found = {"": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[wanted]
+print("PyTorch", torch.__version__, "on", wanted or "any device")
+sys.exit(0 if found else f"PyTorch {torch.__version__} finds no device of the kind {wanted}: choose CPU, or update the driver")
+"""
+
+
+def _variables() -> dict[str, str]:
+    """The environment variables of the steps: what pip was told about indexes holds for the installer too."""
+    hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX")
+    found = {name: value for name, value in os.environ.items() if name not in hidden}
+    for theirs, ours in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_EXTRA_INDEX_URL", "UV_INDEX"), ("PIP_FIND_LINKS", "UV_FIND_LINKS")):
+        if theirs in found:
+            found.setdefault(ours, found[theirs])
+    if "PIP_NO_INDEX" in found:
+        found["UV_NO_INDEX"] = "1"
+    found |= {"UV_CACHE_DIR": str(user_folder("downloads")), "UV_SYSTEM_CERTS": "1", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+    return found
 
 
 _running: Installation | None = None

@@ -1,4 +1,4 @@
-"""Install Backend: the managed environment, step by step, with progress and cancel."""
+"""Install Backend, Remove Backend: the managed environment, step by step, with progress and cancel."""
 
 import time
 
@@ -17,8 +17,8 @@ class D3DMM_OT_install_backend(FaceOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context):
-        """Grey while offline or while it is under way."""
-        if not getattr(bpy.app, "online_access", True):
+        """Grey while it is under way, or while Blender is offline and something would have to be fetched."""
+        if environment.needs_network() and not getattr(bpy.app, "online_access", True):
             return "Blender is offline: allow online access in Preferences, System, Network"
         if environment.running_installation() is not None:
             return "The installation is under way"
@@ -27,7 +27,8 @@ class D3DMM_OT_install_backend(FaceOperator, bpy.types.Operator):
     @classmethod
     def description(cls, context, properties):
         """Says what it costs before it is pressed."""
-        return f"Download about {environment.DOWNLOAD_MEGABYTES} MB into {environment.user_folder('')}"
+        kind = environment.BUILDS[environment.chosen_build()]
+        return f"{kind.label}: download about {kind.download_mb} MB into {environment.user_folder('')}"
 
     def invoke(self, context, event):
         """Runs beside the user's work."""
@@ -85,4 +86,28 @@ class D3DMM_OT_install_backend(FaceOperator, bpy.types.Operator):
         return result
 
 
-CLASSES = (D3DMM_OT_install_backend,)
+class D3DMM_OT_remove_backend(FaceOperator, bpy.types.Operator):
+    """Delete the managed environment and everything that was downloaded for it; faces keep their wrinkles while you drag"""
+
+    bl_idname = "d3dmm.remove_backend"
+    bl_label = "Remove Backend"
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey while it is being installed, or where there is nothing to delete."""
+        if environment.running_installation() is not None:
+            return "The installation is under way"
+        return "" if environment.leftovers() else "Nothing was installed"
+
+    def invoke(self, context, event):
+        """Asks first."""
+        return context.window_manager.invoke_confirm(self, event)
+
+    def perform(self, context):
+        """Stops the worker and deletes the folders."""
+        backend.stop()
+        environment.remove()
+        self.report({"INFO"}, "The backend was removed")
+
+
+CLASSES = (D3DMM_OT_install_backend, D3DMM_OT_remove_backend)

@@ -28,6 +28,9 @@ class D3DMM_PT_backend(SidebarPanel, bpy.types.Panel):
         text, icon = _STATES[backend.state()]
         device = backend.device()
         layout.label(text=f"{text} ({device})" if device and backend.state() == "ready" else text, icon=icon)
+        memory = backend.worker_memory()
+        if memory is not None:
+            layout.label(text=f"{memory:.0f} MB of memory, freed by Stop", icon="BLANK1")
         row = layout.row(align=True)
         row.operator("d3dmm.start_backend", icon="PLAY")
         row.operator("d3dmm.stop_backend", icon="SNAP_FACE")

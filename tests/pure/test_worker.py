@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_backend.client import WorkerClient
+from ml_backend.client import WorkerClient, resident_megabytes
 from ml_backend.errors import UserError
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.skin_vector import sample_skin
@@ -127,7 +127,9 @@ def test_stop_ends_the_process(tmp_path):
     number = client.request("info")
     client.wait(number, 120)
     pid = client.pid
+    assert 20 < resident_megabytes(pid) < 20000
     client.stop()
+    assert resident_megabytes(pid) is None
     assert client.state == "stopped" and client.pid is None and pid is not None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
