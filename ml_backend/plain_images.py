@@ -31,13 +31,13 @@ def write_png(path: str | Path, values: np.ndarray) -> None:
     if values.ndim not in (2, 3) or channels not in _COLOUR_TYPES or values.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"values of shape {values.shape} and type {values.dtype} are no PNG")
     height, width = values.shape[:2]
-    bits = 8 * values.dtype.itemsize
-    rows = np.ascontiguousarray(values[::-1]).astype(f">u{values.dtype.itemsize}").view(np.uint8).reshape(height, -1)
+    size = 1 if values.dtype == np.uint8 else 2
+    rows = np.ascontiguousarray(values[::-1]).astype(f">u{size}").view(np.uint8).reshape(height, -1)
     filtered = rows.copy()
     filtered[1:] -= rows[:-1]  # the filter "up": smooth maps become small numbers
     filter_bytes = np.full((height, 1), 2, np.uint8)
     data = zlib.compress(np.concatenate([filter_bytes, filtered], 1).tobytes(), 6)
-    header = struct.pack(">IIBBBBB", width, height, bits, _COLOUR_TYPES[channels], 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8 * size, _COLOUR_TYPES[channels], 0, 0, 0)
     chunks = b"".join(_png_chunk(name, content) for name, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b"")))
     _write(path, b"\x89PNG\r\n\x1a\n" + chunks)
 

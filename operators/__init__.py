@@ -10,6 +10,7 @@ def _classes():
         change_face,
         control_backend,
         create_face,
+        export_copy,
         face_presets,
         import_detail_map,
         install_backend,
@@ -26,6 +27,7 @@ def _classes():
         *bake_detail.CLASSES,
         *import_detail_map.CLASSES,
         *animate_from_audio.CLASSES,
+        *export_copy.CLASSES,
         *control_backend.CLASSES,
         *install_backend.CLASSES,
     )

@@ -4,7 +4,7 @@ import bpy
 
 
 def _classes():
-    from . import audio_panel, backend_panel, detail_panel, expression_panel, face_panel, identity_panel
+    from . import audio_panel, backend_panel, detail_panel, export_panel, expression_panel, face_panel, identity_panel
 
     return (
         *face_panel.CLASSES,
@@ -12,6 +12,7 @@ def _classes():
         *expression_panel.CLASSES,
         *detail_panel.CLASSES,
         *audio_panel.CLASSES,
+        *export_panel.CLASSES,
         *backend_panel.CLASSES,
     )
 

@@ -111,8 +111,8 @@ def carry_outwards(values: np.ndarray, mask: np.ndarray, rings: int) -> np.ndarr
             (slice(None, -2), slice(1, -1)),
             (slice(2, None), slice(1, -1)),
         )
-        count = sum(near[shift] for shift in shifts)
-        total = sum(around[shift] for shift in shifts)
+        count = np.stack([near[shift] for shift in shifts]).sum(0)
+        total = np.stack([around[shift] for shift in shifts]).sum(0)
         fresh = ~known & (count > 0)
         found[fresh] = total[fresh] / count[fresh]
         known |= fresh

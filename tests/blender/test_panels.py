@@ -22,6 +22,10 @@ class CheckingLayout:
         self._icon(icon)
         self.seen.append(text if text is not None else data.bl_rna.properties[name].name)
 
+    def prop_search(self, data, name, search_data, search_property, text=None, **_):
+        assert search_property in search_data.bl_rna.properties, (search_data, search_property)
+        self.prop(data, name, text)
+
     def prop_decorator(self, data, name):
         assert name in data.bl_rna.properties, (data, name)
 
@@ -92,6 +96,7 @@ def test_with_a_face_everything_is_shown(face, module):
     assert all(readable(name) in said for name in names)
     assert {"Forehead", "Crows Feet", "Pores", "Bake Detail for Action", "Import Detail Map", "Thickness"} <= set(said)
     assert {"Joy", "Brow Inner Up", "Tongue Out", "Strength", "Import Audio", "PC1", "Start"} <= set(said)
+    assert {"glTF", "FBX", "USD", "Alembic", "Displacement Maps", "Curves"} <= set(said)
     assert len(said) > 52 + len(face.d3dmm.coefficients) + len(names)
 
 
