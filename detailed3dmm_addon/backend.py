@@ -60,12 +60,14 @@ def find_interpreter() -> str | None:
         return bpy.path.abspath(chosen.interpreter)
     if environment.is_installed():
         return str(environment.environment_python())
-    return sys.executable if _running_python_has_torch() else None
+    return sys.executable if _carried_library() else None
 
 
 @lru_cache(maxsize=1)
-def _running_python_has_torch() -> bool:
-    return find_spec("torch") is not None
+def _carried_library() -> str:
+    """Where Blender's own Python finds torch, which a zip for one platform carries: the worker must be told; empty where it does not."""
+    found = find_spec("torch")
+    return str(Path(found.origin).parent.parent) if found is not None and found.origin else ""
 
 
 def missing_reason() -> str:
@@ -93,7 +95,8 @@ def start() -> WorkerClient:
     if _client is not None and _client.interpreter != interpreter:
         stop()
     if _client is None:
-        _client = WorkerClient(interpreter, ROOT, environment.user_folder("logs"))
+        library = _carried_library() if interpreter == sys.executable else ""
+        _client = WorkerClient(interpreter, ROOT, environment.user_folder("logs"), library)
     _client.start()
     return _client
 

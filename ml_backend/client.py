@@ -47,14 +47,16 @@ class Event:
 class WorkerClient:
     """A worker process and the requests that are under way in it."""
 
-    def __init__(self, interpreter: str | None, root: str | Path, log_folder: str | Path):
+    def __init__(self, interpreter: str | None, root: str | Path, log_folder: str | Path, library: str = ""):
         """Prepares a worker without starting it.
 
         Args:
             interpreter: a Python that has torch; None for the running one.
             root: the folder that holds `ml_backend`.
             log_folder: where `worker.log` goes; made if it is missing.
+            library: a folder of packages that the interpreter does not know by itself.
         """
+        self.library = library
         self.interpreter = interpreter or sys.executable
         self.root = Path(root)
         self.log_path = Path(log_folder) / "worker.log"
@@ -77,6 +79,7 @@ class WorkerClient:
             return
         self._forget("The worker was started again.")
         environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN_VARIABLES}
+        environment |= {"PYTHONPATH": self.library} if self.library else {}
         environment["PYTHONUNBUFFERED"] = "1"
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
         try:
