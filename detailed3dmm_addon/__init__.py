@@ -8,19 +8,21 @@ _names: dict[str, str] = {}
 
 def register():
     """Registers preferences and properties, and starts listening to changes of the scene."""
-    from . import live_update, preferences, properties
+    from . import animation_settings, live_update, preferences, properties
 
     preferences.register()
     properties.register()
+    animation_settings.register()
     live_update.register()
 
 
 def unregister():
     """Stops listening, ends the worker, removes the properties."""
-    from . import backend, live_update, preferences, properties
+    from . import animation_settings, backend, live_update, preferences, properties
 
     live_update.unregister()
     backend.stop()
+    animation_settings.unregister()
     properties.unregister()
     preferences.unregister()
 

@@ -10,13 +10,14 @@ from ..ml_backend.errors import UserError
 from ..ml_backend.models.detail_basis import fit_detail_basis, spread_order
 from . import baked_detail, face_animation, face_mesh, fast_detail, find_face, live_detail, live_update
 from .baked_detail import ClipDetail
+from .detail_modifiers import MODIFIER
 from .detail_nodes import FINE_FIELDS
 from .face_model import expression_of, identity_of, skin_of
 
 PSNR_DB, MOST_COMPONENTS = 48.0, 48
 FINE_RESOLUTION = 512
 _FRAMES_TO_FIT = 192
-_LONGEST = 36000
+LONGEST = 36000
 
 
 @dataclass
@@ -42,8 +43,8 @@ class ClipBake:
         Raises:
             UserError: the range is empty or absurd, or the mesh was edited.
         """
-        if not first <= last < first + _LONGEST:
-            raise UserError(f"The range from {first} to {last} cannot be baked.", f"Choose 1 to {_LONGEST} frames.")
+        if not first <= last < first + LONGEST:
+            raise UserError(f"The range from {first} to {last} cannot be baked.", f"Choose 1 to {LONGEST} frames.")
         if not face_mesh.has_our_topology(face):
             raise UserError("This face's mesh was edited.", "Bake a face with the vertices that it was made with.")
         before, modifiers = scene.frame_current, [(modifier, modifier.show_viewport) for modifier in face.modifiers]
@@ -84,6 +85,7 @@ class ClipBake:
             raise UserError("The face's mesh was edited while its detail was baked.", "Undo the edit and bake again.")
         detail = clip_of(event) if event is not None else distil_clip(identity_of(face), self.expressions, self.skins)
         with live_update.suspended():
+            face_animation.remove_detail_curves(face, MODIFIER)
             curves = baked_detail.store_baked_detail(face, detail)
             action = face.data.shape_keys.animation_data and face.data.shape_keys.animation_data.action
             face_animation.key_object(face, action.name if action else face.name, curves, self.first_frame)

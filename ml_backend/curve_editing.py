@@ -19,6 +19,8 @@ CLOSED_MM, OPEN_MM, _UNSEEN_MM = 1.0, 2.5, 0.04
 """Distance of the inner lips, over that at rest, up to which they count as closed, from which as open, and what nobody sees."""
 _EYE_DEGREES = {"side": 35.0, "up": 28.0}
 """Turn of an eye at which its eyeLook coefficients are 1."""
+Motion = tuple[np.ndarray, np.ndarray]
+"""(T, 52) expressions and (T, 9) radians of head and eyes."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +91,41 @@ def edit_curves(animation: Animation, edit: CurveEdit) -> Animation:
     Raises:
         UserError: a group is unknown, or a value is out of its range.
     """
+    frames, head = edit_layers(animation.fps, {"all": (animation.frames, animation.head)}, edit)["all"]
+    return Animation(animation.fps, animation.names, frames, head)
+
+
+def edit_layers(fps: float, layers: Mapping[str, Motion], edit: CurveEdit) -> dict[str, Motion]:
+    """Edits speech or a capture together with what is added to it.
+
+    Args:
+        fps: frames a second.
+        layers: the first is the base; the others are made by rule and smooth as they are, so only the base is smoothed.
+        edit: what to change.
+
+    Returns:
+        The same layers; their sum has closed lips wherever the given base has.
+
+    Raises:
+        UserError: a group is unknown, or a value is out of its range.
+    """
     _check(edit)
     gains = {group: float(edit.gains.get(group, 1.0)) for group in GAIN_GROUPS}
-    frames = animation.frames * np.array([gains[group_of(name)] for name in EXPRESSION_NAMES], np.float32)
+    factors = np.array([gains[group_of(name)] for name in EXPRESSION_NAMES], np.float32)
     turns = np.array([gains["head"]] * 3 + [gains["eyes"]] * 6, np.float32)
-    frames, head = keep_lips_closed(frames, animation.frames), animation.head * turns
+    edited = {name: (frames * factors, head * turns) for name, (frames, head) in layers.items()}
+    base, (given, _) = next(iter(layers.items()))
+    frames, head = edited[base]
     if edit.smoothing > 0:
-        steady = open_share(frames)[:, None]
-        smooth = frames + steady * (_smoothed(frames, edit.smoothing * animation.fps) - frames)
+        smooth = _smoothed(frames, edit.smoothing * fps)
         lower = np.array([group_of(name) in ("jaw", "lips", "tongue") for name in EXPRESSION_NAMES])
-        smooth[:, ~lower] = _smoothed(frames[:, ~lower], edit.smoothing * animation.fps)
-        frames, head = keep_lips_closed(smooth, frames), _smoothed(head, edit.smoothing * animation.fps)
+        smooth[:, lower] = (frames + open_share(given)[:, None] * (smooth - frames))[:, lower]
+        frames, head = smooth, _smoothed(head, edit.smoothing * fps)
+    added = np.sum([frames for name, (frames, _) in edited.items() if name != base], 0) if len(edited) > 1 else np.zeros_like(frames)
+    edited[base] = keep_lips_closed(frames + added, given) - added, head
     if edit.offset:
-        frames, head = (_shifted(values, edit.offset * animation.fps) for values in (frames, head))
-    return Animation(animation.fps, animation.names, frames.astype(np.float32), head.astype(np.float32))
+        edited = {name: (_shifted(frames, edit.offset * fps), _shifted(head, edit.offset * fps)) for name, (frames, head) in edited.items()}
+    return {name: (frames.astype(np.float32), head.astype(np.float32)) for name, (frames, head) in edited.items()}
 
 
 def _check(edit: CurveEdit) -> None:

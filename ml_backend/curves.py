@@ -179,8 +179,10 @@ def _rate(timecodes: list[str]) -> float:
         rate = (changes[-1] - changes[0]) / (seconds[changes[-1]] - seconds[changes[0]])
         offset = frames[changes[0]] - frames[changes[-1]]
         rate += offset / (seconds[changes[-1]] - seconds[changes[0]])
-    else:
+    elif changes:
         rate = max(frames) + 1
+    else:  # less than a second: nothing tells the rate; the app records 30 or 60
+        return next((common for common in (30.0, 60.0, 120.0) if max(frames) < common), max(frames) + 1)
     nearest = min((23.976, 24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 120.0), key=lambda common: abs(common - rate))
     return nearest if abs(nearest - rate) < 0.02 else rate
 

@@ -1,19 +1,67 @@
-"""Import Audio: a recording becomes a sound strip, one new action and animated wrinkles, in one undo step."""
+"""Import Audio, Animate Strip, Update Animation: a recording becomes curves and animated wrinkles, in one undo step."""
 
+import tempfile
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..detailed3dmm_addon import active_face, backend, face_animation
+from ..detailed3dmm_addon import backend, clip_detail, face_animation
+from ..detailed3dmm_addon.animation_targets import TargetName, active_target, needs_target
 from ..detailed3dmm_addon.baked_detail import remove_baked_detail
+from ..detailed3dmm_addon.clip_animation import CapturedAnimation, ClipAnimation
+from ..detailed3dmm_addon.scene_clip import SoundRange, active_sound
 from ..detailed3dmm_addon.speech_animation import AUDIO_SUFFIXES, SpeechAnimation
 from ..ml_backend.errors import UserError
 from .operator_base import FaceOperator, JobOperator, needs_face
 
 
-class D3DMM_OT_import_audio(JobOperator, bpy.types.Operator, ImportHelper):
+class ClipOperator(JobOperator):
+    """Mixed into operators that put a clip on the active face, or on another mesh with ARKit's shape keys."""
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey without a target, or while a job runs."""
+        return needs_target(context) or ("Another job is under way" if backend.running_job() else "")
+
+    def clip_work(self, context, clip: ClipAnimation):
+        """Asks for the clip's curves and for their detail, and puts both into the scene."""
+        clip.check()
+        if isinstance(clip, SpeechAnimation):
+            clip.take_speech((yield "Speech", *clip.speech_request()))
+        elif isinstance(clip, CapturedAnimation):
+            clip.read()
+        detail = None
+        if clip.wants_detail():
+            if backend.missing_reason():
+                detail = clip.distilled_detail()
+            else:
+                detail = clip_detail.clip_of((yield "Animated Wrinkles", *clip.detail_request()))
+        return clip.put_into_scene(context.scene, detail)
+
+    def target(self, context) -> TargetName:
+        """What the clip goes to.
+
+        Raises:
+            UserError: nothing fit is selected.
+        """
+        target = active_target(context)
+        if target is None:
+            raise UserError("No face is selected.", "Select one, or press Create Face.")
+        return TargetName.of(target)
+
+
+class SpeechOperator(ClipOperator):
+    """Mixed into operators that need the backend to listen."""
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey without a target or a backend, or while a job runs."""
+        return super().disabled_reason(context) or backend.missing_reason()
+
+
+class D3DMM_OT_import_audio(SpeechOperator, bpy.types.Operator, ImportHelper):
     """Make the face speak a recording: lips, blinks, head and wrinkles"""
 
     bl_idname = "d3dmm.import_audio"
@@ -22,50 +70,118 @@ class D3DMM_OT_import_audio(JobOperator, bpy.types.Operator, ImportHelper):
 
     filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in AUDIO_SUFFIXES), options={"HIDDEN"})
     seed: IntProperty(name="Seed", description="Chooses blinks, brows and head motion", default=0, min=0)
+    start: FloatProperty(
+        name="Start", description="Seconds of the recording to leave out before the clip", default=0.0, min=0.0, subtype="TIME_ABSOLUTE"
+    )
+    length: FloatProperty(
+        name="Length", description="Seconds of the recording to use; 0 for all that is left", default=0.0, min=0.0, subtype="TIME_ABSOLUTE"
+    )
     head_motion: BoolProperty(name="Head Motion", description="Key small head turns on the object's rotation", default=True)
     bake_detail: BoolProperty(name="Animated Wrinkles", description="Store the detail of every frame in the file", default=True)
     sound_strip: BoolProperty(name="Sound Strip", description="Add the recording to the sequencer", default=True)
 
-    @classmethod
-    def disabled_reason(cls, context):
-        """Grey without a face or a backend, or while a job runs."""
-        busy = "Another job is under way" if backend.running_job() else ""
-        return needs_face(context) or busy or backend.missing_reason()
-
     def work(self, context):
         """Asks for the curves, then for their detail, and puts both into the scene."""
-        imported = self._import(context)
-        imported.take_speech((yield "Speech", *imported.speech_request()))
-        detail = (yield "Animated Wrinkles", *imported.detail_request()) if self.bake_detail else None
-        return imported.put_into_scene(context.scene, detail)
-
-    def draw(self, context):
-        """The options in the file browser."""
-        for name in ("seed", "head_motion", "bake_detail", "sound_strip"):
-            self.layout.prop(self, name)
-
-    def _import(self, context) -> SpeechAnimation:
-        face = active_face(context)
-        if face is None:
-            raise UserError("No face is selected.", "Select one, or press Create Face.")
         scene = context.scene
-        path = Path(bpy.path.abspath(self.filepath))
-        work = SpeechAnimation(
-            face.d3dmm.uid,
-            path,
+        clip = SpeechAnimation(
+            self.target(context),
+            Path(bpy.path.abspath(self.filepath)),
             face_animation.scene_fps(scene),
             scene.frame_start,
             self.seed,
             self.head_motion,
             self.bake_detail,
             self.sound_strip,
+            self.start,
+            self.length,
         )
-        work.check()
-        return work
+        return (yield from self.clip_work(context, clip))
+
+    def draw(self, context):
+        """The options in the file browser."""
+        for name in ("seed", "start", "length", "head_motion", "bake_detail", "sound_strip"):
+            self.layout.prop(self, name)
+
+
+class D3DMM_OT_animate_strip(SpeechOperator, bpy.types.Operator):
+    """Make the face speak the sequencer's active sound strip, as far as it is not cut away"""
+
+    bl_idname = "d3dmm.animate_strip"
+    bl_label = "Animate Sound Strip"
+    bl_options = {"REGISTER", "UNDO"}
+
+    seed: IntProperty(name="Seed", description="Chooses blinks, brows and head motion", default=0, min=0)
+    head_motion: BoolProperty(name="Head Motion", description="Key small head turns on the object's rotation", default=True)
+    bake_detail: BoolProperty(name="Animated Wrinkles", description="Store the detail of every frame in the file", default=True)
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey without a sound strip too."""
+        return super().disabled_reason(context) or ("" if active_sound(context.scene) else "Select a sound strip in the sequencer")
+
+    def work(self, context):
+        """As an import, of the strip's range, at the strip's place, without another strip."""
+        scene = context.scene
+        with tempfile.TemporaryDirectory(prefix="d3dmm-") as folder:
+            heard = SoundRange.of(active_sound(scene), scene, Path(folder))
+            clip = SpeechAnimation(
+                self.target(context),
+                heard.path,
+                face_animation.scene_fps(scene),
+                heard.first_frame,
+                self.seed,
+                self.head_motion,
+                self.bake_detail,
+                False,
+                heard.start,
+                heard.length,
+            )
+            return (yield from self.clip_work(context, clip))
+
+
+class D3DMM_OT_update_animation(ClipOperator, bpy.types.Operator):
+    """Bake the last clip again with the settings as they are now; only what it made itself, and nobody edited, is replaced"""
+
+    bl_idname = "d3dmm.update_animation"
+    bl_label = "Update Animation"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey where nothing was imported, or where speech needs a backend."""
+        reason = super().disabled_reason(context)
+        if reason:
+            return reason
+        settings = active_target(context).d3dmm_animation
+        if not settings.source:
+            return "Nothing was imported onto this mesh yet"
+        return backend.missing_reason() if settings.source_kind == "speech" else ""
+
+    def work(self, context):
+        """Imports again what was imported last."""
+        target = active_target(context)
+        if target is None:
+            raise UserError("No face is selected.", "Select one, or press Create Face.")
+        settings = target.d3dmm_animation
+        made = SpeechAnimation if settings.source_kind == "speech" else CapturedAnimation
+        clip = made(
+            TargetName.of(target),
+            Path(settings.source),
+            face_animation.scene_fps(context.scene),
+            settings.source_frame,
+            settings.source_seed,
+            settings.source_head,
+            settings.source_detail,
+            False,
+            settings.source_start,
+            settings.source_length,
+            replaces=True,
+        )
+        return (yield from self.clip_work(context, clip))
 
 
 class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
-    """Take the imported speech off the face; its actions stay in the file"""
+    """Take the imported animation off the face; its actions stay in the file"""
 
     bl_idname = "d3dmm.clear_animation"
     bl_label = "Clear Animation"
@@ -73,19 +189,20 @@ class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context):
-        """Grey when no expression is animated by us."""
-        reason = needs_face(context)
+        """Grey when nothing is animated by us."""
+        reason = needs_target(context)
         if reason:
             return reason
-        face = active_face(context)
-        return "" if face is not None and face_animation.has_our_animation(face) else "This face has no imported animation"
+        return "" if face_animation.has_our_animation(active_target(context)) else "This face has no imported animation"
 
     def perform(self, context):
         """Unlinks our actions and removes the baked detail."""
-        face = active_face(context)
-        if face is not None:
-            face_animation.unlink_our_actions(face)
-            remove_baked_detail(face)
+        target = active_target(context)
+        if target is None:
+            return
+        face_animation.unlink_our_actions(target, target.d3dmm_animation.head_object)
+        if not needs_face(context):
+            remove_baked_detail(target)
 
 
-CLASSES = (D3DMM_OT_import_audio, D3DMM_OT_clear_animation)
+CLASSES = (D3DMM_OT_import_audio, D3DMM_OT_animate_strip, D3DMM_OT_update_animation, D3DMM_OT_clear_animation)

@@ -3,7 +3,7 @@
 import bpy
 from bpy.props import BoolProperty, IntProperty
 
-from ..detailed3dmm_addon import active_face, backend
+from ..detailed3dmm_addon import active_face, backend, face_animation
 from ..detailed3dmm_addon.clip_detail import ClipBake
 from ..ml_backend.errors import UserError
 from .operator_base import JobOperator, needs_face
@@ -17,7 +17,7 @@ class D3DMM_OT_bake_detail(JobOperator, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     whole_action: BoolProperty(
-        name="Whole Action", description="Bake as long as the expressions' action lasts, not the frames given", default=True
+        name="Whole Action", description="Bake as long as the expressions' action or NLA strips last, not the frames given", default=True
     )
     first_frame: IntProperty(name="First Frame", description="Of the range, where it is not the whole action", default=1)
     last_frame: IntProperty(name="Last Frame", description="Of the range, where it is not the whole action", default=250)
@@ -43,11 +43,9 @@ class D3DMM_OT_bake_detail(JobOperator, bpy.types.Operator):
         face, scene = active_face(context), context.scene
         if face is None:
             raise UserError("No face is selected.", "Select one, or press Create Face.")
-        data = face.data.shape_keys.animation_data
         span = (self.first_frame, self.last_frame)
         if self.whole_action:
-            action = data.action if data is not None else None
-            span = map(round, action.frame_range) if action is not None else (scene.frame_start, scene.frame_end)
+            span = face_animation.animated_range(face.data.shape_keys) or (scene.frame_start, scene.frame_end)
         bake = ClipBake.of_range(scene, face, *span)
         built_in = self.without_backend or bool(backend.missing_reason())
         event = None if built_in else (yield "Wrinkles", *bake.request())

@@ -1,28 +1,116 @@
-"""The Audio panel: import a recording, follow the job."""
+"""The Audio panel: import a recording or captured curves, adjust them, follow the job."""
 
 import bpy
 
 from ..detailed3dmm_addon import active_face, backend
-from .sidebar import FacePanel
+from ..detailed3dmm_addon.animation_settings import LAYER_TEXTS
+from ..detailed3dmm_addon.animation_targets import active_target
+from ..ml_backend.curve_editing import GAIN_GROUPS
+from .sidebar import SidebarPanel
 
 
-class D3DMM_PT_audio(FacePanel, bpy.types.Panel):
-    """Speech."""
+class TargetPanel(SidebarPanel):
+    """Mixed into panels that show for a face, and for any other mesh with ARKit's shape keys."""
+
+    @classmethod
+    def poll(cls, context):
+        """Whether there is something to animate."""
+        return active_target(context) is not None
+
+
+class D3DMM_PT_audio(TargetPanel, bpy.types.Panel):
+    """Speech and captured curves."""
 
     bl_idname = "D3DMM_PT_audio"
     bl_label = "Audio"
 
     def draw(self, context):
-        """Draws the button, or the job that it started."""
-        layout = self.layout
-        job = backend.running_job()
+        """Draws the buttons, or the job that one of them started."""
+        layout, job = self.layout, backend.running_job()
         if job is None:
-            layout.operator("d3dmm.import_audio", icon="FILE_SOUND")
-            layout.operator("d3dmm.clear_animation", icon="X")
+            column = layout.column(align=True)
+            column.operator("d3dmm.import_audio", icon="FILE_SOUND")
+            column.operator("d3dmm.animate_strip", icon="SEQ_SEQUENCER")
+            column.operator("d3dmm.import_curves", icon="FCURVE")
+            row = layout.row(align=True)
+            row.operator("d3dmm.update_animation", text="Update", icon="FILE_REFRESH")
+            row.operator("d3dmm.clear_animation", text="Clear", icon="X")
         else:
             draw_job(layout, job)
-        if active_face(context).d3dmm.detail_source == "BAKED":
+        face = active_face(context)
+        if face is not None and face.d3dmm.detail_source == "BAKED":
             layout.label(text="Wrinkles play from the file", icon="CHECKMARK")
+
+
+class _SettingsPanel(TargetPanel):
+    """Mixed into the panel's parts."""
+
+    bl_parent_id = "D3DMM_PT_audio"
+    bl_options = {"DEFAULT_CLOSED"}
+
+
+class D3DMM_PT_audio_adjust(_SettingsPanel, bpy.types.Panel):
+    """What is done to the curves before they are keyed."""
+
+    bl_idname = "D3DMM_PT_audio_adjust"
+    bl_label = "Adjust"
+
+    def draw(self, context):
+        """Draws gains, smoothing and offset."""
+        settings = active_target(context).d3dmm_animation
+        column = _column(self.layout)
+        for group in GAIN_GROUPS:
+            column.prop(settings, f"gain_{group}", slider=True)
+        column = _column(self.layout)
+        for name in ("smoothing", "offset"):
+            column.prop(settings, name)
+
+
+class D3DMM_PT_audio_layers(_SettingsPanel, bpy.types.Panel):
+    """Procedural layers."""
+
+    bl_idname = "D3DMM_PT_audio_layers"
+    bl_label = "Procedural Layers"
+
+    def draw(self, context):
+        """Draws amount and seed of each layer, and the emotions over time."""
+        settings = active_target(context).d3dmm_animation
+        column = self.layout.column(align=True)
+        for name in LAYER_TEXTS:
+            row = column.row(align=True)
+            row.prop(settings, f"amount_{name}", slider=True)
+            row.prop(settings, f"seed_{name}", text="Seed")
+        for index, key in enumerate(settings.emotions):
+            row = self.layout.row(align=True)
+            row.prop(key, "frame", text="")
+            row.prop(key, "emotion", text="")
+            row.prop(key, "intensity", text="")
+            row.operator("d3dmm.remove_emotion", text="", icon="X").index = index
+        self.layout.operator("d3dmm.add_emotion", icon="ADD")
+
+
+class D3DMM_PT_audio_output(_SettingsPanel, bpy.types.Panel):
+    """Where the curves go, and what listens."""
+
+    bl_idname = "D3DMM_PT_audio_output"
+    bl_label = "Output"
+
+    def draw(self, context):
+        """Draws destination, key error, the head's object with its bones, and the speech encoder."""
+        settings = active_target(context).d3dmm_animation
+        column = _column(self.layout)
+        for name in ("destination", "key_error", "head_object"):
+            column.prop(settings, name)
+        if settings.head_object is not None and settings.head_object.type == "ARMATURE":
+            for name in ("head_bone", "eye_bone_left", "eye_bone_right"):
+                column.prop_search(settings, name, settings.head_object.data, "bones")
+        column.prop(settings, "speech_encoder")
+
+
+def _column(layout):
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    return column
 
 
 def draw_job(layout, job) -> None:
@@ -33,4 +121,4 @@ def draw_job(layout, job) -> None:
     row.operator("d3dmm.cancel_job", text="", icon="CANCEL")
 
 
-CLASSES = (D3DMM_PT_audio,)
+CLASSES = (D3DMM_PT_audio, D3DMM_PT_audio_adjust, D3DMM_PT_audio_layers, D3DMM_PT_audio_output)

@@ -10,7 +10,7 @@ import torch
 
 from ..audio.log_mel import HOP, QUIET, SAMPLE_RATE, log_mel, loudness, normalise, pitch, relative_pitch
 from ..audio.read_audio import AudioFile
-from ..curve_editing import keep_lips_closed
+from ..curve_editing import CurveEdit, edit_layers
 from ..curves import HEAD_NAMES, Animation
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
@@ -93,14 +93,16 @@ class LayeredAnimation:
     speech: Animation
     layers: dict[str, Motion]
 
-    def together(self) -> Animation:
-        """The sum, in 0..1, its lips closed wherever those of the speech are."""
-        frames, head = self.speech.frames.copy(), self.speech.head.copy()
-        for motion in self.layers.values():
-            frames += motion.curves
-            head += motion.head
-        frames = np.clip(keep_lips_closed(np.clip(frames, 0, 1), self.speech.frames), 0, 1).astype(np.float32)
-        return Animation(self.speech.fps, EXPRESSION_NAMES, frames, head)
+    def together(self, edit: CurveEdit | None = None) -> Animation:
+        """The sum, its lips closed wherever those of the speech are.
+
+        Args:
+            edit: gains, smoothing, offset; None leaves all as it is.
+        """
+        parts = {"speech": (self.speech.frames, self.speech.head), **{name: tuple(motion) for name, motion in self.layers.items()}}
+        moved = edit_layers(self.speech.fps, parts, edit or CurveEdit()).values()
+        frames, head = (np.sum([part[index] for part in moved], 0) for index in (0, 1))
+        return Animation(self.speech.fps, EXPRESSION_NAMES, np.clip(frames, 0, 1).astype(np.float32), head.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,17 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
     life = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)
     progress(1.0, "Done")
     speech = Animation(float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32))
-    return LayeredAnimation(speech, life)
+    return LayeredAnimation(speech, _within_range(mouth, life))
+
+
+def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Motion]:
+    """Trims each layer to what is left of 0..1 above speech and earlier layers, so that they add up without clipping."""
+    total, trimmed = mouth.copy(), {}
+    for name, motion in layers.items():
+        curves = np.clip(total + motion.curves, 0, 1) - total
+        trimmed[name] = motion._replace(curves=curves)
+        total += curves
+    return trimmed
 
 
 def hear(networks: SpeechNetworks, samples: np.ndarray, begin: float, alignment: tuple[np.ndarray, np.ndarray] | None = None) -> _Heard:

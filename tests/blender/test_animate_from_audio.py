@@ -108,6 +108,39 @@ def test_undo_takes_the_whole_import_back(face, recording):
     assert bpy.data.objects[name].d3dmm.detail_source == "BAKED"
 
 
+def test_a_strip_is_spoken_as_far_as_it_is_not_cut_away(face, tmp_path, recording):
+    if not bpy.app.build_options.audaspace:
+        pytest.skip("this Blender was built without sound")
+    scene = bpy.context.scene
+    scene.render.fps = 25
+    longer = tmp_path / "longer.wav"
+    write_wave(longer, wave_samples(recording) * 3)  # three seconds
+    editor = scene.sequence_editor_create()
+    strip = (editor.strips if hasattr(editor, "strips") else editor.sequences).new_sound("voice", str(longer), 1, 40)
+    strip.frame_offset_start, strip.frame_final_duration = 20, 30
+    face.d3dmm_animation.emotions.add().frame = 60
+    assert bpy.ops.d3dmm.animate_strip(bake_detail=False) == {"FINISHED"}
+    action = face.data.shape_keys.animation_data.action
+    assert action.name == "longer Expression" and tuple(action.frame_range) == (60, 89) and len(sound_strips()) == 1
+    settings = face.d3dmm_animation
+    assert abs(settings.source_start - 0.8) < 1e-4 and abs(settings.source_length - 1.2) < 1e-4 and settings.source_frame == 60
+    scene.frame_set(75)
+    assert face.data.shape_keys.key_blocks["mouthSmileLeft"].value > 0.2, "the emotion does not show"
+    settings.amount_emotion, settings.destination = 0.0, "LAYERS"
+    assert bpy.ops.d3dmm.update_animation() == {"FINISHED"}
+    keys = face.data.shape_keys.animation_data
+    assert keys.action is None and "longer Expression" not in bpy.data.actions
+    names = [track.name.removeprefix("D3DMM ") for track in keys.nla_tracks]
+    assert names[0] == "Speech" and len(names) > 1 and set(names) <= {"Speech", "Blinks", "Brows", "Gaze", "Breath"}
+    scene.frame_set(75)
+    assert face.data.shape_keys.key_blocks["mouthSmileLeft"].value < 0.2
+
+
+def wave_samples(path) -> bytes:
+    with wave.open(str(path)) as file:
+        return file.readframes(file.getnframes())
+
+
 def write_wave(path, samples, rate=16000):
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -141,10 +174,11 @@ def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_pat
 def operator(module):
     """The import's own steps, driven as the window's modal loop drives them, without its file browser and timer."""
     backend, speech = module("detailed3dmm_addon.backend"), module("detailed3dmm_addon.speech_animation")
+    targets = module("detailed3dmm_addon.animation_targets")
 
     class Steps:
         def begin(self, face, path):
-            self.work = speech.SpeechAnimation(face.d3dmm.uid, path, 25.0, 1, 0)
+            self.work = speech.SpeechAnimation(targets.TargetName.of(face), path, 25.0, 1, 0)
             self.work.check()
             self.job = backend.begin_job("Speech", *self.work.speech_request())
 
@@ -182,9 +216,9 @@ def test_deleting_the_face_during_the_import_is_told(face, recording, operator, 
     errors = module("ml_backend.errors")
     operator.begin(face, recording)
     bpy.data.objects.remove(face)
-    operator.work.take_speech(operator.wait())
+    outcome = operator.wait()
     with pytest.raises(errors.UserError, match="deleted"):
-        operator.work.put_into_scene(bpy.context.scene, None)
+        operator.work.take_speech(outcome)
     assert not sound_strips() and not bpy.data.actions
 
 

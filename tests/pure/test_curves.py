@@ -43,6 +43,12 @@ def test_timecode_counts_frames_within_the_second():
     assert timecode(24, 23.976) == "00:00:01:00.024"
 
 
+def test_a_file_of_less_than_a_second_is_taken_for_the_apps_own_rate(tmp_path):
+    for count, fps in ((12, 30.0), (30, 30.0), (45, 60.0)):
+        write_csv(tmp_path / "a.csv", animation(60.0 if count > 30 else 30.0, count))
+        assert read_csv(tmp_path / "a.csv").fps == fps
+
+
 def test_columns_in_another_order_and_without_rotations(tmp_path):
     rows = ["Timecode,BlendShapeCount,JawOpen,EyeBlinkLeft", *(f"00:00:00:{i:02d}.000,2,0.5,{i / 10}" for i in range(10))]
     (tmp_path / "a.csv").write_text("\n".join(rows))
