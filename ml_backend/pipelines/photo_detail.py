@@ -1,0 +1,66 @@
+"""From an unwrapped photograph to relief: image to displacement, restoration into W+, the unseen parts from the generator."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..layers.band_limits import shrink
+from ..models.bilinear_face import BilinearFace
+from ..models.image_to_displacement import ImageToDisplacement, image_features, read_image_to_displacement
+from ..models.restoration_encoder import Restoration
+from ..simulation.skin_shading import SkinSurface, skin_surface, smooth_shading
+from .generate_detail import detail_model
+
+TRUST = 0.7
+"""Weight of the estimate against the generator's map where the photograph is sure."""
+
+
+@lru_cache(maxsize=1)
+def photo_networks() -> tuple[ImageToDisplacement, Restoration, SkinSurface]:
+    """The networks that the repository carries and the surface that they work on, read once.
+
+    Raises:
+        UserError: a file is missing or broken.
+    """
+    network = read_image_to_displacement()
+    model = detail_model()
+    surface = skin_surface(BilinearFace.default(), network.config.resolution)
+    return network.to(model.device), Restoration.load(model.generator), surface.to(model.device)
+
+
+@torch.inference_mode()
+def detail_from_texture(texture: np.ndarray, confidence: np.ndarray, lighting: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the relief of the skin off an unwrapped photograph.
+
+    Args:
+        texture: (1024, 1024, 3) float32, linear 0..1, as photographed (its light still in it), row 0 at v = 0.
+        confidence: (1024, 1024) float32 0..1, how well each texel is seen.
+        lighting: (9, 3) spherical-harmonics coefficients in the face's axes, see `simulation.skin_shading.harmonics`.
+
+    Returns:
+        (1024, 1024) float32 millimetres, and (18, 512) float32, its W+ latent: the map without the photograph's own traces.
+
+    Raises:
+        UserError: weights are missing or broken.
+        ValueError: a shape disagrees, or a value is not finite.
+    """
+    texture, confidence, lighting = (np.asarray(values, np.float32) for values in (texture, confidence, lighting))
+    if texture.ndim != 3 or texture.shape[2] != 3 or texture.shape[:2] != confidence.shape or texture.shape[0] != texture.shape[1]:
+        raise ValueError(f"texture {texture.shape} and confidence {confidence.shape}: expected (R, R, 3) and (R, R)")
+    if lighting.shape != (9, 3):
+        raise ValueError(f"lighting {lighting.shape}: expected (9, 3)")
+    if not all(np.isfinite(values).all() for values in (texture, confidence, lighting)):
+        raise ValueError("texture, confidence or lighting hold values that are not finite")
+    network, restoration, surface = photo_networks()
+    size, device = network.config.resolution, surface.mask.device
+    colour = torch.from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1)))[None].to(device)
+    sure = torch.from_numpy(np.ascontiguousarray(confidence))[None, None].to(device)
+    known = (functional.interpolate(sure, size=(size, size), mode="area").clamp(0, 1)) * surface.mask
+    features = image_features(
+        shrink(colour, size).clamp(0, 1), known, *smooth_shading(surface, torch.from_numpy(lighting)[None].to(device))
+    )
+    estimate = network.millimetres(features) * surface.mask
+    found, latent = restoration.blend(estimate[:, 0], TRUST * known[:, 0])
+    return found[0].cpu().numpy(), latent[0].cpu().numpy()

@@ -1,0 +1,218 @@
+"""Image to displacement: simulated photographs obey the light, features forget exposure, training learns, files round trip."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ml_backend.errors import UserError
+from ml_backend.losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
+from ml_backend.models.bilinear_face import BilinearFace
+from ml_backend.models.image_to_displacement import (
+    FEATURES,
+    IMAGE_FILE,
+    ImageToDisplacement,
+    ImageToDisplacementConfig,
+    image_config,
+    image_features,
+    read_image_to_displacement,
+)
+from ml_backend.models.network_file import write_network_file
+from ml_backend.models.patch_discriminators import PatchDiscriminators
+from ml_backend.pipelines.photo_detail import detail_from_texture
+from ml_backend.simulation.skin_shading import (
+    SkinSurface,
+    harmonics,
+    sample_albedo,
+    sample_light,
+    shade_skin,
+    skin_surface,
+    smooth_shading,
+)
+from ml_backend.training.degraded_textures import compress, photograph
+from ml_backend.training.simulated_maps import MapSet
+from ml_backend.training.train_image_to_displacement import (
+    PhotographedSkin,
+    figures_text,
+    measure,
+    reconstruction,
+    train_stage,
+    write_samples,
+)
+from ml_backend.training.training_run import RunLog, read_configuration
+
+CPU = torch.device("cpu")
+SIZE = 64
+CONFIG = ImageToDisplacementConfig(resolution=SIZE, widths=(8, 12), place_channels=2, place_size=4, enhancer_width=8, enhancer_layers=3)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """These networks are so small that threads only wait for each other."""
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(count)
+
+
+def plane(size: int = SIZE) -> SkinSurface:
+    """A flat piece of skin that looks along -Y, half a millimetre a texel."""
+    one = torch.ones(size, size)
+
+    def axis(*direction: float) -> torch.Tensor:
+        return torch.tensor(direction)[:, None, None].expand(3, size, size).clone()
+
+    nothing = torch.zeros(size, size)
+    return SkinSurface(axis(0, -1, 0), axis(1, 0, 0), axis(0, 0, 1), 0.5 * one, nothing, 0.5 * one, one, nothing, nothing, nothing)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def drawn():
+    """Bumps of random depth on the plane."""
+    random, at = np.random.default_rng(0), (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+    waves = np.stack([np.sin(40 * at[0]) * np.exp(-((at[1] - 0.3) ** 2) / 0.02), np.sin(30 * at[1]) * np.exp(-((at[0] - 0.6) ** 2) / 0.02)])
+    maps = np.einsum("ni,ihw->nhw", 0.3 * random.standard_normal((40, 2)), waves).astype(np.float16)
+    nothing = np.zeros((40, 1), np.float32)
+    stored = MapSet(maps, nothing, nothing, nothing, np.ones((SIZE, SIZE), np.float32))
+    return PhotographedSkin(stored, plane(), float(maps.std()), random, seeded())
+
+
+def test_an_even_light_shades_everything_alike():
+    normals = torch.nn.functional.normalize(torch.randn(3, 5, 5, generator=seeded()), dim=0)
+    even = torch.zeros(9)
+    even[0] = 0.7
+    torch.testing.assert_close(torch.einsum("kyx,k->yx", harmonics(normals), even), torch.full((5, 5), 0.7))
+
+
+def test_slopes_towards_the_light_are_brighter_and_features_say_how_much():
+    surface = plane()
+    light = torch.zeros(1, 9, 3)
+    light[:, 0], light[:, 3] = 1, 0.3  # from the person's left
+    slope = 0.06
+    ramp = (torch.arange(SIZE) * 0.5 * slope).expand(1, 1, SIZE, SIZE)  # rises along u, so that it faces away from the light
+    flat, lit = smooth_shading(surface, light)
+    tilted = torch.einsum("bkyx,bkc->bcyx", harmonics(surface.tilted(*surface.slopes(ramp))), light)
+    inner = (slice(None), slice(None), slice(4, -4), slice(4, -4))
+    change = (tilted[:, :1] / flat).log()[inner]
+    assert (change < 0).all()
+    torch.testing.assert_close(change, (slope * lit[:, :1])[inner], atol=2e-3, rtol=0.05)
+    assert lit[:, 1].abs().max() < 1e-2
+
+
+def test_the_face_is_laid_out_upright():
+    surface = skin_surface(BilinearFace.default(), 64)
+    forehead = (slice(None), 50, 32)
+    torch.testing.assert_close(surface.normal.norm(dim=0)[surface.mask > 0], torch.ones(int(surface.mask.sum())), atol=1e-4, rtol=0)
+    assert surface.normal[forehead][1] < -0.6 and surface.tangent[forehead][0] > 0.9 and surface.bitangent[forehead][2] > 0.6
+    assert (surface.normal * surface.tangent).sum(0).abs().max() < 1e-4
+    assert 1 < float(surface.along[surface.mask > 0].median()) < 10
+    assert surface.brows.max() > 0.8 and surface.beard.max() > 0.8 and surface.lips.max() > 0.5
+
+
+def test_albedo_varies_and_pictures_repeat():
+    surface, heights = plane(), torch.zeros(3, 1, SIZE, SIZE)
+
+    def draw(seed: int) -> torch.Tensor:
+        random = seeded(seed)
+        albedo = sample_albedo(surface, 3, random)
+        return photograph(shade_skin(surface, heights, albedo, sample_light(3, random), random), random)
+
+    torch.testing.assert_close(draw(0), draw(0))
+    assert draw(0).shape == (3, 3, SIZE, SIZE) and draw(0).min() >= 0 and draw(0).max() <= 1
+    assert (draw(0) - draw(1)).abs().mean() > 0.01 and draw(2).flatten(1).mean(1).std() > 0.005
+
+
+def test_compression_keeps_what_is_smooth():
+    ramp = torch.linspace(0.2, 0.8, 30).expand(1, 3, 20, 30)
+    assert (compress(ramp, 0.01) - ramp).abs().max() < 0.02
+    noise = torch.rand(1, 3, 20, 30, generator=seeded())
+    torch.testing.assert_close(compress(noise, 1e-6), noise, atol=1e-4, rtol=0)
+    assert (compress(noise, 0.5) - noise).abs().mean() > 0.05
+
+
+def test_features_forget_exposure_and_what_is_not_seen():
+    texture = 0.1 + 0.5 * torch.rand(1, 3, SIZE, SIZE, generator=seeded())
+    sure = torch.ones(1, 1, SIZE, SIZE)
+    sure[..., :20] = 0
+    shade = smooth_shading(plane(), sample_light(1, seeded()))
+    one, brighter = image_features(texture, sure, *shade), image_features(1.5 * texture, sure, *shade)
+    assert one.shape == (1, FEATURES, SIZE, SIZE)
+    torch.testing.assert_close(one, brighter, atol=1e-4, rtol=0)
+    other = texture.clone()
+    other[..., :20] = 0.9
+    torch.testing.assert_close(image_features(other, sure, *shade)[..., 20:], one[..., 20:], atol=1e-4, rtol=0)
+
+
+def test_every_stage_learns(tmp_path, drawn):
+    torch.manual_seed(0)
+    network, judges, log = ImageToDisplacement(CONFIG), PatchDiscriminators(3, 2, (8, 8)), RunLog(tmp_path, False)
+    network.unit.fill_(drawn.unit)
+    half = dataclasses.replace(drawn, maps=drawn.maps.seen_at(SIZE // 2), surface=plane(SIZE // 2))
+    features, truth, confidence = drawn.pair(np.arange(8), 1.0)
+    inside = drawn.inside
+
+    def error() -> float:
+        with torch.no_grad():
+            return float(reconstruction(network(features), truth, confidence, inside)[0])
+
+    before = error()
+    train_stage("coarse", network, judges, half, {"steps": 25, "batch": 6, "rate": 5e-3, "log_steps": 1}, log, CPU)
+    between = error()
+    train_stage("whole", network, judges, drawn, {"steps": 25, "batch": 6, "rate": 5e-3, "log_steps": 1}, log, CPU)
+    after = error()
+    assert after < between < before and after < 0.85 * before
+    judged = judges(truth, features[:, :3])[0][-1].clone()
+    stage = {"steps": 4, "batch": 4, "rate": 1e-3, "deceive": 0.02, "match": 0.3, "log_steps": 1}
+    train_stage("adversarial", network, judges, drawn, stage, log, CPU)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {row["stage"] for row in rows} == {"coarse", "whole", "adversarial"} and "matched" in rows[-1]
+    assert not torch.equal(judged, judges(truth, features[:, :3])[0][-1])
+    figures = measure(network, drawn, CPU)
+    assert set(figures) == {"1/2", "1/4", "1/8"} and figures["1/2"]["correlation"] > 0.1
+    assert "1/8" in figures_text(figures)
+    write_samples(tmp_path / "samples.png", network, drawn, CPU)
+    assert (tmp_path / "samples.png").stat().st_size > 1000
+
+
+def test_adversarial_losses_know_their_ends():
+    ones, zeros = [[torch.ones(2, 3), torch.ones(2, 1)]], [[torch.zeros(2, 3), torch.zeros(2, 1)]]
+    assert float(judged_real(ones)) == 0 and float(discrimination_loss(ones, zeros)) == 0
+    assert float(discrimination_loss(zeros, ones)) == 1 and float(feature_matching(ones, zeros)) == 1
+
+
+def test_files_round_trip_and_broken_ones_are_named(tmp_path):
+    torch.manual_seed(0)
+    network = ImageToDisplacement(CONFIG).eval()
+    network.unit.fill_(0.05)
+    path = tmp_path / IMAGE_FILE
+    write_network_file(path, network, CONFIG, {})
+    features = torch.randn(1, FEATURES, SIZE, SIZE, generator=seeded())
+    loaded = read_image_to_displacement(tmp_path)
+    torch.testing.assert_close(loaded.millimetres(features), network.millimetres(features), atol=1e-3, rtol=0)
+    whole = path.read_bytes()
+    for content in (b"", whole[:-100], b"{}" * 50):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=IMAGE_FILE):
+            read_image_to_displacement(tmp_path)
+
+
+def test_wrong_shapes_are_refused():
+    texture, sure, light = np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32), np.ones((9, 3), np.float32)
+    for wrong in ((texture[:4], sure, light), (texture, sure[:4], light), (texture, sure, light[:4]), (texture * np.nan, sure, light)):
+        with pytest.raises(ValueError):
+            detail_from_texture(*wrong)
+
+
+@pytest.mark.parametrize("name", ["2core", "gpu"])
+def test_configurations_build(name):
+    settings = read_configuration(name, "image-to-displacement")
+    config = image_config(settings["network"])
+    assert len(ImageToDisplacement(config).coarse.down) == len(config.widths) - 1
+    assert settings["sets"]["coarse"]["resolution"] == config.resolution
+    assert PatchDiscriminators(3, **settings["discriminators"])(torch.zeros(1, 1, 64, 64), torch.zeros(1, 3, 64, 64))
