@@ -20,8 +20,8 @@ from .detail_nodes import (
     baked_fine_group,
     detail_group,
     group_images,
-    input_identifiers,
 )
+from .modifier_inputs import input_path
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,8 @@ def store_baked_detail(face: bpy.types.Object, detail: ClipDetail) -> dict[tuple
     settings.baked_psnr, settings.baked_megabytes = detail.psnr_db, detail.megabytes()
     settings.detail_source = "BAKED"
     detail_modifiers.apply_detail_settings(face)
-    identifiers = input_identifiers(modifier.node_group)
-    names = [identifiers[COEFFICIENT_INPUT.format(index)] for index in range(len(detail.fields))]
-    return {(f'modifiers["{MODIFIER}"]["{name}"]', 0): detail.coefficients[:, index] for index, name in enumerate(names)}
+    paths = [input_path(modifier, COEFFICIENT_INPUT.format(index)) for index in range(len(detail.fields))]
+    return {(f'modifiers["{MODIFIER}"]{path}', 0): detail.coefficients[:, index] for index, path in enumerate(paths)}
 
 
 def remove_baked_detail(face: bpy.types.Object) -> None:

@@ -19,6 +19,8 @@ from .detail_nodes import (
     group_images,
     input_identifiers,
 )
+from .modifier_inputs import get_input, input_values, set_input
+from .modifier_inputs import input_path as input_path
 
 MODIFIER = "D3DMM Detail"
 SKIN_GROUP = "skin"
@@ -41,13 +43,11 @@ def add_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier:
 def set_group(modifier: bpy.types.NodesModifier, group: bpy.types.NodeTree) -> None:
     """Changes a modifier's node group; inputs of the same name keep their values."""
     before = modifier.node_group
-    kept = {
-        name: modifier[identifier] for name, identifier in (input_identifiers(before) if before else {}).items() if identifier in modifier
-    }
+    kept = input_values(modifier)
     modifier.node_group = group
-    for name, identifier in input_identifiers(group).items():
+    for name in input_identifiers(group):
         if name in kept:
-            modifier[identifier] = kept[name]
+            set_input(modifier, name, kept[name])
     if before is not None and before != group and before.users == 0:
         bpy.data.node_groups.remove(before)
 
@@ -58,22 +58,17 @@ def detail_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier | None:
     return modifier if modifier is not None and modifier.type == "NODES" and modifier.node_group is not None else None
 
 
-def input_path(modifier: bpy.types.NodesModifier, name: str) -> str:
-    """The key, with brackets, under which the modifier holds an input: for a slider, or behind `modifiers[...]` for a curve."""
-    return f'["{input_identifiers(modifier.node_group)[name]}"]'
-
-
 def get_scale(face: bpy.types.Object, name: str) -> float:
     """A scale's value, one of `SCALES`; 1 without the modifier."""
     modifier = detail_modifier(face)
-    return float(modifier[input_identifiers(modifier.node_group)[name]]) if modifier is not None else 1.0
+    return float(get_input(modifier, name)) if modifier is not None else 1.0
 
 
 def set_scale(face: bpy.types.Object, name: str, value: float) -> None:
     """Sets a scale, one of `SCALES`; 1 is life-like."""
     modifier = detail_modifier(face)
     if modifier is not None:
-        modifier[input_identifiers(modifier.node_group)[name]] = float(value)
+        set_input(modifier, name, float(value))
         face.update_tag()
 
 
@@ -117,7 +112,7 @@ def _fine_groups(face: bpy.types.Object) -> tuple[bpy.types.NodeTree | None, bpy
 def is_baked(face: bpy.types.Object) -> bool:
     """Whether the modifier and the skin show the baked detail."""
     modifier = detail_modifier(face)
-    return modifier is not None and bool(modifier[input_identifiers(modifier.node_group)[BAKED_INPUT]])
+    return modifier is not None and bool(get_input(modifier, BAKED_INPUT))
 
 
 def make_detail_single_user(face: bpy.types.Object) -> None:
@@ -146,7 +141,7 @@ def apply_detail_settings(face: bpy.types.Object) -> None:
     modifier.show_viewport = modifier.show_render = settings.show_detail
     baked = settings.detail_source == "BAKED" and settings.has_baked_detail
     if baked != is_baked(face):
-        modifier[input_identifiers(modifier.node_group)[BAKED_INPUT]] = baked
+        set_input(modifier, BAKED_INPUT, baked)
         material, node = face.data.materials[0] if face.data.materials else None, fine_node(face)
         if node is not None and material.get(OTHER_FINE) is not None:
             shown = node.node_tree

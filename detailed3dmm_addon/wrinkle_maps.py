@@ -9,8 +9,9 @@ import numpy as np
 from ..ml_backend.expression_names import EXPRESSION_NAMES
 from ..ml_backend.plain_images import PNG_OFFSET_MM, write_png16_millimetres
 from . import detail_modifiers, face_animation, fast_detail, live_detail
-from .detail_nodes import COEFFICIENT_INPUT, FIELD_ATTRIBUTE, FINE_FIELDS, GAIN_ATTRIBUTE, MEAN_ATTRIBUTE, group_images, input_identifiers
+from .detail_nodes import COEFFICIENT_INPUT, FIELD_ATTRIBUTE, FINE_FIELDS, GAIN_ATTRIBUTE, MEAN_ATTRIBUTE, group_images
 from .export_stage import Stage
+from .modifier_inputs import get_input
 from .shown_maps import SkinMaps, resized
 
 FORMAT = "detailed3dmm-wrinkles-1"
@@ -84,12 +85,11 @@ def _of_clip(stage: Stage, maps: SkinMaps, _most_fields: int, progress):
     face = stage.face
     count = face.d3dmm.baked_components
     modifier = detail_modifiers.detail_modifier(face)
-    identifiers = input_identifiers(modifier.node_group)
     rows = []
     for index, frame in enumerate(stage.frames):
         stage.go_to(frame)
         evaluated = face.evaluated_get(stage.depsgraph).modifiers[modifier.name]
-        rows.append([evaluated[identifiers[COEFFICIENT_INPUT.format(k)]] for k in range(count)])
+        rows.append([get_input(evaluated, COEFFICIENT_INPUT.format(k)) for k in range(count)])
         progress(index / len(stage.frames))
     names = [MEAN_ATTRIBUTE, *(FIELD_ATTRIBUTE.format(index) for index in range(count))]
     drawn = []

@@ -266,7 +266,7 @@ class WorkerClient:
 
     def _bury(self, why: str) -> None:
         """Reports the death of the process to every open request."""
-        tail = self.log_tail()
+        tail = self.log_tail(5)
         remedy = "Try again: the next request starts a new one." + (f" Its last words:\n{tail}" if tail else "")
         died = [Event("died", number, message=why, remedy=remedy) for number in sorted(self._open)]
         self._close()

@@ -4,6 +4,7 @@ import bpy
 
 from ..detailed3dmm_addon import active_face, detail_modifiers
 from ..detailed3dmm_addon.detail_nodes import PORES_INPUT, REGION_INPUTS, STRENGTH_INPUT
+from ..detailed3dmm_addon.modifier_inputs import input_slider
 from .sidebar import FacePanel
 
 _LABELS = {PORES_INPUT: "Pores"}  # what does not fit at the sidebar's first width
@@ -93,7 +94,7 @@ def _draw_scales(column, face, names) -> None:
     scales = column.column()
     scales.use_property_decorate = True
     for name in names:
-        scales.prop(modifier, detail_modifiers.input_path(modifier, name), text=_LABELS.get(name, name), slider=True)
+        scales.prop(*input_slider(modifier, name), text=_LABELS.get(name, name), slider=True)
 
 
 CLASSES = (D3DMM_PT_detail, D3DMM_PT_detail_skin, D3DMM_PT_detail_regions)

@@ -147,7 +147,7 @@ class Detailed3DMM:
         Raises:
             ValueError: a width disagrees.
         """
-        given = [torch.as_tensor(np.asarray(values, np.float32), device=self.device) for values in (identity, skin, expression)]
+        given = [torch.tensor(np.asarray(values, np.float32), device=self.device) for values in (identity, skin, expression)]
         return self.encoder(*given) + self.generator.mean_latent
 
     @torch.inference_mode()
@@ -187,7 +187,7 @@ class Detailed3DMM:
         Returns:
             (B, R, R) float32, millimetres, row 0 at the bottom.
         """
-        faces = torch.as_tensor(np.asarray(expression, np.float32), device=self.device)
+        faces = torch.tensor(np.asarray(expression, np.float32), device=self.device)
         found = np.empty((len(faces), resolution, resolution), np.float32)
         for row, face in enumerate(faces):
             resting = self._map_at_rest(rest[row], resolution)

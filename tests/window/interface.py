@@ -21,14 +21,13 @@ class Button:
     Attributes:
         key: data path of the property, or the operator's call as Python.
         x, y: its middle, pixels of the window from the bottom left.
-        left, right: where the mouse first and last found it.
+        hits: every place where the mouse found it.
     """
 
     key: str
     x: int
     y: int
-    left: int
-    right: int
+    hits: tuple[tuple[int, int], ...] = ()
 
 
 class Interface:
@@ -125,6 +124,16 @@ class Interface:
         self.pictures += 1
         subprocess.run(["import", "-window", "root", str(self.out / f"{self.pictures:02d}_{name}.png")], check=True)
 
+    def press(self, button: Button) -> Turns:
+        """Clicks a button where the mouse, at rest, finds it again; whether it did."""
+        for x, y in ((button.x, button.y), *button.hits):
+            yield from self.move(x, y)
+            yield from self.turns(2)
+            if self.under_mouse() == button.key:
+                yield from self.click(x, y)
+                return True
+        return False
+
     def under_mouse(self) -> str:
         """Data path or operator call of the button that the mouse is over in the sidebar; empty over none."""
         manager = bpy.context.window_manager
@@ -137,17 +146,26 @@ class Interface:
                 return manager.clipboard
         return ""
 
-    def scan(self, columns: tuple[float, ...] = (0.2, 0.5, 0.8, 0.93), step: int = 9, top: float = 1.0, bottom: float = 0.0) -> Turns:
+    def scan(
+        self,
+        columns: tuple[float, ...] = (0.2, 0.5, 0.8, 0.93),
+        step: int = 13,
+        top: float = 1.0,
+        bottom: float = 0.0,
+        until: str = "",
+    ) -> Turns:
         """Moves the mouse over the sidebar and finds its buttons; a list of Button from the top down.
 
         Args:
             columns: where to look, shares of the width without the tabs.
-            step: pixels between two looks downwards.
+            step: pixels between two looks downwards; a button is 20 high.
             top, bottom: shares of the region's height.
+            until: where a button whose key holds this was found, the mouse finds its lower edge and goes no further.
         """
         region = self.region()
         found: dict[str, list[tuple[int, int]]] = {}
         width = region.width - 30  # the tabs
+        wanted: str = ""
         for y in range(region.y + int(region.height * top) - 6, region.y + int(region.height * bottom) + 6, -step):
             for share in columns:
                 x = region.x + int(width * share)
@@ -155,8 +173,11 @@ class Interface:
                 key = self.under_mouse()
                 if key:
                     found.setdefault(key, []).append((x, y))
+                    wanted = wanted or (key if until and until in key else "")
+            if wanted and found[wanted][-1][1] != y:
+                break
         return [
-            Button(key, round(sum(x for x, _ in hits) / len(hits)), (hits[0][1] + hits[-1][1]) // 2, min(hits)[0], max(hits)[0])
+            Button(key, sorted(x for x, _ in hits)[len(hits) // 2], (hits[0][1] + hits[-1][1]) // 2, tuple(hits))
             for key, hits in found.items()
         ]
 

@@ -22,7 +22,7 @@ DEBIAN = Path(os.environ.get("D3DMM_WINDOW_ROOT") or CACHE / "detailed3dmm" / "t
 PACKAGES = (
     "blender python3-numpy python3-requests xvfb libgl1-mesa-dri libegl1 libegl-mesa0 libglx-mesa0 imagemagick openbox xdotool".split()
 )
-TIME_LIMIT = 900
+TIME_LIMIT = 3000
 SCREEN = (1600, 1200)
 
 INSTALL = """
@@ -142,6 +142,12 @@ def report(status: int) -> int:
         print(f"{'ok    ' if row['ok'] else 'FAILED'} {row['name']}" + (f": {row['note']}" if row["note"] else ""))
     print(json.dumps(found["measured"], indent=1))
     failed = sum(not row["ok"] for row in found["checks"])
+    log = (OUT / "blender.log").read_text("utf-8", "replace")
+    if "Traceback" in log:
+        failed += 1
+        print("FAILED no traceback in Blender's log:\n" + log[log.index("Traceback") :][:2000])
+    if not found["finished"]:
+        print(f"error: the session did not end within {TIME_LIMIT} s, or ended early; see {OUT / 'blender.log'}", file=sys.stderr)
     print(f"{len(found['checks'])} checks, {failed} failed, {len(list(OUT.glob('*.png')))} screenshots in {OUT}")
     return 1 if failed or not found["finished"] else status
 

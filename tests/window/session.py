@@ -18,14 +18,12 @@ import bpy
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+from given import ARCHIVE, INTERPRETER, MODULE, OUT, RECORDING, STEPS
 from interface import Button, Interface, Turns, drive
-
-MODULE = "bl_ext.user_default.detailed3dmm"
-ARCHIVE, INTERPRETER, OUT, *STEPS = sys.argv[sys.argv.index("--") + 1 :]
-RECORDING = Path(__file__).resolve().parents[2] / "ml_backend" / "assets" / "demo_speech.wav"
+from interruptions import Interruptions
 
 
-class Session:
+class Session(Interruptions):
     """Checks, measurements, and the user's steps in order."""
 
     def __init__(self) -> None:
@@ -80,9 +78,9 @@ class Session:
 
     # Finding and pressing.
 
-    def find(self, part: str, **where: float) -> Turns:
+    def find(self, part: str, **where: object) -> Turns:
         """The button whose key holds a text, or None."""
-        buttons = yield from self.ui.scan(**where)
+        buttons = yield from self.ui.scan(**where, until=part)
         return next((button for button in buttons if part in button.key), None)
 
     def press(self, button: Button | None, name: str, effect: Callable[[], object] | None = None, settle: bool = True) -> Turns:
@@ -90,9 +88,9 @@ class Session:
         if button is None:
             self.check(f"button {name} is there", False)
             return
-        yield from self.ui.click(button.x, button.y)
+        hit = yield from self.ui.press(button)
         yield from self.settled() if settle else self.ui.turns(6)
-        held = effect() if effect else True
+        held = hit and (effect() if effect else True)
         self.check(f"pressed {name}", held and not self.problem(), self.problem())
 
     # The steps.
@@ -131,7 +129,9 @@ class Session:
         bpy.ops.object.delete()
         yield from self.open_tab()
         yield from self.ui.picture("before_the_first_face")
-        yield from self.press((yield from self.find("create_face()", bottom=0.5)), "Create Face", lambda: self.face is not None)
+        yield from self.press(
+            (yield from self.find("create_face()", columns=(0.5,), bottom=0.5)), "Create Face", lambda: self.face is not None
+        )
         for key in ("NUMPAD_1", "NUMPAD_PERIOD"):
             yield from self.ui.key(key)
         with self.ui.override("WINDOW"):
@@ -148,7 +148,7 @@ class Session:
         """Everything that the sidebar holds, page after page."""
         seen: set[str] = set()
         for page in range(2):
-            buttons = yield from self.ui.scan(columns=(0.25, 0.55, 0.93), step=11)
+            buttons = yield from self.ui.scan(columns=(0.3, 0.62, 0.93))
             seen |= {button.key for button in buttons}
             yield from self.ui.picture(f"sidebar_page_{page + 1}")
             yield from self.ui.scroll(0.8)
@@ -158,7 +158,7 @@ class Session:
 
     def sliders(self) -> Turns:
         """Opens the first group of expressions below the presets and drags a slider; then one of the identity's."""
-        last = yield from self.find("thinking", columns=(0.84,), step=10)
+        last = yield from self.find("thinking", columns=(0.84,), step=6)
         if last is None:
             self.check("the presets are in sight", False)
             return
@@ -168,7 +168,7 @@ class Session:
         yield from self.slider('key_blocks["browInnerUp"].value', "expression", lambda: self.value("browInnerUp"))
         yield from self.ui.picture("expression_sliders")
         yield from self.ui.click(left, last.y - 33)
-        hair = yield from self.find("d3dmm.hair", columns=(0.7,), step=10)
+        hair = yield from self.find("d3dmm.hair", columns=(0.7,), step=6)
         if hair is None:
             self.check("the identity is in sight", False)
             return
@@ -182,7 +182,7 @@ class Session:
 
     def presets(self) -> Turns:
         """Presses every preset and whole-face button; undo and redo."""
-        buttons = yield from self.ui.scan(columns=(0.16, 0.5, 0.84), step=10)
+        buttons = yield from self.ui.scan(columns=(0.16, 0.5, 0.84))
         keys = self.module("detailed3dmm_addon.expression_groups").EXPRESSION_PRESETS
         pressed = [button for button in buttons if "set_expression_preset" in button.key]
         self.check("every preset has a button in sight", len(pressed) == len(keys), f"{len(pressed)} of {len(keys)}")
@@ -218,7 +218,7 @@ class Session:
 
     def slider(self, part: str, name: str, read: Callable[[], float]) -> Turns:
         """Drags a slider through and measures the time from the mouse's movement to the picture."""
-        button = yield from self.find(part, columns=(0.7,), step=8)
+        button = yield from self.find(part, columns=(0.7,))
         if button is None:
             self.check(f"slider {name} is there", False)
             return
@@ -253,7 +253,7 @@ class Session:
         """The Detail panel: strength, switch, resolution, seed."""
         yield from self.ui.scroll(0.4)
         yield from self.slider("modifiers[", "strength", lambda: self.face.d3dmm.detail_strength)
-        buttons = yield from self.ui.scan(step=9)
+        buttons = yield from self.ui.scan()
         seed = self.face.d3dmm.wrinkle_seed
         new = next((b for b in buttons if "new_wrinkle_seed" in b.key), None)
         yield from self.press(new, "New Wrinkle Seed", lambda: self.face.d3dmm.wrinkle_seed != seed)
@@ -271,14 +271,14 @@ class Session:
     def speech(self) -> Turns:
         """Imports a recording through the file browser, plays it."""
         for _ in range(3):
-            button = yield from self.find("import_audio", step=10)
+            button = yield from self.find("import_audio", columns=(0.5,))
             if button is not None:
                 break
             yield from self.ui.scroll(0.5)
         if button is None:
             self.check("Import Audio is there", False)
             return
-        yield from self.ui.click(button.x, button.y)
+        yield from self.ui.press(button)
         opened = yield from self.ui.until(lambda: any(area.type == "FILE_BROWSER" for area in self.ui.window.screen.areas), 20)
         self.check("Import Audio opens the file browser", opened)
         yield from self.ui.turns(8)
@@ -359,7 +359,7 @@ class Session:
         """Stops the worker, takes its Python away, sees what is said; disables the extension."""
         backend = self.module("detailed3dmm_addon.backend")
         yield from self.ui.scroll(3)
-        buttons = yield from self.ui.scan(step=9)
+        buttons = yield from self.ui.scan()
         yield from self.press(next((b for b in buttons if "stop_backend" in b.key), None), "Stop", lambda: backend.state() == "stopped")
         bpy.context.preferences.addons[MODULE].preferences.interpreter = "/nowhere/python3"
         self.face.data.shape_keys.key_blocks["jawOpen"].value = 0.2
@@ -379,7 +379,10 @@ class Session:
 
     def run(self) -> Turns:
         """All steps."""
-        steps = (self.look, self.sliders, self.presets, self.detail, self.speech, self.save_and_reopen, self.render, self.trouble)
+        steps = (
+            *(self.look, self.sliders, self.presets, self.detail, self.buttons, self.speech),
+            *(self.save_and_reopen, self.render, self.interrupted_jobs, self.trouble),
+        )
         for step in (self.install, self.create, *(step for step in steps if not STEPS or step.__name__ in STEPS)):
             began = time.perf_counter()
             yield from step()

@@ -1,0 +1,88 @@
+"""Steps of the session that press what is left, and that interrupt jobs: the face, the file, the worker or the extension goes."""
+
+import os
+import time
+
+import bpy
+from given import INTERPRETER, MODULE, RECORDING
+from interface import Turns
+
+
+class Interruptions:
+    """Mixed into the session, whose checks and mouse it uses."""
+
+    def buttons(self) -> Turns:
+        """Presses what no other step presses, one after another, by what the mouse finds."""
+        wanted = ("random_face", "reset_face()", "reset_face(to_seed", "load_face", "save_face", "scene_setup", "start_backend")
+        pressed: set[str] = set()
+        for _ in range(3):
+            for button in (yield from self.ui.scan(columns=(0.3, 0.7))):
+                part = next((part for part in wanted if part in button.key), None)
+                if part is None or part in pressed:
+                    continue
+                pressed.add(part)
+                faces = len(bpy.data.objects)
+                yield from self.ui.press(button)
+                if any(area.type == "FILE_BROWSER" for area in self.ui.window.screen.areas):
+                    yield from self.ui.turns(6)
+                    yield from self.ui.picture(f"{part}_file_browser")
+                    yield from self.ui.key("ESC", "WINDOW", "FILE_BROWSER")
+                yield from self.settled()
+                self.check(f"pressed {part}", not self.problem(), self.problem() or button.key)
+                if part == "scene_setup":
+                    self.check("camera and lights come with it", len(bpy.data.objects) > faces + 3)
+                    yield from self.ui.picture("camera_and_lights")
+                    yield from self.ui.key("Z", ctrl=True)
+            yield from self.ui.scroll(0.7)
+        yield from self.ui.scroll(-3)
+        self.check("several buttons were pressed", len(pressed) >= 4, sorted(pressed))
+
+    def begin_speech(self) -> Turns:
+        """Starts an import as the file browser's button does; whether its job runs."""
+        backend = self.module("detailed3dmm_addon.backend")
+        backend.clear_problem()
+        with self.ui.override("WINDOW"):
+            bpy.ops.d3dmm.import_audio("EXEC_DEFAULT", filepath=str(RECORDING), seed=1)
+        return (yield from self.ui.until(lambda: backend.running_job() and backend.state() == "ready", 120))
+
+    def new_face(self) -> None:
+        """A face, selected, without a wait."""
+        with self.ui.override("WINDOW"):
+            bpy.ops.d3dmm.create_face(identity_seed=4, update_detail=False)
+
+    def interrupted_jobs(self) -> Turns:
+        """The face is deleted, another file is opened, the extension is disabled, the worker is killed: each while a job runs."""
+        backend = self.module("detailed3dmm_addon.backend")
+        self.check("a job for a face that will go", (yield from self.begin_speech()), self.problem())
+        bpy.data.objects.remove(self.face)
+        yield from self.ui.until(lambda: not backend.running_job() and self.problem(), 240)
+        self.check("the deleted face is told", "deleted" in self.problem(), self.problem())
+        self.check("and nothing came of it", not bpy.data.actions or self.face is None)
+        self.new_face()
+        self.check("a job for a worker that will go", (yield from self.begin_speech()), self.problem())
+        os.kill(backend.worker_pid(), 9)
+        began = time.perf_counter()
+        yield from self.ui.until(lambda: not backend.running_job() and self.problem(), 30)
+        self.measured["kill_to_message_s"] = round(time.perf_counter() - began, 2)
+        self.check("the killed worker is told", "ended unexpectedly" in self.problem(), self.problem())
+        yield from self.open_tab()
+        yield from self.ui.scroll(3)
+        yield from self.ui.picture("worker_killed")
+        self.check("a job for a file that will go", (yield from self.begin_speech()), self.problem())
+        bpy.ops.wm.read_homefile(use_empty=False)
+        yield from self.ui.until(lambda: not backend.running_job(), 120)
+        self.check("the new file is left alone", self.face is None and not bpy.data.actions and not backend.running_job())
+        self.new_face()
+        self.check("a job for an extension that will go", (yield from self.begin_speech()), self.problem())
+        bpy.ops.preferences.addon_disable(module=MODULE)
+        yield from self.ui.turns(20)
+        bpy.ops.preferences.addon_enable(module=MODULE)
+        bpy.context.preferences.addons[MODULE].preferences.interpreter = INTERPRETER
+        yield from self.ui.turns(10)
+        self.check("enabled again, the face is one", self.face is not None and not self.module("detailed3dmm_addon.backend").running_job())
+        bpy.context.view_layer.objects.active = self.face
+        self.check("and it speaks", (yield from self.begin_speech()), self.problem())
+        yield from self.settled(240)
+        self.check("to the end", self.face.d3dmm.has_baked_detail, self.problem())
+        yield from self.open_tab()
+        yield from self.ui.picture("after_the_interruptions")
