@@ -1,53 +1,158 @@
-"""Turns a recording into animation curves: 52 ARKit coefficients (0 neutral, 1 full) a frame, and rotations of head and eyes.
+"""Turns recordings into animation curves: 52 ARKit coefficients (0 neutral, 1 full) a frame, and rotations of head and eyes.
 
-The mouth follows the sound; blinks, brow accents, head and gaze are procedural, seeded, and never open closed lips.
-AUDIO is wav, flac, mp3 or ogg, any number of channels, 4 to 384 kHz, any length.
+The mouth follows the sound; blinks, brow accents, head, gaze, breath and a chosen emotion are procedural layers with an amount and a
+seed each, and never open closed lips. AUDIO is wav, flac, mp3 or ogg, any number of channels, 4 to 384 kHz, any length; or a folder of
+them, whose curves go into the folder --out under the same names.
 
 Examples:
   python -m ml_backend animate speech.wav --fps 30 --out curves.csv          Live Link Face CSV
   python -m ml_backend animate speech.mp3 --fps 24 --out curves.json --seed 7
   python -m ml_backend animate speech.wav --out curves.csv --transcript speech.txt
   python -m ml_backend animate speech.wav --out curves.json --no-blinks --no-head
+  python -m ml_backend animate speech.wav --out curves.csv --start 12.5 --length 8
+  python -m ml_backend animate speech.wav --out curves.csv --emotion 0:joy:0.6,3.5:anger:1 --gain jaw=1.2 --amount blinks=0.5
+  python -m ml_backend animate speech.wav --out curves.csv --speech-encoder wav2vec2-phonemes/
+  python -m ml_backend animate recordings/ --out curves/ --format csv
 """
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
+_LAYERS = ("blinks", "brows", "head", "gaze", "breath", "emotion")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("audio", metavar="AUDIO", help="the recording")
-    parser.add_argument("--out", required=True, metavar="FILE", help="curves.csv (Live Link Face) or curves.json")
+    parser.add_argument("audio", metavar="AUDIO", help="the recording, or a folder of recordings")
+    parser.add_argument("--out", required=True, metavar="FILE", help="curves.csv (Live Link Face) or curves.json; for a folder, a folder")
+    parser.add_argument("--format", choices=("csv", "json"), default="csv", help="of a folder's curves (default csv)")
     parser.add_argument("--fps", type=float, default=30.0, help="frames a second, 1 to 240 (default 30)")
-    parser.add_argument("--seed", type=int, default=0, help="of the procedural layers (default 0)")
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to leave out before (default 0)")
+    parser.add_argument("--length", type=float, default=0.0, metavar="S", help="seconds to animate (default 0: all that is left)")
     parser.add_argument("--transcript", type=Path, metavar="TXT", help="what is said, in English: forced alignment (needs pocketsphinx)")
     parser.add_argument("--weights", default="", metavar="FILE", help="other weights than the shipped ones")
+    parser.add_argument(
+        "--speech-encoder", default="", metavar="DIR", help="a phoneme-CTC wav2vec 2.0 checkpoint to listen with (transformers' layout)"
+    )
+    layers = parser.add_argument_group("procedural layers", f"NAME is {', '.join(_LAYERS)}.")
+    layers.add_argument("--seed", type=int, default=0, help="of all layers that --layer-seed does not name (default 0)")
+    layers.add_argument("--layer-seed", action="append", default=[], metavar="NAME=N", help="seed of one layer; may be repeated")
+    layers.add_argument("--amount", action="append", default=[], metavar="NAME=X", help="how much of a layer, 0 to 3; may be repeated")
+    layers.add_argument("--emotion", default="", metavar="KEYS", help="SECONDS:EMOTION:INTENSITY,... as 0:joy:0.6,3.5:neutral:0")
     for layer, what in (("blinks", "no blinks"), ("brows", "no brow accents"), ("head", "no head motion"), ("gaze", "no gaze shifts")):
-        parser.add_argument(f"--no-{layer}", action="store_true", help=what)
+        layers.add_argument(f"--no-{layer}", action="store_true", help=what)
+    edits = parser.add_argument_group("edits", "None of them opens lips that are closed.")
+    edits.add_argument(
+        "--gain", action="append", default=[], metavar="GROUP=X", help="factor on jaw, lips, tongue, cheeks, brows, eyes or head, 0 to 3"
+    )
+    edits.add_argument("--smoothing", type=float, default=0.0, metavar="MS", help="width of the smoothing in milliseconds, 0 to 500")
+    edits.add_argument("--offset", type=float, default=0.0, metavar="MS", help="milliseconds by which the motion comes later")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Animates and writes the curves."""
-    from ..curves import check_extension, write_curves
-    from ..errors import UserError
-    from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio
+    """Animates one recording, or a folder of them, and writes the curves."""
+    from ..curve_editing import CurveEdit
+    from ..curves import check_extension
+    from ..pipelines.animate_from_audio import AnimateFromAudioRequest
+    from ..speech.emotion import parse_emotions
 
+    amounts: dict[str, Any] = dict.fromkeys(_LAYERS, 1.0) | {layer: 0.0 for layer in _LAYERS if getattr(args, f"no_{layer}", False)}
+    for name, value in _pairs(args.amount, float).items():
+        if name not in amounts:
+            raise UserError(f"{name}: no such layer.", f"Choose of {', '.join(_LAYERS)}.")
+        amounts[name] = value
+    edit = CurveEdit(_pairs(args.gain, float), args.smoothing / 1000, args.offset / 1000)
+    request = AnimateFromAudioRequest(
+        args.audio,
+        args.fps,
+        args.seed,
+        weights=args.weights,
+        start=args.start,
+        length=args.length,
+        seeds=_pairs(args.layer_seed, int),
+        emotions=parse_emotions(args.emotion),
+        speech_encoder=args.speech_encoder,
+        **amounts,
+    )
+    if Path(args.audio).is_dir():
+        if args.transcript:
+            raise UserError("A transcript belongs to one recording, not to a folder.", "Animate that recording by itself.")
+        return _animate_folder(Path(args.audio), Path(args.out), f".{args.format}", request, edit)
     check_extension(args.out)
-    transcript = ""
-    if args.transcript:
-        try:
-            transcript = args.transcript.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{args.transcript}: cannot be read as text.", "Check the path.") from error
-        if not transcript.strip():
-            raise UserError(f"{args.transcript}: the transcript is empty.", "Write what is said, or leave it out.")
-    layers = {layer: 0.0 if getattr(args, f"no_{layer}") else 1.0 for layer in ("blinks", "brows", "head", "gaze")}
-    request = AnimateFromAudioRequest(args.audio, args.fps, args.seed, transcript=transcript, weights=args.weights, **layers)
-    animation = animate_from_audio(request, _report, lambda: False)
-    write_curves(args.out, animation)
+    request = dataclasses.replace(request, transcript=_transcript(args.transcript) if args.transcript else "")
+    animation = _animate(request, edit, args.out, _report)
     print(f"{args.out}: {len(animation.frames)} frames at {animation.fps:g} a second ({animation.seconds:.2f} s)")
     return 0
+
+
+def _animate(request, edit, out: str | Path, progress):
+    from ..curves import write_curves
+    from ..pipelines.animate_from_audio import animate_in_layers
+
+    layered = animate_in_layers(request, progress, lambda: False)
+    for note in layered.notes:
+        print(f"note: {note}", file=sys.stderr)
+    animation = layered.together(edit)
+    write_curves(out, animation)
+    return animation
+
+
+def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
+    """Animates every recording below a folder; one that cannot be used is named, and the others go on.
+
+    Raises:
+        UserError: there is none, two would write the same file, the folder cannot be written, or none could be used.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    if not paths:
+        raise UserError(f"{folder}: holds no recording.", f"Put {', '.join(AUDIO_SUFFIXES)} files into it.")
+    wanted = [out / path.relative_to(folder).with_suffix(suffix) for path in paths]
+    for path, target in zip(paths, wanted, strict=True):
+        if wanted.count(target) > 1:
+            raise UserError(f"{path}: another recording has the same name.", "Rename one of them.")
+    failed = []
+    for number, (path, target) in enumerate(zip(paths, wanted, strict=True), 1):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{target.parent}: cannot be made ({error.strerror}).", "Choose another folder, or make room.") from error
+        try:
+            animation = _animate(dataclasses.replace(request, path=str(path)), edit, target, _report)
+            print(f"{number} of {len(paths)}  {target}: {len(animation.frames)} frames ({animation.seconds:.2f} s)", flush=True)
+        except UserError as error:
+            failed.append(path)
+            print(f"{number} of {len(paths)}  error: {error}", file=sys.stderr, flush=True)
+    if failed:
+        print(f"{len(failed)} of {len(paths)} recordings could not be used", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _pairs(texts: list[str], kind: type) -> dict:
+    found = {}
+    for text in texts:
+        for pair in text.split(","):
+            name, _, value = pair.partition("=")
+            try:
+                found[name.strip()] = kind(value)
+            except ValueError as error:
+                raise UserError(f"{pair}: not NAME=VALUE.", "Write it as jaw=1.2.") from error
+    return found
+
+
+def _transcript(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text.", "Check the path.") from error
+    if not text.strip():
+        raise UserError(f"{path}: the transcript is empty.", "Write what is said, or leave it out.")
+    return text
 
 
 def _report(share: float, text: str) -> None:

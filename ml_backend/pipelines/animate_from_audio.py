@@ -14,6 +14,7 @@ from ..curve_editing import CurveEdit, edit_layers
 from ..curves import HEAD_NAMES, Animation
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
+from ..models.phoneme_recogniser import PhonemeRecogniser, load_phoneme_recogniser
 from ..models.speech_encoder import FRAME_RATE
 from ..models.speech_networks import DEFAULT_FILE, SpeechNetworks, load_speech_networks
 from ..speech.align_transcript import align_transcript
@@ -48,6 +49,7 @@ class AnimateFromAudioRequest:
         start: seconds of the recording at which to begin.
         length: seconds of it to animate; 0 for all that is left.
         seeds: of single layers, by name.
+        speech_encoder: folder of a phoneme-CTC wav2vec 2.0 checkpoint that listens instead of our own encoder.
         emotions: what the emotion layer shows: (seconds after `start`, emotion, intensity 0 to 1.5), see `speech.emotion`.
     """
 
@@ -66,6 +68,7 @@ class AnimateFromAudioRequest:
     length: float = 0.0
     seeds: Mapping[str, int] = field(default_factory=dict)
     emotions: Sequence = ()
+    speech_encoder: str = ""
 
     def layers(self) -> dict[str, Layer]:
         """The procedural layers as they are wanted.
@@ -88,10 +91,12 @@ class LayeredAnimation:
     Attributes:
         speech: the mouth alone, as the recording has it.
         layers: the procedural layers, by name, to be added.
+        notes: what the user should know of how it was heard.
     """
 
     speech: Animation
     layers: dict[str, Motion]
+    notes: tuple[str, ...] = ()
 
     def together(self, edit: CurveEdit | None = None) -> Animation:
         """The sum, its lips closed wherever those of the speech are.
@@ -142,15 +147,16 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
     file = AudioFile(request.path)
     seconds = file.range_seconds(request.start, request.length)
     networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
+    ear = load_phoneme_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
     alignment = _align(request, file) if request.transcript.strip() else None
     mouths: list[tuple[float, np.ndarray]] = []
     prosodies: list[np.ndarray] = []
     samples_read = 0
-    for begin, samples, first, last in _windows(file, request):
+    for begin, samples, first, last in windows(file, request):
         progress(min(0.95, begin / max(seconds, 1e-3)), "Listening")
         if cancelled():
             raise AnimationCancelled
-        heard = hear(networks, samples, begin, alignment)
+        heard = hear(networks, samples, begin, alignment, ear)
         low = begin + (0 if first else _CONTEXT - _BLEND)
         high = begin + len(samples) / SAMPLE_RATE - (0 if last else _CONTEXT - _BLEND)
         frames = np.arange(math.ceil(low * request.fps - 1e-6), math.ceil(high * request.fps - 1e-6))
@@ -168,7 +174,9 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
     life = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)
     progress(1.0, "Done")
     speech = Animation(float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32))
-    return LayeredAnimation(speech, _within_range(mouth, life))
+    unknown = ear.phones.unknown if ear is not None else ()
+    notes = (f"The speech encoder's symbols {' '.join(unknown)} are passed over: no phone is known for them.",) if unknown else ()
+    return LayeredAnimation(speech, _within_range(mouth, life), notes)
 
 
 def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Motion]:
@@ -181,7 +189,13 @@ def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Mot
     return trimmed
 
 
-def hear(networks: SpeechNetworks, samples: np.ndarray, begin: float, alignment: tuple[np.ndarray, np.ndarray] | None = None) -> _Heard:
+def hear(
+    networks: SpeechNetworks,
+    samples: np.ndarray,
+    begin: float,
+    alignment: tuple[np.ndarray, np.ndarray] | None = None,
+    ear: PhonemeRecogniser | None = None,
+) -> _Heard:
     """Phone posteriors and prosody of a window.
 
     Args:
@@ -189,16 +203,21 @@ def hear(networks: SpeechNetworks, samples: np.ndarray, begin: float, alignment:
         samples: (N,) float32 at 16 kHz.
         begin: seconds at which the window begins.
         alignment: phones and ends of the whole recording, where a transcript told them; else the encoder listens.
+        ear: listens instead of the encoder, where given.
     """
     mel = log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP))))
     flat, relative = normalise(mel)
     energy = loudness(mel)
-    with torch.inference_mode():
-        posteriors = networks.encoder(torch.from_numpy(flat)[None])[0].softmax(1).numpy().copy()
-    rows = len(posteriors)
+    rows = len(flat) // 2
+    times = np.arange(rows) / FRAME_RATE + 0.005
+    if ear is not None:
+        posteriors = ear.listen(samples, times, relative[::2])
+    else:
+        with torch.inference_mode():
+            posteriors = networks.encoder(torch.from_numpy(flat)[None])[0].softmax(1).numpy().copy()
     voice = pitch(samples)
     voice = relative_pitch(np.pad(voice, ((0, max(0, rows - len(voice))), (0, 0)), mode="edge")[:rows])
-    times = begin + np.arange(rows) / FRAME_RATE + 0.005
+    times = begin + times
     if alignment is not None:
         phones, ends = alignment
         at = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)]
@@ -224,7 +243,7 @@ def decode(networks: SpeechNetworks, heard: _Heard, times: np.ndarray, fps: floa
     return secure_contacts(np.clip(curves, 0, 1), heard.posteriors, heard.times, times, fps)
 
 
-def _windows(file: AudioFile, request: AnimateFromAudioRequest) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
+def windows(file: AudioFile, request: AnimateFromAudioRequest) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
     """Yields (second after the start at which the window begins, its samples, is it the first, is it the last)."""
     span, context = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE), int(2 * _CONTEXT * SAMPLE_RATE)
     held, start, first = np.zeros(0, np.float32), 0, True

@@ -75,27 +75,29 @@ def procedural_layers(
         By name, what to add to the speech; alone or together, it opens no lips that are closed in `mouth`.
     """
     streams = {name: np.random.default_rng([layers.get(name, Layer()).seed, index]) for index, name in enumerate(LAYERS)}
-    accents = _accents(prosody) if len(times) else []
-    gaze, shifts = _gaze(times, streams["gaze"])
-    made = {
-        "blinks": _blinks(times, prosody, shifts, streams["blinks"]),
-        "brows": _brows(times, accents, streams["brows"]),
-        "head": _head(times, accents, streams["head"]),
-        "gaze": gaze,
-        "breath": _breath(times, prosody, streams["breath"]),
-    }
-    if emotions:
+    wanted = {name for name, layer in layers.items() if layer.amount > 0}
+    accents = _accents(prosody) if len(times) and wanted & {"brows", "head"} else []
+    gaze, shifts = _gaze(times, streams["gaze"]) if wanted & {"gaze", "blinks"} else (_nothing(times), [])
+    made = {}
+    if "blinks" in wanted:
+        made["blinks"] = _blinks(times, prosody, shifts, streams["blinks"])
+    if "brows" in wanted:
+        made["brows"] = _brows(times, accents, streams["brows"])
+    if "head" in wanted:
+        made["head"] = _head(times, accents, streams["head"])
+    if "gaze" in wanted:
+        made["gaze"] = gaze
+    if "breath" in wanted:
+        made["breath"] = _breath(times, prosody, streams["breath"])
+    if emotions and "emotion" in wanted:
         opening = open_share(mouth)
         sway = 1 + 0.12 * np.clip(_slow_noise(times, 0.15, streams["emotion"]), -1, 1)[:, None]
         shown = emotion_curves(emotions, times, mouth, opening) * sway
-        amount = layers.get("emotion", Layer()).amount
-        shown = (keep_lips_closed(mouth + amount * shown, mouth) - mouth) / max(amount, 1e-6)
+        amount = layers["emotion"].amount
+        shown = (keep_lips_closed(mouth + amount * shown, mouth) - mouth) / amount
         made["emotion"] = Motion(shown.astype(np.float32), np.zeros((len(times), len(HEAD_NAMES)), np.float32))
-    return {
-        name: Motion(motion.curves * np.float32(layer.amount), motion.head * np.float32(layer.amount))
-        for name, motion in made.items()
-        if (layer := layers.get(name, Layer(0.0))).amount > 0
-    }
+    amounts = {name: np.float32(layers[name].amount) for name in made}
+    return {name: Motion(motion.curves * amounts[name], motion.head * amounts[name]) for name, motion in made.items()}
 
 
 def _column(name: str) -> int:

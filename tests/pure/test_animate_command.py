@@ -1,0 +1,180 @@
+"""`python -m ml_backend animate` on real sound files of every kind: one, many, long, stereo, at any rate, broken, and no speech at all."""
+
+import shutil
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ml_backend.__main__ import main
+from ml_backend.audio.read_audio import AudioFile, read_audio
+from ml_backend.curve_editing import lip_gap
+from ml_backend.curves import read_curves
+from ml_backend.errors import UserError
+from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.pipelines.animate_from_audio import AnimateFromAudioRequest, animate_in_layers
+from ml_backend.speech.procedural import Layer, Prosody, procedural_layers
+
+DEMO = Path(__file__).resolve().parents[2] / "ml_backend/assets/demo_speech.wav"
+JAW, SMILE = EXPRESSION_NAMES.index("jawOpen"), EXPRESSION_NAMES.index("mouthSmileLeft")
+
+
+@pytest.fixture(scope="module")
+def voice() -> np.ndarray:
+    return read_audio(DEMO)[: 16000 * 3]
+
+
+@pytest.fixture(scope="module")
+def plain(voice, tmp_path_factory) -> np.ndarray:
+    """The jaw of three seconds of the demo."""
+    path = tmp_path_factory.mktemp("plain") / "a.wav"
+    soundfile.write(path, voice, 16000)
+    return frames_of(path)[:, JAW]
+
+
+def frames_of(path, **settings) -> np.ndarray:
+    return animate_in_layers(AnimateFromAudioRequest(str(path), **settings), lambda *_: None, lambda: False).together().frames
+
+
+def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
+    import soxr
+
+    return soxr.resample(samples, 16000, rate)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])
+def test_any_rate_says_the_same(voice, plain, tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", resampled(voice, rate), rate)
+    least = 0.85 if rate == 8000 else 0.98  # a telephone's band has lost what is above 4 kHz
+    assert np.corrcoef(frames_of(tmp_path / "a.wav")[:, JAW], plain)[0, 1] > least
+
+
+@pytest.mark.parametrize("kind", ["one side", "opposite", "eight channels", "clipped", "quiet", "offset"])
+def test_odd_recordings_say_the_same(voice, plain, tmp_path, kind):
+    made = {
+        "one side": np.stack([np.zeros_like(voice), voice], 1),
+        "opposite": np.stack([voice, -voice], 1),
+        "eight channels": np.stack([voice, *[np.zeros_like(voice)] * 7], 1),
+        "clipped": np.clip(3 * voice, -1, 1),
+        "quiet": 0.05 * voice,
+        "offset": 0.5 * voice + 0.3,
+    }[kind]
+    soundfile.write(tmp_path / "a.wav", made, 16000, subtype="PCM_24")
+    assert np.corrcoef(frames_of(tmp_path / "a.wav")[:, JAW], plain)[0, 1] > {"clipped": 0.8, "offset": 0.85, "quiet": 0.9}.get(kind, 0.97)
+
+
+def test_silence_keeps_the_mouth_shut_and_the_face_alive(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16000 * 12), 16000)
+    frames = frames_of(tmp_path / "a.wav")
+    assert lip_gap(frames).max() < 0.3 and frames[:, EXPRESSION_NAMES.index("eyeBlinkLeft")].max() > 0.5
+    assert frames[:, EXPRESSION_NAMES.index("noseSneerLeft")].max() > 0.05, "nobody breathes"
+
+
+def test_music_gives_sane_curves(tmp_path):
+    time = np.arange(16000 * 4) / 16000
+    chord = sum(np.sin(2 * np.pi * hertz * time) for hertz in (220, 277, 330, 440)) / 8
+    beat = np.random.default_rng(0).normal(0, 0.3, len(time)) * np.exp(-12 * (time % 0.5))
+    soundfile.write(tmp_path / "a.ogg", np.stack([chord + beat, chord - beat], 1), 16000)
+    frames = frames_of(tmp_path / "a.ogg")
+    assert len(frames) == 120 and np.isfinite(frames).all() and frames.min() >= 0 and frames.max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg"])
+def test_a_wrong_extension_does_not_matter_where_the_content_is_sound(voice, plain, tmp_path, suffix):
+    soundfile.write(tmp_path / "a.wav", voice, 16000)
+    (tmp_path / "a.wav").rename(tmp_path / f"a{suffix}")
+    assert np.allclose(frames_of(tmp_path / f"a{suffix}")[:, JAW], plain, atol=1e-3)
+
+
+def test_what_is_no_sound_is_refused_by_name(tmp_path, capsys):
+    (tmp_path / "film.wav").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(4000))
+    assert main(["animate", str(tmp_path / "film.wav"), "--out", str(tmp_path / "a.csv")]) == 2
+    assert "film.wav" in capsys.readouterr().err and not (tmp_path / "a.csv").exists()
+
+
+def test_a_range_is_that_part_of_the_whole(voice, tmp_path):
+    soundfile.write(tmp_path / "a.wav", resampled(voice, 44100), 44100)
+    whole = frames_of(tmp_path / "a.wav", blinks=0, brows=0, gaze=0, breath=0)
+    part = frames_of(tmp_path / "a.wav", start=1.0, length=1.5, blinks=0, brows=0, gaze=0, breath=0)
+    assert len(part) == 45 and np.corrcoef(part[9:-9, JAW], whole[39:66, JAW])[0, 1] > 0.95
+    file = AudioFile(tmp_path / "a.wav")
+    assert abs(len(np.concatenate(list(file.blocks(start=1.0, length=1.5)))) - 24000) <= 2
+    for start, length in ((5.0, 0.0), (-1.0, 0.0), (0.0, -1.0), (float("nan"), 0.0)):
+        with pytest.raises(UserError, match=r"a\.wav"):
+            frames_of(tmp_path / "a.wav", start=start, length=length)
+
+
+def test_a_folder_is_animated_file_by_file(voice, tmp_path, capsys):
+    recordings, out = tmp_path / "takes", tmp_path / "curves"
+    (recordings / "more").mkdir(parents=True)
+    for name in ("a.wav", "more/b.flac"):
+        soundfile.write(recordings / name, voice[:16000], 16000)
+    (recordings / "broken.mp3").write_text("not sound")
+    (recordings / "notes.txt").write_text("to do")
+    assert main(["animate", str(recordings), "--out", str(out), "--format", "json", "--fps", "24"]) == 1
+    said = capsys.readouterr()
+    assert "1 of 3" in said.out and "3 of 3" in said.out and "broken.mp3" in said.err and "1 of 3 recordings" in said.err
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == ["a.json", "more/b.json"]
+    assert len(read_curves(out / "more/b.json").frames) == 24
+    (recordings / "broken.mp3").unlink()
+    assert main(["animate", str(recordings), "--out", str(out)]) == 0
+    shutil.copy(recordings / "a.wav", recordings / "a.ogg")
+    assert main(["animate", str(recordings), "--out", str(out)]) == 2
+    (tmp_path / "empty").mkdir()
+    assert main(["animate", str(tmp_path / "empty"), "--out", str(out)]) == 2
+
+
+def test_options_reach_the_curves(voice, tmp_path):
+    soundfile.write(tmp_path / "a.wav", voice, 16000)
+
+    def curves(*options):
+        assert main(["animate", str(tmp_path / "a.wav"), "--out", str(tmp_path / "a.csv"), *options]) == 0
+        return read_curves(tmp_path / "a.csv")
+
+    base = curves()
+    joy = curves("--emotion", "0:joy:0.8", "--no-head")
+    assert joy.frames[:, SMILE].mean() > base.frames[:, SMILE].mean() + 0.3 and not joy.head[:, 0].any()
+    small = curves("--gain", "jaw=0.5", "--amount", "blinks=0", "--offset", "100")
+    assert np.allclose(small.frames[3:, JAW], 0.5 * base.frames[:-3, JAW], atol=1e-5)
+    assert not small.frames[:, EXPRESSION_NAMES.index("eyeBlinkLeft")].any()
+    other = curves("--layer-seed", "head=5")
+    assert np.array_equal(other.frames[:, JAW], base.frames[:, JAW]) and not np.array_equal(other.head[:, 0], base.head[:, 0])
+    assert np.array_equal(other.head[:, 3:], base.head[:, 3:])
+    for bad in (["--gain", "jaw"], ["--gain", "nose=2"], ["--amount", "life=1"], ["--amount", "blinks=9"], ["--layer-seed", "x=1"]):
+        assert main(["animate", str(tmp_path / "a.wav"), "--out", str(tmp_path / "a.csv"), *bad]) == 2
+
+
+def test_hearing_an_hour_takes_no_more_memory_than_a_minute(tmp_path):
+    """The file is read and cut into windows as for an animation; only what is kept of a window grows, and that is curves."""
+    from ml_backend.pipelines.animate_from_audio import windows
+
+    tone = (np.random.default_rng(0).normal(0, 0.1, 4000 * 60) * 32767 * 0.3).astype(np.int16)
+    peaks = []
+    for minutes in (1, 60):
+        path = tmp_path / f"{minutes}.wav"
+        with soundfile.SoundFile(path, "w", 4000, 1, subtype="PCM_16") as file:
+            for _ in range(minutes):
+                file.write(tone)
+        tracemalloc.start()
+        seconds = 0.0
+        for begin, samples, _, _ in windows(AudioFile(path), AnimateFromAudioRequest(str(path))):
+            seconds = begin + len(samples) / 16000
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert abs(seconds - 60 * minutes) < 0.01
+        path.unlink()
+    assert peaks[1] < 1.2 * peaks[0] + 2e6, peaks
+
+
+def test_an_hour_of_life_is_as_dense_as_a_minute():
+    count = 50 * 3600
+    pause = (np.arange(count) % 200 < 30).astype(float)
+    pitch = 0.3 * np.sin(np.arange(count) / 50 * 2.1)
+    prosody = Prosody(np.full(count, -0.2), 1 - pause, pitch, pause)
+    times = np.arange(24 * 3600) / 24
+    made = procedural_layers(prosody, times, {"blinks": Layer(), "breath": Layer()}, np.zeros((len(times), 52), np.float32))
+    blink = made["blinks"].curves[:, EXPRESSION_NAMES.index("eyeBlinkLeft")]
+    per_minute = ((blink[1:] > 0.5) & (blink[:-1] <= 0.5)).reshape(-1)[: 60 * 24 * 59].reshape(59, -1).sum(1)
+    assert 8 < per_minute.mean() < 40 and per_minute.min() > 2
