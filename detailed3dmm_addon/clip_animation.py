@@ -36,6 +36,7 @@ class ClipAnimation:
         with_sound: whether a sound strip is added.
         start, length: seconds of the recording that are left out before, and that are used (0: all that is left).
         replaces: whether the clip before goes.
+        notes: what the user should know of how it was made.
         layers: once known: (T, 52) float32 and (T, 9) radians by name; the first is the base, the others are added to it.
     """
 
@@ -50,6 +51,7 @@ class ClipAnimation:
     start: float = 0.0
     length: float = 0.0
     replaces: bool = False
+    notes: tuple[str, ...] = ()
     layers: dict[str, Motion] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -130,6 +132,7 @@ class ClipAnimation:
         self._remember(settings)
         scene.frame_set(scene.frame_current)
         done = f"{len(frames)} frames of {self.kind()}" + (f", wrinkles in {detail.describe()}" if detail is not None else "")
+        done += "".join(f"; {note}" for note in self.notes)
         return done + bake.describe() + ("; no sound strip: this Blender was built without sound" if silent else "")
 
     def kind(self) -> str:

@@ -39,5 +39,6 @@ class SpeechAnimation(ClipAnimation):
         if not usable:
             raise UserError(f"{self.path.name}: no curves could be made of it.", "Check that it holds speech.")
         order = [names.index(name) for name in EXPRESSION_NAMES]
+        self.notes = tuple(map(str, event.parameters.get("notes", ())))
         self.layers = {name: (np.asarray(frames, np.float32)[:, order], head) for name, (frames, head) in layers.items()}
         self.edit()
