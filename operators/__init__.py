@@ -5,6 +5,7 @@ import bpy
 
 def _classes():
     from . import (
+        add_detail_to_mesh,
         animate_from_audio,
         bake_detail,
         change_face,
@@ -30,6 +31,7 @@ def _classes():
         *animate_from_audio.CLASSES,
         *import_curves.CLASSES,
         *export_copy.CLASSES,
+        *add_detail_to_mesh.CLASSES,
         *control_backend.CLASSES,
         *install_backend.CLASSES,
     )

@@ -4,7 +4,7 @@ import bpy
 
 
 def _classes():
-    from . import audio_panel, backend_panel, detail_panel, export_panel, expression_panel, face_panel, identity_panel
+    from . import audio_panel, backend_panel, detail_panel, export_panel, expression_panel, face_panel, identity_panel, own_characters_panel
 
     return (
         *face_panel.CLASSES,
@@ -13,6 +13,7 @@ def _classes():
         *detail_panel.CLASSES,
         *audio_panel.CLASSES,
         *export_panel.CLASSES,
+        *own_characters_panel.CLASSES,
         *backend_panel.CLASSES,
     )
 

@@ -1,0 +1,130 @@
+"""Lays one surface over another: similarity from named places, then rigid, affine and non-rigid closest-point steps. numpy only.
+
+Source: Amberg et al. 2007, "Optimal Step Nonrigid ICP Algorithms for Surface Registration": stiffness is lowered step by step; here the
+vertices have displacements instead of affine maps, and one affine map is taken off first. Umeyama 1991 for the similarity.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Closest = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""(points (N, 3), their normals (N, 3)) -> (closest places on the target (N, 3), trust in each (N,) 0..1)."""
+STIFFNESS = (60.0, 20.0, 6.0, 2.0, 0.6)
+_SIMILARITY_STEPS, _AFFINE_STEPS, _STEPS_A_STIFFNESS = 12, 6, 3
+_SOLVER_STEPS, _SOLVED = 200, 1e-5
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """x -> scale * rotation @ x + offset."""
+
+    scale: float
+    rotation: np.ndarray
+    offset: np.ndarray
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Moves points (N, 3)."""
+        return self.scale * points @ self.rotation.T + self.offset
+
+
+def fit_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> Similarity:
+    """The similarity that brings source (N, 3) nearest to target (N, 3), without a reflection.
+
+    Raises:
+        ValueError: fewer than three points count.
+    """
+    share = np.ones(len(source)) if weights is None else np.asarray(weights, np.float64)
+    if (share > 0).sum() < 3:
+        raise ValueError("a similarity needs three points")
+    share = share / share.sum()
+    one, other = share @ source, share @ target
+    left, values, right = np.linalg.svd((target - other).T @ ((source - one) * share[:, None]))
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    rotation = left @ np.diag(sign) @ right
+    scale = float((values * sign).sum() / (share @ ((source - one) ** 2).sum(1)))
+    return Similarity(scale, rotation, other - scale * rotation @ one)
+
+
+def wrap_surface(positions: np.ndarray, triangles: np.ndarray, closest: Closest, counts: np.ndarray) -> np.ndarray:
+    """Lays a surface that is roughly in place over a target.
+
+    Args:
+        positions: (V, 3), in the target's space.
+        triangles: (T, 3), counter-clockwise seen from outside.
+        closest: finds places on the target.
+        counts: (V,) 0..1, how much a vertex is to be drawn to the target; others follow their neighbours.
+
+    Returns:
+        (V, 3) float64.
+    """
+    placed = np.asarray(positions, np.float64)
+    for _ in range(_SIMILARITY_STEPS):
+        goals, trust = closest(placed, triangle_normals(placed, triangles))
+        placed = fit_similarity(placed, goals, trust * counts + 1e-9)(placed)
+    for _ in range(_AFFINE_STEPS):
+        goals, trust = closest(placed, triangle_normals(placed, triangles))
+        placed = _fit_affine(placed, goals, trust * counts)
+    edges = _edges(triangles)
+    for stiffness in STIFFNESS:
+        for _ in range(_STEPS_A_STIFFNESS):
+            goals, trust = closest(placed, triangle_normals(placed, triangles))
+            placed = placed + _smooth_steps(goals - placed, trust * counts, edges, stiffness)
+    return placed
+
+
+def triangle_normals(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Area-weighted unit normals at the vertices (V, 3)."""
+    a, b, c = (positions[triangles[:, corner]] for corner in range(3))
+    face = np.cross(b - a, c - a)
+    total = np.stack([np.bincount(triangles.ravel(), np.repeat(face[:, axis], 3), len(positions)) for axis in range(3)], 1)
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
+
+
+def _fit_affine(source: np.ndarray, goals: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Source moved by the affine map that brings it nearest to the goals, held a little to what it is."""
+    middle = source.mean(0)
+    local = np.concatenate([source - middle, np.ones((len(source), 1))], 1)
+    held = 0.05 * weights.sum() * np.diag([*(local[:, :3] ** 2).mean(0), 0.0]) + 1e-12 * np.eye(4)
+    normal = local.T @ (local * weights[:, None]) + held
+    change = np.linalg.solve(normal, local.T @ ((goals - source) * weights[:, None]))
+    return source + local @ change
+
+
+def _edges(triangles: np.ndarray) -> np.ndarray:
+    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    return np.unique(np.sort(pairs, axis=1), axis=0)
+
+
+def _smooth_steps(wanted: np.ndarray, weights: np.ndarray, edges: np.ndarray, stiffness: float) -> np.ndarray:
+    """The steps (V, 3) nearest to those wanted whose differences along edges are small: conjugate gradients on the normal equations."""
+    count = len(wanted)
+    first, second = edges.T
+    degree = np.bincount(edges.ravel(), minlength=count)[:, None]
+    pull = weights[:, None] + 1e-6
+
+    def apply(steps: np.ndarray) -> np.ndarray:
+        around = np.stack(
+            [np.bincount(first, steps[second, axis], count) + np.bincount(second, steps[first, axis], count) for axis in range(3)], 1
+        )
+        return pull * steps + stiffness * (degree * steps - around)
+
+    diagonal = pull + stiffness * degree
+    found = np.zeros_like(wanted)
+    left = weights[:, None] * wanted
+    direction = left / diagonal
+    energy = (left * direction).sum(0)
+    goal = np.maximum(energy * _SOLVED**2, 1e-30)
+    for _ in range(_SOLVER_STEPS):
+        applied = apply(direction)
+        step = energy / np.maximum((direction * applied).sum(0), 1e-30)
+        found += step * direction
+        left = left - step * applied
+        scaled = left / diagonal
+        fresh = (left * scaled).sum(0)
+        if (fresh <= goal).all():
+            break
+        direction = scaled + fresh / np.maximum(energy, 1e-30) * direction
+        energy = fresh
+    return found

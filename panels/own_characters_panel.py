@@ -1,0 +1,37 @@
+"""The Own Characters panel: wrinkles for the artist's own heads."""
+
+import bpy
+
+from ..detailed3dmm_addon import detail_modifiers, is_face
+from ..detailed3dmm_addon.detail_nodes import REGION_INPUTS, STRENGTH_INPUT
+from ..detailed3dmm_addon.mesh_detail import has_mesh_detail
+from .sidebar import SidebarPanel
+
+
+class D3DMM_PT_own_characters(SidebarPanel, bpy.types.Panel):
+    """Shows for a mesh that is none of our faces."""
+
+    bl_idname = "D3DMM_PT_own_characters"
+    bl_label = "Own Characters"
+
+    @classmethod
+    def poll(cls, context):
+        """Whether another mesh is active."""
+        item = context.active_object
+        return item is not None and item.type == "MESH" and not is_face(item)
+
+    def draw(self, context):
+        """Draws the button, or the scales of the detail that is there."""
+        item, layout = context.active_object, self.layout
+        if not has_mesh_detail(item):
+            layout.operator("d3dmm.add_detail_to_mesh", icon="MOD_DISPLACE")
+            return
+        modifier = detail_modifiers.detail_modifier(item)
+        column = layout.column()
+        column.use_property_split = True
+        for name in (STRENGTH_INPUT, *REGION_INPUTS.values()) if modifier is not None else ():
+            column.prop(modifier, detail_modifiers.input_path(modifier, name), text=name, slider=True)
+        layout.operator("d3dmm.remove_mesh_detail", icon="X")
+
+
+CLASSES = (D3DMM_PT_own_characters,)
