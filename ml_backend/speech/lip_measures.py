@@ -23,7 +23,8 @@ class LipMeasures:
         pressed_gap: the same, negative where the lips are pressed together or rolled in further than at rest.
         width: distance of the lip corners, less that of the resting face.
         protrusion: how far the lips' middle stands out, more than at rest.
-        lower_lip_to_teeth: distance of the lower inner lip's middle from the nearest upper teeth, less that of the resting face.
+        lower_lip_to_teeth: how far the lower inner lip's middle is below the place where it covers the last millimetre of the upper
+            front teeth, less that of the resting face.
     """
 
     gap: np.ndarray
@@ -43,7 +44,7 @@ class LipRuler:
         middle = np.array([upper[len(upper) // 2], lower[len(lower) // 2]])
         teeth = neutral[face.vertex_part == face.part_names.index("teeth_upper")]
         near = np.abs(teeth[:, 0]) < 0.012
-        self._teeth = teeth[near][teeth[near, 2] < np.quantile(teeth[near, 2], 0.35)] * 1000  # the edges of the upper front teeth
+        self._covered = 1000 * teeth[near, 2].min() + 1  # height at which the lip covers the edges of the upper front teeth
         chosen = np.concatenate([upper, lower, corners, middle])
         self._neutral, self._deltas = neutral[chosen] * 1000, deltas[:, chosen] * 1000
         self._pairs = len(upper)
@@ -58,10 +59,9 @@ class LipRuler:
         places = self._neutral + np.tensordot(curves, self._deltas, (1, 0))  # (T, V, 3)
         upper, lower = places[:, : self._pairs], places[:, self._pairs : 2 * self._pairs]
         left, right, upper_middle, lower_middle = (places[:, 2 * self._pairs + i] for i in range(4))
-        to_teeth = np.linalg.norm(lower_middle[:, None] - self._teeth, axis=2).min(1)
         return (
             (upper[..., 2] - lower[..., 2]).mean(1),
             np.linalg.norm(left - right, axis=1),
             -(upper_middle[:, 1] + lower_middle[:, 1]) / 2,
-            to_teeth,
+            np.maximum(self._covered - lower_middle[:, 2], 0),
         )
