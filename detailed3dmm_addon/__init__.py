@@ -8,8 +8,9 @@ _names: dict[str, str] = {}
 
 def register():
     """Registers preferences and properties, and starts listening to changes of the scene."""
-    from . import animation_settings, live_update, preferences, properties
+    from . import animation_settings, live_update, preferences, properties, translations
 
+    translations.register()
     preferences.register()
     properties.register()
     animation_settings.register()
@@ -18,13 +19,14 @@ def register():
 
 def unregister():
     """Stops listening, ends the worker, removes the properties."""
-    from . import animation_settings, backend, live_update, preferences, properties
+    from . import animation_settings, backend, live_update, preferences, properties, translations
 
     live_update.unregister()
     backend.stop()
     animation_settings.unregister()
     properties.unregister()
     preferences.unregister()
+    translations.unregister()
 
 
 def active_face(context: bpy.types.Context) -> bpy.types.Object | None:

@@ -37,6 +37,18 @@ class Interruptions:
         yield from self.ui.scroll(-3)
         self.check("several buttons were pressed", len(pressed) >= 4, sorted(pressed))
 
+    def languages(self) -> Turns:
+        """Shows the panels in other languages; a picture of each."""
+        view, say = bpy.context.preferences.view, bpy.app.translations.pgettext_iface
+        for language, wanted in (("ja_JP", "顔を作成"), ("zh_HANS", "创建脸部"), ("de_DE", "Gesicht erstellen")):
+            view.language = language
+            view.use_translate_interface = view.use_translate_tooltips = True
+            yield from self.ui.turns(10)
+            self.check(f"panels in {language}", say("Create Face") == wanted, say("Create Face"))
+            yield from self.ui.picture(f"in_{language}")
+        view.language = "en_US"
+        yield from self.ui.turns(10)
+
     def begin_speech(self) -> Turns:
         """Starts an import as the file browser's button does; whether its job runs."""
         backend = self.module("detailed3dmm_addon.backend")
@@ -82,7 +94,7 @@ class Interruptions:
         self.check("enabled again, the face is one", self.face is not None and not self.module("detailed3dmm_addon.backend").running_job())
         bpy.context.view_layer.objects.active = self.face
         self.check("and it speaks", (yield from self.begin_speech()), self.problem())
-        yield from self.settled(240)
+        yield from self.ui.until(lambda: self.face.d3dmm.has_baked_detail or self.problem(), 400)
         self.check("to the end", self.face.d3dmm.has_baked_detail, self.problem())
         yield from self.open_tab()
         yield from self.ui.picture("after_the_interruptions")

@@ -367,12 +367,11 @@ class Session(Interruptions):
         self.ui.area().tag_redraw()
         yield from self.ui.picture("without_backend")
         bpy.context.preferences.addons[MODULE].preferences.interpreter = INTERPRETER
-        shown = self.shown()
+        shown, name = self.shown(), self.face.name
         bpy.ops.preferences.addon_disable(module=MODULE)
         yield from self.ui.turns(6)
         same = np.empty(shown.size, np.float32)
-        face = next(item for item in bpy.data.objects if item.type == "MESH")
-        evaluated = face.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        evaluated = bpy.data.objects[name].evaluated_get(bpy.context.evaluated_depsgraph_get())
         evaluated.data.vertices.foreach_get("co", same)
         self.check("disabled, the face stays as it is", np.abs(same.reshape(-1, 3) - shown).max() < 1e-5)
         yield from self.ui.picture("extension_disabled")
@@ -381,7 +380,7 @@ class Session(Interruptions):
         """All steps."""
         steps = (
             *(self.look, self.sliders, self.presets, self.detail, self.buttons, self.speech),
-            *(self.save_and_reopen, self.render, self.interrupted_jobs, self.trouble),
+            *(self.save_and_reopen, self.render, self.languages, self.interrupted_jobs, self.trouble),
         )
         for step in (self.install, self.create, *(step for step in steps if not STEPS or step.__name__ in STEPS)):
             began = time.perf_counter()
