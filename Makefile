@@ -1,5 +1,6 @@
 # Detailed3DMM. Two commands matter: `make demo` and `make test`. Everything installs itself into .venv, pinned.
 PYTHON ?= python3.11
+PYTHON_OF_5_2 ?= python3.13
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -9,7 +10,7 @@ SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 lib
 export PYTHONDONTWRITEBYTECODE = 1
 
 .SECONDARY:
-.PHONY: demo test test-pure test-blender test-versions test-window lint bench package install system-libraries clean
+.PHONY: demo test test-pure test-blender test-versions test-window test-kills test-broken-inputs lint bench package install system-libraries clean
 
 demo: install
 	$(PY) -m benchmarks.demo --audio "$(AUDIO)" --out build/demo
@@ -36,12 +37,21 @@ test-blender-%: install $(VENV)-blender-%/.installed
 test-window: install
 	$(PY) tests/window/run.py
 
+# The worker killed two hundred times at random moments of random jobs: half an hour.
+test-kills: install
+	D3DMM_KILLS=200 D3DMM_TEST_SECONDS=7200 D3DMM_WORKER_PYTHON="$(abspath $(PY))" $(PY) tests/blender/run.py -s tests/blender/test_worker_kills.py
+
+# A thousand broken files for each reader: five minutes.
+test-broken-inputs: install
+	$(PY) -W ignore tests/pure/broken_files.py all --count 1000
+
 bench: install
 	$(PY) -m benchmarks --out build/bench.json
 
+# PLATFORM=linux-x64, windows-x64 or macos-arm64 carries the backend's wheels; BLENDER_PYTHON=3.13 for Blender 5.1 and newer.
 package: install
 	rm -rf dist && mkdir -p dist
-	$(PY) -m benchmarks.package --out dist
+	$(PY) -m benchmarks.package --out dist $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BLENDER_PYTHON),--python $(BLENDER_PYTHON))
 
 install: system-libraries $(STAMP)
 
@@ -51,7 +61,7 @@ $(STAMP): requirements.lock
 	touch $@
 
 $(VENV)-blender-%/.installed: requirements-blender.lock
-	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	test -x $(@D)/bin/python || $(if $(filter 5.2,$*),$(PYTHON_OF_5_2),$(PYTHON)) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-blender.lock "bpy~=$*.0"
 	touch $@
 
