@@ -11,10 +11,11 @@ import bpy
 import pytest
 from test_install_backend import tiny_wheel
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import package
+
+ROOT = package.ROOT
 
 INSTALL_AND_IMPORT = """
 import os, sys, traceback, bpy
