@@ -6,17 +6,19 @@ The lips are measured on the mean face, in mm (`speech.lip_measures`); for the a
   closure_bilabial   share of p b m whose smallest gap within 40 ms of the phone is at most 15 % of the clip's 95th percentile
   closure_pause      share of pauses of 200 ms and more whose median gap (60 ms off either end) is at most that
   auc_bilabial       p b m against other phones by the mean gap, pressed lips below zero (small is right)
-  auc_labiodental    f v against other phones by the lower lip's distance from the upper teeth's edges, plus a third of how far the gap is
-                     from that of the f v pose (small is right): lip on teeth, mouth not shut
+  auc_labiodental    f v against other phones by how far the lower lip is from covering the upper teeth's edges, plus a third of how
+                     far the gap is from that of the f v pose (small is right): lip on teeth, mouth not shut
   auc_open           aa ae ao aw ay against other phones by the largest gap in the whole phone (large is right; aw and ay end closed)
   auc_rounded        uw uh ow oy w against other phones by protrusion less half the mouth's width (large is right)
   lag_ms             at which the jaw correlates best with the speech energy, all clips together; positive: the jaw is late
   jitter_share       share of the jaw's velocity power above 10 Hz
   labelled_closures  closure_bilabial again, against lip closures that were read off waveform and spectrogram instead of an aligner's
                      (`assets/labelled_closures.json`; n_labelled of them, in the clips of those names)
-  real_time_factor   seconds of work for a second of sound, networks loaded
+  real_time_factor   processor seconds, all threads together, for a second of sound, networks loaded
+  wall_time_factor   the same by the clock on the wall, which other programs on the machine delay
 
-Baselines: a still face, our curves 0.4 s late (chance), and our curves with the transcript given.
+Baselines: a still face, our curves 0.4 s late (chance), a plain perceptron over 14 visemes trained on the same data
+(`models.viseme_perceptron`), and our curves with the transcript given.
 
 examples:
   python -m ml_backend evaluate speech --set recordings/ --json
@@ -31,17 +33,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
 
-from ..audio.log_mel import log_mel, loudness
+from ..audio.log_mel import HOP, log_mel, loudness, normalise
 from ..audio.read_audio import read_audio
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..models.bilinear_face import BilinearFace
+from ..models.viseme_perceptron import VISEME_OF, load_viseme_perceptron
 from ..speech.align_transcript import align_transcript
 from ..speech.coarticulation import pose
+from ..speech.lip_contacts import secure_contacts
 from ..speech.lip_measures import LipRuler
-from ..speech.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, ROUNDED
-from ..speech.visemes import LABIODENTAL_POSE
+from ..speech.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
+from ..speech.visemes import DIPHTHONGS, LABIODENTAL_POSE, VISEMES
 from .animate_from_audio import AnimateFromAudioRequest, animate_from_audio
 
 _CLASSES = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "open": OPEN_VOWELS, "rounded": ROUNDED}
@@ -108,21 +114,23 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
     """The figures of the module's docstring, with `n_clips`, `seconds` and `baselines`."""
     ruler = LipRuler(BilinearFace.default())
     animate_from_audio(_request(clips[0], fps, weights), _quiet, _never)  # loads the networks
-    began = time.perf_counter()
+    began, began_work = time.perf_counter(), time.process_time()
     ours = [animate_from_audio(_request(clip, fps, weights), _quiet, _never).frames for clip in clips]
-    spent = time.perf_counter() - began
+    spent, worked = time.perf_counter() - began, time.process_time() - began_work
     seconds = sum(clip.seconds for clip in clips)
-    print(f"{len(clips)} clips, {seconds:.0f} s, {spent:.1f} s of work", file=sys.stderr)
+    print(f"{len(clips)} clips, {seconds:.0f} s, {worked:.1f} s of work in {spent:.1f} s", file=sys.stderr)
     told = [animate_from_audio(_request(clip, fps, weights, clip.text), _quiet, _never).frames for clip in clips]
     late = [np.roll(frames, round(_SHIFT * fps), axis=0) for frames in ours]
     still = [np.zeros_like(frames) for frames in ours]
     return {
         **measure(clips, ours, fps, ruler),
-        "real_time_factor": round(spent / seconds, 4),
+        "real_time_factor": round(worked / seconds, 4),
+        "wall_time_factor": round(spent / seconds, 4),
         "n_clips": len(clips),
         "seconds": round(seconds, 1),
         "baselines": {
             "transcript": measure(clips, told, fps, ruler),
+            "perceptron_14_visemes": measure(clips, [perceptron_curves(clip, fps) for clip in clips], fps, ruler),
             "shifted_0.4s": measure(clips, late, fps, ruler),
             "still": measure(clips, still, fps, ruler),
         },
@@ -177,6 +185,22 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
         figures["labelled_closures"] = float(np.mean(closed_labels))
     counts = {"n_labelled": len(closed_labels), "n_bilabial": len(closed_lips), "n_pauses": len(closed_pauses), "n_phones": len(spoken)}
     return {name: round(value, 4) for name, value in figures.items()} | counts
+
+
+def perceptron_curves(clip: Clip, fps: float) -> np.ndarray:
+    """Curves (T, 52) of the baseline: its visemes' mean lip shapes, weighted by their posteriors, smoothed over 30 ms; then the same
+    grips on lips and teeth as ours.
+    """
+    samples = read_audio(clip.path)
+    mel, _ = normalise(log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP)))))
+    with torch.inference_mode():
+        posteriors = load_viseme_perceptron()(torch.from_numpy(mel)[None])[0].softmax(1).numpy()
+    shapes = np.stack([pose((DIPHTHONGS[name][1] if name in DIPHTHONGS else VISEMES[name]).shape) for name in PHONES])
+    phones = posteriors[:, VISEME_OF] / np.bincount(VISEME_OF)[VISEME_OF]  # a viseme's share is split evenly among its phones
+    curves = gaussian_filter1d(phones @ shapes, 1.5, axis=0)
+    times, heard = np.arange(round(clip.seconds * fps)) / fps, np.arange(len(curves)) / 50 + 0.005
+    sampled = np.stack([np.interp(times, heard, column) for column in curves.T], 1)
+    return secure_contacts(sampled, phones, heard, times, fps)
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import re
+import unicodedata
 
 import numpy as np
 
@@ -18,7 +19,8 @@ _SPELLING = [
     for letters, _, sounds in (
         pair.partition("=")
         for pair in (
-            "tch=CH sch=S+K igh=AY sh=SH ch=CH th=TH ph=F wh=W ck=K ng=NG qu=K+W ee=IY ea=IY oo=UW ou=AW ow=OW oi=OY oy=OY ai=EY "
+            "tch=CH sch=S+K igh=AY eau=OW que=K kn=N wr=R oa=OW ew=UW ue=UW ie=IY ey=IY "
+            "sh=SH ch=CH th=TH ph=F wh=W ck=K ng=NG qu=K+W ee=IY ea=IY oo=UW ou=AW ow=OW oi=OY oy=OY ai=EY "
             "ay=EY au=AO aw=AO er=ER ir=ER ur=ER ar=AA+R or=AO+R a=AE b=B c=K d=D e=EH f=F g=G h=HH i=IH j=JH k=K l=L m=M n=N o=AA "
             "p=P q=K r=R s=S t=T u=AH v=V w=W x=K+S y=IY z=Z"
         ).split()
@@ -27,7 +29,9 @@ _SPELLING = [
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words; numbers below a million spelled out, symbols dropped."""
+    """Lower-case words; numbers below a million spelled out, accents and symbols dropped."""
+    text = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     text = re.sub(r"\d+", lambda digits: f" {_spell_number(digits[0])} ", text.lower().replace("&", " and ").replace("\u2019", "'"))
     return re.findall(r"[a-z]+(?:'[a-z]+)?", text)
 
@@ -77,7 +81,7 @@ def align_transcript(samples: np.ndarray, text: str, name: str = "recording") ->
         raise UserError(f"{name}: the transcript has no words.", "Write what is said, in English.")
     for word in set(words):
         if decoder.lookup_word(word) is None:
-            decoder.add_word(word, guess_pronunciation(word), True)
+            decoder.add_word(word, guess_pronunciation(word), False)
     return _aligned(decoder, samples, words, name)
 
 
@@ -101,7 +105,7 @@ def align_phones(samples: np.ndarray, phones: np.ndarray, name: str = "recording
         sounds = [PHONES[ord(phone)] for phone in stretch]
         words.append("stretch-" + "-".join(sounds).lower())
         if decoder.lookup_word(words[-1]) is None:
-            decoder.add_word(words[-1], " ".join(sounds), True)
+            decoder.add_word(words[-1], " ".join(sounds), False)
     if not words:
         raise UserError(f"{name}: nothing is said.", "Leave it out.")
     return _aligned(decoder, samples, words, name)

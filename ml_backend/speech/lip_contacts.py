@@ -17,7 +17,7 @@ _PAUSE_GRIP = (0.5, 0.85)
 _ROUNDING_EASE = 0.02  # seconds, standard deviation: lips round slowly, and before their vowel
 _ROUNDING = (0.01, 1.0, 0.38)  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
-_JAW_SMOOTHING = 0.021  # the same over the jaw, which is heavy; lips that must meet then do so over a jaw still open, by mouthClose
+_JAW_SMOOTHING = 0.024  # the same over the jaw, which is heavy; lips that must meet then do so over a jaw still open, by mouthClose
 
 
 def secure_contacts(curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray, fps: float) -> np.ndarray:
