@@ -5,6 +5,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from test_panels import context, draw_all
 
 FRAMES, FIRST = 24, 10
 
@@ -33,6 +34,14 @@ def clip_of(module):
         return made
 
     return make
+
+
+@pytest.fixture
+def light(module):
+    """A triangle with ARKit's shape keys that turns as its own head: all that most of this needs of a face."""
+    other = arkit_mesh(module("ml_backend.expression_names").EXPRESSION_NAMES)
+    other.d3dmm_animation.head_object = other
+    return other
 
 
 def played(target, names, frames=range(FIRST, FIRST + FRAMES)):
@@ -69,25 +78,25 @@ def test_every_destination_plays_the_same(face, clip_of):
     assert not len(face.data.shape_keys.animation_data.nla_tracks) and face.rotation_euler.z == pytest.approx(0.3)
 
 
-def test_a_second_bake_replaces_only_what_it_made_itself(face, clip_of):
-    keys, scene = face.data.shape_keys, bpy.context.scene
+def test_a_second_bake_replaces_only_what_it_made_itself(light, clip_of):
+    keys, scene = light.data.shape_keys, bpy.context.scene
     keys.key_blocks["cheekPuff"].keyframe_insert("value", frame=5)
     artists = keys.animation_data.action
-    face.location.x = 2.0
-    face.keyframe_insert("location", index=0, frame=FIRST)
-    moved = face.animation_data.action
-    clip_of(face).put_into_scene(scene, None)
+    light.location.x = 2.0
+    light.keyframe_insert("location", index=0, frame=FIRST)
+    moved = light.animation_data.action
+    clip_of(light).put_into_scene(scene, None)
     assert artists.use_fake_user and moved.use_fake_user and keys.animation_data.action != artists
     before = len(bpy.data.actions)
-    clip_of(face, replaces=True, scale=0.5).put_into_scene(scene, None)
+    clip_of(light, replaces=True, scale=0.5).put_into_scene(scene, None)
     assert len(bpy.data.actions) == before and {artists.name, moved.name} <= set(bpy.data.actions.keys())
-    assert played(face, NAMES)[:, 0].max() == pytest.approx(0.25, abs=0.01)
-    assert face.location.x == pytest.approx(2.0), "the artist's own curves go on"
+    assert played(light, NAMES)[:, 0].max() == pytest.approx(0.25, abs=0.01)
+    assert light.location.x == pytest.approx(2.0), "the artist's own curves go on"
     animation = keys.animation_data.action
     animation.name = "touched by hand"
     curve = next(c for c in module_curves(keys) if "jawOpen" in c.data_path)
     curve.keyframe_points[3].co[1] = 0.9
-    done = clip_of(face, replaces=True).put_into_scene(scene, None)
+    done = clip_of(light, replaces=True).put_into_scene(scene, None)
     assert "touched by hand" in bpy.data.actions and bpy.data.actions["touched by hand"].use_fake_user and "touched by hand" in done
     assert keys.animation_data.action.name != "touched by hand"
 
@@ -100,68 +109,68 @@ def module_curves(owner):
     return list(data.action.layers[0].strips[0].channelbag(data.action_slot).fcurves)
 
 
-def test_curves_that_the_artist_adds_to_our_action_go_on(face, clip_of):
-    keys, scene = face.data.shape_keys, bpy.context.scene
-    clip_of(face).put_into_scene(scene, None)
+def test_curves_that_the_artist_adds_to_our_action_go_on(light, clip_of):
+    keys, scene = light.data.shape_keys, bpy.context.scene
+    clip_of(light).put_into_scene(scene, None)
     keys.key_blocks["tongueOut"].value = 0.0
     missing = [c for c in module_curves(keys) if "tongueOut" in c.data_path]
     assert missing, "every expression is keyed"
-    modifier = face.keyframe_insert("scale", index=0, frame=FIRST)
+    modifier = light.keyframe_insert("scale", index=0, frame=FIRST)
     assert modifier
-    clip_of(face, replaces=True).put_into_scene(scene, None)
-    assert any(c.data_path == "scale" for c in module_curves(face))
+    clip_of(light, replaces=True).put_into_scene(scene, None)
+    assert any(c.data_path == "scale" for c in module_curves(light))
 
 
-def test_an_edited_layer_stays_muted_beside_the_new_one(face, clip_of):
-    scene, keys = bpy.context.scene, face.data.shape_keys
-    face.d3dmm_animation.destination = "LAYERS"
-    clip_of(face).put_into_scene(scene, None)
+def test_an_edited_layer_stays_muted_beside_the_new_one(light, clip_of):
+    scene, keys = bpy.context.scene, light.data.shape_keys
+    light.d3dmm_animation.destination = "LAYERS"
+    clip_of(light).put_into_scene(scene, None)
     blinks = keys.animation_data.nla_tracks[1].strips[0].action
     bag = blinks.fcurves if not hasattr(blinks, "slots") else blinks.layers[0].strips[0].channelbag(blinks.slots[0]).fcurves
     bag[0].keyframe_points[0].co[1] = 0.4
-    clip_of(face, replaces=True).put_into_scene(scene, None)
+    clip_of(light, replaces=True).put_into_scene(scene, None)
     tracks = keys.animation_data.nla_tracks
     assert [track.name for track in tracks].count("D3DMM Speech") == 1 and blinks.name in bpy.data.actions
     assert [strip.mute for track in tracks for strip in track.strips if strip.action == blinks] == [True]
-    assert played(face, NAMES)[9, 2] == pytest.approx(0.7, abs=1e-5)
+    assert played(light, NAMES)[9, 2] == pytest.approx(0.7, abs=1e-5)
 
 
-def test_a_second_clip_later_in_time_shares_the_tracks(face, clip_of):
+def test_a_second_clip_later_in_time_shares_the_tracks(light, clip_of):
     scene = bpy.context.scene
-    face.d3dmm_animation.destination = "LAYERS"
-    clip_of(face).put_into_scene(scene, None)
-    later = clip_of(face, scale=0.5)
+    light.d3dmm_animation.destination = "LAYERS"
+    clip_of(light).put_into_scene(scene, None)
+    later = clip_of(light, scale=0.5)
     later.first_frame = 100
     later.put_into_scene(scene, None)
-    assert [len(track.strips) for track in face.data.shape_keys.animation_data.nla_tracks] == [2, 2]
-    assert played(face, NAMES)[:, 0].max() == pytest.approx(0.5, abs=0.02)
-    assert played(face, NAMES, range(100, 124))[:, 0].max() == pytest.approx(0.25, abs=0.02)
+    assert [len(track.strips) for track in light.data.shape_keys.animation_data.nla_tracks] == [2, 2]
+    assert played(light, NAMES)[:, 0].max() == pytest.approx(0.5, abs=0.02)
+    assert played(light, NAMES, range(100, 124))[:, 0].max() == pytest.approx(0.25, abs=0.02)
 
 
 @pytest.mark.parametrize("tolerance", [0.002, 0.02])
-def test_fewer_keys_stay_within_the_error_that_is_stated(face, clip_of, tolerance):
-    scene, keys = bpy.context.scene, face.data.shape_keys
-    clip_of(face).put_into_scene(scene, None)
-    every = played(face, NAMES)
+def test_fewer_keys_stay_within_the_error_that_is_stated(light, clip_of, tolerance):
+    scene, keys = bpy.context.scene, light.data.shape_keys
+    clip_of(light).put_into_scene(scene, None)
+    every = played(light, NAMES)
     full = sum(len(curve.keyframe_points) for curve in module_curves(keys))
-    face.d3dmm_animation.key_error = tolerance
-    done = clip_of(face, replaces=True).put_into_scene(scene, None)
+    light.d3dmm_animation.key_error = tolerance
+    done = clip_of(light, replaces=True).put_into_scene(scene, None)
     assert sum(len(curve.keyframe_points) for curve in module_curves(keys)) < 0.25 * full and "error at most" in done
-    assert np.abs(played(face, NAMES) - every).max() <= tolerance * 1.01
+    assert np.abs(played(light, NAMES) - every).max() <= tolerance * 1.01
 
 
-def test_gains_and_offset_are_applied_and_lips_stay_closed(face, clip_of, module):
+def test_gains_and_offset_are_applied_and_lips_stay_closed(light, clip_of, module):
     editing, scene = module("ml_backend.curve_editing"), bpy.context.scene
-    clip_of(face).put_into_scene(scene, None)
-    every = played(face, NAMES)
-    settings = face.d3dmm_animation
+    clip_of(light).put_into_scene(scene, None)
+    every = played(light, NAMES)
+    settings = light.d3dmm_animation
     settings.gain_jaw, settings.gain_eyes, settings.gain_head, settings.offset = 1.5, 0.5, 0.0, 2.0
-    clip = clip_of(face, replaces=True)
+    clip = clip_of(light, replaces=True)
     clip.put_into_scene(scene, None)
-    changed = played(face, NAMES)
+    changed = played(light, NAMES)
     assert np.allclose(changed[2:, 2], 0.5 * every[:-2, 2], atol=1e-5) and not changed[:, 4:].any()
     assert changed[:, 0].max() == pytest.approx(0.75, abs=0.01)
-    closed = editing.lip_gap(clip_of(face).frames()) < 0.5
+    closed = editing.lip_gap(clip_of(light).frames()) < 0.5
     assert editing.lip_gap(clip.frames())[closed].max() < 1.0
 
 
@@ -262,7 +271,7 @@ def test_wrinkles_come_with_a_curve_file_and_with_nla_strips_without_a_backend(w
 
 
 @pytest.mark.parametrize("mode", ["QUATERNION", "XYZ"])
-def test_the_head_can_be_a_bone(face, clip_of, mode):
+def test_the_head_can_be_a_bone(light, clip_of, mode):
     data = bpy.data.armatures.new("Rig")
     rig = bpy.data.objects.new("Rig", data)
     bpy.context.collection.objects.link(rig)
@@ -272,21 +281,21 @@ def test_the_head_can_be_a_bone(face, clip_of, mode):
     bone.head, bone.tail, bone.roll = (0, 0, 0), (0, 0.2, 1), 0.7
     bpy.ops.object.mode_set(mode="OBJECT")
     rig.pose.bones["head"].rotation_mode = mode
-    bpy.context.view_layer.objects.active = face
-    settings = face.d3dmm_animation
+    bpy.context.view_layer.objects.active = light
+    settings = light.d3dmm_animation
     settings.head_object, settings.head_bone = rig, "head"
-    clip_of(face).put_into_scene(bpy.context.scene, None)
+    clip_of(light).put_into_scene(bpy.context.scene, None)
     bpy.context.scene.frame_set(FIRST + 6)
-    assert not any(face.rotation_euler), "the face turns as well"
+    assert not any(light.rotation_euler), "the mesh turns as well"
     pose = rig.pose.bones["head"]
     turn = (pose.matrix.to_3x3() @ pose.bone.matrix_local.to_3x3().inverted()).to_euler("XYZ")
     assert np.allclose(turn, (-0.1, 0.0, 0.2), atol=5e-3)
     settings.head_bone = "neck"
     with pytest.raises(Exception, match="neck"):
-        clip_of(face).put_into_scene(bpy.context.scene, None)
+        clip_of(light).put_into_scene(bpy.context.scene, None)
 
 
-def test_a_curve_file_that_is_none_changes_nothing(face, tmp_path):
+def test_a_curve_file_that_is_none_changes_nothing(light, tmp_path):
     for name, text in (("a.csv", "hello"), ("b.json", "{}"), ("c.txt", "x"), ("d.csv", "")):
         (tmp_path / name).write_text(text)
         with pytest.raises(RuntimeError, match=name):
@@ -294,10 +303,10 @@ def test_a_curve_file_that_is_none_changes_nothing(face, tmp_path):
     assert not bpy.data.actions and not bpy.ops.d3dmm.update_animation.poll()
 
 
-def test_emotions_are_added_and_removed(face, module):
+def test_emotions_are_added_and_removed(light, module):
     bpy.context.scene.frame_set(33)
     assert bpy.ops.d3dmm.add_emotion() == {"FINISHED"} and bpy.ops.d3dmm.add_emotion() == {"FINISHED"}
-    settings = face.d3dmm_animation
+    settings = light.d3dmm_animation
     settings.emotions[1].emotion, settings.emotions[1].frame = "anger", 57
     asked = settings.request(4, 33, 24.0)
     assert asked["emotions"] == [(0.0, "joy", pytest.approx(0.6)), (1.0, "anger", pytest.approx(0.6))]
@@ -308,13 +317,26 @@ def test_emotions_are_added_and_removed(face, module):
         bpy.ops.d3dmm.remove_emotion(index=7)
 
 
-def test_save_and_undo_keep_the_settings(face, clip_of, tmp_path):
-    face.d3dmm_animation.gain_jaw = 1.25
-    clip_of(face).put_into_scene(bpy.context.scene, None)
-    name = face.name
+def test_the_panel_shows_layers_emotions_and_bones(light):
+    assert bpy.ops.d3dmm.add_emotion() == {"FINISHED"}
+    rig = bpy.data.objects.new("Rig", bpy.data.armatures.new("Rig"))
+    light.d3dmm_animation.head_object = rig
+    said = draw_all(context())
+    assert {"Import Audio", "Animate Sound Strip", "Import Curves", "Update", "Jaw", "Lips", "Smoothing", "Breath", "Head Bone"} <= set(
+        said
+    )
+    assert {"Add Emotion", "Bake To", "Key Error", "Speech Encoder"} <= set(said)
+    other = arkit_mesh([key.name for key in light.data.shape_keys.key_blocks if key.name.startswith("mouth")])
+    assert bpy.context.active_object == other and "Import Curves" in draw_all(context())
+
+
+def test_save_and_undo_keep_the_settings(light, clip_of, tmp_path):
+    light.d3dmm_animation.gain_jaw = 1.25
+    clip_of(light).put_into_scene(bpy.context.scene, None)
+    name = light.name
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
-    face = bpy.data.objects[name]
-    assert face.d3dmm_animation.gain_jaw == 1.25 and face.d3dmm_animation.source == "clip.wav"
-    clip_of(face, replaces=True).put_into_scene(bpy.context.scene, None)
+    light = bpy.data.objects[name]
+    assert light.d3dmm_animation.gain_jaw == 1.25 and light.d3dmm_animation.source == "clip.wav"
+    clip_of(light, replaces=True).put_into_scene(bpy.context.scene, None)
     assert len([action for action in bpy.data.actions if action.get("d3dmm")]) == 2
