@@ -3,7 +3,8 @@
     D3DMM_WORKER_PYTHON=/path/to/python/with/torch  python tests/blender/run.py [pytest arguments]
 
 The extension is enabled by its true name from a throw-away user folder. A process that leaves with its classes still
-registered hangs in 4.5 and crashes in 4.2: so everything is taken back, and the process ends by `os._exit`.
+registered hangs in 4.5 and crashes in 4.2: so everything is taken back, and the process ends by `os._exit`. A run of all tests
+leaves its results in build/results, for `python -m benchmarks.version_matrix`.
 """
 
 import os
@@ -34,7 +35,8 @@ def main() -> int:
         bpy.ops.preferences.addon_enable(module=MODULE)
         if MODULE not in bpy.context.preferences.addons:
             return 3
-        arguments = sys.argv[1:] or [str(Path(__file__).parent)]
+        results = ROOT / "build" / "results" / f"blender-{bpy.app.version[0]}.{bpy.app.version[1]}.xml"
+        arguments = sys.argv[1:] or [str(Path(__file__).parent), f"--junitxml={results}"]
         status = int(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "--durations=8", *arguments]))
         bpy.ops.preferences.addon_disable(module=MODULE)
         return status

@@ -1,0 +1,36 @@
+"""The README's matrix of versions: counted from results as pytest writes them, put between its marks and nowhere else."""
+
+import pytest
+
+from benchmarks.version_matrix import BEGIN, END, README, Count, matrix, read_results, with_table
+
+RESULTS = """<testsuites><testsuite>
+<testcase classname="tests.blender.test_sliders" name="a"/>
+<testcase classname="tests.blender.test_sliders" name="b"><failure/></testcase>
+<testcase classname="tests.blender.test_package" name="c"><skipped/></testcase>
+<testcase classname="tests.blender.test_package" name="d"><error/></testcase>
+</testsuite></testsuites>"""
+
+
+def test_results_are_counted_by_file_and_version(tmp_path):
+    (tmp_path / "r.xml").write_text(RESULTS)
+    counts = read_results(tmp_path / "r.xml")
+    assert counts == {"sliders": Count(1, 1, 0), "package": Count(0, 1, 1)}
+    table = matrix({"5.0": counts, "4.2": {"sliders": Count(2)}, "10.1": {}})
+    assert table.splitlines()[0] == "| tests | Blender 4.2 | Blender 5.0 | Blender 10.1 |"
+    assert "| sliders | 2 passed | 1 passed, **1 failed** | - |" in table
+
+
+def test_broken_results_are_named(tmp_path):
+    (tmp_path / "cut.xml").write_text(RESULTS[:40])
+    with pytest.raises(SystemExit, match=r"cut\.xml"):
+        read_results(tmp_path / "cut.xml")
+
+
+def test_the_table_goes_between_the_marks():
+    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert with_table(text, "new") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    with pytest.raises(SystemExit, match="README"):
+        with_table("no marks", "new")
+    readme = README.read_text("utf-8")
+    assert readme.count(BEGIN) == readme.count(END) == 1 and "Blender 5.0" in readme
