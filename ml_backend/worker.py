@@ -16,7 +16,7 @@ from typing import BinaryIO
 from .errors import UserError
 from .protocol import PROTOCOL_VERSION, Decoder, Message, ProtocolError, encode
 
-LONG_REQUESTS = ("animate", "bake_detail", "invert")
+LONG_REQUESTS = ("animate", "bake_detail", "invert", "fit_from_image")
 
 
 class Cancelled(Exception):

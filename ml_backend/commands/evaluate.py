@@ -4,6 +4,7 @@ examples:
   python -m ml_backend evaluate face-model --json
   python -m ml_backend evaluate detail --json
   python -m ml_backend evaluate speech --set recordings/ --json
+  python -m ml_backend evaluate photo --set photos/ --json
 """
 
 import argparse
@@ -15,6 +16,7 @@ MODULES = {
     "detail": ("..pipelines.evaluate_detail", "displacement maps against simulated truth"),
     "dnpm": ("..pipelines.evaluate_dnpm", "the generator: distance of its maps to true ones as a set, memorising"),
     "speech": ("..pipelines.evaluate_speech", "lips against phones on real recordings"),
+    "photo": ("..pipelines.evaluate_photo", "fits to real photographs, clean and degraded; restoration of maps"),
 }
 
 

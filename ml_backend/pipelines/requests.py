@@ -70,4 +70,23 @@ def _invert(parameters: dict, arrays: dict, progress: Progress, cancelled: Cance
     return described, {"latent": found.saved.latent, "latent_offset": found.offset, "map": found.fitted}
 
 
-HANDLERS = {"info": _info, "generate": _generate, "animate": _animate, "bake_detail": _bake_detail, "invert": _invert}
+def _fit_from_image(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
+    from .fit_from_image import FitFromImageRequest, fit_from_image, photos_described
+
+    paths, faces = tuple(str(path) for path in parameters["paths"]), tuple(int(number) for number in parameters.get("faces", ()))
+    fitted = fit_from_image(FitFromImageRequest(paths, faces, str(parameters.get("landmark_model", ""))), progress)
+    found = {"identity": fitted.identity, "skin": fitted.skin, "expressions": np.stack([item.expression for item in fitted.photos])}
+    found |= {"latent_offset": fitted.latent_offset, "albedo": fitted.unwrapped.albedo}
+    found["rotation"] = np.stack([item.camera.rotation for item in fitted.photos])
+    found["translation"] = np.stack([item.camera.translation for item in fitted.photos])
+    return {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}, found
+
+
+HANDLERS = {
+    "info": _info,
+    "generate": _generate,
+    "animate": _animate,
+    "bake_detail": _bake_detail,
+    "invert": _invert,
+    "fit_from_image": _fit_from_image,
+}

@@ -1,0 +1,127 @@
+"""Fits a face to photographs of one person: sliders, camera, skin colour and wrinkles.
+
+Photos may be JPEG, PNG, TIFF, WebP or BMP of any size, also small and bad ones; HEIC where pillow-heif is installed. With several
+photos of one person there is one identity; expression, camera and wrinkles are the first photo's. Use photos of people who agree to it.
+
+examples:
+  python -m ml_backend fit portrait.jpg --out face.json --map map.exr --mesh face.obj --preview preview.png
+  python -m ml_backend fit smile.jpg calm.jpg --out face.json --neutral --albedo skin.png
+  python -m ml_backend fit group.jpg --face 2 --out face.json
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photographs of one person, the best first (at most 16)")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE.json", help="the face: identity, skin, expression, camera, how sure the fit is"
+    )
+    parser.add_argument("--map", metavar="FILE", help="the photo's displacement map: .exr (mm), .npy (mm) or .png (16 bit)")
+    parser.add_argument("--mesh", metavar="FILE.obj", help="the detailed mesh: metres, Z up, with texture coordinates")
+    parser.add_argument("--preview", metavar="FILE.png", help="photo, mesh over photo, detailed face, coloured face")
+    parser.add_argument("--albedo", metavar="FILE.png", help="the skin's colour in texture space, without the photo's light (sRGB)")
+    pose = parser.add_mutually_exclusive_group()
+    pose.add_argument("--neutral", action="store_true", help="write the face at rest; the photo's expression is left out")
+    pose.add_argument("--keep-expression", action="store_true", help="write the photo's expression (default)")
+    parser.add_argument(
+        "--face", type=int, nargs="+", default=[], metavar="N", help="which face of each photo, counted from 1, left to right"
+    )
+    parser.add_argument(
+        "--landmark-model", default="", metavar="FILE", help="a face_landmarker.task to use in place of the carried networks"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Fits and writes what was asked for."""
+    from ..displacement_file import check_suffix, write_displacement
+    from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, photos_described
+    from .generate import write_detailed_mesh
+
+    for path, endings in ((args.out, (".json",)), (args.mesh, (".obj",)), (args.preview, (".png",)), (args.albedo, (".png",))):
+        _check_target(path, endings)
+    if args.map:
+        check_suffix(args.map)
+        _check_target(args.map, ())
+    fitted = fit_from_image(FitFromImageRequest(tuple(args.photos), tuple(args.face), args.landmark_model), _tell)
+    expression = fitted.photos[0].expression * (0.0 if args.neutral else 1.0)
+    detail = fitted.detail
+    if args.neutral and (args.map or args.mesh or args.preview):
+        from ..pipelines.generate_detail import GenerateDetailRequest, generate_detail
+
+        detail = generate_detail(
+            GenerateDetailRequest(fitted.identity, fitted.skin, np.zeros_like(expression), 1024, fitted.latent_offset)
+        )  # fmt: skip
+    described = {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}
+    _write_face(args.out, fitted, expression, described)
+    if args.map:
+        write_displacement(args.map, detail)
+    if args.mesh:
+        from ..models.bilinear_face import BilinearFace
+
+        write_detailed_mesh(args.mesh, BilinearFace.default(), fitted.identity, expression, detail)
+    if args.albedo:
+        _write_picture(args.albedo, fitted.unwrapped.albedo[::-1])
+    if args.preview:
+        write_preview(args.preview, fitted, detail)
+    print(json.dumps(described) if args.json else "\n".join(f"{photo['photo']}: {photo['sentence']}" for photo in described["photos"]))
+
+
+def write_preview(path: str | Path, fitted, detail: np.ndarray) -> None:
+    """Writes photo, overlay, detailed clay and coloured face side by side."""
+    from ..fitting.face_preview import preview_sheet
+    from ..fitting.unwrap_photo import TextureDomain
+    from ..models.bilinear_face import BilinearFace
+
+    domain, first = TextureDomain.default(), fitted.photos[0]
+    positions = domain.mesh.refine(BilinearFace.default().evaluate(fitted.identity, first.expression))
+    sheet = preview_sheet(
+        domain, first.photo.pixels, first.camera, positions, detail, fitted.unwrapped.albedo, fitted.unwrapped.light
+    )  # fmt: skip
+    _write_picture(path, sheet)
+
+
+def _write_face(path: str, fitted, expression: np.ndarray, described: dict) -> None:
+    from ..face_file import FaceParameters, write_face
+
+    try:
+        write_face(path, FaceParameters(fitted.identity, fitted.skin, expression))
+        content = json.loads(Path(path).read_text("utf-8"))
+        Path(path).write_text(json.dumps(content | {"fit": described}, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}).", "Check the folder and the free space.") from error
+
+
+def _write_picture(path: str | Path, values: np.ndarray) -> None:
+    """Writes uint8 as it is, linear float32 as sRGB."""
+    from PIL import Image
+
+    from ..fitting.painted_face import to_srgb
+
+    if values.dtype != np.uint8:
+        values = (np.clip(to_srgb(values), 0, 1) * 255 + 0.5).astype(np.uint8)
+    try:
+        Image.fromarray(np.ascontiguousarray(values)).save(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be written ({error}).", "Check the folder and the free space.") from error
+
+
+def _check_target(path: str | None, endings: tuple[str, ...]) -> None:
+    if path and endings and Path(path).suffix.lower() not in endings:
+        raise UserError(f"{path}: does not end in {endings[0]}.", "Give the file that ending.")
+    if path and not Path(path).resolve().parent.is_dir():
+        raise UserError(f"{path}: there is no such folder.", "Make it first, or choose another.")
+
+
+def _tell(share: float, text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{100 * share:3.0f} % {text:70.70s}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)

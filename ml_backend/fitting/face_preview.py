@@ -1,0 +1,115 @@
+"""Pictures of a fit, by numpy: the mesh over the photo, and the detailed face in clay under the photo's camera."""
+
+import numpy as np
+from PIL import Image
+
+from ..geometry.camera_view import Camera, rasterise_view
+from ..geometry.displacement import displace_vertices, vertex_normals
+from ..geometry.texture_space import sample_map
+from .painted_face import to_srgb
+from .spherical_harmonics import harmonics
+from .unwrap_photo import TextureDomain
+
+CLAY = np.array([0.42, 0.40, 0.38])
+STUDIO = np.zeros((9, 3), np.float32)
+STUDIO[:4] = np.array([[0.75], [-0.28], [0.22], [-0.30]])
+"""A soft key light from the front, above and the person's right."""
+
+
+def portrait_crop(camera: Camera, positions: np.ndarray, size: int) -> tuple[Camera, tuple[float, float, float]]:
+    """A square window around the head.
+
+    Returns:
+        The camera of a size x size picture of it - its axis is no longer the picture's middle, so it is used through `shifted` - and the
+        window (left, top, side) in the photo's pixels.
+    """
+    pixels, _ = camera.project(positions)
+    low, high = np.quantile(pixels, 0.002, axis=0), np.quantile(pixels, 0.998, axis=0)
+    side = float((high - low).max()) * 1.06
+    centre = (low + high) / 2
+    return camera, (float(centre[0] - side / 2), float(centre[1] - side / 2), side)
+
+
+def project_into(camera: Camera, window: tuple[float, float, float], size: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points to pixels of a window's picture, and depths."""
+    pixels, depth = camera.project(points)
+    return (pixels - window[:2]) * (size / window[2]), depth
+
+
+def draw_clay(
+    domain: TextureDomain,
+    positions: np.ndarray,
+    camera: Camera,
+    window: tuple[float, float, float],
+    size: int,
+    displacement: np.ndarray | None = None,
+    colour: np.ndarray | None = None,
+    light: np.ndarray = STUDIO,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws a face.
+
+    Args:
+        domain: of the model.
+        positions: (N, 3) dense vertices, metres.
+        camera, window: what is seen; see `portrait_crop`.
+        size: pixels along a side.
+        displacement: (R, R) millimetres, or None for the smooth face.
+        colour: (R, R, 3) linear albedo, or None for clay.
+        light: (9, 3).
+
+    Returns:
+        (S, S, 3) linear, and (S, S) bool where the face is.
+    """
+    mesh = domain.mesh
+    normals = vertex_normals(positions, mesh.polygons)
+    uv = mesh.vertex_uv()
+    skin = ((uv >= 0) & (uv <= 1)).all(1)
+    if displacement is not None:
+        positions = displace_vertices(positions, normals, uv.clip(0, 1), displacement, skin.astype(np.float32))
+        normals = vertex_normals(positions, mesh.polygons)
+    pixels, depth = project_into(camera, window, size, positions)
+    view = rasterise_view(pixels, depth, domain.triangles, size, size)
+    seen = view.spread(normals)
+    seen /= np.maximum(np.linalg.norm(seen, axis=2, keepdims=True), 1e-6)
+    shading = np.maximum(harmonics(seen) @ light, 0.03)
+    albedo = np.broadcast_to(CLAY, shading.shape)
+    if colour is not None:
+        at = view.spread(np.concatenate([uv, skin[:, None]], 1).astype(np.float32))
+        drawn = sample_map(colour, at[..., :2].reshape(-1, 2).clip(0, 1)).reshape(shading.shape)
+        albedo = np.where(at[..., 2:] > 0.5, drawn, np.array([0.5, 0.48, 0.46]))
+    return albedo * shading, view.mask
+
+
+def preview_sheet(
+    domain: TextureDomain,
+    pixels: np.ndarray,
+    camera: Camera,
+    positions: np.ndarray,
+    displacement: np.ndarray,
+    albedo: np.ndarray,
+    light: np.ndarray,
+    size: int = 512,
+) -> np.ndarray:
+    """Photo, mesh over photo, detailed clay, and the albedo under the fitted light over the photo, side by side: (S, 4 S, 3) uint8."""
+    camera, window = portrait_crop(camera, positions, size)
+    photo = crop_photo(pixels, window, size)
+    smooth, mask = draw_clay(domain, positions, camera, window, size)
+    clay, _ = draw_clay(domain, positions, camera, window, size, displacement)
+    lit, _ = draw_clay(domain, positions, camera, window, size, displacement, albedo, light)
+    show = [(np.clip(to_srgb(image), 0, 1) * 255 + 0.5).astype(np.uint8) for image in (smooth, clay, lit)]
+    over = np.where(mask[..., None], 0.45 * photo + 0.55 * show[0], photo).astype(np.uint8)
+    ground = np.full_like(photo, 40)
+    return np.concatenate(
+        [photo, over, np.where(mask[..., None], show[1], ground), np.where(mask[..., None], show[2], ground)], 1
+    )  # fmt: skip
+
+
+def crop_photo(pixels: np.ndarray, window: tuple[float, float, float], size: int) -> np.ndarray:
+    """A window (left, top, side) of a photo, brought to size x size; black outside: uint8."""
+    left, top, side = window
+    image = Image.fromarray(pixels)
+    box = (left, top, left + side, top + side)
+    scale = side / size
+    return np.array(
+        image.transform((size, size), Image.Transform.AFFINE, (scale, 0, box[0], 0, scale, box[1]), Image.Resampling.BICUBIC)
+    )  # fmt: skip

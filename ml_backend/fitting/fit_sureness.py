@@ -1,0 +1,58 @@
+"""How far a fit is to be trusted, as a number and a sentence: turned, covered and blurred faces say so."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .face_fit import FittedView
+from .landmarks import FacePoints
+
+_TURNED, _PROFILE = 25.0, 55.0
+_GOOD_ERROR, _BAD_ERROR = 0.02, 0.07
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """A judgement.
+
+    Attributes:
+        value: 0 to 1; below 0.5 the result should be looked at.
+        sentence: what limits it, for people.
+    """
+
+    value: float
+    sentence: str
+
+
+def judge_fit(view: FittedView, face: FacePoints, degradation: float) -> Sureness:
+    """Judges one photo's fit.
+
+    Args:
+        view: as fitted.
+        face: as found.
+        degradation: 0 for a clear picture, 1 for one of 64 pixels.
+
+    Returns:
+        The product of what the head's turn, the landmarks' errors, their firmness and the picture's quality leave.
+    """
+    yaw, pitch, _ = (abs(angle) for angle in view.camera.head_angles())
+    turn = max(yaw, 1.3 * pitch)
+    parts = {
+        "the head is turned far aside: the far half of the face is guessed": _fall(turn, _TURNED, _PROFILE + 15),
+        "the landmarks do not agree with any face of the model: something may cover the face": _fall(
+            float(np.quantile(view.residual, 0.8)), _GOOD_ERROR * 1.6, _BAD_ERROR * 1.6
+        ),
+        "the landmarks are unsteady: the face may be covered or hardly seen": _fall(face.scatter, 0.010, 0.06),
+        "the picture is small or blurred: shape comes more from the average person than from the photo": 1 - 0.45 * degradation,
+    }  # fmt: skip
+    value = float(np.prod(list(parts.values())))
+    worst = min(parts, key=lambda name: parts[name])
+    if value > 0.8:
+        return Sureness(round(value, 3), f"Sure ({value:.0%}).")
+    word = "Fairly sure" if value > 0.5 else ("Unsure" if value > 0.2 else "Hardly more than a guess")
+    return Sureness(round(value, 3), f"{word} ({value:.0%}): {worst}.")
+
+
+def _fall(value: float, good: float, bad: float) -> float:
+    """1 up to `good`, falling to 0.1 at `bad`."""
+    return float(np.interp(value, [good, bad], [1.0, 0.1]))

@@ -1,0 +1,168 @@
+"""A painted head for calibration: the model's dense mesh with skin, lips, brows, cropped hair and eyes, lit by spherical harmonics.
+
+It need not fool people, only a landmark detector; it needs no renderer but numpy.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..geometry.camera_view import Camera, rasterise_view
+from ..geometry.dense_face import dense_face_mesh
+from ..geometry.displacement import vertex_normals
+from ..geometry.subdivision import DenseMesh
+from ..geometry.texture_space import triangles_of
+from ..models.bilinear_face import BilinearFace
+from .spherical_harmonics import harmonics
+
+_HAIRLINE = ((-0.100, 0.076), (-0.070, 0.064), (-0.036, 0.020), (-0.019, -0.010), (0.008, 0.014), (0.030, -0.065), (0.080, -0.085))
+_BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.14, 0.23), (0.4, 1.22, 0.19), (0.95, 1.20, 0.13), (1.55, 1.04, 0.06))
+
+
+@dataclass(frozen=True)
+class HeadPaint:
+    """What the colours of a head are mixed from, by dense vertex, all made on the mean face.
+
+    Attributes:
+        mesh: the dense mesh.
+        triangles: (T, 3) int32 of what is drawn: all but the lashes.
+        skin, lips, flush, brows, scalp, lid_edge: (N,) float32 in 0..1.
+        eye: (N, 3) float32, the place on an eyeball in radii - right, up, forward -, zero elsewhere.
+        teeth, tongue: (N,) float32, 1 on them.
+    """
+
+    mesh: DenseMesh
+    triangles: np.ndarray
+    skin: np.ndarray
+    lips: np.ndarray
+    flush: np.ndarray
+    brows: np.ndarray
+    scalp: np.ndarray
+    lid_edge: np.ndarray
+    eye: np.ndarray
+    teeth: np.ndarray
+    tongue: np.ndarray
+
+
+def prepare_paint(face: BilinearFace) -> HeadPaint:
+    """Makes the fields that colours are mixed from."""
+    mesh = dense_face_mesh(face)
+    triangles, owner = triangles_of(mesh.polygons)
+    part_of_polygon = face.polygon_part[mesh.base_polygon]
+    part = np.zeros(mesh.vertex_count, np.uint8)
+    part[mesh.polygons[:, :3].ravel()] = np.repeat(part_of_polygon, 3)
+    number = {name: index for index, name in enumerate(face.part_names)}
+    place = mesh.refine(face.mean)
+    skin = part == number["skin"]
+    ear, top = (face.mean[face.landmarks[name]].mean(0) for name in ("ear_left", "forehead_top"))
+    scale = (top[2] - ear[2]) / 0.068
+    line = np.interp((place[:, 1] - ear[1]) / scale, *np.array(_HAIRLINE).T)
+    scalp = np.clip(((place[:, 2] - ear[2]) / scale - line) / 0.012 + 0.5, 0, 1) * skin
+    eye = np.zeros_like(place)
+    brows, lid_edge = np.zeros(len(place), np.float32), np.zeros(len(place), np.float32)
+    for side in ("left", "right"):
+        chosen = part == number[f"eye_{side}"]
+        offset = place[chosen] - face.mean[face.landmarks[f"eye_{side}"]].mean(0)
+        offset /= np.median(np.linalg.norm(offset, axis=1))
+        eye[chosen] = np.stack([offset[:, 0], offset[:, 2], -offset[:, 1]], 1)
+        upper, lower = (face.mean[face.landmarks[f"lid_{lid}_{side}"]] for lid in ("upper", "lower"))
+        inner, outer = upper[0], upper[-1]
+        centre, half = (inner + outer) / 2, np.linalg.norm(outer - inner) / 2
+        along = (place[:, 0] - centre[0]) / (outer[0] - centre[0])
+        stations, height, thickness = np.array(_BROW).T
+        up = (place[:, 2] - centre[2]) / half
+        cover = np.clip(1.25 - np.abs(up - np.interp(along, stations, height)) / np.interp(along, stations, thickness), 0, 1)
+        cover *= np.clip((along + 1.25) / 0.55, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
+        brows = np.maximum(brows, np.where(skin & (place[:, 1] < centre[1] + 2.5 * half), cover, 0))
+        for lid, width in ((upper, 0.0014), (lower, 0.0007)):
+            steps = np.linspace(0, len(lid) - 1, 8 * len(lid))
+            fine = np.stack([np.interp(steps, np.arange(len(lid)), lid[:, axis]) for axis in range(3)], 1)
+            near = np.flatnonzero(skin & (np.linalg.norm(place - centre, axis=1) < 1.6 * half))
+            distance = np.linalg.norm(place[near, None] - fine[None], axis=2).min(1)
+            lid_edge[near] = np.maximum(lid_edge[near], np.clip(1.4 - distance / width, 0, 1))
+    regions = {name: np.clip(mesh.refine(weights), 0, 1) for name, weights in face.regions.items()}
+    flush = np.clip(0.7 * regions["cheeks"] + 0.75 * regions["nose"] + 0.3 * regions["chin"], 0, 1)
+    lashes = number["lashes"]
+    return HeadPaint(
+        mesh, triangles[part_of_polygon[owner] != lashes], skin.astype(np.float32), regions["lips"], flush, brows.astype(np.float32),
+        scalp.astype(np.float32), lid_edge, eye, np.isin(part, [number["teeth_upper"], number["teeth_lower"]]).astype(np.float32),
+        (part == number["tongue"]).astype(np.float32),
+    )  # fmt: skip
+
+
+def head_colours(paint: HeadPaint, random: np.random.Generator) -> np.ndarray:
+    """(N, 3) linear albedo of one person: tone, hair and iris by chance."""
+    tone = random.beta(1.2, 1.7)
+    light, dark = np.array([0.70, 0.44, 0.33]), np.array([0.09, 0.04, 0.024])
+    skin = light * (dark / light) ** tone * random.uniform(0.85, 1.15)
+    hair = np.array([0.05, 0.03, 0.02]) * random.uniform(0.3, 2.5)
+    colour = np.repeat(skin[None], len(paint.skin), 0)
+    colour = colour * (1 - paint.flush[:, None] * random.uniform(0.1, 0.7) * np.array([0.0, 0.34, 0.40]))
+    lips = skin * np.array([0.88, 0.52, 0.50]) * random.uniform(0.8, 1.1)
+    colour += (lips - colour) * np.clip((paint.lips[:, None] - 0.3) / 0.45, 0, 1)
+    for cover, strength in ((paint.scalp, random.uniform(0.2, 1.0)), (paint.brows, random.uniform(0.5, 0.95)), (paint.lid_edge, 0.8)):
+        colour += (hair * 0.6 - colour) * (cover * strength)[:, None]
+    radius = np.hypot(paint.eye[:, 0], paint.eye[:, 1])
+    iris = np.array([[0.08, 0.04, 0.02], [0.06, 0.09, 0.13], [0.05, 0.07, 0.035]])[random.integers(3)]
+    inside = (radius < 0.48) & (paint.eye[:, 2] > 0)
+    eye = np.where(inside[:, None], iris, np.array([0.62, 0.57, 0.54]))
+    eye = np.where((inside & (radius < 0.18))[:, None], 0.004, eye)
+    on_eye = (np.abs(paint.eye).sum(1) > 0)[:, None]
+    colour = np.where(on_eye, eye, colour)
+    colour = np.where(paint.teeth[:, None] > 0, np.array([0.50, 0.44, 0.36]), colour)
+    return np.where(paint.tongue[:, None] > 0, np.array([0.35, 0.12, 0.10]), colour).astype(np.float32)
+
+
+def sample_light(random: np.random.Generator) -> np.ndarray:
+    """(9, 3) spherical harmonics of a plausible room: mostly from the front and above, rarely from one side alone."""
+    light = np.zeros((9, 3))
+    light[0] = 1.0
+    direction = np.array([random.normal(0, 0.5), -abs(random.normal(0.7, 0.4)), random.normal(0.4, 0.35)])
+    direction /= np.linalg.norm(direction)
+    light += random.uniform(0.35, 1.1) * harmonics(direction[None])[0][:, None] * np.array([0.0, 1, 1, 1, 0.4, 0.4, 0.4, 0.4, 0.4])[:, None]
+    return light * (1 + 0.06 * random.standard_normal(3)) * random.uniform(0.75, 1.25)
+
+
+def draw_head(
+    paint: HeadPaint, positions: np.ndarray, colours: np.ndarray, light: np.ndarray, camera: Camera, background: float = 0.3
+) -> np.ndarray:
+    """Draws a head, four samples a pixel.
+
+    Args:
+        paint: of the model.
+        positions: (N, 3) dense vertices, metres.
+        colours: (N, 3) linear albedo.
+        light: (9, 3) spherical harmonics of the light.
+        camera: of the picture.
+        background: its grey, linear.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+    """
+    fine = camera.resized(2 * camera.width, 2 * camera.height)
+    pixels, depth = fine.project(positions)
+    view = rasterise_view(pixels, depth, paint.triangles, fine.height, fine.width)
+    normals = vertex_normals(positions, paint.mesh.polygons)
+    to_camera = fine.position - positions
+    to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
+    half = to_camera + np.array([0.2, -0.6, 0.6])
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    shine = 0.06 * np.clip((normals * half).sum(1), 0, 1) ** 24
+    shading = np.clip(harmonics(normals) @ light, 0.04, None)
+    hidden = np.where((paint.teeth > 0) | (paint.tongue > 0), 0.45, 1.0)[:, None]  # the mouth's inside is in shade
+    linear = view.spread(colours * shading * hidden + shine[:, None])
+    linear[~view.mask] = background
+    small = linear.reshape(camera.height, 2, camera.width, 2, 3).mean((1, 3))
+    return (np.clip(to_srgb(small), 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def to_srgb(linear: np.ndarray) -> np.ndarray:
+    """Linear light to the sRGB curve, 0..1."""
+    linear = np.clip(linear, 0, None)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def from_srgb(encoded: np.ndarray) -> np.ndarray:
+    """The sRGB curve to linear light, 0..1, float32."""
+    encoded = np.asarray(encoded, np.float32)
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

@@ -1,0 +1,112 @@
+"""Reads photographs of any kind into upright 8-bit RGB."""
+
+import importlib
+import importlib.util
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from ..errors import UserError
+
+LARGEST_SIDE, SMALLEST_SIDE = 2048, 24
+_MOST_PIXELS = 400_000_000
+_REMEDY = "Give a photograph as JPEG, PNG, TIFF, WebP or BMP."
+_FOCAL_35MM = 0xA405
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 sRGB, upright, at most 2048 on its longer side.
+        path: where it came from.
+        full_size: (width, height) in the file, upright.
+        focal: what its EXIF says of the lens, in units of the picture's longer side; None where it says nothing.
+    """
+
+    pixels: np.ndarray
+    path: str
+    full_size: tuple[int, int]
+    focal: float | None = None
+
+
+def read_photo(path: str | Path) -> Photo:
+    """Reads a photograph: turned as its EXIF says, grey, 16 bit, transparent and CMYK ones brought to RGB, large ones made smaller.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The photo.
+
+    Raises:
+        UserError: there is no such file, it is no picture that can be read, or it is too small or too large.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file.", "Check the path.")
+    _let_pillow_read_heic()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _MOST_PIXELS
+            try:
+                with Image.open(path) as image:
+                    return _upright(image, str(path))
+            finally:
+                Image.MAX_IMAGE_PIXELS = limit
+    except UnidentifiedImageError as error:
+        heic = path.suffix.lower() in (".heic", ".heif")
+        remedy = "Save it as JPEG first, or install pillow-heif beside the backend." if heic else _REMEDY
+        raise UserError(f"{path}: not a picture that can be read.", remedy) from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: more than {_MOST_PIXELS // 1_000_000} megapixels.", "Make the picture smaller first.") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: the picture is damaged ({error}).", _REMEDY) from error
+
+
+def _let_pillow_read_heic() -> None:
+    """Registers HEIC where its reader happens to be installed."""
+    if importlib.util.find_spec("pillow_heif") is not None:
+        importlib.import_module("pillow_heif").register_heif_opener()
+
+
+def _upright(image: Image.Image, path: str) -> Photo:
+    focal = _focal_of(image)
+    width, height = image.size
+    if min(width, height) < SMALLEST_SIDE:
+        raise UserError(f"{path}: {width} x {height} pixels hold no face.", f"Give at least {SMALLEST_SIDE} on each side.")
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    if image.format == "JPEG":
+        image.draft("RGB", (LARGEST_SIDE, LARGEST_SIDE))  # decodes at half or a quarter of the size where that is enough
+    image = ImageOps.exif_transpose(image)
+    image = _as_rgb(image)
+    if max(image.size) > LARGEST_SIDE:
+        image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return Photo(np.array(image, np.uint8), path, (height, width) if turned else (width, height), focal)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        values = np.asarray(image, np.float64)
+        values = np.where(np.isfinite(values), values, 0.0)
+        top = 65535.0 if image.mode != "F" and values.max() > 255 else (255.0 if values.max() > 1 else 1.0)
+        return Image.fromarray((np.clip(values / top, 0, 1) * 255 + 0.5).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, (128, 128, 128, 255))
+        return Image.alpha_composite(ground, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _focal_of(image: Image.Image) -> float | None:
+    """The lens of the EXIF's 35 mm equivalent, in units of the longer side; a crop or an edit makes it wrong, so it is only a hint."""
+    try:
+        value = float(image.getexif().get_ifd(ExifTags.IFD.Exif).get(_FOCAL_35MM, 0))
+    except (TypeError, ValueError, ZeroDivisionError, KeyError):
+        return None
+    return value / 36.0 if 10 <= value <= 800 else None

@@ -1,0 +1,224 @@
+"""Brings a photo into the texture domain: what of the face it shows, how surely, in which light, and the skin's own colour.
+
+Light is fitted as nine spherical harmonics a colour over the model's normals, with skin of one colour as the robust prior: lips, brows,
+hair and shadows deviate and lose weight.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ..geometry.camera_view import Camera, rasterise_view
+from ..geometry.dense_face import dense_face_mesh
+from ..geometry.displacement import vertex_normals
+from ..geometry.map_bands import enlarge
+from ..geometry.subdivision import DenseMesh
+from ..geometry.texture_space import TexelLookup, rasterise, sample_map, triangles_of
+from ..models.bilinear_face import BilinearFace
+from .painted_face import from_srgb
+from .spherical_harmonics import harmonics
+
+RESOLUTION = 1024
+_DEPTH_SIDE, _DEPTH_SLACK = 640, 0.004
+_FACING = (0.12, 0.55)
+_LIGHT_SPREAD = (np.inf, 0.7, 0.7, 0.7, 0.25, 0.25, 0.25, 0.25, 0.25)
+_DARKEST, _SKIN_LIKE = 0.2, 0.55
+"""Of the mean shading: what is darker is shadow, not light that can be divided out."""
+
+
+@dataclass(frozen=True)
+class UnwrappedPhoto:
+    """A photo in the texture domain; maps have row 0 at the bottom.
+
+    Attributes:
+        texture: (R, R, 3) float32, linear, 0..1, light included; 0 where nothing is seen.
+        confidence: (R, R) float32, 0..1.
+        light: (9, 3) float32, spherical harmonics of the normals in the face's axes; their mean over the seen skin is 1.
+        albedo: (R, R, 3) float32, linear, without light, holes filled.
+    """
+
+    texture: np.ndarray
+    confidence: np.ndarray
+    light: np.ndarray
+    albedo: np.ndarray
+
+
+@dataclass(frozen=True)
+class TextureDomain:
+    """A model's texture, prepared once.
+
+    Attributes:
+        mesh: the dense mesh.
+        lookup: what each texel shows of it, skin only.
+        triangles: (T, 3) of all its parts.
+        skin: (R, R) float32, 1 where skin of one colour is to be expected: not lips, lids, brows, neck.
+        face: (R, R) float32, 1 on the face, falling to 0 on neck, ears and scalp.
+    """
+
+    mesh: DenseMesh
+    lookup: TexelLookup
+    triangles: np.ndarray
+    skin: np.ndarray
+    face: np.ndarray
+
+    @classmethod
+    @lru_cache(maxsize=2)
+    def default(cls, resolution: int = RESOLUTION) -> "TextureDomain":
+        """Of the embedded face model."""
+        return cls.of(BilinearFace.default(), resolution)
+
+    @classmethod
+    def of(cls, face: BilinearFace, resolution: int) -> "TextureDomain":
+        """Of any model with regions named as the embedded one's."""
+        mesh = dense_face_mesh(face)
+        uv_triangles, _ = triangles_of(mesh.uv_polygons)
+        triangles, _ = triangles_of(mesh.polygons)
+        inside = ((mesh.uv[uv_triangles] > -1e-4) & (mesh.uv[uv_triangles] < 1 + 1e-4)).all((1, 2))
+        lookup = rasterise(mesh.uv, uv_triangles[inside], triangles[inside], resolution)
+        plain = np.zeros(face.vertex_count, np.float32)
+        for name in ("forehead", "cheeks", "nose", "chin", "nasolabial", "glabella"):
+            plain = np.maximum(plain, face.regions[name])
+        plain *= 1 - face.regions["lips"]
+        skin, front = (np.clip(lookup.spread(mesh.refine(values)), 0, 1) for values in (plain, face.regions["face"]))
+        return cls(mesh, lookup, triangles, skin, front)
+
+
+def unwrap_photo(domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray) -> UnwrappedPhoto:
+    """Unwraps one photo.
+
+    Args:
+        domain: the model's texture.
+        pixels: (H, W, 3) uint8 sRGB.
+        camera: fitted to it.
+        positions: (N, 3) dense vertices as fitted, metres.
+
+    Returns:
+        Texture, confidence, light and albedo.
+    """
+    normals = vertex_normals(positions, domain.mesh.polygons)
+    texture, confidence = _project(domain, pixels, camera, positions, normals)
+    texel_normals = domain.lookup.spread(normals)
+    texel_normals /= np.maximum(np.linalg.norm(texel_normals, axis=2, keepdims=True), 1e-6)
+    light = fit_light(texture, confidence * domain.skin, texel_normals)
+    albedo = _remove_light(texture, confidence, texel_normals, light, domain)
+    return UnwrappedPhoto(texture, confidence, light, albedo)
+
+
+def _project(domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray, normals: np.ndarray):
+    """The photo's colours at the texels, and how far they are to be believed: seen, facing the camera, inside the photo."""
+    lookup = domain.lookup
+    seen, depth = camera.project(positions)
+    low, high = seen.min(0), seen.max(0)
+    scale = _DEPTH_SIDE / float((high - low).max())
+    view = rasterise_view((seen - low) * scale, depth, domain.triangles, _DEPTH_SIDE, _DEPTH_SIDE)
+    place = lookup.spread(positions)
+    facing = camera.position - place
+    facing /= np.linalg.norm(facing, axis=2, keepdims=True)
+    facing = (lookup.spread(normals) * facing).sum(2)
+    at, distance = camera.project(place.reshape(-1, 3))
+    near = np.clip(((at - low) * scale).astype(np.int64), 0, _DEPTH_SIDE - 1)
+    first = view.depth[near[:, 1], near[:, 0]]
+    visible = (distance <= first + _DEPTH_SLACK).reshape(facing.shape)
+    height, width = pixels.shape[:2]
+    inside = ((at > 1) & (at < (width - 1, height - 1))).all(1).reshape(facing.shape)
+    ramp = np.clip((facing - _FACING[0]) / (_FACING[1] - _FACING[0]), 0, 1)
+    confidence = (lookup.mask & visible & inside) * ramp * ramp * (3 - 2 * ramp)
+    colours = sample_map(_softened(from_srgb(pixels / np.float32(255)), domain, seen), np.stack([at[:, 0] / width, at[:, 1] / height], 1))
+    texture = colours.reshape(*facing.shape, 3) * (confidence > 0)[..., None]
+    return texture.astype(np.float32), confidence.astype(np.float32)
+
+
+def _softened(linear: np.ndarray, domain: TextureDomain, seen: np.ndarray) -> np.ndarray:
+    """Halves a photo that is much finer than the texture, so that texels do not miss what lies between them."""
+    size = float(np.ptp(seen[:, 1]))
+    while size > 2.0 * domain.lookup.triangle.shape[0]:
+        height, width = (length // 2 * 2 for length in linear.shape[:2])
+        linear = linear[:height, :width].reshape(height // 2, 2, width // 2, 2, 3).mean((1, 3))
+        size /= 2
+    return linear
+
+
+def fit_light(texture: np.ndarray, weight: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Spherical harmonics of the light on skin of one colour, by reweighted least squares.
+
+    Args:
+        texture: (R, R, 3) linear colours.
+        weight: (R, R), how far each texel is believed to be seen, plain skin.
+        normals: (R, R, 3) unit.
+
+    Returns:
+        (9, 3) float32, divided by the mean shading over the weighted texels, so that it has no unit; light that is the same from
+        everywhere, (1, 0, ...) for each colour, where too little is seen.
+    """
+    step = max(1, texture.shape[0] // 256)
+    colours, weight, normals = (values[::step, ::step].reshape(-1, *values.shape[2:]) for values in (texture, weight, normals))
+    chosen = weight > 0.05
+    light = np.zeros((9, 3), np.float32)
+    light[0] = 1.0
+    if chosen.sum() < 200:
+        return light
+    basis, colours, weight = harmonics(normals[chosen]), colours[chosen].astype(np.float64), weight[chosen].astype(np.float64)
+    for channel in range(3):
+        values = colours[:, channel]
+        level = max(float(np.average(values, weights=weight)), 1e-4)
+        ridge = np.diag([0.0 if np.isinf(spread) else 1 / spread**2 for spread in _LIGHT_SPREAD]) * weight.sum() * 0.02
+        trust = weight.copy()
+        for _ in range(12):
+            found = np.linalg.solve(basis.T @ (basis * trust[:, None]) + ridge, basis.T @ (values / level * trust))
+            shading = np.maximum(basis @ found, 0.05)
+            wrong = np.log(np.maximum(values / level, 1e-3) / shading)
+            trust = weight / (1 + (wrong / 0.2) ** 2) ** 2
+        light[:, channel] = found / np.average(np.maximum(basis @ found, 0.05), weights=weight)
+    return light
+
+
+def _remove_light(texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray, domain: TextureDomain) -> np.ndarray:
+    """Divides by the shading; holes are filled from the face's other side and, where that is unseen too, smoothly from around.
+
+    Outside the face - neck, ears, scalp - what is not of the skin's colour is clothes, hair or background, and counts as unseen.
+    """
+    shading = np.maximum((harmonics(normals.reshape(-1, 3)) @ light).reshape(texture.shape), _DARKEST)
+    raw = np.clip(texture / shading, 0, 1.0).astype(np.float32)
+    plain = confidence * domain.skin
+    if plain.sum() > 100:
+        level = np.average(raw.reshape(-1, 3), axis=0, weights=plain.ravel())
+        apart = np.abs(np.log(np.maximum(raw, 1e-3) / np.maximum(level, 1e-3))).max(2)
+        confidence = confidence * np.maximum(domain.face, 1 / (1 + (apart / _SKIN_LIKE) ** 6))
+    other, other_weight = raw[:, ::-1], confidence[:, ::-1]
+    own = np.clip(confidence * 2.5, 0, 1)
+    from_other = (1 - own) * np.clip(other_weight * 2.5, 0, 1)
+    weight = own + from_other
+    colour = (raw * own[..., None] + other * from_other[..., None]) / np.maximum(weight, 1e-6)[..., None]
+    weight = np.where(domain.lookup.mask, weight, 0).astype(np.float32)
+    smooth = fill_smoothly(colour, weight)
+    return (colour * weight[..., None] + smooth * (1 - weight)[..., None]).astype(np.float32)
+
+
+def fill_smoothly(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Fills what has no weight from around, coarser the farther away (pull-push, Gortler et al. 1996, "The Lumigraph").
+
+    Args:
+        values: (R, R, C), R a power of two.
+        weight: (R, R) in 0..1.
+
+    Returns:
+        (R, R, C) float32, near the values where the weight is 1.
+    """
+    weight = weight[..., None].astype(np.float32)
+    levels = [(values.astype(np.float32) * weight, weight)]
+    while levels[-1][1].shape[0] > 1:
+        side = levels[-1][1].shape[0] // 2
+        summed, total = (level.reshape(side, 2, side, 2, -1).sum((1, 3)) for level in levels[-1])
+        share = 1 / np.maximum(total, 1)
+        levels.append((summed * share, total * share))
+    summed, total = levels.pop()
+    filled = summed / np.maximum(total, 1e-6)
+    while levels:
+        summed, total = levels.pop()
+        side = len(total)
+        coarse = np.repeat(np.repeat(filled, 2, 0), 2, 1) if side < 4 else np.stack(
+            [enlarge(filled[..., channel], side) for channel in range(filled.shape[2])], 2
+        )  # fmt: skip
+        filled = summed + coarse * (1 - np.clip(total, 0, 1))
+    return filled

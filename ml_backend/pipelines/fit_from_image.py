@@ -1,0 +1,211 @@
+"""Photographs of one person to that person's face: sliders, camera, colour, wrinkles (Cao et al. 2024, "DNPM", section IV-B)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..fitting.face_fit import FaceFit, LandmarkModel, SeenFace, fit_face
+from ..fitting.fit_sureness import Sureness, judge_fit
+from ..fitting.landmark_map import LandmarkMap
+from ..fitting.landmarks import FacePoints, choose_face, find_faces, interocular_distance
+from ..fitting.photo_file import Photo, read_photo
+from ..fitting.unwrap_photo import TextureDomain, UnwrappedPhoto, fill_smoothly, unwrap_photo
+from ..geometry.camera_view import Camera
+from ..models.bilinear_face import BilinearFace
+from ..models.skin_vector import sample_skin
+
+MOST_PHOTOS = 16
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+_WRINKLE_NETWORKS = ("image_to_displacement.safetensors", "restoration.safetensors")
+_CLEAR_EYES, _BAD_EYES = 60.0, 17.0
+_CLEAR_SCATTER, _BAD_SCATTER = 0.005, 0.015
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class FitFromImageRequest:
+    """What is asked.
+
+    Attributes:
+        paths: photographs of one person; the first gives expression, camera and wrinkles.
+        faces: by photo which face is meant, counted from 1 left to right; 0, or none for all photos, for the largest.
+        landmark_model: a `face_landmarker.task` of the user's, or empty for the networks that the landmark library carries.
+    """
+
+    paths: tuple[str, ...]
+    faces: tuple[int, ...] = ()
+    landmark_model: str = ""
+
+
+@dataclass(frozen=True)
+class FittedPhoto:
+    """One photo's part of the result.
+
+    Attributes:
+        path: of the photo.
+        expression: (52,) float32, 0..1.
+        camera: in pixels of the photo as it was read; `size` (width, height) is that of the upright file.
+        size: see there.
+        residual: median landmark error in inter-ocular distances.
+        sureness: how far the fit is to be trusted.
+        photo, points: what was read and seen.
+    """
+
+    path: str
+    expression: np.ndarray
+    camera: Camera
+    size: tuple[int, int]
+    residual: float
+    sureness: Sureness
+    photo: Photo = field(repr=False)
+    points: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class FittedFace:
+    """The result.
+
+    Attributes:
+        identity: (K,) float32, standard deviations; skin: (16,) float32.
+        photos: one for each given.
+        unwrapped: the first photo in the texture domain, its albedo completed from the others.
+        detail: (1024, 1024) float32 millimetres, the photo's wrinkles; latent_offset: (18, 512) float32, what their W+ latent has beyond
+            the encoder's, see `GenerateDetailRequest`.
+        detail_source: "photo", or "encoder" where the networks that read wrinkles off photos are not installed.
+    """
+
+    identity: np.ndarray
+    skin: np.ndarray
+    photos: tuple[FittedPhoto, ...]
+    unwrapped: UnwrappedPhoto
+    detail: np.ndarray
+    latent_offset: np.ndarray
+    detail_source: str
+
+
+@lru_cache(maxsize=1)
+def landmark_model() -> LandmarkModel:
+    """The embedded face at its landmarks, prepared once."""
+    return LandmarkModel.of(BilinearFace.default(), LandmarkMap.default())
+
+
+def degradation_of(face: FacePoints) -> float:
+    """0 for a clear picture of a face, 1 for one of 64 pixels: by the size of the face and by how firm its landmarks are."""
+    by_size = np.log(_CLEAR_EYES / interocular_distance(face.points)) / np.log(_CLEAR_EYES / _BAD_EYES)
+    by_scatter = np.log(max(face.scatter, 1e-4) / _CLEAR_SCATTER) / np.log(_BAD_SCATTER / _CLEAR_SCATTER)
+    return float(np.clip(max(by_size, by_scatter), 0, 1))
+
+
+def seen_face(photo: Photo, face: FacePoints) -> SeenFace:
+    """A found face as the fit takes it."""
+    height, width = photo.pixels.shape[:2]
+    return SeenFace(face.points, width, height, photo.focal)
+
+
+def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[list[Photo], list[FacePoints]]:
+    """Reads the photos and finds the face that is meant in each.
+
+    Raises:
+        UserError: no photo or too many, one cannot be read, or shows no such face.
+    """
+    if not 1 <= len(request.paths) <= MOST_PHOTOS:
+        raise UserError(f"{len(request.paths)} photos.", f"Give 1 to {MOST_PHOTOS}, all of one person.")
+    if len(request.faces) > len(request.paths):
+        raise UserError(f"{len(request.faces)} face numbers for {len(request.paths)} photos.", "Give one for each photo, or none.")
+    photos, faces = [], []
+    for index, path in enumerate(request.paths):
+        progress(0.25 * index / len(request.paths), f"Looking for the face in photo {index + 1} of {len(request.paths)}")
+        photo = read_photo(path)
+        number = request.faces[index] if index < len(request.faces) else 0
+        faces.append(choose_face(find_faces(photo.pixels, request.landmark_model or None), number or None, path))
+        photos.append(photo)
+    return photos, faces
+
+
+def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFace:
+    """Fits a person to photographs.
+
+    Args:
+        request: the photos.
+        progress: told (share done, text); may raise to cancel.
+
+    Returns:
+        The face.
+
+    Raises:
+        UserError: a photo cannot be read or shows no face.
+    """
+    photos, faces = find_in_photos(request, progress)
+    progress(0.3, "Fitting identity, expression and camera")
+    seen = [seen_face(photo, face) for photo, face in zip(photos, faces, strict=True)]
+    fit = fit_face(landmark_model(), seen)
+    fitted = tuple(_fitted_photo(photo, face, fit, index) for index, (photo, face) in enumerate(zip(photos, faces, strict=True)))
+    progress(0.45, "Unwrapping the photo")
+    unwrapped = _unwrap(fit, fitted, progress)
+    identity, skin = fit.identity.astype(np.float32), sample_skin(0)
+    progress(0.75, "Reading the wrinkles")
+    detail, offset, source = _detail(identity, skin, fitted[0].expression, unwrapped)
+    progress(1.0, fitted[0].sureness.sentence)
+    return FittedFace(identity, skin, fitted, unwrapped, detail, offset, source)
+
+
+def photos_described(fitted: FittedFace) -> list[dict]:
+    """What was found of each photo, for JSON: size, pose in degrees, camera and sureness."""
+    photos = []
+    for item in fitted.photos:
+        yaw, pitch, roll = item.camera.head_angles()
+        photos.append(
+            {"photo": item.path, "size": list(item.size), "sure": item.sureness.value, "sentence": item.sureness.sentence,
+             "reprojection": round(item.residual, 4), "yaw": round(yaw, 1), "pitch": round(pitch, 1), "roll": round(roll, 1),
+             "focal_of_longer_side": round(item.camera.focal / max(item.camera.width, item.camera.height), 4),
+             "distance_m": round(float(item.camera.translation[2]), 3)}
+        )  # fmt: skip
+    return photos
+
+
+def _fitted_photo(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> FittedPhoto:
+    view = fit.views[index]
+    sureness = judge_fit(view, face, degradation_of(face))
+    return FittedPhoto(
+        photo.path, view.expression.astype(np.float32), view.camera, photo.full_size, float(np.median(view.residual)), sureness, photo,
+        face.points,
+    )  # fmt: skip
+
+
+def _unwrap(fit: FaceFit, fitted: tuple[FittedPhoto, ...], progress: Progress) -> UnwrappedPhoto:
+    """The first photo unwrapped; where it does not see the skin, the others' albedo."""
+    model, domain = BilinearFace.default(), TextureDomain.default()
+    found = []
+    for index, item in enumerate(fitted):
+        positions = domain.mesh.refine(model.evaluate(fit.identity.astype(np.float32), item.expression))
+        found.append(unwrap_photo(domain, item.photo.pixels, item.camera, positions))
+        progress(0.45 + 0.3 * (index + 1) / len(fitted), f"Unwrapped photo {index + 1} of {len(fitted)}")
+    first = found[0]
+    if len(found) == 1:
+        return first
+    weights = np.stack([item.confidence * (4.0 if item is first else 1.0) for item in found]) + 1e-4
+    level = np.array([np.average(item.albedo, axis=(0, 1), weights=item.confidence * domain.skin + 1e-9) for item in found])
+    albedos = [item.albedo * (level[0] / np.maximum(own, 1e-4)) for item, own in zip(found, level, strict=True)]
+    merged = sum(albedo * weight[..., None] for albedo, weight in zip(albedos, weights, strict=True)) / weights.sum(0)[..., None]
+    known = np.clip(2.5 * weights.sum(0), 0, 1)
+    smooth = fill_smoothly(merged, known)
+    albedo = (merged * known[..., None] + smooth * (1 - known[..., None])).clip(0, 1).astype(np.float32)
+    return UnwrappedPhoto(first.texture, first.confidence, first.light, albedo)
+
+
+def _detail(identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, unwrapped: UnwrappedPhoto):
+    """The wrinkles: map (1024, 1024), the offset of their latent (18, 512) from the encoder's, and where they come from."""
+    from .generate_detail import GenerateDetailRequest, detail_model, generate_detail
+
+    model = detail_model()
+    if not all((ASSETS / name).is_file() for name in _WRINKLE_NETWORKS):
+        own = generate_detail(GenerateDetailRequest(identity, skin, expression, 1024))
+        return own, np.zeros((model.generator.config.style_count, model.generator.config.latent_width), np.float32), "encoder"
+    from .photo_detail import detail_from_texture
+
+    detail, latent = detail_from_texture(unwrapped.texture, unwrapped.confidence, unwrapped.light)
+    return detail, latent - model.latent(identity[None], skin[None], expression[None])[0].cpu().numpy(), "photo"
