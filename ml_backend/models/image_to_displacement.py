@@ -1,7 +1,8 @@
 """Image to displacement in texture space: what the shading of an unwrapped photograph says about the skin's relief.
 
 Its role is pix2pixHD's (Wang et al. 2018): a coarse network over the whole face, an enhancer at twice the resolution, discriminators at
-several scales in training. What it reads is prepared so that light and skin colour say less than relief does: the logarithm of the
+several scales in training. Below both lies linear shape from shading: one large filter whose best weights are known in closed form. What
+the network reads is prepared so that light and skin colour say less than relief does: the logarithm of the
 texture without its local mean, and how much a slope along each axis of the surface would brighten the skin under the fitted light.
 """
 
@@ -31,12 +32,16 @@ class ImageToDisplacementConfig:
 
     Attributes:
         resolution: texels along a side of what it reads and makes.
+        filter_size: texels along a side of the linear part's filters, odd, at half the resolution.
+        gain_size: grid over the face on which the linear part is weighted.
         widths: channels of the coarse network at a quarter of the resolution, an eighth, ...; it makes a map of half the resolution.
         place_channels, place_size: learned images that tell where on the face a texel lies.
         enhancer_width, enhancer_layers: channels and 3 x 3 convolutions of the enhancer, which runs at half the resolution too.
     """
 
     resolution: int = 512
+    filter_size: int = 15
+    gain_size: int = 32
     widths: tuple[int, ...] = (32, 48, 64, 96)
     place_channels: int = 4
     place_size: int = 32
@@ -81,19 +86,52 @@ def _pair(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
+class LinearShapeFromShading(nn.Module):
+    """Heights as filters of brightness, weighted by how the light meets the surface, times a gain that depends on the place.
+
+    A small slope changes the logarithm of the shading by its product with `lit`; brightness times `lit`, and over its square, are what
+    a linear estimate of the slopes is made of, and the filter integrates them.
+
+    Source: Pentland 1990, "Linear shape from shading"; here with the weights of least squares.
+    """
+
+    CHANNELS = 5
+
+    def __init__(self, config: ImageToDisplacementConfig):
+        super().__init__()
+        self.filters = nn.Conv2d(self.CHANNELS, 1, config.filter_size, padding=config.filter_size // 2, bias=False)
+        nn.init.zeros_(self.filters.weight)
+        self.gain = nn.Parameter(torch.ones(1, 1, config.gain_size, config.gain_size))
+
+    def channels(self, features: Tensor) -> Tensor:
+        """Features (B, 9, r, r) -> (B, 5, r, r), what the filters read."""
+        brightness, lit = features[:, :1], features[:, 3:5]
+        directed = brightness * lit
+        return torch.cat([brightness, directed, directed / (lit.square().sum(1, keepdim=True) + 0.1)], 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        gain = functional.interpolate(self.gain, size=features.shape[-2:], mode="bilinear", align_corners=False)
+        return gain * self.filters(self.channels(features))
+
+
 class CoarseNetwork(nn.Module):
-    """A U-Net over the whole face: features (B, 9, r, r) to heights (B, 1, r, r) in units, and its last features (B, C, r / 2, r / 2)."""
+    """The linear part and a U-Net over the whole face: features (B, 9, r, r) to heights (B, 1, r, r) in units, and the U-Net's last
+    features (B, C, r / 2, r / 2)."""
 
     def __init__(self, config: ImageToDisplacementConfig):
         super().__init__()
         widths = config.widths
+        self.linear = LinearShapeFromShading(config)
         self.place = nn.Parameter(0.1 * torch.randn(1, config.place_channels, config.place_size, config.place_size))
         self.first = _pair(4 * FEATURES + config.place_channels, widths[0])
         self.down = nn.ModuleList(_pair(one, after, 2) for one, after in itertools.pairwise(widths))
         self.up = nn.ModuleList(_pair(one + after, one) for one, after in itertools.pairwise(widths))
-        self.heights = nn.Conv2d(widths[0], 4, 3, padding=1)
+        self.heights = nn.Conv2d(widths[0] + 4, 4, 3, padding=1)
+        nn.init.zeros_(self.heights.weight)
+        nn.init.zeros_(torch.as_tensor(self.heights.bias))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        straight = self.linear(features)
         packed = functional.pixel_unshuffle(features, 2)
         place = functional.interpolate(self.place, size=packed.shape[-2:], mode="bilinear", align_corners=False)
         x = self.first(torch.cat([packed, place.expand(len(features), -1, -1, -1)], 1))
@@ -103,7 +141,8 @@ class CoarseNetwork(nn.Module):
             x = layer(x)
         for layer, skipped in zip(reversed(list(self.up)), reversed(kept), strict=True):
             x = layer(torch.cat([skipped, double_size(x)], 1))
-        return functional.pixel_shuffle(self.heights(x), 2), x
+        known = functional.pixel_unshuffle(straight, 2)
+        return straight + functional.pixel_shuffle(self.heights(torch.cat([x, known], 1)), 2), x
 
 
 class ImageToDisplacement(nn.Module):

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from ..layers.band_limits import enlarge, shrink
 
-COARSEST = 6.0  # at 512 texels; about 1/12 of the full resolution
+FULL, COARSEST = 1024, 12.0  # texels of a full texture, and by how much the poorest photograph is coarser
 BLOCK = 8
 
 
@@ -52,7 +52,7 @@ def photograph(linear: Tensor, random: torch.Generator, factor: float | None = N
     size, found = linear.shape[-1], []
     for one in linear.split(1):
         draw = torch.rand(7, generator=random).tolist()
-        coarser = COARSEST ** draw[0] if factor is None else factor
+        coarser = max(1.0, COARSEST * size / FULL) ** draw[0] if factor is None else factor
         low = shrink(one.clamp(0, 1), max(16, round(size / coarser))).clamp(0, 1) ** (1 / 2.2)
         if draw[1] < 0.4:
             low = functional.avg_pool2d(functional.pad(low, (1, 1, 1, 1), mode="replicate"), 3, 1) * draw[2] + low * (1 - draw[2])

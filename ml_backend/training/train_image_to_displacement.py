@@ -2,6 +2,7 @@
 
 Maps of the stored set are shaded under random light with an albedo that has nothing to do with them (simulation/skin_shading.py), then
 made coarse, blurred, noisy and compressed (training/degraded_textures.py). Stages:
+  linear       the filters of linear shape from shading by least squares, and where on the face they are to be believed
   coarse       the network of half the resolution, on half-size pictures
   whole        coarse network and enhancer together
   adversarial  the same with discriminators at two scales and feature matching
@@ -31,7 +32,7 @@ from ..models.network_file import write_network_file
 from ..models.patch_discriminators import PatchDiscriminators
 from ..simulation.skin_shading import SkinSurface, sample_albedo, sample_light, shade_skin, skin_surface, smooth_shading
 from .degraded_maps import seen_parts
-from .degraded_textures import photograph
+from .degraded_textures import FULL, photograph
 from .model_card import SIMULATED, install
 from .photo_cards import write_photo_card
 from .sample_sheet import write_sample_sheet
@@ -40,9 +41,9 @@ from .train_dnpm import StageKeeper, open_maps
 from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
 
 TRAINING_SHARE = 0.95
-STAGES = ("coarse", "whole", "adversarial")
+STAGES = ("linear", "coarse", "whole", "adversarial")
 JUDGED = 3  # of the features: brightness and both slopes' effect
-SHOWN, MEASURED = 5, 24
+SHOWN, MEASURED = 5, 10
 _ERROR_OF_LIGHT = 0.06
 
 
@@ -113,8 +114,11 @@ def run(args: argparse.Namespace) -> int:
     for number, stage in enumerate(STAGES):
         if keeper.finished(stage) or stage not in settings:
             continue
-        drawn = source(config.resolution // 2 if stage == "coarse" else config.resolution, number)
-        train_stage(stage, network, judges, drawn, settings[stage], log, device)
+        drawn = source(config.resolution // 2 if stage in STAGES[:2] else config.resolution, number)
+        if stage == "linear":
+            fit_linear(network, drawn, settings[stage], log)
+        else:
+            train_stage(stage, network, judges, drawn, settings[stage], log, device)
         keeper.finish(stage)
     whole = source(config.resolution, 100)
     figures = measure(network, whole, device)
@@ -136,6 +140,45 @@ def run(args: argparse.Namespace) -> int:
     if args.install:
         install(args.out, (IMAGE_FILE,))
     return 0
+
+
+@torch.no_grad()
+def fit_linear(network: ImageToDisplacement, drawn: PhotographedSkin, settings: dict, log: RunLog) -> None:
+    """The filters by ridge regression at texels drawn where the truth has wrinkles, then the gain of each cell by least squares."""
+    linear, side = network.coarse.linear, network.config.filter_size
+    size = linear.CHANNELS * side * side
+    gram, sums, kept = torch.zeros(size, size), torch.zeros(size), []
+    for _ in range(settings["maps"]):
+        features, truth, confidence = drawn.training_pair(1)
+        channels = linear.channels(features)
+        local = torch.nn.functional.avg_pool2d(truth.abs(), 9, 1, 4)[0, 0]
+        chance = (local + 0.2) * drawn.inside * (confidence[0, 0] > 0.5)
+        places = torch.multinomial(chance.flatten(), settings["texels"], generator=drawn.random)
+        width = truth.shape[-1]
+        padded = torch.nn.functional.pad(channels, (side // 2,) * 4)[0]
+        windows = padded.unfold(1, side, 1).unfold(2, side, 1)[:, places // width, places % width]  # (C, n, side, side)
+        rows = windows.permute(1, 0, 2, 3).flatten(1)
+        gram += rows.T @ rows
+        sums += rows.T @ truth.flatten()[places]
+        kept.append((features, truth, confidence))
+    ridge = settings["ridge"] * gram.diagonal().mean() * torch.eye(size)
+    weights = torch.linalg.solve(gram + ridge, sums)
+    linear.filters.weight.copy_(weights.view(1, linear.CHANNELS, side, side))
+    above, below = torch.zeros_like(linear.gain), torch.zeros_like(linear.gain)
+    pool = torch.nn.functional.adaptive_avg_pool2d
+    for features, truth, confidence in kept[: settings["gains"]]:
+        found = linear.filters(linear.channels(features.to(linear.gain.device)))
+        seen = (confidence * drawn.inside).to(found.device)
+        above += pool(seen * found * truth.to(found.device), above.shape[-1])
+        below += pool(seen * found.square(), above.shape[-1])
+    usual = below[below > 0].median()
+    linear.gain.copy_(((above + 0.05 * usual) / (below + 0.1 * usual)).clamp(0, 2))
+    missed, whole = 0.0, 0.0
+    for features, truth, confidence in kept[-settings["gains"] // 3 :]:
+        seen = confidence * drawn.inside
+        missed += float((seen * (linear(features.to(linear.gain.device)).cpu() - truth).square()).sum())
+        whole += float((seen * truth.square()).sum())
+    log.write("linear", maps=settings["maps"], gain=float(linear.gain.mean()), missed_share=missed / max(whole, 1e-9))
 
 
 def train_stage(
@@ -199,14 +242,16 @@ def measure(network: ImageToDisplacement, drawn: PhotographedSkin, device: torch
     """Correlation and PSNR inside the seen face, at three degrees of coarseness, beside a blank map and the training people's mean.
 
     Returns:
-        By "1/2", "1/4" and "1/8" of the full resolution: "correlation" and "psnr_db" of the estimate, "zero_db", "mean_db", "n".
+        By "1/2", "1/4" and "1/8" of a texture of 1024 (the network's own resolution where that is coarser):
+        "correlation" and "psnr_db" of the estimate, "zero_db", "mean_db", "n".
     """
     first = int(len(drawn.maps) * TRAINING_SHARE)
     rows = np.linspace(first, len(drawn.maps) - 1, min(MEASURED, len(drawn.maps) - first)).astype(int)
     training = np.linspace(0, first - 1, min(200, first)).astype(int)
     mean = torch.from_numpy(np.asarray(drawn.maps.maps[training], np.float32).mean(0)) / drawn.unit
     found = {}
-    for name, factor in (("1/2", 1.0), ("1/4", 2.0), ("1/8", 4.0)):
+    for name, coarser in (("1/2", 2), ("1/4", 4), ("1/8", 8)):
+        factor = max(1.0, coarser * network.config.resolution / FULL)
         own, wanted, usual = [], [], []
         for row in rows:
             features, truth, confidence = drawn.pair(np.array([row]), factor)
@@ -239,7 +284,7 @@ def figures_text(figures: dict[str, dict[str, float]]) -> str:
 def write_samples(path: Path, network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device) -> None:
     """The texture's brightness as if it were relief, the truth and the estimate, for people that training left out."""
     rows = np.linspace(int(len(drawn.maps) * TRAINING_SHARE), len(drawn.maps) - 1, SHOWN).astype(int)
-    features, truth, _ = drawn.pair(rows, 1.5)
+    features, truth, _ = drawn.pair(rows, 1.0)
     own = network(features.to(device)).cpu()
     shown = [part[:, 0].numpy() for part in (0.2 * features, truth * drawn.unit, own * drawn.unit * drawn.inside)]
     write_sample_sheet(path, shown, tile=512)
