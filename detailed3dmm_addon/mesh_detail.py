@@ -14,7 +14,7 @@ from ..ml_backend.expression_names import EXPRESSION_NAMES
 from ..ml_backend.geometry.texture_space import rasterise, sample_map
 from ..ml_backend.models.skin_vector import sample_skin
 from . import fast_detail
-from .detail_modifiers import MODIFIER, input_path, set_group
+from .detail_modifiers import MODIFIER, set_group
 from .detail_nodes import (
     BAKED_INPUT,
     COEFFICIENT_INPUT,
@@ -29,6 +29,7 @@ from .expression_groups import EXPRESSION_PRESETS
 from .face_model import dense_mesh, dense_parts, face_model
 from .mesh_correspondence import Correspondence, find_correspondence
 from .mesh_keys import expression_keys
+from .modifier_inputs import input_path, set_input
 
 MARK, ORIGINAL = "d3dmm_mesh_detail", "d3dmm_original_mesh"
 """Of the object: that it has our detail; the mesh that it had before it was subdivided."""
@@ -81,8 +82,7 @@ def add_mesh_detail(item: bpy.types.Object, method: str, subdivisions: int, age:
         _write(mesh, REGION_ATTRIBUTE.format(name), weights)
     modifier = item.modifiers.new(MODIFIER, "NODES")
     set_group(modifier, detail_group(len(chosen)))
-    identifiers = input_identifiers(modifier.node_group)
-    modifier[identifiers[BAKED_INPUT]] = True
+    set_input(modifier, BAKED_INPUT, True)
     item.modifiers.move(len(item.modifiers) - 1, 0)
     for number, index in enumerate(chosen):
         _drive(item, COEFFICIENT_INPUT.format(number), keys[EXPRESSION_NAMES[index]])

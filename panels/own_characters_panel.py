@@ -5,6 +5,7 @@ import bpy
 from ..detailed3dmm_addon import detail_modifiers, is_face
 from ..detailed3dmm_addon.detail_nodes import REGION_INPUTS, STRENGTH_INPUT
 from ..detailed3dmm_addon.mesh_detail import has_mesh_detail
+from ..detailed3dmm_addon.modifier_inputs import input_slider
 from .sidebar import SidebarPanel
 
 
@@ -30,7 +31,7 @@ class D3DMM_PT_own_characters(SidebarPanel, bpy.types.Panel):
         column = layout.column()
         column.use_property_split = True
         for name in (STRENGTH_INPUT, *REGION_INPUTS.values()) if modifier is not None else ():
-            column.prop(modifier, detail_modifiers.input_path(modifier, name), text=name, slider=True)
+            column.prop(*input_slider(modifier, name), text=name, slider=True)
         layout.operator("d3dmm.remove_mesh_detail", icon="X")
 
 

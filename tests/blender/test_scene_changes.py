@@ -29,6 +29,10 @@ EVERY_OPERATOR = {
     "clear_animation": {},
     "clear_detail_map": {},
     "update_detail": {},
+    "import_curves": {"filepath": "{folder}/curves.json"},
+    "update_animation": {},
+    "add_emotion": {},
+    "remove_emotion": {},
 }
 
 
@@ -50,6 +54,7 @@ def state_of_scene() -> dict:
             ],
             "modifiers": [modifier.name for modifier in face.modifiers],
             "actions": actions,
+            "emotions": len(face.d3dmm_animation.emotions),
             "surface": np.round(evaluated(face), 5).sum(0).round(2).tolist(),
         }
     return found
@@ -60,6 +65,14 @@ def prepare(face, name: str, folder: Path, module) -> None:
     face.data.shape_keys.key_blocks["browDownLeft"].value = 0.6
     if name == "load_face":
         (folder / "face.json").write_text(json.dumps({"expression": {"jawOpen": 0.7}}))
+    if name in ("import_curves", "update_animation"):
+        frames = [[index / 4] for index in range(5)]
+        (folder / "curves.json").write_text(json.dumps({"fps": 24, "names": ["jawOpen"], "frames": frames}))
+    if name == "update_animation":
+        bpy.ops.d3dmm.import_curves(filepath=str(folder / "curves.json"), bake_detail=False)
+        face.d3dmm_animation.emotions.add()
+    if name == "remove_emotion":
+        face.d3dmm_animation.emotions.add()
     if name in ("bake_detail", "clear_baked_detail", "clear_animation"):
         key = face.data.shape_keys.key_blocks["jawOpen"]
         for frame in (1, 4):
@@ -85,7 +98,7 @@ def test_undo_and_redo_over_every_operator(face, no_worker, module, tmp_path, na
     assert getattr(bpy.ops.d3dmm, name)(**parameters) == {"FINISHED"}
     bpy.ops.ed.undo_push(message=name)
     after = state_of_scene()
-    assert name == "update_detail" or after != before, "the operator did nothing"
+    assert name in ("update_detail", "update_animation") or after != before, "the operator did nothing"
     for _ in range(2):
         bpy.ops.ed.undo()
         assert state_of_scene() == before

@@ -21,8 +21,8 @@ MOST_SECONDS_TO_TELL = 2.0
 
 
 def speech(face, module, recording):
-    work = module("detailed3dmm_addon.speech_animation").SpeechAnimation(face.d3dmm.uid, recording, 25.0, 1, 0)
-    return work.speech_request()
+    target = module("detailed3dmm_addon.animation_targets").TargetName.of(face)
+    return module("detailed3dmm_addon.speech_animation").SpeechAnimation(target, recording, 25.0, 1, 0).speech_request()
 
 
 def wrinkles(face, module, _recording):
@@ -70,5 +70,7 @@ def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
         assert state_of_scene() == before and np.array_equal(evaluated(wrinkled), surface)
         answer = backend.ask("generate", small, module("detailed3dmm_addon.live_detail").detail_inputs(wrinkled), timeout=300)
         assert np.isfinite(answer.arrays["map"]).all()
+        if number % 10 == 9:
+            print(f"{number + 1} kills, slowest message {slowest:.3f} s", flush=True)
     assert bpy.ops.d3dmm.update_detail() == {"FINISHED"}
     print(f"{KILLS} kills, {finished} after the job's own end, slowest message {slowest:.3f} s")

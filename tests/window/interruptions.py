@@ -1,11 +1,23 @@
 """Steps of the session that press what is left, and that interrupt jobs: the face, the file, the worker or the extension goes."""
 
 import os
+import subprocess
 import time
+from pathlib import Path
 
 import bpy
-from given import INTERPRETER, MODULE, RECORDING
+import numpy as np
+from given import INTERPRETER, MODULE, OUT, RECORDING
 from interface import Turns
+
+
+def pixels(path: Path) -> np.ndarray:
+    """A picture's values, flat."""
+    image = bpy.data.images.load(str(path))
+    values = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(values)
+    bpy.data.images.remove(image)
+    return values
 
 
 class Interruptions:
@@ -36,6 +48,24 @@ class Interruptions:
             yield from self.ui.scroll(0.7)
         yield from self.ui.scroll(-3)
         self.check("several buttons were pressed", len(pressed) >= 4, sorted(pressed))
+
+    def render_in_background(self) -> Turns:
+        """The same file, rendered by a Blender without a window, must be what F12 showed."""
+        scene, out = bpy.context.scene, Path(OUT)
+        scene.render.image_settings.file_format = "PNG"
+        bpy.data.images["Render Result"].save_render(str(out / "f12.exported"), scene=scene)
+        bpy.ops.wm.save_as_mainfile(filepath=str(out / "render.blend"), copy=True, compress=True)
+        command = [bpy.app.binary_path, "-b", "--factory-startup", str(out / "render.blend"), "--addons", MODULE]
+        command += ["-o", str(out / "background_####"), "-x", "0", "-f", str(scene.frame_current)]
+        with (out / "background.log").open("w") as log:
+            other = subprocess.Popen(command, stdout=log, stderr=log)
+            yield from self.ui.until(lambda: other.poll() is not None, 400)
+        made = out / f"background_{scene.frame_current:04d}"
+        self.check("a background render ends well", other.poll() == 0 and made.exists(), other.poll())
+        if made.exists():
+            pictures = [pixels(path) for path in (out / "f12.exported", made)]
+            apart = float(np.abs(pictures[0] - pictures[1]).max())
+            self.check("it shows what F12 showed", apart < 0.03 and pictures[0].std() > 0.05, f"{apart:.4f}")
 
     def languages(self) -> Turns:
         """Shows the panels in other languages; a picture of each."""

@@ -352,6 +352,7 @@ class Session(Interruptions):
         yield from self.ui.turns(10)
         yield from self.ui.picture("render")
         bpy.app.handlers.render_complete.remove(note)
+        yield from self.render_in_background()
         yield from self.ui.key("ESC", "WINDOW", "IMAGE_EDITOR")
         yield from self.ui.turns(6)
 
