@@ -12,6 +12,7 @@ from typing import cast
 import bpy
 import numpy as np
 
+from ..ml_backend.curve_editing import eyes_from_look
 from ..ml_backend.curves import HEAD_NAMES, Animation
 from ..ml_backend.errors import UserError
 from ..ml_backend.expression_names import EXPRESSION_NAMES
@@ -77,7 +78,7 @@ class Stage:
         return self.face.evaluated_get(self.depsgraph).matrix_world.copy()
 
     def animation(self, progress=None) -> Animation:
-        """The copy's expressions and head rotation at each frame, as curve files have them."""
+        """The copy's expressions, head rotation and gaze at each frame, as curve files have them."""
         rows, head = [], []
         for index, frame in enumerate(self.frames):
             self.go_to(frame)
@@ -86,7 +87,9 @@ class Stage:
             head.append([turn.z, -turn.x, turn.y] + [0.0] * (len(HEAD_NAMES) - 3))
             if progress is not None:
                 progress(index / len(self.frames))
-        return Animation(face_animation.scene_fps(self.scene), EXPRESSION_NAMES, np.stack(rows), np.array(head, np.float32))
+        expressions, turns = np.stack(rows), np.array(head, np.float32)
+        turns[:, 3:] = eyes_from_look(expressions)
+        return Animation(face_animation.scene_fps(self.scene), EXPRESSION_NAMES, expressions, turns)
 
 
 @contextmanager

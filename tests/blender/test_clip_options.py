@@ -236,6 +236,15 @@ def test_live_link_face_at_another_rate_with_head_and_eyes(face, module, tmp_pat
     assert keys["browInnerUp"].value == pytest.approx(0.5, abs=1e-4)
     assert keys["eyeLookOutLeft"].value == pytest.approx(keys["eyeLookInRight"].value) and keys["eyeLookOutLeft"].value > 0.3
     assert face.rotation_euler.z == pytest.approx(0.2, abs=1e-5) and face.rotation_euler.y == pytest.approx(-0.1, abs=1e-5)
+    scene.frame_end = 52
+    assert bpy.ops.d3dmm.export_curves(filepath=str(tmp_path / "back.csv")) == {"FINISHED"}
+    curves = module("ml_backend.curves")
+    back, take = curves.read_curves(tmp_path / "back.csv"), curves.read_curves(tmp_path / "take.csv")
+    jaw, brow = (take.names.index(name) for name in ("jawOpen", "browInnerUp"))
+    assert back.fps == 24 and len(back.frames) == 48
+    for column in (jaw, brow):
+        assert np.allclose(back.frames[:, column], np.interp(np.arange(48) / 24, np.arange(60) / 30, take.frames[:, column]), atol=1e-4)
+    assert np.allclose(back.head[:, :3], [0.2, 0.0, -0.1], atol=2e-3) and np.allclose(back.head[:, [3, 6]], 0.3, atol=1e-3)
     face.d3dmm_animation.gain_brows = 0.5
     assert bpy.ops.d3dmm.update_animation() == {"FINISHED"}
     scene.frame_set(5 + 12)

@@ -6,6 +6,7 @@ import pytest
 OPERATORS = (
     "create_face random_face reset_face set_expression_preset mirror_expression reset_expression random_expression update_detail "
     "new_wrinkle_seed clear_baked_detail bake_detail import_detail_map clear_detail_map import_audio clear_animation start_backend "
+    "animate_strip update_animation import_curves add_emotion remove_emotion "
     "stop_backend cancel_job clear_problem install_backend save_face load_face"
 ).split()
 
