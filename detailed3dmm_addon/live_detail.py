@@ -23,7 +23,7 @@ SHOWN, FULL, PERSON = "d3dmm_shown", "d3dmm_full", "d3dmm_corrected_person"
 """Of the mesh: digests of the inputs that the vertices show and that the full map was made for; whose the correction is."""
 LATENT = "d3dmm_latent_offset"
 """Of the object: what an imported map adds to the generator's latents, flat."""
-_LATENT_SHAPE = (18, 512)
+LATENT_SHAPE = (18, 512)
 _ANOTHER_PERSON = 2.0
 """Standard deviations, in identity and skin together, at which the correction is gone."""
 
@@ -47,7 +47,7 @@ def inputs_at(face: bpy.types.Object, frame: float) -> dict[str, np.ndarray]:
 def latent_arrays(face: bpy.types.Object) -> dict[str, np.ndarray]:
     """What a worker's request carries beside the inputs: the imported map's latent, where there is one."""
     offset = face.get(LATENT)
-    return {} if offset is None else {"latent_offset": np.array(offset, np.float32).reshape(_LATENT_SHAPE)}
+    return {} if offset is None else {"latent_offset": np.array(offset, np.float32).reshape(LATENT_SHAPE)}
 
 
 def set_latent(face: bpy.types.Object, offset: np.ndarray, name: str) -> None:

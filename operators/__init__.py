@@ -12,6 +12,7 @@ def _classes():
         control_backend,
         create_face,
         export_copy,
+        face_assets,
         face_presets,
         import_curves,
         import_detail_map,
@@ -24,6 +25,7 @@ def _classes():
         *create_face.CLASSES,
         *change_face.CLASSES,
         *face_presets.CLASSES,
+        *face_assets.CLASSES,
         *set_expression.CLASSES,
         *update_detail.CLASSES,
         *bake_detail.CLASSES,
@@ -38,12 +40,18 @@ def _classes():
 
 
 def register():
-    """Adds every operator."""
+    """Adds every operator, then what hands dropped files to them."""
+    from . import drop_files
+
     for cls in _classes():
+        bpy.utils.register_class(cls)
+    for cls in drop_files.classes():
         bpy.utils.register_class(cls)
 
 
 def unregister():
     """Removes every operator."""
-    for cls in reversed(_classes()):
+    from . import drop_files
+
+    for cls in reversed((*_classes(), *drop_files.classes())):
         bpy.utils.unregister_class(cls)

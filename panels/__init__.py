@@ -4,7 +4,17 @@ import bpy
 
 
 def _classes():
-    from . import audio_panel, backend_panel, detail_panel, export_panel, expression_panel, face_panel, identity_panel, own_characters_panel
+    from . import (
+        audio_panel,
+        backend_panel,
+        detail_panel,
+        export_panel,
+        expression_panel,
+        face_panel,
+        identity_panel,
+        own_characters_panel,
+        preset_panel,
+    )
 
     return (
         *face_panel.CLASSES,
@@ -12,6 +22,7 @@ def _classes():
         *expression_panel.CLASSES,
         *detail_panel.CLASSES,
         *audio_panel.CLASSES,
+        *preset_panel.CLASSES,
         *export_panel.CLASSES,
         *own_characters_panel.CLASSES,
         *backend_panel.CLASSES,

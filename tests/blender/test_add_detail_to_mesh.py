@@ -1,5 +1,7 @@
 """Any head with ARKit-named shape keys wrinkles where its expressions fold it, natively, and loses it without a trace."""
 
+import re
+
 import bpy
 import numpy as np
 import pytest
@@ -60,7 +62,7 @@ def field_of(item, name) -> np.ndarray:
     inputs = {entry.identifier: entry.name for entry in modifier.node_group.interface.items_tree if entry.in_out == "INPUT"}
     for curve in item.animation_data.drivers:
         if any(name in variable.targets[0].data_path for variable in curve.driver.variables):
-            number = inputs[curve.data_path.split('"')[3]].split()[-1]
+            number = inputs[re.search(r"Socket_\d+", curve.data_path)[0]].split()[-1]
             return attribute(item, f"d3dmm_detail_{int(number):02d}")
     raise AssertionError(name)
 

@@ -40,6 +40,10 @@ class CheckingLayout:
         self.seen.append(text if text is not None else rna.name)
         return _CheckingProperties(rna)
 
+    def menu(self, idname, text=None, **_):
+        assert hasattr(bpy.types, idname), idname
+        self.seen.append(text)
+
     def progress(self, factor=0.0, text="", type="BAR"):
         assert 0.0 <= factor <= 1.0
         self.seen.append(text)
@@ -96,7 +100,7 @@ def test_with_a_face_everything_is_shown(face, module):
     assert all(readable(name) in said for name in names)
     assert {"Forehead", "Crows Feet", "Pores", "Bake Detail for Action", "Import Detail Map", "Thickness"} <= set(said)
     assert {"Joy", "Brow Inner Up", "Tongue Out", "Strength", "Import Audio", "PC1", "Start"} <= set(said)
-    assert {"glTF", "FBX", "USD", "Alembic", "Displacement Maps", "Curves"} <= set(said)
+    assert {"glTF", "FBX", "USD", "Alembic", "Displacement Maps", "Curves", "Characters", "Mark Face as Asset"} <= set(said)
     assert len(said) > 52 + len(face.d3dmm.coefficients) + len(names)
 
 

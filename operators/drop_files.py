@@ -1,0 +1,84 @@
+"""Recordings and photos dropped on the 3D viewport: what the buttons do with a file, done with the dropped one."""
+
+import bpy
+from bpy.props import StringProperty
+
+from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.speech_animation import AUDIO_SUFFIXES
+from .operator_base import FaceOperator, needs_face
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_PHOTO_OPERATOR = "D3DMM_OT_fit_from_image"
+
+
+class _Dropped:
+    """Mixed into operators that hand a dropped file to another one."""
+
+    target = ""
+    filepath: StringProperty(name="File", description="What was dropped", subtype="FILE_PATH", options={"SKIP_SAVE"})
+
+    def execute(self, context):
+        """Runs the other operator with the file; its own errors and undo step are what the artist gets."""
+        try:
+            getattr(bpy.ops.d3dmm, self.target)("EXEC_DEFAULT", filepath=self.filepath)
+        except RuntimeError as error:
+            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class D3DMM_OT_drop_recording(_Dropped, FaceOperator, bpy.types.Operator):
+    """Make the face speak the recording that was dropped"""
+
+    bl_idname = "d3dmm.drop_recording"
+    bl_label = "Speak Dropped Recording"
+    bl_options = {"INTERNAL"}
+    target = "import_audio"
+
+
+class D3DMM_OT_drop_photo(_Dropped, FaceOperator, bpy.types.Operator):
+    """Make a face of the photo that was dropped"""
+
+    bl_idname = "d3dmm.drop_photo"
+    bl_label = "Face of Dropped Photo"
+    bl_options = {"INTERNAL"}
+    target = "fit_from_image"
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """As the operator that does it."""
+        return "" if bpy.ops.d3dmm.fit_from_image.poll() else "A face cannot be made of a photo now"
+
+
+class D3DMM_FH_recording(bpy.types.FileHandler):
+    """Recordings on the 3D viewport, while a face is active."""
+
+    bl_idname = "D3DMM_FH_recording"
+    bl_label = "Speech for a Face"
+    bl_import_operator = "d3dmm.drop_recording"
+    bl_file_extensions = ";".join(AUDIO_SUFFIXES)
+
+    @classmethod
+    def poll_drop(cls, context):
+        """Over a 3D viewport with an active face."""
+        return context.area is not None and context.area.type == "VIEW_3D" and active_face(context) is not None and not needs_face(context)
+
+
+class D3DMM_FH_photo(bpy.types.FileHandler):
+    """Photos on the 3D viewport."""
+
+    bl_idname = "D3DMM_FH_photo"
+    bl_label = "Face from a Photo"
+    bl_import_operator = "d3dmm.drop_photo"
+    bl_file_extensions = ";".join(PHOTO_SUFFIXES)
+
+    @classmethod
+    def poll_drop(cls, context):
+        """Over a 3D viewport in Object Mode."""
+        return context.area is not None and context.area.type == "VIEW_3D" and context.mode == "OBJECT"
+
+
+def classes() -> tuple[type, ...]:
+    """What to register: photos only where the operator that makes faces of them is there."""
+    recordings = (D3DMM_OT_drop_recording, D3DMM_FH_recording)
+    return recordings + ((D3DMM_OT_drop_photo, D3DMM_FH_photo) if hasattr(bpy.types, _PHOTO_OPERATOR) else ())
