@@ -32,9 +32,11 @@ def input_values(modifier: bpy.types.NodesModifier) -> dict[str, object]:
     """Every input that has a value, by name; empty without a node group."""
     group = modifier.node_group
     names = input_identifiers(group) if group is not None else {}
-    if getattr(modifier, "properties", None) is None:
+    interface = getattr(modifier, "properties", None)
+    if interface is None:
         return {name: modifier[identifier] for name, identifier in names.items() if identifier in modifier}
-    return {name: get_input(modifier, name) for name, identifier in names.items() if hasattr(modifier.properties.inputs, identifier)}
+    held = {name: getattr(interface.inputs, identifier, None) for name, identifier in names.items()}
+    return {name: holder.value for name, holder in held.items() if hasattr(holder, "value")}  # a geometry has none
 
 
 def input_slider(modifier: bpy.types.NodesModifier, name: str) -> tuple[object, str]:
