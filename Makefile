@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 AUDIO ?= ml_backend/assets/demo_speech.wav
 BLENDERS := 4.2 4.5
-SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1 libegl-mesa0 libgl1-mesa-dri
+SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libglib2.0-bin libegl1 libegl-mesa0 libgl1-mesa-dri
 export PYTHONDONTWRITEBYTECODE = 1
 
 .SECONDARY:

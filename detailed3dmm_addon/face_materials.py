@@ -1,6 +1,7 @@
 """Materials of a face, all procedural: skin with lips and pores, eyes, teeth, tongue, lashes."""
 
 import bpy
+import numpy as np
 
 from ..ml_backend.geometry.map_bands import COARSE_RESOLUTION
 from .detail_maps import make_map_image
@@ -66,6 +67,14 @@ def apply_look(face: bpy.types.Object) -> None:
         node = nodes.get(name)
         if node is not None:
             node.outputs[0].default_value = value
+
+
+def tone_of(colour: np.ndarray) -> float:
+    """The Skin Tone whose skin is as light as a linear colour (3,)."""
+    luminance = np.array([0.2126, 0.7152, 0.0722])
+    tones, colours = zip(*_SKIN_TONES, strict=True)
+    levels = np.log(np.maximum(np.array(colours) @ luminance, 1e-4))
+    return float(np.interp(np.log(max(float(colour @ luminance), 1e-4)), levels[::-1], tones[::-1]))
 
 
 def _new_graph(name: str) -> tuple[bpy.types.Material, ShaderGraph]:

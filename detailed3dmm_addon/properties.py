@@ -76,6 +76,18 @@ def _look_changed(settings, _context):
     face_materials.apply_look(settings.id_data)
 
 
+def _photo_colour_changed(settings, _context):
+    from . import photo_face
+
+    photo_face.colour_changed(settings.id_data)
+
+
+def _photo_wrinkles_changed(settings, _context):
+    from . import photo_face
+
+    photo_face.wrinkles_changed(settings.id_data)
+
+
 class D3DMM_PG_direction(bpy.types.PropertyGroup):
     """One named identity direction; `name` is the model's name for it."""
 
@@ -215,6 +227,25 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
     baked_components: IntProperty(options={"HIDDEN"}, description="K: fields of the baked detail")
     baked_psnr: FloatProperty(options={"HIDDEN"}, description="Closeness of the baked detail to the maps it was made from, dB")
     baked_megabytes: FloatProperty(options={"HIDDEN"}, description="Size of the baked detail")
+    photo: StringProperty(options={"HIDDEN"}, description="The photo that this face was fitted to")
+    photo_sureness: StringProperty(options={"HIDDEN"}, description="How far the fit to the photo is to be trusted")
+    photo_sure: FloatProperty(options={"HIDDEN"}, description="The same as a number, 0 to 1")
+    photo_wrinkles: FloatProperty(
+        name="Photo Wrinkles",
+        description="0: the wrinkles that identity and expression suggest; 1: those read off the photo",
+        min=0.0,
+        max=1.0,
+        default=1.0,
+        update=_photo_wrinkles_changed,
+    )
+    photo_colour: FloatProperty(
+        name="Photo Colour",
+        description="0: the painted skin; 1: the colour of the photo, its light removed",
+        min=0.0,
+        max=1.0,
+        default=1.0,
+        update=_photo_colour_changed,
+    )
     imported_map: StringProperty(options={"HIDDEN"}, description="The imported displacement map that the detail starts from")
 
 

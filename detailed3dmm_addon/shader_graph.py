@@ -6,13 +6,15 @@ import bpy
 class ShaderGraph:
     """A node tree under construction; sockets are passed around like values."""
 
-    def __init__(self, tree: bpy.types.NodeTree):
+    def __init__(self, tree: bpy.types.NodeTree, keep: bool = False):
         """Empties the tree.
 
         Args:
             tree: of a material or world.
+            keep: goes on with what is there.
         """
-        tree.nodes.clear()
+        if not keep:
+            tree.nodes.clear()
         self.tree = tree
 
     def node(self, kind: str, inputs: dict | None = None, **properties) -> bpy.types.Node:

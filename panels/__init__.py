@@ -13,11 +13,13 @@ def _classes():
         face_panel,
         identity_panel,
         own_characters_panel,
+        photo_panel,
         preset_panel,
     )
 
     return (
         *face_panel.CLASSES,
+        *photo_panel.CLASSES,
         *identity_panel.CLASSES,
         *expression_panel.CLASSES,
         *detail_panel.CLASSES,

@@ -174,7 +174,10 @@ def _detector(model_file: str):
     try:
         mediapipe = importlib.import_module("mediapipe")
     except ImportError as error:
-        raise UserError(f"The landmark library cannot be loaded ({error}).", "Install the backend again.") from error
+        raise UserError(
+            f"The landmark library cannot be loaded ({error}).",
+            "Install the backend again; a bare Linux also needs libgl1 and libglib2.0-0.",
+        ) from error
     return _task_detector(model_file) if model_file else _carried_detector(mediapipe)
 
 

@@ -79,6 +79,7 @@ def _fit_from_image(parameters: dict, arrays: dict, progress: Progress, cancelle
     found |= {"latent_offset": fitted.latent_offset, "albedo": fitted.unwrapped.albedo}
     found["rotation"] = np.stack([item.camera.rotation for item in fitted.photos])
     found["translation"] = np.stack([item.camera.translation for item in fitted.photos])
+    found["photo"] = fitted.photos[0].photo.pixels
     return {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}, found
 
 

@@ -1,0 +1,64 @@
+"""Face From Photo: photographs of a person become that person's face, with the photo's camera, colour and wrinkles."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, CollectionProperty, IntProperty, StringProperty
+from bpy_extras.io_utils import ImportHelper
+
+from ..detailed3dmm_addon import backend, live_detail
+from ..detailed3dmm_addon.photo_face import PHOTO_SUFFIXES, PhotoFit
+from .operator_base import JobOperator
+
+
+class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
+    """Make the face of a person from one photo or several of them, also small or blurred ones; ask the person first"""
+
+    bl_idname = "d3dmm.fit_from_image"
+    bl_label = "Face From Photo"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    keep_expression: BoolProperty(name="Keep Expression", description="Set the photo's expression; else the face is at rest", default=True)
+    photo_camera: BoolProperty(
+        name="Photo Camera", description="Add the photo's camera with the photo behind the face; renders take its shape", default=True
+    )
+    face_number: IntProperty(name="Face", description="Which face, counted from 1, left to right; 0: the largest", default=0, min=0)
+    landmark_model: StringProperty(
+        name="Landmark Model", description="A face_landmarker.task to use in place of the carried networks", subtype="FILE_PATH"
+    )
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey outside Object Mode, without a backend, or while a job runs."""
+        if context.mode != "OBJECT":
+            return "Leave the current mode first: this works in Object Mode"
+        return ("Another job is under way" if backend.running_job() else "") or backend.missing_reason()
+
+    def work(self, context):
+        """Asks for the fit, makes the face, then asks for its wrinkles at full resolution."""
+        model = bpy.path.abspath(self.landmark_model) if self.landmark_model else ""
+        fit = PhotoFit(self._paths(), self.face_number, model, self.keep_expression, self.photo_camera)
+        fit.check()
+        found = yield "Face From Photo", *fit.request()
+        face, said = fit.take(context, found)
+        asked = live_detail.detail_inputs(face)
+        event = yield "Wrinkles", "generate", {"resolution": int(face.d3dmm.resolution)}, asked | live_detail.latent_arrays(face)
+        live_detail.show_full(face, asked, event.arrays["map"])
+        return said
+
+    def draw(self, context):
+        """The options in the file browser."""
+        for name in ("keep_expression", "photo_camera", "face_number", "landmark_model"):
+            self.layout.prop(self, name)
+
+    def _paths(self) -> tuple[Path, ...]:
+        folder = Path(bpy.path.abspath(self.directory)) if self.directory else None
+        chosen = [folder / item.name for item in self.files if item.name] if folder is not None else []
+        first = Path(bpy.path.abspath(self.filepath))
+        return tuple(chosen) if chosen else ((first,) if self.filepath else ())
+
+
+CLASSES = (D3DMM_OT_fit_from_image,)
