@@ -18,7 +18,7 @@ from pathlib import Path
 from .extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent
-IDENTITY_SEED, SKIN_TONE, AGE_CHANGE, AGE_OFFSET = 9, 0.3, 0.5, 1.6
+IDENTITY_SEED, SKIN_TONE, AGE_CHANGE, AGE_OFFSET = 1, 0.3, 0.5, 1.6
 LENS, SHIFT = 108.0, -0.04
 STILL_EXPRESSION = {
     "browInnerUp": 0.95, "browOuterUpLeft": 1.0, "browOuterUpRight": 0.9, "mouthSmileLeft": 0.8, "mouthSmileRight": 0.72,
