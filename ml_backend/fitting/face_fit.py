@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from threadpoolctl import threadpool_limits
 
 from ..geometry.camera_view import FRONTAL, Camera, rotation_about
 from ..models.bilinear_face import BilinearFace
@@ -209,7 +210,7 @@ class _View:
 
 
 def fit_face(model: LandmarkModel, faces: list[SeenFace], iterations: int = _ITERATIONS) -> FaceFit:
-    """Fits one person.
+    """Fits one person, in one thread: these matrices are too small to share, and waiting threads cost more than they bring.
 
     Args:
         model: the face model at the landmarks.
@@ -219,6 +220,11 @@ def fit_face(model: LandmarkModel, faces: list[SeenFace], iterations: int = _ITE
     Returns:
         Identity, and by photo expression, camera and errors.
     """
+    with threadpool_limits(limits=1):
+        return _fit(model, faces, iterations)
+
+
+def _fit(model: LandmarkModel, faces: list[SeenFace], iterations: int) -> FaceFit:
     views = [_begin(model, seen) for seen in faces]
     size, count = model.core.shape[0] - 1, len(model.names)
     identity = np.zeros(size)

@@ -9,6 +9,7 @@ figures:
   smile_rises                             share of people whose mouthSmile coefficients are larger when smiling
   identity_auc                            cosine of identity coefficients: one person's two photos against those of two people
   degraded_identity_cosine                median cosine of a photo's identity coefficients with its degraded copy's
+  degraded_rows                           the same for copies that are only small, only blurred and small, or only compressed
   seconds_per_photo                       median over whole fits: landmarks, fit, texture, wrinkles; also in processor time
   baselines                               the posed mean face; chance; two people's photos
 
@@ -26,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from ..fitting.degraded_photo import SIZE, degrade_photo, portrait_square
+from ..fitting.degraded_photo import degrade_photo, portrait_square
 from ..fitting.face_fit import FaceFit, fit_face
 from ..fitting.landmarks import FacePoints, choose_face, find_faces
 from ..fitting.photo_file import Photo, read_photo
@@ -36,6 +37,13 @@ from .fit_from_image import FitFromImageRequest, fit_from_image, landmark_model,
 STATES = ("neutral", "smiling")
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 _SMILE = ("mouthSmileLeft", "mouthSmileRight")
+ROWS = {
+    "64 pixels": {"blur": 0.0, "quality": 95},
+    "64 pixels, blurred": {"quality": 95},
+    "128 pixels, blurred, JPEG 20": {"size": 128},
+    "512 pixels, JPEG 20": {"size": 512, "blur": 0.0},
+}
+"""Milder copies: what differs from `degrade_photo`'s own."""
 PAPER = "the paper fits FaceScape's model to FFHQ and gives no figure for it"
 
 
@@ -46,6 +54,7 @@ class MeasuredPhoto:
     Attributes:
         person, state: whose, and which of STATES.
         clean, degraded: the fits; `degraded` is None where no face was found in the degraded picture.
+        milder: by name of ROWS the fits to milder copies; None where no face was found.
         mean_face: (478,) errors of the posed mean face in inter-ocular distances.
     """
 
@@ -53,6 +62,7 @@ class MeasuredPhoto:
     state: str
     clean: FaceFit
     degraded: FaceFit | None
+    milder: dict[str, FaceFit | None]
     mean_face: np.ndarray
 
 
@@ -81,7 +91,11 @@ def run(args: argparse.Namespace) -> None:
     if args.people:
         from .evaluate_restoration import restoration_table
 
-        figures["restoration"] = restoration_table(people=args.people, progress=_tell)
+        try:
+            figures["restoration"] = restoration_table(people=args.people, progress=_tell)
+        except UserError as error:  # the photos' figures stand without it
+            figures["restoration"] = {"missing": str(error)}
+            print(f"restoration: {error}", file=sys.stderr)
     figures["paper"] = PAPER
     print(json.dumps(figures) if args.json else "\n".join(f"{name:28s} {value}" for name, value in figures.items()))
 
@@ -107,15 +121,18 @@ def measure_photo(person: str, state: str, path: Path, model_file: str = "") -> 
     face = choose_face(find_faces(photo.pixels, model_file or None), None, str(path))
     model = landmark_model()
     mean = fit_face(model, [seen_face(photo, face)], iterations=0).views[0].residual
-    return MeasuredPhoto(person, state, fit_face(model, [seen_face(photo, face)]), _fit_degraded(photo, face, model_file), mean)
+    milder = {name: _fit_copy(photo, face, model_file, **change) for name, change in ROWS.items()}
+    clean = fit_face(model, [seen_face(photo, face)])
+    return MeasuredPhoto(person, state, clean, _fit_copy(photo, face, model_file), milder, mean)
 
 
-def _fit_degraded(photo: Photo, face: FacePoints, model_file: str) -> FaceFit | None:
-    small = degrade_photo(photo.pixels, *portrait_square(face.points))
+def _fit_copy(photo: Photo, face: FacePoints, model_file: str, **change) -> FaceFit | None:
+    """The fit to a degraded copy, or None where the detector sees no face in it."""
+    small = degrade_photo(photo.pixels, *portrait_square(face.points), **change)
     found = find_faces(small, model_file or None)
     if not found:
         return None
-    return fit_face(landmark_model(), [seen_face(Photo(small, photo.path, (SIZE, SIZE)), found[0])])
+    return fit_face(landmark_model(), [seen_face(Photo(small, photo.path, (small.shape[1], small.shape[0])), found[0])])
 
 
 def figures_of(measured: list[MeasuredPhoto]) -> dict:
@@ -146,6 +163,7 @@ def figures_of(measured: list[MeasuredPhoto]) -> dict:
         "identity_auc": _round(area_under_curve(np.array(same + other), np.arange(len(same) + len(other)) < len(same))),
         "degraded_identity_cosine": _round(np.median([cosine(*both) for both in kept])) if kept else None,
         "degraded_found": len(kept),
+        "degraded_rows": {name: _median_cosine([(item.clean, item.milder[name]) for item in measured]) for name in ROWS},
         "baselines": {
             "mean_face": {"reprojection_median": _round(np.median(mean)), "reprojection_p95": _round(np.quantile(mean, 0.95))},
             "chance": {"smile_rises": 0.5, "identity_auc": 0.5},
@@ -155,6 +173,11 @@ def figures_of(measured: list[MeasuredPhoto]) -> dict:
             "one_person": {"identity_cosine": _round(np.median(same))},
         },
     }  # fmt: skip
+
+
+def _median_cosine(pairs: list[tuple[FaceFit, FaceFit | None]]) -> float | None:
+    found = [cosine(first.identity, second.identity) for first, second in pairs if second is not None]
+    return _round(np.median(found)) if found else None
 
 
 def time_fits(paths: list[Path], model_file: str) -> dict[str, float]:

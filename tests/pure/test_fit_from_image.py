@@ -10,8 +10,9 @@ from ml_backend.__main__ import main
 from ml_backend.errors import UserError
 from ml_backend.fitting.degraded_photo import degrade_photo, portrait_square
 from ml_backend.fitting.face_fit import LandmarkModel, Noise, SeenFace, expression_prior, fit_face
+from ml_backend.fitting.fit_sureness import judge_fit
 from ml_backend.fitting.landmark_map import LandmarkMap
-from ml_backend.fitting.landmarks import choose_face, find_faces
+from ml_backend.fitting.landmarks import FacePoints, choose_face, find_faces
 from ml_backend.fitting.photo_file import LARGEST_SIDE, read_photo
 from ml_backend.fitting.spherical_harmonics import harmonics
 from ml_backend.fitting.unwrap_photo import fill_smoothly, fit_light
@@ -99,6 +100,21 @@ def test_two_photos_tell_more_of_a_person_than_one(model):
         return found @ identity / np.linalg.norm(found) / np.linalg.norm(identity)
 
     assert closeness(together.identity) > max(0.6, closeness(alone.identity) - 0.02)
+
+
+def test_turned_covered_and_small_faces_say_how_sure_the_fit_is(model):
+    def judged(yaw, points=None, scatter=0.004, degradation=0.0):
+        seen, _ = synthetic(model, np.zeros(128), np.zeros(52), yaw)
+        found = FacePoints(seen.points if points is None else points, scatter)
+        return judge_fit(fit_face(model, [SeenFace(found.points, 600, 500)]).views[0], found, degradation)
+
+    front = judged(0.0)
+    assert front.value > 0.9 and front.sentence.startswith("Sure")
+    side = judged(0.95)
+    assert side.value < 0.6 * front.value and "turned" in side.sentence
+    scattered = synthetic(model, np.zeros(128), np.zeros(52), 0.0)[0].points + np.random.default_rng(2).normal(0, 12, (478, 2))
+    assert judged(0.0, scattered).value < 0.5 and "agree" in judged(0.0, scattered).sentence
+    assert judged(0.0, scatter=0.05).value < 0.5 and judged(0.0, degradation=1.0).value < 0.6
 
 
 def test_covered_landmarks_lose_their_weight(model):
