@@ -75,13 +75,21 @@ def align_transcript(samples: np.ndarray, text: str, name: str = "recording") ->
     Raises:
         UserError: pocketsphinx is not installed, the text has no words, or recording and text do not fit.
     """
-    decoder = _decoder()
     words = words_of(text)
     if not words:
         raise UserError(f"{name}: the transcript has no words.", "Write what is said, in English.")
-    for word in set(words):
-        if decoder.lookup_word(word) is None:
-            decoder.add_word(word, guess_pronunciation(word), False)
+    decoder = _decoder()
+    guessed = [word for word in set(words) if decoder.lookup_word(word) is None]
+    for word in guessed:
+        decoder.add_word(word, guess_pronunciation(word), False)
+    try:
+        return _aligned(decoder, samples, words, name)
+    except UserError:
+        if not guessed:
+            raise
+    decoder = _decoder(fsgusefiller=False)  # a wrong guess can lose its way among the optional pauses: once more without them
+    for word in guessed:
+        decoder.add_word(word, guess_pronunciation(word), False)
     return _aligned(decoder, samples, words, name)
 
 
@@ -111,12 +119,12 @@ def align_phones(samples: np.ndarray, phones: np.ndarray, name: str = "recording
     return _aligned(decoder, samples, words, name)
 
 
-def _decoder():
+def _decoder(**settings: bool):
     try:
         pocketsphinx = importlib.import_module("pocketsphinx")
     except ImportError as error:
         raise UserError("Transcripts need pocketsphinx, which is not installed.", "pip install pocketsphinx==5.1.1") from error
-    return pocketsphinx.Decoder(loglevel="FATAL")
+    return pocketsphinx.Decoder(loglevel="FATAL", **settings)
 
 
 @functools.cache

@@ -103,6 +103,9 @@ def test_a_transcript_is_followed():
     text = "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. Wow, what a beautiful morning!"
     told = animate(DEMO, transcript=text)
     assert np.percentile(told.frames[:, JAW], 95) > 0.2
+    odd = text.replace("Maybe", "Maybeezz").replace("purple", "purrpelish").replace("boats", "bo\u00e4tts")
+    guessed = animate(DEMO, transcript=odd)  # words of no dictionary
+    assert np.corrcoef(guessed.frames[:, JAW], told.frames[:, JAW])[0, 1] > 0.8
     with pytest.raises(UserError, match="transcript"):
         animate(DEMO, transcript="123 !?".replace("123", ""))  # no word in it
 
@@ -130,6 +133,6 @@ def test_real_voices(tmp_path):
         (tmp_path / source.name).write_bytes(source.read_bytes())
     figures = evaluate_speech(read_clips(tmp_path))
     for name in ("auc_bilabial", "auc_labiodental", "auc_open", "auc_rounded"):
-        assert figures[name] > 0.65
+        assert figures[name] > 0.8
         assert all(figures[name] > figures["baselines"][row][name] + 0.1 for row in ("still", "shifted_0.4s"))
     assert figures["closure_pause"] > 0.8 and figures["n_clips"] >= 7

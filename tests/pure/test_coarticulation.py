@@ -103,4 +103,6 @@ def test_contacts_hold_at_any_frame_rate(ruler, fps):
 def test_transcripts_become_words():
     assert words_of("Press 2, or 15 & 204: it's OK!") == "press two or fifteen and two hundred four it's ok".split()
     assert words_of("Na\u00efve caf\u00e9, 1,200") == "naive cafe one thousand two hundred".split()
+    odd = ["".join(np.random.default_rng(i).choice(list("abcdefghijklmnopqrstuvwxyz"), i % 12 + 1)) for i in range(300)]
+    assert all(phone in PHONES for word in odd for phone in guess_pronunciation(word).split())
     assert guess_pronunciation("blimp") == "B L IH M P" and guess_pronunciation("fake") == "F AE K"
