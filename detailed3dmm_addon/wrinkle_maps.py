@@ -15,7 +15,8 @@ from .modifier_inputs import get_input
 from .shown_maps import SkinMaps, resized
 
 FORMAT = "detailed3dmm-wrinkles-1"
-_PSNR_DB = 40.0
+_LEFT_OUT = 0.003
+"""Share of the wrinkles' energy that the maps may lack, over all expressions and frames."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,8 @@ def _of_person(stage: Stage, maps: SkinMaps, most_fields: int, progress):
     weighing = (dense.fields.T @ dense.fields).astype(np.float64)  # (C, C): the coefficients' inner product as heights at the vertices
     power, vectors = np.linalg.eigh(added @ weighing @ added.T)
     power, vectors = np.maximum(power[::-1], 0), vectors[:, ::-1]
-    peak = np.ptp(added @ dense.fields[:: max(1, len(dense.fields) // 4096)].T)
-    left = np.maximum(power.sum() - np.cumsum(power), 1e-30) / (len(added) * len(dense.fields))
-    enough = np.flatnonzero(10 * np.log10(peak**2 / left) >= _PSNR_DB)
-    count = int(min(most_fields, enough[0] + 1 if len(enough) else most_fields, (power > 1e-9 * power[0]).sum()))
+    enough = np.flatnonzero(np.cumsum(power) >= (1 - _LEFT_OUT) * power.sum())
+    count = int(min(most_fields, enough[0] + 1, (power > 1e-9 * power[0]).sum()))
     axes = vectors[:, :count].T @ added
     axes /= np.sqrt(np.einsum("kc,cd,kd->k", axes, weighing, axes) / len(dense.fields))[:, None]  # 1 is a millimetre RMS
     coefficients = (added @ weighing @ axes.T / len(dense.fields)).astype(np.float32)
