@@ -115,13 +115,16 @@ class LinearShapeFromShading(nn.Module):
 
 
 class CoarseNetwork(nn.Module):
-    """The linear part and a U-Net over the whole face: features (B, 9, r, r) to heights (B, 1, r, r) in units, and the U-Net's last
+    """The usual face, the linear part and a U-Net: features (B, 9, r, r) to heights (B, 1, r, r) in units, and the U-Net's last
     features (B, C, r / 2, r / 2)."""
+
+    usual: Tensor
 
     def __init__(self, config: ImageToDisplacementConfig):
         super().__init__()
         widths = config.widths
         self.linear = LinearShapeFromShading(config)
+        self.register_buffer("usual", torch.zeros(1, 1, config.resolution // 2, config.resolution // 2))
         self.place = nn.Parameter(0.1 * torch.randn(1, config.place_channels, config.place_size, config.place_size))
         self.first = _pair(4 * FEATURES + config.place_channels, widths[0])
         self.down = nn.ModuleList(_pair(one, after, 2) for one, after in itertools.pairwise(widths))
@@ -131,7 +134,8 @@ class CoarseNetwork(nn.Module):
         nn.init.zeros_(torch.as_tensor(self.heights.bias))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        straight = self.linear(features)
+        usual = functional.interpolate(self.usual, size=features.shape[-2:], mode="bilinear", align_corners=False)
+        straight = usual + self.linear(features)
         packed = functional.pixel_unshuffle(features, 2)
         place = functional.interpolate(self.place, size=packed.shape[-2:], mode="bilinear", align_corners=False)
         x = self.first(torch.cat([packed, place.expand(len(features), -1, -1, -1)], 1))

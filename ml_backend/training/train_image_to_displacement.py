@@ -2,7 +2,8 @@
 
 Maps of the stored set are shaded under random light with an albedo that has nothing to do with them (simulation/skin_shading.py), then
 made coarse, blurred, noisy and compressed (training/degraded_textures.py). Stages:
-  linear       the filters of linear shape from shading by least squares, and where on the face they are to be believed
+  linear       the mean map; the filters of linear shape from shading for what differs from it, by least squares, and where on the face
+               they are to be believed
   coarse       the network of half the resolution, on half-size pictures
   whole        coarse network and enhancer together
   adversarial  the same with discriminators at two scales and feature matching
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ..models.bilinear_face import BilinearFace
@@ -138,13 +140,16 @@ def run(args: argparse.Namespace) -> int:
     count = sum(parameter.numel() for parameter in network.parameters())
     write_photo_card(args.out / IMAGE_FILE, dataclasses.asdict(config), count, facts, sha256)
     if args.install:
+        check_worth(figures)
         install(args.out, (IMAGE_FILE,))
     return 0
 
 
 @torch.no_grad()
 def fit_linear(network: ImageToDisplacement, drawn: PhotographedSkin, settings: dict, log: RunLog) -> None:
-    """The filters by ridge regression at texels drawn where the truth has wrinkles, then the gain of each cell by least squares."""
+    """The mean map; for the rest filters by ridge regression, at texels drawn where the truth has wrinkles, and each cell's gain."""
+    usual = mean_map(drawn)
+    network.coarse.usual.copy_(usual)
     linear, side = network.coarse.linear, network.config.filter_size
     size = linear.CHANNELS * side * side
     gram, sums, kept = torch.zeros(size, size), torch.zeros(size), []
@@ -159,8 +164,8 @@ def fit_linear(network: ImageToDisplacement, drawn: PhotographedSkin, settings: 
         windows = padded.unfold(1, side, 1).unfold(2, side, 1)[:, places // width, places % width]  # (C, n, side, side)
         rows = windows.permute(1, 0, 2, 3).flatten(1)
         gram += rows.T @ rows
-        sums += rows.T @ truth.flatten()[places]
-        kept.append((features, truth, confidence))
+        sums += rows.T @ (truth - usual).flatten()[places]
+        kept.append((features, truth - usual, confidence))
     ridge = settings["ridge"] * gram.diagonal().mean() * torch.eye(size)
     weights = torch.linalg.solve(gram + ridge, sums)
     linear.filters.weight.copy_(weights.view(1, linear.CHANNELS, side, side))
@@ -171,14 +176,20 @@ def fit_linear(network: ImageToDisplacement, drawn: PhotographedSkin, settings: 
         seen = (confidence * drawn.inside).to(found.device)
         above += pool(seen * found * truth.to(found.device), above.shape[-1])
         below += pool(seen * found.square(), above.shape[-1])
-    usual = below[below > 0].median()
-    linear.gain.copy_(((above + 0.05 * usual) / (below + 0.1 * usual)).clamp(0, 2))
+    middle = below[below > 0].median()
+    linear.gain.copy_(((above + 0.05 * middle) / (below + 0.1 * middle)).clamp(0, 2))
     missed, whole = 0.0, 0.0
     for features, truth, confidence in kept[-settings["gains"] // 3 :]:
         seen = confidence * drawn.inside
         missed += float((seen * (linear(features.to(linear.gain.device)).cpu() - truth).square()).sum())
         whole += float((seen * truth.square()).sum())
     log.write("linear", maps=settings["maps"], gain=float(linear.gain.mean()), missed_share=missed / max(whole, 1e-9))
+
+
+def mean_map(drawn: PhotographedSkin) -> Tensor:
+    """(1, 1, R, R) mean of the people that are not measured, in units."""
+    rows = np.linspace(0, int(len(drawn.maps) * TRAINING_SHARE) - 1, min(200, len(drawn.maps))).astype(int)
+    return (torch.from_numpy(np.asarray(drawn.maps.maps[rows], np.float32).mean(0)) * drawn.inside / drawn.unit)[None, None]
 
 
 def train_stage(
@@ -247,8 +258,7 @@ def measure(network: ImageToDisplacement, drawn: PhotographedSkin, device: torch
     """
     first = int(len(drawn.maps) * TRAINING_SHARE)
     rows = np.linspace(first, len(drawn.maps) - 1, min(MEASURED, len(drawn.maps) - first)).astype(int)
-    training = np.linspace(0, first - 1, min(200, first)).astype(int)
-    mean = torch.from_numpy(np.asarray(drawn.maps.maps[training], np.float32).mean(0)) / drawn.unit
+    mean = mean_map(drawn)[0, 0]
     found = {}
     for name, coarser in (("1/2", 2), ("1/4", 4), ("1/8", 8)):
         factor = max(1.0, coarser * network.config.resolution / FULL)
@@ -270,6 +280,20 @@ def measure(network: ImageToDisplacement, drawn: PhotographedSkin, device: torch
             "psnr_db": decibels(one - true), "zero_db": decibels(true), "mean_db": decibels(average - true), "n": len(rows),
         }  # fmt: skip
     return found
+
+
+def check_worth(figures: dict[str, dict[str, float]]) -> None:
+    """Refuses a network that says less than the mean map, which knows no photograph.
+
+    Raises:
+        UserError: at one degree of coarseness the mean map is at least as near to the truth.
+    """
+    for name, row in figures.items():
+        if row["psnr_db"] <= row["mean_db"]:
+            raise UserError(
+                f"At {name} the estimate has {row['psnr_db']} dB, the mean map {row['mean_db']} dB; the weights stay where they are.",
+                "Train longer, or on a machine that is less busy.",
+            )
 
 
 def figures_text(figures: dict[str, dict[str, float]]) -> str:

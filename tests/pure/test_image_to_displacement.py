@@ -35,6 +35,7 @@ from ml_backend.training.degraded_textures import compress, photograph
 from ml_backend.training.simulated_maps import MapSet
 from ml_backend.training.train_image_to_displacement import (
     PhotographedSkin,
+    check_worth,
     figures_text,
     fit_linear,
     measure,
@@ -185,6 +186,12 @@ def test_every_stage_learns(tmp_path, drawn):
     assert "1/8" in figures_text(figures)
     write_samples(tmp_path / "samples.png", network, drawn, CPU)
     assert (tmp_path / "samples.png").stat().st_size > 1000
+
+
+def test_a_network_that_says_less_than_the_mean_map_is_not_installed():
+    check_worth({"1/4": {"psnr_db": 28.1, "mean_db": 27.0}})
+    with pytest.raises(UserError, match="mean map"):
+        check_worth({"1/4": {"psnr_db": 28.1, "mean_db": 27.0}, "1/8": {"psnr_db": 26.9, "mean_db": 27.0}})
 
 
 def test_adversarial_losses_know_their_ends():
