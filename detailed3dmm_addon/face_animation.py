@@ -316,7 +316,7 @@ def animated_range(owner) -> tuple[int, int] | None:
 
 def remove_detail_curves(face: bpy.types.Object, modifier: str) -> None:
     """Takes a modifier's curves out of our actions on an object: they belong to fields that the face no longer has."""
-    path = f'modifiers["{bpy.utils.escape_identifier(modifier)}"]['
+    path = f'modifiers["{bpy.utils.escape_identifier(modifier)}"]'
     for action in _our_actions(face):
         own, edited = list(action.get(_OWN, ())), is_edited(action)
         for slot in list(action.slots) if hasattr(action, "slots") else [None]:

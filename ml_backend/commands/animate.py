@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"{name}: no such layer.", f"Choose of {', '.join(_LAYERS)}.")
         amounts[name] = value
     edit = CurveEdit(_pairs(args.gain, float), args.smoothing / 1000, args.offset / 1000)
+    edit = None if edit == CurveEdit() else edit
     request = AnimateFromAudioRequest(
         args.audio,
         args.fps,

@@ -10,7 +10,7 @@ import torch
 
 from ..audio.log_mel import HOP, QUIET, SAMPLE_RATE, log_mel, loudness, normalise, pitch, relative_pitch
 from ..audio.read_audio import AudioFile
-from ..curve_editing import CurveEdit, edit_layers
+from ..curve_editing import CurveEdit, edit_layers, keep_lips_closed
 from ..curves import HEAD_NAMES, Animation
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
@@ -104,10 +104,18 @@ class LayeredAnimation:
         Args:
             edit: gains, smoothing, offset; None leaves all as it is.
         """
-        parts = {"speech": (self.speech.frames, self.speech.head), **{name: tuple(motion) for name, motion in self.layers.items()}}
-        moved = edit_layers(self.speech.fps, parts, edit or CurveEdit()).values()
-        frames, head = (np.sum([part[index] for part in moved], 0) for index in (0, 1))
-        return Animation(self.speech.fps, EXPRESSION_NAMES, np.clip(frames, 0, 1).astype(np.float32), head.astype(np.float32))
+        if edit is None:
+            frames, head = self.speech.frames.copy(), self.speech.head.copy()
+            for motion in self.layers.values():
+                frames += motion.curves
+                head += motion.head
+            frames = keep_lips_closed(frames, self.speech.frames)
+        else:
+            parts = {"speech": (self.speech.frames, self.speech.head), **{name: tuple(motion) for name, motion in self.layers.items()}}
+            moved = edit_layers(self.speech.fps, parts, edit).values()
+            frames, head = (np.sum([part[index] for part in moved], 0) for index in (0, 1))
+        np.clip(frames, 0, 1, out=frames)
+        return Animation(self.speech.fps, EXPRESSION_NAMES, frames.astype(np.float32, copy=False), head.astype(np.float32, copy=False))
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,7 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
         samples_read = round(begin * SAMPLE_RATE) + len(samples)
     count = max(1, round(samples_read / SAMPLE_RATE * request.fps))
     mouth = _joined(mouths, count, request.fps)
+    mouths.clear()
     progress(0.97, "Blinks, brows, head")
     if cancelled():
         raise AnimationCancelled
@@ -183,8 +192,11 @@ def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Mot
     """Trims each layer to what is left of 0..1 above speech and earlier layers, so that they add up without clipping."""
     total, trimmed = mouth.copy(), {}
     for name, motion in layers.items():
-        curves = np.clip(total + motion.curves, 0, 1) - total
-        trimmed[name] = motion._replace(curves=curves)
+        curves = motion.curves
+        curves += total
+        np.clip(curves, 0, 1, out=curves)
+        curves -= total
+        trimmed[name] = motion
         total += curves
     return trimmed
 

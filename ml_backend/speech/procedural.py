@@ -96,8 +96,10 @@ def procedural_layers(
         amount = layers["emotion"].amount
         shown = (keep_lips_closed(mouth + amount * shown, mouth) - mouth) / amount
         made["emotion"] = Motion(shown.astype(np.float32), np.zeros((len(times), len(HEAD_NAMES)), np.float32))
-    amounts = {name: np.float32(layers[name].amount) for name in made}
-    return {name: Motion(motion.curves * amounts[name], motion.head * amounts[name]) for name, motion in made.items()}
+    for name, motion in made.items():
+        for part in motion:
+            part *= np.float32(layers[name].amount)
+    return made
 
 
 def _column(name: str) -> int:

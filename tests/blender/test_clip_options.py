@@ -263,7 +263,7 @@ def test_wrinkles_come_with_a_curve_file_and_with_nla_strips_without_a_backend(w
     def coefficient():
         modifier = wrinkled.modifiers["D3DMM Detail"]
         path = module("detailed3dmm_addon.detail_modifiers").input_path(modifier, "Coefficient 0")
-        return modifier.path_resolve(path)
+        return wrinkled.path_resolve(f'modifiers["D3DMM Detail"]{path}')
 
     before = []
     for frame in (1, 20):
