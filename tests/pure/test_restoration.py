@@ -218,6 +218,17 @@ def test_optimisation_comes_closer_to_the_input(model, maps):
     assert (last - wanted).square().mean() < 0.7 * (first - wanted).square().mean()
 
 
+def test_the_shipped_networks_bring_back_what_was_lost():
+    model = Detailed3DMM.default()
+    restoration = Restoration.load(model.generator)
+    faces = np.zeros((1, len(EXPRESSION_NAMES)), np.float32)
+    faces[0, EXPRESSION_NAMES.index("browInnerUp")] = 1
+    truth = torch.from_numpy(model.displacement(np.zeros((1, model.identity_size)), np.zeros((1, model.skin_size)), faces))
+    low = shrink(truth[:, None], 128)
+    found = restoration.restore(low[:, 0])[0]
+    assert (found - truth).square().mean() < 0.5 * (enlarge(low, 1024)[:, 0] - truth).square().mean()
+
+
 @pytest.mark.parametrize("name", ["2core", "gpu"])
 def test_configurations_build(name):
     settings = read_configuration(name, "restoration")
