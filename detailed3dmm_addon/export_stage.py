@@ -121,9 +121,7 @@ def export_stage(context: bpy.types.Context, face: bpy.types.Object, first: int,
         del handlers[count:]
         if window is not None and window.scene != shown:
             window.scene = shown
-        made = [item for item in _every_id() if item.session_uid not in before]
-        for scene in [item for item in made if isinstance(item, bpy.types.Scene)]:
-            made.remove(scene)
+        for scene in [item for item in bpy.data.scenes if item.session_uid not in before]:
             bpy.data.scenes.remove(scene)
         known = {item.session_uid: item for item in _every_id()}
         bpy.data.batch_remove([item for uid, item in known.items() if uid not in before])
@@ -131,7 +129,8 @@ def export_stage(context: bpy.types.Context, face: bpy.types.Object, first: int,
 
 def _every_id() -> Iterator[bpy.types.ID]:
     for name in (item.identifier for item in bpy.data.bl_rna.properties if item.type == "COLLECTION"):
-        yield from getattr(bpy.data, name)
+        if name != "all_ids":  # from Blender 5.2 on: everything once more
+            yield from getattr(bpy.data, name)
 
 
 def _set_up(original: bpy.types.Scene, face: bpy.types.Object, frames: range, with_detail: bool) -> Stage:

@@ -207,6 +207,6 @@ def drive(turns: Turns, done: Callable[[BaseException | None], None]) -> None:
         except BaseException as error:  # told to the one who asked, who ends Blender with it
             done(error)
             return None
-        return 0.0
+        return 0.004  # the worker and the timer of the extension need the processor too
 
     bpy.app.timers.register(step, first_interval=1.0, persistent=True)

@@ -359,9 +359,15 @@ class Session(Interruptions):
     def trouble(self) -> Turns:
         """Stops the worker, takes its Python away, sees what is said; disables the extension."""
         backend = self.module("detailed3dmm_addon.backend")
+        backend.clear_problem()
+        self.ui.area().tag_redraw()
         yield from self.ui.scroll(3)
-        buttons = yield from self.ui.scan()
-        yield from self.press(next((b for b in buttons if "stop_backend" in b.key), None), "Stop", lambda: backend.state() == "stopped")
+        for _ in range(4):
+            button = yield from self.find("stop_backend", columns=(0.8,))
+            if button is not None:
+                break
+            yield from self.ui.scroll(-0.4)
+        yield from self.press(button, "Stop", lambda: backend.state() == "stopped")
         bpy.context.preferences.addons[MODULE].preferences.interpreter = "/nowhere/python3"
         self.face.data.shape_keys.key_blocks["jawOpen"].value = 0.2
         yield from self.ui.turns(40)
