@@ -23,8 +23,8 @@ RESOLUTION = 1024
 _DEPTH_SIDE, _DEPTH_SLACK = 640, 0.004
 _FACING = (0.12, 0.55)
 _LIGHT_SPREAD = (np.inf, 0.7, 0.7, 0.7, 0.25, 0.25, 0.25, 0.25, 0.25)
-_DARKEST, _SKIN_LIKE = 0.2, 0.55
-"""Of the mean shading: what is darker is shadow, not light that can be divided out."""
+_DARKEST, _SKIN_LIKE, _EARS = 0.2, 0.55, 0.40  # shading; log of a colour ratio; texture widths from the middle
+"""Darker than this share of the mean shading is shadow, not light that can be divided out; farther aside than this lie the ears."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class TextureDomain:
             plain = np.maximum(plain, face.regions[name])
         plain *= 1 - face.regions["lips"]
         skin, front = (np.clip(lookup.spread(mesh.refine(values)), 0, 1) for values in (plain, face.regions["face"]))
-        return cls(mesh, lookup, triangles, skin, front)
+        aside = np.abs((np.arange(resolution) + 0.5) / resolution - 0.5)
+        return cls(mesh, lookup, triangles, skin, front * np.clip((_EARS - aside) / 0.05, 0, 1).astype(np.float32))
 
 
 def unwrap_photo(domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray) -> UnwrappedPhoto:
