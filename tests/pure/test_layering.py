@@ -120,6 +120,7 @@ def test_lower_layers_do_not_import_upper_ones():
         "models": 1,
         "simulation": 2,
         "face_building": 2,
+        "fitting": 2,
         "speech": 1,
         "training": 3,
         "pipelines": 3,
