@@ -11,6 +11,7 @@ class SidebarPanel:
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Detailed3DMM"
+    bl_translation_context = "Detailed3DMM"  # Blender's own "Expression" is a formula, its "Skin" a modifier
 
 
 class FacePanel(SidebarPanel):

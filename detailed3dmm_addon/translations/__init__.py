@@ -10,8 +10,8 @@ import bpy
 
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 
-CONTEXTS = ("*", "Operator")
-"""Blender looks labels of operators up in a context of their own."""
+CONTEXTS = ("*", "Operator", "Detailed3DMM")
+"""Blender looks labels of operators up in a context of their own; the last is our panels'."""
 
 
 def tables() -> dict[str, dict[tuple[str, str], str]]:
