@@ -93,6 +93,10 @@ VISEMES: dict[str, Viseme] = {
 DIPHTHONGS: dict[str, tuple[Viseme, Viseme, float]] = {
     "AY": (VISEMES["AA"], Viseme({"jawOpen": 0.14, **_SPREAD}, jaw=0.6, lips=0.5), 0.62),
     "AW": (VISEMES["AA"], Viseme({"jawOpen": 0.12, "mouthPucker": 0.5, "mouthFunnel": 0.3}, jaw=0.65, lips=0.8), 0.62),
-    "OW": (VISEMES["AO"], VISEMES["UW"], 0.5),
+    "OW": (
+        Viseme({"jawOpen": 0.21, "mouthFunnel": 0.42, "mouthPucker": 0.24}, jaw=0.8, lips=0.8, anticipation=0.1),
+        VISEMES["UW"],
+        0.5,
+    ),
     "OY": (Viseme({"jawOpen": 0.3, "mouthFunnel": 0.45, "mouthPucker": 0.3}, jaw=0.85, lips=0.9, anticipation=0.11), VISEMES["IY"], 0.6),
 }
