@@ -22,8 +22,9 @@ lint: install
 	$(PY) -m ruff format --check .
 	$(PY) -m pyright
 
+# One thread: two of them wait for each other whenever something else runs on the machine.
 test-pure: install
-	$(PY) -m pytest tests/pure
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/pure
 
 test-blender: install
 	D3DMM_WORKER_PYTHON="$(abspath $(PY))" $(PY) tests/blender/run.py
