@@ -86,14 +86,16 @@ def unpack_debian() -> None:
 
 
 def mirror() -> str:
-    """The archive that this machine's own packages come from."""
+    """The Debian archive that this machine's own packages come from, or the one that D3DMM_DEBIAN_MIRROR names."""
+    if os.environ.get("D3DMM_DEBIAN_MIRROR"):
+        return os.environ["D3DMM_DEBIAN_MIRROR"]
     places = [Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")]
     for path in places:
         for line in path.read_text().splitlines() if path.exists() else []:
             word = line.split()
             if len(word) > 1 and word[0] in ("URIs:", "deb") and "ubuntu" not in line:
                 return next(part for part in word[1:] if "://" in part)
-    return "http://deb.debian.org/debian"
+    sys.exit("error: the apt sources of this machine name no Debian archive; set D3DMM_DEBIAN_MIRROR to one")
 
 
 def in_namespace(script: str, arguments: list[str], log: IO[str] | None = None) -> int:
