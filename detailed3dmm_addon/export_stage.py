@@ -17,7 +17,7 @@ from ..ml_backend.curves import HEAD_NAMES, Animation
 from ..ml_backend.errors import UserError
 from ..ml_backend.expression_names import EXPRESSION_NAMES
 from . import detail_modifiers, face_animation, live_detail, live_update
-from .face_model import skin_of
+from .face_model import key_values
 
 LONGEST = 36000
 _FOLDER_REMEDY = "Choose a folder that you may write to."
@@ -50,10 +50,7 @@ class Stage:
 
     def inputs_now(self) -> dict[str, np.ndarray]:
         """Identity, skin and expression at the stage's frame, as evaluated: curves, drivers and the NLA all count."""
-        inputs = live_detail.detail_inputs(self.face)
-        inputs["expression"] = self.key_values(EXPRESSION_NAMES)
-        inputs["skin"] = skin_of(self.face.evaluated_get(self.depsgraph))
-        return inputs
+        return live_detail.evaluated_inputs(self.face, self.depsgraph)
 
     def follow(self, scene: bpy.types.Scene, _depsgraph=None) -> None:
         """Before the stage's frame is evaluated, by us or by an exporter: the live detail of that frame."""
@@ -69,9 +66,7 @@ class Stage:
 
     def key_values(self, names) -> np.ndarray:
         """The evaluated values of some shape keys, 0 where there is none or it is muted."""
-        keys = self.face.data.shape_keys.evaluated_get(self.depsgraph).key_blocks
-        found = (keys.get(name) for name in names)
-        return np.array([0.0 if key is None or key.mute else key.value for key in found], np.float32)
+        return key_values(self.face.data.shape_keys.evaluated_get(self.depsgraph), names)
 
     def matrix(self):
         """The copy's evaluated place in the world."""

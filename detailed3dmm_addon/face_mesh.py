@@ -17,10 +17,11 @@ def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarr
     """Adds a face to the scene: mesh, texture coordinates, vertex groups, 52 shape keys; no materials yet.
 
     Args:
-        context: its collection receives the object.
+        context: its collection receives the object; its scene locks the interface while it renders, so that live wrinkles can follow.
         name: of the object and its data.
         identity: (K,) float32, standard deviations.
     """
+    context.scene.render.use_lock_interface = True
     model = face_model()
     neutral, _ = dense_shapes(identity, ())
     mesh = _make_mesh(name, neutral)

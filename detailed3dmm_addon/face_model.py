@@ -1,6 +1,7 @@
 """The bilinear model and its refined mesh as the scene uses them; loaded once, holds no Blender data."""
 
 import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 
 import bpy
@@ -102,6 +103,10 @@ def skin_of(face: bpy.types.Object) -> np.ndarray:
 
 def expression_of(face: bpy.types.Object) -> np.ndarray:
     """The (52,) float32 expression that a face's shape keys show; muted keys count as 0."""
-    keys = face.data.shape_keys.key_blocks
-    found = (keys.get(name) for name in face_model().expression_names)
+    return key_values(face.data.shape_keys, face_model().expression_names)
+
+
+def key_values(keys: bpy.types.Key, names: Iterable[str]) -> np.ndarray:
+    """The (len(names),) float32 values of some shape keys, 0 where there is none or it is muted."""
+    found = (keys.key_blocks.get(name) for name in names)
     return np.array([0.0 if key is None or key.mute else key.value for key in found], np.float32)

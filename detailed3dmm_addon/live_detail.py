@@ -16,7 +16,7 @@ from . import face_animation, fast_detail
 from .detail_maps import write_map
 from .detail_modifiers import fine_image
 from .detail_nodes import LIVE_ATTRIBUTE
-from .face_model import dense_mesh, expression_of, face_model, identity_of, skin_of
+from .face_model import dense_mesh, expression_of, face_model, identity_of, key_values, skin_of
 
 CORRECTION_ATTRIBUTE = "d3dmm_correction"
 SHOWN, FULL, PERSON = "d3dmm_shown", "d3dmm_full", "d3dmm_corrected_person"
@@ -31,6 +31,18 @@ _ANOTHER_PERSON = 2.0
 def detail_inputs(face: bpy.types.Object) -> dict[str, np.ndarray]:
     """What a face's sliders say: `identity`, `skin` and `expression`, float32."""
     return {"identity": identity_of(face), "skin": skin_of(face), "expression": expression_of(face)}
+
+
+def evaluated_inputs(face: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> dict[str, np.ndarray]:
+    """What `detail_inputs` says as a dependency graph evaluated it: curves, drivers and the NLA all count.
+
+    Args:
+        face: a face of this file.
+        depsgraph: evaluated; a render's does not write what it finds back to the file.
+    """
+    evaluated, keys = face.evaluated_get(depsgraph), face.data.shape_keys.evaluated_get(depsgraph)
+    expression = key_values(keys, face_model().expression_names)
+    return {"identity": identity_of(evaluated), "skin": skin_of(evaluated), "expression": expression}
 
 
 def inputs_at(face: bpy.types.Object, frame: float) -> dict[str, np.ndarray]:

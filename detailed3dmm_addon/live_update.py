@@ -49,6 +49,10 @@ _states: dict[str, FaceState] = {}
 _suspended = False
 _rendering = False
 _drawn: tuple = ()
+_STANDS_STILL = (
+    "Live wrinkles stood still in this render.",
+    "Choose Render > Lock Interface and render again, or press Bake Detail for Action.",
+)
 interactive = not bpy.app.background
 """Whether changes are followed by themselves, through handlers and the timer."""
 
@@ -299,20 +303,40 @@ def _after_depsgraph_update(_scene, depsgraph):
 @persistent
 @_reporting
 def _before_frame_change(scene, _depsgraph=None):
-    """Keyed expressions, looked up before the frame is evaluated; a window's render reads the scene from beside, so it is left alone."""
-    if _suspended or (_rendering and not (bpy.app.background or scene.render.use_lock_interface)):
+    """Keyed expressions, looked up before the frame is evaluated, so that one evaluation is enough."""
+    if _suspended:
         return
     for face in _known_faces():
         if face.d3dmm.detail_source == "LIVE":
-            note_change(face, live_detail.inputs_at(face, scene.frame_current_final))
+            inputs = live_detail.inputs_at(face, scene.frame_current_final)
+            if _may_write(scene):
+                note_change(face, inputs)
+            elif face.name in scene.objects and _stands_still(face, inputs):
+                backend.report_problem(*_STANDS_STILL)
 
 
 @persistent
 @_reporting
-def _after_frame_change(_scene, _depsgraph):
-    if not (_rendering or _suspended):
+def _after_frame_change(scene, depsgraph):
+    """What the frame came to: drivers and the NLA count too; what is written here is evaluated once more, in renders as well."""
+    if not _suspended and _may_write(scene):
         for face in _known_faces():
-            note_change(face)
+            shown = face.data.get(live_detail.SHOWN)
+            note_change(face, live_detail.evaluated_inputs(face, depsgraph))
+            if face.data.get(live_detail.SHOWN) != shown:
+                face.data.shape_keys.update_tag(refresh={"TIME"})  # else the second evaluation begins from the file's values
+
+
+def _may_write(scene: bpy.types.Scene) -> bool:
+    """Whether a frame's detail may be written now: a render beside an unlocked window would read it while the viewport does."""
+    return not _rendering or bpy.app.background or scene.render.use_lock_interface
+
+
+def _stands_still(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> bool:
+    """Whether a render that may not be written to shows a live face with another frame's wrinkles."""
+    settings = face.d3dmm
+    seen = settings.live and settings.show_detail and not face.hide_render
+    return seen and live_detail.digest_of(face, inputs) != face.data.get(live_detail.SHOWN)
 
 
 @persistent

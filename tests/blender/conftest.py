@@ -4,6 +4,7 @@ import importlib
 import math
 import os
 import struct
+import subprocess
 import wave
 from pathlib import Path
 from types import ModuleType
@@ -85,6 +86,15 @@ def recording(tmp_path) -> Path:
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(struct.pack(f"<{rate}h", *samples))
+    return path
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory) -> Path:
+    """The astronaut that scikit-image carries; written by the worker's Python, which has it."""
+    path = tmp_path_factory.mktemp("photo") / "astronaut.png"
+    code = "import sys, skimage.data, PIL.Image; PIL.Image.fromarray(skimage.data.astronaut()).save(sys.argv[1])"
+    subprocess.run([os.environ["D3DMM_WORKER_PYTHON"], "-c", code, str(path)], check=True, timeout=300)
     return path
 
 

@@ -33,13 +33,25 @@ EVERY_OPERATOR = {
     "update_animation": {},
     "add_emotion": {},
     "remove_emotion": {},
+    "mark_face_asset": {},
+    "save_expression_asset": {"name": "Gasp"},
+    "apply_expression_asset": {"action": "Gasp"},
+    "add_detail_to_mesh": {"method": "UV"},
+    "remove_mesh_detail": {},
 }
+UNCHANGED = ("update_detail", "update_animation")
+"""What these make again is what the scene showed before."""
 
 
 def state_of_scene() -> dict:
     """All that an undo must bring back, in plain values."""
-    found = {"objects": sorted(item.name for item in bpy.data.objects)}
-    for face in (item for item in bpy.data.objects if item.type == "MESH"):
+    scene = bpy.context.scene
+    found: dict = {
+        "objects": sorted(item.name for item in bpy.data.objects),
+        "assets": sorted(item.name for item in (*bpy.data.objects, *bpy.data.actions) if item.asset_data is not None),
+        "camera": (scene.camera.name if scene.camera else "", scene.render.resolution_x, scene.render.resolution_y),
+    }
+    for face in (item for item in bpy.data.objects if item.type == "MESH" and item.data.shape_keys is not None):
         keys, settings = face.data.shape_keys, face.d3dmm
         actions = [owner.animation_data.action.name for owner in (face, keys) if owner.animation_data and owner.animation_data.action]
         found[face.name] = {
@@ -54,6 +66,9 @@ def state_of_scene() -> dict:
             ],
             "modifiers": [modifier.name for modifier in face.modifiers],
             "actions": actions,
+            "drivers": len(face.animation_data.drivers) if face.animation_data else 0,
+            "attributes": sorted(item.name for item in face.data.attributes),
+            "photo": [settings.photo, round(settings.photo_wrinkles, 5), round(settings.photo_colour, 5)],
             "emotions": len(face.d3dmm_animation.emotions),
             "surface": np.round(evaluated(face), 5).sum(0).round(2).tolist(),
         }
@@ -85,6 +100,29 @@ def prepare(face, name: str, folder: Path, module) -> None:
         animation.key_expressions(face, "said", ("jawOpen",), np.linspace(0, 1, 5, dtype=np.float32)[:, None], 1)
     if name == "clear_detail_map":
         module("detailed3dmm_addon.live_detail").set_latent(face, np.zeros((18, 512)), "sculpt.exr 0")
+    if name == "apply_expression_asset":
+        bpy.ops.d3dmm.save_expression_asset(name="Gasp")
+        face.data.shape_keys.key_blocks["jawOpen"].value = 0.4
+    if name in ("add_detail_to_mesh", "remove_mesh_detail"):
+        face.d3dmm.is_face = False  # any other mesh with ARKit's shape keys
+        face.modifiers.clear()
+    if name == "remove_mesh_detail":
+        bpy.ops.d3dmm.add_detail_to_mesh(method="UV")
+
+
+def undone_and_redone(operator, changes: bool = True, **parameters) -> None:
+    """Runs an operator, then takes it back and brings it again, twice."""
+    bpy.ops.ed.undo_push(message="before")
+    before = state_of_scene()
+    assert operator(**parameters) == {"FINISHED"}
+    bpy.ops.ed.undo_push(message="after")
+    after = state_of_scene()
+    assert not changes or after != before, "the operator did nothing"
+    for _ in range(2):
+        bpy.ops.ed.undo()
+        assert state_of_scene() == before
+        bpy.ops.ed.redo()
+        assert state_of_scene() == after
 
 
 @pytest.mark.parametrize("name", EVERY_OPERATOR)
@@ -92,18 +130,26 @@ def test_undo_and_redo_over_every_operator(face, no_worker, module, tmp_path, na
     if name in ("bake_detail", "clear_baked_detail", "update_detail", "new_wrinkle_seed"):
         face.d3dmm.show_detail = True
     prepare(face, name, tmp_path, module)
-    bpy.ops.ed.undo_push(message="before")
-    before = state_of_scene()
     parameters = {key: value.format(folder=tmp_path) if isinstance(value, str) else value for key, value in EVERY_OPERATOR[name].items()}
-    assert getattr(bpy.ops.d3dmm, name)(**parameters) == {"FINISHED"}
-    bpy.ops.ed.undo_push(message=name)
-    after = state_of_scene()
-    assert name in ("update_detail", "update_animation") or after != before, "the operator did nothing"
-    for _ in range(2):
-        bpy.ops.ed.undo()
-        assert state_of_scene() == before
-        bpy.ops.ed.redo()
-        assert state_of_scene() == after
+    undone_and_redone(getattr(bpy.ops.d3dmm, name), name not in UNCHANGED, **parameters)
+
+
+@pytest.mark.parametrize("kind", ["CHARACTER", "EXPRESSION"])
+def test_undo_and_redo_of_a_preset_that_stays_on_disk(face, no_worker, module, kind):
+    path = module("operators.face_assets").preset_path(kind, "Kept")
+    face.data.shape_keys.key_blocks["jawOpen"].value = 0.7
+    assert bpy.ops.d3dmm.add_preset(kind=kind, name="Kept") == {"FINISHED"}
+    try:
+        bpy.ops.d3dmm.random_face(seed=11)
+        bpy.ops.d3dmm.reset_expression()
+        undone_and_redone(bpy.ops.d3dmm.load_face, filepath=str(path))
+        assert path.exists() and bpy.context.active_object.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.7)
+    finally:
+        path.unlink()
+
+
+def test_undo_and_redo_of_a_face_from_a_photo(worker, photo):
+    undone_and_redone(bpy.ops.d3dmm.fit_from_image, filepath=str(photo))
 
 
 def save_and_open(folder: Path) -> None:
@@ -291,3 +337,103 @@ def test_a_background_render_of_keyed_frames_equals_this_one(wrinkled, no_worker
     assert np.abs(own[0] - own[1]).max() > 0.05, "the frames are the same"
     for mine, theirs in zip(own, other, strict=True):
         assert np.abs(mine - theirs).max() < 0.02
+
+
+def by_keys(face) -> None:
+    key = face.data.shape_keys.key_blocks["browDownLeft"]
+    for frame, value in ((1, 0.0), (2, 1.0)):
+        key.value = value
+        key.keyframe_insert("value", frame=frame)
+
+
+def by_a_driver(face) -> None:
+    lever = bpy.data.objects.new("Lever", None)
+    bpy.context.scene.collection.objects.link(lever)
+    for frame, place in ((1, 0.0), (2, 1.0)):
+        lever.location.x = place
+        lever.keyframe_insert("location", index=0, frame=frame)
+    driver = face.data.shape_keys.key_blocks["browDownLeft"].driver_add("value").driver
+    driver.type = "SUM"
+    (target,) = (driver.variables.new().targets[0],)
+    target.id, target.data_path = lever, "location.x"
+
+
+def by_a_strip(face) -> None:
+    by_keys(face)
+    animation = face.data.shape_keys.animation_data
+    animation.nla_tracks.new().strips.new("Frown", 1, animation.action)
+    animation.action = None
+
+
+def by_keyed_skin(face) -> None:
+    for frame, years in ((1, 0.0), (2, 2.0)):
+        face.d3dmm.age_offset = years
+        face.d3dmm.keyframe_insert("age_offset", frame=frame)
+
+
+def by_keys_and_skin(face) -> None:
+    by_keys(face)
+    by_keyed_skin(face)
+
+
+def surface_and_height(face, depsgraph) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (N, 3), metres, and displacement (N,), millimetres, of an evaluated face."""
+    mesh = face.evaluated_get(depsgraph).data
+    positions, height = np.empty((len(mesh.vertices), 3), np.float32), np.empty(len(mesh.vertices), np.float32)
+    mesh.attributes["position"].data.foreach_get("vector", positions.ravel())
+    mesh.attributes["d3dmm_height"].data.foreach_get("value", height)
+    return positions, height
+
+
+@pytest.fixture
+def render_engine():
+    """A renderer that notes what it is given; the list of (positions, displacement), one a frame."""
+    given = []
+
+    class Recorder(bpy.types.RenderEngine):
+        """Draws nothing."""
+
+        bl_idname, bl_label = "D3DMM_TEST_RECORDER", "Recorder"
+
+        def render(self, depsgraph):
+            """Looks at the face as a renderer does."""
+            (face,) = [item.original for item in depsgraph.objects if item.type == "MESH" and item.original.d3dmm.is_face]
+            given.append(surface_and_height(face, depsgraph))
+
+    bpy.utils.register_class(Recorder)
+    bpy.context.scene.render.engine = Recorder.bl_idname
+    bpy.context.scene.render.resolution_x = bpy.context.scene.render.resolution_y = 16
+    yield given
+    bpy.utils.unregister_class(Recorder)
+
+
+@pytest.mark.parametrize("move", [by_keys, by_a_driver, by_a_strip, by_keyed_skin, by_keys_and_skin])
+def test_a_final_render_is_given_the_mesh_that_the_viewport_shows(wrinkled, no_worker, render_engine, tmp_path, move):
+    scene = bpy.context.scene
+    move(wrinkled)
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(scene.camera)
+    scene.frame_start, scene.frame_end, scene.render.filepath = 1, 2, str(tmp_path / "frame_")
+    shown = []
+    for frame in (1, 2):
+        scene.frame_set(frame)
+        shown.append(surface_and_height(wrinkled, bpy.context.evaluated_depsgraph_get()))
+    assert np.abs(shown[1][1] - shown[0][1]).max() > 0.05, "the frames wrinkle alike"
+    scene.frame_set(1)
+    bpy.ops.render.render(animation=True)
+    assert len(render_engine) == 2
+    for given, wanted in zip(render_engine, shown, strict=True):
+        for values, expected in zip(given, wanted, strict=True):
+            assert np.abs(values - expected).max() < 1e-6
+
+
+def test_a_render_beside_an_unlocked_window_says_that_wrinkles_stood_still(wrinkled, no_worker, module, monkeypatch):
+    live_update, backend, scene = module("detailed3dmm_addon.live_update"), module("detailed3dmm_addon.backend"), bpy.context.scene
+    assert scene.render.use_lock_interface
+    by_keys(wrinkled)
+    scene.frame_set(1)
+    monkeypatch.setattr(live_update, "_may_write", lambda scene: False)
+    scene.frame_set(1)
+    assert not backend.problem.message
+    scene.frame_set(2)
+    assert "stood still" in backend.problem.message and "Lock Interface" in backend.problem.remedy
