@@ -18,7 +18,7 @@ _NUMBERS = ("skin_tone", "hair", "age_offset", "skin_tendency", "skin_thickness"
 _SEEDS = ("identity_seed", "wrinkle_seed")
 _RESOLUTIONS = ("256", "512", "1024")
 _COLOURS = {"hair": HAIR_NODE, "iris": IRIS_NODE}
-_REMEDY = "Save the face again with Save Face."
+_REMEDY = "Save the face again: Face > Save."
 
 
 @dataclass(frozen=True)

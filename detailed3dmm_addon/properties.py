@@ -13,6 +13,7 @@ from bpy.props import (
 )
 
 from .detail_nodes import LARGEST_STRENGTH, REGIONS
+from .translations import OUR_CONTEXT
 
 
 def _identity_changed(item, _context):
@@ -133,7 +134,13 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         name="Skin Tone", description="Melanin of the skin, 0 lightest, 1 darkest", min=0.0, max=1.0, default=0.3, update=_look_changed
     )
     hair: FloatProperty(
-        name="Hair", description="Closely cropped hair: 0 none, 1 full", min=0.0, max=1.0, default=1.0, update=_look_changed
+        name="Hair",
+        description="Closely cropped hair: 0 none, 1 full",
+        translation_context=OUR_CONTEXT,
+        min=0.0,
+        max=1.0,
+        default=1.0,
+        update=_look_changed,
     )
     wrinkle_seed: IntProperty(
         name="Wrinkle Seed",
@@ -166,6 +173,7 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
     skin_thickness: FloatProperty(
         name="Thickness",
         description="Thicker skin (+) folds in fewer and wider lines, thinner skin (-) in more and finer ones, in standard deviations",
+        translation_context=OUR_CONTEXT,
         soft_min=-2.0,
         soft_max=2.0,
         min=-4.0,

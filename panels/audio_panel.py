@@ -58,7 +58,7 @@ class D3DMM_PT_audio_adjust(_SettingsPanel, bpy.types.Panel):
     def draw(self, context):
         """Draws gains, smoothing and offset."""
         settings = active_target(context).d3dmm_animation
-        column = _column(self.layout)
+        column = self.layout.column(align=True)
         for group in GAIN_GROUPS:
             column.prop(settings, f"gain_{group}", slider=True)
         column = _column(self.layout)

@@ -28,8 +28,9 @@ class D3DMM_PT_detail(FacePanel, bpy.types.Panel):
         _draw_scales(column, face, (STRENGTH_INPUT, PORES_INPUT))
         if settings.has_baked_detail:
             column.row().prop(settings, "detail_source", expand=True)
-            baked = f"{settings.baked_components} components, {settings.baked_psnr:.1f} dB, {settings.baked_megabytes:.0f} MB"
-            column.label(text=baked, icon="CHECKMARK")
+            row = column.row()
+            row.label(text="In this file", icon="CHECKMARK")
+            row.label(text=f"{settings.baked_megabytes:.0f} MB, {settings.baked_psnr:.0f} dB")
             column.operator("d3dmm.clear_baked_detail", icon="X")
         column.operator("d3dmm.bake_detail", icon="ACTION")
         live = column.column()

@@ -17,7 +17,7 @@ class D3DMM_PT_expression(FacePanel, bpy.types.Panel):
         """Draws the buttons; the sliders are in the groups below."""
         layout = self.layout
         row = layout.row(align=True)
-        row.operator("d3dmm.reset_expression", text="Reset", icon="LOOP_BACK")
+        row.operator("d3dmm.reset_expression", text="Neutral", icon="LOOP_BACK")
         row.operator("d3dmm.mirror_expression", text="Mirror", icon="MOD_MIRROR")
         row.operator("d3dmm.random_expression", text="Random", icon="FILE_REFRESH")
         grid = layout.grid_flow(columns=3, align=True, row_major=True, even_columns=True)

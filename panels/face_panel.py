@@ -28,8 +28,8 @@ class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
         row.operator("d3dmm.random_face", icon="FILE_REFRESH")
         row.operator("d3dmm.reset_face", text="Reset", icon="LOOP_BACK")
         row = layout.row(align=True)
-        row.operator("d3dmm.save_face", icon="EXPORT")
-        row.operator("d3dmm.load_face", icon="IMPORT")
+        row.operator("d3dmm.save_face", text="Save", icon="EXPORT")
+        row.operator("d3dmm.load_face", text="Load", icon="IMPORT")
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(face, "name", text="Name")

@@ -3,6 +3,7 @@
 import bpy
 
 from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.translations import OUR_CONTEXT
 from .sidebar import FacePanel, readable
 
 
@@ -17,7 +18,7 @@ class D3DMM_PT_identity(FacePanel, bpy.types.Panel):
         """Draws a slider for each named direction."""
         column = self.layout.column(align=True)  # the names inside: beside the sliders, some would be cut short
         for direction in active_face(context).d3dmm.directions:
-            column.prop(direction, "value", text=readable(direction.name), slider=True)
+            column.prop(direction, "value", text=readable(direction.name), text_ctxt=OUR_CONTEXT, slider=True)
         row = self.layout.row(align=True)
         row.operator("d3dmm.reset_face", text="Average")
         row.operator("d3dmm.reset_face", text="Seeded Person").to_seed = True

@@ -2,6 +2,7 @@
 
 import bpy
 
+from ..detailed3dmm_addon.translations import OUR_CONTEXT
 from .sidebar import FacePanel
 
 
@@ -44,7 +45,7 @@ class D3DMM_PT_presets(FacePanel, bpy.types.Panel):
         """Draws the menus with their plus and minus, and the assets' buttons."""
         for kind, menu in (("CHARACTER", D3DMM_MT_character_presets), ("EXPRESSION", D3DMM_MT_expression_presets)):
             row = self.layout.row(align=True)
-            row.menu(menu.bl_idname, text=menu.bl_label)
+            row.menu(menu.bl_idname, text=menu.bl_label, text_ctxt=OUR_CONTEXT)
             row.operator("d3dmm.add_preset", text="", icon="ADD").kind = kind
             row.operator("d3dmm.remove_preset", text="", icon="REMOVE").kind = kind
         column = self.layout.column(align=True)

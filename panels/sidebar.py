@@ -3,6 +3,7 @@
 import textwrap
 
 from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.translations import OUR_CONTEXT
 
 
 class SidebarPanel:
@@ -11,7 +12,7 @@ class SidebarPanel:
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Detailed3DMM"
-    bl_translation_context = "Detailed3DMM"  # Blender's own "Expression" is a formula, its "Skin" a modifier
+    bl_translation_context = OUR_CONTEXT
 
 
 class FacePanel(SidebarPanel):

@@ -10,8 +10,10 @@ import bpy
 
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 
-CONTEXTS = ("*", "Operator", "Detailed3DMM")
-"""Blender looks labels of operators up in a context of their own; the last is our panels'."""
+OUR_CONTEXT = "Detailed3DMM"
+"""For words that Blender knows in another sense: its "Expression" is a formula, its "Weight" a vertex's, its "Characters" letters."""
+CONTEXTS = ("*", "Operator", OUR_CONTEXT)
+"""Blender looks labels of operators up in a context of their own."""
 
 
 def tables() -> dict[str, dict[tuple[str, str], str]]:

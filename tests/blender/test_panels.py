@@ -1,26 +1,81 @@
-"""Draws every panel against a layout that checks what a real one would: that properties, operators and icons exist."""
+"""Draws every panel against a layout that checks what a real one would: that properties, operators and icons exist, that texts fit."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from types import SimpleNamespace
 
+import blf
 import bpy
 import pytest
 
+CONTENT, UNIT, MARGIN, NUMBER = 235, 20, 6, 34
+"""Pixels, read off the window's screenshots: the tab's contents at its first width, an icon, around a text, the number of a slider."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that a panel shows.
+
+    Attributes:
+        said: in English.
+        taken: pixels of its place that other things take.
+        share: of the whole width, where the text stands beside its slider.
+    """
+
+    said: str
+    taken: int = 0
+    share: float = 1.0
+
 
 class CheckingLayout:
-    """Takes the calls of a UILayout, refuses what Blender would refuse, and keeps the labels."""
+    """Takes the calls of a UILayout, refuses what Blender would refuse, and keeps the labels and where they are."""
 
-    def __init__(self, seen=None):
+    def __init__(self, seen=None, across: int = 1, split: bool = False):
         self.seen = seen if seen is not None else []
+        self.across = across
+        self.use_property_split = split
+        self.items: list[CheckingLayout | Text | None] = []
 
-    def _nested(self, **_):
-        return CheckingLayout(self.seen)
+    def _within(self, across: int) -> "CheckingLayout":
+        self.items.append(CheckingLayout(self.seen, across, self.use_property_split))
+        return self.items[-1]
 
-    row = column = box = grid_flow = split = _nested
+    def column(self, **_):
+        return self._within(1)
 
-    def prop(self, data, name, text=None, icon="NONE", **_):
+    box = column
+
+    def row(self, **_):
+        return self._within(0)
+
+    def grid_flow(self, columns=1, **_):
+        return self._within(columns)
+
+    def _say(self, text, icon="NONE", taken=0, share=1.0):
+        assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items, icon
+        self.seen.append(text)
+        self.items.append(Text(text, taken + (UNIT if icon != "NONE" else 0), share) if text else None)
+
+    def places(self, width: float = CONTENT) -> Iterator[tuple[Text, float]]:
+        """Every text with the pixels that it may fill; a row's items share it evenly, icons alone are square."""
+        icons = sum(item is None for item in self.items)
+        shares = self.across or max(len(self.items) - icons, 1)
+        each = (width - UNIT * (0 if self.across else icons)) / shares
+        for item in self.items:
+            if isinstance(item, Text):
+                yield item, (each if item.share == 1 else width * item.share) - item.taken - MARGIN
+            elif item is not None:
+                yield from item.places(each)
+
+    def prop(self, data, name, text=None, icon="NONE", expand=False, **_):
         assert name in data.bl_rna.properties or name.strip('["]') in data, (data, name)
-        self._icon(icon)
-        self.seen.append(text if text is not None else data.bl_rna.properties[name].name)
+        rna = data.bl_rna.properties.get(name)
+        number = rna is not None and rna.type in ("INT", "FLOAT")
+        said = text if text is not None else rna.name
+        if self.use_property_split:
+            self._say(said, share=0.4)
+        else:
+            self._say(said, icon, NUMBER if number or rna is None else UNIT)
 
     def prop_search(self, data, name, search_data, search_property, text=None, **_):
         assert search_property in search_data.bl_rna.properties, (search_data, search_property)
@@ -28,29 +83,24 @@ class CheckingLayout:
 
     def prop_decorator(self, data, name):
         assert name in data.bl_rna.properties, (data, name)
+        self.items.append(None)
 
-    def label(self, text="", icon="NONE"):
-        self._icon(icon)
-        self.seen.append(text)
+    def label(self, text="", icon="NONE", **_):
+        self._say(text, icon)
 
     def operator(self, idname, text=None, icon="NONE", **_):
         group, name = idname.split(".")
         rna = getattr(getattr(bpy.ops, group), name).get_rna_type()
-        self._icon(icon)
-        self.seen.append(text if text is not None else rna.name)
+        self._say(text if text is not None else rna.name, icon)
         return _CheckingProperties(rna)
 
     def menu(self, idname, text=None, **_):
         assert hasattr(bpy.types, idname), idname
-        self.seen.append(text)
+        self._say(text, taken=UNIT)
 
     def progress(self, factor=0.0, text="", type="BAR"):
         assert 0.0 <= factor <= 1.0
-        self.seen.append(text)
-
-    @staticmethod
-    def _icon(name):
-        assert name in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items, name
+        self._say(text)
 
 
 class _CheckingProperties:
@@ -77,15 +127,36 @@ def panels():
 
 
 def draw_all(ctx) -> list[str]:
-    said = []
+    return [said for layout in layouts(ctx) for said in layout.seen]
+
+
+def layouts(ctx) -> list[CheckingLayout]:
+    """What each panel draws."""
+    drawn = []
     for cls in panels():
         if hasattr(cls, "poll") and not cls.poll(ctx):
             continue
-        layout = CheckingLayout(said)
+        drawn.append(CheckingLayout())
         for part in ("draw_header", "draw"):
             if part in dir(cls) and any(part in base.__dict__ for base in cls.__mro__ if base.__module__.startswith("bl_ext")):
-                getattr(cls, part)(SimpleNamespace(layout=layout, names=getattr(cls, "names", ())), ctx)
-    return said
+                getattr(cls, part)(SimpleNamespace(layout=drawn[-1], names=getattr(cls, "names", ())), ctx)
+    return drawn
+
+
+@pytest.mark.parametrize("language", ["en", "de_DE", "es", "fr_FR", "ja_JP", "zh_HANS"])
+def test_no_text_is_cut_at_the_sidebars_first_width(face, module, language):
+    face.d3dmm.has_baked_detail = True
+    table = {text: said for (_, text), said in module("detailed3dmm_addon.translations").tables().get(language, {}).items()}
+    blf.size(0, 11)
+    places = [place for layout in layouts(context()) for place in layout.places()]
+    assert len(places) > 150
+    cut = {}
+    for text, room in places:
+        said = table.get(text.said, text.said)
+        wide = blf.dimensions(0, said)[0]
+        if wide > room:
+            cut[said] = f"{text.said}: {wide:.0f} of {room:.0f} pixels"
+    assert not cut, "\n".join(cut.values())
 
 
 def test_without_a_face_only_the_beginning_is_shown():
