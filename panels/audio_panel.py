@@ -104,7 +104,7 @@ class D3DMM_PT_audio_output(_SettingsPanel, bpy.types.Panel):
         if settings.head_object is not None and settings.head_object.type == "ARMATURE":
             for name in ("head_bone", "eye_bone_left", "eye_bone_right"):
                 column.prop_search(settings, name, settings.head_object.data, "bones")
-        column.prop(settings, "speech_encoder")
+        column.prop(settings, "speech_encoder", text="Encoder")
 
 
 def _column(layout):

@@ -3,6 +3,7 @@
 import bpy
 
 from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.translations import OUR_CONTEXT
 from .sidebar import SidebarPanel
 
 
@@ -28,8 +29,8 @@ class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
         row.operator("d3dmm.random_face", icon="FILE_REFRESH")
         row.operator("d3dmm.reset_face", text="Reset", icon="LOOP_BACK")
         row = layout.row(align=True)
-        row.operator("d3dmm.save_face", text="Save", icon="EXPORT")
-        row.operator("d3dmm.load_face", text="Load", icon="IMPORT")
+        row.operator("d3dmm.save_face", text="Save", text_ctxt=OUR_CONTEXT, icon="EXPORT")
+        row.operator("d3dmm.load_face", text="Load", text_ctxt=OUR_CONTEXT, icon="IMPORT")
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(face, "name", text="Name")
