@@ -40,6 +40,7 @@ class Interface:
     def __init__(self, out: Path):
         self.out = out
         self.pictures = 0
+        self.at = (0, 0)
 
     @property
     def window(self) -> bpy.types.Window:
@@ -75,6 +76,7 @@ class Interface:
 
     def move(self, x: int, y: int) -> Turns:
         """Moves the mouse; twice, because Blender takes the first event over another region as leaving the last."""
+        self.at = (x, y)
         for step in (1, 0):
             self.window.event_simulate("MOUSEMOVE", "NOTHING", x=x + step, y=y)
         yield
@@ -115,10 +117,15 @@ class Interface:
             yield
         yield from self.turns(3)
 
-    def picture(self, name: str) -> Turns:
-        """Writes a screenshot, numbered in order, with the mouse out of the way."""
+    def press_key(self, kind: str) -> None:
+        """Presses a key where the mouse is."""
+        for value in ("PRESS", "RELEASE"):
+            self.window.event_simulate(kind, value, x=self.at[0], y=self.at[1])
+
+    def picture(self, name: str, still: bool = False) -> Turns:
+        """Writes a screenshot, numbered in order, with the mouse out of the way; `still` leaves it where it is."""
         region = self.region("WINDOW") if any(a.type == "VIEW_3D" for a in self.window.screen.areas) else None
-        if region is not None:
+        if region is not None and not still:
             yield from self.move(region.x + 5, region.y + 5)
         yield from self.turns(6)
         self.pictures += 1

@@ -19,9 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "window"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 DEBIAN = Path(os.environ.get("D3DMM_WINDOW_ROOT") or CACHE / "detailed3dmm" / "trixie")
-PACKAGES = (
-    "blender python3-numpy python3-requests xvfb libgl1-mesa-dri libegl1 libegl-mesa0 libglx-mesa0 imagemagick openbox xdotool".split()
-)
+DRAWING = "xvfb libgl1-mesa-dri libegl1 libegl-mesa0 libglx-mesa0 imagemagick openbox"
+PACKAGES = f"blender python3-numpy python3-requests python3-xlib {DRAWING}".split()
 TIME_LIMIT = 3000
 SCREEN = (1600, 1200)
 

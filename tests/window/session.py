@@ -18,12 +18,14 @@ import bpy
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+from drops import Drops
 from given import ARCHIVE, INTERPRETER, MODULE, OUT, RECORDING, STEPS
 from interface import Button, Interface, Turns, drive
 from interruptions import Interruptions
+from showing import Showing
 
 
-class Session(Interruptions):
+class Session(Interruptions, Drops, Showing):
     """Checks, measurements, and the user's steps in order."""
 
     def __init__(self) -> None:
@@ -386,8 +388,8 @@ class Session(Interruptions):
     def run(self) -> Turns:
         """All steps."""
         steps = (
-            *(self.look, self.sliders, self.presets, self.detail, self.buttons, self.speech),
-            *(self.save_and_reopen, self.render, self.languages, self.interrupted_jobs, self.trouble),
+            *(self.look, self.tooltips, self.sliders, self.presets, self.detail, self.buttons, self.speech, self.save_and_reopen),
+            *(self.render, self.languages, self.panels, self.interrupted_jobs, self.drops, self.trouble),
         )
         for step in (self.install, self.create, *(step for step in steps if not STEPS or step.__name__ in STEPS)):
             began = time.perf_counter()

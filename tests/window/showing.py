@@ -1,0 +1,67 @@
+"""Steps of the session that show what is hidden at first: closed panels, tooltips."""
+
+import time
+
+import bpy
+from interface import Turns
+
+PAGES = 4
+CLOSED = "DEFAULT_CLOSED"
+LONG = "D3DMM_PT_identity_coefficients"
+
+
+class Showing:
+    """Mixed into the session, whose checks and mouse it uses."""
+
+    def tooltips(self) -> Turns:
+        """Lets the mouse rest over a grey button and over a slider."""
+        preferences = bpy.context.preferences
+        for part, name in (("bake_detail", "why_a_button_is_grey"), ('modifiers["D3DMM', "tooltip_of_a_slider")):
+            yield from self.ui.scroll(-3)
+            button = yield from self.find(part, columns=(0.7,))
+            if button is None:
+                self.check(f"{part} is in sight", False)
+                continue
+            preferences.view.show_tooltips = True
+            viewport, end = self.ui.region("WINDOW"), time.monotonic() + 4
+            yield from self.ui.move(viewport.x + 5, viewport.y + 5)
+            yield from self.ui.turns(5)
+            yield from self.ui.move(button.x, button.y)
+            yield from self.ui.until(lambda end=end: time.monotonic() > end, 10)
+            yield from self.ui.picture(name, still=True)
+            preferences.view.show_tooltips = False
+
+    def panels(self) -> Turns:
+        """Every panel open, in English and in German, in a workspace where the tab was never drawn."""
+        view, window = bpy.context.preferences.view, self.ui.window
+        before = window.workspace
+        classes = [cls for cls in self.module("panels")._classes() if CLOSED in getattr(cls, "bl_options", ())]
+        options = {cls: cls.bl_options for cls in classes}
+        for cls in classes:
+            bpy.utils.unregister_class(cls)
+            cls.bl_options = set(cls.bl_options) - ({CLOSED} if cls.bl_idname != LONG else set())
+            bpy.utils.register_class(cls)
+        try:
+            for workspace, language in (("Animation", "en_US"), ("Scripting", "de_DE")):
+                window.workspace = bpy.data.workspaces[workspace]
+                yield from self.ui.turns(10)
+                with self.ui.override("WINDOW"):
+                    bpy.ops.screen.screen_full_area()
+                yield from self.ui.turns(10)
+                view.language = language
+                yield from self.open_tab()
+                yield from self.ui.turns(10)
+                for page in range(PAGES):
+                    yield from self.ui.picture(f"open_{language}_{page + 1}")
+                    yield from self.ui.scroll(1.9)
+                with self.ui.override("WINDOW"):
+                    bpy.ops.screen.back_to_previous()
+                yield from self.ui.turns(10)
+        finally:
+            for cls in classes:
+                bpy.utils.unregister_class(cls)
+                cls.bl_options = options[cls]
+                bpy.utils.register_class(cls)
+            view.language = "en_US"
+            window.workspace = before
+            yield from self.ui.turns(10)
