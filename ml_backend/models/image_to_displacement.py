@@ -4,6 +4,8 @@ Its role is pix2pixHD's (Wang et al. 2018): a coarse network over the whole face
 several scales in training. Below both lies linear shape from shading: one large filter whose best weights are known in closed form. What
 the network reads is prepared so that light and skin colour say less than relief does: the logarithm of the
 texture without its local mean, and how much a slope along each axis of the surface would brighten the skin under the fitted light.
+Beside it the network reads the map that the detail encoder expects of the fitted face, and corrects it: folds and bulges that are too
+smooth to be seen in shading are in it already, and the photograph tells which of its wrinkles are there.
 """
 
 import dataclasses
@@ -115,28 +117,24 @@ class LinearShapeFromShading(nn.Module):
 
 
 class CoarseNetwork(nn.Module):
-    """The usual face, the linear part and a U-Net: features (B, 9, r, r) to heights (B, 1, r, r) in units, and the U-Net's last
-    features (B, C, r / 2, r / 2)."""
-
-    usual: Tensor
+    """The expected map, the linear part and a U-Net: features (B, 9, r, r) and expected heights (B, 1, r, r) in units to heights
+    (B, 1, r, r) in units, and the U-Net's last features (B, C, r / 2, r / 2)."""
 
     def __init__(self, config: ImageToDisplacementConfig):
         super().__init__()
         widths = config.widths
         self.linear = LinearShapeFromShading(config)
-        self.register_buffer("usual", torch.zeros(1, 1, config.resolution // 2, config.resolution // 2))
         self.place = nn.Parameter(0.1 * torch.randn(1, config.place_channels, config.place_size, config.place_size))
-        self.first = _pair(4 * FEATURES + config.place_channels, widths[0])
+        self.first = _pair(4 * (FEATURES + 1) + config.place_channels, widths[0])
         self.down = nn.ModuleList(_pair(one, after, 2) for one, after in itertools.pairwise(widths))
         self.up = nn.ModuleList(_pair(one + after, one) for one, after in itertools.pairwise(widths))
         self.heights = nn.Conv2d(widths[0] + 4, 4, 3, padding=1)
         nn.init.zeros_(self.heights.weight)
         nn.init.zeros_(torch.as_tensor(self.heights.bias))
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        usual = functional.interpolate(self.usual, size=features.shape[-2:], mode="bilinear", align_corners=False)
-        straight = usual + self.linear(features)
-        packed = functional.pixel_unshuffle(features, 2)
+    def forward(self, features: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
+        straight = expected + self.linear(features)
+        packed = functional.pixel_unshuffle(torch.cat([features, expected], 1), 2)
         place = functional.interpolate(self.place, size=packed.shape[-2:], mode="bilinear", align_corners=False)
         x = self.first(torch.cat([packed, place.expand(len(features), -1, -1, -1)], 1))
         kept = []
@@ -162,24 +160,34 @@ class ImageToDisplacement(nn.Module):
         self.config = config
         self.coarse = CoarseNetwork(config)
         width = config.enhancer_width
-        self.first = nn.Conv2d(4 * FEATURES + config.widths[0] + 1, width, 3, padding=1)
+        self.first = nn.Conv2d(4 * (FEATURES + 1) + config.widths[0] + 1, width, 3, padding=1)
         self.hidden = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(config.enhancer_layers - 2))
         self.last = nn.Conv2d(width, 4, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(torch.as_tensor(self.last.bias))
         self.register_buffer("unit", torch.ones(()))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (B, 9, R, R) of `image_features` -> displacement (B, 1, R, R) in units; times `unit` it is millimetres."""
-        heights, deep = self.coarse(halve_size(features))
-        x = functional.leaky_relu(self.first(torch.cat([functional.pixel_unshuffle(features, 2), double_size(deep), heights], 1)), 0.2)
+    def forward(self, features: Tensor, expected: Tensor) -> Tensor:
+        """Displacement, in units; times `unit` it is millimetres.
+
+        Args:
+            features: (B, 9, R, R) of `image_features`.
+            expected: (B, 1, R, R), in units, what the detail encoder makes of the fitted identity and expression.
+
+        Returns:
+            (B, 1, R, R).
+        """
+        low = halve_size(expected)
+        heights, deep = self.coarse(halve_size(features), low)
+        packed = functional.pixel_unshuffle(torch.cat([features, expected], 1), 2)
+        x = functional.leaky_relu(self.first(torch.cat([packed, double_size(deep), heights], 1)), 0.2)
         for layer in self.hidden:
             x = x + functional.leaky_relu(layer(x), 0.2)
-        return double_size(heights) + functional.pixel_shuffle(self.last(x), 2)
+        return expected + double_size(heights - low) + functional.pixel_shuffle(self.last(x), 2)
 
-    def millimetres(self, features: Tensor) -> Tensor:
-        """As `forward`, in millimetres."""
-        return self(features) * self.unit
+    def millimetres(self, features: Tensor, expected: Tensor) -> Tensor:
+        """As `forward`, but expected heights and result in millimetres."""
+        return self(features, expected / self.unit) * self.unit
 
 
 def read_image_to_displacement(folder: str | Path = ASSETS) -> ImageToDisplacement:

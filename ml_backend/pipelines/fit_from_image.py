@@ -202,10 +202,10 @@ def _detail(identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, unwr
     from .generate_detail import GenerateDetailRequest, detail_model, generate_detail
 
     model = detail_model()
+    own = generate_detail(GenerateDetailRequest(identity, skin, expression, 1024))
     if not all((ASSETS / name).is_file() for name in _WRINKLE_NETWORKS):
-        own = generate_detail(GenerateDetailRequest(identity, skin, expression, 1024))
         return own, np.zeros((model.generator.config.style_count, model.generator.config.latent_width), np.float32), "encoder"
     from .photo_detail import detail_from_texture
 
-    detail, latent = detail_from_texture(unwrapped.texture, unwrapped.confidence, unwrapped.light)
+    detail, latent = detail_from_texture(unwrapped.texture, unwrapped.confidence, unwrapped.light, own)
     return detail, latent - model.latent(identity[None], skin[None], expression[None])[0].cpu().numpy(), "photo"

@@ -9,7 +9,7 @@ made coarse, blurred, noisy and compressed (training/degraded_textures.py). Stag
   adversarial  the same with discriminators at two scales and feature matching
 
 Writes to --out: image_to_displacement.safetensors (float16), image_to_displacement.md (model card), log.jsonl, samples.png (texture's
-brightness, truth, estimate), checkpoint.safetensors. The maps are simulated into --data on first use.
+brightness, expected, truth, estimate), checkpoint.safetensors. The maps are simulated into --data on first use.
 
 examples:
   python -m ml_backend train image-to-displacement --config 2core --out build/image --install
@@ -18,6 +18,7 @@ examples:
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,11 @@ from ..errors import UserError
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ..models.bilinear_face import BilinearFace
+from ..models.detailed_3dmm import Detailed3DMM
 from ..models.image_to_displacement import IMAGE_FILE, ImageToDisplacement, image_config, image_features
 from ..models.network_file import write_network_file
 from ..models.patch_discriminators import PatchDiscriminators
+from ..models.skin_vector import sample_skin
 from ..simulation.skin_shading import SkinSurface, sample_albedo, sample_light, shade_skin, skin_surface, smooth_shading
 from .degraded_maps import seen_parts
 from .degraded_textures import FULL, photograph
@@ -47,6 +50,8 @@ STAGES = ("linear", "coarse", "whole", "adversarial")
 JUDGED = 3  # of the features: brightness and both slopes' effect
 SHOWN, MEASURED = 5, 10
 _ERROR_OF_LIGHT = 0.06
+_KNOWN, _ROUGH = (0.3, 0.95), 0.3
+"""How much of an identity a fit knows, as a cosine, and by how much it mistakes expressions, as a deviation of their logarithm."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,12 +67,15 @@ class PhotographedSkin:
     Attributes:
         maps: truth, at the resolution of the pairs.
         surface: the smooth face there.
+        expect: rows of `maps` and a source of randomness to the maps (B, 1, R, R), millimetres, that the encoder makes of what a fit
+            might say of these people.
         unit: millimetres per unit of the network.
         numbers, random: sources of randomness.
     """
 
     maps: MapSet
     surface: SkinSurface
+    expect: Callable[[np.ndarray, np.random.Generator], Tensor]
     unit: float
     numbers: np.random.Generator
     random: torch.Generator
@@ -77,8 +85,8 @@ class PhotographedSkin:
         """(R, R) 1 inside the face."""
         return torch.from_numpy(self.maps.mask)
 
-    def pair(self, rows: np.ndarray, factor: float | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Features (B, 9, R, R), true heights (B, 1, R, R) in units, confidence (B, 1, R, R), on the CPU."""
+    def pair(self, rows: np.ndarray, factor: float | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Features (B, 9, R, R), expected and true heights (B, 1, R, R) in units, confidence (B, 1, R, R), on the CPU."""
         count, size = len(rows), self.surface.mask.shape[-1]
         truth = self.maps.batch(rows, torch.device("cpu"))[0] * self.inside
         light = sample_light(count, self.random)
@@ -86,11 +94,39 @@ class PhotographedSkin:
         confidence = seen_parts(count, size, self.random, torch.device("cpu")) * self.surface.mask
         texture = photograph(drawn, self.random, factor) * confidence
         fitted = light + _ERROR_OF_LIGHT * torch.randn(light.shape, generator=self.random)
-        return image_features(texture, confidence, *smooth_shading(self.surface, fitted)), truth / self.unit, confidence
+        expected = self.expect(rows, self.numbers) * self.inside
+        features = image_features(texture, confidence, *smooth_shading(self.surface, fitted))
+        return features, expected / self.unit, truth / self.unit, confidence
 
-    def training_pair(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    def training_pair(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """A random pair of people that are not measured."""
         return self.pair(self.numbers.integers(int(len(self.maps) * TRAINING_SHARE), size=count))
+
+
+@dataclass(frozen=True)
+class PoorlyFitted:
+    """The encoder's maps of people as a fit to a photograph knows them: a share of their identity, the rest as if of somebody else, their
+    expression roughly, their skin not at all.
+
+    Attributes:
+        maps: the people; model: makes the maps; face: draws identities.
+    """
+
+    maps: MapSet
+    model: Detailed3DMM
+    face: BilinearFace
+
+    def __call__(self, rows: np.ndarray, numbers: np.random.Generator) -> Tensor:
+        """(B, 1, R, R) millimetres of the maps' rows."""
+        found = []
+        for row in rows:
+            share = numbers.uniform(*_KNOWN)
+            other = self.face.sample_identity(int(numbers.integers(2**31)))
+            identity = share * self.maps.identity[row] + np.sqrt(1 - share**2) * other
+            expression = self.maps.expression[row] * np.exp(_ROUGH * numbers.standard_normal(self.maps.expression.shape[1]))
+            given = (identity[None], sample_skin(0)[None], expression.clip(0, 1)[None])
+            found.append(self.model.displacement(*given, self.maps.maps.shape[-1]))
+        return torch.from_numpy(np.stack(found))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
     settings = read_configuration(args.config, "image-to-displacement")
     device = choose_device(args)
     log = RunLog(args.out, args.resume)
-    maps = open_maps(args.data, settings["sets"], device)["coarse"]
+    maps = open_maps(args.data, settings["sets"], device)["photographed"]
     torch.manual_seed(0)
     config = image_config(settings["network"])
     network = ImageToDisplacement(config).to(device)
@@ -106,11 +142,13 @@ def run(args: argparse.Namespace) -> int:
     rows = np.linspace(0, len(maps) - 1, min(128, len(maps))).astype(int)
     unit = float(np.asarray(maps.maps[rows], np.float32).std())
     network.unit.fill_(unit)
-    face = BilinearFace.default()
+    face, model = BilinearFace.default(), Detailed3DMM.load(device=device)
 
     def source(resolution: int, seed: int) -> PhotographedSkin:
         low = maps if maps.maps.shape[-1] == resolution else maps.thinned(settings["used"]["maps"]).seen_at(resolution)
-        return PhotographedSkin(low, skin_surface(face, resolution), unit, np.random.default_rng(seed), torch.Generator().manual_seed(seed))
+        expect = PoorlyFitted(low, model, face)
+        random = torch.Generator().manual_seed(seed)
+        return PhotographedSkin(low, skin_surface(face, resolution), expect, unit, np.random.default_rng(seed), random)
 
     keeper = StageKeeper(args.out / "checkpoint.safetensors", {"network": network, "judges": judges}, args.resume)
     for number, stage in enumerate(STAGES):
@@ -126,7 +164,7 @@ def run(args: argparse.Namespace) -> int:
     figures = measure(network, whole, device)
     log.write("measured", **{f"{name} {key}": value for name, row in figures.items() for key, value in row.items()})
     write_samples(args.out / "samples.png", network, whole, device)
-    table = settings["sets"]["coarse"]
+    table = settings["sets"]["photographed"]
     facts = {
         "command": f"python -m ml_backend train image-to-displacement --config {args.config}",
         "stages": ", ".join(f"{name} ({settings[name].get('minutes', 'no')} minutes at most)" for name in STAGES if name in settings),
@@ -147,14 +185,12 @@ def run(args: argparse.Namespace) -> int:
 
 @torch.no_grad()
 def fit_linear(network: ImageToDisplacement, drawn: PhotographedSkin, settings: dict, log: RunLog) -> None:
-    """The mean map; for the rest filters by ridge regression, at texels drawn where the truth has wrinkles, and each cell's gain."""
-    usual = mean_map(drawn)
-    network.coarse.usual.copy_(usual)
+    """Filters by ridge regression for what the expected map lacks, at texels drawn where the truth has wrinkles, and each cell's gain."""
     linear, side = network.coarse.linear, network.config.filter_size
     size = linear.CHANNELS * side * side
     gram, sums, kept = torch.zeros(size, size), torch.zeros(size), []
     for _ in range(settings["maps"]):
-        features, truth, confidence = drawn.training_pair(1)
+        features, expected, truth, confidence = drawn.training_pair(1)
         channels = linear.channels(features)
         local = torch.nn.functional.avg_pool2d(truth.abs(), 9, 1, 4)[0, 0]
         chance = (local + 0.2) * drawn.inside * (confidence[0, 0] > 0.5)
@@ -164,8 +200,8 @@ def fit_linear(network: ImageToDisplacement, drawn: PhotographedSkin, settings: 
         windows = padded.unfold(1, side, 1).unfold(2, side, 1)[:, places // width, places % width]  # (C, n, side, side)
         rows = windows.permute(1, 0, 2, 3).flatten(1)
         gram += rows.T @ rows
-        sums += rows.T @ (truth - usual).flatten()[places]
-        kept.append((features, truth - usual, confidence))
+        sums += rows.T @ (truth - expected).flatten()[places]
+        kept.append((features, truth - expected, confidence))
     ridge = settings["ridge"] * gram.diagonal().mean() * torch.eye(size)
     weights = torch.linalg.solve(gram + ridge, sums)
     linear.filters.weight.copy_(weights.view(1, linear.CHANNELS, side, side))
@@ -210,8 +246,8 @@ def train_stage(
     network.train()
     while schedule.progress < 1:
         set_rate(optimiser, schedule.rate(settings["rate"]))
-        features, truth, confidence = (part.to(device) for part in drawn.training_pair(settings["batch"]))
-        heights = network.coarse(features)[0] if stage == "coarse" else network(features)
+        features, expected, truth, confidence = (part.to(device) for part in drawn.training_pair(settings["batch"]))
+        heights = network.coarse(features, expected)[0] if stage == "coarse" else network(features, expected)
         loss, figures = reconstruction(heights, truth, confidence, inside)
         if stage == "adversarial":
             condition, seen = features[:, [0, 3, 4]], confidence * inside
@@ -250,11 +286,12 @@ def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 
 @torch.inference_mode()
 def measure(network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device) -> dict[str, dict[str, float]]:
-    """Correlation and PSNR inside the seen face, at three degrees of coarseness, beside a blank map and the training people's mean.
+    """Correlation and PSNR inside the seen face, at three degrees of coarseness, beside a blank map, the training people's mean and the
+    expected map.
 
     Returns:
         By "1/2", "1/4" and "1/8" of a texture of 1024 (the network's own resolution where that is coarser):
-        "correlation" and "psnr_db" of the estimate, "zero_db", "mean_db", "n".
+        "correlation" and "psnr_db" of the estimate, "zero_db", "mean_db", "expected_db", "n".
     """
     first = int(len(drawn.maps) * TRAINING_SHARE)
     rows = np.linspace(first, len(drawn.maps) - 1, min(MEASURED, len(drawn.maps) - first)).astype(int)
@@ -262,14 +299,15 @@ def measure(network: ImageToDisplacement, drawn: PhotographedSkin, device: torch
     found = {}
     for name, coarser in (("1/2", 2), ("1/4", 4), ("1/8", 8)):
         factor = max(1.0, coarser * network.config.resolution / FULL)
-        own, wanted, usual = [], [], []
+        own, wanted, usual, given = [], [], [], []
         for row in rows:
-            features, truth, confidence = drawn.pair(np.array([row]), factor)
+            features, expected, truth, confidence = drawn.pair(np.array([row]), factor)
             seen = (confidence * drawn.inside)[0, 0] > 0.5
-            own.append(network(features.to(device)).cpu()[0, 0][seen])
+            own.append(network(features.to(device), expected.to(device)).cpu()[0, 0][seen])
+            given.append(expected[0, 0][seen])
             wanted.append(truth[0, 0][seen])
             usual.append(mean[seen])
-        one, true, average = (torch.cat(parts) for parts in (own, wanted, usual))
+        one, true, average, before = (torch.cat(parts) for parts in (own, wanted, usual, given))
         peak = float(np.subtract(*np.percentile(true.numpy(), [99.9, 0.1])))
 
         def decibels(error: Tensor, peak: float = peak) -> float:
@@ -277,38 +315,45 @@ def measure(network: ImageToDisplacement, drawn: PhotographedSkin, device: torch
 
         found[name] = {
             "correlation": round(float(torch.corrcoef(torch.stack([one, true]))[0, 1]), 3),
-            "psnr_db": decibels(one - true), "zero_db": decibels(true), "mean_db": decibels(average - true), "n": len(rows),
+            "psnr_db": decibels(one - true), "zero_db": decibels(true), "mean_db": decibels(average - true),
+            "expected_db": decibels(before - true), "n": len(rows),
         }  # fmt: skip
     return found
 
 
 def check_worth(figures: dict[str, dict[str, float]]) -> None:
-    """Refuses a network that says less than the mean map, which knows no photograph.
+    """Refuses a network that says less than the mean map or the expected one, which know no photograph.
 
     Raises:
-        UserError: at one degree of coarseness the mean map is at least as near to the truth.
+        UserError: at one degree of coarseness one of them is at least as near to the truth.
     """
     for name, row in figures.items():
-        if row["psnr_db"] <= row["mean_db"]:
-            raise UserError(
-                f"At {name} the estimate has {row['psnr_db']} dB, the mean map {row['mean_db']} dB; the weights stay where they are.",
-                "Train longer, or on a machine that is less busy.",
-            )
+        for rival in ("mean", "expected"):
+            if row["psnr_db"] <= row[f"{rival}_db"]:
+                known = row[f"{rival}_db"]
+                raise UserError(
+                    f"At {name} the estimate has {row['psnr_db']} dB, the {rival} map {known} dB; the weights stay where they are.",
+                    "Train longer, or on a machine that is less busy.",
+                )
 
 
 def figures_text(figures: dict[str, dict[str, float]]) -> str:
     """The figures as a Markdown table."""
-    lines = ["| texture at | correlation with the truth | PSNR dB | blank map | mean map | held-out maps |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| texture at | correlation with the truth | PSNR dB | blank map | mean map | expected map | held-out maps |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, row in figures.items():
-        lines.append(f"| {name} | {row['correlation']} | {row['psnr_db']} | {row['zero_db']} | {row['mean_db']} | {row['n']} |")
+        shown = [str(row[key]) for key in ("correlation", "psnr_db", "zero_db", "mean_db", "expected_db", "n")]
+        lines.append("| " + " | ".join([name, *shown]) + " |")
     return "\n".join(lines)
 
 
 @torch.inference_mode()
 def write_samples(path: Path, network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device) -> None:
-    """The texture's brightness as if it were relief, the truth and the estimate, for people that training left out."""
+    """The texture's brightness as if it were relief, the expected map, the truth and the estimate, for people that training left out."""
     rows = np.linspace(int(len(drawn.maps) * TRAINING_SHARE), len(drawn.maps) - 1, SHOWN).astype(int)
-    features, truth, _ = drawn.pair(rows, 1.0)
-    own = network(features.to(device)).cpu()
-    shown = [part[:, 0].numpy() for part in (0.2 * features, truth * drawn.unit, own * drawn.unit * drawn.inside)]
+    features, expected, truth, _ = drawn.pair(rows, 1.0)
+    own = network(features.to(device), expected.to(device)).cpu()
+    shown = [part[:, 0].numpy() for part in (0.2 * features, expected * drawn.unit, truth * drawn.unit, own * drawn.unit * drawn.inside)]
     write_sample_sheet(path, shown, tile=512)
