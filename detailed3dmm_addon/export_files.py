@@ -12,6 +12,7 @@ from ..ml_backend.geometry.normal_map import encode_normals, normals_of_heights
 from ..ml_backend.plain_images import write_exr, write_png, write_png16_millimetres
 from .delivery_mesh import Delivery, deliver, key_clip, plain_material, plain_shader
 from .export_stage import Stage
+from .painted_textures import can_paint, dress, paint_textures
 from .shown_maps import SkinMaps, shown_heights
 from .wrinkle_maps import wrinkle_maps, write_wrinkle_maps
 
@@ -28,8 +29,8 @@ def missing_format(name: str) -> str:
     return "" if operator is not None else f"Blender's {FORMATS[name]} add-on is off: enable it in the preferences"
 
 
-def export_gltf(stage: Stage, path: Path, base_mesh: bool, resolution: int, most_fields: int, progress: Progress) -> str:
-    """Writes a .glb: morph targets, their animation, the detail as it shows now as a normal map, wrinkle maps beside it.
+def export_gltf(stage: Stage, path: Path, base_mesh: bool, resolution: int, most_fields: int, painted: bool, progress: Progress) -> str:
+    """Writes a .glb: morph targets, their animation, the detail as it shows now as a normal map, colours, wrinkle maps beside it.
 
     Args:
         stage: with the face and its frames.
@@ -37,6 +38,7 @@ def export_gltf(stage: Stage, path: Path, base_mesh: bool, resolution: int, most
         base_mesh: see `deliver`.
         resolution: of the maps.
         most_fields: wrinkle maps at most; 0 for none.
+        painted: with the materials' colours as textures; else plain ones.
         progress: called with 0 to 1.
 
     Returns:
@@ -48,13 +50,14 @@ def export_gltf(stage: Stage, path: Path, base_mesh: bool, resolution: int, most
     maps = SkinMaps(stage.face.data, resolution)
     normals = skin_normals(stage, maps)
     delivery = deliver(stage, base_mesh)
-    _shade_with_normals(delivery, _as_image(path.with_name(f"{path.stem}_normal.png"), encode_normals(normals)))
-    said = ""
+    pictures = [_as_image(path, "normal", encode_normals(normals))]
+    _shade_with_normals(delivery, pictures[0])
+    said = _paint(stage, delivery, path, resolution, True, pictures) if painted else ""
     if most_fields:
         found = wrinkle_maps(stage, maps, most_fields, progress)
         listed = write_wrinkle_maps(path, found, stage)
         delivery.object["detailed3dmm_wrinkles"] = listed.name
-        said = f", {len(found.fields)} wrinkle maps"
+        said += f", {len(found.fields)} wrinkle maps"
     key_clip(stage, delivery, progress, with_detail=False)
     _isolate(stage, delivery)
     _run(
@@ -72,17 +75,32 @@ def export_gltf(stage: Stage, path: Path, base_mesh: bool, resolution: int, most
         export_optimize_animation_size=True,
         export_image_format="AUTO",
     )
-    (path.with_name(f"{path.stem}_normal.png")).unlink()  # it is inside the .glb
+    _take_back(pictures)
     return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} morph targets{said}"
 
 
-def export_fbx(stage: Stage, path: Path, base_mesh: bool, with_detail: bool, progress: Progress) -> str:
+def export_fbx(stage: Stage, path: Path, base_mesh: bool, with_detail: bool, resolution: int, progress: Progress) -> str:
     """Writes an .fbx: blend shapes and their animation; the frames' wrinkles as blend shapes of their own.
+
+    Args:
+        stage: with the face and its frames.
+        path: ends in .fbx.
+        base_mesh: see `deliver`.
+        with_detail: with blend shapes for the wrinkles, and what is finer than they as a normal map.
+        resolution: of the textures, which the file holds; 0 for plain colours.
+        progress: called with 0 to 1.
 
     Raises:
         UserError: Blender's exporter failed, or a modifier changes the copy's vertices.
     """
-    delivery = deliver(stage, base_mesh)
+    pictures: list[bpy.types.Image] = []
+    delivery, said = deliver(stage, base_mesh), ""
+    if resolution:
+        said = _paint(stage, delivery, path, resolution, False, pictures)
+        if with_detail:
+            fine = skin_normals(stage, SkinMaps(stage.face.data, resolution), fine_only=True)
+            pictures.append(_as_image(path, "normal", encode_normals(fine)))
+            _shade_with_normals(delivery, pictures[-1])
     key_clip(stage, delivery, progress, with_detail)
     _isolate(stage, delivery)
     _run(
@@ -96,8 +114,11 @@ def export_fbx(stage: Stage, path: Path, base_mesh: bool, with_detail: bool, pro
         bake_anim_use_nla_strips=False,
         bake_anim_use_all_actions=False,
         bake_anim_simplify_factor=0.0,
+        path_mode="COPY",
+        embed_textures=True,
     )
-    return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} blend shapes"
+    _take_back(pictures)
+    return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} blend shapes{said}"
 
 
 def export_usd(stage: Stage, path: Path) -> str:
@@ -175,11 +196,11 @@ def export_curves(stage: Stage, path: Path, progress: Progress) -> str:
     return f"{len(stage.frames)} frames"
 
 
-def skin_normals(stage: Stage, maps: SkinMaps) -> np.ndarray:
-    """(R, R, 3): the normals of the shown detail in the tangent frame of the skin at rest."""
+def skin_normals(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.ndarray:
+    """(R, R, 3): the normals of the shown detail, or of what is finer than vertices, in the tangent frame of the skin at rest."""
     rest = np.empty((len(stage.face.data.vertices), 3), np.float32)
     stage.face.data.shape_keys.key_blocks[0].points.foreach_get("co", rest.ravel())
-    return normals_of_heights(shown_heights(stage, maps), maps.metric(rest))
+    return normals_of_heights(shown_heights(stage, maps, fine_only), maps.metric(rest))
 
 
 def _run(operator, path: Path, **options) -> None:
@@ -211,11 +232,34 @@ def _plain_materials(stage: Stage) -> None:
         stage.face.data.materials[index] = plain_material(material)
 
 
-def _as_image(path: Path, pixels: np.ndarray) -> bpy.types.Image:
-    write_png(path, pixels)
-    image = bpy.data.images.load(str(path))
-    image.colorspace_settings.name = "Non-Color"
+def _as_image(path: Path, name: str, pixels: np.ndarray, colour: bool = False) -> bpy.types.Image:
+    """A picture beside a file, (R, R, C) uint8, row 0 at the bottom; of colours, or of numbers."""
+    place = path.with_name(f"{path.stem}_{name}.png")
+    write_png(place, pixels)
+    image = bpy.data.images.load(str(place))
+    if not colour:
+        image.colorspace_settings.name = "Non-Color"
     return image
+
+
+def _take_back(pictures: list[bpy.types.Image]) -> None:
+    """Deletes the files of pictures, which are inside the exported one."""
+    for picture in pictures:
+        Path(bpy.path.abspath(picture.filepath)).unlink()
+
+
+def _paint(stage: Stage, delivery: Delivery, path: Path, resolution: int, packed: bool, pictures: list[bpy.types.Image]) -> str:
+    """Gives a delivery the colours of the face's materials, and adds the pictures; what to report."""
+    if not can_paint():
+        return ", plain colours (Blender's Cycles add-on is off)"
+    found = paint_textures(stage, resolution)
+    rough = found.roughness
+    if packed:
+        rough = np.stack([np.full_like(rough, 255), rough, np.zeros_like(rough)], 2)
+    made = [_as_image(path, "skin", found.skin, True), _as_image(path, "roughness", rough), _as_image(path, "parts", found.parts, True)]
+    dress(delivery, found, *made, packed)
+    pictures += made
+    return ", 3 textures"
 
 
 def _shade_with_normals(delivery: Delivery, image: bpy.types.Image) -> None:

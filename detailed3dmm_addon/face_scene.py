@@ -6,14 +6,26 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from . import is_face
+
 COLLECTION_NAME = "Portrait Studio"
 _SHOWN, _HEADROOM = 0.9, 0.05
 """How much of the face's height the frame shows, and how much of it is left above."""
+_STEP_ASIDE = 0.3
 _LIGHTS = (
     ("Key", (-0.72, -0.50, 0.85), 0.22, 13.0, (1.0, 0.95, 0.89)),
     ("Fill", (0.45, -1.15, -0.12), 0.6, 2.6, (0.88, 0.94, 1.0)),
     ("Rim", (0.6, 0.7, 0.5), 0.35, 14.0, (1.0, 0.98, 0.95)),
 )
+
+
+def free_place(scene: bpy.types.Scene, face: bpy.types.Object) -> Vector:
+    """Where a new face is put: at the 3D cursor, or beside the faces that are there already, metres."""
+    others = [item.matrix_world.translation for item in scene.objects if item != face and item.type == "MESH" and is_face(item)]
+    place = scene.cursor.location.copy()
+    while any((other - place).length < _STEP_ASIDE for other in others):
+        place.x += _STEP_ASIDE
+    return place
 
 
 def build_studio(context: bpy.types.Context, face: bpy.types.Object) -> None:

@@ -10,7 +10,7 @@ from mathutils import Matrix
 
 from ..ml_backend.client import Event
 from ..ml_backend.errors import UserError
-from . import detail_modifiers, face_materials, face_mesh, live_detail, live_update
+from . import detail_modifiers, face_materials, face_mesh, face_scene, live_detail, live_update
 from .face_model import face_model
 from .shader_graph import ShaderGraph
 
@@ -84,7 +84,7 @@ class PhotoFit:
             settings.skin_tone = face_materials.tone_of(_middle_colour(arrays["albedo"]))
             face_materials.assign_materials(face, 0)
             detail_modifiers.add_modifier(face)
-            face.location = context.scene.cursor.location
+            face.location = face_scene.free_place(context.scene, face)
             settings.photo, settings.photo_sureness = self.paths[0].name, told["sentence"]
             settings.photo_sure = told["sure"]
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()

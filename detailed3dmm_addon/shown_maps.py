@@ -67,8 +67,13 @@ class SkinMaps:
         return carry_outwards(values, self.lookup.mask, _EDGE)
 
 
-def shown_heights(stage: Stage, maps: SkinMaps) -> np.ndarray:
+def shown_heights(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.ndarray:
     """What the staged face shows now: (R, R) float32, millimetres along the normal, row 0 at the bottom.
+
+    Args:
+        stage: at the frame.
+        maps: of the copy's mesh.
+        fine_only: without what moves the vertices.
 
     Raises:
         UserError: the distilled model's file is missing or broken.
@@ -78,7 +83,7 @@ def shown_heights(stage: Stage, maps: SkinMaps) -> np.ndarray:
         return np.zeros((maps.resolution, maps.resolution), np.float32)
     height, gain = (_read(mesh, name) for name in (HEIGHT_ATTRIBUTE, GAIN_ATTRIBUTE))
     fine = _baked_fine(stage.face, mesh) if detail_modifiers.is_baked(stage.face) else _live_fine(stage)
-    total = maps.spread(height)
+    total = np.zeros((maps.resolution, maps.resolution), np.float32) if fine_only else maps.spread(height)
     if fine is not None:
         total = total + resized(fine, maps.resolution) * maps.spread(gain)
     return maps.carry(total)

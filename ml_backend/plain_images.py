@@ -13,15 +13,15 @@ from .errors import UserError
 
 PNG_OFFSET_MM, PNG_RANGE_MM = 4.0, 8.0
 _EXR_ROWS = 16  # a ZIP block holds this many
-_COLOUR_TYPES = {1: 0, 3: 2}
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 
 
 def write_png(path: str | Path, values: np.ndarray) -> None:
-    """Writes a grey or RGB picture.
+    """Writes a picture: grey, RGB, or RGB with opacity.
 
     Args:
         path: the file.
-        values: (H, W) or (H, W, 3), uint8 or uint16, row 0 at the bottom (the file holds the top row first).
+        values: (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, row 0 at the bottom (the file holds the top row first).
 
     Raises:
         ValueError: another shape or type.

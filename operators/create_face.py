@@ -39,7 +39,7 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
                 face.d3dmm.skin_tone = self.skin_tone
             face_materials.assign_materials(face, self.identity_seed)
             detail_modifiers.add_modifier(face)
-            face.location = context.scene.cursor.location
+            face.location = face_scene.free_place(context.scene, face)
         for other in context.selected_objects:
             other.select_set(False)
         face.select_set(True)

@@ -77,10 +77,12 @@ class D3DMM_OT_export_gltf(_ExportOperator, bpy.types.Operator):
     wrinkle_count: IntProperty(
         name="Wrinkle Maps", description="Most maps of the detail basis, 0 for none; a baked clip exports its own", default=8, min=0, max=32
     )
+    textures: BoolProperty(name="Textures", description="Paint the materials' colours and roughness as textures", default=True)
 
     def export(self, stage, path, progress):
         """Writes the .glb and its wrinkle maps."""
-        return export_files.export_gltf(stage, path, self.mesh == "BASE", int(self.resolution), self.wrinkle_count, progress)
+        base, size = self.mesh == "BASE", int(self.resolution)
+        return export_files.export_gltf(stage, path, base, size, self.wrinkle_count, self.textures, progress)
 
 
 class D3DMM_OT_export_fbx(_ExportOperator, bpy.types.Operator):
@@ -94,10 +96,13 @@ class D3DMM_OT_export_fbx(_ExportOperator, bpy.types.Operator):
     filter_glob: StringProperty(default="*.fbx", options={"HIDDEN"})
     mesh: EnumProperty(name="Mesh", description="Which vertices are exported", items=_MESHES, default="FULL")
     detail: BoolProperty(name="Wrinkles", description="Add blend shapes for the wrinkles of these frames", default=True)
+    textures: BoolProperty(name="Textures", description="Paint the materials' colours and roughness as textures", default=True)
+    resolution: EnumProperty(name="Maps", description="Texels along a side of the textures", items=_SIZES[1:3], default="1024")
 
     def export(self, stage, path, progress):
         """Writes the .fbx."""
-        return export_files.export_fbx(stage, path, self.mesh == "BASE", self.detail, progress)
+        size = int(self.resolution) if self.textures else 0
+        return export_files.export_fbx(stage, path, self.mesh == "BASE", self.detail, size, progress)
 
     def shows_detail(self):
         """As asked for."""

@@ -30,7 +30,7 @@ def read_usd(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_gltf(path: Path) -> dict[str, np.ndarray]:
-    """Base mesh, morph targets, their animation and the normal map, through pygltflib and Pillow."""
+    """Base mesh, morph targets, their animation and the materials' pictures, through pygltflib and Pillow."""
     from PIL import Image
     from pygltflib import GLTF2
 
@@ -62,15 +62,29 @@ def read_gltf(path: Path) -> dict[str, np.ndarray]:
     (node,) = [node for node in document.nodes if node.mesh is not None]
     sparse = sum(accessor.sparse is not None for accessor in document.accessors)
     skin = document.materials[primitives[0].material]
-    texture = document.textures[skin.normalTexture.index]
-    place = document.bufferViews[document.images[texture.source].bufferView]
-    with Image.open(io.BytesIO(blob[place.byteOffset or 0 :][: place.byteLength])) as picture:
-        normals = np.asarray(picture.convert("RGB"))[::-1]
+
+    def pixels(info, mode: str = "RGB") -> np.ndarray:
+        """A texture's picture, row 0 at the bottom; empty where there is none."""
+        if info is None:
+            return np.zeros((0, 0, len(mode)), np.uint8)
+        place = document.bufferViews[document.images[document.textures[info.index].source].bufferView]
+        with Image.open(io.BytesIO(blob[place.byteOffset or 0 :][: place.byteLength])) as picture:
+            return np.asarray(picture.convert(mode))[::-1]
+
+    materials = [document.materials[item.material] for item in primitives]
+    paint = [item.pbrMetallicRoughness for item in materials]
     found = {
+        "colour": pixels(paint[0].baseColorTexture),
+        "roughness": pixels(paint[0].metallicRoughnessTexture)[..., 1],
+        "parts": pixels(paint[-1].baseColorTexture, "RGBA"),
+        "painted": np.array([item.baseColorTexture is not None for item in paint]),
+        "metallic": np.array([item.metallicFactor for item in paint]),
+        "alpha_modes": np.array([item.alphaMode for item in materials]),
+        "images": np.array(len(document.images)),
         "names": np.array(mesh.extras["targetNames"]),
         "weights": np.array(mesh.weights),
         "sparse": np.array(sparse),
-        "normal_map": normals,
+        "normal_map": pixels(skin.normalTexture),
         "wrinkles": np.array((node.extras or {}).get("detailed3dmm_wrinkles", "")),
         "positions": np.concatenate([values(item.attributes.POSITION) for item in primitives]),
         "uv": np.concatenate([values(item.attributes.TEXCOORD_0) for item in primitives]),

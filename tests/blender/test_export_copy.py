@@ -55,11 +55,14 @@ def census() -> dict:
     values = np.array([key.value for key in keys.key_blocks])
     live = np.empty(len(face.data.vertices), np.float32)
     face.data.attributes["d3dmm_live"].data.foreach_get("value", live)
+    uv = np.empty(2 * len(face.data.loops), np.float32)
+    face.data.uv_layers[0].uv.foreach_get("vector", uv)
     state = (scene.name, scene.frame_current, face.name, face.select_get(), bpy.context.window.scene.name, face.data.get("d3dmm_shown"))
     return {
         "ids": ids,
         "values": values,
         "live": live,
+        "uv": uv,
         "state": state,
         "places": np.array(face.matrix_world),
         "actions": keys.animation_data.action.name,
@@ -114,7 +117,7 @@ def test_alembic_holds_the_detailed_mesh_of_every_frame(playing, tmp_path):
 def test_gltf_has_the_models_expressions_as_morph_targets(playing, module, tmp_path):
     before = census()
     path = tmp_path / "face.glb"
-    assert bpy.ops.d3dmm.export_gltf(filepath=str(path), resolution="512", wrinkle_count=3) == {"FINISHED"}
+    assert bpy.ops.d3dmm.export_gltf(filepath=str(path), resolution="512", wrinkle_count=3, textures=False) == {"FINISHED"}
     assert_same(before, census())
     read = read_back(path, tmp_path)
     models = module("detailed3dmm_addon.face_model")
@@ -150,7 +153,7 @@ def nearest_of(points: np.ndarray, others: np.ndarray) -> np.ndarray:
 def test_the_normal_map_bends_as_the_displaced_mesh_does(playing, module, tmp_path):
     face = playing
     face.d3dmm.detail_strength, face.d3dmm.pores = 2.0, 0.0
-    assert bpy.ops.d3dmm.export_gltf(filepath=str(tmp_path / "face.glb"), wrinkle_count=0) == {"FINISHED"}
+    assert bpy.ops.d3dmm.export_gltf(filepath=str(tmp_path / "face.glb"), wrinkle_count=0, textures=False) == {"FINISHED"}
     pixels = read_back(tmp_path / "face.glb", tmp_path)["normal_map"]
     assert pixels.shape == (1024, 1024, 3) and not list(tmp_path.glob("*_normal.png"))
     map_normals = pixels.astype(np.float32) / 255 * 2 - 1
@@ -169,6 +172,44 @@ def test_the_normal_map_bends_as_the_displaced_mesh_does(playing, module, tmp_pa
         assert np.corrcoef(bent[strong, axis], found[strong, axis])[0, 1] > 0.85
     flat = skin & (np.linalg.norm(bent, axis=1) < 0.01)
     assert np.linalg.norm(found[flat, :2], axis=1).mean() < 0.04
+
+
+def test_textures_hold_the_painted_skin_and_the_eyes(playing, module, tmp_path):
+    """The colours of places that the model knows: lips are redder than cheeks, brows darker than the forehead, a pupil in each eye."""
+    before = census()
+    playing.d3dmm.skin_tone = 0.1
+    light = gltf_of(playing, tmp_path)
+    assert_same(before, census())
+    assert light["colour"].shape == (512, 512, 3) and light["roughness"].shape == (512, 512) and light["parts"].shape == (512, 512, 4)
+    assert light["normal_map"].shape == (512, 512, 3) and light["painted"].all() and not light["metallic"].any() and light["images"] == 4
+    uv, sample = module("detailed3dmm_addon.fast_detail").skin_uv(), module("ml_backend.geometry.texture_space").sample_map
+    colours = np.stack([sample(light["colour"][..., channel].astype(np.float32), uv) for channel in range(3)], 1)
+    lips, brows, scalp, region = (attribute(playing, f"d3dmm_{name}") > 0.8 for name in ("lips", "brows", "scalp", "region_forehead"))
+    skin = (uv >= 0).all(1)
+    smooth = skin & region & ~brows & ~scalp
+    assert colours[lips & skin, 1].mean() < 0.8 * colours[smooth, 1].mean() < 0.8 * colours[smooth, 0].mean()
+    assert colours[brows & skin].mean() < 0.75 * colours[smooth].mean()
+    assert 80 < light["roughness"].mean() < 180 and light["roughness"].std() > 3
+    eye = light["parts"][4:166, 4:166]
+    assert eye[..., :3].mean(2).min() < 12 and eye[..., :3].mean(2).max() > 170
+    assert (light["alpha_modes"] != "OPAQUE").sum() == 1 and 0.03 < (light["parts"][175:337, 346:508, 3] > 127).mean() < 0.95
+    playing.d3dmm.skin_tone = 0.9
+    assert gltf_of(playing, tmp_path)["colour"].mean() < 0.6 * light["colour"].mean()
+    plain = gltf_of(playing, tmp_path, textures=False)
+    assert not plain["painted"].any() and plain["images"] == 1
+
+
+def gltf_of(face, tmp_path: Path, **options) -> dict:
+    path = tmp_path / "painted.glb"
+    assert bpy.ops.d3dmm.export_gltf(filepath=str(path), resolution="512", wrinkle_count=0, **options) == {"FINISHED"}
+    assert [item.name for item in tmp_path.iterdir() if item.suffix == ".png"] == []
+    return read_back(path, tmp_path)
+
+
+def attribute(face, name: str) -> np.ndarray:
+    values = np.empty(len(face.data.vertices), np.float32)
+    face.data.attributes[name].data.foreach_get("value", values)
+    return values
 
 
 def mesh_normals(face) -> np.ndarray:
@@ -197,7 +238,9 @@ def tangents(face, positions, normals) -> np.ndarray:
 def test_wrinkle_maps_sum_to_what_the_face_shows(playing, module, tmp_path):
     face = playing
     face.d3dmm.resolution, face.d3dmm.detail_strength = "1024", 1.5
-    assert bpy.ops.d3dmm.export_gltf(filepath=str(tmp_path / "face.glb"), resolution="512", wrinkle_count=12) == {"FINISHED"}
+    assert bpy.ops.d3dmm.export_gltf(filepath=str(tmp_path / "face.glb"), resolution="512", wrinkle_count=12, textures=False) == {
+        "FINISHED"
+    }
     document = json.loads((tmp_path / "face_wrinkles.json").read_text())
     assert str(read_back(tmp_path / "face.glb", tmp_path)["wrinkles"]) == "face_wrinkles.json"
     rest, fields = (read_maps(tmp_path, items) for items in ([document["rest"]], document["fields"]))
@@ -233,7 +276,7 @@ def read_maps(folder: Path, items) -> np.ndarray:
 
 def test_fbx_blend_shapes_add_up_to_the_shown_frames(playing, module, tmp_path):
     expected, before = frames_shown(playing), census()
-    assert bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE") == {"FINISHED"}
+    assert bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE", textures=False) == {"FINISHED"}
     assert_same(before, census())
     models = module("detailed3dmm_addon.face_model")
     corners = module("ml_backend.geometry.dense_face").coarse_corners(models.face_model(), models.dense_mesh())
@@ -250,6 +293,24 @@ def test_fbx_blend_shapes_add_up_to_the_shown_frames(playing, module, tmp_path):
     for frame in range(1, FRAMES + 1):
         bpy.context.scene.frame_set(frame)
         assert np.abs(evaluated(made) - expected[frame - 1]).max() < 5e-6
+
+
+def test_fbx_holds_its_textures(playing, tmp_path):
+    assert bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE", resolution="512") == {"FINISHED"}
+    assert [item.name for item in tmp_path.iterdir()] == ["face.fbx"]
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert bpy.ops.import_scene.fbx(filepath=str(tmp_path / "face.fbx")) == {"FINISHED"}
+    (made,) = [item for item in bpy.data.objects if item.type == "MESH"]
+    used = {}
+    for index, material in enumerate(made.data.materials):
+        for link in material.node_tree.links:
+            if link.from_node.bl_idname == "ShaderNodeTexImage":
+                used[index, link.to_socket.name] = link.from_node.image
+    assert {(0, "Base Color"), (0, "Roughness"), (0, "Color"), (1, "Base Color")} <= set(used)
+    for (_, socket), image in used.items():
+        values = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(values)
+        assert tuple(image.size) == (512, 512) and values.std() > 0.02, socket
 
 
 def test_map_sequences_hold_what_each_frame_shows(playing, module, tmp_path):
@@ -295,7 +356,7 @@ def test_errors_change_nothing_and_leave_no_files(playing, tmp_path):
     playing.modifiers["D3DMM Detail"].node_group = shrinking_group(playing.modifiers["D3DMM Detail"].node_group)
     before = census()
     with pytest.raises(RuntimeError, match="a modifier changes its vertices"):
-        bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE")
+        bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE", textures=False)
     assert_same(before, census())
     assert [item.name for item in tmp_path.iterdir()] == ["taken"]
 

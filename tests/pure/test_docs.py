@@ -31,7 +31,7 @@ def test_troubleshooting_quotes_what_the_product_says():
         assert heading in said, heading
 
 
-EXPLAINED = "environment export_files export_stage delivery_mesh mesh_correspondence".split()
+EXPLAINED = "environment export_files export_stage delivery_mesh painted_textures mesh_correspondence".split()
 
 
 @pytest.mark.parametrize("name", EXPLAINED)

@@ -35,12 +35,9 @@ class Showing:
         """Every panel open, in English and in German, in a workspace where the tab was never drawn."""
         view, window = bpy.context.preferences.view, self.ui.window
         before = window.workspace
-        classes = [cls for cls in self.module("panels")._classes() if CLOSED in getattr(cls, "bl_options", ())]
-        options = {cls: cls.bl_options for cls in classes}
-        for cls in classes:
-            bpy.utils.unregister_class(cls)
-            cls.bl_options = set(cls.bl_options) - ({CLOSED} if cls.bl_idname != LONG else set())
-            bpy.utils.register_class(cls)
+        closed = [cls for cls in self.module("panels")._classes() if CLOSED in getattr(cls, "bl_options", ()) and cls.bl_idname != LONG]
+        options = {cls: cls.bl_options for cls in closed}
+        self.registered_with({cls: set(cls.bl_options) - {CLOSED} for cls in closed})
         try:
             for workspace, language in (("Animation", "en_US"), ("Scripting", "de_DE")):
                 window.workspace = bpy.data.workspaces[workspace]
@@ -58,10 +55,14 @@ class Showing:
                     bpy.ops.screen.back_to_previous()
                 yield from self.ui.turns(10)
         finally:
-            for cls in classes:
-                bpy.utils.unregister_class(cls)
-                cls.bl_options = options[cls]
-                bpy.utils.register_class(cls)
+            self.registered_with(options)
             view.language = "en_US"
             window.workspace = before
             yield from self.ui.turns(10)
+
+    def registered_with(self, options: dict) -> None:
+        """Registers all panels anew, in their order, some with other options."""
+        self.module("panels").unregister()
+        for cls, chosen in options.items():
+            cls.bl_options = chosen
+        self.module("panels").register()
