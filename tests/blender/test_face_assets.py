@@ -145,6 +145,35 @@ def test_a_recording_can_be_dropped_on_the_viewport_of_a_face(face, module, tmp_
         bpy.ops.d3dmm.drop_recording(filepath=str(tmp_path / "nothing.wav"))
 
 
+def drop(path: Path) -> None:
+    """Hands a file to the viewport as Blender does when one is let go over it."""
+    (window,) = bpy.context.window_manager.windows
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        assert bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=f"{path.parent}/", files=[{"name": path.name}]) == {"FINISHED"}
+
+
+def test_blender_hands_a_dropped_recording_to_the_face(face, worker, recording):
+    drop(recording)
+    assert face.data.shape_keys.animation_data.action is not None and face.d3dmm.has_baked_detail
+
+
+def test_blender_hands_a_dropped_photo_to_us_where_nobody_else_takes_it(worker, photo):
+    """With others that take pictures it asks, which needs a window: tests/window."""
+    others = [cls for cls in bpy.types.FileHandler.__subclasses__() if ".png" in cls.bl_file_extensions and cls.is_registered]
+    others = [cls for cls in others if not cls.bl_idname.startswith("D3DMM")]
+    for cls in others:
+        bpy.utils.unregister_class(cls)
+    try:
+        drop(photo)
+    finally:
+        for cls in others:
+            bpy.utils.register_class(cls)
+    (made,) = [item for item in bpy.data.objects if item.type == "MESH"]
+    assert made.d3dmm.photo == photo.name
+
+
 def test_no_key_is_bound_by_default():
     for configuration in bpy.context.window_manager.keyconfigs:
         for keymap in configuration.keymaps:
