@@ -11,6 +11,7 @@ def _classes():
         change_face,
         control_backend,
         create_face,
+        drop_files,
         export_copy,
         face_assets,
         face_presets,
@@ -38,22 +39,17 @@ def _classes():
         *add_detail_to_mesh.CLASSES,
         *control_backend.CLASSES,
         *install_backend.CLASSES,
+        *drop_files.CLASSES,
     )
 
 
 def register():
-    """Adds every operator, then what hands dropped files to them."""
-    from . import drop_files
-
+    """Adds every operator, and what hands dropped files to them."""
     for cls in _classes():
-        bpy.utils.register_class(cls)
-    for cls in drop_files.classes():
         bpy.utils.register_class(cls)
 
 
 def unregister():
     """Removes every operator."""
-    from . import drop_files
-
-    for cls in reversed((*_classes(), *drop_files.classes())):
+    for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)

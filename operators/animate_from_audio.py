@@ -14,7 +14,7 @@ from ..detailed3dmm_addon.clip_animation import CapturedAnimation, ClipAnimation
 from ..detailed3dmm_addon.scene_clip import SoundRange, active_sound
 from ..detailed3dmm_addon.speech_animation import AUDIO_SUFFIXES, SpeechAnimation
 from ..ml_backend.errors import UserError
-from .operator_base import FaceOperator, JobOperator, needs_face
+from .operator_base import FaceOperator, JobOperator, named_file, needs_face
 
 
 class ClipOperator(JobOperator):
@@ -85,7 +85,7 @@ class D3DMM_OT_import_audio(SpeechOperator, bpy.types.Operator, ImportHelper):
         scene = context.scene
         clip = SpeechAnimation(
             self.target(context),
-            Path(bpy.path.abspath(self.filepath)),
+            named_file(self),
             face_animation.scene_fps(scene),
             scene.frame_start,
             self.seed,

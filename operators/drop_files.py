@@ -4,50 +4,55 @@ import bpy
 from bpy.props import StringProperty
 
 from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.photo_face import PHOTO_SUFFIXES
 from ..detailed3dmm_addon.speech_animation import AUDIO_SUFFIXES
+from ..ml_backend.errors import UserError
+from .animate_from_audio import D3DMM_OT_import_audio
+from .fit_from_image import D3DMM_OT_fit_from_image
 from .operator_base import FaceOperator, needs_face
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-_PHOTO_OPERATOR = "D3DMM_OT_fit_from_image"
 
+class _Dropped(FaceOperator):
+    """Mixed into operators that hand a dropped file to another one; a drop is never refused without a word."""
 
-class _Dropped:
-    """Mixed into operators that hand a dropped file to another one."""
-
-    target = ""
+    target: type[FaceOperator]
     filepath: StringProperty(name="File", description="What was dropped", subtype="FILE_PATH", options={"SKIP_SAVE"})
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Always live: why it cannot be done is reported."""
+        return ""
 
     def execute(self, context):
         """Runs the other operator with the file; its own errors and undo step are what the artist gets."""
+        reason = self.target.disabled_reason(context)
+        if reason:
+            return self.fail(UserError(f"{reason}.", ""))
+        name = self.target.bl_idname.partition(".")[2]
         try:
-            getattr(bpy.ops.d3dmm, self.target)("EXEC_DEFAULT", filepath=self.filepath)
+            getattr(bpy.ops.d3dmm, name)("EXEC_DEFAULT", filepath=self.filepath)
         except RuntimeError as error:
             self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
             return {"CANCELLED"}
         return {"FINISHED"}
 
 
-class D3DMM_OT_drop_recording(_Dropped, FaceOperator, bpy.types.Operator):
+class D3DMM_OT_drop_recording(_Dropped, bpy.types.Operator):
     """Make the face speak the recording that was dropped"""
 
     bl_idname = "d3dmm.drop_recording"
     bl_label = "Speak Dropped Recording"
     bl_options = {"INTERNAL"}
-    target = "import_audio"
+    target = D3DMM_OT_import_audio
 
 
-class D3DMM_OT_drop_photo(_Dropped, FaceOperator, bpy.types.Operator):
+class D3DMM_OT_drop_photo(_Dropped, bpy.types.Operator):
     """Make a face of the photo that was dropped"""
 
     bl_idname = "d3dmm.drop_photo"
     bl_label = "Face of Dropped Photo"
     bl_options = {"INTERNAL"}
-    target = "fit_from_image"
-
-    @classmethod
-    def disabled_reason(cls, context):
-        """As the operator that does it."""
-        return "" if bpy.ops.d3dmm.fit_from_image.poll() else "A face cannot be made of a photo now"
+    target = D3DMM_OT_fit_from_image
 
 
 class D3DMM_FH_recording(bpy.types.FileHandler):
@@ -78,7 +83,4 @@ class D3DMM_FH_photo(bpy.types.FileHandler):
         return context.area is not None and context.area.type == "VIEW_3D" and context.mode == "OBJECT"
 
 
-def classes() -> tuple[type, ...]:
-    """What to register: photos only where the operator that makes faces of them is there."""
-    recordings = (D3DMM_OT_drop_recording, D3DMM_FH_recording)
-    return recordings + ((D3DMM_OT_drop_photo, D3DMM_FH_photo) if hasattr(bpy.types, _PHOTO_OPERATOR) else ())
+CLASSES = (D3DMM_OT_drop_recording, D3DMM_OT_drop_photo, D3DMM_FH_recording, D3DMM_FH_photo)

@@ -9,7 +9,7 @@ from bpy_extras.io_utils import ExportHelper
 from ..detailed3dmm_addon import active_face, export_files
 from ..detailed3dmm_addon.export_stage import export_stage, finished_files
 from ..ml_backend.errors import UserError
-from .operator_base import FaceOperator, needs_face
+from .operator_base import FaceOperator, named_file, needs_face
 
 _MESHES = (
     ("BASE", "Base Mesh", "The model's own polygons, about 5,000 vertices: for games"),
@@ -37,7 +37,7 @@ class _ExportOperator(FaceOperator, ExportHelper):
         face = active_face(context)
         if face is None:
             raise UserError("No face is selected.", "Select one, or press Create Face.")
-        scene, path = context.scene, Path(bpy.path.abspath(self.filepath))
+        scene, path = context.scene, named_file(self)
         if path.suffix.lower() not in self.suffixes():
             path = path.with_name(path.name + self.filename_ext)
         first, last = (scene.frame_start, scene.frame_end) if self.scene_range else (self.first_frame, self.last_frame)

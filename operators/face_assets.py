@@ -32,10 +32,13 @@ def preset_path(kind: str, name: str) -> Path:
     return Path(folder) / f"{stem}.json"
 
 
+def _preset_names(kind: str) -> list[str]:
+    folder = Path(bpy.utils.user_resource("SCRIPTS", path=f"presets/{PRESET_FOLDERS[kind]}"))
+    return sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
+
+
 def _listed(self, context):
-    folder = Path(bpy.utils.user_resource("SCRIPTS", path=f"presets/{PRESET_FOLDERS[self.kind]}"))
-    names = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
-    _kept[:] = [(name, name, "") for name in names] or [("", "None", "There is no preset")]
+    _kept[:] = [(name, name, "") for name in _preset_names(self.kind)] or [("", "None", "There is no preset")]
     return _kept
 
 
@@ -143,8 +146,8 @@ class D3DMM_OT_remove_preset(FaceOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context):
-        """Always live."""
-        return ""
+        """Grey where nothing was kept."""
+        return "" if any(map(_preset_names, PRESET_FOLDERS)) else "There is no preset"
 
     def invoke(self, context, event):
         """Asks which."""
@@ -153,8 +156,11 @@ class D3DMM_OT_remove_preset(FaceOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Deletes the file."""
+        if not self.properties.is_property_set("name"):
+            raise UserError("No preset was named.", "Choose one, or give name=... from a script.")
         if self.name:
             preset_path(self.kind, self.name).unlink(missing_ok=True)
+            self.report({"INFO"}, f"Removed the preset {self.name}")
 
 
 CLASSES = (

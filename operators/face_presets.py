@@ -1,7 +1,5 @@
 """Save Face, Load Face: identity, expression and detail as a file, to be used again, shared, or given to the shell."""
 
-from pathlib import Path
-
 import bpy
 from bpy.props import StringProperty
 from bpy_extras.io_utils import ExportHelper, ImportHelper
@@ -10,7 +8,7 @@ from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.face_preset import apply_preset, read_preset, save_preset
 from ..ml_backend.errors import UserError
 from .create_face import show_detail
-from .operator_base import FaceOperator
+from .operator_base import FaceOperator, named_file
 
 
 def _face(context: bpy.types.Context) -> bpy.types.Object:
@@ -31,7 +29,7 @@ class D3DMM_OT_save_face(FaceOperator, bpy.types.Operator, ExportHelper):
 
     def perform(self, context):
         """Writes the file."""
-        path = Path(bpy.path.abspath(self.filepath))
+        path = named_file(self)
         save_preset(_face(context), path)
         self.report({"INFO"}, f"Saved {path.name}")
 
@@ -48,7 +46,7 @@ class D3DMM_OT_load_face(FaceOperator, bpy.types.Operator, ImportHelper):
 
     def perform(self, context):
         """Reads the file first, so that a broken one changes nothing."""
-        face, path = _face(context), Path(bpy.path.abspath(self.filepath))
+        face, path = _face(context), named_file(self)
         preset = read_preset(path)
         apply_preset(face, preset)
         show_detail(self, face)

@@ -1,7 +1,5 @@
 """Import Curves: Live Link Face CSV or JSON onto a face; the emotions of the emotion layer over time."""
 
-from pathlib import Path
-
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
@@ -11,7 +9,7 @@ from ..detailed3dmm_addon.animation_targets import active_target, needs_target
 from ..detailed3dmm_addon.clip_animation import CURVE_SUFFIXES, CapturedAnimation
 from ..ml_backend.errors import UserError
 from .animate_from_audio import ClipOperator
-from .operator_base import FaceOperator
+from .operator_base import FaceOperator, named_file
 
 
 class D3DMM_OT_import_curves(ClipOperator, bpy.types.Operator, ImportHelper):
@@ -30,7 +28,7 @@ class D3DMM_OT_import_curves(ClipOperator, bpy.types.Operator, ImportHelper):
         scene = context.scene
         clip = CapturedAnimation(
             self.target(context),
-            Path(bpy.path.abspath(self.filepath)),
+            named_file(self),
             face_animation.scene_fps(scene),
             scene.frame_start,
             0,

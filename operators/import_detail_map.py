@@ -1,7 +1,5 @@
 """Import Detail Map: a sculpted or scanned displacement map becomes this face's detail, and stays editable."""
 
-from pathlib import Path
-
 import bpy
 from bpy.props import IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
@@ -10,7 +8,7 @@ from ..detailed3dmm_addon import active_face, backend, live_detail
 from ..detailed3dmm_addon.imported_map import MAP_SUFFIXES, MapImport
 from ..ml_backend.errors import UserError
 from .create_face import show_detail
-from .operator_base import FaceOperator, JobOperator, needs_face
+from .operator_base import FaceOperator, JobOperator, named_file, needs_face
 
 
 class D3DMM_OT_import_detail_map(JobOperator, bpy.types.Operator, ImportHelper):
@@ -34,7 +32,7 @@ class D3DMM_OT_import_detail_map(JobOperator, bpy.types.Operator, ImportHelper):
         face = active_face(context)
         if face is None:
             raise UserError("No face is selected.", "Select one, or press Create Face.")
-        imported = MapImport(face.d3dmm.uid, Path(bpy.path.abspath(self.filepath)), self.steps)
+        imported = MapImport(face.d3dmm.uid, named_file(self), self.steps)
         imported.check()
         found = yield "Imported Map", *imported.fit_request()
         said = imported.take_fit(found)

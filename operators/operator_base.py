@@ -1,6 +1,7 @@
 """What every operator shares: a grey button says why, an error says what to do."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 import bpy
 
@@ -19,6 +20,17 @@ def needs_face(context: bpy.types.Context) -> str:
     if face is None:
         return "Select a face first, or press Create Face"
     return "" if face_mesh.is_own(face) else "This face is linked from another file: make it local first"
+
+
+def named_file(operator) -> Path:
+    """The file that an operator with `filepath` is to read or write.
+
+    Raises:
+        UserError: none was chosen or given.
+    """
+    if not operator.filepath:
+        raise UserError("No file was named.", "Choose one, or give filepath=... from a script.")
+    return Path(bpy.path.abspath(operator.filepath))
 
 
 class FaceOperator:

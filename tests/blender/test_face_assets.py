@@ -133,14 +133,13 @@ def test_a_saved_face_keeps_its_colours_its_imported_map_and_what_is_shown(face,
 
 
 def test_a_recording_can_be_dropped_on_the_viewport_of_a_face(face, module, tmp_path):
-    dropped = module("operators.drop_files")
     handler = bpy.types.D3DMM_FH_recording
     assert handler.bl_import_operator == "d3dmm.drop_recording" and ".wav" in handler.bl_file_extensions.split(";")
     viewport, other = (
         SimpleNamespace(area=SimpleNamespace(type=kind), active_object=face, mode="OBJECT") for kind in ("VIEW_3D", "TEXT_EDITOR")
     )
     assert handler.poll_drop(viewport) and not handler.poll_drop(other)
-    assert hasattr(bpy.types, "D3DMM_FH_photo") == hasattr(bpy.types, "D3DMM_OT_fit_from_image") == (len(dropped.classes()) == 4)
+    assert {".jpg", ".heic"} <= set(bpy.types.D3DMM_FH_photo.bl_file_extensions.split(";"))
     with pytest.raises(RuntimeError, match=r"no such file|no Python|No Python"):
         bpy.ops.d3dmm.drop_recording(filepath=str(tmp_path / "nothing.wav"))
 

@@ -62,3 +62,28 @@ def test_no_heavy_library_is_loaded_by_the_extension(module):
         "import os; print('heavy', heavy, flush=True); os._exit(1 if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(root)], timeout=120, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("with_face", [False, True])
+def test_every_operator_does_something_or_says_in_words_why_not(no_worker, module, with_face):
+    """As somebody who presses everything, in order, in a new file, without a backend."""
+    bpy.ops.wm.read_homefile(use_factory_startup=False)
+    if with_face:
+        bpy.ops.d3dmm.create_face(update_detail=False)
+    reasons = {}
+    for name in sorted(set(dir(bpy.ops.d3dmm)) - {"install_backend", "remove_backend", "create_face"}):
+        try:
+            assert getattr(bpy.ops.d3dmm, name)() == {"FINISHED"}, name
+        except RuntimeError as error:
+            reasons[name] = str(error)
+    module("operators.face_assets").preset_path("CHARACTER", "My Preset").unlink(missing_ok=True)
+    assert reasons and not [said for said in reasons.values() if "Traceback" in said or "Python:" in said]
+    for name, said in reasons.items():
+        words = said.removeprefix("Error: ").removeprefix(f"Operator bpy.ops.d3dmm.{name}.poll()").split()
+        assert len(words) > 3 and words[0][0].isupper(), said
+    files = {"export_gltf", "export_fbx", "export_usd", "export_alembic", "export_maps", "export_curves", "save_face", "load_face"}
+    if with_face:
+        assert all("No file was named" in reasons[name] for name in (*files, "import_curves"))
+        assert "No Python with PyTorch" in reasons["drop_recording"] and "No Python with PyTorch" in reasons["drop_photo"]
+    else:
+        assert all("Select a face first" in reasons[name] for name in files)
