@@ -334,7 +334,7 @@ def test_the_panel_shows_layers_emotions_and_bones(light):
     assert {"Import Audio", "Animate Sound Strip", "Import Curves", "Update", "Jaw", "Lips", "Smoothing", "Breath", "Head Bone"} <= set(
         said
     )
-    assert {"Add Emotion", "Bake To", "Key Error", "Speech Encoder"} <= set(said)
+    assert {"Add Emotion", "Bake To", "Key Error", "Encoder"} <= set(said)
     other = arkit_mesh([key.name for key in light.data.shape_keys.key_blocks if key.name.startswith("mouth")])
     assert bpy.context.active_object == other and "Import Curves" in draw_all(context())
 
