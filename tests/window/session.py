@@ -388,7 +388,7 @@ class Session(Interruptions, Drops, Showing):
     def run(self) -> Turns:
         """All steps."""
         steps = (
-            *(self.look, self.tooltips, self.sliders, self.presets, self.detail, self.buttons, self.speech, self.save_and_reopen),
+            *(self.look, self.sliders, self.presets, self.detail, self.buttons, self.speech, self.save_and_reopen),
             *(self.render, self.languages, self.panels, self.interrupted_jobs, self.drops, self.trouble),
         )
         for step in (self.install, self.create, *(step for step in steps if not STEPS or step.__name__ in STEPS)):

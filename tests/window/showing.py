@@ -1,6 +1,4 @@
-"""Steps of the session that show what is hidden at first: closed panels, tooltips."""
-
-import time
+"""A step of the session that shows what is hidden at first: closed panels."""
 
 import bpy
 from interface import Turns
@@ -12,24 +10,6 @@ LONG = "D3DMM_PT_identity_coefficients"
 
 class Showing:
     """Mixed into the session, whose checks and mouse it uses."""
-
-    def tooltips(self) -> Turns:
-        """Lets the mouse rest over a grey button and over a slider."""
-        preferences = bpy.context.preferences
-        for part, name in (("bake_detail", "why_a_button_is_grey"), ('modifiers["D3DMM', "tooltip_of_a_slider")):
-            yield from self.ui.scroll(-3)
-            button = yield from self.find(part, columns=(0.7,))
-            if button is None:
-                self.check(f"{part} is in sight", False)
-                continue
-            preferences.view.show_tooltips = True
-            viewport, end = self.ui.region("WINDOW"), time.monotonic() + 4
-            yield from self.ui.move(viewport.x + 5, viewport.y + 5)
-            yield from self.ui.turns(5)
-            yield from self.ui.move(button.x, button.y)
-            yield from self.ui.until(lambda end=end: time.monotonic() > end, 10)
-            yield from self.ui.picture(name, still=True)
-            preferences.view.show_tooltips = False
 
     def panels(self) -> Turns:
         """Every panel open, in English and in German, in a workspace where the tab was never drawn."""
