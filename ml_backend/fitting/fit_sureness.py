@@ -9,6 +9,7 @@ from .landmarks import FacePoints
 
 _TURNED, _PROFILE = 25.0, 55.0
 _GOOD_ERROR, _BAD_ERROR = 0.02, 0.07
+_BARE, _COVERED = 0.12, 0.5
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,17 @@ class Sureness:
     sentence: str
 
 
-def judge_fit(view: FittedView, face: FacePoints, degradation: float) -> Sureness:
+def judge_fit(view: FittedView, face: FacePoints, degradation: float, covered: float) -> Sureness:
     """Judges one photo's fit.
 
     Args:
         view: as fitted.
         face: as found.
         degradation: 0 for a clear picture, 1 for one of 64 pixels.
+        covered: 0..1, see `UnwrappedPhoto`.
 
     Returns:
-        The product of what the head's turn, the landmarks' errors, their firmness and the picture's quality leave.
+        The product of what the head's turn, the landmarks' errors, their firmness, what covers the face and the picture's quality leave.
     """
     yaw, pitch, _ = (abs(angle) for angle in view.camera.head_angles())
     turn = max(yaw, 1.3 * pitch)
@@ -43,6 +45,9 @@ def judge_fit(view: FittedView, face: FacePoints, degradation: float) -> Surenes
             float(np.quantile(view.residual, 0.8)), _GOOD_ERROR * 1.6, _BAD_ERROR * 1.6
         ),
         "the landmarks are unsteady: the face may be covered or hardly seen": _fall(face.scatter, 0.010, 0.06),
+        "part of the face has not the colour of its skin: something covers it, and what lies beneath is guessed": _fall(
+            covered, _BARE, _COVERED
+        ),
         "the picture is small or blurred: shape comes more from the average person than from the photo": 1 - 0.45 * degradation,
     }  # fmt: skip
     value = float(np.prod(list(parts.values())))

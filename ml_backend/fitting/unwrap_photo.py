@@ -24,6 +24,8 @@ _DEPTH_SIDE, _DEPTH_SLACK = 640, 0.004
 _FACING = (0.12, 0.55)
 _LIGHT_SPREAD = (np.inf, 0.7, 0.7, 0.7, 0.25, 0.25, 0.25, 0.25, 0.25)
 _DARKEST, _SKIN_LIKE, _EARS = 0.2, 0.55, 0.40  # shading; log of a colour ratio; texture widths from the middle
+_PARTS = ("nose", "chin", "nasolabial", "glabella", "cheeks")
+_OTHER_HUE, _BLACK, _LEAST_TEXELS = 0.45, 1.6, 50  # logs of ratios to the skin's usual colour; of a part, at a quarter of the resolution
 """Darker than this share of the mean shading is shadow, not light that can be divided out; farther aside than this lie the ears."""
 
 
@@ -36,12 +38,14 @@ class UnwrappedPhoto:
         confidence: (R, R) float32, 0..1.
         light: (9, 3) float32, spherical harmonics of the normals in the face's axes; their mean over the seen skin is 1.
         albedo: (R, R, 3) float32, linear, without light, holes filled.
+        covered: 0..1, the share of texels that cannot be skin in the part of the face (cheek, nose, chin, ...) where that share is largest.
     """
 
     texture: np.ndarray
     confidence: np.ndarray
     light: np.ndarray
     albedo: np.ndarray
+    covered: float
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class TextureDomain:
         triangles: (T, 3) of all its parts.
         skin: (R, R) float32, 1 where skin of one colour is to be expected: not lips, lids, brows, neck.
         face: (R, R) float32, 1 on the face, falling to 0 on neck, ears and scalp.
+        parts: (P, R / 4, R / 4) bool, the parts of the face that hair does not usually cover.
     """
 
     mesh: DenseMesh
@@ -61,6 +66,7 @@ class TextureDomain:
     triangles: np.ndarray
     skin: np.ndarray
     face: np.ndarray
+    parts: np.ndarray
 
     @classmethod
     @lru_cache(maxsize=2)
@@ -81,8 +87,12 @@ class TextureDomain:
             plain = np.maximum(plain, face.regions[name])
         plain *= 1 - face.regions["lips"]
         skin, front = (np.clip(lookup.spread(mesh.refine(values)), 0, 1) for values in (plain, face.regions["face"]))
-        aside = np.abs((np.arange(resolution) + 0.5) / resolution - 0.5)
-        return cls(mesh, lookup, triangles, skin, front * np.clip((_EARS - aside) / 0.05, 0, 1).astype(np.float32))
+        aside = (np.arange(resolution) + 0.5) / resolution - 0.5
+        near = np.clip((_EARS - np.abs(aside)) / 0.05, 0, 1).astype(np.float32)
+        bare = 1 - face.regions["lips"]
+        *parts, cheeks = (lookup.spread(mesh.refine((face.regions[name] * bare).astype(np.float32)))[::4, ::4] > 0.5 for name in _PARTS)
+        sides = [cheeks & (aside[::4] < 0), cheeks & (aside[::4] > 0)]
+        return cls(mesh, lookup, triangles, skin, front * near, np.stack([*parts, *sides]))
 
 
 def unwrap_photo(domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray) -> UnwrappedPhoto:
@@ -103,7 +113,31 @@ def unwrap_photo(domain: TextureDomain, pixels: np.ndarray, camera: Camera, posi
     texel_normals /= np.maximum(np.linalg.norm(texel_normals, axis=2, keepdims=True), 1e-6)
     light = fit_light(texture, confidence * domain.skin, texel_normals)
     albedo = _remove_light(texture, confidence, texel_normals, light, domain)
-    return UnwrappedPhoto(texture, confidence, light, albedo)
+    return UnwrappedPhoto(texture, confidence, light, albedo, covered_share(domain, texture, confidence, texel_normals, light))
+
+
+def covered_share(domain: TextureDomain, texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray) -> float:
+    """The share of seen texels whose colour no light makes of this skin, in the part of the face where it is largest.
+
+    A mask, dark glasses or a cup stand out; what has the colour of skin, such as a hand, does not.
+
+    Args:
+        domain: the model's texture.
+        texture, confidence: (R, R, 3) and (R, R), see `UnwrappedPhoto`.
+        normals: (R, R, 3) unit.
+        light: (9, 3).
+    """
+    texture, confidence, normals, skin = (values[::4, ::4] for values in (texture, confidence, normals, domain.skin))
+    shading = np.maximum((harmonics(normals.reshape(-1, 3)) @ light).reshape(texture.shape), _DARKEST)
+    logs = np.log(np.maximum(texture / shading, 2e-3))
+    hue, level = logs[..., [0, 2]] - logs[..., 1:2], logs.mean(2)
+    plain = confidence * skin > 0.25
+    if plain.sum() < _LEAST_TEXELS:
+        return 0.0
+    strange = np.linalg.norm(hue - np.median(hue[plain], axis=0), axis=2) > _OTHER_HUE
+    strange |= level < np.median(level[plain]) - _BLACK
+    seen = [part & (confidence > 0.25) for part in domain.parts]
+    return max((float(strange[part].mean()) for part in seen if part.sum() >= _LEAST_TEXELS), default=0.0)
 
 
 def _project(domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray, normals: np.ndarray):

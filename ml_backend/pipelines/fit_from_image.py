@@ -1,5 +1,6 @@
 """Photographs of one person to that person's face: sliders, camera, colour, wrinkles (Cao et al. 2024, "DNPM", section IV-B)."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -143,9 +144,12 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     progress(0.3, "Fitting identity, expression and camera")
     seen = [seen_face(photo, face) for photo, face in zip(photos, faces, strict=True)]
     fit = fit_face(landmark_model(), seen)
-    fitted = tuple(_fitted_photo(photo, face, fit, index) for index, (photo, face) in enumerate(zip(photos, faces, strict=True)))
-    progress(0.45, "Unwrapping the photo")
-    unwrapped = _unwrap(fit, fitted, progress)
+    parts = []
+    for index, photo in enumerate(photos):
+        progress(0.45 + 0.3 * index / len(photos), f"Unwrapping photo {index + 1} of {len(photos)}")
+        parts.append(_unwrap(photo, fit, index))
+    fitted = tuple(_fitted_photo(photos[index], faces[index], fit, index, part.covered) for index, part in enumerate(parts))
+    unwrapped = _merged(parts)
     identity, skin = fit.identity.astype(np.float32), sample_skin(0)
     progress(0.75, "Reading the wrinkles")
     detail, offset, source = _detail(identity, skin, fitted[0].expression, unwrapped)
@@ -167,34 +171,39 @@ def photos_described(fitted: FittedFace) -> list[dict]:
     return photos
 
 
-def _fitted_photo(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> FittedPhoto:
+def _fitted_photo(photo: Photo, face: FacePoints, fit: FaceFit, index: int, covered: float) -> FittedPhoto:
     view = fit.views[index]
-    sureness = judge_fit(view, face, degradation_of(face))
+    sureness = judge_fit(view, face, degradation_of(face), covered)
     return FittedPhoto(
         photo.path, view.expression.astype(np.float32), view.camera, photo.full_size, float(np.median(view.residual)), sureness, photo,
         face.points,
     )  # fmt: skip
 
 
-def _unwrap(fit: FaceFit, fitted: tuple[FittedPhoto, ...], progress: Progress) -> UnwrappedPhoto:
+def _unwrap(photo: Photo, fit: FaceFit, index: int) -> UnwrappedPhoto:
+    domain, view = TextureDomain.default(), fit.views[index]
+    positions = domain.mesh.refine(BilinearFace.default().evaluate(fit.identity.astype(np.float32), view.expression.astype(np.float32)))
+    return unwrap_photo(domain, photo.pixels, view.camera, positions)
+
+
+def _merged(found: list[UnwrappedPhoto]) -> UnwrappedPhoto:
     """The first photo unwrapped; where it does not see the skin, the others' albedo."""
-    model, domain = BilinearFace.default(), TextureDomain.default()
-    found = []
-    for index, item in enumerate(fitted):
-        positions = domain.mesh.refine(model.evaluate(fit.identity.astype(np.float32), item.expression))
-        found.append(unwrap_photo(domain, item.photo.pixels, item.camera, positions))
-        progress(0.45 + 0.3 * (index + 1) / len(fitted), f"Unwrapped photo {index + 1} of {len(fitted)}")
-    first = found[0]
+    first, domain = found[0], TextureDomain.default()
     if len(found) == 1:
         return first
     weights = np.stack([item.confidence * (4.0 if item is first else 1.0) for item in found]) + 1e-4
-    level = np.array([np.average(item.albedo, axis=(0, 1), weights=item.confidence * domain.skin + 1e-9) for item in found])
+    level = np.array([_mean_colour(item.albedo, item.confidence * domain.skin) for item in found])
     albedos = [item.albedo * (level[0] / np.maximum(own, 1e-4)) for item, own in zip(found, level, strict=True)]
     merged = sum(albedo * weight[..., None] for albedo, weight in zip(albedos, weights, strict=True)) / weights.sum(0)[..., None]
     known = np.clip(2.5 * weights.sum(0), 0, 1)
     smooth = fill_smoothly(merged, known)
     albedo = (merged * known[..., None] + smooth * (1 - known[..., None])).clip(0, 1).astype(np.float32)
-    return UnwrappedPhoto(first.texture, first.confidence, first.light, albedo)
+    return dataclasses.replace(first, albedo=albedo)
+
+
+def _mean_colour(albedo: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(3,) of albedo (R, R, 3) under weights (R, R)."""
+    return np.tensordot(weights + 1e-9, albedo, 2) / (weights.sum() + 1e-9 * weights.size)
 
 
 def _detail(identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, unwrapped: UnwrappedPhoto):

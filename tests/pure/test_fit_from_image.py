@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ml_backend.__main__ import main
 from ml_backend.errors import UserError
@@ -18,6 +18,7 @@ from ml_backend.fitting.spherical_harmonics import harmonics
 from ml_backend.fitting.unwrap_photo import fill_smoothly, fit_light
 from ml_backend.geometry.camera_view import FRONTAL, Camera, rasterise_view, rotation_about
 from ml_backend.models.bilinear_face import BilinearFace
+from ml_backend.pipelines.fit_from_image import FitFromImageRequest, fit_from_image
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +104,10 @@ def test_two_photos_tell_more_of_a_person_than_one(model):
 
 
 def test_turned_covered_and_small_faces_say_how_sure_the_fit_is(model):
-    def judged(yaw, points=None, scatter=0.004, degradation=0.0):
+    def judged(yaw, points=None, scatter=0.004, degradation=0.0, covered=0.0):
         seen, _ = synthetic(model, np.zeros(128), np.zeros(52), yaw)
         found = FacePoints(seen.points if points is None else points, scatter)
-        return judge_fit(fit_face(model, [SeenFace(found.points, 600, 500)]).views[0], found, degradation)
+        return judge_fit(fit_face(model, [SeenFace(found.points, 600, 500)]).views[0], found, degradation, covered)
 
     front = judged(0.0)
     assert front.value > 0.9 and front.sentence.startswith("Sure")
@@ -115,6 +116,25 @@ def test_turned_covered_and_small_faces_say_how_sure_the_fit_is(model):
     scattered = synthetic(model, np.zeros(128), np.zeros(52), 0.0)[0].points + np.random.default_rng(2).normal(0, 12, (478, 2))
     assert judged(0.0, scattered).value < 0.5 and "agree" in judged(0.0, scattered).sentence
     assert judged(0.0, scatter=0.05).value < 0.5 and judged(0.0, degradation=1.0).value < 0.6
+    assert judged(0.0, covered=0.1).value == front.value
+    assert judged(0.0, covered=0.8).value < 0.2 and "covers" in judged(0.0, covered=0.8).sentence
+
+
+def test_a_mask_is_seen_and_two_photos_make_one_face(astronaut, tmp_path):
+    points = find_faces(astronaut)[0].points
+    masked, darker = Image.fromarray(astronaut), Image.fromarray((0.7 * astronaut).astype(np.uint8))
+    low, high = points[[234, 1]].min(0), points[[454, 152]].max(0)
+    ImageDraw.Draw(masked).rectangle((low[0], points[1][1], high[0], high[1]), fill=(90, 120, 160))
+    paths = [tmp_path / name for name in ("masked.png", "bare.png", "darker.png")]
+    for path, image in zip(paths, (masked, Image.fromarray(astronaut), darker), strict=True):
+        image.save(path)
+    hidden = fit_from_image(FitFromImageRequest((str(paths[0]),)), lambda share, text: None)
+    assert hidden.unwrapped.covered > 0.5 and hidden.photos[0].sureness.value < 0.3 and "covers" in hidden.photos[0].sureness.sentence
+    both = fit_from_image(FitFromImageRequest((str(paths[1]), str(paths[2]))), lambda share, text: None)
+    assert both.unwrapped.covered < 0.12 and [item.sureness.value > 0.8 for item in both.photos] == [True, True]
+    seen = both.unwrapped.confidence > 0.8
+    assert np.abs(both.unwrapped.albedo[seen] - hidden.unwrapped.albedo[seen]).mean() > 0.01  # no mask is painted on it
+    np.testing.assert_allclose(both.photos[0].expression, both.photos[1].expression, atol=0.2)
 
 
 def test_covered_landmarks_lose_their_weight(model):
