@@ -118,6 +118,14 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
         description="Folder of a wav2vec 2.0 phoneme checkpoint to listen with, in the layout of transformers; empty: the built-in one",
         subtype="DIR_PATH",
     )
+    decoder: EnumProperty(
+        name="Decoder",
+        description="How the heard sounds become curves",
+        items=(
+            ("parallel", "Parallel", "All frames of a stretch at once"),
+            ("autoregressive", "Autoregressive", "Each frame from the frames before it; slower"),
+        ),
+    )
     rest_rotation: FloatVectorProperty(options={"HIDDEN"}, description="Where the head stood before the first clip, radians")
     source: StringProperty(options={"HIDDEN"}, description="File that was imported last")
     source_kind: StringProperty(options={"HIDDEN"}, description="Audio or curves")
@@ -138,6 +146,7 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
         wanted: dict = {name: getattr(self, f"amount_{name}") for name in LAYER_TEXTS}
         wanted["seeds"] = {name: seed + getattr(self, f"seed_{name}") for name in LAYER_TEXTS}
         wanted["emotions"] = [((key.frame - first_frame) / fps, key.emotion, key.intensity) for key in self.emotions]
+        wanted["decoder"] = self.decoder
         if self.speech_encoder:
             wanted["speech_encoder"] = bpy.path.abspath(self.speech_encoder)
         return wanted

@@ -96,7 +96,7 @@ class D3DMM_PT_audio_output(_SettingsPanel, bpy.types.Panel):
     bl_label = "Output"
 
     def draw(self, context):
-        """Draws destination, key error, the head's object with its bones, and the speech encoder."""
+        """Draws destination, key error, the head's object with its bones, the speech encoder and the decoder."""
         settings = active_target(context).d3dmm_animation
         column = _column(self.layout)
         for name in ("destination", "key_error", "head_object"):
@@ -105,6 +105,7 @@ class D3DMM_PT_audio_output(_SettingsPanel, bpy.types.Panel):
             for name in ("head_bone", "eye_bone_left", "eye_bone_right"):
                 column.prop_search(settings, name, settings.head_object.data, "bones")
         column.prop(settings, "speech_encoder", text="Encoder")
+        column.prop(settings, "decoder")
 
 
 def _column(layout):

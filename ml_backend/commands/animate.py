@@ -12,6 +12,7 @@ Examples:
   python -m ml_backend animate speech.wav --out curves.csv --start 12.5 --length 8
   python -m ml_backend animate speech.wav --out curves.csv --emotion 0:joy:0.6,3.5:anger:1 --gain jaw=1.2 --amount blinks=0.5
   python -m ml_backend animate speech.wav --out curves.csv --speech-encoder wav2vec2-phonemes/
+  python -m ml_backend animate speech.wav --out curves.csv --decoder autoregressive
   python -m ml_backend animate recordings/ --out curves/ --format csv
 """
 
@@ -39,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", default="", metavar="FILE", help="other weights than the shipped ones")
     parser.add_argument(
         "--speech-encoder", default="", metavar="DIR", help="a phoneme-CTC wav2vec 2.0 checkpoint to listen with (transformers' layout)"
+    )
+    parser.add_argument(
+        "--decoder",
+        choices=("parallel", "autoregressive"),
+        default="parallel",
+        help="all frames of a window at once, or each frame from those before it (default parallel)",
     )
     layers = parser.add_argument_group("procedural layers", f"NAME is {', '.join(_LAYERS)}.")
     layers.add_argument("--seed", type=int, default=0, help="of all layers that --layer-seed does not name (default 0)")
@@ -79,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         seeds=_pairs(args.layer_seed, int),
         emotions=parse_emotions(args.emotion),
         speech_encoder=args.speech_encoder,
+        decoder=args.decoder,
         **amounts,
     )
     if Path(args.audio).is_dir():

@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        default=75.0,
-        help="minutes of each Flite voice; other engines get a share of it (default 75: 15 hours in all)",
+        default=90.0,
+        help="minutes of each Flite voice; other engines get a share of it (default 90: 15 hours and more in all)",
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every sentence (default 0)")
     parser.add_argument(

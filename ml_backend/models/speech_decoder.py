@@ -11,7 +11,7 @@ from ..speech.coarticulation import speech_channels
 from ..speech.phones import PHONES
 
 PROSODY = 3  # loudness (nepers of power / 4 under the loud frames), voicing 0..1, pitch (octaves around the recording's median)
-_BIAS_SPAN = 0.4  # seconds either way over which the attention bias is learned
+BIAS_SPAN = 0.4  # seconds either way over which the attention bias is learned
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class BiasedAttention(nn.Module):
         self.heads = heads
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
         self.knots = 41
-        offsets = torch.linspace(-_BIAS_SPAN, _BIAS_SPAN, self.knots)
+        offsets = torch.linspace(-BIAS_SPAN, BIAS_SPAN, self.knots)
         delays = torch.linspace(-0.06, 0.06, heads)
         spread = 0.03 * 1.6 ** torch.arange(heads)
         self.bias = nn.Parameter(-((offsets - delays[:, None]).abs() / spread[:, None]))
@@ -47,14 +47,17 @@ class BiasedAttention(nn.Module):
         batch, count, width = x.shape
         split = (batch, -1, self.heads, width // self.heads)
         q, k, v = (f(y).reshape(split).transpose(1, 2) for f, y in ((self.query, x), (self.key, memory), (self.value, memory)))
-        gap = memory_times[None, :] - x_times[:, None]  # (T, S)
-        position = ((gap / _BIAS_SPAN).clamp(-1, 1) + 1) * (self.knots - 1) / 2
-        low = position.floor().long().clamp(max=self.knots - 2)
-        part = position - low
-        bias = self.bias[:, low] * (1 - part) + self.bias[:, low + 1] * part  # (H, T, S)
-        bias = bias.masked_fill((gap.abs() > _BIAS_SPAN)[None], -1e4)
+        bias = self.bias_at(memory_times[None, :] - x_times[:, None])
         y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
         return self.out(y.transpose(1, 2).reshape(batch, count, width))
+
+    def bias_at(self, gap: Tensor) -> Tensor:
+        """What is added to the logits: gap (T, S), seconds from query to key. Returns: (H, T, S)."""
+        position = ((gap / BIAS_SPAN).clamp(-1, 1) + 1) * (self.knots - 1) / 2
+        low = position.floor().long().clamp(max=self.knots - 2)
+        part = position - low
+        bias = self.bias[:, low] * (1 - part) + self.bias[:, low + 1] * part
+        return bias.masked_fill((gap.abs() > BIAS_SPAN)[None], -1e4)
 
 
 class DecoderLayer(nn.Module):

@@ -11,10 +11,12 @@ import torch
 from ..errors import UserError
 from ..speech.phones import PHONES
 from ..tensor_file import read_tensors
+from .autoregressive_decoder import AutoregressiveDecoder, AutoregressiveDecoderConfig
 from .speech_decoder import SpeechDecoder, SpeechDecoderConfig
 from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "assets" / "speech.safetensors"
+AUTOREGRESSIVE_FILE = DEFAULT_FILE.with_name("speech_autoregressive.safetensors")
 
 
 @dataclass(frozen=True)
@@ -45,3 +47,22 @@ def load_speech_networks(path: Path = DEFAULT_FILE) -> SpeechNetworks:
     if metadata.get("phones") != " ".join(PHONES):
         raise broken
     return SpeechNetworks(encoder.eval().requires_grad_(False), decoder.eval().requires_grad_(False))
+
+
+@cache
+def load_autoregressive_decoder(path: Path = AUTOREGRESSIVE_FILE) -> AutoregressiveDecoder:
+    """Reads what `train speech-autoregressive` wrote.
+
+    Raises:
+        UserError: the file is missing or broken, or is of another version.
+    """
+    arrays, metadata = read_tensors(path)
+    broken = UserError(f"{path}: not weights of this version's autoregressive decoder.", "Reinstall the extension, or train them again.")
+    if metadata.get("phones") != " ".join(PHONES):
+        raise broken
+    try:
+        decoder = AutoregressiveDecoder(AutoregressiveDecoderConfig(**json.loads(metadata["autoregressive_decoder"])))
+        decoder.load_state_dict({name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()})
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise broken from error
+    return decoder.eval().requires_grad_(False)

@@ -14,9 +14,11 @@ from ..curve_editing import CurveEdit, edit_layers, keep_lips_closed
 from ..curves import HEAD_NAMES, Animation
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
+from ..models.autoregressive_decoder import FRAME_RATE as PAST_RATE
+from ..models.autoregressive_decoder import AutoregressiveDecoder
 from ..models.phoneme_recogniser import PhonemeRecogniser, load_phoneme_recogniser
 from ..models.speech_encoder import FRAME_RATE
-from ..models.speech_networks import DEFAULT_FILE, SpeechNetworks, load_speech_networks
+from ..models.speech_networks import DEFAULT_FILE, SpeechNetworks, load_autoregressive_decoder, load_speech_networks
 from ..speech.align_transcript import align_transcript
 from ..speech.emotion import check_emotions
 from ..speech.lip_contacts import secure_contacts
@@ -29,6 +31,7 @@ Cancelled = Callable[[], bool]
 _CORE = 20.0  # seconds of a window that are kept
 _CONTEXT = 2.0  # seconds on either side that are only listened to
 _BLEND = 0.25  # seconds over which neighbouring windows are mixed, on either side of their border
+DECODERS = ("parallel", "autoregressive")
 
 
 class AnimationCancelled(Exception):
@@ -51,6 +54,7 @@ class AnimateFromAudioRequest:
         seeds: of single layers, by name.
         speech_encoder: folder of a phoneme-CTC wav2vec 2.0 checkpoint that listens instead of our own encoder.
         emotions: what the emotion layer shows: (seconds after `start`, emotion, intensity 0 to 1.5), see `speech.emotion`.
+        decoder: "parallel", all frames of a window at once, or "autoregressive", each frame from the frames before it.
     """
 
     path: str
@@ -69,6 +73,7 @@ class AnimateFromAudioRequest:
     seeds: Mapping[str, int] = field(default_factory=dict)
     emotions: Sequence = ()
     speech_encoder: str = ""
+    decoder: str = "parallel"
 
     def layers(self) -> dict[str, Layer]:
         """The procedural layers as they are wanted.
@@ -119,7 +124,7 @@ class LayeredAnimation:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class Heard:
     """What is known of a window: posteriors (S, 40) and prosody (S, 3) at `times` (S,), 0.02 s apart, seconds of the recording."""
 
     posteriors: np.ndarray
@@ -151,12 +156,15 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
     """
     if not (math.isfinite(request.fps) and 1 <= request.fps <= 240):
         raise UserError(f"{request.fps} frames a second.", "Choose 1 to 240.")
+    if request.decoder not in DECODERS:
+        raise UserError(f"{request.decoder}: no such decoder.", f"Choose of {', '.join(DECODERS)}.")
     layers, emotions = request.layers(), check_emotions(request.emotions)
     file = AudioFile(request.path)
     seconds = file.range_seconds(request.start, request.length)
     networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
     ear = load_phoneme_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
     alignment = _align(request, file) if request.transcript.strip() else None
+    stream = AutoregressiveStream(load_autoregressive_decoder()) if request.decoder == "autoregressive" else None
     mouths: list[tuple[float, np.ndarray]] = []
     prosodies: list[np.ndarray] = []
     samples_read = 0
@@ -168,7 +176,8 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
         low = begin + (0 if first else _CONTEXT - _BLEND)
         high = begin + len(samples) / SAMPLE_RATE - (0 if last else _CONTEXT - _BLEND)
         frames = np.arange(math.ceil(low * request.fps - 1e-6), math.ceil(high * request.fps - 1e-6))
-        mouths.append((float(frames[0]) if len(frames) else 0.0, decode(networks, heard, frames / request.fps, request.fps)))
+        mouth = decode(stream or networks, heard, frames / request.fps, request.fps)
+        mouths.append((float(frames[0]) if len(frames) else 0.0, mouth))
         kept = (heard.times >= low + (0 if first else _BLEND)) & (heard.times < high - (0 if last else _BLEND))
         prosodies.append(np.concatenate([heard.prosody, heard.posteriors[:, :1]], 1)[kept])
         samples_read = round(begin * SAMPLE_RATE) + len(samples)
@@ -207,7 +216,7 @@ def hear(
     begin: float,
     alignment: tuple[np.ndarray, np.ndarray] | None = None,
     ear: PhonemeRecogniser | None = None,
-) -> _Heard:
+) -> Heard:
     """Phone posteriors and prosody of a window.
 
     Args:
@@ -237,21 +246,55 @@ def hear(
         posteriors[known] = np.eye(len(PHONES), dtype=np.float32)[at[known]]
     silent = energy[::2] < QUIET + 1.5  # nobody speaks at 70 dB under full scale: a pause, whatever the network makes of it
     posteriors[silent] = np.eye(len(PHONES), dtype=np.float32)[0]
-    return _Heard(posteriors, np.concatenate([relative[::2, None], voice], 1).astype(np.float32), times)
+    return Heard(posteriors, np.concatenate([relative[::2, None], voice], 1).astype(np.float32), times)
 
 
-def decode(networks: SpeechNetworks, heard: _Heard, times: np.ndarray, fps: float) -> np.ndarray:
+class AutoregressiveStream:
+    """The autoregressive decoder along a recording; windows may overlap their forerunner's end by half a second, which is made again."""
+
+    _SLACK = math.ceil(2 * _BLEND * PAST_RATE) + 3  # frames
+
+    def __init__(self, decoder: AutoregressiveDecoder):
+        self.decoder = decoder
+        self.past = decoder.start(0, self._SLACK)
+
+    def curves(self, heard: Heard, times: np.ndarray) -> np.ndarray:
+        """Curves (T, 52) at seconds (T,); straight lines between the decoder's frames."""
+        places = times * PAST_RATE
+        first = min(math.floor(places[0] + 1e-6), self.past.next)
+        last = math.ceil(places[-1] - 1e-6)
+        self.past.rewind(first)
+        origin = first / PAST_RATE  # single precision holds seconds to a millisecond for three hours only
+        with torch.inference_mode():
+            made = self.decoder.step(
+                self.past,
+                torch.from_numpy(heard.posteriors),
+                torch.from_numpy(heard.prosody),
+                torch.from_numpy(heard.times - origin).float(),
+                last - first + 1,
+                origin,
+            ).numpy()
+        at = np.clip(places - first, 0, len(made) - 1)
+        low = np.minimum(at.astype(int), max(len(made) - 2, 0))
+        part = (at - low)[:, None]
+        return made[low] * (1 - part) + made[np.minimum(low + 1, len(made) - 1)] * part
+
+
+def decode(networks: SpeechNetworks | AutoregressiveStream, heard: Heard, times: np.ndarray, fps: float) -> np.ndarray:
     """Mouth curves at the given seconds: (T,) -> (T, 52) float32 in 0..1, lips meeting where the phones say so."""
     if not len(times):
         return np.zeros((0, len(EXPRESSION_NAMES)), np.float32)
-    origin = heard.times[0] - 0.005
-    with torch.inference_mode():
-        curves = networks.decoder(
-            torch.from_numpy(heard.posteriors)[None],
-            torch.from_numpy(heard.prosody)[None],
-            torch.from_numpy(heard.times - origin).float(),
-            torch.from_numpy(times - origin).float(),
-        )[0].numpy()
+    if isinstance(networks, AutoregressiveStream):
+        curves = networks.curves(heard, times)
+    else:
+        origin = heard.times[0] - 0.005
+        with torch.inference_mode():
+            curves = networks.decoder(
+                torch.from_numpy(heard.posteriors)[None],
+                torch.from_numpy(heard.prosody)[None],
+                torch.from_numpy(heard.times - origin).float(),
+                torch.from_numpy(times - origin).float(),
+            )[0].numpy()
     return secure_contacts(np.clip(curves, 0, 1), heard.posteriors, heard.times, times, fps)
 
 

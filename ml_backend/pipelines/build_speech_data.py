@@ -22,8 +22,8 @@ from ..tensor_file import write_tensors
 
 _BATCH = 40  # lines handed to an engine at once
 
-# Minutes of speech per voice and engine, relative to --minutes: few-speaker engines that sound human count for more.
-_SHARE = {"flite": 1.0, "festival": 0.25, "espeak": 0.12, "piper": 1.0, "kokoro": 0.08}
+# Minutes of speech per voice and engine, relative to --minutes: few-speaker engines that sound human count for more, slow ones for less.
+_SHARE = {"flite": 1.0, "festival": 0.25, "espeak": 0.12, "piper": 0.3, "kokoro": 0.02}
 _ALIGNED = {"piper", "kokoro"}
 
 
@@ -64,6 +64,12 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
     request.folder.mkdir(parents=True, exist_ok=True)
     words = dictionary_words()
     minutes = {}
+    negatives = request.folder / "negatives.safetensors"
+    if not negatives.exists():
+        minutes["negatives"] = write_voice(
+            negatives, list(_negatives(request.seed, request.minutes / 4)), "generated noise, breaths and music"
+        )
+        report(f"negatives: {minutes['negatives']:.1f} minutes")
     for voice in voices:
         if request.engines and voice.engine not in request.engines:
             continue
@@ -74,12 +80,6 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
         wanted = request.minutes * _SHARE[voice.engine]
         minutes[path.stem] = _record(voice, wanted, request.seed, words, path)
         report(f"{path.name}: {minutes[path.stem]:.1f} minutes")
-    negatives = request.folder / "negatives.safetensors"
-    if not negatives.exists():
-        minutes["negatives"] = write_voice(
-            negatives, list(_negatives(request.seed, request.minutes / 4)), "generated noise, breaths and music"
-        )
-        report(f"negatives: {minutes['negatives']:.1f} minutes")
     return minutes
 
 

@@ -6,8 +6,7 @@ The lips are measured on the mean face, in mm (`speech.lip_measures`); for the a
   closure_bilabial   share of p b m whose smallest gap within 40 ms of the phone is at most 15 % of the clip's 95th percentile
   closure_pause      share of pauses of 200 ms and more whose median gap (60 ms off either end) is at most that
   auc_bilabial       p b m against other phones by the mean gap, pressed lips below zero (small is right)
-  auc_labiodental    f v against other phones by how far the lower lip is from covering the upper teeth's edges, plus a third of how
-                     far the gap is from that of the f v pose (small is right): lip on teeth, mouth not shut
+  auc_labiodental    f v against other phones by the lower lip's distance from the edges of the upper incisors (small is right)
   auc_open           aa ae ao aw ay against other phones by the largest gap in the whole phone (large is right; aw and ay end closed)
   auc_rounded        uw uh ow oy w against other phones by protrusion less half the mouth's width (large is right)
   lag_ms             at which the jaw correlates best with the speech energy, all clips together; positive: the jaw is late
@@ -17,8 +16,8 @@ The lips are measured on the mean face, in mm (`speech.lip_measures`); for the a
   real_time_factor   processor seconds, all threads together, for a second of sound, networks loaded
   wall_time_factor   the same by the clock on the wall, which other programs on the machine delay
 
-Baselines: a still face, our curves 0.4 s late (chance), a plain perceptron over 14 visemes trained on the same data
-(`models.viseme_perceptron`), and our curves with the transcript given.
+Rows beside ours, which is the parallel decoder: the autoregressive decoder, a still face, our curves 0.4 s late (chance), a plain
+perceptron over 14 visemes trained on the same data (`models.viseme_perceptron`), and our curves with the transcript given.
 
 examples:
   python -m ml_backend evaluate speech --set recordings/ --json
@@ -29,7 +28,7 @@ import functools
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +46,7 @@ from ..speech.coarticulation import pose
 from ..speech.lip_contacts import secure_contacts
 from ..speech.lip_measures import LipRuler
 from ..speech.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
-from ..speech.visemes import DIPHTHONGS, LABIODENTAL_POSE, VISEMES
+from ..speech.visemes import DIPHTHONGS, VISEMES
 from .animate_from_audio import AnimateFromAudioRequest, animate_from_audio
 
 _CLASSES = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "open": OPEN_VOWELS, "rounded": ROUNDED}
@@ -119,6 +118,7 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
     spent, worked = time.perf_counter() - began, time.process_time() - began_work
     seconds = sum(clip.seconds for clip in clips)
     print(f"{len(clips)} clips, {seconds:.0f} s, {worked:.1f} s of work in {spent:.1f} s", file=sys.stderr)
+    past, past_work = _autoregressive(clips, fps, weights)
     told = [animate_from_audio(_request(clip, fps, weights, clip.text), _quiet, _never).frames for clip in clips]
     late = [np.roll(frames, round(_SHIFT * fps), axis=0) for frames in ours]
     still = [np.zeros_like(frames) for frames in ours]
@@ -129,12 +129,21 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
         "n_clips": len(clips),
         "seconds": round(seconds, 1),
         "baselines": {
+            "autoregressive": {**measure(clips, past, fps, ruler), "real_time_factor": round(past_work / seconds, 4)},
             "transcript": measure(clips, told, fps, ruler),
             "perceptron_14_visemes": measure(clips, [perceptron_curves(clip, fps) for clip in clips], fps, ruler),
             "shifted_0.4s": measure(clips, late, fps, ruler),
             "still": measure(clips, still, fps, ruler),
         },
     }
+
+
+def _autoregressive(clips: list[Clip], fps: float, weights: str) -> tuple[list[np.ndarray], float]:
+    """The curves of the autoregressive decoder, and the processor seconds they took."""
+    requests = [replace(_request(clip, fps, weights), decoder="autoregressive") for clip in clips]
+    animate_from_audio(requests[0], _quiet, _never)  # loads the network
+    began = time.process_time()
+    return [animate_from_audio(request, _quiet, _never).frames for request in requests], time.process_time() - began
 
 
 def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipRuler) -> dict[str, float]:
@@ -150,7 +159,6 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
     spoken: list[int] = []
     closed_lips, closed_pauses, closed_labels = [], [], []
     labels = labelled_closures()
-    pose_gap = float(ruler.measure(pose(LABIODENTAL_POSE)[None]).gap[0])
     for clip, frames in zip(clips, curves, strict=True):
         times = np.arange(round(clip.seconds * _RATE)) / _RATE
         sampled = np.stack([np.interp(times, np.arange(len(frames)) / fps, column) for column in frames.T], 1)
@@ -158,7 +166,6 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
         bound = 0.15 * np.percentile(lips.gap, 95) + 1e-6
         for begin, end in labels.get(clip.path.stem, ()):
             closed_labels.append(float(lips.gap[_between(times, begin - 0.04, end + 0.04)].min() <= bound))
-        lip_on_teeth = lips.lower_lip_to_teeth + np.abs(lips.gap - pose_gap) / 3
         for phone, begin, end in zip(clip.phones, np.concatenate([[0], clip.ends[:-1]]), clip.ends, strict=True):
             quarter = (end - begin) / 4
             inside = _between(times, begin + quarter, end - quarter)
@@ -172,7 +179,7 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
                 closed_lips.append(float(lips.gap[_between(times, begin - 0.04, end + 0.04)].min() <= bound))
             spoken.append(int(phone))
             scores["bilabial"].append(-float(lips.pressed_gap[inside].mean()))
-            scores["labiodental"].append(-float(lip_on_teeth[inside].mean()))
+            scores["labiodental"].append(-float(lips.lower_lip_to_teeth[inside].mean()))
             scores["open"].append(float(lips.gap[_between(times, begin, end)].max()))
             scores["rounded"].append(float((lips.protrusion - lips.width / 2)[inside].mean()))
     figures = {"closure_bilabial": float(np.mean(closed_lips)), "closure_pause": float(np.mean(closed_pauses))}

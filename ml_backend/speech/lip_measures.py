@@ -14,6 +14,32 @@ def inner_lip_pairs(face: BilinearFace) -> tuple[np.ndarray, np.ndarray]:
     return upper[quarter : len(upper) - quarter], lower[quarter : len(lower) - quarter]
 
 
+def incisor_edges(face: BilinearFace, neutral: np.ndarray) -> np.ndarray:
+    """Points on the lowest 1.5 mm of the upper front teeth, 8 mm to either side of the middle: (N, 3) metres; they stand with the skull."""
+    corners, weights = _points_on(face, "teeth_upper")
+    places = np.einsum("nk,nkx->nx", weights, neutral[corners])
+    front = places[(np.abs(places[:, 0]) < 0.008) & (places[:, 1] < places[:, 1].min() + 0.005)]
+    return front[front[:, 2] < front[:, 2].min() + 0.0015]
+
+
+def lower_lip_surface(face: BilinearFace, neutral: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points over the middle 24 mm of the lower lip, outside and inside: (N, 3) vertices and (N, 3) their weights."""
+    line = neutral[face.landmarks["lip_lower_inner"][len(face.landmarks["lip_lower_inner"]) // 2]]
+    corners, weights = _points_on(face, "skin")
+    places = np.einsum("nk,nkx->nx", weights, neutral[corners])
+    below = line[2] - places[:, 2]
+    near = (np.abs(places[:, 0]) < 0.012) & (below > 0.0001) & (below < 0.014) & (places[:, 1] < line[1] + 0.014)
+    return corners[near], weights[near]
+
+
+def _points_on(face: BilinearFace, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """6 points on each triangle of a part: (N, 3) vertices, (N, 3) weights."""
+    polygons = face.polygons[face.polygon_part == face.part_names.index(part)]
+    triangles = np.concatenate([polygons[:, :3], polygons[polygons[:, 3] >= 0][:, [0, 2, 3]]])
+    steps = np.array([(i, j, 2 - i - j) for i in range(3) for j in range(3 - i)]) / 2
+    return np.repeat(triangles, len(steps), 0), np.tile(steps, (len(triangles), 1))
+
+
 @dataclass(frozen=True)
 class LipMeasures:
     """Measures over time, each (T,) float, millimetres.
@@ -23,8 +49,8 @@ class LipMeasures:
         pressed_gap: the same, negative where the lips are pressed together or rolled in further than at rest.
         width: distance of the lip corners, less that of the resting face.
         protrusion: how far the lips' middle stands out, more than at rest.
-        lower_lip_to_teeth: how far the lower inner lip's middle is below the place where it covers the last millimetre of the upper
-            front teeth, less that of the resting face.
+        lower_lip_to_teeth: distance of the lower lip's surface from the lowest 1.5 mm of the upper incisors, mean over these; not less
+            that of the resting face.
     """
 
     gap: np.ndarray
@@ -42,18 +68,23 @@ class LipRuler:
         upper, lower = inner_lip_pairs(face)
         corners = np.concatenate([face.landmarks["lip_corner_left"], face.landmarks["lip_corner_right"]])
         middle = np.array([upper[len(upper) // 2], lower[len(lower) // 2]])
-        teeth = neutral[face.vertex_part == face.part_names.index("teeth_upper")]
-        near = np.abs(teeth[:, 0]) < 0.012
-        self._covered = 1000 * teeth[near, 2].min() + 1  # height at which the lip covers the edges of the upper front teeth
         chosen = np.concatenate([upper, lower, corners, middle])
         self._neutral, self._deltas = neutral[chosen] * 1000, deltas[:, chosen] * 1000
         self._pairs = len(upper)
         self._rest = self._raw(np.zeros((1, 52), np.float32))
+        self._incisors = incisor_edges(face, neutral).astype(np.float32) * 1000
+        corners, weights = lower_lip_surface(face, neutral)
+        self._lip = np.einsum("nk,nkx->nx", weights, neutral[corners]).astype(np.float32) * 1000
+        self._lip_deltas = np.einsum("nk,cnkx->cnx", weights, deltas[:, corners]).astype(np.float32) * 1000
 
     def measure(self, curves: np.ndarray) -> LipMeasures:
         """Args: curves (T, 52). Returns: the measures."""
-        gap, width, protrusion, teeth = (value - rest for value, rest in zip(self._raw(curves), self._rest, strict=True))
-        return LipMeasures(np.maximum(gap, 0), gap, width, protrusion, teeth)
+        gap, width, protrusion = (value - rest for value, rest in zip(self._raw(curves), self._rest, strict=True))
+        return LipMeasures(np.maximum(gap, 0), gap, width, protrusion, self._to_teeth(curves))
+
+    def _to_teeth(self, curves: np.ndarray) -> np.ndarray:
+        lip = self._lip + np.tensordot(curves.astype(np.float32), self._lip_deltas, (1, 0))  # (T, N, 3)
+        return np.mean([np.sqrt(np.square(lip - point).sum(2).min(1)) for point in self._incisors], 0)
 
     def _raw(self, curves: np.ndarray) -> tuple[np.ndarray, ...]:
         places = self._neutral + np.tensordot(curves, self._deltas, (1, 0))  # (T, V, 3)
@@ -63,5 +94,4 @@ class LipRuler:
             (upper[..., 2] - lower[..., 2]).mean(1),
             np.linalg.norm(left - right, axis=1),
             -(upper_middle[:, 1] + lower_middle[:, 1]) / 2,
-            np.maximum(self._covered - lower_middle[:, 2], 0),
         )

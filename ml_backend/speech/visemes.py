@@ -42,13 +42,13 @@ BILABIAL_POSE = {
     "mouthRollUpper": 0.16,
     "mouthShrugLower": 0.06,
 }
+# The incisors stand 6 mm behind the lips at rest: rolling both lips in (the mouth as a whole goes back) is what brings the lower one there.
 LABIODENTAL_POSE = {
-    "jawOpen": 0.04,
-    "mouthRollLower": 0.5,
-    "mouthUpperUp": 0.24,
-    "mouthShrugUpper": 0.06,
-    "mouthStretch": 0.06,
-    "mouthShrugLower": 0.1,
+    "jawOpen": 0.1,
+    "mouthRollLower": 1.0,
+    "mouthRollUpper": 0.78,
+    "mouthUpperUp": 0.2,
+    "mouthSmile": 0.16,
 }
 
 _SPREAD = {"mouthSmile": 0.16, "mouthStretch": 0.16, "mouthLowerDown": 0.12, "mouthUpperUp": 0.06}

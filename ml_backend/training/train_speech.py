@@ -93,8 +93,19 @@ class SpeechLoss(nn.Module):
         self.register_buffer("class_weights", torch.tensor(_CLASS_WEIGHTS))
 
     def forward(self, batch: SpeechBatch, logits: Tensor, curves: Tensor) -> Tensor:
+        """Of both networks: phone logits (B, S, 40) and curves (B, T, 52)."""
         phone = nn.functional.cross_entropy(logits.transpose(1, 2), batch.labels, label_smoothing=0.05)
-        lips = self._lip_classes(logits, batch.labels)
+        return self._sum({"phone": phone, "lips": self._lip_classes(logits, batch.labels), **self._parts(batch, curves)})
+
+    def motion(self, batch: SpeechBatch, curves: Tensor) -> Tensor:
+        """Of the curves (B, T, 52) alone."""
+        return self._sum(self._parts(batch, curves))
+
+    def _sum(self, parts: dict[str, Tensor]) -> Tensor:
+        self.figures = {name: float(part.detach()) for name, part in parts.items()}
+        return torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
+
+    def _parts(self, batch: SpeechBatch, curves: Tensor) -> dict[str, Tensor]:
         vertices, gap = self.lips(curves)
         true_vertices, true_gap = self.lips(batch.curves)
         closing = 1 + self.weights["closing"] * self.lip_consonants[batch.phones_at.clamp(min=0)] * (batch.phones_at >= 0)
@@ -103,17 +114,7 @@ class SpeechLoss(nn.Module):
         square = ((curves - batch.curves).square().sum(2) * closing).mean()
         velocity = (vertices.diff(dim=1) - true_vertices.diff(dim=1)).abs().sum(3).mean()
         lip_gap = ((gap - true_gap).abs() * closing).mean()
-        parts = {
-            "phone": phone,
-            "lips": lips,
-            "vertex": vertex,
-            "expression": expression,
-            "square": square,
-            "velocity": velocity,
-            "gap": lip_gap,
-        }
-        self.figures = {name: float(part.detach()) for name, part in parts.items()}
-        return torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
+        return {"vertex": vertex, "expression": expression, "square": square, "velocity": velocity, "gap": lip_gap}
 
     def _lip_classes(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of the classes of lip shapes, each as likely as its phones together: w taken for oo costs less than for b."""
@@ -153,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
     while schedule.progress < 1:
         set_rate(optimiser, schedule.rate(settings["rate"]))
         fps = FRAME_RATES[int(sampler.rng.integers(len(FRAME_RATES)))]
-        batch = _to(sampler.batch(settings["batch"], fps), device)
+        batch = move_to(sampler.batch(settings["batch"], fps), device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings["bfloat16"]):
             logits, curves = _forward(model, batch, settings["given_phones"])
         logits, curves = logits.float(), curves.float()
@@ -219,20 +220,30 @@ def write_speech_weights(path: Path, model: nn.Module, config: dict, facts: dict
     write_tensors(path, arrays, {**metadata, "configuration": json.dumps(config), **facts})
 
 
-def _to(batch: SpeechBatch, device: torch.device) -> SpeechBatch:
+def move_to(batch: SpeechBatch, device: torch.device) -> SpeechBatch:
+    """The batch on another device."""
     return SpeechBatch(**{name: value.to(device) for name, value in vars(batch).items()})
 
 
+def mix_true_phones(posteriors: Tensor, labels: Tensor, share: float) -> Tensor:
+    """Puts the true phones (B, S) into a share of the posteriors' (B, S, 40) sequences, for transcripts and other encoders."""
+    if not share:
+        return posteriors
+    exact = nn.functional.one_hot(labels.clamp(min=0), len(PHONES)).to(posteriors.dtype)
+    use = (torch.arange(len(exact), device=exact.device) < share * len(exact))[:, None, None] & (labels >= 0)[..., None]
+    return torch.where(use, exact, posteriors)
+
+
+def label_times(count: int, device: torch.device) -> Tensor:
+    """Seconds of the encoder's rows: (count,)."""
+    return torch.arange(count, device=device) / FRAME_RATE + 0.005
+
+
 def _forward(model: nn.ModuleDict, batch: SpeechBatch, given: float) -> tuple[Tensor, Tensor]:
-    """Logits and curves; a share `given` of the sequences is decoded from the true phones, for transcripts and other encoders."""
+    """Logits and curves; a share `given` of the sequences is decoded from the true phones."""
     logits = model["encoder"](batch.mel)
-    posteriors = logits.softmax(2)
-    if given:
-        exact = nn.functional.one_hot(batch.labels.clamp(min=0), len(PHONES)).to(posteriors.dtype)
-        use = (torch.arange(len(exact), device=exact.device) < given * len(exact))[:, None, None] & (batch.labels >= 0)[..., None]
-        posteriors = torch.where(use, exact, posteriors)
-    times = torch.arange(logits.shape[1], device=logits.device) / FRAME_RATE + 0.005
-    return logits, model["decoder"](posteriors, batch.prosody, times, batch.times)
+    posteriors = mix_true_phones(logits.softmax(2), batch.labels, given)
+    return logits, model["decoder"](posteriors, batch.prosody, label_times(logits.shape[1], logits.device), batch.times)
 
 
 @torch.no_grad()
@@ -241,7 +252,7 @@ def _validate(model: nn.Module, loss: SpeechLoss, sampler: SpeechSampler, device
     sampler.rng = np.random.default_rng(1)
     rows = []
     for _ in range(batches):
-        batch = _to(sampler.batch(16, 30.0), device)
+        batch = move_to(sampler.batch(16, 30.0), device)
         logits, curves = _forward(model, batch, 0.0)
         loss(batch, logits, curves)
         known = batch.labels >= 0

@@ -232,3 +232,22 @@ def test_undo_during_the_import_still_finds_the_face(face, recording, operator):
     operator.work.take_speech(operator.wait())
     assert "frames of speech" in operator.work.put_into_scene(bpy.context.scene, None)
     assert bpy.data.objects[name].data.shape_keys.animation_data.action is not None
+
+
+def test_either_decoder_makes_the_curves(face, recording):
+    keys, scene = face.data.shape_keys, bpy.context.scene
+
+    def jaw() -> list[float]:
+        values = []
+        for frame in range(scene.frame_start, scene.frame_end + 1):
+            scene.frame_set(frame)
+            values.append(keys.key_blocks["jawOpen"].value)
+        return values
+
+    assert bpy.ops.d3dmm.import_audio(filepath=str(recording), seed=1, bake_detail=False) == {"FINISHED"}
+    parallel = jaw()
+    face.d3dmm_animation.decoder = "autoregressive"
+    assert bpy.ops.d3dmm.update_animation() == {"FINISHED"}
+    autoregressive = jaw()
+    assert len(parallel) == len(autoregressive) and parallel != autoregressive
+    assert min(autoregressive) >= 0 and max(autoregressive) <= 1

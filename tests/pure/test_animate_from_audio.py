@@ -9,7 +9,7 @@ import soundfile
 from ml_backend.audio.read_audio import read_audio
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
-from ml_backend.pipelines.animate_from_audio import AnimateFromAudioRequest, AnimationCancelled, animate_from_audio
+from ml_backend.pipelines.animate_from_audio import DECODERS, AnimateFromAudioRequest, AnimationCancelled, animate_from_audio
 from ml_backend.pipelines.evaluate_speech import area_under_curve, evaluate_speech, jitter_share, read_clips
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,11 +67,20 @@ def test_stereo_loud_and_slow_rates_say_the_same(tmp_path, demo):
     assert np.corrcoef(copy.frames[:, JAW], demo.frames[:, JAW])[0, 1] > 0.98
 
 
-def test_a_long_recording_is_cut_without_a_trace(tmp_path):
+def test_frame_by_frame_says_the_same(demo):
+    slow = animate(DEMO, decoder="autoregressive")
+    assert slow.frames.shape == demo.frames.shape and not np.array_equal(slow.frames, demo.frames)
+    assert np.corrcoef(slow.frames[:, JAW], demo.frames[:, JAW])[0, 1] > 0.9
+    with pytest.raises(UserError, match="backwards"):
+        animate(DEMO, decoder="backwards")
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_long_recording_is_cut_without_a_trace(tmp_path, decoder):
     samples = np.tile(read_audio(DEMO), 8)  # about a minute: three windows
     soundfile.write(tmp_path / "long.wav", samples, 16000)
     shares: list[float] = []
-    long = animate(tmp_path / "long.wav", seen=shares)
+    long = animate(tmp_path / "long.wav", seen=shares, decoder=decoder)
     assert len(long.frames) == round(len(samples) / 16000 * 30)
     assert shares == sorted(shares) and len(shares) >= 4 and shares[-1] == 1
     period = len(samples) / 8 / 16000

@@ -8,9 +8,9 @@ from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.speech.align_transcript import guess_pronunciation, words_of
 from ml_backend.speech.coarticulation import curves_from_phones, pose, speech_channels
 from ml_backend.speech.lip_contacts import secure_contacts
-from ml_backend.speech.lip_measures import LipRuler
+from ml_backend.speech.lip_measures import LipRuler, incisor_edges, lower_lip_surface
 from ml_backend.speech.phones import BILABIAL, PHONE_INDEX, PHONES, UNKNOWN, phone_index
-from ml_backend.speech.visemes import DIPHTHONGS, VISEMES
+from ml_backend.speech.visemes import DIPHTHONGS, LABIODENTAL_POSE, VISEMES
 
 TIMES = np.arange(0, 1.2, 1 / 60)
 
@@ -43,9 +43,29 @@ def test_lower_lip_comes_to_the_teeth(ruler):
     phones, ends = spoken("PAU", "AA", "F", "AA", "PAU")
     lips = ruler.measure(curves_from_phones(phones, ends, TIMES))
     inside = (ends[1] < TIMES) & (ends[2] > TIMES)
-    assert lips.lower_lip_to_teeth[inside].min() < 0.3
-    assert lips.lower_lip_to_teeth[(ends[0] < TIMES) & (ends[1] > TIMES)].max() > 3  # the vowel before it lets go
-    assert lips.gap[inside].min() > 0.2  # the mouth is not shut
+    assert lips.lower_lip_to_teeth[inside].min() < 2.7  # 6.9 at rest
+    assert lips.lower_lip_to_teeth[(ends[0] < TIMES) & (ends[1] > TIMES)].max() > 8  # the vowel before it lets go
+    assert lips.gap[inside].min() > 1  # the mouth is not shut
+
+
+def test_every_lower_lip_bites_without_going_through_the_teeth():
+    face = BilinearFace.default()
+    people = [np.zeros(face.identity_size, np.float32), *face.people[:: len(face.people) // 5][:5].astype(np.float32)]
+    line = len(face.landmarks["lip_lower_inner"]) // 2
+    for identity in people:
+        neutral, deltas = face.shapes(identity)
+        shown = neutral + np.tensordot(pose(LABIODENTAL_POSE), deltas, (0, 0))
+        corners, weights = lower_lip_surface(face, neutral)
+        lip, still = (np.einsum("nk,nkx->nx", weights, places[corners]) * 1000 for places in (shown, neutral))
+        edges = incisor_edges(face, neutral) * 1000
+        distance = np.linalg.norm(lip[:, None] - edges, axis=2)
+        assert distance.min() < 0.55 * np.linalg.norm(still[:, None] - edges, axis=2).min()
+        assert distance.min() < 3.6  # points lie a millimetre and more apart on either; people's lips are 5 to 6.5 mm from it at rest
+        before = edges[distance.argmin(1)][:, 1] - lip[:, 1]  # how far a point of the lip is before the nearest tooth edge
+        beside = np.abs(edges[distance.argmin(1)] - lip)[:, [0, 2]].max(1) < 0.5
+        assert not (beside & (before < -1)).any()
+        upper, lower = (shown[face.landmarks[f"lip_{side}_inner"][line], 2] * 1000 for side in ("upper", "lower"))
+        assert upper - lower > 1.5
 
 
 def test_rounding_begins_before_its_vowel():
