@@ -88,15 +88,18 @@ def constant(path: str, name: str) -> tuple[str, ...]:
 
 
 def readable_names() -> Iterator[str]:
-    """Labels made of the names of expressions, identity directions and regions."""
+    """Labels made of the names of expressions, identity directions, regions, layers and groups of curves."""
     sys.path.insert(0, str(ROOT))
+    from ml_backend.curve_editing import GAIN_GROUPS
     from ml_backend.expression_names import EXPRESSION_NAMES
     from ml_backend.expression_presets import EXPRESSION_PRESETS
     from ml_backend.models.bilinear_face import BilinearFace
 
     yield from (label for label, _ in EXPRESSION_PRESETS.values())
+    yield from GAIN_GROUPS.values()
     regions = constant("detailed3dmm_addon/detail_nodes.py", "REGIONS")
-    for name in (*EXPRESSION_NAMES, *BilinearFace.default().direction_names, *regions):
+    layers = constant("detailed3dmm_addon/animation_settings.py", "LAYER_TEXTS")
+    for name in (*EXPRESSION_NAMES, *BilinearFace.default().direction_names, *regions, *layers):
         spaced = "".join(f" {letter}" if letter.isupper() else letter for letter in name.replace("_", " "))
         yield " ".join(word[:1].upper() + word[1:] for word in spaced.split())
 

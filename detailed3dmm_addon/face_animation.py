@@ -17,6 +17,8 @@ Curves = dict[tuple[str, int], np.ndarray]
 
 _MARK, _OWN, _DIGEST = "d3dmm", "d3dmm_own", "d3dmm_digest"
 _TRACK = "D3DMM {}"
+_NOTHING = 5e-5
+"""What an expression or a turn (radians) is less is keyed as 0: sliders would show six digits of it."""
 EXPRESSION_ACTION, OBJECT_ACTION = "{} Expression", "{} Head and Detail"
 ACTION, NLA, LAYERS = "ACTION", "NLA", "LAYERS"
 
@@ -169,6 +171,8 @@ class Bake:
         curve = bag.new(path[0], index=path[1])
         curve.keyframe_points.add(len(keys))
         points = np.stack([keys + self.first_frame, np.asarray(values)[keys]], 1).astype(np.float32)
+        if not path[0].startswith("modifiers"):
+            points[np.abs(points[:, 1]) < _NOTHING, 1] = 0.0
         curve.keyframe_points.foreach_set("co", points.ravel())
         curve.keyframe_points.foreach_set("interpolation", np.ones(len(keys), np.int32))
         curve.update()

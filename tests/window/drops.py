@@ -22,7 +22,7 @@ class Drops:
         height = bpy.context.window_manager.windows[0].height
         with Path(OUT, "drop.log").open("a") as log:
             source = subprocess.Popen(
-                ["python3", str(SOURCE), str(x), str(height - y), str(path)], stdout=log, stderr=log, env=dict(os.environ)
+                ["/usr/bin/python3", str(SOURCE), str(x), str(height - y), str(path)], stdout=log, stderr=log, env=dict(os.environ)
             )
             yield from self.ui.until(lambda: source.poll() is not None, 40)
         yield from self.ui.turns(6)
