@@ -10,6 +10,7 @@ from mathutils import Matrix
 
 from ..ml_backend.client import Event
 from ..ml_backend.errors import UserError
+from ..ml_backend.models.skin_vector import sample_skin
 from . import detail_modifiers, face_materials, face_mesh, face_scene, live_detail, live_update
 from .face_model import face_model
 from .shader_graph import ShaderGraph
@@ -81,6 +82,7 @@ class PhotoFit:
             settings = face.d3dmm
             settings.coefficients.foreach_set("value", arrays["identity"])
             settings.wrinkle_seed, settings.identity_seed = 0, 0
+            settings.age_offset = float(arrays["skin"][0] - sample_skin(0)[0])
             settings.skin_tone = face_materials.tone_of(_middle_colour(arrays["albedo"]))
             face_materials.assign_materials(face, 0)
             detail_modifiers.add_modifier(face)

@@ -19,12 +19,11 @@ import numpy as np
 from ..errors import UserError
 from ..face_file import expression_vector
 from ..models.bilinear_face import BilinearFace
-from ..models.skin_vector import SKIN_SIZE
+from ..models.skin_vector import SKIN_SIZE, YEARS_PER_SKIN_AGE
 from .registered_mesh import fit_expression, fit_identity, read_obj_vertices
 from .scanned_maps import ReadMap, ScannedPerson, order_maps
 
 SCALE_FILE, AGES_FILE = "facescape.json", "info_list_v1.txt"
-YEARS_PER_SKIN_AGE = 9.0  # of skin[0], see the skin simulation
 
 
 def both(name: str, value: float) -> dict[str, float]:

@@ -3,6 +3,8 @@
 import numpy as np
 
 SKIN_SIZE = 16
+YEARS_PER_SKIN_AGE = 9.0
+"""Of the first entry, see the skin simulation."""
 
 
 def sample_skin(seed: int) -> np.ndarray:

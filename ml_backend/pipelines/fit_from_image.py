@@ -17,13 +17,14 @@ from ..fitting.photo_file import Photo, read_photo
 from ..fitting.unwrap_photo import TextureDomain, UnwrappedPhoto, fill_smoothly, unwrap_photo
 from ..geometry.camera_view import Camera
 from ..models.bilinear_face import BilinearFace
-from ..models.skin_vector import sample_skin
+from ..models.skin_vector import YEARS_PER_SKIN_AGE, sample_skin
 
 MOST_PHOTOS = 16
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 _WRINKLE_NETWORKS = ("image_to_displacement.safetensors", "restoration.safetensors")
 _CLEAR_EYES, _BAD_EYES = 60.0, 17.0
 _CLEAR_SCATTER, _BAD_SCATTER = 0.005, 0.015
+_PORTRAIT_AGE, _AGE_SHOWN = 36.0, 0.35  # years; the share of a difference in age that shape is believed to show
 Progress = Callable[[float, str], None]
 
 
@@ -150,11 +151,24 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
         parts.append(_unwrap(photo, fit, index))
     fitted = tuple(_fitted_photo(photos[index], faces[index], fit, index, part.covered) for index, part in enumerate(parts))
     unwrapped = _merged(parts)
-    identity, skin = fit.identity.astype(np.float32), sample_skin(0)
+    identity = fit.identity.astype(np.float32)
+    skin = likely_skin(BilinearFace.default(), identity)
     progress(0.75, "Reading the wrinkles")
     detail, offset, source = _detail(identity, skin, fitted[0].expression, unwrapped)
     progress(1.0, fitted[0].sureness.sentence)
     return FittedFace(identity, skin, fitted, unwrapped, detail, offset, source)
+
+
+def likely_skin(face: BilinearFace, identity: np.ndarray) -> np.ndarray:
+    """The skin vector (16,) of somebody of whom only the shape is known.
+
+    Shape tells age badly, and the model's people are older in the mean than people in photographs: skin as old as the shape looks would
+    have the wrinkles of a grandparent. So the skin's age is drawn towards that of people in photographs.
+    """
+    looks, usual = face.age_years(identity), face.age_years(np.zeros(face.identity_size, np.float32))
+    skin = sample_skin(0)
+    skin[0] = np.clip(skin[0] + (_PORTRAIT_AGE + _AGE_SHOWN * (looks - usual) - looks) / YEARS_PER_SKIN_AGE, -2.5, 2.5)
+    return skin
 
 
 def photos_described(fitted: FittedFace) -> list[dict]:
@@ -216,5 +230,5 @@ def _detail(identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, unwr
         return own, np.zeros((model.generator.config.style_count, model.generator.config.latent_width), np.float32), "encoder"
     from .photo_detail import detail_from_texture
 
-    detail, latent = detail_from_texture(unwrapped.texture, unwrapped.confidence, unwrapped.light, own)
+    detail, latent = detail_from_texture(unwrapped.texture, unwrapped.confidence * TextureDomain.default().face, unwrapped.light, own)
     return detail, latent - model.latent(identity[None], skin[None], expression[None])[0].cpu().numpy(), "photo"

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ..expression_names import EXPRESSION_NAMES
 from ..models.bilinear_face import BilinearFace
-from ..models.skin_vector import SKIN_SIZE
+from ..models.skin_vector import SKIN_SIZE, YEARS_PER_SKIN_AGE
 from .crease_fields import noise_field
 from .crease_templates import CreasePatch, crease_load
 from .face_chart import GRID, FaceChart, border_fade, open_skin
@@ -242,7 +242,7 @@ def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
         (B,) each: "aged" 0 at 20 to 1 at 60 and beyond 1 above; "slack" 0 at 25 to 1 at 70, what stays at rest; "tendency" and
         "wavelength" factors around 1; "pores" a factor.
     """
-    age = years + 9 * skin[:, 0]
+    age = years + YEARS_PER_SKIN_AGE * skin[:, 0]
     aged = 1.25 * torch.sigmoid((age - 43) / 11)
     slack = 1.15 * torch.sigmoid((age - 53) / 8.5)
     return {

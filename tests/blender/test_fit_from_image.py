@@ -36,6 +36,8 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
     assert keys["mouthSmileLeft"].value > 0.2 and all(0 <= key.value <= 1 for key in keys[1:])
     assert settings.photo == "astronaut.png" and settings.photo_sure > 0.5 and "ure" in settings.photo_sureness
     assert settings.show_detail and face.data.get("d3dmm_full")
+    assert -3.5 < settings.age_offset < 0  # shapes look older than people in photographs are
+    assert any(face["d3dmm_photo_latent"])  # wrinkles were read off the photo
     camera = scene.camera
     assert (scene.render.resolution_x, scene.render.resolution_y) == (512, 512)
     behind = camera.data.background_images[0].image

@@ -18,7 +18,8 @@ from ml_backend.fitting.spherical_harmonics import harmonics
 from ml_backend.fitting.unwrap_photo import fill_smoothly, fit_light
 from ml_backend.geometry.camera_view import FRONTAL, Camera, rasterise_view, rotation_about
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.pipelines.fit_from_image import FitFromImageRequest, fit_from_image
+from ml_backend.models.skin_vector import YEARS_PER_SKIN_AGE, sample_skin
+from ml_backend.pipelines.fit_from_image import FitFromImageRequest, fit_from_image, likely_skin
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,19 @@ def test_a_face_of_the_model_is_found_again_from_its_landmarks(model, yaw):
     smile = view.expression[face.expression_names.index("mouthSmileLeft")]
     assert 0.25 < smile < 1.0 and view.expression[face.expression_names.index("mouthPucker")] < 0.25
     assert view.expression.min() >= 0 and view.expression.max() <= 1
+
+
+def test_a_photo_of_an_old_looking_shape_has_younger_skin():
+    face = BilinearFace.default()
+
+    def years(identity):
+        return face.age_years(identity) + YEARS_PER_SKIN_AGE * (likely_skin(face, identity)[0] - sample_skin(0)[0])
+
+    usual = np.zeros(face.identity_size, np.float32)
+    older = next(face.sample_identity(seed) for seed in range(50) if 58 < face.age_years(face.sample_identity(seed)) < 66)
+    assert 30 < years(usual) < 40 and years(usual) < years(older) < face.age_years(older) - 10
+    np.testing.assert_array_equal(likely_skin(face, older)[1:], sample_skin(0)[1:])
+    assert all(abs(likely_skin(face, face.sample_identity(seed))[0]) <= 2.5 for seed in range(20))
 
 
 def test_two_photos_tell_more_of_a_person_than_one(model):
