@@ -15,7 +15,8 @@ PURPOSES = {
     "image_to_displacement.safetensors": (
         "Image to displacement, in texture space",
         "A coarse-to-fine convolutional network (the role of pix2pixHD, Wang et al. 2018) from the unwrapped photograph, how sure each\n"
-        "texel is, and the fitted light to a displacement map. Output: millimetres, row 0 at the bottom.",
+        "texel is, the fitted light, and the map that the detail encoder expects of the fitted face to a displacement map: the photograph\n"
+        "says which of the expected wrinkles are there. Output: millimetres, row 0 at the bottom.",
         "Its figures on simulated skin of people that training left out are in the last line of log.jsonl of the run.",
     ),
 }
