@@ -6,11 +6,11 @@ from PIL import Image
 from ..geometry.camera_view import Camera, rasterise_view
 from ..geometry.displacement import displace_vertices, vertex_normals
 from ..geometry.texture_space import sample_map
-from .painted_face import to_srgb
+from .painted_face import from_srgb, to_srgb
 from .spherical_harmonics import harmonics
 from .unwrap_photo import TextureDomain
 
-CLAY = np.array([0.42, 0.40, 0.38])
+CLAY, _GREY = np.array([0.42, 0.40, 0.38]), np.array([0.5, 0.48, 0.46])
 STUDIO = np.zeros((9, 3), np.float32)
 STUDIO[:4] = np.array([[0.75], [-0.28], [0.22], [-0.30]])
 """A soft key light from the front, above and the person's right."""
@@ -45,6 +45,7 @@ def draw_clay(
     displacement: np.ndarray | None = None,
     colour: np.ndarray | None = None,
     light: np.ndarray = STUDIO,
+    others: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws a face.
 
@@ -56,6 +57,7 @@ def draw_clay(
         displacement: (R, R) millimetres, or None for the smooth face.
         colour: (R, R, 3) linear albedo, or None for clay.
         light: (9, 3).
+        others: (S, S, 3) linear, what is seen of eyes and teeth, whose colour the map does not hold; None for grey ones.
 
     Returns:
         (S, S, 3) linear, and (S, S) bool where the face is.
@@ -72,12 +74,11 @@ def draw_clay(
     seen = view.spread(normals)
     seen /= np.maximum(np.linalg.norm(seen, axis=2, keepdims=True), 1e-6)
     shading = np.maximum(harmonics(seen) @ light, 0.03)
-    albedo = np.broadcast_to(CLAY, shading.shape)
-    if colour is not None:
-        at = view.spread(np.concatenate([uv, skin[:, None]], 1).astype(np.float32))
-        drawn = sample_map(colour, at[..., :2].reshape(-1, 2).clip(0, 1)).reshape(shading.shape)
-        albedo = np.where(at[..., 2:] > 0.5, drawn, np.array([0.5, 0.48, 0.46]))
-    return albedo * shading, view.mask
+    if colour is None:
+        return CLAY * shading, view.mask
+    at = view.spread(np.concatenate([uv, skin[:, None]], 1).astype(np.float32))
+    drawn = sample_map(colour, at[..., :2].reshape(-1, 2).clip(0, 1)).reshape(shading.shape) * shading
+    return np.where(at[..., 2:] > 0.5, drawn, _GREY * shading if others is None else others), view.mask
 
 
 def preview_sheet(
@@ -90,12 +91,12 @@ def preview_sheet(
     light: np.ndarray,
     size: int = 512,
 ) -> np.ndarray:
-    """Photo, mesh over photo, detailed clay, and the albedo under the fitted light over the photo, side by side: (S, 4 S, 3) uint8."""
+    """Photo, mesh over it, detailed clay, and the albedo under the fitted light with the photo's eyes, side by side: (S, 4 S, 3) uint8."""
     camera, window = portrait_crop(camera, positions, size)
     photo = crop_photo(pixels, window, size)
     smooth, mask = draw_clay(domain, positions, camera, window, size)
     clay, _ = draw_clay(domain, positions, camera, window, size, displacement)
-    lit, _ = draw_clay(domain, positions, camera, window, size, displacement, albedo, light)
+    lit, _ = draw_clay(domain, positions, camera, window, size, displacement, albedo, light, from_srgb(photo / np.float32(255)))
     show = [(np.clip(to_srgb(image), 0, 1) * 255 + 0.5).astype(np.uint8) for image in (smooth, clay, lit)]
     over = np.where(mask[..., None], 0.45 * photo + 0.55 * show[0], photo).astype(np.uint8)
     ground = np.full_like(photo, 40)
