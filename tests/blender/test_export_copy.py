@@ -50,7 +50,8 @@ def census() -> dict:
     face, scene = bpy.context.active_object, bpy.context.scene
     ids = {}
     for name in (item.identifier for item in bpy.data.bl_rna.properties if item.type == "COLLECTION"):
-        ids[name] = sorted((item.name_full, item.users) for item in getattr(bpy.data, name))
+        counted = bpy.app.version >= (4, 3) or name != "node_groups"  # 4.2 miscounts a copied material's groups until it reloads
+        ids[name] = sorted((item.name_full, item.users if counted else item.users > 0) for item in getattr(bpy.data, name))
     keys = face.data.shape_keys
     values = np.array([key.value for key in keys.key_blocks])
     live = np.empty(len(face.data.vertices), np.float32)
