@@ -24,9 +24,9 @@ _DEPTH_SIDE, _DEPTH_SLACK = 640, 0.004
 _FACING = (0.12, 0.55)
 _LIGHT_SPREAD = (np.inf, 0.7, 0.7, 0.7, 0.25, 0.25, 0.25, 0.25, 0.25)
 _DARKEST, _SKIN_LIKE, _EARS = 0.2, 0.55, 0.40  # shading; log of a colour ratio; texture widths from the middle
+"""Darker than this share of the mean shading is shadow, not light that can be divided out; farther aside than this lie the ears."""
 _PARTS = ("nose", "chin", "nasolabial", "glabella", "cheeks")
 _OTHER_HUE, _BLACK, _LEAST_TEXELS = 0.45, 1.6, 50  # logs of ratios to the skin's usual colour; of a part, at a quarter of the resolution
-"""Darker than this share of the mean shading is shadow, not light that can be divided out; farther aside than this lie the ears."""
 
 
 @dataclass(frozen=True)

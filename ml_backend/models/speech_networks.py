@@ -1,12 +1,15 @@
 """The trained pair, speech encoder and decoder, read from their weight file."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import UserError
 from ..speech.phones import PHONES
@@ -17,6 +20,8 @@ from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "assets" / "speech.safetensors"
 AUTOREGRESSIVE_FILE = DEFAULT_FILE.with_name("speech_autoregressive.safetensors")
+
+Networks = TypeVar("Networks")
 
 
 @dataclass(frozen=True)
@@ -34,19 +39,15 @@ def load_speech_networks(path: Path = DEFAULT_FILE) -> SpeechNetworks:
     Raises:
         UserError: the file is missing or broken, or is of another version.
     """
-    arrays, metadata = read_tensors(path)
-    broken = UserError(f"{path}: not weights of this version's speech networks.", "Reinstall the extension, or train them again.")
-    try:
+
+    def build(state: dict[str, Tensor], metadata: dict[str, str]) -> SpeechNetworks:
         encoder = SpeechEncoder(SpeechEncoderConfig(**json.loads(metadata["encoder"])))
         decoder = SpeechDecoder(SpeechDecoderConfig(**json.loads(metadata["decoder"])))
-        state = {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
         for prefix, module in (("encoder.", encoder), ("decoder.", decoder)):
             module.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise broken from error
-    if metadata.get("phones") != " ".join(PHONES):
-        raise broken
-    return SpeechNetworks(encoder.eval().requires_grad_(False), decoder.eval().requires_grad_(False))
+        return SpeechNetworks(encoder.eval().requires_grad_(False), decoder.eval().requires_grad_(False))
+
+    return _read(path, "speech networks", build)
 
 
 @cache
@@ -56,13 +57,22 @@ def load_autoregressive_decoder(path: Path = AUTOREGRESSIVE_FILE) -> Autoregress
     Raises:
         UserError: the file is missing or broken, or is of another version.
     """
+
+    def build(state: dict[str, Tensor], metadata: dict[str, str]) -> AutoregressiveDecoder:
+        decoder = AutoregressiveDecoder(AutoregressiveDecoderConfig(**json.loads(metadata["autoregressive_decoder"])))
+        decoder.load_state_dict(state)
+        return decoder.eval().requires_grad_(False)
+
+    return _read(path, "autoregressive decoder", build)
+
+
+def _read(path: Path, what: str, build: Callable[[dict[str, Tensor], dict[str, str]], Networks]) -> Networks:
+    """What `build` makes of a file's tensors and metadata."""
     arrays, metadata = read_tensors(path)
-    broken = UserError(f"{path}: not weights of this version's autoregressive decoder.", "Reinstall the extension, or train them again.")
+    broken = UserError(f"{path}: not weights of this version's {what}.", "Reinstall the extension, or train them again.")
     if metadata.get("phones") != " ".join(PHONES):
         raise broken
     try:
-        decoder = AutoregressiveDecoder(AutoregressiveDecoderConfig(**json.loads(metadata["autoregressive_decoder"])))
-        decoder.load_state_dict({name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()})
+        return build({name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}, metadata)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise broken from error
-    return decoder.eval().requires_grad_(False)

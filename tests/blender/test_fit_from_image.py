@@ -1,21 +1,8 @@
 """Face From Photo: what it makes of a photograph that scikit-image carries, and what it refuses."""
 
-import os
-import subprocess
-from pathlib import Path
-
 import bpy
 import numpy as np
 import pytest
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory) -> Path:
-    """The astronaut; written by the worker's Python, which has scikit-image."""
-    path = tmp_path_factory.mktemp("photo") / "astronaut.png"
-    code = "import sys, skimage.data, PIL.Image; PIL.Image.fromarray(skimage.data.astronaut()).save(sys.argv[1])"
-    subprocess.run([os.environ["D3DMM_WORKER_PYTHON"], "-c", code, str(path)], check=True, timeout=300)
-    return path
 
 
 def seen_by(camera, scene, points):
