@@ -1,6 +1,7 @@
 """Learns where on the face model the landmark detector's 478 points lie, and how it errs on clear and on bad pictures.
 
-Painted heads of random people, whose every vertex is known, are shown to the detector, once as they are and once at 64 pixels.
+Painted portraits of random people, whose every vertex is known, are shown to the detector, as they are and at 64 pixels. The network
+that makes small photographs clear has to be there (`train photo-upscaler`).
 
 example:
   python -m ml_backend build-landmarks --out ml_backend/assets/landmarks.safetensors
@@ -15,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the landmark map")
     parser.add_argument("--face-model", metavar="FILE", help="a face model of another making (default: the embedded one)")
-    parser.add_argument("--pictures", type=int, default=160, help="painted heads to look at, at least 30 (default: 160)")
+    parser.add_argument("--pictures", type=int, default=240, help="painted portraits to look at, at least 30 (default: 240)")
 
 
 def run(args: argparse.Namespace) -> None:

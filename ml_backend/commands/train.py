@@ -19,6 +19,7 @@ MODULES = {
     "latent-directions": ("..training.train_latent_directions", "directions in W+ named age, tendency, thickness, pores"),
     "restoration": ("..training.train_restoration", "degraded displacement maps into W+ and clean ones"),
     "image-to-displacement": ("..training.train_image_to_displacement", "unwrapped photographs to displacement, on simulated skin"),
+    "photo-upscaler": ("..training.train_photo_upscaler", "small, blurred photographs to clear ones, for landmarks"),
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
     "speech-autoregressive": ("..training.train_speech_autoregressive", "heard phones to ARKit curves, each frame from those before it"),
     "viseme-perceptron": ("..training.train_viseme_perceptron", "the baseline of the speech networks"),

@@ -6,25 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
-from ..geometry.camera_view import FRONTAL, Camera, rotation_about
+from ..geometry.camera_view import Camera
 from ..geometry.displacement import vertex_normals
 from ..models.bilinear_face import BilinearFace
+from .degraded_photo import SIZE as DEGRADED_SIZE
 from .degraded_photo import degrade_photo, portrait_square
 from .landmark_map import LandmarkMap
 from .landmarks import POINT_COUNT, find_faces, interocular_distance, level_frame
-from .painted_face import HeadPaint, draw_head, head_colours, prepare_paint, sample_light
+from .painted_face import HeadPaint
+from .painted_portrait import PortraitPainter
 
-SIZE, FIRST_SEED = 288, 70_000
+FIRST_SEED = 70_000
+SIZE, _CLOSEST, _FARTHEST = 384, 0.26, 0.38  # pixels; metres that a picture is wide at the face: 64 to 93 pixels between the eyes
 _ROBUST, _FACTORS, _SUPPORT, _NEAREST = 0.05, 40, 24, 600
-_SMILE = ("mouthSmileLeft", "mouthSmileRight", "cheekSquintLeft", "cheekSquintRight")
-_GROUPS = (
-    ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), ("browDownLeft", "browDownRight"), ("mouthFrownLeft", "mouthFrownRight"),
-    ("mouthPucker",), ("mouthFunnel", "jawOpen"), ("eyeSquintLeft", "eyeSquintRight"), ("eyeBlinkLeft", "eyeBlinkRight"),
-    ("mouthStretchLeft", "mouthStretchRight"), ("mouthPressLeft", "mouthPressRight"), ("noseSneerLeft", "noseSneerRight"),
-    ("eyeLookInLeft", "eyeLookOutRight"), ("eyeLookOutLeft", "eyeLookInRight"), ("eyeLookDownLeft", "eyeLookDownRight"),
-    ("mouthUpperUpLeft", "mouthUpperUpRight"), ("mouthLowerDownLeft", "mouthLowerDownRight"), ("jawOpen",), ("jawLeft",),
-    ("mouthRight",), ("cheekPuff",), ("eyeWideLeft", "eyeWideRight"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,55 +44,27 @@ class CalibrationViews:
         return Camera(self.rotation[index], self.translation[index], float(self.focal[index]), SIZE, SIZE)
 
 
-def sample_expression(face: BilinearFace, random: np.random.Generator) -> np.ndarray:
-    """(52,): a third at rest, a third smiling, else up to three groups of units at random strength."""
-    expression = np.zeros(len(face.expression_names), np.float32)
-    kind = random.integers(3)
-    groups = [_SMILE] if kind == 1 else [_GROUPS[i] for i in random.choice(len(_GROUPS), random.integers(1, 4), replace=False)]
-    for group in groups if kind else ():
-        strength = random.uniform(0.2, 1.0)
-        for name in group:
-            expression[face.expression_names.index(name)] = strength * random.uniform(0.8, 1.0)
-    if kind == 1 and random.random() < 0.5:
-        expression[face.expression_names.index("jawOpen")] = random.uniform(0.05, 0.35)
-    return expression
-
-
-def sample_camera(random: np.random.Generator) -> Camera:
-    """A portrait camera: up to 35 degrees aside, 15 above or below, 0.4 to 2.5 m away, a head's height in the picture."""
-    yaw, pitch, roll = np.radians([random.normal(0, 16), random.normal(0, 7), random.normal(0, 5)]).clip(-0.62, 0.62)
-    turn = rotation_about(0, pitch) @ rotation_about(1, yaw)
-    distance = float(np.exp(random.uniform(np.log(0.4), np.log(2.5))))
-    aim = np.array([0.0, -0.08, 0.0])
-    rotation = rotation_about(2, roll) @ turn @ FRONTAL
-    shift = np.array([random.uniform(-0.01, 0.01), random.uniform(-0.01, 0.01), distance])
-    return Camera(rotation, shift - rotation @ aim, SIZE * distance / random.uniform(0.27, 0.36), SIZE, SIZE)
-
-
-def look_at_painted_heads(face: BilinearFace, paint: HeadPaint, count: int, progress: Callable[[float, str], None]) -> CalibrationViews:
-    """Draws heads and asks the detector, once as they are and once degraded.
+def look_at_portraits(painter: PortraitPainter, count: int, progress: Callable[[float, str], None]) -> CalibrationViews:
+    """Paints portraits and asks the detector, once as they are and once degraded.
 
     Args:
-        face: the model.
-        paint: of it.
+        painter: of the model.
         count: pictures, one person each.
         progress: told (share done, text).
     """
     rows = []
     for index in range(count):
-        random = np.random.default_rng([FIRST_SEED, index])
-        identity, expression, camera = face.sample_identity(FIRST_SEED + index), sample_expression(face, random), sample_camera(random)
-        positions = paint.mesh.refine(face.evaluate(identity, expression))
-        pixels = draw_head(paint, positions, head_colours(paint, random), sample_light(random), camera, random.uniform(0.02, 0.8))
-        found = find_faces(pixels)
+        shown = painter.portrait(FIRST_SEED, index)
+        found = find_faces(shown.pixels)
         clean = found[0].points if found else np.full((POINT_COUNT, 2), np.nan)
         degraded = np.full((POINT_COUNT, 2), np.nan)
         if found:
             corner, side = portrait_square(clean)
-            again = find_faces(degrade_photo(pixels, corner, side))
+            again = find_faces(degrade_photo(shown.pixels, corner, side))
             if again:
-                degraded = again[0].points * (side / 64) + corner
-        rows.append((identity, expression, camera.rotation, camera.translation, camera.focal, clean, degraded))
+                degraded = again[0].points * (side / DEGRADED_SIZE) + corner
+        camera = shown.camera
+        rows.append((shown.identity, shown.expression, camera.rotation, camera.translation, camera.focal, clean, degraded))
         progress((index + 1) / count, f"Picture {index + 1} of {count}")
     return CalibrationViews(*(np.array(column) for column in zip(*rows, strict=True)))
 
@@ -180,15 +146,15 @@ def calibrate(face: BilinearFace, count: int, progress: Callable[[float, str], N
 
     Args:
         face: the model.
-        count: painted heads to look at; 160 take some minutes.
+        count: painted portraits to look at; 240 take some minutes.
         progress: told (share done, text).
 
     Returns:
         The map, and figures: heads found, median error clean and degraded in inter-ocular distances.
     """
-    paint = prepare_paint(face)
-    views = look_at_painted_heads(face, paint, count, lambda share, text: progress(0.8 * share, text))
-    return solve_map(face, paint, views)
+    painter = PortraitPainter.of(face, SIZE, _CLOSEST, _FARTHEST)
+    views = look_at_portraits(painter, count, lambda share, text: progress(0.8 * share, text))
+    return solve_map(face, painter.paint, views)
 
 
 def solve_map(face: BilinearFace, paint: HeadPaint, views: CalibrationViews) -> tuple[LandmarkMap, dict[str, float]]:

@@ -2,6 +2,8 @@
 
 The first 468 points are those of the face mesh, the last ten the irises (the person's right eye first). With a model file of the user's
 own (`face_landmarker.task`) its networks are used in place of the carried ones.
+
+A small face is made clear first (`models/photo_upscaler.py`) and looked at more often.
 """
 
 import importlib
@@ -15,13 +17,19 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
+from ..models.photo_upscaler import default_upscaler
 
 POINT_COUNT = 478
 MOST_FACES = 12
 _CROP, _CROP_SIZE = 1.9, 320
 _JITTER = ((1.0, 0.0), (0.92, 0.02), (1.09, -0.015))
 """Scale and shift of the crops whose points are averaged."""
+_MORE_JITTER = tuple((scale, shift) for scale in (0.91, 0.97, 1.03, 1.09) for shift in (-0.02, 0.02))
 _SMALL, _LARGE = 256, 0.36
+_UNCLEAR, _LEAST = 36.0, 14.0
+"""Inter-ocular distances in pixels: below the first a face is made clear before it is looked at closely; below the second, which is the
+least that clearness was learned at, it is enlarged to it first."""
+_AROUND = 2.4
 _asking = threading.Lock()
 
 
@@ -59,9 +67,9 @@ def find_faces(pixels: np.ndarray, model_file: str | Path | None = None) -> list
     """
     with _asking:
         detector = _detector(str(model_file) if model_file else "")
-        found = [_refined(detector, pixels, points) for points in _first_look(detector, pixels)]
+        found = [_looked_closely(detector, pixels, points) for points in _first_look(detector, pixels)]
     distinct: list[FacePoints] = []
-    for face in sorted((face for face in found if face is not None), key=lambda face: -face.size):
+    for face in sorted(found, key=lambda face: -face.size):
         apart = [np.linalg.norm(face.points.mean(0) - other.points.mean(0)) > 0.4 * other.size for other in distinct]
         if all(apart):
             distinct.append(face)
@@ -123,11 +131,30 @@ def _starts(length: int, side: int) -> list[int]:
     return np.linspace(0, length - side, count).round().astype(int).tolist()
 
 
-def _refined(detector, pixels: np.ndarray, points: np.ndarray) -> FacePoints | None:
+def _looked_closely(detector, pixels: np.ndarray, points: np.ndarray) -> FacePoints:
+    """Points of a face that the first look found; a small one is looked at in a clearer picture."""
+    distance = interocular_distance(points)
+    if distance >= _UNCLEAR:
+        return _refined(detector, pixels, points)
+    half = 0.5 * _AROUND * float(np.ptp(points, axis=0).max())
+    middle = (points.min(0) + points.max(0)) / 2
+    low = np.floor(middle - half).clip(0).astype(int)
+    high = np.ceil(middle + half).astype(int)
+    part = pixels[low[1] : high[1], low[0] : high[0]]
+    if distance < _LEAST:
+        height, width = (max(1, round(side * _LEAST / distance)) for side in part.shape[:2])
+        part = np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.BICUBIC))
+    clear = default_upscaler().clear(part)
+    scale = np.array(clear.shape[1::-1]) / (np.minimum(high, pixels.shape[1::-1]) - low)
+    face = _refined(detector, clear, (points - low) * scale, _MORE_JITTER)
+    return FacePoints(face.points / scale + low, face.scatter)
+
+
+def _refined(detector, pixels: np.ndarray, points: np.ndarray, jitter: tuple[tuple[float, float], ...] = _JITTER) -> FacePoints:
     """Looks again at crops around the face and averages: steadier than one look at the whole picture."""
     centre, size = (points.min(0) + points.max(0)) / 2, float(np.ptp(points, axis=0).max())
     seen = []
-    for scale, shift in _JITTER:
+    for scale, shift in jitter:
         half = 0.5 * _CROP * size * scale
         corner = centre + shift * size - half
         crop = _crop(pixels, corner, 2 * half)

@@ -18,6 +18,16 @@ from .spherical_harmonics import harmonics
 _HAIRLINE = ((-0.100, 0.076), (-0.070, 0.064), (-0.036, 0.020), (-0.019, -0.010), (0.008, 0.014), (0.030, -0.065), (0.080, -0.085))
 _BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.14, 0.23), (0.4, 1.22, 0.19), (0.95, 1.20, 0.13), (1.55, 1.04, 0.06))
 
+_SMILE = ("mouthSmileLeft", "mouthSmileRight", "cheekSquintLeft", "cheekSquintRight")
+_GROUPS = (
+    ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), ("browDownLeft", "browDownRight"), ("mouthFrownLeft", "mouthFrownRight"),
+    ("mouthPucker",), ("mouthFunnel", "jawOpen"), ("eyeSquintLeft", "eyeSquintRight"), ("eyeBlinkLeft", "eyeBlinkRight"),
+    ("mouthStretchLeft", "mouthStretchRight"), ("mouthPressLeft", "mouthPressRight"), ("noseSneerLeft", "noseSneerRight"),
+    ("eyeLookInLeft", "eyeLookOutRight"), ("eyeLookOutLeft", "eyeLookInRight"), ("eyeLookDownLeft", "eyeLookDownRight"),
+    ("mouthUpperUpLeft", "mouthUpperUpRight"), ("mouthLowerDownLeft", "mouthLowerDownRight"), ("jawOpen",), ("jawLeft",),
+    ("mouthRight",), ("cheekPuff",), ("eyeWideLeft", "eyeWideRight"),
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class HeadPaint:
@@ -113,6 +123,20 @@ def head_colours(paint: HeadPaint, random: np.random.Generator) -> np.ndarray:
     return np.where(paint.tongue[:, None] > 0, np.array([0.35, 0.12, 0.10]), colour).astype(np.float32)
 
 
+def sample_expression(face: BilinearFace, random: np.random.Generator) -> np.ndarray:
+    """(52,): a third at rest, a third smiling, else up to three groups of units at random strength."""
+    expression = np.zeros(len(face.expression_names), np.float32)
+    kind = random.integers(3)
+    groups = [_SMILE] if kind == 1 else [_GROUPS[i] for i in random.choice(len(_GROUPS), random.integers(1, 4), replace=False)]
+    for group in groups if kind else ():
+        strength = random.uniform(0.2, 1.0)
+        for name in group:
+            expression[face.expression_names.index(name)] = strength * random.uniform(0.8, 1.0)
+    if kind == 1 and random.random() < 0.5:
+        expression[face.expression_names.index("jawOpen")] = random.uniform(0.05, 0.35)
+    return expression
+
+
 def sample_light(random: np.random.Generator) -> np.ndarray:
     """(9, 3) spherical harmonics of a plausible room: mostly from the front and above, rarely from one side alone."""
     light = np.zeros((9, 3))
@@ -124,7 +148,7 @@ def sample_light(random: np.random.Generator) -> np.ndarray:
 
 
 def draw_head(
-    paint: HeadPaint, positions: np.ndarray, colours: np.ndarray, light: np.ndarray, camera: Camera, background: float = 0.3
+    paint: HeadPaint, positions: np.ndarray, colours: np.ndarray, light: np.ndarray, camera: Camera, background: float | np.ndarray = 0.3
 ) -> np.ndarray:
     """Draws a head, four samples a pixel.
 
@@ -134,14 +158,14 @@ def draw_head(
         colours: (N, 3) linear albedo.
         light: (9, 3) spherical harmonics of the light.
         camera: of the picture.
-        background: its grey, linear.
+        background: its grey, linear, or a picture (H, W, 3) of linear light.
 
     Returns:
         (H, W, 3) uint8 sRGB.
     """
     fine = camera.resized(2 * camera.width, 2 * camera.height)
     pixels, depth = fine.project(positions)
-    view = rasterise_view(pixels, depth, paint.triangles, fine.height, fine.width)
+    view = rasterise_view(pixels, depth, _facing(pixels, paint.triangles, fine.height, fine.width), fine.height, fine.width)
     normals = vertex_normals(positions, paint.mesh.polygons)
     to_camera = fine.position - positions
     to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
@@ -151,9 +175,19 @@ def draw_head(
     shading = np.clip(harmonics(normals) @ light, 0.04, None)
     hidden = np.where((paint.teeth > 0) | (paint.tongue > 0), 0.45, 1.0)[:, None]  # the mouth's inside is in shade
     linear = view.spread(colours * shading * hidden + shine[:, None])
-    linear[~view.mask] = background
+    behind = np.broadcast_to(np.asarray(background, np.float32), (camera.height, camera.width, 3))
+    linear[~view.mask] = behind.repeat(2, 0).repeat(2, 1)[~view.mask]
     small = linear.reshape(camera.height, 2, camera.width, 2, 3).mean((1, 3))
     return (np.clip(to_srgb(small), 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _facing(pixels: np.ndarray, triangles: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The triangles (T, 3) of a closed surface that turn their front to the camera and touch the picture."""
+    corners = pixels[triangles]
+    one, other = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    low, high = corners.min(1), corners.max(1)
+    front = one[:, 0] * other[:, 1] < one[:, 1] * other[:, 0]  # rows count downwards
+    return triangles[front & (high > 0).all(1) & (low < (width, height)).all(1)]
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:

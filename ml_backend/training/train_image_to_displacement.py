@@ -247,7 +247,9 @@ def train_stage(
     while schedule.progress < 1:
         set_rate(optimiser, schedule.rate(settings["rate"]))
         features, expected, truth, confidence = (part.to(device) for part in drawn.training_pair(settings["batch"]))
-        heights = network.coarse(features, expected)[0] if stage == "coarse" else network(features, expected)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.get("bfloat16", False)):
+            heights = network.coarse(features, expected)[0] if stage == "coarse" else network(features, expected)
+        heights = heights.float()
         loss, figures = reconstruction(heights, truth, confidence, inside)
         if stage == "adversarial":
             condition, seen = features[:, [0, 3, 4]], confidence * inside

@@ -17,12 +17,10 @@ from ..errors import UserError
 CONFIGURATIONS = Path(__file__).resolve().parent / "configurations"
 
 
-def add_run_arguments(parser: argparse.ArgumentParser, out: str) -> None:
+def add_run_arguments(parser: argparse.ArgumentParser, out: str, data: str = "build/maps", holds: str = "simulated maps") -> None:
     """Declares --config, --data, --out, --resume, --device, --threads."""
     parser.add_argument("--config", default="2core", help="2core, gpu, or a TOML file (default: 2core)")
-    parser.add_argument(
-        "--data", type=Path, default=Path("build/maps"), help="folder of simulated maps, filled on first use (default: %(default)s)"
-    )
+    parser.add_argument("--data", type=Path, default=Path(data), help=f"folder of {holds}, filled on first use (default: %(default)s)")
     parser.add_argument(
         "--out", type=Path, default=Path(out), help="folder for checkpoints, log.jsonl, sheets, weights, card (default: %(default)s)"
     )

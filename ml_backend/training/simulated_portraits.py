@@ -1,0 +1,51 @@
+"""A stored set of small pictures to learn clearness from: painted portraits, and pictures of no faces at all (dead leaves)."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..fitting.painted_portrait import SIZE, PortraitPainter
+from ..models.bilinear_face import BilinearFace
+from ..simulation.dead_leaves import dead_leaves
+
+FIRST_SEED = 300_000
+_NO_FACE_EVERY = 4
+
+
+def make_portrait_set(folder: Path, count: int, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+    """Opens a set, painting first what it still lacks.
+
+    Args:
+        folder: where the set lives; made if need be.
+        count: pictures; every fourth shows no face.
+        progress: told (done, in all).
+
+    Returns:
+        (count, 256, 256, 3) uint8 sRGB, on disk.
+
+    Raises:
+        UserError: the folder holds a set of another size.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    record, path = folder / "set.json", folder / "portraits.npy"
+    state = json.loads(record.read_text()) if record.exists() else {"count": count, "done": 0}
+    if state["count"] != count:
+        raise UserError(f"{folder}: holds {state['count']} portraits, not {count}.", "Name another --data folder, or remove this one.")
+    if state["done"] < count:
+        pictures = np.lib.format.open_memmap(path, "r+" if state["done"] else "w+", np.uint8, (count, SIZE, SIZE, 3))
+        painter = PortraitPainter.of(BilinearFace.default())
+        for index in range(state["done"], count):
+            pictures[index] = _no_face(index) if index % _NO_FACE_EVERY == 0 else painter.portrait(FIRST_SEED, index).pixels
+            if (index + 1) % 50 == 0 or index + 1 == count:
+                pictures.flush()
+                record.write_text(json.dumps({"count": count, "done": index + 1}))
+                if progress:
+                    progress(index + 1, count)
+    return np.load(path, mmap_mode="r")
+
+
+def _no_face(seed: int) -> np.ndarray:
+    return (dead_leaves(SIZE, np.random.default_rng([FIRST_SEED + 1, seed])) * 255 + 0.5).astype(np.uint8)
