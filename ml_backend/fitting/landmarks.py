@@ -3,7 +3,7 @@
 The first 468 points are those of the face mesh, the last ten the irises (the person's right eye first). With a model file of the user's
 own (`face_landmarker.task`) its networks are used in place of the carried ones.
 
-A small face is made clear first (`models/photo_upscaler.py`) and looked at more often.
+A small or blurred face is made clear first (`clear_face.py`) and looked at more often.
 """
 
 import importlib
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
-from ..models.photo_upscaler import default_upscaler
+from .clear_face import clear_face
 
 POINT_COUNT = 478
 MOST_FACES = 12
@@ -26,10 +26,6 @@ _JITTER = ((1.0, 0.0), (0.92, 0.02), (1.09, -0.015))
 """Scale and shift of the crops whose points are averaged."""
 _MORE_JITTER = tuple((scale, shift) for scale in (0.91, 0.97, 1.03, 1.09) for shift in (-0.02, 0.02))
 _SMALL, _LARGE = 256, 0.36
-_UNCLEAR, _LEAST = 36.0, 14.0
-"""Inter-ocular distances in pixels: below the first a face is made clear before it is looked at closely; below the second, which is the
-least that clearness was learned at, it is enlarged to it first."""
-_AROUND = 2.4
 _asking = threading.Lock()
 
 
@@ -132,22 +128,12 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _looked_closely(detector, pixels: np.ndarray, points: np.ndarray) -> FacePoints:
-    """Points of a face that the first look found; a small one is looked at in a clearer picture."""
-    distance = interocular_distance(points)
-    if distance >= _UNCLEAR:
+    """Points of a face that the first look found; a small or blurred one is looked at in a clearer picture."""
+    clear = clear_face(pixels, points, interocular_distance(points))
+    if clear is None:
         return _refined(detector, pixels, points)
-    half = 0.5 * _AROUND * float(np.ptp(points, axis=0).max())
-    middle = (points.min(0) + points.max(0)) / 2
-    low = np.floor(middle - half).clip(0).astype(int)
-    high = np.ceil(middle + half).astype(int)
-    part = pixels[low[1] : high[1], low[0] : high[0]]
-    if distance < _LEAST:
-        height, width = (max(1, round(side * _LEAST / distance)) for side in part.shape[:2])
-        part = np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.BICUBIC))
-    clear = default_upscaler().clear(part)
-    scale = np.array(clear.shape[1::-1]) / (np.minimum(high, pixels.shape[1::-1]) - low)
-    face = _refined(detector, clear, (points - low) * scale, _MORE_JITTER)
-    return FacePoints(face.points / scale + low, face.scatter)
+    face = _refined(detector, clear.pixels, (points - clear.low) * clear.scale, _MORE_JITTER)
+    return FacePoints(face.points / clear.scale + clear.low, face.scatter)
 
 
 def _refined(detector, pixels: np.ndarray, points: np.ndarray, jitter: tuple[tuple[float, float], ...] = _JITTER) -> FacePoints:

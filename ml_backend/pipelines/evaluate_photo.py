@@ -41,6 +41,7 @@ ROWS = {
     "64 pixels": {"blur": 0.0, "quality": 95},
     "64 pixels, blurred": {"quality": 95},
     "128 pixels, blurred, JPEG 20": {"size": 128},
+    "512 pixels, blurred by 6": {"size": 512, "blur": 6.0, "quality": 95},
     "512 pixels, JPEG 20": {"size": 512, "blur": 0.0},
 }
 """Milder copies: what differs from `degrade_photo`'s own."""

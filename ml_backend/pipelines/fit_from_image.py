@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..fitting.clear_face import clear_face
 from ..fitting.face_fit import FaceFit, LandmarkModel, SeenFace, fit_face
 from ..fitting.fit_sureness import Sureness, judge_fit
 from ..fitting.landmark_map import LandmarkMap
@@ -148,7 +149,7 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     parts = []
     for index, photo in enumerate(photos):
         progress(0.45 + 0.3 * index / len(photos), f"Unwrapping photo {index + 1} of {len(photos)}")
-        parts.append(_unwrap(photo, fit, index))
+        parts.append(_unwrap(photo, faces[index], fit, index))
     fitted = tuple(_fitted_photo(photos[index], faces[index], fit, index, part.covered) for index, part in enumerate(parts))
     unwrapped = _merged(parts)
     identity = fit.identity.astype(np.float32)
@@ -194,10 +195,14 @@ def _fitted_photo(photo: Photo, face: FacePoints, fit: FaceFit, index: int, cove
     )  # fmt: skip
 
 
-def _unwrap(photo: Photo, fit: FaceFit, index: int) -> UnwrappedPhoto:
+def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> UnwrappedPhoto:
     domain, view = TextureDomain.default(), fit.views[index]
     positions = domain.mesh.refine(BilinearFace.default().evaluate(fit.identity.astype(np.float32), view.expression.astype(np.float32)))
-    return unwrap_photo(domain, photo.pixels, view.camera, positions)
+    clear, pixels, camera = clear_face(photo.pixels, face.points, interocular_distance(face.points)), photo.pixels, view.camera
+    if clear is not None and clear.scale.min() > 1:
+        pixels = clear.laid_over(pixels)
+        camera = camera.resized(pixels.shape[1], pixels.shape[0])
+    return unwrap_photo(domain, pixels, camera, positions)
 
 
 def _merged(found: list[UnwrappedPhoto]) -> UnwrappedPhoto:

@@ -11,6 +11,7 @@ from skimage.data import astronaut
 from ml_backend.__main__ import main
 from ml_backend.errors import UserError
 from ml_backend.fitting import landmarks
+from ml_backend.fitting.clear_face import clear_face
 from ml_backend.fitting.degraded_photo import degrade_photo, portrait_square
 from ml_backend.fitting.landmarks import find_faces, interocular_distance
 from ml_backend.fitting.painted_portrait import SIZE, PortraitPainter
@@ -109,20 +110,42 @@ def test_training_beats_bicubic_interpolation_resumes_and_reads_back(tmp_path):
         make_portrait_set(tmp_path / "set", 20)
 
 
-def test_a_small_photo_gets_nearer_landmarks_than_by_interpolation(monkeypatch):
+@pytest.mark.parametrize(("size", "blur"), [(64, 0.8), (512, 6.0)])
+def test_a_small_or_blurred_photo_gets_nearer_landmarks_than_as_it_is(monkeypatch, size, blur):
     photo = astronaut()
     clear = find_faces(photo)[0].points
     corner, side = portrait_square(clear)
-    small = degrade_photo(photo, corner, side, quality=95)
-    wanted, unit = (clear - corner) * 64 / side, interocular_distance(clear) * 64 / side
+    poor = degrade_photo(photo, corner, side, size=size, blur=blur, quality=95)
+    wanted, unit = (clear - corner) * size / side, interocular_distance(clear) * size / side
 
     def missed() -> float:
-        return float(np.median(np.linalg.norm(find_faces(small)[0].points - wanted, axis=1)) / unit)
+        return float(np.median(np.linalg.norm(find_faces(poor)[0].points - wanted, axis=1)) / unit)
 
     with_network = missed()
-    monkeypatch.setattr(landmarks, "_UNCLEAR", 0.0)
+    monkeypatch.setattr(landmarks, "clear_face", lambda *_: None)
     assert with_network < missed()
     assert with_network < 0.05
+
+
+def test_a_clear_photo_is_left_alone():
+    photo = astronaut()
+    points = find_faces(photo)[0].points
+    assert clear_face(photo, points, interocular_distance(points)) is None
+
+
+def test_the_clear_part_lies_over_its_place_in_the_picture():
+    photo = astronaut()
+    points = find_faces(photo)[0].points / 2
+    small = np.asarray(Image.fromarray(photo).resize((256, 256), Image.Resampling.LANCZOS))
+    part = clear_face(small, points, interocular_distance(points))
+    assert part is not None
+    whole = part.laid_over(small)
+    assert whole.shape == (512, 512, 3)
+    assert np.abs(whole.astype(int) - photo).mean() < 8, "moved"
+    usual = np.asarray(Image.fromarray(small).resize((512, 512), Image.Resampling.BICUBIC))
+    changed = np.argwhere(np.abs(whole.astype(int) - usual).max(2) > 0)
+    assert (changed.min(0)[::-1] >= np.floor(2 * part.low)).all(), "something beside the face was changed"
+    assert (whole[400:] == usual[400:]).all()
 
 
 def test_a_face_of_a_few_pixels_in_a_large_picture_is_found_where_it_is():
