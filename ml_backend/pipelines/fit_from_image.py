@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from ..fitting.clear_face import clear_face
+from ..fitting.clear_face import SMALL, clear_face
 from ..fitting.face_fit import FaceFit, LandmarkModel, SeenFace, fit_face
 from ..fitting.fit_sureness import Sureness, judge_fit
 from ..fitting.landmark_map import LandmarkMap
@@ -198,8 +198,9 @@ def _fitted_photo(photo: Photo, face: FacePoints, fit: FaceFit, index: int, cove
 def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> UnwrappedPhoto:
     domain, view = TextureDomain.default(), fit.views[index]
     positions = domain.mesh.refine(BilinearFace.default().evaluate(fit.identity.astype(np.float32), view.expression.astype(np.float32)))
-    clear, pixels, camera = clear_face(photo.pixels, face.points, interocular_distance(face.points)), photo.pixels, view.camera
-    if clear is not None and clear.scale.min() > 1:
+    pixels, camera, distance = photo.pixels, view.camera, interocular_distance(face.points)
+    clear = clear_face(pixels, face.points, distance) if distance < SMALL else None  # a large one has more pixels as it is
+    if clear is not None:
         pixels = clear.laid_over(pixels)
         camera = camera.resized(pixels.shape[1], pixels.shape[0])
     return unwrap_photo(domain, pixels, camera, positions)
