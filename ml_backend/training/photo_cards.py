@@ -9,7 +9,8 @@ PURPOSES = {
     "photo_upscaler.safetensors": (
         "Small photographs made clear",
         "A U-Net that corrects bicubic interpolation of a small, blurred, compressed picture of a face to twice its size; landmarks are\n"
-        "looked for in what it makes. It draws the mean of what may have been there and invents no texture.",
+        "looked for in what it makes. It draws the mean of what may have been there, sharper where the landmark network looks, and\n"
+        "invents no texture.",
         "Its figures on painted heads that training left out are in the last line of log.jsonl of the run.",
     ),
     "restoration.safetensors": (

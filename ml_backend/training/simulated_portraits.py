@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..fitting.landmarks import find_faces, level_frame
 from ..fitting.painted_portrait import SIZE, PortraitPainter
 from ..models.bilinear_face import BilinearFace
 from ..simulation.dead_leaves import dead_leaves
@@ -45,6 +46,31 @@ def make_portrait_set(folder: Path, count: int, progress: Callable[[int, int], N
                 if progress:
                     progress(index + 1, count)
     return np.load(path, mmap_mode="r")
+
+
+def face_frames(folder: Path, pictures: np.ndarray) -> np.ndarray:
+    """Where the faces of a stored set are, found once by the landmark library and kept beside the set.
+
+    Args:
+        folder: of the set.
+        pictures: (N, 256, 256, 3) uint8.
+
+    Returns:
+        (N, 2, 3) float32: what takes coordinates -1..1 of an upright square about the face (right, down, 1) to the picture's, also -1..1;
+        NaN where none is shown, or none was found.
+    """
+    path = folder / "frames.npy"
+    if path.exists() and len(stored := np.load(path)) == len(pictures):
+        return stored
+    frames = np.full((len(pictures), 2, 3), np.nan, np.float32)
+    for index in range(len(pictures)):
+        for face in find_faces(np.array(pictures[index]))[:1] if index % _NO_FACE_EVERY else ():
+            turn, _ = level_frame(face.points)
+            low, high = face.points.min(0), face.points.max(0)
+            frames[index, :, :2] = turn.T * float((high - low).max()) / SIZE
+            frames[index, :, 2] = (low + high) / SIZE - 1
+    np.save(path, frames)
+    return frames
 
 
 def _no_face(seed: int) -> np.ndarray:

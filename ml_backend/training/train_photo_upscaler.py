@@ -1,8 +1,8 @@
 """Trains the network that makes small, blurred pictures of faces clear enough for landmarks.
 
 Painted heads of random people before all sorts of grounds, and pictures of no faces, are shrunk, blurred, made noisy and compressed; the
-network learns what they were, by robust absolute differences of colours and of their slopes (Charbonnier). No photograph of anybody is
-used.
+network learns what they were: first by robust absolute differences of colours and of their slopes (Charbonnier), then also by how
+differently the landmark network sees the two (`landmark_features.py`). No photograph of anybody is used.
 
 Writes to --out: photo_upscaler.safetensors (float16), photo_upscaler.md (model card), log.jsonl, samples.png (poor, bicubic, made clear,
 truth), checkpoint.safetensors. The pictures are painted into --data on first use.
@@ -25,16 +25,19 @@ from ..errors import UserError
 from ..models.network_file import write_network_file
 from ..models.photo_upscaler import UPSCALER_FILE, PhotoUpscaler, enlarged, upscaler_config
 from .checkpoints import WeightAverage
-from .degraded_portraits import small_and_clear, vary
+from .degraded_portraits import looked_at, small_and_clear, vary
+from .landmark_features import LandmarkFeatures, landmark_losses
 from .model_card import install
 from .photo_cards import write_photo_card
-from .simulated_portraits import make_portrait_set
+from .simulated_portraits import face_frames, make_portrait_set
 from .train_dnpm import StageKeeper
 from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
 
+STAGES = "clear", "landmarks"
 HELD_OUT_SHARE, FEWEST = 0.06, 16
 SHOWN = 8
 _SMOOTH = 1e-4
+_FAR = 0.1  # eye distances between two meshes, beyond which more of it counts less
 _SAVE_STEPS = 400
 
 
@@ -59,22 +62,28 @@ def run(args: argparse.Namespace) -> int:
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     average = PhotoUpscaler(config).to(device)
     keeper = StageKeeper(args.out / "checkpoint.safetensors", {"network": network, "average": average}, args.resume)
-    if not keeper.finished("clear"):
-        train(network, average, pictures, settings["clear"], log, device, keeper)
-        keeper.finish("clear")
+    seen = LandmarkFeatures().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    frames = face_frames(args.data, pictures)
+    stages = [stage for stage in STAGES if stage in settings]
+    for stage in stages:
+        if not keeper.finished(stage):
+            train(stage, network, average, seen, pictures, frames, settings[stage], log, device, keeper)
+            keeper.finish(stage)
     average.eval()
-    figures = measure(average, pictures, device)
+    figures = measure(average, seen, pictures, frames, device)
     log.write("measured", **figures)
     write_sheet(args.out / "samples.png", average, pictures, device)
     facts = {
         "command": f"python -m ml_backend train photo-upscaler --config {args.config}",
-        "stages": f"clear ({settings['clear'].get('minutes', 'no')} minutes at most)",
+        "stages": ", ".join(f"{stage} ({settings[stage].get('minutes', 'no')} minutes at most)" for stage in stages),
         "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{len(pictures) - unseen} pictures, each degraded anew every time",
         "source": "painted heads of the default face model and pictures of simulated shapes, not from photographs of people",
         "measured": f"On {unseen} pictures that training left out, at 128 x 128 pixels: {figures['clear_db']:.1f} dB; bicubic "
-        f"interpolation {figures['bicubic_db']:.1f} dB. `python -m ml_backend evaluate photo` prints what it does for photographs.",
+        f"interpolation {figures['bicubic_db']:.1f} dB. The landmark network's mesh in what is made clear lies "
+        f"{figures['clear_mesh']:.3f} eye distances from its mesh in the picture itself (median picture); with bicubic interpolation "
+        f"{figures['bicubic_mesh']:.3f}. `python -m ml_backend evaluate photo` prints what it does for photographs.",
     }
     sha256 = write_network_file(args.out / UPSCALER_FILE, average, config, facts)
     count = sum(parameter.numel() for parameter in average.parameters())
@@ -100,16 +109,19 @@ def clearness_loss(found: Tensor, truth: Tensor) -> Tensor:
 
 
 def train(
+    stage: str,
     network: PhotoUpscaler,
     average: PhotoUpscaler,
+    seen: LandmarkFeatures,
     pictures: np.ndarray,
+    frames: np.ndarray,
     settings: dict,
     log: RunLog,
     device: torch.device,
     keeper: StageKeeper,
 ) -> None:
-    """The only stage; resumes where `keeper` says."""
-    save, resume = keeper.hooks("clear")
+    """One stage; resumes where `keeper` says. With `features` and `mesh`, weights, in its settings it also minds the landmark network."""
+    save, resume = keeper.hooks(stage)
     optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.99))
     schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
     resume({"network": optimiser}, schedule)
@@ -119,14 +131,22 @@ def train(
         average.load_state_dict(kept)
         follower.steps = schedule.done
     while schedule.progress < 1:
-        random = np.random.default_rng([1, schedule.done])
+        random = np.random.default_rng([1 + STAGES.index(stage), schedule.done])
         set_rate(optimiser, schedule.rate(settings["rate"]))
         rows = random.integers(held_out_count(pictures), len(pictures), settings["batch"])
-        poor, clear = small_and_clear([vary(pictures[row], random) for row in rows], random)
+        varied, squares = zip(*[vary(pictures[row], frames[row], random) for row in rows], strict=True)
+        poor, clear = small_and_clear(list(varied), random)
         poor, clear = poor.to(device, memory_format=torch.channels_last), clear.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings["bfloat16"]):
             found = network(poor)
         loss = clearness_loss(found.float(), clear)
+        shown = {"loss": float(loss.detach())}
+        if "mesh" in settings and len(faces := np.flatnonzero(np.isfinite(frames[rows, 0, 0]))):
+            sharp, squares = np.stack(varied)[faces], np.stack(squares)[faces]
+            squares = looked_at(squares, random).to(device)
+            features, mesh = landmark_losses(seen, found.float()[faces], _tensor(sharp).to(device), squares)
+            loss = loss + settings["features"] * features + settings["mesh"] * (mesh / (mesh + _FAR)).mean()
+            shown |= {"features": float(features.detach()), "mesh": float(mesh.detach().median())}
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings["clip"])
@@ -134,9 +154,9 @@ def train(
         follower.update()
         schedule.done += 1
         if schedule.done % settings["log_steps"] == 0 or schedule.progress >= 1:
-            log.write("clear", step=schedule.done, loss=float(loss.detach()), minutes_left=schedule.minutes_left)
+            log.write(stage, step=schedule.done, **shown, minutes_left=schedule.minutes_left)
         if schedule.done % _SAVE_STEPS == 0:
-            log.write("unseen", step=schedule.done, **measure(average, pictures, device))
+            log.write("unseen", step=schedule.done, **measure(average, seen, pictures, frames, device))
             save({"network": optimiser}, schedule)
 
 
@@ -150,13 +170,30 @@ def _held_out(pictures: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def measure(network: PhotoUpscaler, pictures: np.ndarray, device: torch.device) -> dict[str, float]:
-    """Peak signal to noise in dB on the pictures that training leaves out: `clear_db` of the network, `bicubic_db` without it."""
+def measure(
+    network: PhotoUpscaler, seen: LandmarkFeatures, pictures: np.ndarray, frames: np.ndarray, device: torch.device
+) -> dict[str, float]:
+    """What the network does to the pictures that training leaves out, beside bicubic interpolation.
+
+    Returns:
+        `clear_db`, `bicubic_db`: peak signal to noise in dB; `clear_mesh`, `bicubic_mesh`: how far the landmark network's mesh lies from
+        its mesh in the undegraded picture, in distances between the eyes (median picture).
+    """
     poor, clear = (values.to(device) for values in _held_out(pictures))
-    return {
-        name: float(-10 * (found.clamp(0, 1) - clear).square().mean().log10())
-        for name, found in (("clear_db", network(poor)), ("bicubic_db", enlarged(poor)))
-    }
+    count = len(poor)
+    faces = np.flatnonzero(np.isfinite(frames[:count, 0, 0]))
+    squares = looked_at(frames[:count][faces], np.random.default_rng(3)).to(device)
+    sharp = _tensor(np.asarray(pictures[:count])[faces]).to(device)
+    figures = {}
+    for name, found in (("clear", network(poor)), ("bicubic", enlarged(poor))):
+        figures[f"{name}_db"] = float(-10 * (found.clamp(0, 1) - clear).square().mean().log10())
+        figures[f"{name}_mesh"] = float(landmark_losses(seen, found.clamp(0, 1)[faces], sharp, squares)[1].median())
+    return figures
+
+
+def _tensor(pictures: np.ndarray) -> Tensor:
+    """(B, 3, H, W) float32 in 0..1 of (B, H, W, 3) uint8."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
 
 
 @torch.inference_mode()

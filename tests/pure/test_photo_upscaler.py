@@ -39,6 +39,17 @@ half_life = 10
 clip = 1.0
 bfloat16 = false
 log_steps = 20
+
+[landmarks]
+steps = 12
+batch = 4
+rate = 3e-4
+half_life = 4
+clip = 1.0
+bfloat16 = false
+features = 0.1
+mesh = 0.05
+log_steps = 4
 """
 
 
@@ -69,7 +80,7 @@ def test_degraded_pictures_are_small_and_differ_by_chance(portraits):
     assert one.shape == (64, 64, 3) and one.dtype == np.uint8
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
-    poor, clear = small_and_clear([vary(portraits[1], np.random.default_rng(0))], np.random.default_rng(0))
+    poor, clear = small_and_clear([vary(portraits[1], np.eye(2, 3), np.random.default_rng(0))[0]], np.random.default_rng(0))
     assert poor.shape == (1, 3, 64, 64) and clear.shape == (1, 3, 128, 128)
     assert float((enlarged(poor) - clear).abs().mean()) < 0.12, "the two do not lie on each other"
 
@@ -97,6 +108,10 @@ def test_training_beats_bicubic_interpolation_resumes_and_reads_back(tmp_path):
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["stage"] == "measured"
     assert log[-1]["clear_db"] > log[-1]["bicubic_db"]
+    minded = [line for line in log if line["stage"] == "landmarks"]
+    assert [line["step"] for line in minded] == [4, 8, 12]
+    assert all(line["features"] > 0 and line["mesh"] > 0 for line in minded)
+    assert 0 < log[-1]["clear_mesh"] < 0.5
     card = (tmp_path / "photo_upscaler.md").read_text()
     assert "not from photographs of people" in card and f"{log[-1]['clear_db']:.1f} dB" in card
     stored = read_network_file(tmp_path / "photo_upscaler.safetensors", lambda table: PhotoUpscaler(upscaler_config(table)))
@@ -146,6 +161,14 @@ def test_the_clear_part_lies_over_its_place_in_the_picture():
     changed = np.argwhere(np.abs(whole.astype(int) - usual).max(2) > 0)
     assert (changed.min(0)[::-1] >= np.floor(2 * part.low)).all(), "something beside the face was changed"
     assert (whole[400:] == usual[400:]).all()
+
+
+def test_jpegs_blocks_stay_where_they_are():
+    photo = np.pad(np.asarray(Image.fromarray(astronaut()).resize((128, 128), Image.Resampling.LANCZOS)), ((90, 9), (53, 9), (0, 0)))
+    points = find_faces(photo)[0].points
+    part = clear_face(photo, points, interocular_distance(points))
+    assert part is not None
+    assert (part.low > 0).all() and (part.low % 8 == 0).all()
 
 
 def test_a_face_of_a_few_pixels_in_a_large_picture_is_found_where_it_is():

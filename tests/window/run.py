@@ -129,6 +129,7 @@ def main() -> int:
     arguments = ["--python", str(script), "--", str(archive), sys.executable, str(OUT), *sys.argv[1:]]
     with (OUT / "blender.log").open("w") as log:
         status = in_namespace(SESSION, [str(DEBIAN), "\n".join(needed_places()), *map(str, SCREEN), *arguments], log)
+    archive.unlink()  # ninety megabytes that `make package` makes as well
     return report(status)
 
 
