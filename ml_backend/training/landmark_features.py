@@ -117,7 +117,10 @@ class LandmarkFeatures(nn.Module):
                 return _cut_out(x, first, options["output_width"], options["output_height"])
             case "TransformLandmarks":
                 return x @ first[:, :2, :2].mT + first[:, None, :2, 3]
-        raise UserError(f"The landmark library's network holds an operation that is not known here ({kind}).", "Use mediapipe 0.10.21.")
+        raise UserError(
+            f"The landmark library's network holds an operation that is not known here ({kind}).",
+            "Install the version of mediapipe that requirements.lock names.",
+        )
 
 
 def _closer_frame(points: Tensor, options: dict[str, Any]) -> Tensor:
@@ -216,5 +219,5 @@ def _carried_file() -> tuple[Any, Any, bytes]:
         return schema, flexible, (folder / _FILE).read_bytes()
     except (ImportError, OSError) as error:
         raise UserError(
-            f"The landmark library's network cannot be read ({error}).", "Install the backend again with Python 3.11 (mediapipe 0.10.21)."
+            f"The landmark library's network cannot be read ({error}).", "Install the backend again, with Python 3.11."
         ) from error
