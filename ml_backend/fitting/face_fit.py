@@ -27,7 +27,7 @@ _DISTANCE, _DISTANCE_SPREAD, _FOCAL_SPREAD = 1.2, 0.2, 0.35
 _EXPRESSION_SPREAD, _SIDES_SPREAD, _BOUND_SPREAD = 0.40, 0.06, 0.03
 _RARE = {"tongueOut": 0.01, "cheekPuff": 0.06, "jawForward": 0.06, "jawLeft": 0.12, "jawRight": 0.12, "mouthLeft": 0.15, "mouthRight": 0.15}
 _OVAL_LESS = 0.5
-_COMMON = 0.2
+_COMMON = 0.3
 """Painted heads puzzle the detector more than photographs do: with their common errors in full, photographs are fitted loosely."""
 
 

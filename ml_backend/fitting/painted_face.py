@@ -6,6 +6,7 @@ It need not fool people, only a landmark detector; it needs no renderer but nump
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from ..geometry.camera_view import Camera, rasterise_view
 from ..geometry.dense_face import dense_face_mesh
@@ -18,6 +19,8 @@ from .spherical_harmonics import harmonics
 _HAIRLINE = ((-0.100, 0.076), (-0.070, 0.064), (-0.036, 0.020), (-0.019, -0.010), (0.008, 0.014), (0.030, -0.065), (0.080, -0.085))
 _BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.14, 0.23), (0.4, 1.22, 0.19), (0.95, 1.20, 0.13), (1.55, 1.04, 0.06))
 
+_REACHES = 0.003, 0.008, 0.02
+"""Metres about a place that shade it."""
 _SMILE = ("mouthSmileLeft", "mouthSmileRight", "cheekSquintLeft", "cheekSquintRight")
 _GROUPS = (
     ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), ("browDownLeft", "browDownRight"), ("mouthFrownLeft", "mouthFrownRight"),
@@ -102,10 +105,10 @@ def prepare_paint(face: BilinearFace) -> HeadPaint:
 
 def head_colours(paint: HeadPaint, random: np.random.Generator) -> np.ndarray:
     """(N, 3) linear albedo of one person: tone, hair and iris by chance."""
-    tone = random.beta(1.2, 1.7)
+    tone = random.beta(1.0, 1.3)
     light, dark = np.array([0.70, 0.44, 0.33]), np.array([0.09, 0.04, 0.024])
     skin = light * (dark / light) ** tone * random.uniform(0.85, 1.15)
-    hair = np.array([0.05, 0.03, 0.02]) * random.uniform(0.3, 2.5)
+    hair = np.array([0.05, 0.03, 0.02]) * random.uniform(0.3, 2.5) * (1 - 0.7 * tone)
     colour = np.repeat(skin[None], len(paint.skin), 0)
     colour = colour * (1 - paint.flush[:, None] * random.uniform(0.1, 0.7) * np.array([0.0, 0.34, 0.40]))
     lips = skin * np.array([0.88, 0.52, 0.50]) * random.uniform(0.8, 1.1)
@@ -113,7 +116,9 @@ def head_colours(paint: HeadPaint, random: np.random.Generator) -> np.ndarray:
     for cover, strength in ((paint.scalp, random.uniform(0.2, 1.0)), (paint.brows, random.uniform(0.5, 0.95)), (paint.lid_edge, 0.8)):
         colour += (hair * 0.6 - colour) * (cover * strength)[:, None]
     radius = np.hypot(paint.eye[:, 0], paint.eye[:, 1])
-    iris = np.array([[0.08, 0.04, 0.02], [0.06, 0.09, 0.13], [0.05, 0.07, 0.035]])[random.integers(3)]
+    brown = random.random() < 1 / 3 + tone  # who has dark skin has brown eyes
+    iris = np.array([[0.06, 0.09, 0.13], [0.05, 0.07, 0.035]])[random.integers(2)]
+    iris = np.array([0.08, 0.04, 0.02]) * random.uniform(0.3, 1.2) if brown else iris
     inside = (radius < 0.48) & (paint.eye[:, 2] > 0)
     eye = np.where(inside[:, None], iris, np.array([0.62, 0.57, 0.54]))
     eye = np.where((inside & (radius < 0.18))[:, None], 0.004, eye)
@@ -148,7 +153,14 @@ def sample_light(random: np.random.Generator) -> np.ndarray:
 
 
 def draw_head(
-    paint: HeadPaint, positions: np.ndarray, colours: np.ndarray, light: np.ndarray, camera: Camera, background: float | np.ndarray = 0.3
+    paint: HeadPaint,
+    positions: np.ndarray,
+    colours: np.ndarray,
+    light: np.ndarray,
+    camera: Camera,
+    background: float | np.ndarray = 0.3,
+    gloss: float = 1.0,
+    shade: float = 0.0,
 ) -> np.ndarray:
     """Draws a head, four samples a pixel.
 
@@ -159,6 +171,8 @@ def draw_head(
         light: (9, 3) spherical harmonics of the light.
         camera: of the picture.
         background: its grey, linear, or a picture (H, W, 3) of linear light.
+        gloss: how bright highlights are, 1 as usual.
+        shade: how dark hollows are - eye sockets, nostrils, the parted mouth, under the chin -, 0 to 3.
 
     Returns:
         (H, W, 3) uint8 sRGB.
@@ -171,14 +185,39 @@ def draw_head(
     to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
     half = to_camera + np.array([0.2, -0.6, 0.6])
     half /= np.linalg.norm(half, axis=1, keepdims=True)
-    shine = 0.06 * np.clip((normals * half).sum(1), 0, 1) ** 24
+    shine = 0.06 * gloss * np.clip((normals * half).sum(1), 0, 1) ** 24
     shading = np.clip(harmonics(normals) @ light, 0.04, None)
     hidden = np.where((paint.teeth > 0) | (paint.tongue > 0), 0.45, 1.0)[:, None]  # the mouth's inside is in shade
     linear = view.spread(colours * shading * hidden + shine[:, None])
+    if shade:
+        linear *= np.exp(-shade * hollows(view.depth, view.mask, fine.focal))[..., None]
     behind = np.broadcast_to(np.asarray(background, np.float32), (camera.height, camera.width, 3))
     linear[~view.mask] = behind.repeat(2, 0).repeat(2, 1)[~view.mask]
     small = linear.reshape(camera.height, 2, camera.width, 2, 3).mean((1, 3))
     return (np.clip(to_srgb(small), 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def hollows(depth: np.ndarray, mask: np.ndarray, focal: float) -> np.ndarray:
+    """How far a picture's surface lies behind what surrounds it, for shade where little light comes: 0 on flat and bulging parts.
+
+    Args:
+        depth: (H, W) metres; what is not in the mask does not count.
+        mask: (H, W) bool.
+        focal: pixels.
+
+    Returns:
+        (H, W) float32, 0 to about 1.
+
+    Source: Luft et al. 2006, "Image enhancement by unsharp masking the depth buffer".
+    """
+    inside = mask.astype(np.float32)
+    filled = np.where(mask, depth, 0).astype(np.float32)
+    pixel = float(np.median(depth[mask])) / focal
+    found = np.zeros(depth.shape, np.float32)
+    for reach in _REACHES:
+        around = gaussian_filter(filled, reach / pixel) / np.maximum(gaussian_filter(inside, reach / pixel), 1e-3)
+        found += np.clip((filled - around) / reach, 0, 1) * inside / len(_REACHES)
+    return found
 
 
 def _facing(pixels: np.ndarray, triangles: np.ndarray, height: int, width: int) -> np.ndarray:

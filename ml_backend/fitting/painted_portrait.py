@@ -17,6 +17,9 @@ from .spherical_harmonics import harmonics
 
 SIZE = 256
 _DARKEST, _BRIGHTEST = 0.12, 0.65  # linear light that the skin's brighter parts are exposed to
+_STOPS = 0.6  # of exposure for the surroundings, natural logarithm
+_DEEPEST = 2.5  # shade in hollows
+_UPWARD = 5.0  # degrees: whoever looks at a camera holds the head a little higher than the face model's rest does
 _SOFTEST, _HARDEST = 0.2, 0.9  # of `sample_light`'s light from one side, which alone is harder than that of most portraits
 
 
@@ -74,15 +77,24 @@ class PortraitPainter:
         light[1:] *= random.uniform(_SOFTEST, _HARDEST)
         shading = np.clip(harmonics(vertex_normals(positions, self.paint.mesh.polygons)) @ light, 0.04, None)
         seen = (positions[:, 1] < 0) & (self.paint.skin > 0) & (self.paint.scalp == 0)
-        wanted = np.exp(random.uniform(np.log(_DARKEST), np.log(_BRIGHTEST)))
-        light = light * wanted / max(float(np.quantile((colours * shading)[seen], 0.8)), 1e-4)
+        light = light * self._exposure(colours[seen], (colours * shading)[seen], random)
         camera = self._camera(random)
-        pixels = draw_head(self.paint, positions, colours, light, camera, from_srgb(self._ground(random)))
+        gloss, shade = random.uniform(0, 1.5), random.uniform(0, _DEEPEST)
+        pixels = draw_head(self.paint, positions, colours, light, camera, from_srgb(self._ground(random)), gloss, shade)
         return PaintedPortrait(pixels, identity, expression, camera)
 
+    @staticmethod
+    def _exposure(albedo: np.ndarray, lit: np.ndarray, random: np.random.Generator) -> float:
+        """What light is multiplied by, of the skin's albedo (N, 3) and its light (N, 3): every other picture is exposed for the face,
+        the others for their surroundings, where dark skin stays dark."""
+        bright = max(float(np.quantile(lit, 0.8)), 1e-4)
+        for_face = np.exp(random.uniform(np.log(_DARKEST), np.log(_BRIGHTEST)))
+        around = float(np.quantile(albedo, 0.8)) * np.exp(random.uniform(-_STOPS, _STOPS))
+        return (for_face if random.random() < 0.5 else min(around, _BRIGHTEST)) / bright
+
     def _camera(self, random: np.random.Generator) -> Camera:
-        """Yaw 16, pitch 7, roll 7 degrees of deviation; 0.45 to 2.5 m away; the face in the picture's middle."""
-        yaw, pitch, roll = np.radians([random.normal(0, 16), random.normal(0, 7), random.normal(0, 7)]).clip(-0.62, 0.62)
+        """Yaw 16, pitch 8, roll 7 degrees of deviation; 0.45 to 2.5 m away; the face in the picture's middle."""
+        yaw, pitch, roll = np.radians([random.normal(0, 16), random.normal(-_UPWARD, 8), random.normal(0, 7)]).clip(-0.62, 0.62)
         rotation = rotation_about(2, roll) @ rotation_about(0, pitch) @ rotation_about(1, yaw) @ FRONTAL
         distance = float(np.exp(random.uniform(np.log(0.45), np.log(2.5))))
         eyes = np.mean([self.face.mean[self.face.landmarks[f"eye_{side}"]].mean(0) for side in ("left", "right")], 0)

@@ -94,7 +94,7 @@ def test_an_untrained_network_is_bicubic_interpolation():
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (37, 51), (12, 9)])
 def test_any_size_becomes_twice_as_large_in_place(height, width):
     down, across = np.mgrid[:height, :width]
-    pixels = np.stack([down * 200 // height, across * 200 // width, down * 0 + 90], -1).astype(np.uint8)
+    pixels = np.stack([40 + down * 120 // height, 40 + across * 120 // width, down * 0 + 90], -1).astype(np.uint8)
     found = default_upscaler().clear(pixels)
     assert found.shape == (2 * height, 2 * width, 3) and found.dtype == np.uint8
     usual = np.asarray(Image.fromarray(pixels).resize((2 * width, 2 * height), Image.Resampling.BICUBIC))
