@@ -25,6 +25,8 @@ _FACING = (0.12, 0.55)
 _LIGHT_SPREAD = (np.inf, 0.7, 0.7, 0.7, 0.25, 0.25, 0.25, 0.25, 0.25)
 _DARKEST, _SKIN_LIKE, _EARS = 0.2, 0.55, 0.40  # shading; log of a colour ratio; texture widths from the middle
 """Darker than this share of the mean shading is shadow, not light that can be divided out; farther aside than this lie the ears."""
+_OUTLINE = 0.3, 0.8
+"""Of the confidence: less is seen from the side, where a head that is fitted a little too wide shows what is behind it."""
 _PARTS = ("nose", "chin", "nasolabial", "glabella", "cheeks")
 _OTHER_HUE, _BLACK, _LEAST_TEXELS = 0.45, 1.6, 50  # logs of ratios to the skin's usual colour; of a part, at a quarter of the resolution
 
@@ -211,15 +213,19 @@ def fit_light(texture: np.ndarray, weight: np.ndarray, normals: np.ndarray) -> n
 def _remove_light(texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray, domain: TextureDomain) -> np.ndarray:
     """Divides by the shading; holes are filled from the face's other side and, where that is unseen too, smoothly from around.
 
-    Outside the face - neck, ears, scalp - what is not of the skin's colour is clothes, hair or background, and counts as unseen.
+    Outside the face - neck, ears, scalp - and along its outline what is not of the skin's colour is clothes, hair or background, and
+    counts as unseen.
     """
     shading = np.maximum((harmonics(normals.reshape(-1, 3)) @ light).reshape(texture.shape), _DARKEST)
     raw = np.clip(texture / shading, 0, 1.0).astype(np.float32)
     plain = confidence * domain.skin
     if plain.sum() > 100:
         level = np.average(raw.reshape(-1, 3), axis=0, weights=plain.ravel())
-        apart = np.abs(np.log(np.maximum(raw, 1e-3) / np.maximum(level, 1e-3))).max(2)
-        confidence = confidence * np.maximum(domain.face, 1 / (1 + (apart / _SKIN_LIKE) ** 6))
+        ratio = np.log(np.maximum(raw, 1e-3) / np.maximum(level, 1e-3))
+        alike = np.clip(1.1 / (1 + (np.abs(ratio).max(2) / _SKIN_LIKE) ** 6) - 0.1, 0, 1)  # 0, not a trace, far off
+        inner = np.clip((confidence - _OUTLINE[0]) / (_OUTLINE[1] - _OUTLINE[0]), 0, 1)
+        inner = np.where(ratio.max(2) > _SKIN_LIKE, inner, 1)  # hair and beard may be there, a bright wall may not
+        confidence = confidence * np.maximum(domain.face * inner, alike)
     other, other_weight = raw[:, ::-1], confidence[:, ::-1]
     own = np.clip(confidence * 2.5, 0, 1)
     from_other = (1 - own) * np.clip(other_weight * 2.5, 0, 1)
