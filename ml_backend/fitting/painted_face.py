@@ -1,6 +1,6 @@
 """A painted head for calibration: the model's dense mesh with skin, lips, brows, cropped hair and eyes, lit by spherical harmonics.
 
-It need not fool people, only a landmark detector; it needs no renderer but numpy.
+It need not fool people, only a landmark detector; it needs no renderer but numpy and scipy.
 """
 
 from dataclasses import dataclass

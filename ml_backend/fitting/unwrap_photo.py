@@ -213,8 +213,8 @@ def fit_light(texture: np.ndarray, weight: np.ndarray, normals: np.ndarray) -> n
 def _remove_light(texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray, domain: TextureDomain) -> np.ndarray:
     """Divides by the shading; holes are filled from the face's other side and, where that is unseen too, smoothly from around.
 
-    Outside the face - neck, ears, scalp - and along its outline what is not of the skin's colour is clothes, hair or background, and
-    counts as unseen.
+    Outside the face - neck, ears, scalp - what is not of the skin's colour is clothes, hair or background, and counts as unseen; so
+    does what is brighter than the skin along the face's outline.
     """
     shading = np.maximum((harmonics(normals.reshape(-1, 3)) @ light).reshape(texture.shape), _DARKEST)
     raw = np.clip(texture / shading, 0, 1.0).astype(np.float32)
