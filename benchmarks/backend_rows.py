@@ -1,13 +1,12 @@
 """Benchmark rows that need no Blender: face model, generator, recordings to curves, bake of detail."""
 
 import time
-from pathlib import Path
 
 import numpy as np
 
-from .timing import repeat
+from ml_backend.asset_files import ASSETS
 
-ASSETS = Path(__file__).resolve().parent.parent / "ml_backend" / "assets"
+from .timing import repeat
 
 
 def face_model_rows() -> dict:

@@ -197,7 +197,7 @@ def _live_subdivision(face) -> dict:
 
 
 def _recording() -> Path:
-    from .backend_rows import ASSETS
+    from ml_backend.asset_files import ASSETS
 
     return next(ASSETS.glob("demo_speech.*[!d]"))
 

@@ -18,11 +18,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ml_backend.asset_files import ASSETS
+
 from .demo import render
 from .extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent
-ASSETS = ROOT / "ml_backend" / "assets"
 PEOPLE = {32: 20, 87: 28, 30: 36, 68: 44, 40: 52, 15: 60, 98: 68, 97: 76}
 """Identity seed to age in years, of people whose geometry looks that old (`BilinearFace.age_years`)."""
 EXPRESSIONS = ("neutral", "joy", "surprise", "anger", "disgust", "sadness", "effort", "kiss")

@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import json
 import platform
-from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prints the state of the backend."""
+    from ..asset_files import ASSETS
     from ..expression_names import EXPRESSION_NAMES
     from ..models.bilinear_face import BilinearFace
     from ..pipelines.requests import describe_backend
 
-    assets = Path(__file__).parent.parent / "assets"
-    models = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(assets.glob("*.safetensors"))}
+    models = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(ASSETS.glob("*.safetensors"))}
     face = BilinearFace.default()
     state = describe_backend() | {
         "system": f"{platform.system()} {platform.machine()}",

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..tensor_file import read_tensors
 
-DEFAULT_FILE = Path(__file__).resolve().parent.parent / "assets" / "landmarks.safetensors"
+DEFAULT_FILE = ASSETS / "landmarks.safetensors"
 FORMAT = "detailed3dmm-landmarks-1"
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132,

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..tensor_file import read_tensors
 
-DEFAULT_FILE = Path(__file__).resolve().parent.parent / "assets" / "face_model.safetensors"
+DEFAULT_FILE = ASSETS / "face_model.safetensors"
 FORMAT = "detailed3dmm-bilinear-face-1"
 _LARGEST_COEFFICIENT, _SPREAD, _NOISE, _CORRECTIONS = 2.2, 0.9, 0.3, 4
 

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..tensor_file import read_tensors, write_tensors
 from .detail_encoder import DetailEncoder, EncoderConfig
 from .displacement_generator import DisplacementGenerator, GeneratorConfig
 from .strain_gate import through_gate
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
 GENERATOR_FILE = "dnpm.safetensors"
 ENCODER_FILE = "detail_encoder.safetensors"
 

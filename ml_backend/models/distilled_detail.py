@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..tensor_file import read_tensors, write_tensors
 
-DEFAULT_FILE = Path(__file__).resolve().parent.parent / "assets" / "distilled_detail.safetensors"
+DEFAULT_FILE = ASSETS / "distilled_detail.safetensors"
 FORMAT = "detailed3dmm-distilled-detail-1"
 _FINEST = 4096
 _LARGEST_INT8 = 127

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..asset_files import ASSETS
 from ..layers.blur_resampling import double_size, halve_size
-from .detailed_3dmm import ASSETS
 from .network_file import read_network_file
 
 IMAGE_FILE = "image_to_displacement.safetensors"

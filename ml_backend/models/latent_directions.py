@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..tensor_file import read_tensors, write_tensors
 
-DEFAULT_FILE = Path(__file__).resolve().parent.parent / "assets" / "latent_directions.safetensors"
+DEFAULT_FILE = ASSETS / "latent_directions.safetensors"
 FORMAT = "detailed3dmm-latent-directions-1"
 
 

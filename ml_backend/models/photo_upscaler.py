@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .detailed_3dmm import ASSETS
+from ..asset_files import ASSETS
 from .network_file import read_network_file
 
 UPSCALER_FILE = "photo_upscaler.safetensors"

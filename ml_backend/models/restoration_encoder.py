@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..layers.band_limits import above, enlarge, shrink
-from .detailed_3dmm import ASSETS
 from .displacement_generator import DisplacementGenerator
 from .network_file import read_network_file
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..speech.phones import PHONES
 from ..tensor_file import read_tensors
@@ -18,7 +19,7 @@ from .autoregressive_decoder import AutoregressiveDecoder, AutoregressiveDecoder
 from .speech_decoder import SpeechDecoder, SpeechDecoderConfig
 from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
-DEFAULT_FILE = Path(__file__).resolve().parent.parent / "assets" / "speech.safetensors"
+DEFAULT_FILE = ASSETS / "speech.safetensors"
 AUTOREGRESSIVE_FILE = DEFAULT_FILE.with_name("speech_autoregressive.safetensors")
 
 Networks = TypeVar("Networks")

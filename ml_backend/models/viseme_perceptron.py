@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..asset_files import ASSETS
 from ..audio.log_mel import BANDS
 from ..errors import UserError
 from ..speech.phones import PAUSE, PHONES
@@ -17,7 +18,7 @@ VISEMES: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 """The 14 classes, each by its phones; its lip shape is that of the phones' mean."""
 VISEME_OF = np.array([next(i for i, members in enumerate(VISEMES) if phone in members) for phone in PHONES])
-DEFAULT_FILE = Path(__file__).resolve().parent.parent / "assets" / "viseme_perceptron.safetensors"
+DEFAULT_FILE = ASSETS / "viseme_perceptron.safetensors"
 _REACH = 5  # frames of 20 ms to either side
 _HIDDEN = 96
 

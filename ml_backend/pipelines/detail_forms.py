@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..asset_files import ASSETS
 from ..models.detail_basis import fit_detail_basis
-from ..models.detailed_3dmm import ASSETS, Detailed3DMM
+from ..models.detailed_3dmm import Detailed3DMM
 from ..models.distilled_detail import DEFAULT_FILE, DistilledDetail
 from .animate_from_audio import AnimateFromAudioRequest, animate_from_audio
 from .generate_detail import displacement_maps

@@ -33,11 +33,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..metrics import detail_behaviour as behaviour
 from ..metrics.detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps, percentile_span
 from ..models.bilinear_face import BilinearFace
-from ..models.detailed_3dmm import ASSETS, ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
+from ..models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
 from ..models.skin_vector import sample_skin
 from ..simulation.skin_simulation import SkinSimulation
 from ..training.model_card import note_evaluation

@@ -33,13 +33,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..layers.blur_resampling import resize_by_halving
 from ..metrics.damaged_relief import damaged_sets, ranks_correctly
 from ..metrics.frechet_distance import ReliefFeatures, frechet_distance
 from ..metrics.nearest_neighbour import nearest_distances, novelty
 from ..models.bilinear_face import BilinearFace
-from ..models.detailed_3dmm import ASSETS, Detailed3DMM
+from ..models.detailed_3dmm import Detailed3DMM
 from ..simulation.skin_simulation import SkinSimulation
 from ..training.sampled_expressions import sample_expressions
 from ..training.simulated_maps import HELD_OUT_SEED, person

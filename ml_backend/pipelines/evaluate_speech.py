@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from ..asset_files import ASSETS
 from ..audio.log_mel import HOP, log_mel, loudness, normalise
 from ..audio.read_audio import read_audio
 from ..errors import UserError
@@ -213,7 +214,7 @@ def perceptron_curves(clip: Clip, fps: float) -> np.ndarray:
 @functools.cache
 def labelled_closures() -> dict[str, list[tuple[float, float]]]:
     """Lip closures by clip name, each with the seconds at which it begins and ends, as read off waveform and spectrogram."""
-    document = json.loads((Path(__file__).resolve().parent.parent / "assets" / "labelled_closures.json").read_text())
+    document = json.loads((ASSETS / "labelled_closures.json").read_text())
     return {clip: [(begin, end) for begin, end in closures] for clip, closures in document["clips"].items()}
 
 

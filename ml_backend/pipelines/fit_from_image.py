@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..fitting.clear_face import SMALL, clear_face
 from ..fitting.face_fit import FaceFit, LandmarkModel, SeenFace, fit_face
@@ -21,7 +21,6 @@ from ..models.bilinear_face import BilinearFace
 from ..models.skin_vector import YEARS_PER_SKIN_AGE, sample_skin
 
 MOST_PHOTOS = 16
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
 _WRINKLE_NETWORKS = ("image_to_displacement.safetensors", "restoration.safetensors")
 _CLEAR_EYES, _BAD_EYES = 60.0, 17.0
 _CLEAR_SCATTER, _BAD_SCATTER = 0.005, 0.015

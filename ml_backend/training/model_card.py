@@ -5,8 +5,8 @@ import json
 import shutil
 from pathlib import Path
 
+from ..asset_files import ASSETS
 from ..errors import UserError
-from ..models.detailed_3dmm import ASSETS
 from ..models.distilled_detail import DistilledDetail
 
 PURPOSES = {

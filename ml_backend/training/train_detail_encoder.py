@@ -19,10 +19,11 @@ from pathlib import Path
 
 import torch
 
+from ..asset_files import ASSETS
 from ..datasets.own_scans import add_scan_arguments, open_scans
 from ..models.bilinear_face import BilinearFace
 from ..models.detail_encoder import EncoderConfig
-from ..models.detailed_3dmm import ASSETS, ENCODER_FILE, GENERATOR_FILE, read_encoder, read_generator, write_network
+from ..models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, read_encoder, read_generator, write_network
 from .model_card import SIMULATED, install, write_card
 from .pair_training import Pair, train_pair
 from .train_dnpm import StageKeeper, build_pair, identity_influence, open_maps

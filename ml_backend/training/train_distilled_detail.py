@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..asset_files import ASSETS
 from ..layers.blur_resampling import double_size
 from ..models.bilinear_face import BilinearFace
-from ..models.detailed_3dmm import ASSETS, Detailed3DMM
+from ..models.detailed_3dmm import Detailed3DMM
 from ..models.distilled_detail import DistilledDetail, FieldBand, InputScaling
 from ..models.saved_latent import print_of_weights
 from .checkpoints import WeightAverage

@@ -25,9 +25,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..models.bilinear_face import BilinearFace
-from ..models.detailed_3dmm import ASSETS, Detailed3DMM
+from ..models.detailed_3dmm import Detailed3DMM
 from ..models.latent_directions import LatentDirections
 from ..models.saved_latent import print_of_weights
 from ..simulation.skin_simulation import person_traits

@@ -24,11 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..asset_files import ASSETS
 from ..errors import UserError
 from ..layers.band_limits import shrink
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.relief_identity import identity_loss
-from ..models.detailed_3dmm import ASSETS, Detailed3DMM
+from ..models.detailed_3dmm import Detailed3DMM
 from ..models.displacement_generator import DisplacementGenerator
 from ..models.network_file import write_network_file
 from ..models.restoration_encoder import RESTORATION_FILE, Restoration, RestorationNetwork, refined, restoration_config

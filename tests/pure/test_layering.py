@@ -11,6 +11,7 @@ SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*
 BLENDER_SIDE = ("detailed3dmm_addon", "operators", "panels")
 # What the Blender process may load of the backend, and what those modules may load themselves.
 LIGHT_MODULES = {
+    "asset_files",
     "errors",
     "tensor_file",
     "client",
