@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 .PHONY: demo test test-pure test-blender test-versions test-window test-kills test-broken-inputs lint bench package install system-libraries clean
 
 demo: install
-	$(PY) -m benchmarks.demo --audio "$(AUDIO)" --out build/demo
+	$(PY) -m tools.demo --audio "$(AUDIO)" --out build/demo
 
 test: lint test-pure test-blender test-versions
 
@@ -52,7 +52,7 @@ bench: install
 # PLATFORM=linux-x64, windows-x64 or macos-arm64 carries the backend's wheels; BLENDER_PYTHON=3.13 for Blender 5.1 and newer.
 package: install
 	rm -rf dist && mkdir -p dist
-	$(PY) -m benchmarks.package --out dist $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BLENDER_PYTHON),--python $(BLENDER_PYTHON))
+	$(PY) -m tools.package --out dist $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BLENDER_PYTHON),--python $(BLENDER_PYTHON))
 
 install: system-libraries $(STAMP)
 

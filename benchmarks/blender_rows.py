@@ -10,7 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from .extension_session import MODULE, installed_extension
+from tools.extension_session import MODULE, installed_extension
+
 from .timing import repeat
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .demo import make_face, quiet_output
-from .extension_session import installed_extension
+from tools.demo import make_face, quiet_output
+from tools.extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "ml_backend/assets/demo_speech.wav"
@@ -39,7 +39,7 @@ class Label:
     @property
     def colour(self) -> tuple[int, int, int]:
         """By what the lips should do."""
-        from ml_backend.speech.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, ROUNDED
+        from ml_backend.phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, ROUNDED
 
         classes = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "rounded": ROUNDED, "open": OPEN_VOWELS}
         return next((COLOURS[name] for name, members in classes.items() if self.phone in members), (200, 200, 200))
@@ -47,9 +47,9 @@ class Label:
 
 def phones_of(samples: np.ndarray, text: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Phones (P,) and the seconds at which each ends (P,): aligned where there is a text, else as the network hears them."""
-    from ml_backend.models.speech_networks import load_speech_networks
+    from ml_backend.models.speech.speech_networks import load_speech_networks
+    from ml_backend.phonetics.align_transcript import align_transcript
     from ml_backend.pipelines.animate_from_audio import hear
-    from ml_backend.speech.align_transcript import align_transcript
 
     if text.strip():
         return align_transcript(samples, text, name)[:2]
@@ -69,7 +69,7 @@ def labels_of(phones: np.ndarray, ends: np.ndarray, gaps: np.ndarray, fps: float
         fps: of `gaps`.
         most: labels at most; pauses of less than 0.2 s have none.
     """
-    from ml_backend.speech.phones import BILABIAL, PHONES
+    from ml_backend.phonetics.phones import BILABIAL, PHONES
 
     found, begin = [], 0.0
     for phone, end in zip(phones, ends, strict=True):
@@ -155,8 +155,8 @@ def main() -> int:
     parser.add_argument("--wide", action="store_true", help="show the whole face, not the mouth")
     parser.add_argument("--detail", action="store_true", help="bake the wrinkles too")
     args = parser.parse_args()
+    from ml_backend.animation.curve_editing import lip_gap
     from ml_backend.audio.read_audio import AudioFile
-    from ml_backend.curve_editing import lip_gap
     from ml_backend.errors import UserError
     from ml_backend.pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio
 

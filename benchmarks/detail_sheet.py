@@ -19,9 +19,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from ml_backend.asset_files import ASSETS
-
-from .demo import render
-from .extension_session import installed_extension
+from tools.demo import render
+from tools.extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent
 PEOPLE = {32: 20, 87: 28, 30: 36, 68: 44, 40: 52, 15: 60, 98: 68, 97: 76}

@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image
 
 from ml_backend.errors import UserError
+from ml_backend.evaluation.evaluate_photo import ENDINGS
 from ml_backend.fitting.degraded_photo import degrade_photo, portrait_square
 from ml_backend.fitting.face_preview import preview_sheet
 from ml_backend.fitting.unwrap_photo import TextureDomain
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.pipelines.evaluate_photo import ENDINGS
 from ml_backend.pipelines.fit_from_image import FitFromImageRequest, FittedFace, fit_from_image
 
 

@@ -8,7 +8,10 @@ _names: dict[str, str] = {}
 
 def register():
     """Registers preferences and properties, and starts listening to changes of the scene."""
-    from . import animation_settings, live_update, preferences, properties, translations
+    from . import properties, translations
+    from .clips import settings as animation_settings
+    from .detail import follow as live_update
+    from .worker import preferences
 
     translations.register()
     preferences.register()
@@ -19,7 +22,11 @@ def register():
 
 def unregister():
     """Stops listening, ends the worker, removes the properties."""
-    from . import animation_settings, backend, live_update, preferences, properties, translations
+    from . import properties, translations
+    from .clips import settings as animation_settings
+    from .detail import follow as live_update
+    from .worker import jobs as backend
+    from .worker import preferences
 
     live_update.unregister()
     backend.stop()

@@ -12,79 +12,80 @@ from bpy.props import (
     StringProperty,
 )
 
-from .detail_nodes import LARGEST_STRENGTH, REGIONS
+from .nodes.detail_groups import LARGEST_STRENGTH, REGIONS
 from .translations import OUR_CONTEXT
 
 
 def _identity_changed(item, _context):
-    from . import live_update
+    from .detail import follow as live_update
 
     live_update.identity_changed(item.id_data)
 
 
 def _skin_changed(settings, _context):
-    from . import live_update
+    from .detail import follow as live_update
 
     live_update.skin_changed(settings.id_data)
 
 
 def _detail_shown_changed(settings, _context):
-    from . import detail_modifiers, live_update
+    from .detail import follow as live_update
+    from .nodes import detail_modifier as detail_modifiers
 
     detail_modifiers.apply_detail_settings(settings.id_data)
     live_update.skin_changed(settings.id_data)
 
 
 def _get_strength(settings):
-    from . import detail_modifiers
+    from .nodes import detail_modifier as detail_modifiers
 
     return detail_modifiers.get_scale(settings.id_data, detail_modifiers.STRENGTH_INPUT)
 
 
 def _set_strength(settings, value):
-    from . import detail_modifiers
+    from .nodes import detail_modifier as detail_modifiers
 
     detail_modifiers.set_scale(settings.id_data, detail_modifiers.STRENGTH_INPUT, value)
 
 
 def _get_pores(settings):
-    from . import detail_modifiers
+    from .nodes import detail_modifier as detail_modifiers
 
     return detail_modifiers.get_scale(settings.id_data, detail_modifiers.PORES_INPUT)
 
 
 def _set_pores(settings, value):
-    from . import detail_modifiers
+    from .nodes import detail_modifier as detail_modifiers
 
     detail_modifiers.set_scale(settings.id_data, detail_modifiers.PORES_INPUT, value)
 
 
 def _get_regions(settings):
-    from . import detail_modifiers
+    from .nodes import detail_modifier as detail_modifiers
 
     return detail_modifiers.get_region_scales(settings.id_data)
 
 
 def _set_regions(settings, values):
-    from . import detail_modifiers
+    from .nodes import detail_modifier as detail_modifiers
 
     detail_modifiers.set_region_scales(settings.id_data, values)
 
 
 def _look_changed(settings, _context):
-    from . import face_materials
+    from .appearance import face_materials
 
     face_materials.apply_look(settings.id_data)
 
 
 def _photo_colour_changed(settings, _context):
-    from . import photo_face
+    from .characters import photo as photo_face
 
     photo_face.colour_changed(settings.id_data)
 
 
 def _photo_wrinkles_changed(settings, _context):
-    from . import photo_face
+    from .characters import photo as photo_face
 
     photo_face.wrinkles_changed(settings.id_data)
 

@@ -6,8 +6,8 @@ import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty
 
 from ..detailed3dmm_addon import is_face
-from ..detailed3dmm_addon.mesh_detail import FINE_ENOUGH, MARK, add_mesh_detail, has_mesh_detail, remove_mesh_detail
-from ..detailed3dmm_addon.mesh_keys import FEWEST, expression_keys
+from ..detailed3dmm_addon.model.arkit_keys import FEWEST, expression_keys
+from ..detailed3dmm_addon.other_heads.detail import FINE_ENOUGH, MARK, add_mesh_detail, has_mesh_detail, remove_mesh_detail
 from .operator_base import FaceOperator
 
 

@@ -2,7 +2,9 @@
 
 import bpy
 
-from ..detailed3dmm_addon import backend, environment, live_update
+from ..detailed3dmm_addon.detail import follow as live_update
+from ..detailed3dmm_addon.worker import environment
+from ..detailed3dmm_addon.worker import jobs as backend
 from .operator_base import FaceOperator
 
 

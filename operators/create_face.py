@@ -3,8 +3,13 @@
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty
 
-from ..detailed3dmm_addon import backend, detail_modifiers, face_materials, face_mesh, face_scene, live_update
-from ..detailed3dmm_addon.face_identity import seeded_person, store_person
+from ..detailed3dmm_addon.appearance import face_materials
+from ..detailed3dmm_addon.appearance import studio as face_scene
+from ..detailed3dmm_addon.characters.identity import seeded_person, store_person
+from ..detailed3dmm_addon.detail import follow as live_update
+from ..detailed3dmm_addon.face import mesh as face_mesh
+from ..detailed3dmm_addon.nodes import detail_modifier as detail_modifiers
+from ..detailed3dmm_addon.worker import jobs as backend
 from ..ml_backend.errors import UserError
 from .operator_base import FaceOperator
 

@@ -6,8 +6,9 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..detailed3dmm_addon import backend, live_detail
-from ..detailed3dmm_addon.photo_face import PHOTO_SUFFIXES, PhotoFit
+from ..detailed3dmm_addon.characters.photo import PHOTO_SUFFIXES, PhotoFit
+from ..detailed3dmm_addon.detail import live as live_detail
+from ..detailed3dmm_addon.worker import jobs as backend
 from .operator_base import JobOperator
 
 

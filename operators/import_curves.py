@@ -4,9 +4,9 @@ import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..detailed3dmm_addon import face_animation
-from ..detailed3dmm_addon.animation_targets import active_target, needs_target
-from ..detailed3dmm_addon.clip_animation import CURVE_SUFFIXES, CapturedAnimation
+from ..detailed3dmm_addon.actions import action_writer as face_animation
+from ..detailed3dmm_addon.clips.clip import CURVE_SUFFIXES, CapturedAnimation
+from ..detailed3dmm_addon.clips.targets import active_target, needs_target
 from ..ml_backend.errors import UserError
 from .animate_from_audio import ClipOperator
 from .operator_base import FaceOperator, named_file

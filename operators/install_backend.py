@@ -4,7 +4,8 @@ import time
 
 import bpy
 
-from ..detailed3dmm_addon import backend, environment
+from ..detailed3dmm_addon.worker import environment
+from ..detailed3dmm_addon.worker import jobs as backend
 from ..ml_backend.errors import UserError
 from .operator_base import FaceOperator
 

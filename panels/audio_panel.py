@@ -2,10 +2,11 @@
 
 import bpy
 
-from ..detailed3dmm_addon import active_face, backend
-from ..detailed3dmm_addon.animation_settings import LAYER_TEXTS
-from ..detailed3dmm_addon.animation_targets import active_target
-from ..ml_backend.curve_editing import GAIN_GROUPS
+from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.clips.settings import LAYER_TEXTS
+from ..detailed3dmm_addon.clips.targets import active_target
+from ..detailed3dmm_addon.worker import jobs as backend
+from ..ml_backend.animation.curve_editing import GAIN_GROUPS
 from .sidebar import SidebarPanel
 
 

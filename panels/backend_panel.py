@@ -2,8 +2,9 @@
 
 import bpy
 
-from ..detailed3dmm_addon import backend, environment
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
+from ..detailed3dmm_addon.worker import environment
+from ..detailed3dmm_addon.worker import jobs as backend
 from .audio_panel import draw_job
 from .sidebar import SidebarPanel, characters_across, draw_paragraph
 

@@ -2,9 +2,10 @@
 
 import bpy
 
-from ..detailed3dmm_addon import active_face, detail_modifiers
-from ..detailed3dmm_addon.detail_nodes import PORES_INPUT, REGION_INPUTS, STRENGTH_INPUT
-from ..detailed3dmm_addon.modifier_inputs import input_slider
+from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.nodes import detail_modifier as detail_modifiers
+from ..detailed3dmm_addon.nodes.detail_groups import PORES_INPUT, REGION_INPUTS, STRENGTH_INPUT
+from ..detailed3dmm_addon.nodes.modifier_inputs import input_slider
 from .sidebar import FacePanel
 
 _LABELS = {PORES_INPUT: "Pores"}  # what does not fit at the sidebar's first width

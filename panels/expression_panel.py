@@ -3,7 +3,7 @@
 import bpy
 
 from ..detailed3dmm_addon import active_face
-from ..detailed3dmm_addon.expression_groups import EXPRESSION_GROUPS, EXPRESSION_PRESETS
+from ..detailed3dmm_addon.model.expression_groups import EXPRESSION_GROUPS, EXPRESSION_PRESETS
 from .sidebar import FacePanel, readable
 
 

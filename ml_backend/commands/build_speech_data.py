@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from ..errors import UserError
-    from ..pipelines.build_speech_data import BuildSpeechDataRequest, build_speech_data, record_demo
+    from ..speech_data.build_speech_data import BuildSpeechDataRequest, build_speech_data, record_demo
 
     if args.demo:
         seconds = record_demo(args.demo)

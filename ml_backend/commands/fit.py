@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Fits and writes what was asked for."""
-    from ..displacement_file import check_suffix, write_displacement
+    from ..files.displacement_file import check_suffix, write_displacement
     from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, photos_described
     from .generate import write_detailed_mesh
 
@@ -91,7 +91,7 @@ def write_preview(path: str | Path, fitted, detail: np.ndarray) -> None:
 
 
 def _write_face(path: str, fitted, expression: np.ndarray, described: dict) -> None:
-    from ..face_file import FaceParameters, write_face
+    from ..files.face_file import FaceParameters, write_face
 
     try:
         write_face(path, FaceParameters(fitted.identity, fitted.skin, expression))
@@ -105,7 +105,7 @@ def _write_picture(path: str | Path, values: np.ndarray) -> None:
     """Writes uint8 as it is, linear float32 as sRGB."""
     from PIL import Image
 
-    from ..fitting.painted_face import to_srgb
+    from ..simulation.portraits.painted_face import to_srgb
 
     if values.dtype != np.uint8:
         values = (np.clip(to_srgb(values), 0, 1) * 255 + 0.5).astype(np.uint8)

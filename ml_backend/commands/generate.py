@@ -47,7 +47,7 @@ def add_face_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Makes the map and the mesh."""
-    from ..displacement_file import check_suffix, write_displacement
+    from ..files.displacement_file import check_suffix, write_displacement
     from ..models.saved_latent import print_of_weights, read_latent
     from ..pipelines.generate_detail import GenerateDetailRequest, detail_model, generate_detail, offset_of
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
 
 def read_face_arguments(args: argparse.Namespace) -> tuple:
     """What `add_face_arguments` declares: the face model, identity (K,), skin (16,) and expression (52,)."""
-    from ..face_file import read_face
+    from ..files.face_file import read_face
     from ..models.bilinear_face import BilinearFace
     from ..models.skin_vector import sample_skin
     from ..pipelines.generate_detail import check_vector
@@ -119,7 +119,7 @@ def parse_expression(words: list[str]) -> np.ndarray:
     Raises:
         UserError: a word is neither.
     """
-    from ..face_file import expression_vector, read_face
+    from ..files.face_file import expression_vector, read_face
 
     if len(words) == 1 and "=" not in words[0]:
         return read_face(words[0]).expression
@@ -128,9 +128,9 @@ def parse_expression(words: list[str]) -> np.ndarray:
 
 def write_detailed_mesh(path: str, face, identity: np.ndarray, expression: np.ndarray, displacement: np.ndarray) -> int:
     """Writes the dense face V_h = V_p + V_r (Eq. 2) as OBJ; returns its vertex count."""
+    from ..files.wavefront import write_obj
     from ..geometry.dense_face import dense_face_mesh
     from ..geometry.displacement import displace_vertices, vertex_normals
-    from ..geometry.wavefront import write_obj
 
     if Path(path).suffix.lower() != ".obj":
         raise UserError(f"{path}: meshes are written as .obj.", "Give the file that ending.")

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     from ..asset_files import ASSETS
     from ..expression_names import EXPRESSION_NAMES
     from ..models.bilinear_face import BilinearFace
-    from ..pipelines.requests import describe_backend
+    from ..process.handlers import describe_backend
 
     models = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(ASSETS.glob("*.safetensors"))}
     face = BilinearFace.default()

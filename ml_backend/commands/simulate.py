@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
     import torch
 
+    from ..datasets.sampled_expressions import sample_expressions
+    from ..files.relief_sheet import write_sample_sheet
     from ..models.bilinear_face import BilinearFace
     from ..models.skin_vector import sample_skin
-    from ..simulation.skin_simulation import SkinSimulation
-    from ..training.sample_sheet import write_sample_sheet
-    from ..training.sampled_expressions import sample_expressions
+    from ..simulation.relief.skin_simulation import SkinSimulation
 
     if args.device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"--device {args.device}: this PyTorch finds no such device.", "Use --device cpu.")

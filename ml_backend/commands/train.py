@@ -10,7 +10,7 @@ examples:
 
 import argparse
 
-from .second_word import add_second_word
+from .model_subcommands import add_second_word
 
 MODULES = {
     "dnpm": ("..training.train_dnpm", "the generator over displacement maps"),

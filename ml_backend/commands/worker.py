@@ -10,8 +10,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Serves until the pipe closes."""
-    from ..pipelines.requests import HANDLERS, describe_backend
-    from ..worker import Worker, private_standard_output
+    from ..process.handlers import HANDLERS, describe_backend
+    from ..process.worker import Worker, private_standard_output
 
     sink = private_standard_output()
     Worker(os.fdopen(0, "rb", buffering=0), sink, HANDLERS).run(describe_backend)

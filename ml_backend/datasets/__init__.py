@@ -1,1 +1,1 @@
-"""Readers for training data in the published layouts."""
+"""Training data: published layouts, simulated maps and portraits, speech, and their degradation."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from ..face_file import expression_vector
+from ..files.face_file import expression_vector
 from ..models.bilinear_face import BilinearFace
 from ..models.skin_vector import SKIN_SIZE, YEARS_PER_SKIN_AGE
 from .registered_mesh import fit_expression, fit_identity, read_obj_vertices

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..displacement_file import SUFFIXES, read_displacement
 from ..errors import UserError
-from ..face_file import read_face
+from ..files.displacement_file import SUFFIXES, read_displacement
+from ..files.face_file import read_face
 from ..models.bilinear_face import BilinearFace
 from ..models.skin_vector import SKIN_SIZE
 from .registered_mesh import fit_identity, read_obj_vertices

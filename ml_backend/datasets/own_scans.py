@@ -8,9 +8,9 @@ import numpy as np
 
 from ..errors import UserError
 from ..models.bilinear_face import BilinearFace
-from ..training.simulated_maps import MapSet
 from .facescape import read_facescape_maps
 from .folder import read_folder
+from .map_set import MapSet
 from .scanned_maps import describe, make_scanned_set
 
 LAYOUTS = {"folder": read_folder, "facescape": read_facescape_maps}

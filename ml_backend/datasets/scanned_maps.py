@@ -13,8 +13,8 @@ import torch
 from torch.nn import functional
 
 from ..errors import UserError
-from ..training.simulated_maps import MapSet
-from ..training.teacher_maps import face_mask
+from .map_set import MapSet
+from .teacher_maps import face_mask
 
 LEAST_PEOPLE = 2
 LARGEST_MM = 50.0

@@ -9,12 +9,12 @@ from scipy.spatial import KDTree
 from ..geometry.camera_view import Camera
 from ..geometry.displacement import vertex_normals
 from ..models.bilinear_face import BilinearFace
+from ..simulation.portraits.painted_face import HeadPaint
+from ..simulation.portraits.painted_portrait import PortraitPainter
 from .degraded_photo import SIZE as DEGRADED_SIZE
 from .degraded_photo import degrade_photo, portrait_square
 from .landmark_map import LandmarkMap
 from .landmarks import POINT_COUNT, find_faces, interocular_distance, level_frame
-from .painted_face import HeadPaint
-from .painted_portrait import PortraitPainter
 
 FIRST_SEED = 70_000
 SIZE, _CLOSEST, _FARTHEST = 384, 0.26, 0.38  # pixels; metres that a picture is wide at the face: 64 to 93 pixels between the eyes

@@ -13,7 +13,7 @@ import numpy as np
 from ..asset_files import ASSETS
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
-from ..tensor_file import read_tensors
+from ..files.tensor_file import read_tensors
 
 DEFAULT_FILE = ASSETS / "face_model.safetensors"
 FORMAT = "detailed3dmm-bilinear-face-1"

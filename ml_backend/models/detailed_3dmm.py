@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..asset_files import ASSETS
 from ..errors import UserError
-from ..tensor_file import read_tensors, write_tensors
+from ..files.tensor_file import read_tensors, write_tensors
 from .detail_encoder import DetailEncoder, EncoderConfig
 from .displacement_generator import DisplacementGenerator, GeneratorConfig
 from .strain_gate import through_gate

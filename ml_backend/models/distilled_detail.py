@@ -11,7 +11,7 @@ import numpy as np
 
 from ..asset_files import ASSETS
 from ..errors import UserError
-from ..tensor_file import read_tensors, write_tensors
+from ..files.tensor_file import read_tensors, write_tensors
 
 DEFAULT_FILE = ASSETS / "distilled_detail.safetensors"
 FORMAT = "detailed3dmm-distilled-detail-1"

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..asset_files import ASSETS
+from ..files.network_file import read_network_file
 from ..layers.blur_resampling import double_size, halve_size
-from .network_file import read_network_file
 
 IMAGE_FILE = "image_to_displacement.safetensors"
 FEATURES = 9

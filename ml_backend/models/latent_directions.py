@@ -8,7 +8,7 @@ import numpy as np
 
 from ..asset_files import ASSETS
 from ..errors import UserError
-from ..tensor_file import read_tensors, write_tensors
+from ..files.tensor_file import read_tensors, write_tensors
 
 DEFAULT_FILE = ASSETS / "latent_directions.safetensors"
 FORMAT = "detailed3dmm-latent-directions-1"

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..asset_files import ASSETS
-from .network_file import read_network_file
+from ..files.network_file import read_network_file
 
 UPSCALER_FILE = "photo_upscaler.safetensors"
 FACTOR = 2

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from ..asset_files import ASSETS
 from ..errors import UserError
+from ..files.network_file import read_network_file
 from ..layers.band_limits import above, enlarge, shrink
 from .displacement_generator import DisplacementGenerator
-from .network_file import read_network_file
 
 RESTORATION_FILE = "restoration.safetensors"
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..asset_files import ASSETS
 from ..errors import UserError
-from ..tensor_file import read_tensors, write_tensors
+from ..files.tensor_file import read_tensors, write_tensors
 from .detailed_3dmm import ENCODER_FILE, GENERATOR_FILE
 
 FORMAT = "detailed3dmm-latent-1"

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..animation.curve_editing import CurveEdit, edit_layers, keep_lips_closed
+from ..animation.emotion import check_emotions
+from ..animation.lip_contacts import secure_contacts
+from ..animation.procedural import LAYERS, Layer, Motion, Prosody, check_layers, procedural_layers
 from ..audio.log_mel import HOP, QUIET, SAMPLE_RATE, log_mel, loudness, normalise, pitch, relative_pitch
 from ..audio.read_audio import AudioFile
-from ..curve_editing import CurveEdit, edit_layers, keep_lips_closed
-from ..curves import HEAD_NAMES, Animation
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
-from ..models.autoregressive_decoder import FRAME_RATE as PAST_RATE
-from ..models.autoregressive_decoder import AutoregressiveDecoder
-from ..models.phoneme_recogniser import PhonemeRecogniser, load_phoneme_recogniser
-from ..models.speech_encoder import FRAME_RATE
-from ..models.speech_networks import DEFAULT_FILE, SpeechNetworks, load_autoregressive_decoder, load_speech_networks
-from ..speech.align_transcript import align_transcript
-from ..speech.emotion import check_emotions
-from ..speech.lip_contacts import secure_contacts
-from ..speech.phones import PHONES, UNKNOWN
-from ..speech.procedural import LAYERS, Layer, Motion, Prosody, check_layers, procedural_layers
+from ..files.curve_file import HEAD_NAMES, Animation
+from ..models.speech.autoregressive_decoder import FRAME_RATE as PAST_RATE
+from ..models.speech.autoregressive_decoder import AutoregressiveDecoder
+from ..models.speech.phoneme_recogniser import PhonemeRecogniser, load_phoneme_recogniser
+from ..models.speech.speech_encoder import FRAME_RATE
+from ..models.speech.speech_networks import DEFAULT_FILE, SpeechNetworks, load_autoregressive_decoder, load_speech_networks
+from ..phonetics.align_transcript import align_transcript
+from ..phonetics.phones import PHONES, UNKNOWN
 
 Progress = Callable[[float, str], None]
 Cancelled = Callable[[], bool]

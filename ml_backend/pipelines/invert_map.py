@@ -16,17 +16,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..displacement_file import read_displacement
+from ..datasets.sampled_expressions import sample_expressions
+from ..datasets.teacher_maps import face_mask
 from ..errors import UserError
+from ..evaluation.detail_fidelity import percentile_span
+from ..files.displacement_file import read_displacement
 from ..layers.blur_resampling import resize_by_halving
 from ..losses.map_reconstruction import activity_weights, band_losses, weighted_square
-from ..metrics.detail_fidelity import percentile_span
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.saved_latent import SavedLatent, print_of_weights
 from ..models.strain_gate import through_gate
-from ..training.sampled_expressions import sample_expressions
-from ..training.teacher_maps import face_mask
 from ..training.training_run import set_rate
 from .generate_detail import check_vector, detail_model
 
@@ -234,7 +234,7 @@ def _vector(name: str, values: np.ndarray | None, size: int) -> np.ndarray:
 
 def write_preview(path: Path, inversion: Inversion) -> None:
     """Writes the map, the generated one and their difference, shaded, as one PNG."""
-    from ..training.sample_sheet import write_sample_sheet
+    from ..files.relief_sheet import write_sample_sheet
 
     difference = inversion.target - inversion.fitted
     try:

@@ -10,7 +10,7 @@ from ..layers.band_limits import shrink
 from ..models.bilinear_face import BilinearFace
 from ..models.image_to_displacement import ImageToDisplacement, image_features, read_image_to_displacement
 from ..models.restoration_encoder import Restoration
-from ..simulation.skin_shading import SkinSurface, skin_surface, smooth_shading
+from ..simulation.portraits.skin_shading import SkinSurface, skin_surface, smooth_shading
 from .generate_detail import detail_model
 
 TRUST = 0.7

@@ -1,1 +1,1 @@
-"""Simulated skin: the physics that training pairs come from."""
+"""Simulated training data, by room: relief of the skin and portraits."""

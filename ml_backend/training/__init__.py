@@ -1,1 +1,1 @@
-"""What only learning needs: loops, losses' schedules, sample sheets."""
+"""Training: one file for each network, and the loop, stages and checkpoints that all share."""

@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..datasets.map_set import MapSet
+from ..datasets.sampled_expressions import LATENT_SIZE, expressions_from_normal
+from ..files.relief_sheet import write_sample_sheet
 from ..losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, path_length_penalty
 from ..models.displacement_discriminator import DisplacementDiscriminator
 from ..models.displacement_generator import DisplacementGenerator
 from .adaptive_augmentation import AdaptiveAugmentation
 from .checkpoints import WeightAverage
 from .pair_training import Pair, parameter_groups, reconstruction_loss
-from .sample_sheet import write_sample_sheet
-from .sampled_expressions import LATENT_SIZE, expressions_from_normal
-from .simulated_maps import MapSet
 from .training_run import RunLog, Schedule, set_rate
 
 

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from ..datasets.sampled_expressions import sample_expressions
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.skin_vector import sample_skin
-from .sampled_expressions import sample_expressions
 
 _ROWS_AT_ONCE = 512
 _RESTING_SHARE = 0.1

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..datasets.map_set import MapSet
 from ..errors import UserError
+from ..files.relief_sheet import write_sample_sheet
 from ..layers.blur_resampling import resize_by_halving
 from ..losses.map_reconstruction import activity_weights, band_losses, power_loss, weighted_square
 from ..models.detail_encoder import DetailEncoder
 from ..models.displacement_generator import DisplacementGenerator
 from ..models.strain_gate import through_gate
 from .checkpoints import WeightAverage
-from .sample_sheet import write_sample_sheet
-from .simulated_maps import MapSet
 from .training_run import RunLog, Schedule, set_rate
 
 

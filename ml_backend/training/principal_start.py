@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..datasets.map_set import MapSet
 from ..layers.blur_resampling import double_size, resize_by_halving
 from ..layers.windowed_basis import cut_tiles
 from ..models.detail_encoder import DetailEncoder
 from ..models.displacement_generator import DisplacementGenerator, SynthesisBlock
-from .simulated_maps import MapSet
 from .training_run import RunLog, Schedule, set_rate
 
 _ROWS_AT_ONCE = 256

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..datasets.map_set import MapSet
 from ..layers.windowed_basis import cut_tiles
 from .pair_training import Pair, maps_through_gate
-from .simulated_maps import MapSet
 
 FINEST_RING, RINGS = 1.0, 10  # octaves above the Nyquist frequency's wavelength of 1 texel: 2 texels; half octaves from there
 LARGEST_GAIN = 1.5

@@ -23,6 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from ..asset_files import ASSETS
+from ..datasets.map_set import MapSet
+from ..datasets.teacher_maps import make_teacher_maps
+from ..files.relief_sheet import write_sample_sheet
 from ..layers.blur_resampling import double_size
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
@@ -32,9 +35,6 @@ from .checkpoints import WeightAverage
 from .latent_labels import LatentLabels, draw_faces, latents_of_faces
 from .model_card import install, write_distilled_card
 from .principal_start import full_rows, principal_components
-from .sample_sheet import write_sample_sheet
-from .simulated_maps import MapSet
-from .teacher_maps import make_teacher_maps
 from .train_dnpm import EXPRESSION_SHARE, IDENTITY_SHARE, StageKeeper, identity_influence
 from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
 

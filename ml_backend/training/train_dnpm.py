@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..datasets.map_set import MapSet, MapSetSpec, make_map_set
 from ..datasets.own_scans import add_scan_arguments, open_scans
 from ..errors import UserError
 from ..models.bilinear_face import BilinearFace
@@ -51,7 +52,6 @@ from .principal_start import (
     style_of,
 )
 from .restore_power import restore_octaves
-from .simulated_maps import MapSet, MapSetSpec, make_map_set
 from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration
 from .unit_activity import unit_activity
 

@@ -26,22 +26,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..datasets.degraded_maps import seen_parts
+from ..datasets.degraded_textures import FULL, photograph
+from ..datasets.map_set import MapSet
 from ..errors import UserError
+from ..files.network_file import write_network_file
+from ..files.relief_sheet import write_sample_sheet
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.image_to_displacement import IMAGE_FILE, ImageToDisplacement, image_config, image_features
-from ..models.network_file import write_network_file
 from ..models.patch_discriminators import PatchDiscriminators
 from ..models.skin_vector import sample_skin
-from ..simulation.skin_shading import SkinSurface, sample_albedo, sample_light, shade_skin, skin_surface, smooth_shading
-from .degraded_maps import seen_parts
-from .degraded_textures import FULL, photograph
+from ..simulation.portraits.skin_shading import SkinSurface, sample_albedo, sample_light, shade_skin, skin_surface, smooth_shading
 from .model_card import SIMULATED, install
 from .photo_cards import write_photo_card
-from .sample_sheet import write_sample_sheet
-from .simulated_maps import MapSet
 from .train_dnpm import StageKeeper, open_maps
 from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
 

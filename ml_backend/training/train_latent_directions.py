@@ -26,15 +26,15 @@ import numpy as np
 import torch
 
 from ..asset_files import ASSETS
+from ..datasets.map_set import HELD_OUT_SEED, person
+from ..datasets.sampled_expressions import sample_expressions
 from ..errors import UserError
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.latent_directions import LatentDirections
 from ..models.saved_latent import print_of_weights
-from ..simulation.skin_simulation import person_traits
+from ..simulation.relief.skin_simulation import person_traits
 from .model_card import install
-from .sampled_expressions import sample_expressions
-from .simulated_maps import HELD_OUT_SEED, person
 
 FILE = "latent_directions.safetensors"
 UNITS = {

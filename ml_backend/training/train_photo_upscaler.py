@@ -21,15 +21,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..datasets.degraded_portraits import looked_at, small_and_clear, vary
+from ..datasets.simulated_portraits import face_frames, make_portrait_set
 from ..errors import UserError
-from ..models.network_file import write_network_file
+from ..files.network_file import write_network_file
 from ..models.photo_upscaler import UPSCALER_FILE, PhotoUpscaler, enlarged, upscaler_config
 from .checkpoints import WeightAverage
-from .degraded_portraits import looked_at, small_and_clear, vary
 from .landmark_features import LandmarkFeatures, landmark_losses
 from .model_card import install
 from .photo_cards import write_photo_card
-from .simulated_portraits import face_frames, make_portrait_set
 from .train_dnpm import StageKeeper
 from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
 

@@ -25,19 +25,19 @@ import torch
 from torch import Tensor
 
 from ..asset_files import ASSETS
+from ..datasets.degraded_maps import degrade, seen_parts
+from ..datasets.map_set import MapSet
 from ..errors import UserError
+from ..files.network_file import write_network_file
+from ..files.relief_sheet import write_sample_sheet
 from ..layers.band_limits import shrink
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.relief_identity import identity_loss
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.displacement_generator import DisplacementGenerator
-from ..models.network_file import write_network_file
 from ..models.restoration_encoder import RESTORATION_FILE, Restoration, RestorationNetwork, refined, restoration_config
-from .degraded_maps import degrade, seen_parts
 from .model_card import SIMULATED, install
 from .photo_cards import write_photo_card
-from .sample_sheet import write_sample_sheet
-from .simulated_maps import MapSet
 from .train_dnpm import StageKeeper, open_maps
 from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
 

@@ -21,16 +21,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..animation.lip_measures import inner_lip_pairs
+from ..datasets.speech_dataset import SpeechBatch, SpeechSampler, read_streams
 from ..errors import UserError
+from ..files.tensor_file import write_tensors
 from ..models.bilinear_face import BilinearFace
-from ..models.speech_decoder import SpeechDecoder, SpeechDecoderConfig
-from ..models.speech_encoder import FRAME_RATE, SpeechEncoder, SpeechEncoderConfig
-from ..models.speech_networks import load_speech_networks
-from ..speech.lip_measures import inner_lip_pairs
-from ..speech.phones import BILABIAL, LABIODENTAL, LIP_CLASSES, PHONE_INDEX, PHONES
-from ..tensor_file import write_tensors
+from ..models.speech.speech_decoder import SpeechDecoder, SpeechDecoderConfig
+from ..models.speech.speech_encoder import FRAME_RATE, SpeechEncoder, SpeechEncoderConfig
+from ..models.speech.speech_networks import load_speech_networks
+from ..phonetics.phones import BILABIAL, LABIODENTAL, LIP_CLASSES, PHONE_INDEX, PHONES
 from .checkpoints import WeightAverage, load_checkpoint, save_checkpoint
-from .speech_dataset import SpeechBatch, SpeechSampler, read_streams
 from .training_run import RunLog, Schedule, choose_device, read_configuration, set_rate
 
 _CLASS_WEIGHTS = (2.0, 2.5, 3.0, 1.0, 1.5, 1.5, 0.5, 0.7)  # by LIP_CLASSES, then all the rest: the rare and the visible count for more

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..models.autoregressive_decoder import FRAME_RATE, AutoregressiveDecoder, AutoregressiveDecoderConfig
+from ..datasets.speech_dataset import SpeechBatch, SpeechSampler, read_streams
+from ..files.tensor_file import write_tensors
 from ..models.bilinear_face import BilinearFace
-from ..models.speech_networks import DEFAULT_FILE, load_speech_networks
-from ..speech.phones import PHONES
-from ..tensor_file import write_tensors
+from ..models.speech.autoregressive_decoder import FRAME_RATE, AutoregressiveDecoder, AutoregressiveDecoderConfig
+from ..models.speech.speech_networks import DEFAULT_FILE, load_speech_networks
+from ..phonetics.phones import PHONES
 from .checkpoints import WeightAverage, load_checkpoint, save_checkpoint
-from .speech_dataset import SpeechBatch, SpeechSampler, read_streams
 from .train_speech import SpeechLoss, label_times, mix_true_phones, move_to
 from .training_run import RunLog, Schedule, choose_device, read_configuration, set_rate
 

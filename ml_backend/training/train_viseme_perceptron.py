@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..models.viseme_perceptron import VISEME_OF, VISEMES, VisemePerceptron
-from ..tensor_file import write_tensors
-from .speech_dataset import SpeechSampler, read_streams
+from ..datasets.speech_dataset import SpeechSampler, read_streams
+from ..files.tensor_file import write_tensors
+from ..models.speech.viseme_perceptron import VISEME_OF, VISEMES, VisemePerceptron
 from .training_run import RunLog, Schedule, choose_device, read_configuration, set_rate
 
 

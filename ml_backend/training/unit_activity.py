@@ -6,9 +6,9 @@ from torch.nn import functional
 
 from ..models.bilinear_face import BilinearFace
 from ..models.strain_gate import GATE_GRID
-from ..simulation.face_chart import build_chart
-from ..simulation.mean_skin import unit_gradients
-from ..simulation.strain import gaussian_blur, green_strain
+from ..simulation.relief.face_chart import build_chart
+from ..simulation.relief.mean_skin import unit_gradients
+from ..simulation.relief.strain import gaussian_blur, green_strain
 
 SMOOTHING_MM = 6.0  # a muscle's creases reach a little beyond the skin that the mesh strains
 

@@ -30,14 +30,14 @@ def empty_file(module):
     """Every test begins with an empty file, a known interpreter and no error on display."""
     bpy.ops.wm.read_homefile(use_empty=True)
     bpy.context.preferences.addons[EXTENSION].preferences.interpreter = os.environ.get("D3DMM_WORKER_PYTHON", "")
-    module("detailed3dmm_addon.backend").clear_problem()
+    module("detailed3dmm_addon.worker.jobs").clear_problem()
     return None
 
 
 @pytest.fixture
 def worker(module):
     """Skips where no Python with torch is given or found; the reason says so. One that is given must work."""
-    reason = module("detailed3dmm_addon.backend").missing_reason()
+    reason = module("detailed3dmm_addon.worker.jobs").missing_reason()
     if reason:
         (pytest.fail if os.environ.get("D3DMM_WORKER_PYTHON") else pytest.skip)(reason)
 
@@ -62,7 +62,7 @@ def wrinkled(face):
 @pytest.fixture
 def no_worker(module, monkeypatch):
     """As with nothing but the zip: no Python with torch is found."""
-    backend = module("detailed3dmm_addon.backend")
+    backend = module("detailed3dmm_addon.worker.jobs")
     backend.stop()
     monkeypatch.setattr(backend, "find_interpreter", lambda: None)
 
@@ -101,7 +101,7 @@ def photo(tmp_path_factory) -> Path:
 @pytest.fixture
 def interactive(module):
     """The behaviour of a window: handlers act, work is left to the timer's tick, which the test calls."""
-    live_update = module("detailed3dmm_addon.live_update")
+    live_update = module("detailed3dmm_addon.detail.follow")
     live_update.interactive = True
     yield live_update
     live_update.interactive = False

@@ -4,7 +4,7 @@
 
 The extension is enabled by its true name from a throw-away user folder. A process that leaves with its classes still
 registered hangs in 4.5 and crashes in 4.2: so everything is taken back, and the process ends by `os._exit`. A run of all tests
-leaves its results in build/results, for `python -m benchmarks.version_matrix`.
+leaves its results in build/results, for `python -m tools.version_matrix`.
 """
 
 import os

@@ -20,7 +20,7 @@ KEYS = """
 @pytest.fixture
 def other_head(module):
     """Our head as somebody else's: another person, other vertices, other units, turned; and where each vertex lies on our texture."""
-    models, space = module("detailed3dmm_addon.face_model"), module("ml_backend.geometry.texture_space")
+    models, space = module("detailed3dmm_addon.model.face_model"), module("ml_backend.geometry.texture_space")
     model, dense = models.face_model(), models.dense_mesh()
     names = KEYS.split()
     neutral, shapes = models.dense_shapes(model.sample_identity(5), tuple(names))
@@ -68,21 +68,21 @@ def field_of(item, name) -> np.ndarray:
 
 
 def expected_fields(module, uv, age, seed):
-    return module("detailed3dmm_addon.mesh_detail")._fields_at(truth(module, uv), age, seed)
+    return module("detailed3dmm_addon.other_heads.detail")._fields_at(truth(module, uv), age, seed)
 
 
 def truth(module, uv):
-    kind = module("detailed3dmm_addon.mesh_correspondence").Correspondence
+    kind = module("detailed3dmm_addon.other_heads.correspondence").Correspondence
     return kind(uv, np.ones(len(uv), np.float32), UNITS, 0.002, True)
 
 
 def test_wrapping_finds_our_skin_on_another_person_in_other_units(other_head, module):
     head, uv = other_head
     assert bpy.ops.d3dmm.add_detail_to_mesh.poll()
-    found = module("detailed3dmm_addon.mesh_correspondence").find_correspondence(head, "WRAP")
+    found = module("detailed3dmm_addon.other_heads.correspondence").find_correspondence(head, "WRAP")
     assert found.scale == pytest.approx(UNITS, rel=0.12) and not found.by_uv
-    model, space = module("detailed3dmm_addon.face_model"), module("ml_backend.geometry.texture_space")
-    fast = module("detailed3dmm_addon.fast_detail")
+    model, space = module("detailed3dmm_addon.model.face_model"), module("ml_backend.geometry.texture_space")
+    fast = module("detailed3dmm_addon.detail.distilled")
     wrinkling = (np.abs(fast.distilled_model().fields_at(uv).fields).max(1) > 0.01) & (found.trust > 0.5)
     assert wrinkling.mean() > 0.3
     dense = model.dense_mesh()
@@ -179,8 +179,8 @@ def shape_of(key) -> np.ndarray:
 
 
 def test_the_linear_sum_is_close_to_the_model_on_every_preset(module):
-    detail, fast = module("detailed3dmm_addon.mesh_detail"), module("detailed3dmm_addon.fast_detail")
-    model, distilled = module("detailed3dmm_addon.face_model").face_model(), fast.distilled_model()
+    detail, fast = module("detailed3dmm_addon.other_heads.detail"), module("detailed3dmm_addon.detail.distilled")
+    model, distilled = module("detailed3dmm_addon.model.face_model").face_model(), fast.distilled_model()
     names, presets = module("ml_backend.expression_names").EXPRESSION_NAMES, detail.EXPRESSION_PRESETS
     identity = model.identity_from_directions({"age": 60 - model.age_years(np.zeros(model.identity_size, np.float32))})
     rest, steps = detail._expression_steps(60.0, 3)
@@ -217,7 +217,7 @@ def test_common_spellings_of_a_key_are_known(module, spelling):
     plane = bpy.context.active_object
     for name in ("Basis", spelling, "jawOpen", "mouthLeft", "cheekPuff_L", "cheekPuff_R"):
         plane.shape_key_add(name=name)
-    found = module("detailed3dmm_addon.mesh_keys").expression_keys(plane.data)
+    found = module("detailed3dmm_addon.model.arkit_keys").expression_keys(plane.data)
     assert found == {
         "browDownLeft": [spelling],
         "jawOpen": ["jawOpen"],

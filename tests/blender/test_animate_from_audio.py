@@ -50,7 +50,7 @@ def test_sound_curves_and_detail_are_in_the_scene(spoken, module):
         assert strip.type == "SOUND" and strip.frame_start == scene.frame_start
     assert keys.animation_data.action["d3dmm"] and "buzz" in keys.animation_data.action.name
     assert 24 <= scene.frame_end <= 26
-    assert spoken.d3dmm.detail_source == "BAKED" and module("detailed3dmm_addon.detail_modifiers").is_baked(spoken)
+    assert spoken.d3dmm.detail_source == "BAKED" and module("detailed3dmm_addon.nodes.detail_modifier").is_baked(spoken)
     jaw, detail = [], []
     for frame in range(1, scene.frame_end + 1):
         scene.frame_set(frame)
@@ -64,11 +64,11 @@ def test_sound_curves_and_detail_are_in_the_scene(spoken, module):
 
 
 def test_baked_detail_is_the_generators(spoken, module):
-    model, backend = module("detailed3dmm_addon.face_model"), module("detailed3dmm_addon.backend")
+    model, backend = module("detailed3dmm_addon.model.face_model"), module("detailed3dmm_addon.worker.jobs")
     texture = module("ml_backend.geometry.texture_space")
     scene = bpy.context.scene
     scene.frame_set(12)
-    live = module("detailed3dmm_addon.live_detail")
+    live = module("detailed3dmm_addon.detail.live")
     coarse = backend.ask("generate", {"resolution": 256}, live.detail_inputs(spoken)).arrays["map"]
     baked = evaluated(spoken)
     spoken.d3dmm.show_detail = False
@@ -173,8 +173,8 @@ def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_pat
 @pytest.fixture
 def operator(module):
     """The import's own steps, driven as the window's modal loop drives them, without its file browser and timer."""
-    backend, speech = module("detailed3dmm_addon.backend"), module("detailed3dmm_addon.speech_animation")
-    targets = module("detailed3dmm_addon.animation_targets")
+    backend, speech = module("detailed3dmm_addon.worker.jobs"), module("detailed3dmm_addon.clips.speech_animation")
+    targets = module("detailed3dmm_addon.clips.targets")
 
     class Steps:
         def begin(self, face, path):
@@ -194,7 +194,7 @@ def operator(module):
 
 
 def test_killing_the_worker_during_the_import_is_told_and_the_next_try_works(face, recording, operator, module):
-    backend = module("detailed3dmm_addon.backend")
+    backend = module("detailed3dmm_addon.worker.jobs")
     before = scene_state(face)
     operator.begin(face, recording)
     os.kill(backend.worker_pid(), signal.SIGKILL)
@@ -209,7 +209,7 @@ def test_cancelling_leaves_the_scene_alone(face, recording, operator, module):
     assert not bpy.ops.d3dmm.import_audio.poll(), "a second job could be started"
     assert bpy.ops.d3dmm.cancel_job() == {"FINISHED"}
     assert operator.wait().kind in ("cancelled", "result")
-    assert scene_state(face) == before and module("detailed3dmm_addon.backend").running_job() is None
+    assert scene_state(face) == before and module("detailed3dmm_addon.worker.jobs").running_job() is None
 
 
 def test_deleting_the_face_during_the_import_is_told(face, recording, operator, module):

@@ -20,7 +20,7 @@ def baked(wrinkled, module):
     def noise(*shape):
         return draw.normal(0, 0.1, shape).astype(np.float32)
 
-    animation, detail = module("detailed3dmm_addon.face_animation"), module("detailed3dmm_addon.baked_detail")
+    animation, detail = module("detailed3dmm_addon.actions.action_writer"), module("detailed3dmm_addon.detail.baked")
     clip = detail.ClipDetail(
         noise(count), noise(COMPONENTS, count), 10 * noise(FRAMES, COMPONENTS), 50.0, noise(FINE, FINE), noise(COMPONENTS, FINE, FINE)
     )
@@ -55,7 +55,7 @@ def test_each_frame_is_mean_plus_weighted_fields_along_the_normal(baked):
 
 def test_one_source_shows_at_a_time_and_the_skin_follows(baked, module):
     face = baked[0]
-    modifiers, nodes = module("detailed3dmm_addon.detail_modifiers"), module("detailed3dmm_addon.detail_nodes")
+    modifiers, nodes = module("detailed3dmm_addon.nodes.detail_modifier"), module("detailed3dmm_addon.nodes.detail_groups")
     live, own = modifiers.fine_image(face), nodes.group_images(modifiers.fine_node(face).node_tree)
     assert modifiers.is_baked(face) and len(own) == 2 and live not in own
     played = evaluated(face)
@@ -68,8 +68,8 @@ def test_one_source_shows_at_a_time_and_the_skin_follows(baked, module):
 
 def test_the_fine_images_and_their_weights_sum_to_the_frames_fine_map(baked, module):
     face, clip = baked
-    maps, modifiers = module("detailed3dmm_addon.detail_maps"), module("detailed3dmm_addon.detail_modifiers")
-    nodes = module("detailed3dmm_addon.detail_nodes")
+    maps, modifiers = module("detailed3dmm_addon.nodes.map_images"), module("detailed3dmm_addon.nodes.detail_modifier")
+    nodes = module("detailed3dmm_addon.nodes.detail_groups")
     images = nodes.group_images(modifiers.fine_node(face).node_tree)
     bpy.context.scene.frame_set(5)
     mesh = face.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
@@ -95,9 +95,9 @@ def test_clearing_removes_everything_baked(baked):
 
 def test_strength_and_regions_scale_a_clip_and_can_be_keyed(baked, module):
     face = baked[0]
-    modifiers = module("detailed3dmm_addon.detail_modifiers")
+    modifiers = module("detailed3dmm_addon.nodes.detail_modifier")
     scene, modifier = bpy.context.scene, face.modifiers["D3DMM Detail"]
-    path = f'modifiers["D3DMM Detail"]{module("detailed3dmm_addon.modifier_inputs").input_path(modifier, "Strength")}'
+    path = f'modifiers["D3DMM Detail"]{module("detailed3dmm_addon.nodes.modifier_inputs").input_path(modifier, "Strength")}'
     for frame, value in ((1, 0.0), (11, 2.0)):
         modifiers.set_scale(face, "Strength", value)
         assert face.keyframe_insert(path, frame=frame)
@@ -117,7 +117,7 @@ def test_strength_and_regions_scale_a_clip_and_can_be_keyed(baked, module):
 
 
 def test_the_artists_actions_are_kept_and_their_curves_go_on(face, module):
-    animation = module("detailed3dmm_addon.face_animation")
+    animation = module("detailed3dmm_addon.actions.action_writer")
     face.location.x = 0.0
     face.keyframe_insert("location", index=0, frame=1)
     face.location.x = 1.0

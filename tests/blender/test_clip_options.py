@@ -13,7 +13,7 @@ FRAMES, FIRST = 24, 10
 @pytest.fixture
 def clip_of(module):
     """Makes a clip with three layers on a target, as the worker's answer would."""
-    clips, targets = module("detailed3dmm_addon.clip_animation"), module("detailed3dmm_addon.animation_targets")
+    clips, targets = module("detailed3dmm_addon.clips.clip"), module("detailed3dmm_addon.clips.targets")
     names = module("ml_backend.expression_names").EXPRESSION_NAMES
 
     def make(target, replaces=False, scale=1.0, **more):
@@ -160,7 +160,7 @@ def test_fewer_keys_stay_within_the_error_that_is_stated(light, clip_of, toleran
 
 
 def test_gains_and_offset_are_applied_and_lips_stay_closed(light, clip_of, module):
-    editing, scene = module("ml_backend.curve_editing"), bpy.context.scene
+    editing, scene = module("ml_backend.animation.curve_editing"), bpy.context.scene
     clip_of(light).put_into_scene(scene, None)
     every = played(light, NAMES)
     settings = light.d3dmm_animation
@@ -190,7 +190,7 @@ def arkit_mesh(names):
     "style", ["jawOpen eyeBlinkLeft", "JawOpen EyeBlinkLeft", "jaw_open eyeBlink_L", "A25_Jaw_Open A14_Eye_Blink_Left"]
 )
 def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
-    targets, curves = module("detailed3dmm_addon.animation_targets"), module("ml_backend.curves")
+    targets, curves = module("detailed3dmm_addon.clips.targets"), module("ml_backend.files.curve_file")
     names = module("ml_backend.expression_names").EXPRESSION_NAMES
     jaw, blink = style.split()
     other = arkit_mesh([jaw, blink, *(name for name in names if name.startswith("brow") or "Smile" in name), "somethingElse"])
@@ -213,7 +213,7 @@ def test_a_mesh_without_them_is_none(module):
 
 
 def csv_take(module, path, fps=30.0, count=60):
-    curves = module("ml_backend.curves")
+    curves = module("ml_backend.files.curve_file")
     names = module("ml_backend.expression_names").EXPRESSION_NAMES
     frames = np.zeros((count, 52), np.float32)
     time = np.arange(count) / fps
@@ -238,7 +238,7 @@ def test_live_link_face_at_another_rate_with_head_and_eyes(face, module, tmp_pat
     assert face.rotation_euler.z == pytest.approx(0.2, abs=1e-5) and face.rotation_euler.y == pytest.approx(-0.1, abs=1e-5)
     scene.frame_end = 52
     assert bpy.ops.d3dmm.export_curves(filepath=str(tmp_path / "back.csv")) == {"FINISHED"}
-    curves = module("ml_backend.curves")
+    curves = module("ml_backend.files.curve_file")
     back, take = curves.read_curves(tmp_path / "back.csv"), curves.read_curves(tmp_path / "take.csv")
     jaw, brow = (take.names.index(name) for name in ("jawOpen", "browInnerUp"))
     assert back.fps == 24 and len(back.frames) == 48
@@ -262,7 +262,7 @@ def test_wrinkles_come_with_a_curve_file_and_with_nla_strips_without_a_backend(w
 
     def coefficient():
         modifier = wrinkled.modifiers["D3DMM Detail"]
-        path = module("detailed3dmm_addon.detail_modifiers").input_path(modifier, "Coefficient 0")
+        path = module("detailed3dmm_addon.nodes.detail_modifier").input_path(modifier, "Coefficient 0")
         return wrinkled.path_resolve(f'modifiers["D3DMM Detail"]{path}')
 
     before = []
@@ -320,7 +320,7 @@ def test_emotions_are_added_and_removed(light, module):
     asked = settings.request(4, 33, 24.0)
     assert asked["emotions"] == [(0.0, "joy", pytest.approx(0.6)), (1.0, "anger", pytest.approx(0.6))]
     assert asked["seeds"]["blinks"] == 4 and asked["breath"] == 1
-    assert set(module("detailed3dmm_addon.animation_settings").EMOTION_NAMES) >= {"joy", "neutral"}
+    assert set(module("detailed3dmm_addon.clips.settings").EMOTION_NAMES) >= {"joy", "neutral"}
     assert bpy.ops.d3dmm.remove_emotion(index=0) == {"FINISHED"} and settings.emotions[0].emotion == "anger"
     with pytest.raises(RuntimeError):
         bpy.ops.d3dmm.remove_emotion(index=7)

@@ -13,7 +13,7 @@ def evaluated(face) -> np.ndarray:
 
 
 def test_face_is_the_models_person(face, module):
-    model = module("detailed3dmm_addon.face_model")
+    model = module("detailed3dmm_addon.model.face_model")
     identity = model.face_model().sample_identity(3)
     assert np.allclose(model.identity_of(face), identity, atol=1e-6)
     assert np.allclose(evaluated(face), model.dense_mesh().refine(model.face_model().neutral(identity)), atol=2e-6)
@@ -22,7 +22,7 @@ def test_face_is_the_models_person(face, module):
 
 
 def test_shape_keys_are_the_models_expressions(face, module):
-    model = module("detailed3dmm_addon.face_model")
+    model = module("detailed3dmm_addon.model.face_model")
     names = model.face_model().expression_names
     keys = face.data.shape_keys.key_blocks
     assert [key.name for key in keys] == ["Basis", *names] and all(key.value == 0 for key in keys[1:])
@@ -36,7 +36,7 @@ def test_shape_keys_are_the_models_expressions(face, module):
 
 
 def test_parts_have_materials_texture_coordinates_and_groups(face, module):
-    model = module("detailed3dmm_addon.face_model").face_model()
+    model = module("detailed3dmm_addon.model.face_model").face_model()
     assert len(face.data.materials) == len(model.part_names) and all(face.data.materials)
     indices = np.empty(len(face.data.polygons), np.int32)
     face.data.polygons.foreach_get("material_index", indices)
@@ -55,7 +55,7 @@ def test_with_nothing_but_the_zip_a_new_face_already_wrinkles(no_worker, module)
     shown = evaluated(face)
     face.d3dmm.show_detail = False
     moved = np.linalg.norm(shown - evaluated(face), axis=1)
-    assert 3e-5 < moved.max() < 4e-3 and not module("detailed3dmm_addon.backend").problem.message
+    assert 3e-5 < moved.max() < 4e-3 and not module("detailed3dmm_addon.worker.jobs").problem.message
 
 
 def test_scene_setup_frames_the_face():
@@ -80,7 +80,7 @@ def test_two_faces_share_nothing_that_changes(face, module):
     second = bpy.context.active_object
     assert first != second and first.d3dmm.uid != second.d3dmm.uid
     assert first.data.materials[0] != second.data.materials[0]
-    modifiers = module("detailed3dmm_addon.detail_modifiers")
+    modifiers = module("detailed3dmm_addon.nodes.detail_modifier")
     assert modifiers.fine_image(first) != modifiers.fine_image(second)
     assert not np.allclose(evaluated(first), evaluated(second), atol=1e-4)
 

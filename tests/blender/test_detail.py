@@ -41,14 +41,14 @@ def live_height(face):
 
 def full_map(module, face, resolution=512):
     """What the worker makes of the sliders as they stand."""
-    inputs = module("detailed3dmm_addon.live_detail").detail_inputs(face)
-    return module("detailed3dmm_addon.backend").ask("generate", {"resolution": resolution}, inputs).arrays["map"]
+    inputs = module("detailed3dmm_addon.detail.live").detail_inputs(face)
+    return module("detailed3dmm_addon.worker.jobs").ask("generate", {"resolution": resolution}, inputs).arrays["map"]
 
 
 def sampled(module, face, full):
     """A full map's coarse band at the vertices."""
     coarse, _ = module("ml_backend.geometry.map_bands").split_map(full)
-    uv = module("detailed3dmm_addon.fast_detail").skin_uv()
+    uv = module("detailed3dmm_addon.detail.distilled").skin_uv()
     return np.where((uv >= 0).all(1), module("ml_backend.geometry.texture_space").sample_map(coarse, uv), 0)
 
 
@@ -63,7 +63,7 @@ def test_displacement_is_the_map_along_the_normal(detailed, module):
     mesh = face.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     normals = np.empty_like(smooth)
     mesh.vertex_normals.foreach_get("vector", normals.ravel())
-    model = module("detailed3dmm_addon.face_model")
+    model = module("detailed3dmm_addon.model.face_model")
     skin = (model.dense_parts() == 0).astype(np.float32)
     expected = displacement.displace_vertices(smooth, normals, model.dense_mesh().vertex_uv(), coarse, skin)
     moved = np.linalg.norm(expected - smooth, axis=1)
@@ -73,7 +73,7 @@ def test_displacement_is_the_map_along_the_normal(detailed, module):
 
 
 def test_the_fine_image_adds_up_to_the_full_map(detailed, module):
-    maps, modifiers = module("detailed3dmm_addon.detail_maps"), module("detailed3dmm_addon.detail_modifiers")
+    maps, modifiers = module("detailed3dmm_addon.nodes.map_images"), module("detailed3dmm_addon.nodes.detail_modifier")
     bands, full = module("ml_backend.geometry.map_bands"), full_map(module, detailed)
     fine = maps.read_map(modifiers.fine_image(detailed))
     assert fine.shape == (512, 512)
@@ -107,8 +107,8 @@ def test_another_skin_another_pattern(detailed):
 
 
 def test_every_slider_wrinkles_in_the_same_update(wrinkled, no_worker, module):
-    face, live = wrinkled, module("detailed3dmm_addon.live_detail")
-    fast = module("detailed3dmm_addon.fast_detail")
+    face, live = wrinkled, module("detailed3dmm_addon.detail.live")
+    fast = module("detailed3dmm_addon.detail.distilled")
     keys = face.data.shape_keys.key_blocks
     shown = live_height(face)
 
@@ -149,7 +149,7 @@ def test_a_drag_needs_one_evaluation_not_two(wrinkled):
 
 
 def test_keyed_sliders_wrinkle_at_every_frame(wrinkled, module):
-    live, fast = module("detailed3dmm_addon.live_detail"), module("detailed3dmm_addon.fast_detail")
+    live, fast = module("detailed3dmm_addon.detail.live"), module("detailed3dmm_addon.detail.distilled")
     key = wrinkled.data.shape_keys.key_blocks["browInnerUp"]
     for frame, value in ((1, 0.0), (11, 1.0)):
         key.value = value
@@ -165,7 +165,7 @@ def test_keyed_sliders_wrinkle_at_every_frame(wrinkled, module):
 
 
 def test_a_background_render_of_keyed_sliders_shows_each_frames_wrinkles(wrinkled, no_worker, module, tmp_path):
-    module("detailed3dmm_addon.face_scene").build_studio(bpy.context, wrinkled)
+    module("detailed3dmm_addon.appearance.studio").build_studio(bpy.context, wrinkled)
     key, scene = wrinkled.data.shape_keys.key_blocks["browInnerUp"], bpy.context.scene
     wrinkled.d3dmm.detail_strength = 4.0
     for frame, value in ((1, 0.0), (2, 1.0)):
@@ -207,14 +207,14 @@ def test_the_drag_begins_and_ends_without_a_jump(detailed, module):
 
 
 def test_the_last_full_maps_surplus_fades_for_another_person(detailed, module):
-    fast, live = module("detailed3dmm_addon.fast_detail"), module("detailed3dmm_addon.live_detail")
+    fast, live = module("detailed3dmm_addon.detail.distilled"), module("detailed3dmm_addon.detail.live")
     detailed.d3dmm.coefficients[0].value += 5.0
     bpy.context.view_layer.update()
     assert np.array_equal(live_height(detailed), fast.height_at_vertices(live.detail_inputs(detailed)))
 
 
 def test_undo_and_redo_bring_the_detail_of_their_sliders(wrinkled, no_worker, module):
-    live, fast = module("detailed3dmm_addon.live_detail"), module("detailed3dmm_addon.fast_detail")
+    live, fast = module("detailed3dmm_addon.detail.live"), module("detailed3dmm_addon.detail.distilled")
     name = wrinkled.name
     bpy.context.view_layer.update()
     bpy.ops.ed.undo_push(message="created")
@@ -283,7 +283,7 @@ def test_an_edited_mesh_goes_on_wrinkling_by_its_texture_coordinates(wrinkled, n
 
 
 def test_a_broken_distilled_model_is_told_and_the_face_still_moves(module, monkeypatch, tmp_path):
-    fast, backend = module("detailed3dmm_addon.fast_detail"), module("detailed3dmm_addon.backend")
+    fast, backend = module("detailed3dmm_addon.detail.distilled"), module("detailed3dmm_addon.worker.jobs")
     for cached in (fast.distilled_model, fast.dense_fields, fast._wrinkling):
         cached.cache_clear()
     (tmp_path / "distilled_detail.safetensors").write_bytes(b"nothing of the kind")
@@ -297,8 +297,8 @@ def test_a_broken_distilled_model_is_told_and_the_face_still_moves(module, monke
 
 
 def test_dragging_shows_the_distilled_detail_and_resting_the_full_one(worker, wrinkled, module, interactive):
-    face, maps = wrinkled, module("detailed3dmm_addon.detail_maps")
-    live, fast = module("detailed3dmm_addon.live_detail"), module("detailed3dmm_addon.fast_detail")
+    face, maps = wrinkled, module("detailed3dmm_addon.nodes.map_images")
+    live, fast = module("detailed3dmm_addon.detail.live"), module("detailed3dmm_addon.detail.distilled")
     for value in (0.2, 0.5, 1.0):
         face.data.shape_keys.key_blocks["browInnerUp"].value = value
         bpy.context.view_layer.update()
@@ -306,23 +306,23 @@ def test_dragging_shows_the_distilled_detail_and_resting_the_full_one(worker, wr
     assert interactive._states[face.d3dmm.uid].full_due is not None
     run_until(interactive, lambda: interactive.tick() is None)
     assert np.allclose(live_height(face), sampled(module, face, full_map(module, face)), atol=1e-5)
-    assert maps.read_map(module("detailed3dmm_addon.detail_modifiers").fine_image(face)).shape == (512, 512)
+    assert maps.read_map(module("detailed3dmm_addon.nodes.detail_modifier").fine_image(face)).shape == (512, 512)
     bpy.context.view_layer.update()
     assert interactive.tick() is None, "showing a map asked for another"
 
 
 def test_without_a_worker_resting_brings_the_distilled_fine_lines(wrinkled, no_worker, module, interactive):
-    maps, modifiers = module("detailed3dmm_addon.detail_maps"), module("detailed3dmm_addon.detail_modifiers")
+    maps, modifiers = module("detailed3dmm_addon.nodes.map_images"), module("detailed3dmm_addon.nodes.detail_modifier")
     raise_brows(wrinkled)
     bpy.context.view_layer.update()
     run_until(interactive, lambda: interactive.tick() is None)
     fine = maps.read_map(modifiers.fine_image(wrinkled))
-    assert fine.shape == (512, 512) and np.abs(fine).max() > 1e-3 and not module("detailed3dmm_addon.backend").problem.message
+    assert fine.shape == (512, 512) and np.abs(fine).max() > 1e-3 and not module("detailed3dmm_addon.worker.jobs").problem.message
 
 
 def test_without_a_python_update_detail_says_what_it_used(wrinkled, module):
     bpy.context.preferences.addons["bl_ext.user_default.detailed3dmm"].preferences.interpreter = "/nonexistent/python"
-    backend = module("detailed3dmm_addon.backend")
+    backend = module("detailed3dmm_addon.worker.jobs")
     backend.stop()
     assert not bpy.ops.d3dmm.start_backend.poll() and "/nonexistent/python" in backend.missing_reason()
     assert bpy.ops.d3dmm.update_detail() == {"FINISHED"}
@@ -336,11 +336,11 @@ def test_a_python_without_torch_is_told(wrinkled, module, tmp_path):
     bpy.context.preferences.addons["bl_ext.user_default.detailed3dmm"].preferences.interpreter = str(fake)
     with pytest.raises(RuntimeError, match="ended unexpectedly"):
         bpy.ops.d3dmm.update_detail()
-    assert "no torch here" in module("detailed3dmm_addon.backend").problem.remedy
+    assert "no torch here" in module("detailed3dmm_addon.worker.jobs").problem.remedy
 
 
 def test_killed_worker_is_told_and_the_next_try_works(detailed, module, interactive):
-    backend = module("detailed3dmm_addon.backend")
+    backend = module("detailed3dmm_addon.worker.jobs")
     before = evaluated(detailed)
     detailed.data.shape_keys.key_blocks["noseSneerLeft"].value = 1.0
     bpy.context.view_layer.update()
@@ -357,7 +357,7 @@ def test_deleting_the_face_while_its_map_is_under_way(worker, wrinkled, module, 
     bpy.context.view_layer.update()
     bpy.data.objects.remove(wrinkled)
     run_until(interactive, lambda: interactive.tick() is None)
-    assert not module("detailed3dmm_addon.backend").problem.message
+    assert not module("detailed3dmm_addon.worker.jobs").problem.message
 
 
 def test_loading_a_file_while_a_map_is_under_way(worker, wrinkled, module, interactive):
@@ -365,7 +365,7 @@ def test_loading_a_file_while_a_map_is_under_way(worker, wrinkled, module, inter
     bpy.context.view_layer.update()
     bpy.ops.wm.read_homefile(use_empty=True)
     run_until(interactive, lambda: interactive.tick() is None)
-    assert not module("detailed3dmm_addon.backend").problem.message and not bpy.data.objects
+    assert not module("detailed3dmm_addon.worker.jobs").problem.message and not bpy.data.objects
 
 
 def test_undo_while_a_map_is_under_way(worker, wrinkled, module, interactive):
@@ -382,7 +382,7 @@ def test_undo_while_a_map_is_under_way(worker, wrinkled, module, interactive):
 
 
 def test_start_and_stop(worker, module):
-    backend = module("detailed3dmm_addon.backend")
+    backend = module("detailed3dmm_addon.worker.jobs")
     backend.stop()
     assert not bpy.ops.d3dmm.stop_backend.poll() and bpy.ops.d3dmm.start_backend() == {"FINISHED"}
     limit = time.monotonic() + 60

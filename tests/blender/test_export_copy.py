@@ -121,7 +121,7 @@ def test_gltf_has_the_models_expressions_as_morph_targets(playing, module, tmp_p
     assert bpy.ops.d3dmm.export_gltf(filepath=str(path), resolution="512", wrinkle_count=3, textures=False) == {"FINISHED"}
     assert_same(before, census())
     read = read_back(path, tmp_path)
-    models = module("detailed3dmm_addon.face_model")
+    models = module("detailed3dmm_addon.model.face_model")
     model, dense = models.face_model(), models.dense_mesh()
     assert read["names"].tolist() == list(model.expression_names)
     assert read["sparse"] >= 52
@@ -158,7 +158,7 @@ def test_the_normal_map_bends_as_the_displaced_mesh_does(playing, module, tmp_pa
     pixels = read_back(tmp_path / "face.glb", tmp_path)["normal_map"]
     assert pixels.shape == (1024, 1024, 3) and not list(tmp_path.glob("*_normal.png"))
     map_normals = pixels.astype(np.float32) / 255 * 2 - 1
-    uv = module("detailed3dmm_addon.fast_detail").skin_uv()
+    uv = module("detailed3dmm_addon.detail.distilled").skin_uv()
     found = module("ml_backend.geometry.texture_space").sample_map(map_normals, uv)
     with_detail = mesh_normals(face)
     face.d3dmm.show_detail = False
@@ -183,7 +183,7 @@ def test_textures_hold_the_painted_skin_and_the_eyes(playing, module, tmp_path):
     assert_same(before, census())
     assert light["colour"].shape == (512, 512, 3) and light["roughness"].shape == (512, 512) and light["parts"].shape == (512, 512, 4)
     assert light["normal_map"].shape == (512, 512, 3) and light["painted"].all() and not light["metallic"].any() and light["images"] == 4
-    uv, sample = module("detailed3dmm_addon.fast_detail").skin_uv(), module("ml_backend.geometry.texture_space").sample_map
+    uv, sample = module("detailed3dmm_addon.detail.distilled").skin_uv(), module("ml_backend.geometry.texture_space").sample_map
     colours = np.stack([sample(light["colour"][..., channel].astype(np.float32), uv) for channel in range(3)], 1)
     lips, brows, scalp, region = (attribute(playing, f"d3dmm_{name}") > 0.8 for name in ("lips", "brows", "scalp", "region_forehead"))
     skin = (uv >= 0).all(1)
@@ -250,7 +250,7 @@ def test_wrinkle_maps_sum_to_what_the_face_shows(playing, module, tmp_path):
     )
     summed = rest[0] + np.tensordot(np.array(document["coefficients"][2]), fields, 1)
     bpy.context.scene.frame_set(3)
-    models, fast = module("detailed3dmm_addon.face_model"), module("detailed3dmm_addon.fast_detail")
+    models, fast = module("detailed3dmm_addon.model.face_model"), module("detailed3dmm_addon.detail.distilled")
     model = fast.distilled_model()
     shown = [find(face) for find in (models.identity_of, models.skin_of, models.expression_of)]
     expected = 1.5 * model.draw(model.coefficients(*shown), 512)
@@ -279,7 +279,7 @@ def test_fbx_blend_shapes_add_up_to_the_shown_frames(playing, module, tmp_path):
     expected, before = frames_shown(playing), census()
     assert bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE", textures=False) == {"FINISHED"}
     assert_same(before, census())
-    models = module("detailed3dmm_addon.face_model")
+    models = module("detailed3dmm_addon.model.face_model")
     corners = module("ml_backend.geometry.dense_face").coarse_corners(models.face_model(), models.dense_mesh())
     expected = expected[:, np.unique(corners.vertex)]
     bpy.ops.wm.read_homefile(use_empty=True)
@@ -315,7 +315,7 @@ def test_fbx_holds_its_textures(playing, tmp_path):
 
 
 def test_map_sequences_hold_what_each_frame_shows(playing, module, tmp_path):
-    before, uv = census(), module("detailed3dmm_addon.fast_detail").skin_uv()
+    before, uv = census(), module("detailed3dmm_addon.detail.distilled").skin_uv()
     for suffix in (".exr", ".png"):
         assert bpy.ops.d3dmm.export_maps(filepath=str(tmp_path / f"maps{suffix}"), resolution="256") == {"FINISHED"}
         assert_same(before, census())
@@ -338,7 +338,7 @@ def test_curves_come_back_from_the_curve_reader(playing, module, tmp_path):
     before = census()
     assert bpy.ops.d3dmm.export_curves(filepath=str(tmp_path / "curves.csv")) == {"FINISHED"}
     assert_same(before, census())
-    read = module("ml_backend.curves").read_curves(tmp_path / "curves.csv")
+    read = module("ml_backend.files.curve_file").read_curves(tmp_path / "curves.csv")
     column = read.frames[:, read.names.index("browInnerUp")]
     assert column[[0, 2]] == pytest.approx([0.2, 0.9], abs=1e-5) and 0.2 < column[1] < 0.9
     assert read.head[:, 0] == pytest.approx([0.0, 0.15, 0.3], abs=2e-3)

@@ -41,7 +41,7 @@ def test_an_expression_becomes_an_asset_and_another_face_shows_it(face, module, 
     other = bpy.context.active_object
     other.data.shape_keys.key_blocks["mouthPucker"].value = 1.0
     assert bpy.ops.d3dmm.apply_expression_asset(action="Gasp") == {"FINISHED"}
-    model = module("detailed3dmm_addon.face_model")
+    model = module("detailed3dmm_addon.model.face_model")
     assert np.allclose(model.expression_of(other), model.expression_of(face), atol=1e-6)
     bpy.ops.d3dmm.reset_expression()
     bpy.ops.d3dmm.save_expression_asset(name="Rest")
@@ -56,7 +56,7 @@ def test_presets_are_listed_loaded_and_removed_through_blenders_menus(face, modu
     assert bpy.ops.d3dmm.add_preset(kind="EXPRESSION", name="Half Smile") == {"FINISHED"}
     assert bpy.ops.d3dmm.add_preset(kind="CHARACTER", name="Ünä") == {"FINISHED"}
     menus = module("panels.preset_panel")
-    model = module("detailed3dmm_addon.face_model")
+    model = module("detailed3dmm_addon.model.face_model")
     identity = model.identity_of(face)
     bpy.ops.d3dmm.random_face(seed=11)
     bpy.ops.d3dmm.reset_expression()
@@ -103,7 +103,7 @@ def _keep(found):
 
 
 def test_a_saved_face_keeps_its_colours_its_imported_map_and_what_is_shown(face, module, no_worker, tmp_path):
-    materials, live = module("detailed3dmm_addon.face_materials"), module("detailed3dmm_addon.live_detail")
+    materials, live = module("detailed3dmm_addon.appearance.face_materials"), module("detailed3dmm_addon.detail.live")
 
     def socket(item, node):
         return next(m.node_tree.nodes[node].outputs[0] for m in item.data.materials if node in m.node_tree.nodes)

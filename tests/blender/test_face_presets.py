@@ -8,7 +8,7 @@ import pytest
 
 
 def state(face, module):
-    model = module("detailed3dmm_addon.face_model")
+    model = module("detailed3dmm_addon.model.face_model")
     return model.identity_of(face), model.skin_of(face), model.expression_of(face)
 
 
@@ -45,7 +45,7 @@ def test_a_saved_face_comes_back_in_another(face, module, tmp_path):
 def test_the_shell_reads_what_was_saved(face, module, tmp_path):
     path = tmp_path / "face.json"
     bpy.ops.d3dmm.save_face(filepath=str(path), check_existing=False)
-    read = module("ml_backend.face_file").read_face(path)
+    read = module("ml_backend.files.face_file").read_face(path)
     np.testing.assert_allclose(read.identity, state(face, module)[0], atol=1e-5)
     np.testing.assert_allclose(read.skin, state(face, module)[1], atol=1e-5)
 

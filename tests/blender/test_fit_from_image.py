@@ -29,7 +29,7 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
     assert (scene.render.resolution_x, scene.render.resolution_y) == (512, 512)
     behind = camera.data.background_images[0].image
     assert tuple(behind.size) == (512, 512) and behind.packed_file is not None
-    model = module("detailed3dmm_addon.face_model").face_model()
+    model = module("detailed3dmm_addon.model.face_model").face_model()
     shape = model.evaluate(identity.astype(np.float32), np.array([key.value for key in keys[1:]], np.float32))
     corners = shape[[model.landmarks[name][0] for name in ("eye_outer_right", "eye_outer_left", "lip_corner_right", "lip_corner_left")]]
     world = corners @ np.array(face.matrix_world)[:3, :3].T + np.array(face.matrix_world)[:3, 3]

@@ -73,10 +73,10 @@ def test_undo_takes_the_bake_back(wrinkled, no_worker):
 @pytest.fixture
 def other_map(worker, wrinkled, module, tmp_path):
     """Another person's map, as a file of floats."""
-    inputs = module("detailed3dmm_addon.live_detail").detail_inputs(wrinkled)
+    inputs = module("detailed3dmm_addon.detail.live").detail_inputs(wrinkled)
     inputs["identity"] = -inputs["identity"]
     inputs["skin"] = -inputs["skin"]
-    values = module("detailed3dmm_addon.backend").ask("generate", {"resolution": 256}, inputs).arrays["map"]
+    values = module("detailed3dmm_addon.worker.jobs").ask("generate", {"resolution": 256}, inputs).arrays["map"]
     path = tmp_path / "sculpt.npy"
     np.save(path, values)
     return path, values

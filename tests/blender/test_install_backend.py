@@ -27,7 +27,7 @@ def online():
 @pytest.fixture
 def environment(module, tmp_path, monkeypatch):
     """The module, with everything in a folder whose name has spaces and letters of several scripts."""
-    environment = module("detailed3dmm_addon.environment")
+    environment = module("detailed3dmm_addon.worker.environment")
     folder = tmp_path / "用户 résumé"
 
     def place(name: str) -> Path:
@@ -56,7 +56,7 @@ def test_a_failed_installation_says_why_and_is_not_used(online, environment, mod
     with pytest.raises(RuntimeError, match="d3dmm-no-such-package"):
         bpy.ops.d3dmm.install_backend()
     assert not environment.is_installed() and environment.running_installation() is None
-    assert "press Install again" in module("detailed3dmm_addon.backend").problem.remedy and environment.log_path().stat().st_size
+    assert "press Install again" in module("detailed3dmm_addon.worker.jobs").problem.remedy and environment.log_path().stat().st_size
 
 
 def test_cancel_ends_it_and_it_can_begin_again(online, environment):
@@ -77,12 +77,12 @@ def test_too_little_room_is_said_before_anything_is_fetched(online, environment,
 
 
 def test_every_pin_names_one_version(module):
-    lines = module("detailed3dmm_addon.environment").REQUIREMENTS.read_text().split("\n")
+    lines = module("detailed3dmm_addon.worker.environment").REQUIREMENTS.read_text().split("\n")
     assert all("==" in line for line in lines if line) and any(line.startswith("torch==") for line in lines)
 
 
 def test_every_kind_has_its_words_and_suits_some_system(module, monkeypatch):
-    environment, preferences = module("detailed3dmm_addon.environment"), module("detailed3dmm_addon.preferences")
+    environment, preferences = module("detailed3dmm_addon.worker.environment"), module("detailed3dmm_addon.worker.preferences")
     items = bpy.context.preferences.addons[EXTENSION].preferences.bl_rna.properties["build"].enum_items
     assert {item.identifier: item.name for item in items} == {"AUTO": "Automatic"} | {k: v.label for k, v in environment.BUILDS.items()}
     offered = set()
@@ -130,7 +130,7 @@ def test_installed_repaired_offline_and_removed(online, environment, module, tmp
     ask = [environment.environment_python(), "-c", "import d3dmm_tiny as t; print(t.value)"]
     assert subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip() == "7"
     bpy.context.preferences.addons[EXTENSION].preferences.interpreter = ""
-    assert module("detailed3dmm_addon.backend").find_interpreter() == str(environment.environment_python())
+    assert module("detailed3dmm_addon.worker.jobs").find_interpreter() == str(environment.environment_python())
     next((tmp_path / "用户 résumé" / "environment").rglob("d3dmm_tiny.py")).unlink()
     bpy.context.preferences.system.use_online_access = False
     assert bpy.ops.d3dmm.install_backend() == {"FINISHED"}, "a repair needs no network"

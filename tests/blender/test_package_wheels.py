@@ -13,7 +13,7 @@ from test_install_backend import tiny_wheel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks import package
+from tools import package
 
 ROOT = package.ROOT
 

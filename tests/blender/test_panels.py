@@ -184,7 +184,7 @@ def test_baked_detail_adds_its_switch(face):
 
 
 def test_an_error_is_shown_with_its_remedy(module):
-    module("detailed3dmm_addon.backend").report_problem("The recording is broken.", "Export it again.")
+    module("detailed3dmm_addon.worker.jobs").report_problem("The recording is broken.", "Export it again.")
     said = draw_all(context())
     assert "The recording is broken." in said and "Export it again." in said and "Dismiss" in said
 
@@ -196,7 +196,7 @@ def test_a_missing_interpreter_offers_the_installation(module, monkeypatch):
 
 
 def test_a_running_job_shows_its_progress(face, module, monkeypatch):
-    backend = module("detailed3dmm_addon.backend")
+    backend = module("detailed3dmm_addon.worker.jobs")
     monkeypatch.setattr(backend, "_job", backend.Job(1, "Speech", 0.4, "Listening"))
     said = draw_all(context())
     assert {"Speech", "Listening"} <= set(said) and "Import Audio" not in said

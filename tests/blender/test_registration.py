@@ -27,13 +27,13 @@ def test_panels_are_in_one_tab():
 
 
 def test_the_groups_hold_each_expression_once(module):
-    groups = module("detailed3dmm_addon.expression_groups").EXPRESSION_GROUPS
+    groups = module("detailed3dmm_addon.model.expression_groups").EXPRESSION_GROUPS
     names = [name for _, _, members in groups for name in members]
     assert sorted(names) == sorted(module("ml_backend.expression_names").EXPRESSION_NAMES) and len(names) == 52
 
 
 def test_presets_use_known_names_and_sane_values(module):
-    presets = module("detailed3dmm_addon.expression_groups").EXPRESSION_PRESETS
+    presets = module("detailed3dmm_addon.model.expression_groups").EXPRESSION_PRESETS
     known = module("ml_backend.expression_names").EXPRESSION_NAMES
     assert len(presets) >= 12
     for _, values in presets.values():
@@ -54,10 +54,10 @@ def test_no_heavy_library_is_loaded_by_the_extension(module):
     import sys
     from pathlib import Path
 
-    root = Path(module("detailed3dmm_addon.backend").ROOT)
+    root = Path(module("detailed3dmm_addon.worker.jobs").ROOT)
     code = (
         "import sys, bpy\nbefore = set(sys.modules)\nsys.path.insert(0, sys.argv[1])\n"
-        "import ml_backend.client, ml_backend.models.bilinear_face, ml_backend.geometry.dense_face, ml_backend.models.skin_vector\n"
+        "import ml_backend.process.client, ml_backend.models.bilinear_face, ml_backend.geometry.dense_face, ml_backend.models.skin_vector\n"
         "heavy = {'torch', 'librosa', 'scipy', 'safetensors', 'PIL'} & (set(sys.modules) - before)\n"
         "import os; print('heavy', heavy, flush=True); os._exit(1 if heavy else 0)"
     )

@@ -96,10 +96,10 @@ def prepare(face, name: str, folder: Path, module) -> None:
     if name in ("clear_baked_detail", "clear_animation"):
         bpy.ops.d3dmm.bake_detail(without_backend=True)
     if name == "clear_animation":
-        animation = module("detailed3dmm_addon.face_animation")
+        animation = module("detailed3dmm_addon.actions.action_writer")
         animation.key_expressions(face, "said", ("jawOpen",), np.linspace(0, 1, 5, dtype=np.float32)[:, None], 1)
     if name == "clear_detail_map":
-        module("detailed3dmm_addon.live_detail").set_latent(face, np.zeros((18, 512)), "sculpt.exr 0")
+        module("detailed3dmm_addon.detail.live").set_latent(face, np.zeros((18, 512)), "sculpt.exr 0")
     if name == "apply_expression_asset":
         bpy.ops.d3dmm.save_expression_asset(name="Gasp")
         face.data.shape_keys.key_blocks["jawOpen"].value = 0.4
@@ -179,8 +179,8 @@ def test_two_faces_do_not_touch_each_other(wrinkled, no_worker, interactive):
 
 
 def test_a_renamed_face_is_still_found_by_its_job(wrinkled, worker, module):
-    backend, live_update = module("detailed3dmm_addon.backend"), module("detailed3dmm_addon.live_update")
-    live_detail = module("detailed3dmm_addon.live_detail")
+    backend, live_update = module("detailed3dmm_addon.worker.jobs"), module("detailed3dmm_addon.detail.follow")
+    live_detail = module("detailed3dmm_addon.detail.live")
     live_update.interactive = True
     try:
         live_update._ask_for_full(wrinkled)
@@ -235,7 +235,7 @@ def test_a_library_override_shows_the_face_and_its_buttons_say_what_is_not_its_o
     assert np.allclose(evaluated(override), before, atol=1e-6)
     with pytest.raises(RuntimeError, match="linked from another file"):
         bpy.ops.d3dmm.set_expression_preset(preset="joy")
-    assert not module("detailed3dmm_addon.backend").problem.message
+    assert not module("detailed3dmm_addon.worker.jobs").problem.message
     save_and_open(tmp_path)
     assert np.allclose(evaluated(bpy.context.scene.objects[0]), before, atol=1e-6)
 
@@ -252,14 +252,14 @@ def test_made_local_again_it_works(wrinkled, no_worker, tmp_path):
 
 def running_bake(face, module, frames: int = 4000):
     """A long job of the real worker for a face."""
-    backend, clip_detail = module("detailed3dmm_addon.backend"), module("detailed3dmm_addon.clip_detail")
+    backend, clip_detail = module("detailed3dmm_addon.worker.jobs"), module("detailed3dmm_addon.detail.bake")
     expressions = np.random.default_rng(0).uniform(0, 1, (frames, 52)).astype(np.float32)
-    request = clip_detail.clip_request(face, expressions, module("detailed3dmm_addon.face_model").skin_of(face))
+    request = clip_detail.clip_request(face, expressions, module("detailed3dmm_addon.model.face_model").skin_of(face))
     return backend.begin_job("Wrinkles", *request)
 
 
 def test_another_file_while_a_job_runs(wrinkled, worker, module):
-    backend = module("detailed3dmm_addon.backend")
+    backend = module("detailed3dmm_addon.worker.jobs")
     job = running_bake(wrinkled, module)
     bpy.ops.wm.read_homefile(use_empty=True)
     backend.cancel_job()
@@ -273,7 +273,7 @@ def test_another_file_while_a_job_runs(wrinkled, worker, module):
 
 
 def test_disabled_and_enabled_while_a_job_runs(wrinkled, worker, module):
-    backend = module("detailed3dmm_addon.backend")
+    backend = module("detailed3dmm_addon.worker.jobs")
     job, shown, name = running_bake(wrinkled, module), evaluated(wrinkled), wrinkled.name
     process = backend.worker_pid()
     interpreter = bpy.context.preferences.addons[EXTENSION].preferences.interpreter
@@ -290,7 +290,7 @@ def test_disabled_and_enabled_while_a_job_runs(wrinkled, worker, module):
     bpy.context.view_layer.objects.active = face
     assert bpy.ops.d3dmm.set_expression_preset(preset="surprise") == {"FINISHED"}
     assert bpy.ops.d3dmm.update_detail() == {"FINISHED"}
-    assert np.abs(evaluated(face) - shown).max() > 1e-4 and module("detailed3dmm_addon.backend").running_job() is None
+    assert np.abs(evaluated(face) - shown).max() > 1e-4 and module("detailed3dmm_addon.worker.jobs").running_job() is None
 
 
 RENDER_IN_BACKGROUND = """
@@ -318,7 +318,7 @@ def pixels_of(path: Path) -> np.ndarray:
 def test_a_background_render_of_keyed_frames_equals_this_one(wrinkled, no_worker, module, tmp_path):
     """Frames change during the render; live detail follows them in both."""
     scene, keys = bpy.context.scene, wrinkled.data.shape_keys.key_blocks
-    module("detailed3dmm_addon.face_scene").build_studio(bpy.context, wrinkled)
+    module("detailed3dmm_addon.appearance.studio").build_studio(bpy.context, wrinkled)
     scene.render.engine = "BLENDER_WORKBENCH"
     scene.render.resolution_x = scene.render.resolution_y = 96
     scene.frame_start, scene.frame_end = 1, 2
@@ -428,7 +428,7 @@ def test_a_final_render_is_given_the_mesh_that_the_viewport_shows(wrinkled, no_w
 
 
 def test_a_render_beside_an_unlocked_window_says_that_wrinkles_stood_still(wrinkled, no_worker, module, monkeypatch):
-    live_update, backend, scene = module("detailed3dmm_addon.live_update"), module("detailed3dmm_addon.backend"), bpy.context.scene
+    live_update, backend, scene = module("detailed3dmm_addon.detail.follow"), module("detailed3dmm_addon.worker.jobs"), bpy.context.scene
     assert scene.render.use_lock_interface
     by_keys(wrinkled)
     scene.frame_set(1)

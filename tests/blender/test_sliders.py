@@ -7,7 +7,7 @@ from test_create_face import evaluated
 
 
 def expected(module, face) -> np.ndarray:
-    model = module("detailed3dmm_addon.face_model")
+    model = module("detailed3dmm_addon.model.face_model")
     return model.dense_mesh().refine(model.face_model().evaluate(model.identity_of(face), model.expression_of(face)))
 
 
@@ -32,7 +32,7 @@ def test_reset_goes_to_the_average_or_to_the_seed(face, module):
     face.d3dmm.live = False
     seeded = evaluated(face)
     assert bpy.ops.d3dmm.reset_face() == {"FINISHED"}
-    model = module("detailed3dmm_addon.face_model")
+    model = module("detailed3dmm_addon.model.face_model")
     assert np.abs(model.identity_of(face)).max() == 0
     assert bpy.ops.d3dmm.reset_face(to_seed=True) == {"FINISHED"}
     assert np.allclose(evaluated(face), seeded, atol=1e-6)
@@ -40,7 +40,7 @@ def test_reset_goes_to_the_average_or_to_the_seed(face, module):
 
 def test_presets_mirror_and_reset(face, module):
     face.d3dmm.live = False
-    presets = module("detailed3dmm_addon.expression_groups").EXPRESSION_PRESETS
+    presets = module("detailed3dmm_addon.model.expression_groups").EXPRESSION_PRESETS
     keys = face.data.shape_keys.key_blocks
     for preset, (_, values) in presets.items():
         assert bpy.ops.d3dmm.set_expression_preset(preset=preset) == {"FINISHED"}
@@ -136,7 +136,7 @@ def test_a_duplicate_has_its_own_detail_once_it_changes(face, module, interactiv
     twin = bpy.context.active_object
     assert twin != face and twin.d3dmm.uid == face.d3dmm.uid
     assert interactive._leads(twin)
-    modifiers = module("detailed3dmm_addon.detail_modifiers")
+    modifiers = module("detailed3dmm_addon.nodes.detail_modifier")
     assert twin.d3dmm.uid != face.d3dmm.uid
     assert modifiers.fine_image(twin) != modifiers.fine_image(face) and twin.data.materials[0] != face.data.materials[0]
     before = evaluated(face)

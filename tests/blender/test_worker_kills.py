@@ -21,14 +21,14 @@ MOST_SECONDS_TO_TELL = 2.0
 
 
 def speech(face, module, recording):
-    target = module("detailed3dmm_addon.animation_targets").TargetName.of(face)
-    return module("detailed3dmm_addon.speech_animation").SpeechAnimation(target, recording, 25.0, 1, 0).speech_request()
+    target = module("detailed3dmm_addon.clips.targets").TargetName.of(face)
+    return module("detailed3dmm_addon.clips.speech_animation").SpeechAnimation(target, recording, 25.0, 1, 0).speech_request()
 
 
 def wrinkles(face, module, _recording):
     expressions = np.random.default_rng(0).uniform(0, 1, (2000, 52)).astype(np.float32)
-    skin = module("detailed3dmm_addon.face_model").skin_of(face)
-    return module("detailed3dmm_addon.clip_detail").clip_request(face, expressions, skin)
+    skin = module("detailed3dmm_addon.model.face_model").skin_of(face)
+    return module("detailed3dmm_addon.detail.bake").clip_request(face, expressions, skin)
 
 
 def imported_map(face, module, _recording):
@@ -37,14 +37,14 @@ def imported_map(face, module, _recording):
 
 
 def full_map(face, module, _recording):
-    return "generate", {"resolution": 1024}, module("detailed3dmm_addon.live_detail").detail_inputs(face)
+    return "generate", {"resolution": 1024}, module("detailed3dmm_addon.detail.live").detail_inputs(face)
 
 
 JOBS = (speech, wrinkles, imported_map, full_map)
 
 
 def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
-    backend, draw = module("detailed3dmm_addon.backend"), random.Random(int(os.environ.get("D3DMM_KILLS_SEED", "0")))
+    backend, draw = module("detailed3dmm_addon.worker.jobs"), random.Random(int(os.environ.get("D3DMM_KILLS_SEED", "0")))
     small = {"resolution": 256}
     before, surface = state_of_scene(), evaluated(wrinkled)
     slowest, finished = 0.0, 0
@@ -68,7 +68,7 @@ def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
         assert "ended unexpectedly" in backend.problem.message and "Try again" in backend.problem.remedy
         assert job.outcome is not None and backend.running_job() is None
         assert state_of_scene() == before and np.array_equal(evaluated(wrinkled), surface)
-        answer = backend.ask("generate", small, module("detailed3dmm_addon.live_detail").detail_inputs(wrinkled), timeout=300)
+        answer = backend.ask("generate", small, module("detailed3dmm_addon.detail.live").detail_inputs(wrinkled), timeout=300)
         assert np.isfinite(answer.arrays["map"]).all()
         if number % 10 == 9:
             print(f"{number + 1} kills, slowest message {slowest:.3f} s", flush=True)

@@ -21,12 +21,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ml_backend.curves import Animation, read_curves, write_curves
-from ml_backend.displacement_file import read_displacement, write_displacement
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
-from ml_backend.face_file import FaceParameters, read_face, write_face
-from ml_backend.tensor_file import read_tensors, write_tensors
+from ml_backend.files.curve_file import Animation, read_curves, write_curves
+from ml_backend.files.displacement_file import read_displacement, write_displacement
+from ml_backend.files.face_file import FaceParameters, read_face, write_face
+from ml_backend.files.tensor_file import read_tensors, write_tensors
 
 KEPT = Path(__file__).resolve().parents[2] / "build" / "broken"
 MODEL = Path(__file__).resolve().parents[2] / "ml_backend" / "assets" / "latent_directions.safetensors"

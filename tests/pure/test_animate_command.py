@@ -9,13 +9,13 @@ import pytest
 import soundfile
 
 from ml_backend.__main__ import main
+from ml_backend.animation.curve_editing import lip_gap
+from ml_backend.animation.procedural import Layer, Prosody, procedural_layers
 from ml_backend.audio.read_audio import AudioFile, read_audio
-from ml_backend.curve_editing import lip_gap
-from ml_backend.curves import read_curves
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.curve_file import read_curves
 from ml_backend.pipelines.animate_from_audio import AnimateFromAudioRequest, animate_in_layers
-from ml_backend.speech.procedural import Layer, Prosody, procedural_layers
 
 DEMO = Path(__file__).resolve().parents[2] / "ml_backend/assets/demo_speech.wav"
 JAW, SMILE = EXPRESSION_NAMES.index("jawOpen"), EXPRESSION_NAMES.index("mouthSmileLeft")

@@ -8,9 +8,9 @@ import soundfile
 
 from ml_backend.audio.read_audio import read_audio
 from ml_backend.errors import UserError
+from ml_backend.evaluation.evaluate_speech import area_under_curve, evaluate_speech, jitter_share, read_clips
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.pipelines.animate_from_audio import DECODERS, AnimateFromAudioRequest, AnimationCancelled, animate_from_audio
-from ml_backend.pipelines.evaluate_speech import area_under_curve, evaluate_speech, jitter_share, read_clips
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "ml_backend/assets/demo_speech.wav"

@@ -8,14 +8,20 @@ import pytest
 import torch
 
 from ml_backend.errors import UserError
-from ml_backend.models.autoregressive_decoder import FRAME_RATE, WINDOW, AutoregressiveDecoder, AutoregressiveDecoderConfig, PastLayer
-from ml_backend.models.speech_decoder import PROSODY
-from ml_backend.models.speech_networks import load_autoregressive_decoder
+from ml_backend.models.speech.autoregressive_decoder import (
+    FRAME_RATE,
+    WINDOW,
+    AutoregressiveDecoder,
+    AutoregressiveDecoderConfig,
+    PastLayer,
+)
+from ml_backend.models.speech.speech_decoder import PROSODY
+from ml_backend.models.speech.speech_networks import load_autoregressive_decoder
+from ml_backend.phonetics.coarticulation import speech_channels
+from ml_backend.phonetics.phones import PHONES
 from ml_backend.pipelines.animate_from_audio import AutoregressiveStream, Heard
-from ml_backend.pipelines.build_speech_data import write_voice
-from ml_backend.speech.coarticulation import speech_channels
-from ml_backend.speech.phones import PHONES
-from ml_backend.speech.synthesisers import Utterance
+from ml_backend.speech_data.build_speech_data import write_voice
+from ml_backend.speech_data.synthesisers import Utterance
 from ml_backend.training import train_speech_autoregressive
 
 SECONDS = 8

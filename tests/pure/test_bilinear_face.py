@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from ml_backend.errors import UserError
+from ml_backend.evaluation.evaluate_face_model import contact_figures, direction_table
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.geometry.texture_space import covered_texels, rasterise, signed_areas, triangles_of
 from ml_backend.models.bilinear_face import DEFAULT_FILE, BilinearFace
-from ml_backend.pipelines.evaluate_face_model import contact_figures, direction_table
-from ml_backend.tensor_file import read_tensors, write_tensors
 
 REGIONS = "face forehead glabella crows_feet under_eye nose cheeks nasolabial perioral chin neck lips".split()
 

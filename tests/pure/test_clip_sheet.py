@@ -5,7 +5,7 @@ from PIL import Image
 
 from benchmarks.clip_sheet import COLOURS, DEMO, LABEL, Label, compose, labels_of, phones_of
 from ml_backend.audio.read_audio import read_audio
-from ml_backend.speech.phones import PHONE_INDEX, PHONES
+from ml_backend.phonetics.phones import PHONE_INDEX, PHONES
 
 
 def test_a_stop_of_the_lips_is_shown_where_they_are_nearest():

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from ml_backend.animation.lip_contacts import secure_contacts
+from ml_backend.animation.lip_measures import LipRuler, incisor_edges, lower_lip_surface
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.speech.align_transcript import guess_pronunciation, words_of
-from ml_backend.speech.coarticulation import curves_from_phones, pose, speech_channels
-from ml_backend.speech.lip_contacts import secure_contacts
-from ml_backend.speech.lip_measures import LipRuler, incisor_edges, lower_lip_surface
-from ml_backend.speech.phones import BILABIAL, PHONE_INDEX, PHONES, UNKNOWN, phone_index
-from ml_backend.speech.visemes import DIPHTHONGS, LABIODENTAL_POSE, VISEMES
+from ml_backend.phonetics.align_transcript import guess_pronunciation, words_of
+from ml_backend.phonetics.coarticulation import curves_from_phones, pose, speech_channels
+from ml_backend.phonetics.phones import BILABIAL, PHONE_INDEX, PHONES, UNKNOWN, phone_index
+from ml_backend.phonetics.visemes import DIPHTHONGS, LABIODENTAL_POSE, VISEMES
 
 TIMES = np.arange(0, 1.2, 1 / 60)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml_backend.curve_editing import (
+from ml_backend.animation.curve_editing import (
     GAIN_GROUPS,
     CurveEdit,
     edit_curves,
@@ -16,13 +16,13 @@ from ml_backend.curve_editing import (
     reduce_keys,
     resampled,
 )
-from ml_backend.curves import Animation
+from ml_backend.animation.lip_measures import LipRuler
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.curve_file import Animation
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.speech.coarticulation import curves_from_phones
-from ml_backend.speech.lip_measures import LipRuler
-from ml_backend.speech.phones import PHONE_INDEX
+from ml_backend.phonetics.coarticulation import curves_from_phones
+from ml_backend.phonetics.phones import PHONE_INDEX
 
 
 @pytest.fixture(scope="module")

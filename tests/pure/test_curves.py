@@ -5,9 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from ml_backend.curves import HEAD_NAMES, Animation, read_csv, read_curves, read_json, timecode, write_csv, write_curves, write_json
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.curve_file import (
+    HEAD_NAMES,
+    Animation,
+    read_csv,
+    read_curves,
+    read_json,
+    timecode,
+    write_csv,
+    write_curves,
+    write_json,
+)
 
 
 def animation(fps=30.0, count=70) -> Animation:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ml_backend.displacement_file import read_displacement, write_displacement
 from ml_backend.errors import UserError
+from ml_backend.files.displacement_file import read_displacement, write_displacement
 
 MAP = (np.random.default_rng(0).normal(size=(48, 64)) * 0.4).astype(np.float32)
 

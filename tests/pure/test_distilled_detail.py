@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from ml_backend.datasets import teacher_maps
+from ml_backend.datasets.map_set import MapSet
 from ml_backend.errors import UserError
+from ml_backend.evaluation.distilled_cost import update_cost
+from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.geometry.texture_space import sample_map
 from ml_backend.layers.blur_resampling import double_size
-from ml_backend.metrics.distilled_cost import update_cost
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
 from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM, write_network
 from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
 from ml_backend.models.distilled_detail import DistilledDetail, FieldBand, double_map
 from ml_backend.models.saved_latent import print_of_weights
-from ml_backend.tensor_file import read_tensors, write_tensors
-from ml_backend.training import teacher_maps, train_distilled_detail
+from ml_backend.training import train_distilled_detail
 from ml_backend.training.latent_labels import LatentLabels, ridge
-from ml_backend.training.simulated_maps import MapSet
 from ml_backend.training.train_distilled_detail import CoefficientNetwork, export, fit_band_above, fit_low_band, input_scaling, widen
 
 SIZE = 16

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from ml_backend.datasets.map_set import MapSet
 from ml_backend.errors import UserError
-from ml_backend.expression_names import EXPRESSION_NAMES
-from ml_backend.metrics.detail_baselines import Ridge, fit_multilayer, fit_principal_maps
-from ml_backend.metrics.detail_behaviour import (
+from ml_backend.evaluation.detail_baselines import Ridge, fit_multilayer, fit_principal_maps
+from ml_backend.evaluation.detail_behaviour import (
     correlation,
     line_angles,
     locality,
@@ -17,7 +17,7 @@ from ml_backend.metrics.detail_behaviour import (
     smoothness,
     variety,
 )
-from ml_backend.metrics.detail_fidelity import (
+from ml_backend.evaluation.detail_fidelity import (
     FidelityTotals,
     SpectrumBins,
     TrueMaps,
@@ -25,16 +25,16 @@ from ml_backend.metrics.detail_fidelity import (
     percentile_span,
     structural_similarity,
 )
-from ml_backend.metrics.vertex_rivals import fit_vertex_rival
+from ml_backend.evaluation.detail_forms import clip_of
+from ml_backend.evaluation.evaluate_detail import card_text, held_out_expressions
+from ml_backend.evaluation.vertex_baselines import fit_vertex_rival
+from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
 from ml_backend.models.detailed_3dmm import Detailed3DMM
 from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
-from ml_backend.pipelines.detail_forms import clip_of
-from ml_backend.pipelines.evaluate_detail import card_text, held_out_expressions
-from ml_backend.simulation.face_chart import GRID, build_chart
+from ml_backend.simulation.relief.face_chart import GRID, build_chart
 from ml_backend.training.model_card import note_evaluation
-from ml_backend.training.simulated_maps import MapSet
 
 SIZE = 128
 MASK = torch.ones(SIZE, SIZE, dtype=torch.bool)

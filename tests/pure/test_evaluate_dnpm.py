@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from ml_backend.errors import UserError
-from ml_backend.metrics.damaged_relief import damaged_sets, ranks_correctly
-from ml_backend.metrics.frechet_distance import FEATURES, ReliefFeatures, frechet_distance, frechet_of_moments
-from ml_backend.metrics.nearest_neighbour import nearest_distances, novelty
-from ml_backend.pipelines import evaluate_dnpm
+from ml_backend.evaluation import evaluate_dnpm
+from ml_backend.evaluation.damaged_relief import damaged_sets, ranks_correctly
+from ml_backend.evaluation.frechet_distance import FEATURES, ReliefFeatures, frechet_distance, frechet_of_moments
+from ml_backend.evaluation.nearest_neighbour import nearest_distances, novelty
 from ml_backend.training.training_curve import curves_of, draw_training_curve, heights_of, read_log
 
 SIZE = 128

@@ -14,9 +14,9 @@ from ml_backend.fitting.fit_sureness import judge_fit
 from ml_backend.fitting.landmark_map import LandmarkMap
 from ml_backend.fitting.landmarks import FacePoints, choose_face, find_faces
 from ml_backend.fitting.photo_file import LARGEST_SIDE, read_photo
-from ml_backend.fitting.spherical_harmonics import harmonics
 from ml_backend.fitting.unwrap_photo import fill_smoothly, fit_light
 from ml_backend.geometry.camera_view import FRONTAL, Camera, rasterise_view, rotation_about
+from ml_backend.geometry.spherical_harmonics import harmonics
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.skin_vector import YEARS_PER_SKIN_AGE, sample_skin
 from ml_backend.pipelines.fit_from_image import FitFromImageRequest, fit_from_image, likely_skin

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from ml_backend.datasets.degraded_textures import compress, photograph
+from ml_backend.datasets.map_set import MapSet
 from ml_backend.errors import UserError
+from ml_backend.files.network_file import write_network_file
 from ml_backend.losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.image_to_displacement import (
@@ -19,10 +22,9 @@ from ml_backend.models.image_to_displacement import (
     image_features,
     read_image_to_displacement,
 )
-from ml_backend.models.network_file import write_network_file
 from ml_backend.models.patch_discriminators import PatchDiscriminators
 from ml_backend.pipelines.photo_detail import detail_from_texture
-from ml_backend.simulation.skin_shading import (
+from ml_backend.simulation.portraits.skin_shading import (
     SkinSurface,
     harmonics,
     sample_albedo,
@@ -31,8 +33,6 @@ from ml_backend.simulation.skin_shading import (
     skin_surface,
     smooth_shading,
 )
-from ml_backend.training.degraded_textures import compress, photograph
-from ml_backend.training.simulated_maps import MapSet
 from ml_backend.training.train_image_to_displacement import (
     PhotographedSkin,
     check_worth,

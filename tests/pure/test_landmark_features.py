@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 from skimage.data import astronaut
 
+from ml_backend.datasets.degraded_portraits import SIZE, looked_at, vary
+from ml_backend.datasets.simulated_portraits import face_frames
 from ml_backend.fitting.landmarks import find_faces, interocular_distance
-from ml_backend.training.degraded_portraits import SIZE, looked_at, vary
 from ml_backend.training.landmark_features import CROP, LandmarkFeatures, face_crops, landmark_losses
-from ml_backend.training.simulated_portraits import face_frames
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ml_backend.fitting.painted_face import draw_head, head_colours, hollows, sample_light
-from ml_backend.fitting.painted_portrait import PortraitPainter
 from ml_backend.geometry.camera_view import FRONTAL, Camera
 from ml_backend.models.bilinear_face import BilinearFace
+from ml_backend.simulation.portraits.painted_face import draw_head, head_colours, hollows, sample_light
+from ml_backend.simulation.portraits.painted_portrait import PortraitPainter
 
 FOCAL, AWAY, SIZE = 400.0, 0.5, 128
 PIXEL = AWAY / FOCAL  # metres

@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ml_backend.__main__ import main
-from ml_backend.curves import read_curves
 from ml_backend.errors import UserError
-from ml_backend.models.phoneme_recogniser import load_phoneme_recogniser
-from ml_backend.models.wav2vec2 import ConvolutionLayer, TransformerBlock, Wav2Vec2, Wav2Vec2Config
+from ml_backend.files.curve_file import read_curves
+from ml_backend.models.speech.phoneme_recogniser import load_phoneme_recogniser
+from ml_backend.models.speech.wav2vec2 import ConvolutionLayer, TransformerBlock, Wav2Vec2, Wav2Vec2Config
+from ml_backend.phonetics.phones import PHONE_INDEX, PHONES
+from ml_backend.phonetics.recogniser_phones import fill_blanks, map_vocabulary
 from ml_backend.pipelines.animate_from_audio import AnimateFromAudioRequest, animate_in_layers
-from ml_backend.speech.phones import PHONE_INDEX, PHONES
-from ml_backend.speech.recogniser_phones import fill_blanks, map_vocabulary
 
 DEMO = Path(__file__).resolve().parents[2] / "ml_backend/assets/demo_speech.wav"
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
@@ -279,7 +279,7 @@ def test_the_command_listens_with_it(tmp_path, capsys):
     assert "ǃ" in capsys.readouterr().err
     shut = read_curves(out).frames
     assert len(shut) == 60
-    from ml_backend.curve_editing import lip_gap
+    from ml_backend.animation.curve_editing import lip_gap
 
     assert lip_gap(shut).max() < 1.0
     ours = animate_in_layers(AnimateFromAudioRequest(str(DEMO), length=2.0), lambda *_: None, lambda: False)

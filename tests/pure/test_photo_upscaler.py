@@ -9,18 +9,18 @@ from PIL import Image
 from skimage.data import astronaut
 
 from ml_backend.__main__ import main
+from ml_backend.datasets.degraded_portraits import degrade, small_and_clear, vary
+from ml_backend.datasets.simulated_portraits import make_portrait_set
 from ml_backend.errors import UserError
+from ml_backend.files.network_file import read_network_file
 from ml_backend.fitting import landmarks
 from ml_backend.fitting.clear_face import clear_face
 from ml_backend.fitting.degraded_photo import degrade_photo, portrait_square
 from ml_backend.fitting.landmarks import find_faces, interocular_distance
-from ml_backend.fitting.painted_portrait import SIZE, PortraitPainter
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.models.network_file import read_network_file
 from ml_backend.models.photo_upscaler import PhotoUpscaler, PhotoUpscalerConfig, default_upscaler, enlarged, upscaler_config
-from ml_backend.simulation.dead_leaves import dead_leaves
-from ml_backend.training.degraded_portraits import degrade, small_and_clear, vary
-from ml_backend.training.simulated_portraits import make_portrait_set
+from ml_backend.simulation.portraits.dead_leaves import dead_leaves
+from ml_backend.simulation.portraits.painted_portrait import SIZE, PortraitPainter
 
 TINY = PhotoUpscalerConfig(widths=(8, 12), blocks=1, last=8)
 SETTINGS = """

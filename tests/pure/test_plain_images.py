@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml_backend.displacement_file import read_displacement
 from ml_backend.errors import UserError
-from ml_backend.plain_images import write_exr, write_png, write_png16_millimetres
+from ml_backend.files.displacement_file import read_displacement
+from ml_backend.files.image_writers import write_exr, write_png, write_png16_millimetres
 
 
 @pytest.mark.parametrize("kind, shape", [(np.uint8, (33, 20, 3)), (np.uint16, (17, 40)), (np.uint8, (9, 5))])

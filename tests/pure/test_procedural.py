@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from ml_backend.curve_editing import CLOSED_MM, lip_gap, open_share
+from ml_backend.animation.curve_editing import CLOSED_MM, lip_gap, open_share
+from ml_backend.animation.emotion import EMOTIONS, check_emotions, emotion_intensities, parse_emotions
+from ml_backend.animation.lip_measures import LipRuler
+from ml_backend.animation.procedural import LAYERS, Layer, Prosody, procedural_layers
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.speech.coarticulation import curves_from_phones
-from ml_backend.speech.emotion import EMOTIONS, check_emotions, emotion_intensities, parse_emotions
-from ml_backend.speech.lip_measures import LipRuler
-from ml_backend.speech.phones import PHONE_INDEX
-from ml_backend.speech.procedural import LAYERS, Layer, Prosody, procedural_layers
+from ml_backend.phonetics.coarticulation import curves_from_phones
+from ml_backend.phonetics.phones import PHONE_INDEX
 
 FPS = 30
 SENTENCE = "PAU B AA M P IY B AH M W AA B UW M PAU F AY V M OW B IY PAU".split()

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from ml_backend.protocol import MAGIC, Decoder, Message, ProtocolError, encode
+from ml_backend.process.protocol import MAGIC, Decoder, Message, ProtocolError, encode
 
 
 def as_bytes(message):

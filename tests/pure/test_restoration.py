@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from ml_backend.datasets.degraded_maps import degrade, seen_parts
+from ml_backend.datasets.map_set import MapSet
 from ml_backend.errors import UserError
+from ml_backend.evaluation.evaluate_restoration import optimised_map, restoration_rows, restoration_text
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.network_file import read_network_file, write_network_file
 from ml_backend.layers.band_limits import above, enlarge, shrink
 from ml_backend.losses.relief_identity import identity_loss
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
 from ml_backend.models.detailed_3dmm import Detailed3DMM
 from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
-from ml_backend.models.network_file import read_network_file, write_network_file
 from ml_backend.models.restoration_encoder import (
     RESTORATION_FILE,
     Restoration,
@@ -22,11 +25,8 @@ from ml_backend.models.restoration_encoder import (
     refined,
     restoration_config,
 )
-from ml_backend.pipelines.evaluate_restoration import optimised_map, restoration_rows, restoration_text
 from ml_backend.pipelines.invert_map import latent_spread
-from ml_backend.training.degraded_maps import degrade, seen_parts
 from ml_backend.training.photo_cards import write_photo_card
-from ml_backend.training.simulated_maps import MapSet
 from ml_backend.training.train_restoration import fit_linear, start_codes, train_maps, train_refiner
 from ml_backend.training.training_run import RunLog, read_configuration
 

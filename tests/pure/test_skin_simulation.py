@@ -11,10 +11,16 @@ from ml_backend.__main__ import main
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.skin_vector import sample_skin
-from ml_backend.simulation.crease_fields import noise_field, solve_creases
-from ml_backend.simulation.skin_simulation import SkinSimulation, spline_matrix
-from ml_backend.simulation.strain import compression_across, displacement_gradients, green_strain, principal_compression, tangent_frames
-from ml_backend.simulation.wrinkle_profile import depth_response, fold_profile, wrinkle_profile
+from ml_backend.simulation.relief.crease_fields import noise_field, solve_creases
+from ml_backend.simulation.relief.skin_simulation import SkinSimulation, spline_matrix
+from ml_backend.simulation.relief.strain import (
+    compression_across,
+    displacement_gradients,
+    green_strain,
+    principal_compression,
+    tangent_frames,
+)
+from ml_backend.simulation.relief.wrinkle_profile import depth_response, fold_profile, wrinkle_profile
 
 RAISE = ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")
 SMILE = ("mouthSmileLeft", "mouthSmileRight", "cheekSquintLeft", "cheekSquintRight", "eyeSquintLeft", "eyeSquintRight")

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from ml_backend.errors import UserError
-from ml_backend.models.speech_decoder import PROSODY, SpeechDecoder, SpeechDecoderConfig
-from ml_backend.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
-from ml_backend.models.speech_networks import DEFAULT_FILE, load_speech_networks
-from ml_backend.speech.coarticulation import speech_channels
-from ml_backend.tensor_file import read_tensors, write_tensors
+from ml_backend.files.tensor_file import read_tensors, write_tensors
+from ml_backend.models.speech.speech_decoder import PROSODY, SpeechDecoder, SpeechDecoderConfig
+from ml_backend.models.speech.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from ml_backend.models.speech.speech_networks import DEFAULT_FILE, load_speech_networks
+from ml_backend.phonetics.coarticulation import speech_channels
 
 
 @pytest.fixture(scope="module")

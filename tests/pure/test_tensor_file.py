@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from ml_backend.errors import UserError
-from ml_backend.tensor_file import read_tensors, write_tensors
+from ml_backend.files.tensor_file import read_tensors, write_tensors
 
 ARRAYS = {
     "a": np.arange(12, dtype=np.float32).reshape(3, 4),

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from ml_backend.datasets.map_set import MapSet
+from ml_backend.datasets.sampled_expressions import FACES, named_face, partner, sample_expressions
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.detail_encoder import EncoderConfig
@@ -19,8 +21,6 @@ from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save
 from ml_backend.training.pair_training import held_out_error, maps_through_gate, recentre, train_pair
 from ml_backend.training.principal_start import principal_components, project_on_block
 from ml_backend.training.restore_power import filtered, restore_octaves, ring_power
-from ml_backend.training.sampled_expressions import FACES, named_face, partner, sample_expressions
-from ml_backend.training.simulated_maps import MapSet
 from ml_backend.training.train_dnpm import STAGES, StageKeeper, bands_stage, build_pair, export, generator_config, principal_stage
 from ml_backend.training.training_run import RunLog, Schedule, add_run_arguments, read_configuration
 

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from ml_backend.audio import log_mel
+from ml_backend.datasets.speech_augmentation import augment, band_frequencies, normalise, warp_frequency
+from ml_backend.datasets.speech_dataset import SpeechSampler, read_stream, read_streams
 from ml_backend.errors import UserError
-from ml_backend.models.speech_networks import load_speech_networks
-from ml_backend.models.viseme_perceptron import VISEMES, load_viseme_perceptron
-from ml_backend.pipelines.build_speech_data import BuildSpeechDataRequest, build_speech_data, write_voice
-from ml_backend.speech.phones import PHONES
-from ml_backend.speech.sentences import english_sentence, syllables
-from ml_backend.speech.synthesisers import Line, Utterance, Voice, speak
+from ml_backend.models.speech.speech_networks import load_speech_networks
+from ml_backend.models.speech.viseme_perceptron import VISEMES, load_viseme_perceptron
+from ml_backend.phonetics.phones import PHONES
+from ml_backend.speech_data.build_speech_data import BuildSpeechDataRequest, build_speech_data, write_voice
+from ml_backend.speech_data.sentences import english_sentence, syllables
+from ml_backend.speech_data.synthesisers import Line, Utterance, Voice, speak
 from ml_backend.training import train_speech, train_viseme_perceptron
-from ml_backend.training.speech_augmentation import augment, band_frequencies, normalise, warp_frequency
-from ml_backend.training.speech_dataset import SpeechSampler, read_stream, read_streams
 
 TINY = """
 [encoder]

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.ui_strings import interface_strings, missing, translations
+from tools.ui_strings import interface_strings, missing, translations
 
 LANGUAGES = ("de_DE", "es", "fr_FR", "ja_JP", "zh_HANS")
 

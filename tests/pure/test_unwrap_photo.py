@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ml_backend.fitting.painted_face import draw_head, prepare_paint
 from ml_backend.fitting.unwrap_photo import TextureDomain, unwrap_photo
 from ml_backend.geometry.camera_view import FRONTAL, Camera
 from ml_backend.models.bilinear_face import BilinearFace
+from ml_backend.simulation.portraits.painted_face import draw_head, prepare_paint
 
 SKIN, HAIR = np.array([0.09, 0.05, 0.035]), 0.01
 LIGHT = np.zeros((9, 3))

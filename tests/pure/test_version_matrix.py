@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.version_matrix import BEGIN, END, README, Count, matrix, read_results, with_table
+from tools.version_matrix import BEGIN, END, README, Count, matrix, read_results, with_table
 
 RESULTS = """<testsuites><testsuite>
 <testcase classname="tests.blender.test_sliders" name="a"/>

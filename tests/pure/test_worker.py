@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_backend.client import WorkerClient, resident_megabytes
 from ml_backend.errors import UserError
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.skin_vector import sample_skin
+from ml_backend.process.client import WorkerClient, resident_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
 FACE = BilinearFace.default()

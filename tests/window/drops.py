@@ -30,7 +30,7 @@ class Drops:
 
     def drops(self) -> Turns:
         """A recording on a face's viewport makes it speak; a photo asks what it is for, then makes a face."""
-        backend = self.module("detailed3dmm_addon.backend")
+        backend = self.module("detailed3dmm_addon.worker.jobs")
         for item in list(bpy.data.objects):
             bpy.data.objects.remove(item)
         self.new_face()

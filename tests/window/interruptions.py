@@ -81,7 +81,7 @@ class Interruptions:
 
     def begin_speech(self) -> Turns:
         """Starts an import as the file browser's button does; whether its job runs."""
-        backend = self.module("detailed3dmm_addon.backend")
+        backend = self.module("detailed3dmm_addon.worker.jobs")
         backend.clear_problem()
         with self.ui.override("WINDOW"):
             bpy.ops.d3dmm.import_audio("EXEC_DEFAULT", filepath=str(RECORDING), seed=1)
@@ -94,7 +94,7 @@ class Interruptions:
 
     def interrupted_jobs(self) -> Turns:
         """The face is deleted, another file is opened, the extension is disabled, the worker is killed: each while a job runs."""
-        backend = self.module("detailed3dmm_addon.backend")
+        backend = self.module("detailed3dmm_addon.worker.jobs")
         self.check("a job for a face that will go", (yield from self.begin_speech()), self.problem())
         bpy.data.objects.remove(self.face)
         yield from self.ui.until(lambda: not backend.running_job() and self.problem(), 240)
@@ -121,7 +121,9 @@ class Interruptions:
         bpy.ops.preferences.addon_enable(module=MODULE)
         bpy.context.preferences.addons[MODULE].preferences.interpreter = INTERPRETER
         yield from self.ui.turns(10)
-        self.check("enabled again, the face is one", self.face is not None and not self.module("detailed3dmm_addon.backend").running_job())
+        self.check(
+            "enabled again, the face is one", self.face is not None and not self.module("detailed3dmm_addon.worker.jobs").running_job()
+        )
         bpy.context.view_layer.objects.active = self.face
         self.check("and it speaks", (yield from self.begin_speech()), self.problem())
         yield from self.ui.until(lambda: self.face.d3dmm.has_baked_detail or self.problem(), 400)

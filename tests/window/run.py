@@ -121,7 +121,7 @@ def main() -> int:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     sys.path.insert(0, str(ROOT))
-    from benchmarks.package import build
+    from tools.package import build
 
     archive = build(OUT / "zip")
     os.environ["D3DMM_SECONDS"] = str(TIME_LIMIT)

@@ -70,11 +70,11 @@ class Session(Interruptions, Drops, Showing):
 
     def problem(self) -> str:
         """The error on display."""
-        return self.module("detailed3dmm_addon.backend").problem.message
+        return self.module("detailed3dmm_addon.worker.jobs").problem.message
 
     def settled(self, seconds: float = 120.0) -> Turns:
         """Waits for the timer to have nothing left to do."""
-        live, backend = self.module("detailed3dmm_addon.live_update"), self.module("detailed3dmm_addon.backend")
+        live, backend = self.module("detailed3dmm_addon.detail.follow"), self.module("detailed3dmm_addon.worker.jobs")
         yield from self.ui.turns(8)
         return (yield from self.ui.until(lambda: not bpy.app.timers.is_registered(live.tick) and not backend.running_job(), seconds))
 
@@ -139,7 +139,7 @@ class Session(Interruptions, Drops, Showing):
         with self.ui.override("WINDOW"):
             bpy.ops.view3d.view_axis(type="FRONT")
             bpy.ops.view3d.view_selected()
-        backend, live = self.module("detailed3dmm_addon.backend"), self.module("detailed3dmm_addon.live_detail")
+        backend, live = self.module("detailed3dmm_addon.worker.jobs"), self.module("detailed3dmm_addon.detail.live")
         began = time.perf_counter()
         ready = yield from self.ui.until(lambda: backend.state() == "ready" and live.shown_full(self.face), 180)
         self.measured["worker_and_full_map_s"] = round(time.perf_counter() - began, 1)
@@ -185,7 +185,7 @@ class Session(Interruptions, Drops, Showing):
     def presets(self) -> Turns:
         """Presses every preset and whole-face button; undo and redo."""
         buttons = yield from self.ui.scan(columns=(0.16, 0.5, 0.84))
-        keys = self.module("detailed3dmm_addon.expression_groups").EXPRESSION_PRESETS
+        keys = self.module("detailed3dmm_addon.model.expression_groups").EXPRESSION_PRESETS
         pressed = [button for button in buttons if "set_expression_preset" in button.key]
         self.check("every preset has a button in sight", len(pressed) == len(keys), f"{len(pressed)} of {len(keys)}")
         for button in pressed:
@@ -289,7 +289,7 @@ class Session(Interruptions, Drops, Showing):
         yield from self.ui.turns(10)
         yield from self.ui.picture("file_browser")
         yield from self.ui.key("RET", "WINDOW", "FILE_BROWSER")
-        backend = self.module("detailed3dmm_addon.backend")
+        backend = self.module("detailed3dmm_addon.worker.jobs")
         started = yield from self.ui.until(backend.running_job, 30)
         self.check("the job is under way", started, self.problem())
         yield from self.ui.turns(20)
@@ -360,7 +360,7 @@ class Session(Interruptions, Drops, Showing):
 
     def trouble(self) -> Turns:
         """Stops the worker, takes its Python away, sees what is said; disables the extension."""
-        backend = self.module("detailed3dmm_addon.backend")
+        backend = self.module("detailed3dmm_addon.worker.jobs")
         backend.clear_problem()
         self.ui.area().tag_redraw()
         yield from self.ui.scroll(3)

@@ -1,0 +1,1 @@
+"""Keys, curves and sounds of a scene."""

@@ -1,0 +1,379 @@
+"""Writes curves and sound into the scene: new actions or NLA tracks of this extension's own, beside what the artist made.
+
+An action of ours carries a mark, the curves that it was given, and a digest of their keys. What a later bake replaces is told by
+them: an action whose keys were edited is the artist's from then on.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ...ml_backend.animation.curve_editing import keyed_error, reduce_keys
+
+Curves = dict[tuple[str, int], np.ndarray]
+"""(T,) float32 values by (data path, index)."""
+
+_MARK, _OWN, _DIGEST = "d3dmm", "d3dmm_own", "d3dmm_digest"
+_TRACK = "D3DMM {}"
+_NOTHING = 5e-5
+"""What an expression or a turn (radians) is less is keyed as 0: sliders would show six digits of it."""
+EXPRESSION_ACTION, OBJECT_ACTION = "{} Expression", "{} Head and Detail"
+ACTION, NLA, LAYERS = "ACTION", "NLA", "LAYERS"
+
+
+@dataclass
+class Bake:
+    """How curves are written, and what came of it.
+
+    Attributes:
+        clip: name of the recording, for the actions' names.
+        first_frame: scene frame of the first value.
+        into: a new ACTION, a strip of the NLA, or LAYERS: a track for each layer.
+        tolerance: the most that a curve may be off where keys are left out, in its own unit; 0 keys every frame.
+        replaces: whether what this extension baked before goes, as far as nobody edited it.
+        keys, frames: written, and that there would be without leaving any out.
+        error: the greatest that leaving keys out made.
+        kept: names of edited actions of ours that were to be replaced, and stay in the file.
+    """
+
+    clip: str
+    first_frame: int
+    into: str = ACTION
+    tolerance: float = 0.0
+    replaces: bool = False
+    keys: int = 0
+    frames: int = 0
+    error: float = 0.0
+    kept: tuple[str, ...] = ()
+
+    def write(self, owner, name: str, layers: dict[str, Curves], carries: bool = False) -> list[bpy.types.Action]:
+        """Writes one datablock's curves.
+
+        Args:
+            owner: shape keys or an object.
+            name: of the action, "{}" for the clip's.
+            layers: curves by layer; the first is the base, the others are added to it.
+            carries: whether the curves of the artist's own action go on in ours, by copies, where it does not end in the NLA.
+        """
+        layers = {layer: curves for layer, curves in layers.items() if curves}
+        if not layers and not (self.replaces and _our_actions(owner)):
+            return []
+        data = owner.animation_data or owner.animation_data_create()
+        if self.replaces:
+            self._remove_tracks(owner)
+        together: Curves = {}
+        tracks = []
+        for layer, curves in layers.items():
+            if self.into == LAYERS:
+                tracks.append(self._write_track(owner, layer, curves, any(path in together for path in curves)))
+            for path, values in curves.items():
+                together[path] = together[path] + values if path in together else values
+        if self.into == NLA and together:
+            tracks.append(self._write_track(owner, name.format("").strip(), together, False))
+        if tracks or not together:
+            self._take_off(data)
+            return tracks
+        previous, slot_name = data.action, _slot_name(data)
+        ours = previous is not None and bool(previous.get(_MARK))
+        action = previous.copy() if previous is not None and (carries or ours) else bpy.data.actions.new(name.format(self.clip))
+        if ours:
+            _remove_own(_curve_bag(action, slot_name and action.slots.get(slot_name)), previous.get(_OWN, ()))
+        action.name = name.format(self.clip)
+        slot = self._fill(action, owner, slot_name, together)
+        data.action = action
+        if slot is not None:
+            data.action_slot = slot
+        if previous is not None:
+            self._retire(previous)
+        return [action]
+
+    def _take_off(self, data: bpy.types.AnimData) -> None:
+        """Takes our action off a datablock, where it would play on top of the NLA; the artist's curves in it go on."""
+        previous, slot_name = data.action, _slot_name(data)
+        if previous is None or not previous.get(_MARK):
+            return
+        rest = previous.copy()
+        slot = rest.slots.get(slot_name) if slot_name else None
+        bag = _curve_bag(rest, slot)
+        _remove_own(bag, previous.get(_OWN, ()))
+        if len(bag):
+            for key in (_MARK, _OWN, _DIGEST):
+                rest.pop(key, None)
+            data.action = rest
+            if slot is not None:
+                data.action_slot = slot
+        else:
+            data.action = None
+            bpy.data.actions.remove(rest)
+        self._retire(previous)
+
+    def describe(self) -> str:
+        """What an artist wants to know of keys left out and actions kept; empty where there is nothing to say."""
+        said = ""
+        if self.tolerance > 0 and self.frames:
+            said = f"; {100 * self.keys / self.frames:.0f} % of the keys, error at most {self.error:.4f}"
+        return said + (f"; edited and kept: {', '.join(self.kept)}" if self.kept else "")
+
+    def _write_track(self, owner, layer: str, curves: Curves, added: bool) -> bpy.types.Action:
+        action = bpy.data.actions.new(f"{self.clip} {layer.title()}")
+        slot = self._fill(action, owner, None, curves)
+        data, name = owner.animation_data, _TRACK.format(layer.title())
+        last = self.first_frame + max(map(len, curves.values())) - 1
+        free = (
+            t for t in data.nla_tracks if t.name == name and not t.lock and not any(_meets(s, self.first_frame, last) for s in t.strips)
+        )
+        track = next(free, None)
+        if track is None:
+            track = data.nla_tracks.new()
+            track.name = name
+        strip = track.strips.new(action.name, self.first_frame, action)
+        if slot is not None:
+            strip.action_slot = slot
+        strip.blend_type, strip.extrapolation = "ADD" if added else "REPLACE", "HOLD"
+        return action
+
+    def _fill(self, action, owner, slot_name: str | None, curves: Curves):
+        """Writes the curves, and the mark; returns the slot, or None where actions have none."""
+        slot = None
+        if hasattr(action, "slots"):
+            slot = action.slots.get(slot_name) if slot_name else None
+            slot = slot or action.slots.new(id_type=owner.id_type, name=owner.name)
+        elif not action.users:
+            action.id_root = owner.id_type
+        bag = _curve_bag(action, slot)
+        for path, keys in self._keys(curves).items():
+            self._write_curve(bag, path, keys, curves[path])
+        action[_MARK], action[_OWN] = True, [f"{index} {path}" for path, index in curves]
+        action[_DIGEST] = _digest(bag, action[_OWN])
+        return slot
+
+    def _keys(self, curves: Curves) -> dict[tuple[str, int], np.ndarray]:
+        """Which frames each curve is keyed at; jaw and lips share theirs, so that closed lips stay so between keys."""
+        pair = [path for path in curves if any(name in path[0].lower().replace("_", "") for name in ("jawopen", "mouthclose"))]
+        shared = np.zeros(0, np.int64)
+        if len(pair) == 2 and self.tolerance > 0:
+            both = np.stack([curves[pair[0]], curves[pair[1]], curves[pair[0]] - curves[pair[1]]], 1)
+            shared = reduce_keys(both, np.array([1.0, 1.0, 0.2]) * self.tolerance)
+        chosen = {}
+        for path, values in curves.items():
+            unit = 0.2 if "rotation" in path[0] else 0.0 if path[0].startswith("modifiers") else 1.0  # radians; detail is keyed every frame
+            chosen[path] = shared if path in pair and len(shared) else reduce_keys(values, unit * self.tolerance)
+            self.keys, self.frames = self.keys + len(chosen[path]), self.frames + len(values)
+            self.error = max(self.error, keyed_error(values, chosen[path]) if self.tolerance > 0 else 0.0)
+        return chosen
+
+    def _write_curve(self, bag, path: tuple[str, int], keys: np.ndarray, values: np.ndarray) -> None:
+        stale = bag.find(path[0], index=path[1])
+        if stale is not None:
+            bag.remove(stale)
+        curve = bag.new(path[0], index=path[1])
+        curve.keyframe_points.add(len(keys))
+        points = np.stack([keys + self.first_frame, np.asarray(values)[keys]], 1).astype(np.float32)
+        if not path[0].startswith("modifiers"):
+            points[np.abs(points[:, 1]) < _NOTHING, 1] = 0.0
+        curve.keyframe_points.foreach_set("co", points.ravel())
+        curve.keyframe_points.foreach_set("interpolation", np.ones(len(keys), np.int32))
+        curve.update()
+
+    def _remove_tracks(self, owner) -> None:
+        """Takes our strips out of the NLA; one that was edited stays, muted."""
+        tracks = owner.animation_data.nla_tracks
+        for track in list(tracks):
+            for strip in list(track.strips):
+                action = strip.action
+                if action is None or not action.get(_MARK):
+                    continue
+                if is_edited(action):
+                    strip.mute = True
+                    self.kept += (action.name,)
+                else:
+                    track.strips.remove(strip)
+                    self._retire(action)
+            if not len(track.strips) and track.name.startswith(_TRACK.format("")):
+                tracks.remove(track)
+
+    def _retire(self, action: bpy.types.Action) -> None:
+        """Keeps an action in the file, or removes it where it is ours, unedited, unused and to be replaced."""
+        if not (self.replaces and action.get(_MARK)):
+            action.use_fake_user = True
+        elif is_edited(action):
+            action.use_fake_user = True
+            self.kept += (action.name,)
+        else:
+            action.use_fake_user = False
+            if not action.users:
+                bpy.data.actions.remove(action)
+
+
+def scene_fps(scene: bpy.types.Scene) -> float:
+    """Frames per second of a scene."""
+    return scene.render.fps / scene.render.fps_base
+
+
+def key_expressions(face: bpy.types.Object, clip: str, names: tuple[str, ...], frames: np.ndarray, first_frame: int) -> bpy.types.Action:
+    """Makes a new action on the face's shape keys; the action that was there is kept, with a fake user.
+
+    Args:
+        face: the face.
+        clip: name of the recording, for the action's name.
+        names: C expression names.
+        frames: (T, C) float32.
+        first_frame: scene frame of the first row.
+    """
+    keys = face.data.shape_keys
+    curves = {(key_path(name), 0): frames[:, index] for index, name in enumerate(names) if name in keys.key_blocks}
+    return Bake(clip, first_frame).write(keys, EXPRESSION_ACTION, {"expression": curves})[0]
+
+
+def key_object(face: bpy.types.Object, clip: str, curves: Curves, first_frame: int) -> bpy.types.Action | None:
+    """Makes a new action on the object: the artist's curves, copied, and ours; None when there is nothing to key.
+
+    Args:
+        face: the face.
+        clip: name of the recording, for the action's name.
+        curves: what to key.
+        first_frame: scene frame of the first value.
+    """
+    made = Bake(clip, first_frame).write(face, OBJECT_ACTION, {"head and detail": curves}, carries=True)
+    return made[0] if made else None
+
+
+def key_path(name: str) -> str:
+    """The data path of a shape key's value."""
+    return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
+
+
+def has_our_animation(face: bpy.types.Object) -> bool:
+    """Whether an action of this extension's moves the face or its expressions."""
+    return any(_our_actions(owner) for owner in (face, face.data.shape_keys))
+
+
+def unlink_our_actions(target: bpy.types.Object, head: bpy.types.Object | None = None) -> None:
+    """Takes this extension's actions off a mesh, its expressions and its head, which go back to rest; the actions stay in the file."""
+    for owner in (target, target.data.shape_keys, head):
+        data = owner.animation_data if owner is not None else None
+        if data is None:
+            continue
+        if any(curve.data_path == "rotation_euler" for curve in our_curves(owner)):
+            owner.rotation_euler = target.d3dmm_animation.rest_rotation
+        for action in _our_actions(owner):
+            action.use_fake_user = True
+        if data.action is not None and data.action.get(_MARK):
+            data.action = None
+        for track in list(data.nla_tracks):
+            ours = [strip for strip in track.strips if strip.action is not None and strip.action.get(_MARK)]
+            for strip in ours:
+                track.strips.remove(strip)
+            if ours and not len(track.strips):
+                data.nla_tracks.remove(track)
+    for key in target.data.shape_keys.key_blocks[1:]:
+        key.value = 0.0
+
+
+def is_edited(action: bpy.types.Action) -> bool:
+    """Whether somebody changed the keys that this extension wrote."""
+    own = action.get(_OWN)
+    if own is None:
+        return True  # of an earlier version: who knows
+    slots = list(action.slots) if hasattr(action, "slots") else [None]
+    return all(_digest(_curve_bag(action, slot), own) != action.get(_DIGEST) for slot in slots)
+
+
+def has_curve(owner, data_path: str) -> bool:
+    """Whether an object's action moves a property already, by curves that are not ours."""
+    data = owner.animation_data
+    if data is None or data.action is None:
+        return False
+    own = set(data.action.get(_OWN, ()))
+    return any(curve.data_path == data_path and f"{curve.array_index} {data_path}" not in own for curve in curves_of(owner))
+
+
+def curves_of(owner) -> list[bpy.types.FCurve]:
+    """The curves of the action that moves a datablock, if any."""
+    data = owner.animation_data
+    if data is None or data.action is None or (hasattr(data.action, "slots") and data.action_slot is None):
+        return []
+    return list(_curve_bag(data.action, getattr(data, "action_slot", None)))
+
+
+def our_curves(owner) -> list[bpy.types.FCurve]:
+    """The curves of ours that move a datablock, by its action or its NLA."""
+    found = []
+    for action in _our_actions(owner):
+        names = set(action.get(_OWN, ()))
+        for slot in list(action.slots) if hasattr(action, "slots") else [None]:
+            found += [curve for curve in _curve_bag(action, slot) if f"{curve.array_index} {curve.data_path}" in names]
+    return found
+
+
+def animated_range(owner) -> tuple[int, int] | None:
+    """First and last frame of a datablock's action, else of its NLA strips; None where it has neither."""
+    data = owner.animation_data
+    if data is None:
+        return None
+    spans = [tuple(data.action.frame_range)] if data.action is not None else []
+    spans = spans or [(strip.frame_start, strip.frame_end) for track in data.nla_tracks for strip in track.strips]
+    return (round(min(low for low, _ in spans)), round(max(high for _, high in spans))) if spans else None
+
+
+def remove_detail_curves(face: bpy.types.Object, modifier: str) -> None:
+    """Takes a modifier's curves out of our actions on an object: they belong to fields that the face no longer has."""
+    path = f'modifiers["{bpy.utils.escape_identifier(modifier)}"]'
+    for action in _our_actions(face):
+        own, edited = list(action.get(_OWN, ())), is_edited(action)
+        for slot in list(action.slots) if hasattr(action, "slots") else [None]:
+            bag = _curve_bag(action, slot)
+            _remove_own(bag, stale := [name for name in own if name.partition(" ")[2].startswith(path)])
+            if stale and not edited:
+                action[_OWN] = [name for name in own if name not in stale]
+                action[_DIGEST] = _digest(bag, action[_OWN])
+
+
+def _our_actions(owner) -> list[bpy.types.Action]:
+    data = owner.animation_data
+    if data is None:
+        return []
+    found = [data.action, *(strip.action for track in data.nla_tracks for strip in track.strips)]
+    return [action for action in found if action is not None and action.get(_MARK)]
+
+
+def _slot_name(data: bpy.types.AnimData) -> str | None:
+    slot = getattr(data, "action_slot", None)
+    return slot.identifier if data.action is not None and slot is not None else None
+
+
+def _curve_bag(action: bpy.types.Action, slot):
+    """The collection of an action's curves: of a slot where actions have slots."""
+    if not hasattr(action, "slots"):
+        return action.fcurves
+    if slot is None:
+        return ()
+    if not len(action.layers):
+        action.layers.new("Layer")
+    layer = action.layers[0]
+    strip = layer.strips[0] if len(layer.strips) else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(slot, ensure=True).fcurves
+
+
+def _remove_own(bag, own) -> None:
+    """Takes the curves out of a copied action that were ours in it: the artist's stay."""
+    names = set(own)
+    for curve in [curve for curve in bag if f"{curve.array_index} {curve.data_path}" in names]:
+        bag.remove(curve)
+
+
+def _digest(bag, own) -> str:
+    """Tells whether the keys of our curves are as they were written."""
+    found, names = hashlib.blake2b(digest_size=12), set(own)
+    for curve in sorted(bag, key=lambda curve: (curve.data_path, curve.array_index)):
+        if f"{curve.array_index} {curve.data_path}" in names:
+            points = np.empty(2 * len(curve.keyframe_points), np.float32)
+            curve.keyframe_points.foreach_get("co", points)
+            found.update(f"{curve.array_index} {curve.data_path} {len(curve.modifiers)}".encode() + points.tobytes())
+    return found.hexdigest()
+
+
+def _meets(strip: bpy.types.NlaStrip, first: int, last: int) -> bool:
+    return strip.frame_start <= last and strip.frame_end >= first

@@ -1,0 +1,1 @@
+"""The appearance of a face: materials, camera and lights."""

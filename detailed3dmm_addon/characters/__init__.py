@@ -1,0 +1,1 @@
+"""Whole people: identity, photo, presets, face files and assets."""

@@ -1,0 +1,56 @@
+"""Whole identities: the seeded person, the average person."""
+
+import bpy
+import numpy as np
+
+from ..detail import follow as live_update
+from ..model.face_model import face_model
+
+_TONE_SEED = 0x70E
+
+
+def seeded_person(seed: int | None) -> tuple[np.ndarray, float]:
+    """The person that a seed stands for.
+
+    Args:
+        seed: None for the average person.
+
+    Returns:
+        (K,) float32 identity in standard deviations, and a skin tone, 0 to 1.
+    """
+    if seed is None:
+        return np.zeros(face_model().identity_size, np.float32), 0.3
+    tone = float(np.random.default_rng([seed, _TONE_SEED]).beta(1.5, 2.6))
+    return np.asarray(face_model().sample_identity(seed), np.float32), tone
+
+
+def store_person(face: bpy.types.Object, seed: int | None) -> None:
+    """Puts a seeded person into the sliders, without rewriting shapes.
+
+    Args:
+        face: the face.
+        seed: None for the average person.
+    """
+    identity, tone = seeded_person(seed)
+    settings = face.d3dmm
+    with live_update.suspended():
+        settings.coefficients.foreach_set("value", identity)
+        for direction in settings.directions:
+            direction.value = 0.0
+        if seed is not None:
+            settings.identity_seed = seed
+            if not settings.lock_wrinkle_seed:
+                settings.wrinkle_seed = seed
+            settings.skin_tone = tone
+
+
+def set_identity_seed(face: bpy.types.Object, seed: int) -> None:
+    """Turns a face into a seeded person."""
+    store_person(face, seed)
+    live_update.refresh_shape(face)
+
+
+def reset_identity(face: bpy.types.Object) -> None:
+    """Turns a face into the average person."""
+    store_person(face, None)
+    live_update.refresh_shape(face)

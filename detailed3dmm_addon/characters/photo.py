@@ -1,0 +1,198 @@
+"""A face from photographs in the scene: sliders where the fit put them, the photo behind it and on its skin, its wrinkles blended in."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ...ml_backend.errors import UserError
+from ...ml_backend.models.skin_vector import sample_skin
+from ...ml_backend.process.client import Event
+from ..appearance import face_materials
+from ..appearance import studio as face_scene
+from ..detail import follow as live_update
+from ..detail import live as live_detail
+from ..face import mesh as face_mesh
+from ..model.face_model import face_model
+from ..nodes import detail_modifier as detail_modifiers
+from ..nodes.shader_graph import ShaderGraph
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif")
+PHOTO_LATENT = "d3dmm_photo_latent"
+"""Of the object: what the photo's wrinkles add to the generator's latents at full share, flat."""
+COLOUR_NODE = "D3DMM Photo Colour"
+_SENSOR = 36.0
+_CAMERA_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # pictures count down and away, Blender's cameras up and back
+
+
+@dataclass
+class PhotoFit:
+    """One fit, from the press of the button to the face in the scene.
+
+    Attributes:
+        paths: photographs of one person; the first gives expression, camera, colour and wrinkles.
+        face_number: which face of the first photo, counted from 1, left to right; 0 for the largest.
+        landmark_model: a model file of the user's, or empty.
+        keep_expression: whether the face smiles as the photo does; else it is at rest.
+        camera: whether to add the photo's camera with the photo behind the face.
+    """
+
+    paths: tuple[Path, ...]
+    face_number: int = 0
+    landmark_model: str = ""
+    keep_expression: bool = True
+    camera: bool = True
+
+    def check(self) -> None:
+        """Looks at the files before anything is started.
+
+        Raises:
+            UserError: none was chosen, or one is missing or no photo by its name.
+        """
+        if not self.paths:
+            raise UserError("No photo was chosen.", "Choose one, or several of one person.")
+        for path in self.paths:
+            if path.suffix.lower() not in PHOTO_SUFFIXES:
+                raise UserError(f"{path.name}: not a photo by its name.", f"Choose one of {', '.join(PHOTO_SUFFIXES)}.")
+            if not path.is_file():
+                raise UserError(f"{path.name}: no such file.", "Choose a photo.")
+
+    def request(self) -> tuple[str, dict, dict]:
+        """What to ask the worker."""
+        faces = [self.face_number] if self.face_number else []
+        return "fit_from_image", {"paths": [str(path) for path in self.paths], "faces": faces, "landmark_model": self.landmark_model}, {}
+
+    def take(self, context: bpy.types.Context, event: Event) -> tuple[bpy.types.Object, str]:
+        """Makes the face.
+
+        Args:
+            context: its collection and scene receive face and camera.
+            event: the worker's answer.
+
+        Returns:
+            The face, selected and active, and what to report.
+
+        Raises:
+            UserError: the answer cannot be used.
+        """
+        arrays, told = event.arrays, event.parameters["photos"][0]
+        if not all(np.isfinite(values).all() for values in arrays.values()):
+            raise UserError(f"{self.paths[0].name}: the fit went astray.", "Try another photo.")
+        name = bpy.path.display_name_from_filepath(str(self.paths[0])) or "Face"
+        with live_update.suspended():
+            face = face_mesh.create_face_object(context, name, arrays["identity"])
+            settings = face.d3dmm
+            settings.coefficients.foreach_set("value", arrays["identity"])
+            settings.wrinkle_seed, settings.identity_seed = 0, 0
+            settings.age_offset = float(arrays["skin"][0] - sample_skin(0)[0])
+            settings.skin_tone = face_materials.tone_of(_middle_colour(arrays["albedo"]))
+            face_materials.assign_materials(face, 0)
+            detail_modifiers.add_modifier(face)
+            face.location = face_scene.free_place(context.scene, face)
+            settings.photo, settings.photo_sureness = self.paths[0].name, told["sentence"]
+            settings.photo_sure = told["sure"]
+            face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
+            if self.keep_expression:
+                for key_name, value in zip(face_model().expression_names, arrays["expressions"][0], strict=True):
+                    face.data.shape_keys.key_blocks[key_name].value = float(value)
+        _colour_skin(face, arrays["albedo"])
+        blend_wrinkles(face)
+        for other in context.selected_objects:
+            other.select_set(False)
+        face.select_set(True)
+        context.view_layer.objects.active = face
+        context.view_layer.update()
+        if self.camera:
+            _add_camera(context, face, event, self.paths[0].name)
+        return face, f"{self.paths[0].name}: {told['sentence']}"
+
+
+def blend_wrinkles(face: bpy.types.Object) -> None:
+    """Puts the photo's share of wrinkles into the latent that the face's detail starts from."""
+    stored = face.get(PHOTO_LATENT)
+    if stored is None:
+        return
+    offset = np.array(stored, np.float32).reshape(live_detail.LATENT_SHAPE) * face.d3dmm.photo_wrinkles
+    if not offset.any():
+        live_detail.clear_latent(face)
+        return
+    digest = hashlib.sha256(offset.tobytes()).hexdigest()[:8]
+    live_detail.set_latent(face, offset, f"{face.d3dmm.photo} {digest}")
+
+
+def wrinkles_changed(face: bpy.types.Object) -> None:
+    """Follows the slider between the encoder's wrinkles and the photo's."""
+    if PHOTO_LATENT in face:
+        blend_wrinkles(face)
+        live_update.skin_changed(face)
+
+
+def colour_changed(face: bpy.types.Object) -> None:
+    """Follows the slider between the painted skin and the photo's colour."""
+    material = face.data.materials[0] if face.data.materials else None
+    node = material.node_tree.nodes.get(COLOUR_NODE) if material is not None and material.node_tree is not None else None
+    if node is not None:
+        node.outputs[0].default_value = face.d3dmm.photo_colour
+
+
+def _middle_colour(albedo: np.ndarray) -> np.ndarray:
+    """(3,) linear: the median over cheeks and nose."""
+    size = len(albedo)
+    return np.median(albedo[int(0.38 * size) : int(0.55 * size), int(0.3 * size) : int(0.7 * size)].reshape(-1, 3), axis=0)
+
+
+def _to_srgb(linear: np.ndarray) -> np.ndarray:
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 0, None) ** (1 / 2.4) - 0.055)
+
+
+def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
+    """An 8-bit sRGB image inside the file, of (H, W, 3) values in 0..1, row 0 at the bottom."""
+    height, width = colours.shape[:2]
+    image = bpy.data.images.new(name, width, height, alpha=False)
+    pixels = np.ones((height, width, 4), np.float32)
+    pixels[..., :3] = colours
+    image.pixels.foreach_set(pixels.ravel())
+    image.update()
+    image.pack()
+    return image
+
+
+def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
+    """Mixes the photo's colour into the skin's, except under the cropped hair; a Value node of its own says how much."""
+    material = face.data.materials[0]
+    tree = material.node_tree
+    shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    painted = shader.inputs["Base Color"].links[0].from_socket
+    graph = ShaderGraph(tree, keep=True)
+    share = graph.node("Value", name=COLOUR_NODE, label="Photo Colour").outputs[0]
+    share.default_value = face.d3dmm.photo_colour
+    image = _packed_image(f"{face.name} Albedo", np.clip(_to_srgb(albedo), 0, 1))
+    place = graph.node("UVMap", uv_map="UVMap").outputs[0]
+    texture = graph.node("TexImage", {"Vector": place}, image=image, extension="EXTEND")
+    bare = graph.math("SUBTRACT", 1.0, graph.attribute("d3dmm_scalp").outputs["Fac"], clamp=True)
+    colour = graph.mix(graph.math("MULTIPLY", share, bare), painted, texture.outputs["Color"])
+    tree.links.new(colour, shader.inputs["Base Color"])
+
+
+def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event, name: str) -> None:
+    """The photo's camera, the scene's from now on, the photo behind the face; the render takes the photo's shape."""
+    told, photo = event.parameters["photos"][0], event.arrays["photo"]
+    data = bpy.data.cameras.new("Photo Camera")
+    camera = bpy.data.objects.new("Photo Camera", data)
+    context.collection.objects.link(camera)
+    data.sensor_fit, data.sensor_width, data.clip_start = "AUTO", _SENSOR, 0.01
+    data.lens = _SENSOR * told["focal_of_longer_side"]
+    to_camera = np.eye(4)
+    to_camera[:3, :3], to_camera[:3, 3] = event.arrays["rotation"][0], event.arrays["translation"][0]
+    camera.matrix_world = face.matrix_world @ Matrix((np.linalg.inv(to_camera) @ _CAMERA_AXES).tolist())
+    image = _packed_image(name, photo[::-1].astype(np.float32) / 255)
+    data.show_background_images = True
+    behind = data.background_images.new()
+    behind.image, behind.alpha, behind.display_depth, behind.frame_method = image, 1.0, "BACK", "FIT"
+    render = context.scene.render
+    render.resolution_y, render.resolution_x = photo.shape[:2]
+    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+    context.scene.camera = camera

@@ -1,0 +1,189 @@
+"""What a clip can move: faces of this extension, any other mesh whose shape keys carry ARKit's names, and the head that it sits on."""
+
+import re
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from mathutils import Euler, Matrix
+
+from ...ml_backend.errors import UserError
+from ...ml_backend.expression_names import EXPRESSION_NAMES
+from .. import active_face, find_face, is_face
+from ..actions import action_writer as face_animation
+from ..actions.action_writer import Curves, key_path
+
+_LEAST = 8
+"""Shape keys with ARKit's names that make a mesh a target."""
+
+
+@dataclass(frozen=True)
+class TargetName:
+    """How a target is found again when a job has ended: a face by its identifier, another mesh by its name."""
+
+    uid: str
+    name: str
+
+    @classmethod
+    def of(cls, target: bpy.types.Object) -> "TargetName":
+        """Of a target."""
+        return cls(target.d3dmm.uid if is_face(target) else "", target.name)
+
+    def find(self) -> bpy.types.Object:
+        """The target as it is now.
+
+        Raises:
+            UserError: it has been deleted, or has lost its shape keys.
+        """
+        found = find_face(self.uid) if self.uid else bpy.data.objects.get(self.name)
+        if found is None or not is_target(found):
+            raise UserError("The face was deleted while the clip was being worked on.", "Undo, or import it again onto another face.")
+        return found
+
+
+def expression_keys(target: bpy.types.Object) -> dict[str, str]:
+    """Which of a mesh's shape keys is which expression: "jawOpen", "JawOpen", "jaw_open", "eyeBlink_L" and "A06_Eye_Blink_Left" are known.
+
+    Returns:
+        Shape key names by ARKit name.
+    """
+    if target.type != "MESH" or target.data.shape_keys is None:
+        return {}
+    known = {_plain(key.name): key.name for key in reversed(target.data.shape_keys.key_blocks)}
+    return {name: known[_plain(name)] for name in EXPRESSION_NAMES if _plain(name) in known}
+
+
+def _plain(name: str) -> str:
+    name = re.sub(r"^[A-Z]\d+_", "", name)
+    side = re.search(r"[ _.-]([LR])$", name)
+    if side:
+        name = name[: side.start()] + {"L": "left", "R": "right"}[side[1]]
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def is_target(candidate: bpy.types.Object) -> bool:
+    """Whether a clip can move an object."""
+    return is_face(candidate) or len(expression_keys(candidate)) >= _LEAST
+
+
+def active_target(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The mesh that a clip goes to: the active object, if it is a face or has ARKit's shape keys."""
+    face = active_face(context)
+    if face is not None:
+        return face
+    active = context.active_object
+    return active if active is not None and active.type == "MESH" and is_target(active) else None
+
+
+def needs_target(context: bpy.types.Context) -> str:
+    """The reason why there is nothing to animate, or an empty string."""
+    if context.mode != "OBJECT":
+        return "Leave the current mode first: this works in Object Mode"
+    target = active_target(context)
+    if target is None:
+        return "Select a face first, or a mesh whose shape keys have ARKit names"
+    return "This object is linked from another file: make it local first" if target.library or target.data.library else ""
+
+
+def expression_curves(target: bpy.types.Object, frames: np.ndarray, whole: bool) -> Curves:
+    """Curves on a target's shape keys of (T, 52) coefficients: of all of them, or only of those that move."""
+    columns = {key: frames[:, EXPRESSION_NAMES.index(name)] for name, key in expression_keys(target).items()}
+    return {(key_path(key), 0): values for key, values in columns.items() if whole or values.any()}
+
+
+def head_owner(target: bpy.types.Object) -> bpy.types.Object | None:
+    """Whose rotation the head's is: the chosen object, else the face itself; none for another mesh without one."""
+    return target.d3dmm_animation.head_object or (target if is_face(target) else None)
+
+
+def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict[str, Curves]:
+    """Curves of rotations, by layer: of the object, or of bones where they are chosen; none where the artist moves the head already.
+
+    Args:
+        target: of the clip.
+        layers: (T, 9) radians by layer, as `curves.HEAD_NAMES`; the first is the base.
+
+    Returns:
+        Curves by layer on `head_owner`: the base holds the whole of the rest rotation where layers are added to it.
+
+    Raises:
+        UserError: a bone is missing.
+    """
+    owner, settings = head_owner(target), target.d3dmm_animation
+    if owner is None or not any(np.any(head) for head in layers.values()):
+        return {}
+    if owner.type == "ARMATURE":
+        bones = {settings.head_bone: 0, settings.eye_bone_left: 3, settings.eye_bone_right: 6}
+        chosen = {_pose_bone(owner, name): column for name, column in bones.items() if name}
+        total = np.sum(list(layers.values()), 0)
+        curves: Curves = {}
+        for bone, column in chosen.items():
+            if np.any(total[:, column : column + 3]):
+                curves |= _bone_curves(owner, bone, total[:, column : column + 3])
+        return {next(iter(layers)): curves} if curves else {}  # rotations of bones do not add up: they stay in one layer
+    if owner.rotation_mode != "XYZ" or face_animation.has_curve(owner, "rotation_euler"):
+        return {}
+    rest = _rest_rotation(owner, settings)
+    made: dict[str, Curves] = {}
+    for layer, head in layers.items():
+        base = rest if not made else np.zeros(3)
+        if np.any(head[:, :3]):
+            turns = _as_euler(head)
+            made[layer] = {("rotation_euler", axis): (turns[:, axis] + base[axis]).astype(np.float32) for axis in range(3)}
+    return made
+
+
+def turns_head(owner: bpy.types.Object) -> bool:
+    """Whether curves of ours turn an object."""
+    return any(curve.data_path == "rotation_euler" for curve in face_animation.our_curves(owner))
+
+
+def put_head_to_rest(target: bpy.types.Object) -> None:
+    """Turns a head that our curves have left back to where it stood before."""
+    owner = head_owner(target)
+    if owner is not None and not turns_head(owner):
+        owner.rotation_euler = target.d3dmm_animation.rest_rotation
+
+
+def _as_euler(head: np.ndarray) -> np.ndarray:
+    """(T, 3+) yaw, pitch, roll to rotations about X, Y and Z: pitch up, roll and yaw to the person's left."""
+    return np.stack([-head[:, 1], head[:, 2], head[:, 0]], 1)
+
+
+def _rest_rotation(owner: bpy.types.Object, settings) -> np.ndarray:
+    """Where the head stands without a clip: remembered from before the first one, as long as one of ours moves it."""
+    if not turns_head(owner):
+        settings.rest_rotation = owner.rotation_euler
+    return np.array(settings.rest_rotation)
+
+
+def _pose_bone(armature: bpy.types.Object, name: str) -> bpy.types.PoseBone:
+    bone = armature.pose.bones.get(name)
+    if bone is None:
+        raise UserError(f"{armature.name} has no bone named {name}.", "Choose one in Audio, Adjust, or leave it empty.")
+    return bone
+
+
+def _bone_curves(armature: bpy.types.Object, bone: bpy.types.PoseBone, turns: np.ndarray) -> Curves:
+    """Curves of a pose bone that turns as the head does, in the armature's axes: (T, 3) yaw, pitch, roll in radians."""
+    path = f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].'
+    mode = bone.rotation_mode
+    wanted = path + {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(mode, "rotation_euler")
+    if face_animation.has_curve(armature, wanted):
+        return {}
+    if mode == "AXIS_ANGLE":
+        raise UserError(f"{bone.name} turns by axis and angle.", "Set its rotation mode to Quaternion or Euler.")
+    rest: Matrix = bone.bone.matrix_local.to_3x3()
+    values, last = [], None
+    for x, y, z in _as_euler(turns):
+        matrix = rest.inverted() @ Euler((x, y, z), "XYZ").to_matrix() @ rest
+        if mode == "QUATERNION":
+            turn = matrix.to_quaternion()
+            if last is not None and turn.dot(last) < 0:
+                turn.negate()
+        else:
+            turn = matrix.to_euler(mode, last) if last is not None else matrix.to_euler(mode)
+        last = turn
+        values.append(tuple(turn))
+    columns = np.array(values, np.float32)
+    return {(wanted, index): columns[:, index] for index in range(columns.shape[1])}

@@ -1,0 +1,1 @@
+"""Wrinkles that follow the sliders or an action."""

@@ -1,0 +1,120 @@
+"""A clip's detail as native data: float attributes summed by Geometry Nodes with keyframed inputs, images summed by the skin.
+
+Frame t's displacement is mean + sum over k of coefficient[t, k] x field k, millimetres at the dense vertices; what is finer than
+vertices is the same sum over images, for the first coefficients. It needs no extension and no backend to play or render.
+"""
+
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ..nodes import detail_modifier as detail_modifiers
+from ..nodes.detail_groups import (
+    COEFFICIENT_INPUT,
+    FIELD_ATTRIBUTE,
+    FINE_FIELDS,
+    MEAN_ATTRIBUTE,
+    baked_fine_group,
+    detail_group,
+    group_images,
+)
+from ..nodes.detail_modifier import MODIFIER, OTHER_FINE, detail_modifier, fine_node, set_group
+from ..nodes.map_images import make_map_image, write_channels
+from ..nodes.modifier_inputs import input_path
+
+
+@dataclass(frozen=True)
+class ClipDetail:
+    """The detail of a clip, from the worker or from the distilled model.
+
+    Attributes:
+        mean: (N,) float32, millimetres at the vertices.
+        fields: (K, N) float32.
+        coefficients: (T, K) float32, one row a frame.
+        psnr_db: of the basis against the maps that it was fitted to.
+        fine_mean: (R, R) float32, millimetres: what the maps hold beyond the vertices.
+        fine_fields: (L, R, R) float32, L at most K and eight: the same for the first coefficients.
+    """
+
+    mean: np.ndarray
+    fields: np.ndarray
+    coefficients: np.ndarray
+    psnr_db: float
+    fine_mean: np.ndarray
+    fine_fields: np.ndarray
+
+    def describe(self) -> str:
+        """What an artist wants to know of it."""
+        return f"{len(self.fields)} components, {self.psnr_db:.1f} dB, {self.megabytes():.0f} MB"
+
+    def megabytes(self) -> float:
+        """Size in memory, without the images' unused channels."""
+        arrays = (self.mean, self.fields, self.coefficients, self.fine_mean, self.fine_fields)
+        return sum(array.nbytes for array in arrays) / 2**20
+
+
+def store_baked_detail(face: bpy.types.Object, detail: ClipDetail) -> dict[tuple[str, int], np.ndarray]:
+    """Puts a clip's detail on a face, in place of an earlier one, and shows it.
+
+    Args:
+        face: a face with the topology it was made with.
+        detail: the clip.
+
+    Returns:
+        The coefficients' curves (T,) by data path on the object and index, to be keyed.
+    """
+    remove_baked_detail(face)
+    mesh, modifier = face.data, detail_modifier(face) or detail_modifiers.add_modifier(face)
+    _write_attribute(mesh, MEAN_ATTRIBUTE, detail.mean)
+    for index, field in enumerate(detail.fields):
+        _write_attribute(mesh, FIELD_ATTRIBUTE.format(index), field)
+    set_group(modifier, detail_group(len(detail.fields)))
+    if fine_node(face) is not None:
+        face.data.materials[0][OTHER_FINE] = baked_fine_group(f"{face.name} Baked Fine Detail", _fine_images(face, detail))
+    settings = face.d3dmm
+    settings.has_baked_detail, settings.baked_components = True, len(detail.fields)
+    settings.baked_psnr, settings.baked_megabytes = detail.psnr_db, detail.megabytes()
+    settings.detail_source = "BAKED"
+    detail_modifiers.apply_detail_settings(face)
+    paths = [input_path(modifier, COEFFICIENT_INPUT.format(index)) for index in range(len(detail.fields))]
+    return {(f'modifiers["{MODIFIER}"]{path}', 0): detail.coefficients[:, index] for index, path in enumerate(paths)}
+
+
+def remove_baked_detail(face: bpy.types.Object) -> None:
+    """Removes a face's baked detail: inputs, attributes, images; its curves go with the action that holds them."""
+    settings = face.d3dmm
+    settings.detail_source = "LIVE"
+    detail_modifiers.apply_detail_settings(face)
+    settings.has_baked_detail = False
+    modifier = detail_modifier(face)
+    if modifier is not None:
+        set_group(modifier, detail_group(0))
+    material = face.data.materials[0] if face.data.materials else None
+    group = material.pop(OTHER_FINE, None) if material is not None else None
+    if group is not None and group.users == 0:
+        images = group_images(group)
+        bpy.data.node_groups.remove(group)
+        for image in images:
+            if image.users == 0:
+                bpy.data.images.remove(image)
+    attributes = face.data.attributes
+    for name in [found.name for found in attributes if found.name.startswith("d3dmm_detail_")]:
+        attributes.remove(attributes[name])
+    face.update_tag()
+
+
+def _write_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
+    attribute = mesh.attributes.new(name, "FLOAT", "POINT")
+    attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))
+
+
+def _fine_images(face: bpy.types.Object, detail: ClipDetail) -> list[bpy.types.Image]:
+    """Images of three maps each: the mean and two fields, then three fields, ..."""
+    maps = [detail.fine_mean, *detail.fine_fields[:FINE_FIELDS]]
+    images = []
+    for start in range(0, len(maps), 3):
+        image = make_map_image(f"{face.name} Baked Fine Detail {start // 3 + 1}", len(detail.fine_mean))
+        write_channels(image, maps[start : start + 3])
+        images.append(image)
+    return images

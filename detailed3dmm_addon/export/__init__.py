@@ -1,0 +1,1 @@
+"""Everything that leaves Blender: meshes, maps, textures, curves."""

@@ -1,0 +1,271 @@
+"""A staged face as files of other programs: glTF, FBX, USD, Alembic, map sequences, curves."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...ml_backend.errors import UserError
+from ...ml_backend.files.curve_file import write_curves
+from ...ml_backend.files.image_writers import write_exr, write_png, write_png16_millimetres
+from ...ml_backend.geometry.normal_map import encode_normals, normals_of_heights
+from .mesh import Delivery, deliver, key_clip, plain_material, plain_shader
+from .skin_maps import SkinMaps, shown_heights
+from .stage import Stage
+from .textures import can_paint, dress, paint_textures
+from .wrinkle_maps import wrinkle_maps, write_wrinkle_maps
+
+Progress = Callable[[float], None]
+FORMATS = {"gltf": "glTF", "fbx": "FBX", "usd": "USD", "alembic": "Alembic"}
+_FRAME_DIGITS = 4
+
+
+def missing_format(name: str) -> str:
+    """Why this Blender cannot write a format of `FORMATS`; empty when it can."""
+    if name in ("usd", "alembic"):
+        return "" if getattr(bpy.app.build_options, name) else f"This Blender was built without {FORMATS[name]}: use another build"
+    operator = getattr(bpy.types, f"EXPORT_SCENE_OT_{name}", None)
+    return "" if operator is not None else f"Blender's {FORMATS[name]} add-on is off: enable it in the preferences"
+
+
+def export_gltf(stage: Stage, path: Path, base_mesh: bool, resolution: int, most_fields: int, painted: bool, progress: Progress) -> str:
+    """Writes a .glb: morph targets, their animation, the detail as it shows now as a normal map, colours, wrinkle maps beside it.
+
+    Args:
+        stage: with the face and its frames.
+        path: ends in .glb.
+        base_mesh: see `deliver`.
+        resolution: of the maps.
+        most_fields: wrinkle maps at most; 0 for none.
+        painted: with the materials' colours as textures; else plain ones.
+        progress: called with 0 to 1.
+
+    Returns:
+        What was written, for the report.
+
+    Raises:
+        UserError: Blender's exporter failed, or the distilled model is broken.
+    """
+    maps = SkinMaps(stage.face.data, resolution)
+    normals = skin_normals(stage, maps)
+    delivery = deliver(stage, base_mesh)
+    pictures = [_as_image(path, "normal", encode_normals(normals))]
+    _shade_with_normals(delivery, pictures[0])
+    said = _paint(stage, delivery, path, resolution, True, pictures) if painted else ""
+    if most_fields:
+        found = wrinkle_maps(stage, maps, most_fields, progress)
+        listed = write_wrinkle_maps(path, found, stage)
+        delivery.object["detailed3dmm_wrinkles"] = listed.name
+        said += f", {len(found.fields)} wrinkle maps"
+    key_clip(stage, delivery, progress, with_detail=False)
+    _isolate(stage, delivery)
+    _run(
+        bpy.ops.export_scene.gltf,
+        path,
+        export_format="GLB",
+        use_active_scene=True,
+        export_extras=True,
+        export_apply=False,
+        export_morph=True,
+        export_morph_normal=True,
+        export_try_sparse_sk=True,
+        export_animations=len(stage.frames) > 1,
+        export_animation_mode="ACTIVE_ACTIONS",
+        export_optimize_animation_size=True,
+        export_image_format="AUTO",
+    )
+    _take_back(pictures)
+    return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} morph targets{said}"
+
+
+def export_fbx(stage: Stage, path: Path, base_mesh: bool, with_detail: bool, resolution: int, progress: Progress) -> str:
+    """Writes an .fbx: blend shapes and their animation; the frames' wrinkles as blend shapes of their own.
+
+    Args:
+        stage: with the face and its frames.
+        path: ends in .fbx.
+        base_mesh: see `deliver`.
+        with_detail: with blend shapes for the wrinkles, and what is finer than they as a normal map.
+        resolution: of the textures, which the file holds; 0 for plain colours.
+        progress: called with 0 to 1.
+
+    Raises:
+        UserError: Blender's exporter failed, or a modifier changes the copy's vertices.
+    """
+    pictures: list[bpy.types.Image] = []
+    delivery, said = deliver(stage, base_mesh), ""
+    if resolution:
+        said = _paint(stage, delivery, path, resolution, False, pictures)
+        if with_detail:
+            fine = skin_normals(stage, SkinMaps(stage.face.data, resolution), fine_only=True)
+            pictures.append(_as_image(path, "normal", encode_normals(fine)))
+            _shade_with_normals(delivery, pictures[-1])
+    key_clip(stage, delivery, progress, with_detail)
+    _isolate(stage, delivery)
+    _run(
+        bpy.ops.export_scene.fbx,
+        path,
+        object_types={"MESH"},
+        use_mesh_modifiers=False,
+        mesh_smooth_type="FACE",
+        add_leaf_bones=False,
+        bake_anim=len(stage.frames) > 1,
+        bake_anim_use_nla_strips=False,
+        bake_anim_use_all_actions=False,
+        bake_anim_simplify_factor=0.0,
+        path_mode="COPY",
+        embed_textures=True,
+    )
+    _take_back(pictures)
+    return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} blend shapes{said}"
+
+
+def export_usd(stage: Stage, path: Path) -> str:
+    """Writes a .usd, .usdc or .usda: the detailed mesh of every frame, in metres, Z up.
+
+    Raises:
+        UserError: Blender's exporter failed.
+    """
+    _plain_materials(stage)
+    _run(
+        bpy.ops.wm.usd_export,
+        path,
+        export_animation=True,
+        export_shapekeys=False,
+        export_armatures=False,
+        evaluation_mode="VIEWPORT",
+        export_materials=True,
+    )
+    return f"{len(stage.positions())} vertices, {len(stage.frames)} frames"
+
+
+def export_alembic(stage: Stage, path: Path) -> str:
+    """Writes an .abc: the detailed mesh of every frame.
+
+    Raises:
+        UserError: Blender's exporter failed.
+    """
+    _plain_materials(stage)
+    _run(
+        bpy.ops.wm.alembic_export,
+        path,
+        start=stage.frames[0],
+        end=stage.frames[-1],
+        evaluation_mode="VIEWPORT",
+        as_background_job=False,
+        init_scene_frame_range=False,
+    )
+    return f"{len(stage.positions())} vertices, {len(stage.frames)} frames"
+
+
+def export_map_sequence(stage: Stage, path: Path, resolution: int, progress: Progress) -> list[Path]:
+    """Writes what the skin shows at each frame: EXR (half floats, millimetres) or PNG16 (value = (mm + 4) / 8).
+
+    Args:
+        stage: with the face and its frames.
+        path: `x.exr` gives `x_0001.exr` and so on, by scene frame.
+        resolution: texels along a side.
+        progress: called with 0 to 1.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: another ending, or a file cannot be written.
+    """
+    write = {".exr": write_exr, ".png": write_png16_millimetres}.get(path.suffix.lower())
+    if write is None:
+        raise UserError(f"{path.name}: not a kind of displacement map by its name.", "Give it .exr or .png.")
+    maps, written = SkinMaps(stage.face.data, resolution), []
+    for index, frame in enumerate(stage.frames):
+        stage.go_to(frame)
+        written.append(path.with_name(f"{path.stem}_{frame:0{_FRAME_DIGITS}d}{path.suffix}"))
+        write(written[-1], shown_heights(stage, maps))
+        progress(index / len(stage.frames))
+    return written
+
+
+def export_curves(stage: Stage, path: Path, progress: Progress) -> str:
+    """Writes the expressions and the head's rotation as Live Link Face CSV or JSON, by the name.
+
+    Raises:
+        UserError: another ending, or the file cannot be written.
+    """
+    write_curves(path, stage.animation(progress))
+    return f"{len(stage.frames)} frames"
+
+
+def skin_normals(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.ndarray:
+    """(R, R, 3): the normals of the shown detail, or of what is finer than vertices, in the tangent frame of the skin at rest."""
+    rest = np.empty((len(stage.face.data.vertices), 3), np.float32)
+    stage.face.data.shape_keys.key_blocks[0].points.foreach_get("co", rest.ravel())
+    return normals_of_heights(shown_heights(stage, maps, fine_only), maps.metric(rest))
+
+
+def _run(operator, path: Path, **options) -> None:
+    """Calls one of Blender's exporters with those options that its version knows.
+
+    Raises:
+        UserError: it failed.
+    """
+    known = operator.get_rna_type().properties
+    try:
+        result = operator(filepath=str(path), check_existing=False, **{name: value for name, value in options.items() if name in known})
+    except RuntimeError as error:
+        raise UserError(
+            f"{path.name}: Blender's exporter failed ({error}).".replace("\n", " "), "Look at the terminal for more."
+        ) from error
+    if result != {"FINISHED"}:
+        raise UserError(f"{path.name}: Blender's exporter gave up.", "Look at the terminal for more.")
+
+
+def _isolate(stage: Stage, delivery: Delivery) -> None:
+    """Leaves the delivery alone on the stage."""
+    stage.inputs.clear()
+    bpy.data.objects.remove(stage.face)
+    stage.go_to(stage.frames[0])
+
+
+def _plain_materials(stage: Stage) -> None:
+    for index, material in enumerate(stage.face.data.materials):
+        stage.face.data.materials[index] = plain_material(material)
+
+
+def _as_image(path: Path, name: str, pixels: np.ndarray, colour: bool = False) -> bpy.types.Image:
+    """A picture beside a file, (R, R, C) uint8, row 0 at the bottom; of colours, or of numbers."""
+    place = path.with_name(f"{path.stem}_{name}.png")
+    write_png(place, pixels)
+    image = bpy.data.images.load(str(place))
+    if not colour:
+        image.colorspace_settings.name = "Non-Color"
+    return image
+
+
+def _take_back(pictures: list[bpy.types.Image]) -> None:
+    """Deletes the files of pictures, which are inside the exported one."""
+    for picture in pictures:
+        Path(bpy.path.abspath(picture.filepath)).unlink()
+
+
+def _paint(stage: Stage, delivery: Delivery, path: Path, resolution: int, packed: bool, pictures: list[bpy.types.Image]) -> str:
+    """Gives a delivery the colours of the face's materials, and adds the pictures; what to report."""
+    if not can_paint():
+        return ", plain colours (Blender's Cycles add-on is off)"
+    found = paint_textures(stage, resolution)
+    rough = found.roughness
+    if packed:
+        rough = np.stack([np.full_like(rough, 255), rough, np.zeros_like(rough)], 2)
+    made = [_as_image(path, "skin", found.skin, True), _as_image(path, "roughness", rough), _as_image(path, "parts", found.parts, True)]
+    dress(delivery, found, *made, packed)
+    pictures += made
+    return ", 3 textures"
+
+
+def _shade_with_normals(delivery: Delivery, image: bpy.types.Image) -> None:
+    material = delivery.object.data.materials[0]
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    texture, bend = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeNormalMap")
+    texture.image, bend.uv_map = image, "UVMap"
+    links.new(texture.outputs["Color"], bend.inputs["Color"])
+    links.new(bend.outputs["Normal"], plain_shader(material).inputs["Normal"])

@@ -1,0 +1,194 @@
+"""A stage beside the artist's scene, where a copy of a face is made ready for other programs; it is taken down whatever happens."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import bpy
+import numpy as np
+
+from ...ml_backend.animation.curve_editing import eyes_from_look
+from ...ml_backend.errors import UserError
+from ...ml_backend.expression_names import EXPRESSION_NAMES
+from ...ml_backend.files.curve_file import HEAD_NAMES, Animation
+from ..actions import action_writer as face_animation
+from ..detail import follow as live_update
+from ..detail import live as live_detail
+from ..model.face_model import key_values
+from ..nodes import detail_modifier as detail_modifiers
+
+LONGEST = 36000
+_FOLDER_REMEDY = "Choose a folder that you may write to."
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A scene of its own with one copy of the face; nothing on it is shared with the artist's but materials and actions.
+
+    Attributes:
+        scene: with the artist's frame rate and the range to export.
+        face: the copy.
+        frames: scene frames to export.
+        inputs: by frame, what the live detail is made from there; none where no live detail is shown.
+    """
+
+    scene: bpy.types.Scene
+    face: bpy.types.Object
+    frames: range
+    inputs: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def depsgraph(self) -> bpy.types.Depsgraph:
+        """What evaluates the stage."""
+        return cast(bpy.types.Depsgraph, self.scene.view_layers[0].depsgraph)
+
+    def go_to(self, frame: int) -> None:
+        """Evaluates a frame."""
+        self.scene.frame_set(frame)
+
+    def inputs_now(self) -> dict[str, np.ndarray]:
+        """Identity, skin and expression at the stage's frame, as evaluated: curves, drivers and the NLA all count."""
+        return live_detail.evaluated_inputs(self.face, self.depsgraph)
+
+    def follow(self, scene: bpy.types.Scene, _depsgraph=None) -> None:
+        """Before the stage's frame is evaluated, by us or by an exporter: the live detail of that frame."""
+        if scene == self.scene and scene.frame_current in self.inputs:
+            live_detail.show_at_once(self.face, self.inputs[scene.frame_current])
+
+    def positions(self) -> np.ndarray:
+        """(N, 3) float32: the copy's evaluated vertices in its own space, detail included."""
+        mesh = self.face.evaluated_get(self.depsgraph).data
+        found = np.empty((len(mesh.vertices), 3), np.float32)
+        mesh.attributes["position"].data.foreach_get("vector", found.ravel())
+        return found
+
+    def key_values(self, names) -> np.ndarray:
+        """The evaluated values of some shape keys, 0 where there is none or it is muted."""
+        return key_values(self.face.data.shape_keys.evaluated_get(self.depsgraph), names)
+
+    def matrix(self):
+        """The copy's evaluated place in the world."""
+        return self.face.evaluated_get(self.depsgraph).matrix_world.copy()
+
+    def animation(self, progress=None) -> Animation:
+        """The copy's expressions, head rotation and gaze at each frame, as curve files have them."""
+        rows, head = [], []
+        for index, frame in enumerate(self.frames):
+            self.go_to(frame)
+            rows.append(self.key_values(EXPRESSION_NAMES))
+            turn = self.matrix().to_euler("XYZ")
+            head.append([turn.z, -turn.x, turn.y] + [0.0] * (len(HEAD_NAMES) - 3))
+            if progress is not None:
+                progress(index / len(self.frames))
+        expressions, turns = np.stack(rows), np.array(head, np.float32)
+        turns[:, 3:] = eyes_from_look(expressions)
+        return Animation(face_animation.scene_fps(self.scene), EXPRESSION_NAMES, expressions, turns)
+
+
+@contextmanager
+def export_stage(context: bpy.types.Context, face: bpy.types.Object, first: int, last: int, with_detail: bool = True) -> Iterator[Stage]:
+    """Copies a face onto a stage; afterwards everything that was made meanwhile is removed, and the file is as before.
+
+    Args:
+        context: of the operator; inside, operators see the stage as the scene.
+        face: stays untouched.
+        first, last: frames to export, both included.
+        with_detail: whether the copy shows its wrinkles.
+
+    Raises:
+        UserError: the range is empty or absurd.
+    """
+    if not first <= last < first + LONGEST:
+        raise UserError(f"The range from {first} to {last} cannot be exported.", f"Choose 1 to {LONGEST} frames.")
+    window, before = context.window, {item.session_uid for item in _every_id()}
+    shown, handlers = window.scene if window is not None else None, bpy.app.handlers.frame_change_pre
+    count = len(handlers)
+    try:
+        with live_update.suspended():
+            stage = _set_up(context.scene, face, range(first, last + 1), with_detail)
+            handlers.append(stage.follow)
+            stage.go_to(min(max(context.scene.frame_current, first), last))
+            with context.temp_override(scene=stage.scene, view_layer=stage.scene.view_layers[0]):
+                yield stage
+    finally:
+        del handlers[count:]
+        if window is not None and window.scene != shown:
+            window.scene = shown
+        for scene in [item for item in bpy.data.scenes if item.session_uid not in before]:
+            bpy.data.scenes.remove(scene)
+        known = {item.session_uid: item for item in _every_id()}
+        bpy.data.batch_remove([item for uid, item in known.items() if uid not in before])
+
+
+def _every_id() -> Iterator[bpy.types.ID]:
+    for name in (item.identifier for item in bpy.data.bl_rna.properties if item.type == "COLLECTION"):
+        if name != "all_ids":  # from Blender 5.2 on: everything once more
+            yield from getattr(bpy.data, name)
+
+
+def _set_up(original: bpy.types.Scene, face: bpy.types.Object, frames: range, with_detail: bool) -> Stage:
+    scene = bpy.data.scenes.new("Detailed3DMM Export")
+    scene.render.fps, scene.render.fps_base = original.render.fps, original.render.fps_base
+    scene.frame_start, scene.frame_end = frames[0], frames[-1]
+    copy = face.copy()
+    copy.data = face.data.copy()
+    copy.d3dmm.uid = uuid.uuid4().hex
+    scene.collection.objects.link(copy)
+    copy.hide_viewport = copy.hide_render = False
+    stage, modifier = Stage(scene, copy, frames), detail_modifiers.detail_modifier(copy)
+    if modifier is not None and not with_detail:
+        modifier.show_viewport = modifier.show_render = False
+    elif modifier is not None and modifier.show_viewport and not detail_modifiers.is_baked(copy):
+        stage.inputs.update(_inputs_by_frame(stage))
+    return stage
+
+
+def _inputs_by_frame(stage: Stage) -> dict[int, dict[str, np.ndarray]]:
+    """Looks at every frame with all modifiers off."""
+    shown = [modifier for modifier in stage.face.modifiers if modifier.show_viewport]
+    for modifier in shown:
+        modifier.show_viewport = False
+    found = {}
+    for frame in stage.frames:
+        stage.go_to(frame)
+        found[frame] = stage.inputs_now()
+    for modifier in shown:
+        modifier.show_viewport = True
+    return found
+
+
+@contextmanager
+def finished_files(path: Path) -> Iterator[Path]:
+    """Lets files be written to a passing folder, and moves them beside a path once all of them are there.
+
+    Args:
+        path: of the main file; its folder is made if need be.
+
+    Yields:
+        The path to write the main file to; what is written beside it comes along.
+
+    Raises:
+        UserError: the folder cannot be made or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".d3dmm-", dir=path.parent) as folder:
+            yield Path(folder) / path.name
+            made = sorted(Path(folder).iterdir())
+            if not made:
+                raise UserError(f"{path.name}: Blender wrote no file.", "Look at Blender's own messages in the terminal.")
+            for item in made:
+                target = path.parent / item.name
+                if item.is_dir():
+                    target.mkdir(exist_ok=True)
+                    for inner in item.iterdir():
+                        shutil.move(inner, target / inner.name)
+                else:
+                    item.replace(target)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}).", _FOLDER_REMEDY) from error

@@ -1,0 +1,176 @@
+"""A face's procedural colours as pictures that other programs understand: one of the skin, one of all other parts.
+
+The skin fills its unit square of texture space; eyes, teeth, tongue and lashes lie in the next square to the right, each on its own.
+Cycles looks at the materials: what a shader is fed with is baked as light.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ...ml_backend.errors import UserError
+from ..nodes.shader_graph import ShaderGraph
+from .mesh import Delivery, plain_shader
+from .stage import Stage
+
+_MARGIN = 8  # texels that a colour goes on beyond its part
+_SHADER = "ShaderNodeBsdfPrincipled"
+
+
+@dataclass(frozen=True)
+class Textures:
+    """What the materials paint, row 0 at the bottom.
+
+    Attributes:
+        skin: (R, R, 3) uint8, sRGB, without the shade of creases, whose depth is told by other means.
+        roughness: (R, R) uint8, 255 is 1, of the skin.
+        parts: (R, R, 4) uint8, sRGB and opacity, of everything else.
+        see_through: slots of the materials that are not opaque everywhere.
+    """
+
+    skin: np.ndarray
+    roughness: np.ndarray
+    parts: np.ndarray
+    see_through: tuple[int, ...]
+
+
+def can_paint() -> bool:
+    """Whether this Blender has Cycles."""
+    return hasattr(bpy.types.Scene, "cycles")
+
+
+def paint_textures(stage: Stage, resolution: int) -> Textures:
+    """Looks at a staged face's materials, texel by texel.
+
+    Args:
+        stage: its face is left as it is.
+        resolution: texels along a side.
+
+    Raises:
+        UserError: Cycles refused.
+    """
+    stage.scene.render.engine = "CYCLES"
+    stage.scene.cycles.samples, stage.scene.cycles.use_denoising = 1, False
+    hidden, stage.face.hide_render = stage.face.hide_render, True
+    with _piece(stage, skin=True) as skin, _piece(stage, skin=False) as parts:
+        colours = _srgb(_look(stage, skin, "Base Color", resolution))
+        roughness = _look(stage, skin, "Roughness", resolution)[..., 0]
+        others = _srgb(_look(stage, parts, "Base Color", resolution))
+        opacity = _look(stage, parts, "Alpha", resolution)[..., :1]
+    stage.face.hide_render = hidden
+    see_through = (index for index, material in enumerate(stage.face.data.materials) if not _is_opaque(material))
+    return Textures(colours, _bytes(roughness), np.concatenate([others, _bytes(opacity)], 2), tuple(see_through))
+
+
+def dress(
+    delivery: Delivery, found: Textures, skin: bpy.types.Image, roughness: bpy.types.Image, parts: bpy.types.Image, packed: bool
+) -> None:
+    """Puts pictures into a delivery's plain materials.
+
+    Args:
+        delivery: with `plain_material`s.
+        found: what the pictures were made of.
+        skin, roughness, parts: the pictures.
+        packed: as glTF has it: roughness is a picture's green, and what is half opaque is opaque. Else each picture is taken whole.
+    """
+    for index, material in enumerate(delivery.object.data.materials):
+        graph, shader = ShaderGraph(material.node_tree, keep=True), plain_shader(material)
+        colour = graph.node("TexImage", image=parts if index else skin)
+        graph.feed(shader.inputs["Base Color"], colour.outputs["Color"])
+        if index == 0:
+            source = graph.node("TexImage", image=roughness).outputs["Color"]
+            graph.feed(shader.inputs["Roughness"], graph.node("SeparateColor", {0: source}).outputs["Green"] if packed else source)
+        elif index in found.see_through:
+            opacity = colour.outputs["Alpha"]
+            graph.feed(shader.inputs["Alpha"], graph.math("ROUND", opacity) if packed else opacity)
+
+
+@contextmanager
+def _piece(stage: Stage, skin: bool) -> Iterator[bpy.types.Object]:
+    """The skin, or all else in the same unit square of texture space, as an object at rest."""
+    mesh = stage.face.data.copy()
+    piece = bpy.data.objects.new("Painted", mesh)
+    stage.scene.collection.objects.link(piece)
+    piece.shape_key_clear()
+    material, corners = (np.empty(len(mesh.polygons), np.int32) for _ in range(2))
+    mesh.polygons.foreach_get("material_index", material)
+    mesh.polygons.foreach_get("loop_total", corners)
+    uv = np.empty((len(mesh.loops), 2), np.float32)
+    layer = mesh.uv_layers[0].data  # before 5.2, writing to `.uv` writes to the mesh that was copied as well
+    layer.foreach_get("uv", uv.ravel())
+    uv[:, 0] -= 0 if skin else 1
+    uv[np.repeat((material == 0) != skin, corners)] = -1  # no texel lies there
+    layer.foreach_set("uv", uv.ravel())
+    try:
+        yield piece
+    finally:
+        bpy.data.objects.remove(piece)
+        bpy.data.meshes.remove(mesh)
+
+
+def _look(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> np.ndarray:
+    """(R, R, 3) float32, linear: an input of each material's shader."""
+    picture = bpy.data.images.new("Painted", resolution, resolution, float_buffer=True)
+    made = [_shining(material, name, picture) for material in stage.face.data.materials]
+    for index, material in enumerate(made):
+        piece.data.materials[index] = material
+    layer = stage.scene.view_layers[0]
+    layer.objects.active = piece
+    layer.update()
+    try:
+        with bpy.context.temp_override(scene=stage.scene, view_layer=layer, object=piece, active_object=piece, selected_objects=[piece]):
+            bpy.ops.object.bake(type="EMIT", margin=_MARGIN, use_clear=True)
+    except RuntimeError as error:
+        raise UserError(f"The materials could not be painted ({error}).".replace("\n", " "), "Untick Textures.") from error
+    pixels = np.empty(resolution * resolution * 4, np.float32)
+    picture.pixels.foreach_get(pixels)
+    bpy.data.images.remove(picture)
+    for material in made:
+        bpy.data.materials.remove(material)
+    return pixels.reshape(resolution, resolution, 4)[..., :3]
+
+
+def _shining(original: bpy.types.Material | None, name: str, picture: bpy.types.Image) -> bpy.types.Material:
+    """A copy of a material that gives off what its shader's input says, and into which a picture is baked."""
+    made = original.copy() if original is not None else bpy.data.materials.new("Painted")
+    if made.node_tree is None:
+        made.use_nodes = True
+    graph, shader = ShaderGraph(made.node_tree, keep=True), _shader(made)
+    light = graph.node("Emission")
+    if shader is not None:
+        source = shader.inputs[name]
+        graph.feed(light.inputs["Color"], source.links[0].from_socket if source.is_linked else _as_colour(source.default_value))
+    else:
+        graph.feed(light.inputs["Color"], _as_colour({"Base Color": made.diffuse_color, "Roughness": made.roughness}.get(name, 1.0)))
+    outputs = [node for node in made.node_tree.nodes if node.bl_idname == "ShaderNodeOutputMaterial"]
+    output = next((node for node in outputs if node.is_active_output), None) or graph.node("OutputMaterial")
+    graph.feed(output.inputs["Surface"], light.outputs[0])
+    made.node_tree.nodes.active = graph.node("TexImage", image=picture)
+    return made
+
+
+def _shader(material: bpy.types.Material | None) -> bpy.types.Node | None:
+    nodes = material.node_tree.nodes if material is not None and material.node_tree is not None else ()
+    return next((node for node in nodes if node.bl_idname == _SHADER), None)
+
+
+def _is_opaque(material: bpy.types.Material | None) -> bool:
+    shader = _shader(material)
+    return shader is None or not (shader.inputs["Alpha"].is_linked or shader.inputs["Alpha"].default_value < 1)
+
+
+def _as_colour(value) -> tuple[float, float, float, float]:
+    return (value, value, value, 1.0) if isinstance(value, float) else (*tuple(value)[:3], 1.0)
+
+
+def _bytes(share: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
+
+
+def _srgb(linear: np.ndarray) -> np.ndarray:
+    """Linear light to the bytes of pictures."""
+    values = np.clip(linear, 0, 1)
+    return _bytes(np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055))

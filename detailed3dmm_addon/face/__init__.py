@@ -1,0 +1,1 @@
+"""The mesh of a face and its attributes."""

@@ -1,0 +1,142 @@
+"""The face as a Blender mesh: made once at display density, its shape keys rewritten when the identity changes."""
+
+import uuid
+
+import bpy
+import numpy as np
+
+from ..model.face_model import dense_mesh, dense_parts, dense_shapes, expression_of, face_model, identity_digest
+from ..nodes.detail_modifier import SKIN_GROUP
+from .attributes import add_attributes
+
+_WEIGHT_STEPS = 32
+_KEYS_AT_ONCE = 4
+
+
+def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarray) -> bpy.types.Object:
+    """Adds a face to the scene: mesh, texture coordinates, vertex groups, 52 shape keys; no materials yet.
+
+    Args:
+        context: its collection receives the object; its scene locks the interface while it renders, so that live wrinkles can follow.
+        name: of the object and its data.
+        identity: (K,) float32, standard deviations.
+    """
+    context.scene.render.use_lock_interface = True
+    model = face_model()
+    neutral, _ = dense_shapes(identity, ())
+    mesh = _make_mesh(name, neutral)
+    face = bpy.data.objects.new(name, mesh)
+    context.collection.objects.link(face)
+    _add_vertex_groups(face)
+    add_attributes(mesh)
+    face.shape_key_add(name="Basis", from_mix=False)
+    for expression in model.expression_names:
+        key = face.shape_key_add(name=expression, from_mix=False)
+        key.slider_min, key.slider_max, key.value = -0.5, 1.5, 0.0
+    settings = face.d3dmm
+    settings.is_face, settings.uid = True, uuid.uuid4().hex
+    for direction in model.direction_names:
+        settings.directions.add().name = direction
+    for index in range(model.identity_size):
+        settings.coefficients.add().name = f"PC{index + 1}"
+    write_all_keys(face, identity)
+    return face
+
+
+def _make_mesh(name: str, positions: np.ndarray) -> bpy.types.Mesh:
+    dense = dense_mesh()
+    present = dense.polygons >= 0
+    sizes = present.sum(1)
+    corners = dense.polygons[present]
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(positions))
+    mesh.attributes["position"].data.foreach_set("vector", positions.ravel())
+    mesh.loops.add(len(corners))
+    mesh.loops.foreach_set("vertex_index", corners.astype(np.int32))
+    mesh.polygons.add(len(sizes))
+    mesh.polygons.foreach_set("loop_start", np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int32))
+    mesh.polygons.foreach_set("loop_total", sizes.astype(np.int32))
+    mesh.polygons.foreach_set("material_index", face_model().polygon_part[dense.base_polygon].astype(np.int32))
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(sizes), bool))
+    mesh.update(calc_edges=True)
+    layer = mesh.uv_layers.new(name="UVMap")
+    layer.data.foreach_set("uv", dense.uv[dense.uv_polygons[present]].ravel())
+    return mesh
+
+
+def _add_vertex_groups(face: bpy.types.Object) -> None:
+    model, dense = face_model(), dense_mesh()
+    skin = (dense_parts() == model.part_names.index("skin")).astype(np.float32)
+    for name, weights in {SKIN_GROUP: skin, **{region: dense.refine(values) for region, values in model.regions.items()}}.items():
+        group = face.vertex_groups.new(name=name)
+        steps = np.round(np.clip(weights, 0, 1) * _WEIGHT_STEPS).astype(np.int64)
+        for step in np.unique(steps[steps > 0]):
+            group.add(np.flatnonzero(steps == step).tolist(), float(step) / _WEIGHT_STEPS, "REPLACE")
+
+
+def move_rest_shape(face: bpy.types.Object, identity: np.ndarray) -> tuple[list[str], list[str]]:
+    """Moves the rest shape to an identity at once, and the expressions that show along with it.
+
+    How the expressions themselves depend on the identity is left to `write_keys`: what is seen meanwhile is off by a
+    fraction of the change of an offset.
+
+    Args:
+        face: the face.
+        identity: (K,) float32, standard deviations.
+
+    Returns:
+        The expressions that show, moved along, and all others; both are to be rewritten by `write_keys`.
+    """
+    mesh, names = face.data, face_model().expression_names
+    keys = mesh.shape_keys.key_blocks
+    neutral = dense_mesh().refine(face_model().neutral(identity)).ravel()
+    before, shape = np.empty_like(neutral), np.empty_like(neutral)
+    keys[0].points.foreach_get("co", before)
+    moved = neutral - before
+    values = expression_of(face)
+    shown = [name for name, value in zip(names, values, strict=True) if value != 0.0]
+    for name in shown:
+        keys[name].points.foreach_get("co", shape)
+        keys[name].points.foreach_set("co", shape + moved)
+    keys[0].points.foreach_set("co", neutral)
+    _show_rest_shape(mesh, neutral)
+    return shown, [name for name in names if name not in shown]
+
+
+def _show_rest_shape(mesh: bpy.types.Mesh, neutral: np.ndarray) -> None:
+    mesh.attributes["position"].data.foreach_set("vector", neutral)
+    mesh.update()
+    mesh.shape_keys.update_tag()
+
+
+def write_keys(face: bpy.types.Object, identity: np.ndarray, names: tuple[str, ...]) -> None:
+    """Writes the rest shape and some expressions for an identity; the face is evaluated anew only if one of them shows."""
+    mesh = face.data
+    keys = mesh.shape_keys.key_blocks
+    neutral, shapes = dense_shapes(identity, names)
+    keys[0].points.foreach_set("co", neutral.ravel())
+    for name, shape in zip(names, shapes, strict=True):
+        key = keys.get(name)
+        if key is not None:
+            key.points.foreach_set("co", shape.ravel())
+    if any(name in keys and keys[name].value != 0.0 for name in names):
+        _show_rest_shape(mesh, neutral.ravel())
+
+
+def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:
+    """Writes every expression for an identity, and notes that it did."""
+    names = face_model().expression_names
+    for start in range(0, len(names), _KEYS_AT_ONCE):
+        write_keys(face, identity, names[start : start + _KEYS_AT_ONCE])
+    _show_rest_shape(face.data, dense_shapes(identity, ())[0].ravel())
+    face.d3dmm.keys_identity = identity_digest(identity)
+
+
+def has_our_topology(face: bpy.types.Object) -> bool:
+    """Whether the mesh still has the vertices it was made with; an edited one keeps its shape."""
+    return len(face.data.vertices) == dense_mesh().vertex_count
+
+
+def is_own(face: bpy.types.Object) -> bool:
+    """Whether all that the sliders write to is of this file; of a library override the object is, mesh and shape keys may not be."""
+    return not any(block is not None and block.library is not None for block in (face, face.data, face.data.shape_keys))

@@ -1,0 +1,112 @@
+"""The bilinear model and its refined mesh as the scene uses them; loaded once, holds no Blender data."""
+
+import hashlib
+from collections.abc import Iterable
+from functools import lru_cache
+
+import bpy
+import numpy as np
+
+from ...ml_backend.geometry.dense_face import dense_face_mesh
+from ...ml_backend.geometry.subdivision import DenseMesh
+from ...ml_backend.models.bilinear_face import BilinearFace
+from ...ml_backend.models.skin_vector import sample_skin
+
+_STEPS_PER_METRE = 2.0**22
+"""Shapes are stored to a quarter of a micrometre: what is finer would only make files larger."""
+
+
+@lru_cache(maxsize=1)
+def face_model() -> BilinearFace:
+    """The repository's bilinear model.
+
+    Raises:
+        UserError: the asset is missing or broken.
+    """
+    return BilinearFace.default()
+
+
+@lru_cache(maxsize=1)
+def dense_mesh() -> DenseMesh:
+    """The mesh of every face object, refined once from the model's."""
+    return dense_face_mesh(face_model())
+
+
+@lru_cache(maxsize=1)
+def dense_parts() -> np.ndarray:
+    """(N,) uint8: the part that each refined vertex belongs to, an index into `part_names`."""
+    model, dense = face_model(), dense_mesh()
+    part = np.zeros(dense.vertex_count, np.uint8)
+    part[dense.polygons[:, :3].ravel()] = np.repeat(model.polygon_part[dense.base_polygon], 3)
+    return part
+
+
+def dense_shapes(identity: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Refined rest positions of an identity and of some of its expressions.
+
+    Args:
+        identity: (K,) float32, standard deviations.
+        names: expression names.
+
+    Returns:
+        The neutral (N, 3) and the shapes (len(names), N, 3), float32, metres.
+    """
+    model = face_model()
+    neutral, deltas = model.shapes(identity)
+    chosen = [model.expression_names.index(name) for name in names]
+    stacked = np.concatenate([neutral[None], deltas[chosen]]).transpose(1, 0, 2)  # [VE3]
+    refined = dense_mesh().refine(stacked).transpose(1, 0, 2)  # [EN3]
+    return _rounded(refined[0]), _rounded(refined[:1] + refined[1:])
+
+
+def _rounded(positions: np.ndarray) -> np.ndarray:
+    stored = np.ascontiguousarray(positions) * np.float32(_STEPS_PER_METRE)
+    return np.round(stored, out=stored) * np.float32(1 / _STEPS_PER_METRE)
+
+
+def identity_of(face: bpy.types.Object) -> np.ndarray:
+    """The identity that a face's sliders say.
+
+    Returns:
+        (K,) float32, standard deviations: the coefficients plus the named directions times their amounts.
+    """
+    model, settings = face_model(), face.d3dmm
+    identity = np.zeros(len(settings.coefficients), np.float32)
+    settings.coefficients.foreach_get("value", identity)
+    amounts = {item.name: item.value for item in settings.directions if item.value != 0.0}
+    for name, amount in amounts.items():
+        if name in model.direction_names:
+            identity += direction_step(name, amount)
+    return identity
+
+
+def direction_step(name: str, amount: float) -> np.ndarray:
+    """The (K,) change of identity when a named direction's slider stands at an amount; 1 and -1 are the ends of its range."""
+    model = face_model()
+    index = model.direction_names.index(name)
+    low, high = (abs(float(bound)) for bound in model.direction_ranges[index])
+    return model.directions[index] * (high if amount > 0 else low) * amount
+
+
+def identity_digest(identity: np.ndarray) -> str:
+    """A short name for an identity, to see whether shape keys were made for it."""
+    return hashlib.sha256(np.ascontiguousarray(identity, np.float32).tobytes()).hexdigest()[:16]
+
+
+def skin_of(face: bpy.types.Object) -> np.ndarray:
+    """The (16,) float32 skin vector that a face's wrinkle seed, skin age, tendency and thickness say."""
+    settings = face.d3dmm
+    skin = sample_skin(settings.wrinkle_seed)
+    skin[:3] += settings.age_offset, settings.skin_tendency, settings.skin_thickness
+    return skin
+
+
+def expression_of(face: bpy.types.Object) -> np.ndarray:
+    """The (52,) float32 expression that a face's shape keys show; muted keys count as 0."""
+    return key_values(face.data.shape_keys, face_model().expression_names)
+
+
+def key_values(keys: bpy.types.Key, names: Iterable[str]) -> np.ndarray:
+    """The (len(names),) float32 values of some shape keys, 0 where there is none or it is muted."""
+    found = (keys.key_blocks.get(name) for name in names)
+    return np.array([0.0 if key is None or key.mute else key.value for key in found], np.float32)

@@ -1,0 +1,1 @@
+"""Node trees and data that travel in a file without the add-on."""

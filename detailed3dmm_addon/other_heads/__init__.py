@@ -1,0 +1,1 @@
+"""Wrinkles on heads that the extension did not make."""

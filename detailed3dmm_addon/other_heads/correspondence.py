@@ -1,0 +1,258 @@
+"""Where each vertex of any head lies on our skin's texture: by its own texture coordinates, or by laying our head over it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import bpy
+import numpy as np
+from mathutils.bvhtree import BVHTree
+
+from ...ml_backend.errors import UserError
+from ...ml_backend.geometry.dense_face import coarse_corners
+from ...ml_backend.geometry.surface_wrap import Similarity, fit_similarity, triangle_normals, wrap_surface
+from ...ml_backend.geometry.texture_space import rasterise, sample_map, triangles_of
+from ..detail.distilled import distilled_model
+from ..model.arkit_keys import expression_keys, moved_places
+from ..model.face_model import dense_mesh, face_model
+
+_REACH, _SURE = 0.012, 0.004
+"""Metres on our head: how far a vertex may lie from the wrapped skin, and up to where it counts in full."""
+_FACING = 0.3
+_FEWEST_PLACES, _KEPT = 6, 0.75
+_FARTHEST_PLACE = 0.035
+_UV_SIZE, _UV_AGREES = 128, 0.006
+_LEAST_ISLAND = 0.3
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """What was found.
+
+    Attributes:
+        uv: (N, 2) float32 places on our skin's texture, -1 where a vertex is none of the skin's.
+        trust: (N,) float32, 0 to 1.
+        scale: units of the mesh that a metre of our head measures there.
+        spacing: the median length of an edge where there is skin, metres on our head.
+        by_uv: whether the mesh's own texture coordinates agree with ours.
+    """
+
+    uv: np.ndarray
+    trust: np.ndarray
+    scale: float
+    spacing: float
+    by_uv: bool
+
+
+@dataclass(frozen=True)
+class _Skin:
+    """Our average head's skin.
+
+    Attributes:
+        positions: (V, 3) metres. triangles: (T, 3). corner_uv: (T, 3, 2), texture coordinates by corner.
+        wrinkles: (V,) bool, where there can be any. base: (V,) the model's own vertices.
+    """
+
+    positions: np.ndarray
+    triangles: np.ndarray
+    corner_uv: np.ndarray
+    wrinkles: np.ndarray
+    base: np.ndarray
+
+
+@lru_cache(maxsize=1)
+def _our_skin() -> _Skin:
+    model, dense = face_model(), dense_mesh()
+    corners = coarse_corners(model, dense)
+    skin = model.polygon_part[corners.polygon] == model.part_names.index("skin")
+    polygon, count = np.unique(corners.polygon[skin], return_inverse=True)
+    base_vertex, base_uv = model.polygons[polygon], np.zeros((len(polygon), 4, 2), np.float32)
+    place = np.arange(skin.sum()) - np.searchsorted(count, count)
+    base_uv[count, place] = corners.uv[skin]
+    refined = np.zeros((model.vertex_count, 3), np.float32)
+    refined[model.polygons[model.polygons >= 0]] = dense.refine(model.mean)[corners.vertex]
+    triangles, owner = triangles_of(base_vertex)
+    local = (triangles[:, :, None] == base_vertex[owner][:, None, :]).argmax(2)
+    used, index = np.unique(triangles, return_inverse=True)
+    corner_uv = base_uv[owner[:, None], local]
+    triangles = index.reshape(triangles.shape)
+    low = distilled_model().low
+    moved = (np.abs(low.fields).max(0) > 0).astype(np.float32)
+    vertex_uv = np.zeros((len(used), 2), np.float32)
+    vertex_uv[triangles] = corner_uv
+    wrinkles = sample_map(low.spread(moved, low.texel_index()), vertex_uv) > 0.5
+    return _Skin(refined[used], triangles, corner_uv, wrinkles & ((vertex_uv >= 0) & (vertex_uv <= 1)).all(1), used)
+
+
+def find_correspondence(item: bpy.types.Object, method: str) -> Correspondence:
+    """Finds our skin on a mesh whose shape keys are ARKit's.
+
+    Args:
+        item: a mesh object with shape keys.
+        method: "UV", "WRAP", or "AUTO" for texture coordinates where they agree.
+
+    Raises:
+        UserError: the expressions do not lie as on a head, or the texture coordinates are asked for and disagree.
+    """
+    shape = _TargetShape(item)
+    rough = _from_expressions(shape)
+    if method != "WRAP":
+        found = _by_uv(shape)
+        if found is not None:
+            return found
+        if method == "UV":
+            raise UserError(f"{item.name}: its texture coordinates are not laid out as ours.", "Choose Wrap.")
+    return _by_wrap(shape, rough)
+
+
+class _TargetShape:
+    """A mesh at rest, as arrays.
+
+    Attributes:
+        positions: (N, 3) float64, its own units. triangles: (T, 3). corners: (T, 3) into the mesh's corners.
+    """
+
+    def __init__(self, item: bpy.types.Object):
+        self.name, self.mesh = item.name, item.data
+        mesh = self.mesh
+        self.positions = self._shape(mesh.shape_keys.key_blocks[0])
+        mesh.calc_loop_triangles()
+        self.triangles, self.corners = (np.empty((len(mesh.loop_triangles), 3), np.int32) for _ in range(2))
+        mesh.loop_triangles.foreach_get("vertices", self.triangles.ravel())
+        mesh.loop_triangles.foreach_get("loops", self.corners.ravel())
+
+    def _shape(self, key) -> np.ndarray:
+        found = np.empty((len(self.mesh.vertices), 3), np.float32)
+        key.points.foreach_get("co", found.ravel())
+        return found.astype(np.float64)
+
+    def deltas(self, names: list[str]) -> np.ndarray:
+        """(N, 3): what some shape keys add together."""
+        keys = self.mesh.shape_keys.key_blocks
+        return sum((self._shape(keys[name]) - self._shape(keys[name].relative_key) for name in names), np.zeros_like(self.positions))
+
+    def areas(self) -> np.ndarray:
+        """(N,): a third of the triangles around each vertex."""
+        a, b, c = (self.positions[self.triangles[:, corner]] for corner in range(3))
+        area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
+        return np.bincount(self.triangles.ravel(), np.repeat(area, 3), len(self.positions))
+
+    def vertex_uv(self) -> np.ndarray | None:
+        """(N, 2): the texture coordinate of one of each vertex's corners, or None."""
+        if not self.mesh.uv_layers:
+            return None
+        corner = np.empty((len(self.mesh.loops), 2), np.float32)
+        (self.mesh.uv_layers.active or self.mesh.uv_layers[0]).uv.foreach_get("vector", corner.ravel())
+        found = np.full((len(self.positions), 2), -1, np.float32)
+        found[self.triangles] = corner[self.corners]
+        return found
+
+
+def _from_expressions(shape: _TargetShape) -> Similarity:
+    """From our head to the mesh: each expression acts at one place on both."""
+    skin, model = _our_skin(), face_model()
+    keys = {name: theirs for name, theirs in expression_keys(shape.mesh).items() if not name.startswith(("eyeLook", "tongue", "jaw"))}
+    deltas = np.stack([shape.deltas(theirs) for theirs in keys.values()]) if keys else np.zeros((0, len(shape.positions), 3))
+    acting = np.abs(deltas).max((1, 2), initial=0) > 0
+    names = [name for name, acts in zip(keys, acting, strict=True) if acts]
+    if len(names) < _FEWEST_PLACES:
+        raise UserError(f"{shape.name}: too few of its shape keys are ARKit expressions that move something.", "Add brows, smile, blink.")
+    theirs = moved_places(shape.positions, deltas[acting], shape.areas())
+    chosen = [model.expression_names.index(name) for name in names]
+    ours_moved = model.shapes(np.zeros(model.identity_size, np.float32))[1][chosen][:, skin.base]
+    area = _areas(skin.positions, skin.triangles)
+    ours = moved_places(skin.positions, ours_moved, area)
+    weights = np.ones(len(ours))
+    for _ in range(3):
+        found = fit_similarity(ours, theirs, weights)
+        error = np.linalg.norm(found(ours) - theirs, axis=1) / found.scale
+        weights = (error <= np.quantile(error, _KEPT)).astype(float)
+    if np.median(error) > _FARTHEST_PLACE:
+        raise UserError(f"{shape.name}: its expressions do not lie as on a human head.", "Check the names of its shape keys.")
+    return found
+
+
+def _areas(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    a, b, c = (positions[triangles[:, corner]] for corner in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
+    return np.bincount(triangles.ravel(), np.repeat(area, 3), len(positions))
+
+
+def _by_uv(shape: _TargetShape) -> Correspondence | None:
+    """By texture coordinates, if the place that ours have there is, as a whole, where theirs is."""
+    uv, skin = shape.vertex_uv(), _our_skin()
+    if uv is None:
+        return None
+    corner = np.arange(skin.triangles.size).reshape(-1, 3)
+    lookup = rasterise(skin.corner_uv.reshape(-1, 2), corner, skin.triangles, _UV_SIZE)
+    inside = ((uv > 0) & (uv < 1)).all(1)
+    inside[inside] = sample_map(lookup.mask.astype(np.float32), uv[inside]) > 0.99
+    if inside.sum() < 0.1 * len(uv):
+        return None
+    ours, theirs = sample_map(lookup.spread(skin.positions), uv[inside]).astype(np.float64), shape.positions[inside]
+    fitted = fit_similarity(ours, theirs)
+    if np.median(np.linalg.norm(fitted(ours) - theirs, axis=1)) / fitted.scale > _UV_AGREES:
+        return None
+    return _finish(shape, np.where(inside[:, None], uv, -1), inside.astype(np.float32), fitted.scale, True)
+
+
+def _by_wrap(shape: _TargetShape, rough: Similarity) -> Correspondence:
+    """Lays our skin over the mesh and looks for each vertex's nearest place on it; all in metres of our head."""
+    skin = _our_skin()
+    positions = (shape.positions - rough.offset) @ rough.rotation / rough.scale
+    tree = BVHTree.FromPolygons(positions.tolist(), shape.triangles.tolist())
+
+    def closest(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        goals, trust = points.copy(), np.zeros(len(points))
+        for index, (point, normal) in enumerate(zip(points.tolist(), normals.tolist(), strict=True)):
+            place, facing, _, distance = tree.find_nearest(point)
+            if place is not None and sum(a * b for a, b in zip(facing, normal, strict=True)) > _FACING:
+                goals[index], trust[index] = place, 1 / (1 + (distance / _REACH) ** 2)
+        return goals, trust
+
+    counts = np.where(skin.wrinkles, 1.0, 0.25)
+    wrapped = wrap_surface(skin.positions, skin.triangles, closest, counts)
+    ours = BVHTree.FromPolygons(wrapped.tolist(), skin.triangles.tolist())
+    normals = triangle_normals(positions, shape.triangles)
+    uv, trust = np.full((len(positions), 2), -1, np.float32), np.zeros(len(positions), np.float32)
+    for index, (point, normal) in enumerate(zip(positions.tolist(), normals.tolist(), strict=True)):
+        place, facing, triangle, distance = ours.find_nearest(point, _REACH)
+        if place is not None and sum(a * b for a, b in zip(facing, normal, strict=True)) > _FACING:
+            uv[index] = _barycentric(np.array(place), wrapped[skin.triangles[triangle]]) @ skin.corner_uv[triangle]
+            trust[index] = np.clip((_REACH - distance) / (_REACH - _SURE), 0, 1)
+    return _finish(shape, uv, trust, rough.scale, False)
+
+
+def _barycentric(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """(3,) weights of a triangle's corners (3, 3) at a point in its plane."""
+    first, second, offset = corners[1] - corners[0], corners[2] - corners[0], point - corners[0]
+    d00, d01, d11, d20, d21 = first @ first, first @ second, second @ second, offset @ first, offset @ second
+    area = max(d00 * d11 - d01 * d01, 1e-30)
+    v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
+    return np.array([1 - v - w, v, w]).clip(0, 1)
+
+
+def _finish(shape: _TargetShape, uv: np.ndarray, trust: np.ndarray, scale: float, by_uv: bool) -> Correspondence:
+    """Leaves out what hangs together with little skin only: eyes, teeth, lashes."""
+    island = _islands(shape.triangles, len(uv))
+    found = np.bincount(island, trust > 0.5)
+    trust = np.where(found[island] >= _LEAST_ISLAND * found.max(), trust, 0).astype(np.float32)
+    if not (trust > 0.5).any():
+        raise UserError(f"{shape.name}: our skin could not be laid over it.", "Check that its normals point outwards.")
+    uv = np.where(trust[:, None] > 0, uv, -1).astype(np.float32)
+    edges = shape.triangles[(trust[shape.triangles] > 0.5).all(1)]
+    length = np.linalg.norm(shape.positions[edges[:, 1]] - shape.positions[edges[:, 0]], axis=1)
+    return Correspondence(uv, trust, scale, float(np.median(length)) / scale if len(length) else np.inf, by_uv)
+
+
+def _islands(triangles: np.ndarray, count: int) -> np.ndarray:
+    """(N,): a number for each vertex, the same for those that triangles connect."""
+    label = np.arange(count)
+    while True:
+        least = label[triangles].min(1)
+        fresh = label.copy()
+        for corner in range(3):
+            np.minimum.at(fresh, triangles[:, corner], least)
+        fresh = fresh[fresh]
+        if np.array_equal(fresh, label):
+            return np.unique(label, return_inverse=True)[1]
+        label = fresh

@@ -1,0 +1,204 @@
+"""Wrinkles on any head with ARKit-named shape keys: our fields at its vertices, one for each expression, driven by its own keys.
+
+The mesh gets the same Geometry Nodes group as our faces, so that it plays and renders without the extension.
+"""
+
+from functools import lru_cache
+
+import bmesh
+import bpy
+import numpy as np
+
+from ...ml_backend.errors import UserError
+from ...ml_backend.expression_names import EXPRESSION_NAMES
+from ...ml_backend.geometry.texture_space import rasterise, sample_map
+from ...ml_backend.models.skin_vector import sample_skin
+from ..detail import distilled as fast_detail
+from ..model.arkit_keys import expression_keys
+from ..model.expression_groups import EXPRESSION_PRESETS
+from ..model.face_model import dense_mesh, dense_parts, face_model
+from ..nodes.detail_groups import (
+    BAKED_INPUT,
+    COEFFICIENT_INPUT,
+    FIELD_ATTRIBUTE,
+    MEAN_ATTRIBUTE,
+    REGION_ATTRIBUTE,
+    REGIONS,
+    detail_group,
+    input_identifiers,
+)
+from ..nodes.detail_modifier import MODIFIER, set_group
+from ..nodes.modifier_inputs import input_path, set_input
+from .correspondence import Correspondence, find_correspondence
+
+MARK, ORIGINAL = "d3dmm_mesh_detail", "d3dmm_original_mesh"
+"""Of the object: that it has our detail; the mesh that it had before it was subdivided."""
+FINE_ENOUGH = 0.0025
+"""Metres on our head: wrinkles are lost on a mesh whose edges are longer."""
+_SAMPLES, _SEED, _RIDGE = 1500, 7, 2.0
+_FAINT = 0.02
+_REGION_SIZE = 256
+
+
+def has_mesh_detail(item: bpy.types.Object) -> bool:
+    """Whether a mesh of the artist's carries our detail."""
+    return item.type == "MESH" and bool(item.get(MARK)) and item.modifiers.get(MODIFIER) is not None
+
+
+def add_mesh_detail(item: bpy.types.Object, method: str, subdivisions: int, age: float, seed: int) -> Correspondence:
+    """Gives a mesh wrinkles; nothing is changed before all is known.
+
+    Args:
+        item: a mesh object with ARKit-named shape keys.
+        method: see `find_correspondence`.
+        subdivisions: how often to halve its edges first, on a copy of its mesh.
+        age: years that the skin looks.
+        seed: of the pattern of lines.
+
+    Raises:
+        UserError: it is no such mesh, or our skin cannot be laid over it.
+    """
+    original = item.data
+    if subdivisions:
+        item.data = _subdivided(original, subdivisions)
+    try:
+        found = find_correspondence(item, method)
+        mean, fields = _fields_at(found, age, seed)
+    except UserError:
+        finer, item.data = item.data, original
+        if finer != original:
+            bpy.data.meshes.remove(finer)
+        raise
+    if subdivisions:
+        item[ORIGINAL] = original
+    mesh = item.data
+    keys = expression_keys(mesh)
+    strength = np.sqrt((fields**2).mean(1))
+    chosen = [index for index, name in enumerate(EXPRESSION_NAMES) if name in keys and strength[index] > _FAINT * strength.max()]
+    _write(mesh, MEAN_ATTRIBUTE, mean)
+    for number, index in enumerate(chosen):
+        _write(mesh, FIELD_ATTRIBUTE.format(number), fields[index])
+    for name, weights in _regions_at(found).items():
+        _write(mesh, REGION_ATTRIBUTE.format(name), weights)
+    modifier = item.modifiers.new(MODIFIER, "NODES")
+    set_group(modifier, detail_group(len(chosen)))
+    set_input(modifier, BAKED_INPUT, True)
+    item.modifiers.move(len(item.modifiers) - 1, 0)
+    for number, index in enumerate(chosen):
+        _drive(item, COEFFICIENT_INPUT.format(number), keys[EXPRESSION_NAMES[index]])
+    item[MARK] = len(chosen)
+    item.update_tag()
+    return found
+
+
+def remove_mesh_detail(item: bpy.types.Object) -> None:
+    """Takes our detail off a mesh: modifier, drivers, attributes; a subdivided mesh becomes what it was."""
+    modifier = item.modifiers.get(MODIFIER)
+    if modifier is not None:
+        group = modifier.node_group
+        for name in input_identifiers(group) if group is not None else {}:
+            item.driver_remove(f'modifiers["{MODIFIER}"]{input_path(modifier, name)}')
+        item.modifiers.remove(modifier)
+        if group is not None and group.users == 0:
+            bpy.data.node_groups.remove(group)
+    original = item.pop(ORIGINAL, None)
+    if original is not None:
+        values = {key.name: key.value for key in item.data.shape_keys.key_blocks}
+        finer, item.data = item.data, original
+        for key in original.shape_keys.key_blocks:
+            key.value = values.get(key.name, key.value)
+        if finer.users == 0:
+            bpy.data.meshes.remove(finer)
+    attributes = item.data.attributes
+    for name in [found.name for found in attributes if found.name.startswith("d3dmm_")]:
+        attributes.remove(attributes[name])
+    item.pop(MARK, None)
+    item.update_tag()
+
+
+def _subdivided(mesh: bpy.types.Mesh, levels: int) -> bpy.types.Mesh:
+    """A copy whose edges are halved and rounded; shape keys and all else come along, rounded as the rest shape is."""
+    finer = mesh.copy()
+    for _ in range(levels):
+        flat, rounded = bmesh.new(), bmesh.new()
+        for cutting, smooth in ((flat, 0.0), (rounded, 1.0)):
+            cutting.from_mesh(finer)
+            for layer in cutting.verts.layers.shape.values() if smooth else ():
+                cutting.verts.layers.shape.remove(layer)
+            bmesh.ops.subdivide_edges(cutting, edges=cutting.edges[:], cuts=1, smooth=smooth, use_grid_fill=True)
+        change = np.array([vertex.co for vertex in rounded.verts]) - np.array([vertex.co for vertex in flat.verts])
+        flat.to_mesh(finer)
+        for key in finer.shape_keys.key_blocks:
+            shape = np.empty((len(change), 3), np.float32)
+            key.points.foreach_get("co", shape.ravel())
+            key.points.foreach_set("co", (shape + change).astype(np.float32).ravel())
+        finer.shape_keys.key_blocks[0].points.foreach_get("co", shape.ravel())
+        finer.attributes["position"].data.foreach_set("vector", shape.ravel())
+        for cutting in (flat, rounded):
+            cutting.free()
+    finer.update()
+    return finer
+
+
+@lru_cache(maxsize=8)
+def _expression_steps(age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of the fields (C,) at rest, and what a unit of each expression adds (52, C): least squares over natural expressions."""
+    model, distilled = face_model(), fast_detail.distilled_model()
+    identity = np.zeros(model.identity_size, np.float32)
+    if "age" in model.direction_names:
+        identity = model.identity_from_directions({"age": age - model.age_years(identity)})
+    skin = sample_skin(seed)
+    draw = np.random.default_rng(_SEED)
+    known = np.zeros((len(EXPRESSION_PRESETS), len(EXPRESSION_NAMES)), np.float32)
+    for row, (_, values) in zip(known, EXPRESSION_PRESETS.values(), strict=True):
+        for name, value in values.items():
+            row[EXPRESSION_NAMES.index(name)] = value
+    first, second = (known[draw.integers(len(known), size=_SAMPLES)] for _ in range(2))
+    mixed = first * draw.uniform(0, 1.1, (_SAMPLES, 1)) + second * draw.uniform(0, 0.6, (_SAMPLES, 1)) * (draw.random((_SAMPLES, 1)) < 0.5)
+    mixed *= draw.random(mixed.shape) < np.where(draw.random((_SAMPLES, 1)) < 0.5, 0.7, 1.0)
+    alone = np.tile(np.eye(len(EXPRESSION_NAMES)), (8, 1)) * draw.uniform(0.3, 1.0, (8 * len(EXPRESSION_NAMES), 1))
+    expressions = np.concatenate([mixed, alone]).clip(0, 1.2).astype(np.float32)
+    rest = distilled.coefficients(identity, skin, np.zeros(len(EXPRESSION_NAMES), np.float32))
+    added = distilled.coefficients(identity, skin, expressions) - rest
+    normal = expressions.T @ expressions + _RIDGE * np.eye(len(EXPRESSION_NAMES), dtype=np.float32)
+    return rest, np.linalg.solve(normal, expressions.T @ added)
+
+
+def _fields_at(found: Correspondence, age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rest (N,) and each expression's field (52, N), thousandths of the mesh's own units."""
+    rest, steps = _expression_steps(round(age, 3), seed)
+    fields = fast_detail.distilled_model().fields_at(found.uv)
+    weight = found.trust * np.float32(found.scale)
+    return fields.at(rest) * weight, (steps.astype(np.float32) @ fields.fields.T) * weight
+
+
+def _regions_at(found: Correspondence) -> dict[str, np.ndarray]:
+    """(N,) weights of the regions, shared where they overlap."""
+    dense, model = dense_mesh(), face_model()
+    skin = (dense_parts() == 0)[dense.polygons[:, 0]]
+    polygons, uv_polygons = dense.polygons[skin], dense.uv_polygons[skin]
+    halves = ([0, 1, 2], [0, 2, 3])
+    triangles, places = (np.concatenate([table[:, half] for half in halves]) for table in (polygons, uv_polygons))
+    lookup = rasterise(dense.uv, places, triangles, _REGION_SIZE)
+    weights = np.stack([np.clip(dense.refine(model.regions[name]), 0, 1) for name in REGIONS], 1)
+    weights /= np.maximum(weights.sum(1, keepdims=True), 1)
+    sampled = np.where((found.uv >= 0).all(1)[:, None], sample_map(lookup.spread(weights), found.uv.clip(0, 1)), 0)
+    return {name: sampled[:, index] for index, name in enumerate(REGIONS)}
+
+
+def _drive(item: bpy.types.Object, name: str, keys: list[str]) -> None:
+    """Makes an input of the modifier the mean of some shape keys; no script is needed for that."""
+    modifier = item.modifiers[MODIFIER]
+    driver = item.driver_add(f'modifiers["{MODIFIER}"]{input_path(modifier, name)}').driver
+    driver.type = "AVERAGE"
+    for index, key in enumerate(keys):
+        variable = driver.variables.new()
+        variable.name, variable.type = f"key_{index}", "SINGLE_PROP"
+        target = variable.targets[0]
+        target.id_type, target.id = "KEY", item.data.shape_keys
+        target.data_path = f'key_blocks["{bpy.utils.escape_identifier(key)}"].value'
+
+
+def _write(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
+    attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT", "POINT")
+    attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))

@@ -1,0 +1,1 @@
+"""The backend process and its Python: interpreter, managed environment, preferences, jobs."""

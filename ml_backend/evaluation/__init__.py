@@ -1,0 +1,1 @@
+"""Evaluations with their measures and baselines, one file for each `evaluate` command."""

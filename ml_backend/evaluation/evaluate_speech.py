@@ -1,0 +1,272 @@
+"""Measures lips against phones on real recordings that training never heard, with baselines in the same process.
+
+--set DIR holds recordings, each with what is said in a .txt of the same name. Phones come from forced alignment (pocketsphinx).
+The lips are measured on the mean face, in mm (`speech.lip_measures`); for the areas under the curve over the middle half of each phone:
+
+  closure_bilabial   share of p b m whose smallest gap within 40 ms of the phone is at most 15 % of the clip's 95th percentile
+  closure_pause      share of pauses of 200 ms and more whose median gap (60 ms off either end) is at most that
+  auc_bilabial       p b m against other phones by the mean gap, pressed lips below zero (small is right)
+  auc_labiodental    f v against other phones by the lower lip's distance from the edges of the upper incisors (small is right)
+  auc_open           aa ae ao aw ay against other phones by the largest gap in the whole phone (large is right; aw and ay end closed)
+  auc_rounded        uw uh ow oy w against other phones by protrusion less half the mouth's width (large is right)
+  lag_ms             at which the jaw correlates best with the speech energy, all clips together; positive: the jaw is late
+  jitter_share       share of the jaw's velocity power above 10 Hz
+  labelled_closures  closure_bilabial again, against lip closures that were read off waveform and spectrogram instead of an aligner's
+                     (`assets/labelled_closures.json`; n_labelled of them, in the clips of those names)
+  real_time_factor   processor seconds, all threads together, for a second of sound, networks loaded
+  wall_time_factor   the same by the clock on the wall, which other programs on the machine delay
+
+Rows beside ours, which is the parallel decoder: the autoregressive decoder, a still face, our curves 0.4 s late (chance), a plain
+perceptron over 14 visemes trained on the same data (`models.viseme_perceptron`), and our curves with the transcript given.
+
+examples:
+  python -m ml_backend evaluate speech --set recordings/ --json
+"""
+
+import argparse
+import functools
+import json
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from ..animation.lip_contacts import secure_contacts
+from ..animation.lip_measures import LipRuler
+from ..asset_files import ASSETS
+from ..audio.log_mel import HOP, log_mel, loudness, normalise
+from ..audio.read_audio import read_audio
+from ..errors import UserError
+from ..expression_names import EXPRESSION_NAMES
+from ..models.bilinear_face import BilinearFace
+from ..models.speech.viseme_perceptron import VISEME_OF, load_viseme_perceptron
+from ..phonetics.align_transcript import align_transcript
+from ..phonetics.coarticulation import pose
+from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
+from ..phonetics.visemes import DIPHTHONGS, VISEMES
+from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio
+
+_CLASSES = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "open": OPEN_VOWELS, "rounded": ROUNDED}
+_RATE = 100  # measures a second
+_SHIFT = 0.4  # seconds by which the chance row is late
+_JAW = EXPRESSION_NAMES.index("jawOpen")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options."""
+    parser.add_argument("--set", type=Path, required=True, metavar="DIR", help="recordings with transcripts (.txt of the same name)")
+    parser.add_argument("--fps", type=float, default=30.0, help="frames a second of the curves (default 30)")
+    parser.add_argument("--weights", default="", metavar="FILE", help="other weights than the shipped ones")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording, its phones (P,) and their ends (P,) in seconds, and its loudness (T,) at 100 a second."""
+
+    path: Path
+    text: str
+    seconds: float
+    phones: np.ndarray
+    ends: np.ndarray
+    energy: np.ndarray
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluates and prints."""
+    clips = read_clips(args.set)
+    figures = evaluate_speech(clips, args.fps, args.weights)
+    if args.json:
+        print(json.dumps(figures))
+        return 0
+    rows = {"ours": figures, **figures["baselines"]}
+    keys = [key for key in figures if key != "baselines"]
+    print(f"{'':18s}" + "".join(f"{name:>18s}" for name in rows))
+    for key in keys:
+        print(f"{key:18s}" + "".join(f"{row.get(key, ''):>18}" for row in rows.values()))
+    return 0
+
+
+def read_clips(folder: Path) -> list[Clip]:
+    """Reads and aligns every recording of a folder that has a transcript.
+
+    Raises:
+        UserError: there is none, or one of them cannot be read or aligned.
+    """
+    paths = [
+        p for p in sorted(folder.glob("*")) if p.suffix.lower() in {".wav", ".flac", ".mp3", ".ogg"} and p.with_suffix(".txt").exists()
+    ]
+    if not paths:
+        raise UserError(f"{folder}: holds no recording with a transcript beside it.", "Put NAME.wav and NAME.txt into one folder.")
+    clips = []
+    for path in paths:
+        samples, text = read_audio(path), path.with_suffix(".txt").read_text(encoding="utf-8")
+        phones, ends = align_transcript(samples, text, str(path))
+        clips.append(Clip(path, text, len(samples) / 16000, phones, ends, loudness(log_mel(samples))))
+    return clips
+
+
+def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> dict:
+    """The figures of the module's docstring, with `n_clips`, `seconds` and `baselines`."""
+    ruler = LipRuler(BilinearFace.default())
+    animate_from_audio(_request(clips[0], fps, weights), _quiet, _never)  # loads the networks
+    began, began_work = time.perf_counter(), time.process_time()
+    ours = [animate_from_audio(_request(clip, fps, weights), _quiet, _never).frames for clip in clips]
+    spent, worked = time.perf_counter() - began, time.process_time() - began_work
+    seconds = sum(clip.seconds for clip in clips)
+    print(f"{len(clips)} clips, {seconds:.0f} s, {worked:.1f} s of work in {spent:.1f} s", file=sys.stderr)
+    past, past_work = _autoregressive(clips, fps, weights)
+    told = [animate_from_audio(_request(clip, fps, weights, clip.text), _quiet, _never).frames for clip in clips]
+    late = [np.roll(frames, round(_SHIFT * fps), axis=0) for frames in ours]
+    still = [np.zeros_like(frames) for frames in ours]
+    return {
+        **measure(clips, ours, fps, ruler),
+        "real_time_factor": round(worked / seconds, 4),
+        "wall_time_factor": round(spent / seconds, 4),
+        "n_clips": len(clips),
+        "seconds": round(seconds, 1),
+        "baselines": {
+            "autoregressive": {**measure(clips, past, fps, ruler), "real_time_factor": round(past_work / seconds, 4)},
+            "transcript": measure(clips, told, fps, ruler),
+            "perceptron_14_visemes": measure(clips, [perceptron_curves(clip, fps) for clip in clips], fps, ruler),
+            "shifted_0.4s": measure(clips, late, fps, ruler),
+            "still": measure(clips, still, fps, ruler),
+        },
+    }
+
+
+def _autoregressive(clips: list[Clip], fps: float, weights: str) -> tuple[list[np.ndarray], float]:
+    """The curves of the autoregressive decoder, and the processor seconds they took."""
+    requests = [replace(_request(clip, fps, weights), decoder="autoregressive") for clip in clips]
+    animate_from_audio(requests[0], _quiet, _never)  # loads the network
+    began = time.process_time()
+    return [animate_from_audio(request, _quiet, _never).frames for request in requests], time.process_time() - began
+
+
+def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipRuler) -> dict[str, float]:
+    """All figures but the real-time factor, for one set of curves.
+
+    Args:
+        clips: the recordings.
+        curves: of each clip, (T, 52) at `fps`.
+        fps: frames a second.
+        ruler: measures lips.
+    """
+    scores: dict[str, list[float]] = {name: [] for name in _CLASSES}
+    spoken: list[int] = []
+    closed_lips, closed_pauses, closed_labels = [], [], []
+    labels = labelled_closures()
+    for clip, frames in zip(clips, curves, strict=True):
+        times = np.arange(round(clip.seconds * _RATE)) / _RATE
+        sampled = np.stack([np.interp(times, np.arange(len(frames)) / fps, column) for column in frames.T], 1)
+        lips = ruler.measure(sampled)
+        bound = 0.15 * np.percentile(lips.gap, 95) + 1e-6
+        for begin, end in labels.get(clip.path.stem, ()):
+            closed_labels.append(float(lips.gap[_between(times, begin - 0.04, end + 0.04)].min() <= bound))
+        for phone, begin, end in zip(clip.phones, np.concatenate([[0], clip.ends[:-1]]), clip.ends, strict=True):
+            quarter = (end - begin) / 4
+            inside = _between(times, begin + quarter, end - quarter)
+            if phone == 0:
+                if end - begin >= 0.2:
+                    closed_pauses.append(float(np.median(lips.gap[_between(times, begin + 0.06, end - 0.06)]) <= bound))
+                continue
+            if not inside.any():
+                continue
+            if phone in [PHONE_INDEX[name] for name in BILABIAL]:
+                closed_lips.append(float(lips.gap[_between(times, begin - 0.04, end + 0.04)].min() <= bound))
+            spoken.append(int(phone))
+            scores["bilabial"].append(-float(lips.pressed_gap[inside].mean()))
+            scores["labiodental"].append(-float(lips.lower_lip_to_teeth[inside].mean()))
+            scores["open"].append(float(lips.gap[_between(times, begin, end)].max()))
+            scores["rounded"].append(float((lips.protrusion - lips.width / 2)[inside].mean()))
+    figures = {"closure_bilabial": float(np.mean(closed_lips)), "closure_pause": float(np.mean(closed_pauses))}
+    for name, members in _CLASSES.items():
+        positive = np.isin(spoken, [PHONE_INDEX[member] for member in members])
+        figures[f"auc_{name}"] = area_under_curve(np.array(scores[name]), positive)
+    figures["lag_ms"] = jaw_lag(clips, curves, fps)
+    figures["jitter_share"] = jitter_share(curves, fps)
+    if closed_labels:
+        figures["labelled_closures"] = float(np.mean(closed_labels))
+    counts = {"n_labelled": len(closed_labels), "n_bilabial": len(closed_lips), "n_pauses": len(closed_pauses), "n_phones": len(spoken)}
+    return {name: round(value, 4) for name, value in figures.items()} | counts
+
+
+def perceptron_curves(clip: Clip, fps: float) -> np.ndarray:
+    """Curves (T, 52) of the baseline: its visemes' mean lip shapes, weighted by their posteriors, smoothed over 30 ms; then the same
+    grips on lips and teeth as ours.
+    """
+    samples = read_audio(clip.path)
+    mel, _ = normalise(log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP)))))
+    with torch.inference_mode():
+        posteriors = load_viseme_perceptron()(torch.from_numpy(mel)[None])[0].softmax(1).numpy()
+    shapes = np.stack([pose((DIPHTHONGS[name][1] if name in DIPHTHONGS else VISEMES[name]).shape) for name in PHONES])
+    phones = posteriors[:, VISEME_OF] / np.bincount(VISEME_OF)[VISEME_OF]  # a viseme's share is split evenly among its phones
+    curves = gaussian_filter1d(phones @ shapes, 1.5, axis=0)
+    times, heard = np.arange(round(clip.seconds * fps)) / fps, np.arange(len(curves)) / 50 + 0.005
+    sampled = np.stack([np.interp(times, heard, column) for column in curves.T], 1)
+    return secure_contacts(sampled, phones, heard, times, fps)
+
+
+@functools.cache
+def labelled_closures() -> dict[str, list[tuple[float, float]]]:
+    """Lip closures by clip name, each with the seconds at which it begins and ends, as read off waveform and spectrogram."""
+    document = json.loads((ASSETS / "labelled_closures.json").read_text())
+    return {clip: [(begin, end) for begin, end in closures] for clip, closures in document["clips"].items()}
+
+
+def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:
+    """The chance that a positive scores above a negative, ties half; 0.5 where one kind is missing."""
+    if positive.all() or not positive.any():
+        return 0.5
+    order = np.sort(scores[~positive])
+    below = np.searchsorted(order, scores[positive], "left")
+    upto = np.searchsorted(order, scores[positive], "right")
+    return float((below + upto).mean() / 2 / len(order))
+
+
+def jaw_lag(clips: list[Clip], curves: list[np.ndarray], fps: float) -> float:
+    """Milliseconds by which the jaw follows the speech energy, at the peak of their summed correlation within 0.3 s; 0 for a still jaw."""
+    lags = np.arange(-30, 31)
+    total = np.zeros(len(lags))
+    for clip, frames in zip(clips, curves, strict=True):
+        energy = np.clip(clip.energy - clip.energy.max(), -9, 0)
+        times = np.arange(len(energy)) / _RATE
+        jaw = np.interp(times, np.arange(len(frames)) / fps, frames[:, _JAW])
+        energy, jaw = energy - energy.mean(), jaw - jaw.mean()
+        total += [float((np.roll(jaw, -lag) * energy).sum()) for lag in lags]
+    best = int(total.argmax())
+    if not total.any() or not 0 < best < len(lags) - 1:
+        return 0.0 if not total.any() else float(lags[best] * 10)
+    left, middle, right = total[best - 1 : best + 2]
+    return float(10 * (lags[best] + 0.5 * (left - right) / (left - 2 * middle + right)))
+
+
+def jitter_share(curves: list[np.ndarray], fps: float) -> float:
+    """Share of the jaw's velocity power above 10 Hz, all clips together; 0 for a still jaw."""
+    high = everything = 0.0
+    for frames in curves:
+        velocity = np.diff(frames[:, _JAW])
+        power = np.abs(np.fft.rfft(velocity * np.hanning(len(velocity)))) ** 2
+        high += float(power[np.fft.rfftfreq(len(velocity), 1 / fps) > 10].sum())
+        everything += float(power.sum())
+    return high / everything if everything else 0.0
+
+
+def _between(times: np.ndarray, begin: float, end: float) -> np.ndarray:
+    return (times >= begin - 1e-6) & (times <= end + 1e-6)
+
+
+def _request(clip: Clip, fps: float, weights: str, transcript: str = "") -> AnimateFromAudioRequest:
+    return AnimateFromAudioRequest(str(clip.path), fps, weights=weights, transcript=transcript)
+
+
+def _quiet(share: float, text: str) -> None:
+    """Progress that nobody watches."""
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,114 @@
+"""Displacement maps on disk: OpenEXR half in millimetres, PNG16 with value = (mm + 4) / 8, or NumPy float32."""
+
+from pathlib import Path
+from tokenize import TokenError
+
+import numpy as np
+
+from ..errors import UserError
+
+SUFFIXES = (".exr", ".png", ".npy")
+PNG_OFFSET_MM, PNG_RANGE_MM = 4.0, 8.0
+_REMEDY = "Give an .exr, a 16-bit grey .png or an .npy file."
+
+
+def check_suffix(path: str | Path) -> Path:
+    """Refuses a name whose ending is none of ours.
+
+    Raises:
+        UserError: it names the file and the endings there are.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: a displacement map cannot be written or read as {path.suffix or 'a file without ending'!r}.", _REMEDY)
+    return path
+
+
+def write_displacement(path: str | Path, displacement_map: np.ndarray) -> None:
+    """Writes a displacement map.
+
+    Args:
+        path: ends in .exr, .png or .npy.
+        displacement_map: (H, W) float32, millimetres, row 0 at the bottom (images are stored top row first).
+
+    Raises:
+        UserError: the ending is unknown or the file cannot be written.
+    """
+    path = check_suffix(path)
+    top_first = np.ascontiguousarray(displacement_map[::-1], np.float32)
+    try:
+        if path.suffix.lower() == ".npy":
+            np.save(path, np.ascontiguousarray(displacement_map, np.float32))
+        elif path.suffix.lower() == ".png":
+            from PIL import Image
+
+            Image.fromarray(np.round(np.clip((top_first + PNG_OFFSET_MM) / PNG_RANGE_MM, 0, 1) * 65535).astype(np.uint16)).save(path)
+        else:
+            import OpenEXR
+
+            header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+            OpenEXR.File(header, {"Y": top_first.astype(np.float16)}).write(str(path))
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{path}: cannot be written ({error}).", "Check the folder and the free space.") from error
+
+
+def read_displacement(path: str | Path) -> np.ndarray:
+    """Reads a displacement map.
+
+    Args:
+        path: an .exr (its first channel), a 16-bit .png or an .npy file.
+
+    Returns:
+        (H, W) float32, millimetres, row 0 at the bottom.
+
+    Raises:
+        UserError: the file is missing, broken, not a grey image, or holds values that are not finite.
+    """
+    path = check_suffix(path)
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file.", "Check the path.")
+    try:
+        values = _READERS[path.suffix.lower()](path)
+    except (OSError, ValueError, RuntimeError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
+        raise UserError(f"{path}: not a displacement map that can be read ({error}).", _REMEDY) from error
+    if values.ndim != 2 or not values.size:
+        raise UserError(f"{path}: a displacement map has one channel and two axes, this has shape {values.shape}.", _REMEDY)
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}: the map holds values that are not finite.", "Export it again.")
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    try:
+        with path.open("rb") as file:
+            values = np.lib.format.read_array(file, allow_pickle=False)
+    except TokenError as error:
+        raise ValueError(f"its header is damaged: {error}") from error
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"values of type {values.dtype}")
+    return values.astype(np.float32)
+
+
+def _read_png(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("I;16", "I;16B", "I"):
+                raise ValueError(f"mode {image.mode}, not 16-bit grey")
+            values = np.asarray(image).astype(np.float32)
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
+    return values[::-1] / 65535 * PNG_RANGE_MM - PNG_OFFSET_MM
+
+
+def _read_exr(path: Path) -> np.ndarray:
+    import OpenEXR
+
+    with OpenEXR.File(str(path), separate_channels=True) as file:
+        channels = file.channels()
+        name = next((name for name in ("Y", "R") if name in channels), next(iter(channels)))
+        return np.array(channels[name].pixels, np.float32)[::-1]
+
+
+_READERS = {".npy": _read_npy, ".png": _read_png, ".exr": _read_exr}

@@ -1,0 +1,96 @@
+"""A face on disk: identity, skin and expression as JSON, shared by the shell and Blender."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..expression_names import EXPRESSION_NAMES
+
+_LARGEST = float(np.finfo(np.float32).max)
+_REMEDY = 'A face file looks like {"identity": [...], "skin": [...], "expression": {"jawOpen": 0.5}}.'
+
+
+@dataclass(frozen=True)
+class FaceParameters:
+    """Who, with which skin, doing what.
+
+    Attributes:
+        identity: (K,) float32 coefficients in standard deviations, or None where the file has none.
+        skin: (16,) float32, or None.
+        expression: (52,) float32.
+    """
+
+    identity: np.ndarray | None
+    skin: np.ndarray | None
+    expression: np.ndarray
+
+
+def expression_vector(values: dict[str, float], source: str) -> np.ndarray:
+    """Turns named coefficients into a vector.
+
+    Args:
+        values: coefficients by ARKit name; missing ones are 0.
+        source: named in errors.
+
+    Returns:
+        (52,) float32.
+
+    Raises:
+        UserError: a name is not ARKit's or a value is no finite number.
+    """
+    vector = np.zeros(len(EXPRESSION_NAMES), np.float32)
+    for name, value in values.items():
+        if name not in EXPRESSION_NAMES:
+            near = [known for known in EXPRESSION_NAMES if known.lower().startswith(name.lower()[:4])]
+            raise UserError(f"{source}: {name!r} is not an expression.", f"Perhaps {', '.join(near)}." if near else "`info` lists all 52.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
+            raise UserError(f"{source}: {name} is {repr(value)[:40]}, not a finite number.", "0 is neutral, 1 full.")
+        vector[EXPRESSION_NAMES.index(name)] = value
+    return vector
+
+
+def read_face(path: str | Path) -> FaceParameters:
+    """Reads a face file.
+
+    Raises:
+        UserError: the file is missing, not JSON, or a value is of the wrong kind.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).", "Check the path.") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error}).", _REMEDY) from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not a face file.", _REMEDY)
+    expression = content.get("expression", {} if "identity" in content else content)
+    if not isinstance(expression, dict):
+        raise UserError(f"{path}: 'expression' is not a set of named numbers.", _REMEDY)
+    return FaceParameters(_vector(path, content, "identity"), _vector(path, content, "skin"), expression_vector(expression, str(path)))
+
+
+def _vector(path: Path, content: dict, key: str) -> np.ndarray | None:
+    if key not in content:
+        return None
+    try:
+        vector = np.array(content[key], np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{path}: {key!r} is not a list of numbers.", _REMEDY) from error
+    if vector.ndim != 1 or not np.isfinite(vector).all():
+        raise UserError(f"{path}: {key!r} is not a list of finite numbers.", _REMEDY)
+    return vector
+
+
+def write_face(path: str | Path, face: FaceParameters) -> None:
+    """Writes a face file; expressions at 0 are left out."""
+    content: dict = {
+        name: np.asarray(value, float).round(6).tolist()
+        for name, value in (("identity", face.identity), ("skin", face.skin))
+        if value is not None
+    }
+    content["expression"] = {name: round(float(value), 6) for name, value in zip(EXPRESSION_NAMES, face.expression, strict=True) if value}
+    Path(path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")

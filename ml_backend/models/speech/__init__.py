@@ -1,0 +1,1 @@
+"""Speech networks, one per file."""

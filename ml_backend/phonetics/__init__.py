@@ -1,0 +1,1 @@
+"""Speech sounds without networks: phones, visemes, coarticulation, alignment of a transcript."""

@@ -1,0 +1,1 @@
+"""The backend process: protocol, client, worker and the handlers of its requests."""

@@ -1,0 +1,1 @@
+"""Simulated portraits: painted heads, skin shading, backgrounds."""

@@ -1,0 +1,244 @@
+"""Simulated photographs of skin in texture space: relief shaded under spherical-harmonics light, with an albedo of its own.
+
+What a photograph shows of relief is a change of shading; what it shows beside relief - freckles, spots, brows, stubble, soft shadows,
+shine - must not become relief. Both are drawn here at random, so that a network can learn to tell them apart.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ...geometry.displacement import vertex_normals
+from ...geometry.normal_map import measure_texels
+from ...geometry.texture_space import rasterise, triangles_of
+from ...models.bilinear_face import BilinearFace
+from ..relief.face_chart import build_chart
+
+_FIRST = 0.488603 / 0.282095
+_CROSS, _ZONAL, _SQUARE = 1.092548 / 0.282095, 0.315392 / 0.282095, 0.546274 / 0.282095
+LEAST_SHADE = 0.04
+MELANIN = (0.55, 0.85, 1.25)  # extinction of red, green and blue by a unit of each pigment
+HAEMOGLOBIN = (0.12, 0.85, 0.65)
+PALE = (0.80, 0.64, 0.52)
+
+
+def harmonics(normals: Tensor) -> Tensor:
+    """The first nine real spherical harmonics, each divided by the constant one.
+
+    Args:
+        normals: (..., 3, H, W), unit length, in the face's axes (Z up, the face looks along -Y).
+
+    Returns:
+        (..., 9, H, W) in the order 1; y, z, x; xy, yz, 3 z^2 - 1, xz, x^2 - y^2. A light of (1, 0, ...) shades everything by 1.
+
+    Source: Ramamoorthi and Hanrahan 2001, "An efficient representation for irradiance environment maps".
+    """
+    x, y, z = normals.unbind(-3)
+    return torch.stack(
+        [torch.ones_like(x), _FIRST * y, _FIRST * z, _FIRST * x, _CROSS * x * y, _CROSS * y * z, _ZONAL * (3 * z * z - 1),
+         _CROSS * x * z, _SQUARE * (x * x - y * y)], -3
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SkinSurface:
+    """The mean face's smooth surface in texture space, row 0 at v = 0.
+
+    Attributes:
+        normal, tangent, bitangent: (3, R, R) unit vectors in the face's axes; the tangent points along growing u.
+        along, shear, across: (R, R) millimetres along tangent, tangent and bitangent for one texel of u, v and v; 1 off the surface.
+        mask: (R, R) 0..1, 1 on skin.
+        brows, beard, lips: (R, R) 0..1, where hair grows and where skin is red.
+    """
+
+    normal: Tensor
+    tangent: Tensor
+    bitangent: Tensor
+    along: Tensor
+    shear: Tensor
+    across: Tensor
+    mask: Tensor
+    brows: Tensor
+    beard: Tensor
+    lips: Tensor
+
+    def cut(self, rows: slice, columns: slice) -> "SkinSurface":
+        """A rectangle of the surface."""
+        return SkinSurface(*(getattr(self, name)[..., rows, columns] for name in self.__dataclass_fields__))
+
+    def to(self, device: torch.device) -> "SkinSurface":
+        """The same on another device."""
+        return SkinSurface(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+    def slopes(self, heights: Tensor) -> tuple[Tensor, Tensor]:
+        """Rise along tangent and bitangent of heights (B, 1, R, R) in millimetres; (B, 1, R, R) each, dimensionless."""
+        padded = functional.pad(heights, (1, 1, 1, 1), mode="replicate")
+        by_u = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+        by_v = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+        slope = by_u / self.along
+        return slope, (by_v - self.shear * slope) / self.across
+
+    def tilted(self, slope_t: Tensor, slope_b: Tensor) -> Tensor:
+        """(B, 3, R, R) unit normals of the displaced surface."""
+        return functional.normalize(self.normal - slope_t * self.tangent - slope_b * self.bitangent, dim=1)
+
+
+def skin_surface(face: BilinearFace, resolution: int) -> SkinSurface:
+    """Lays the face of identity zero out in texture space, with the places of hair and lips."""
+    positions = np.asarray(face.neutral(np.zeros(face.identity_size, np.float32)), np.float64)
+    polygons = np.asarray(face.polygons)
+    on_skin = np.asarray(face.polygon_part) == 0
+    triangles, _ = triangles_of(polygons[on_skin])
+    uv_triangles, _ = triangles_of(np.asarray(face.uv_polygons)[on_skin])
+    uv = np.asarray(face.uv, np.float64)
+    lookup = rasterise(uv, uv_triangles, triangles, resolution)
+    metric = measure_texels(positions, uv, uv_triangles, lookup)
+    normal = _unit(lookup.spread(vertex_normals(positions, polygons)))
+    tangent = lookup.spread(_tangents(positions, uv, triangles, uv_triangles))
+    tangent = _unit(tangent - (tangent * normal).sum(2, keepdims=True) * normal)
+    mask = lookup.mask
+    chart = build_chart(face)
+
+    def texels(metres: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.where(mask & (metric.across > 1e-6), metres * (1000 / resolution), 1).astype(np.float32))
+
+    def enlarged(field: Tensor) -> Tensor:
+        return functional.interpolate(field[None, None].float(), size=(resolution, resolution), mode="bilinear")[0, 0]
+
+    side = chart.across.abs()
+    brow_line = 16 + 5 * torch.exp(-(((side - 36) / 14) ** 2))
+    brows = torch.exp(-(((chart.up - brow_line) / 4.5) ** 4)) * torch.sigmoid((side - 11) / 2) * torch.sigmoid((53 - side) / 3)
+    jaw = torch.sigmoid((-46 - chart.up - 0.25 * side.clamp(max=50)) / 4) * (1 - chart.lips)
+
+    def axes(vectors: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(vectors.transpose(2, 0, 1), np.float32))
+
+    return SkinSurface(
+        normal=axes(normal),
+        tangent=axes(tangent),
+        bitangent=axes(np.cross(normal, tangent)),
+        along=texels(metric.along),
+        shear=torch.where(texels(metric.across) == 1, 0, texels(metric.shear)),
+        across=texels(metric.across),
+        mask=torch.from_numpy(mask.astype(np.float32)),
+        brows=enlarged(brows),
+        beard=enlarged(jaw),
+        lips=enlarged(chart.lips),
+    )
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+def _tangents(positions: np.ndarray, uv: np.ndarray, triangles: np.ndarray, uv_triangles: np.ndarray) -> np.ndarray:
+    """(V, 3) directions of growing u at vertices, means over their triangles."""
+    corners, places = positions[triangles], uv[uv_triangles]
+    edges, steps = corners[:, 1:] - corners[:, :1], places[:, 1:] - places[:, :1]
+    by_u = edges[:, 0] * steps[:, 1, 1, None] - edges[:, 1] * steps[:, 0, 1, None]  # times the texture area, which weighs
+    sign = np.sign(steps[:, 0, 0] * steps[:, 1, 1] - steps[:, 0, 1] * steps[:, 1, 0])[:, None]
+    total = np.zeros_like(positions)
+    for corner in range(3):
+        np.add.at(total, triangles[:, corner], by_u * sign)
+    return total
+
+
+def sample_light(count: int, random: torch.Generator) -> Tensor:
+    """(B, 9, 3) spherical harmonics of rooms and suns: a sky, one strong light from the front half, a weak second one, a tint."""
+    light = torch.zeros(count, 9)
+    light[:, 0] = 1
+    for strongest in (1.1, 0.4):
+        towards = torch.randn(count, 3, generator=random) * torch.tensor([0.7, 0.4, 0.5]) + torch.tensor([0.0, -0.7, 0.35])
+        towards = functional.normalize(towards, dim=1)
+        strength = strongest * (0.25 + 0.75 * torch.rand(count, 1, generator=random))
+        lobes = harmonics(towards[:, :, None, None])[..., 0, 0]
+        light = light + strength * lobes * torch.tensor([0.0, 1, 1, 1, 0.4, 0.4, 0.4, 0.4, 0.4]) * 0.6
+    tint = 1 + 0.08 * torch.randn(count, 1, 3, generator=random)
+    return light[:, :, None] * tint * (0.6 + 0.7 * torch.rand(count, 1, 1, generator=random))
+
+
+def smooth_noise(count: int, size: int, cells: int, random: torch.Generator) -> Tensor:
+    """(count, 1, size, size) noise of unit deviation that varies over size / cells texels."""
+    coarse = torch.randn(count, 1, cells + 3, cells + 3, generator=random)
+    fine = functional.interpolate(coarse, size=(size + 3 * size // cells,) * 2, mode="bicubic", align_corners=False)
+    return 1.25 * fine[..., :size, :size]
+
+
+def sample_albedo(surface: SkinSurface, count: int, random: torch.Generator) -> Tensor:
+    """(B, 3, R, R) linear albedo: pigments that vary slowly, freckles, spots, brows, stubble, lips; none of it follows the relief."""
+    size = surface.mask.shape[-1]
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
+
+    melanin = uniform(0.02, 1.7) + uniform(0, 0.15) * smooth_noise(count, size, 6, random)
+    blood = uniform(0.05, 0.35) + uniform(0, 0.1) * smooth_noise(count, size, 9, random) + 0.35 * surface.lips
+    blood = blood + uniform(0, 0.06) * smooth_noise(count, size, size // 10, random)
+    freckles = functional.relu(smooth_noise(count, size, size // 5, random) - uniform(1.6, 2.6))
+    melanin = melanin + uniform(0, 0.6) * freckles * (uniform(0, 1) < 0.4)
+    spots = functional.relu(smooth_noise(count, size, size // 14, random) - uniform(2.0, 2.8))
+    blood = blood + uniform(0, 1.0) * spots * (uniform(0, 1) < 0.5)
+    melanin = melanin + uniform(0, 0.05) * torch.randn(count, 1, size, size, generator=random)
+    hair = functional.interpolate(torch.randn(count, 1, size // 2, size, generator=random), size=(size, size), mode="bilinear")
+    brows = surface.brows * uniform(0.2, 1.5) * (0.8 + 0.5 * hair) + uniform(0, 0.2) * surface.brows
+    stubble = surface.beard * uniform(0, 0.8) * (uniform(0, 1) < 0.4) * (0.6 + 0.5 * torch.randn(count, 1, size, size, generator=random))
+    melanin = (melanin + 2.2 * functional.relu(brows) + functional.relu(stubble)).clamp_min(0)
+    pigments = melanin * torch.tensor(MELANIN).view(1, 3, 1, 1) + blood.clamp_min(0) * torch.tensor(HAEMOGLOBIN).view(1, 3, 1, 1)
+    return torch.tensor(PALE).view(1, 3, 1, 1) * torch.exp(-pigments)
+
+
+def shade_skin(surface: SkinSurface, heights: Tensor, albedo: Tensor, light: Tensor, random: torch.Generator) -> Tensor:
+    """Draws skin.
+
+    Args:
+        surface: the smooth face.
+        heights: (B, 1, R, R) millimetres.
+        albedo: (B, 3, R, R).
+        light: (B, 9, 3).
+        random: shadow, shine, how dark hollows are, exposure.
+
+    Returns:
+        (B, 3, R, R) linear, 0..1 where it is not overexposed.
+    """
+    count, size = len(heights), heights.shape[-1]
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
+
+    normals = surface.tilted(*surface.slopes(heights))
+    shade = torch.einsum("bkyx,bkc->bcyx", harmonics(normals), light).clamp_min(LEAST_SHADE)
+    width = max(3, round(3.0 / float(surface.along.median()))) | 1
+    hollow = functional.avg_pool2d(heights, width, 1, width // 2, count_include_pad=False) - heights
+    shade = shade * torch.exp(-uniform(0, 1.6) * functional.relu(hollow))
+    edge = smooth_noise(count, size, 4, random) - uniform(0.2, 2.0)
+    shade = shade * (1 - uniform(0, 0.5) * (uniform(0, 1) < 0.3) * torch.sigmoid(edge / uniform(0.05, 0.6)))
+    shade = shade * torch.exp(0.12 * smooth_noise(count, size, 5, random))
+    half = functional.normalize(torch.randn(count, 3, generator=random) * 0.4 + torch.tensor([0.0, -1.0, 0.35]), dim=1)
+    shine = (normals * half[:, :, None, None]).sum(1, keepdim=True).clamp_min(0) ** 16
+    drawn = albedo * shade + uniform(0, 0.1) * shine * light[:, 0].mean(1).view(-1, 1, 1, 1)
+    bright = (drawn * surface.mask).mean(1).flatten(1).quantile(0.93, dim=1).clamp_min(1e-3)
+    return drawn * uniform(0.3, 0.95) / bright.view(-1, 1, 1, 1)
+
+
+def smooth_shading(surface: SkinSurface, light: Tensor) -> tuple[Tensor, Tensor]:
+    """What the smooth face looks like under a light, grey: what a network may know of the light at every texel.
+
+    Args:
+        surface: the smooth face.
+        light: (B, 9, 3).
+
+    Returns:
+        (B, 1, R, R) shading, and (B, 2, R, R) the change of its logarithm per slope along tangent and bitangent.
+    """
+    grey = light.mean(2)
+
+    def shading(normals: Tensor) -> Tensor:
+        return torch.einsum("kyx,bk->byx", harmonics(normals), grey)[:, None].clamp_min(LEAST_SHADE)
+
+    step = 0.1
+    flat = shading(surface.normal)
+    moved = [shading(functional.normalize(surface.normal - step * axis, dim=0)) for axis in (surface.tangent, surface.bitangent)]
+    return flat, torch.cat([(one / flat).log() / step for one in moved], 1)

@@ -1,0 +1,1 @@
+"""Simulated wrinkles and pores: the physics that training maps come from."""

@@ -1,1 +1,0 @@
-"""Speech without networks: phones, lip shapes, coarticulation, synthesised training speech, procedural motion."""

@@ -1,0 +1,1 @@
+"""Tools of the project: demo, package, pictures, texts, version matrix."""
