@@ -17,18 +17,27 @@ from . import backend_rows
 
 def main() -> int:
     """Runs every row; the Blender ones in a process of their own."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("build/bench.json"), help="the JSON file (default: build/bench.json)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/bench.json"), help="the JSON file (default: build/bench.json)"
+    )
     args = parser.parse_args()
     rows = backend_rows.rows()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"
         log = Path(folder) / "log"
         with log.open("wb") as output:
-            status = subprocess.run([sys.executable, "-m", "benchmarks.blender_rows", str(path)], stdout=output, stderr=output).returncode
+            status = subprocess.run(
+                [sys.executable, "-m", "benchmarks.blender_rows", str(path)], stdout=output, stderr=output
+            ).returncode
         if not path.is_file():
             print(log.read_text("utf-8", "replace")[-3000:], file=sys.stderr)
-            print(f"error: the Blender rows ended with status {status}; the lines above say why", file=sys.stderr)
+            print(
+                f"error: the Blender rows ended with status {status}; the lines above say why",
+                file=sys.stderr,
+            )
             return 1
         rows |= json.loads(path.read_text())
     result = {"machine": {"cores": os.cpu_count(), "system": platform.platform()}, "rows": rows}

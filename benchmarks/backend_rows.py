@@ -22,7 +22,9 @@ def face_model_rows() -> dict:
     return {
         "face model, new expression": repeat(lambda n: face.evaluate(identities[0], expressions[n % 64]), 60),
         "face model, new identity": repeat(lambda n: face.evaluate(identities[n % 8], expressions[0]), 30),
-        f"dense mesh of {dense.vertex_count} vertices from the base mesh": repeat(lambda n: dense.refine(neutral), 20),
+        f"dense mesh of {dense.vertex_count} vertices from the base mesh": repeat(
+            lambda n: dense.refine(neutral), 20
+        ),
     }
 
 
@@ -40,14 +42,19 @@ def generator_rows() -> dict:
     expressions = rng.uniform(0, 1, (32, 52)).astype(np.float32)
     rows = {
         f"generator, one {resolution} map": repeat(
-            lambda n, r=resolution: generate_detail(GenerateDetailRequest(identity, skin, expressions[n % 32], r)), 15
+            lambda n, r=resolution: generate_detail(
+                GenerateDetailRequest(identity, skin, expressions[n % 32], r)
+            ),
+            15,
         )
         for resolution in (256, 512, 1024)
     }
     plain = DisplacementGenerator(GeneratorConfig(channel_base=32768, channel_most=512, spread_rank=0)).eval()
     latents = torch.randn(1, plain.config.style_count, plain.config.latent_width)
     with torch.inference_mode():
-        rows["plain way: StyleGAN2 of the paper's channel sizes, one 1024 map"] = repeat(lambda _: plain(latents, 1024), 3)
+        rows["plain way: StyleGAN2 of the paper's channel sizes, one 1024 map"] = repeat(
+            lambda _: plain(latents, 1024), 3
+        )
     return rows
 
 
@@ -76,9 +83,16 @@ def bake_rows() -> dict:
     targets = np.random.default_rng(0).uniform(0, 0.6, (6, 52)).astype(np.float32)
     weights = np.maximum(0, 1 - np.abs(steps * 5 - np.arange(6)))
     began = time.perf_counter()
-    request = BakeDetailRequest(face.sample_identity(0), sample_skin(0), weights @ targets, dense_face_mesh(face).vertex_uv())
+    request = BakeDetailRequest(
+        face.sample_identity(0), sample_skin(0), weights @ targets, dense_face_mesh(face).vertex_uv()
+    )
     basis = bake_detail(request, _quiet).basis
-    row = {"seconds": round(time.perf_counter() - began, 1), "k": len(basis.fields), "psnr_db": round(basis.psnr_db, 1), "count": 1}
+    row = {
+        "seconds": round(time.perf_counter() - began, 1),
+        "k": len(basis.fields),
+        "psnr_db": round(basis.psnr_db, 1),
+        "count": 1,
+    }
     return {"bake of detail, 10 s at 30 fps": row}
 
 

@@ -32,7 +32,9 @@ def rows() -> dict:
     bpy.ops.preferences.addon_disable(module=MODULE)
     began = time.perf_counter()
     bpy.ops.preferences.addon_enable(module=MODULE)
-    found = {"enabling the extension": {"median_ms": round(1e3 * (time.perf_counter() - began), 1), "count": 1}}
+    found = {
+        "enabling the extension": {"median_ms": round(1e3 * (time.perf_counter() - began), 1), "count": 1}
+    }
     heavy = [name for name in ("torch", "librosa") if name in sys.modules]
     found["enabling the extension"]["heavy_modules"] = heavy  # type: ignore[assignment]
     began = time.perf_counter()
@@ -49,8 +51,12 @@ def rows() -> dict:
 
     for name in ("browInnerUp", "jawOpen", "mouthSmileRight", "cheekSquintLeft"):
         keys[name].value = 0.4
-    found[f"expression slider to evaluated mesh with distilled detail, {len(face.data.vertices)} vertices"] = repeat(drag, 40, 3)
-    found["expression slider with the worker's full map, waited for"] = repeat(lambda n: (drag(n), bpy.ops.d3dmm.update_detail()), 5, 1)
+    found[
+        f"expression slider to evaluated mesh with distilled detail, {len(face.data.vertices)} vertices"
+    ] = repeat(drag, 40, 3)
+    found["expression slider with the worker's full map, waited for"] = repeat(
+        lambda n: (drag(n), bpy.ops.d3dmm.update_detail()), 5, 1
+    )
     face.d3dmm.live = False
     found["expression slider to evaluated mesh, detail not following"] = repeat(drag, 40, 3)
     found["former way: the same face under Displace with an image, not following"] = _displaced(face, drag)
@@ -68,8 +74,12 @@ def rows() -> dict:
         evaluate(face)
 
     found["identity slider, all 53 shapes rewritten (as without a screen)"] = repeat(change_identity, 5, 1)
-    found["identity slider to evaluated mesh with distilled detail"] = _as_in_a_window(lambda: repeat(change_identity, 20, 2))
-    found["skin age slider to evaluated mesh with distilled detail"] = _as_in_a_window(lambda: repeat(change_age, 20, 2))
+    found["identity slider to evaluated mesh with distilled detail"] = _as_in_a_window(
+        lambda: repeat(change_identity, 20, 2)
+    )
+    found["skin age slider to evaluated mesh with distilled detail"] = _as_in_a_window(
+        lambda: repeat(change_age, 20, 2)
+    )
     bpy.ops.d3dmm.reset_expression()
     found |= _keyed_rows(face)
     bpy.ops.d3dmm.import_audio(filepath=str(_recording()), seed=1)
@@ -89,7 +99,10 @@ def rows() -> dict:
         bpy.ops.wm.save_as_mainfile(filepath=path, compress=True)
         frames = face.data.shape_keys.animation_data.action.frame_range
         seconds = (frames[1] - frames[0] + 1) / scene.render.fps
-        found["file size of the .blend, compressed"] = {"mb": round(os.path.getsize(path) / 2**20, 1), "clip_seconds": round(seconds, 1)}
+        found["file size of the .blend, compressed"] = {
+            "mb": round(os.path.getsize(path) / 2**20, 1),
+            "clip_seconds": round(seconds, 1),
+        }
     return found
 
 
@@ -167,7 +180,9 @@ def _live_subdivision(face) -> dict:
     polygons = model.polygons[skin]
     mesh = bpy.data.meshes.new("Plain")
     neutral, deltas = model.shapes(model.sample_identity(3))
-    mesh.from_pydata(neutral.tolist(), [], [[corner for corner in polygon if corner >= 0] for polygon in polygons.tolist()])
+    mesh.from_pydata(
+        neutral.tolist(), [], [[corner for corner in polygon if corner >= 0] for polygon in polygons.tolist()]
+    )
     layer = mesh.uv_layers.new()
     corners = model.uv_polygons[skin]
     layer.data.foreach_set("uv", model.uv[corners[corners >= 0]].ravel())

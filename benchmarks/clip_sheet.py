@@ -4,8 +4,10 @@
     python -m benchmarks.clip_sheet --audio voice.wav --text voice.txt --start 2 --length 6
     python -m benchmarks.clip_sheet --engine cycles --wide
 
-The phones are those of a forced alignment where the text is given (or lies beside the recording as .txt), else those that the
-speech network hears. Labels are coloured by what the lips should do: closed on p b m, lip on teeth on f v, round on w oo, open on ah.
+The phones are those of a forced alignment where the text is given (or lies beside the recording as .txt),
+else those that the
+speech network hears. Labels are coloured by what the lips should do: closed on p b m, lip on teeth on f v,
+round on w oo, open on ah.
 """
 
 import argparse
@@ -24,7 +26,12 @@ ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "ml_backend/assets/demo_speech.wav"
 DEMO_TEXT = "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. Wow, what a beautiful morning!"
 SEED, LABEL = 9, 34
-COLOURS = {"bilabial": (255, 120, 110), "labiodental": (255, 190, 90), "rounded": (120, 180, 255), "open": (130, 225, 130)}
+COLOURS = {
+    "bilabial": (255, 120, 110),
+    "labiodental": (255, 190, 90),
+    "rounded": (120, 180, 255),
+    "open": (130, 225, 130),
+}
 MOUTH_LENS, MOUTH_SHIFT, FACE_LENS, FACE_SHIFT = 270.0, -0.72, 108.0, -0.04
 
 
@@ -42,7 +49,9 @@ class Label:
         from ml_backend.phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, ROUNDED
 
         classes = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "rounded": ROUNDED, "open": OPEN_VOWELS}
-        return next((COLOURS[name] for name, members in classes.items() if self.phone in members), (200, 200, 200))
+        return next(
+            (COLOURS[name] for name, members in classes.items() if self.phone in members), (200, 200, 200)
+        )
 
 
 def phones_of(samples: np.ndarray, text: str, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +106,13 @@ def render_frames(audio: Path, labels: list[Label], folder: Path, args: argparse
     camera = scene.camera.data
     camera.lens, camera.shift_y = (FACE_LENS, FACE_SHIFT) if args.wide else (MOUTH_LENS, MOUTH_SHIFT)
     bpy.ops.d3dmm.import_audio(
-        filepath=str(audio), seed=1, bake_detail=args.detail, sound_strip=False, head_motion=False, start=args.start, length=args.length
+        filepath=str(audio),
+        seed=1,
+        bake_detail=args.detail,
+        sound_strip=False,
+        head_motion=False,
+        start=args.start,
+        length=args.length,
     )
     face.d3dmm.show_detail = args.detail
     scene.render.resolution_x = scene.render.resolution_y = args.size
@@ -133,24 +148,50 @@ def compose(paths: list[Path], labels: list[Label], columns: int, size: int) -> 
         draw.text((x + 6, y + size + LABEL / 2), label.phone, fill=label.colour, font=large, anchor="lm")
         said = f"{label.seconds:.2f} s\n{label.gap:.1f} mm"
         draw.multiline_text(
-            (x + size - 4, y + size + LABEL / 2), said, fill=(150, 150, 150), font=small, anchor="rm", spacing=1, align="right"
+            (x + size - 4, y + size + LABEL / 2),
+            said,
+            fill=(150, 150, 150),
+            font=small,
+            anchor="rm",
+            spacing=1,
+            align="right",
         )
     return sheet
 
 
 def main() -> int:
     """Parses, hears, renders, puts the sheet together."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--audio", type=Path, default=DEMO, help="a recording (default: the shipped one)")
-    parser.add_argument("--text", type=Path, help="a text file of what is said (default: AUDIO's name with .txt, where there is one)")
-    parser.add_argument("--out", type=Path, default=ROOT / "build/clip_sheet", help="where the sheet goes (default: build/clip_sheet)")
+    parser.add_argument(
+        "--text",
+        type=Path,
+        help="a text file of what is said (default: AUDIO's name with .txt, where there is one)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "build/clip_sheet",
+        help="where the sheet goes (default: build/clip_sheet)",
+    )
     parser.add_argument("--start", type=float, default=0.0, help="seconds to leave out before (default: 0)")
-    parser.add_argument("--length", type=float, default=0.0, help="seconds to show (default: all, at most 60)")
-    parser.add_argument("--fps", type=float, default=60.0, help="frames a second of the clip, a whole number (default: 60)")
+    parser.add_argument(
+        "--length", type=float, default=0.0, help="seconds to show (default: all, at most 60)"
+    )
+    parser.add_argument(
+        "--fps", type=float, default=60.0, help="frames a second of the clip, a whole number (default: 60)"
+    )
     parser.add_argument("--columns", type=int, default=12, help="tiles in a row (default: 12)")
     parser.add_argument("--tiles", type=int, default=60, help="tiles at most (default: 60)")
     parser.add_argument("--size", type=int, default=130, help="pixels along a tile's side (default: 130)")
-    parser.add_argument("--engine", choices=("workbench", "cycles"), default="workbench", help="what renders (default: workbench)")
+    parser.add_argument(
+        "--engine",
+        choices=("workbench", "cycles"),
+        default="workbench",
+        help="what renders (default: workbench)",
+    )
     parser.add_argument("--samples", type=int, default=8, help="Cycles samples, denoised (default: 8)")
     parser.add_argument("--wide", action="store_true", help="show the whole face, not the mouth")
     parser.add_argument("--detail", action="store_true", help="bake the wrinkles too")
@@ -166,7 +207,13 @@ def main() -> int:
         samples = np.concatenate(list(file.blocks(start=args.start, length=args.length)))
         beside = args.text or args.audio.with_suffix(".txt")
         whole = args.start == 0 and args.length >= file.seconds - 0.01
-        text = beside.read_text("utf-8") if (args.text or whole) and beside.is_file() else DEMO_TEXT if args.audio == DEMO and whole else ""
+        text = (
+            beside.read_text("utf-8")
+            if (args.text or whole) and beside.is_file()
+            else DEMO_TEXT
+            if args.audio == DEMO and whole
+            else ""
+        )
         phones, ends = phones_of(samples, text, str(args.audio))
         request = AnimateFromAudioRequest(str(args.audio), args.fps, 1, start=args.start, length=args.length)
         frames = animate_from_audio(request, lambda *_: None, lambda: False).frames

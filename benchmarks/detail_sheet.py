@@ -2,9 +2,11 @@
 
     python -m benchmarks.detail_sheet --out build/detail_sheet
     python -m benchmarks.detail_sheet --people 2 --expressions 2
-    python -m benchmarks.detail_sheet --readme              # also a small copy to docs/pictures/detail_sheet.jpg
+    python -m benchmarks.detail_sheet --readme              # also a small copy to
+    docs/pictures/detail_sheet.jpg
 
-Writes on.png, off.png, sheet.png (each tile: off, on) and, for looking closely, tiles/. A tile is kept under a name made of
+Writes on.png, off.png, sheet.png (each tile: off, on) and, for looking closely, tiles/. A tile is kept under
+a name made of
 everything that it shows, weights included, so that a rerun goes on where the last one ended.
 """
 
@@ -54,7 +56,14 @@ class Tile:
     @property
     def name(self) -> str:
         """The file's name; it changes with everything that the tile shows."""
-        facts = (self.seed, self.expression, self.detail, self.size, self.samples, self.weights if self.detail else "")
+        facts = (
+            self.seed,
+            self.expression,
+            self.detail,
+            self.size,
+            self.samples,
+            self.weights if self.detail else "",
+        )
         digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:10]
         return f"{self.seed}_{self.expression}_{'on' if self.detail else 'off'}_{digest}.png"
 
@@ -102,10 +111,15 @@ def render_tiles(tiles: list[Tile], folder: Path) -> None:
         render(unfinished, tile.size, tile.samples)
         unfinished.rename(folder / tile.name)
         each = (time.monotonic() - began) / (number + 1)
-        print(f"{number + 1} of {len(missing)} tiles, {each * (len(missing) - number - 1) / 60:.1f} minutes left", flush=True)
+        print(
+            f"{number + 1} of {len(missing)} tiles, {each * (len(missing) - number - 1) / 60:.1f} minutes left",
+            flush=True,
+        )
 
 
-def compose(rows: list[list[list[Path]]], row_labels: list[str], column_labels: list[str], size: int) -> Image.Image:
+def compose(
+    rows: list[list[list[Path]]], row_labels: list[str], column_labels: list[str], size: int
+) -> Image.Image:
     """Puts tiles into a labelled grid.
 
     Args:
@@ -118,13 +132,19 @@ def compose(rows: list[list[list[Path]]], row_labels: list[str], column_labels: 
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(14)
     for column, label in enumerate(column_labels):
-        draw.text((MARGIN + across * (column + 0.5), LABEL / 2), label, fill=(225, 225, 225), font=font, anchor="mm")
+        draw.text(
+            (MARGIN + across * (column + 0.5), LABEL / 2), label, fill=(225, 225, 225), font=font, anchor="mm"
+        )
     for line, (cells, label) in enumerate(zip(rows, row_labels, strict=True)):
-        draw.text((MARGIN / 2, LABEL + size * (line + 0.5)), label, fill=(225, 225, 225), font=font, anchor="mm")
+        draw.text(
+            (MARGIN / 2, LABEL + size * (line + 0.5)), label, fill=(225, 225, 225), font=font, anchor="mm"
+        )
         for column, pictures in enumerate(cells):
             for place, path in enumerate(pictures):
                 with Image.open(path) as picture:
-                    sheet.paste(picture.convert("RGB"), (MARGIN + column * across + place * size, LABEL + line * size))
+                    sheet.paste(
+                        picture.convert("RGB"), (MARGIN + column * across + place * size, LABEL + line * size)
+                    )
     return sheet
 
 
@@ -140,16 +160,42 @@ def write_small(picture: Image.Image, path: Path, most_bytes: int = PICTURE_BYTE
 
 def main() -> int:
     """Parses, renders what is missing, puts the sheets together."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "build/detail_sheet", help="where the sheets go (default: build/detail_sheet)")
-    parser.add_argument("--people", type=int, default=len(PEOPLE), help="how many of the people, spread over the ages (default: all)")
-    parser.add_argument("--expressions", type=int, default=len(EXPRESSIONS), help="how many of the expressions (default: all)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "build/detail_sheet",
+        help="where the sheets go (default: build/detail_sheet)",
+    )
+    parser.add_argument(
+        "--people",
+        type=int,
+        default=len(PEOPLE),
+        help="how many of the people, spread over the ages (default: all)",
+    )
+    parser.add_argument(
+        "--expressions", type=int, default=len(EXPRESSIONS), help="how many of the expressions (default: all)"
+    )
     parser.add_argument("--size", type=int, default=200, help="pixels along a tile's side (default: 200)")
     parser.add_argument("--samples", type=int, default=8, help="Cycles samples, denoised (default: 8)")
-    parser.add_argument("--readme", action="store_true", help=f"write docs/pictures/{PICTURE}, below {PICTURE_BYTES // 1000} KB")
+    parser.add_argument(
+        "--readme",
+        action="store_true",
+        help=f"write docs/pictures/{PICTURE}, below {PICTURE_BYTES // 1000} KB",
+    )
     args = parser.parse_args()
-    if not (1 <= args.people <= len(PEOPLE) and 1 <= args.expressions <= len(EXPRESSIONS) and 32 <= args.size <= 1024 and args.samples > 0):
-        print(f"error: at most {len(PEOPLE)} people, {len(EXPRESSIONS)} expressions and 1024 pixels, at least one of each", file=sys.stderr)
+    if not (
+        1 <= args.people <= len(PEOPLE)
+        and 1 <= args.expressions <= len(EXPRESSIONS)
+        and 32 <= args.size <= 1024
+        and args.samples > 0
+    ):
+        print(
+            f"error: at most {len(PEOPLE)} people, {len(EXPRESSIONS)} expressions and 1024 pixels, at least one of each",
+            file=sys.stderr,
+        )
         return 2
     seeds = sorted(PEOPLE, key=lambda seed: PEOPLE[seed])
     step = (len(seeds) - 1) / max(1, args.people - 1)
@@ -158,7 +204,13 @@ def main() -> int:
     folder = args.out.resolve() / "tiles"
     folder.mkdir(parents=True, exist_ok=True)
     weights = weights_digest()
-    grid = [[[Tile(seed, name, detail, args.size, args.samples, weights) for detail in (False, True)] for name in faces] for seed in seeds]
+    grid = [
+        [
+            [Tile(seed, name, detail, args.size, args.samples, weights) for detail in (False, True)]
+            for name in faces
+        ]
+        for seed in seeds
+    ]
     tiles = [tile for row in grid for cell in row for tile in cell]
     if any(not (folder / tile.name).exists() for tile in tiles):
         with installed_extension():

@@ -53,13 +53,24 @@ def row_of(path: Path, size: int, folder: Path) -> np.ndarray:
 
 def main() -> int:
     """Fits and writes the sheet, row by row, so that a broken-off run leaves what it did."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--set", type=Path, required=True, help="a folder of photos")
-    parser.add_argument("--out", type=Path, default=Path("build/photo_sheet.png"), help="the sheet (default: build/photo_sheet.png)")
-    parser.add_argument("--size", type=int, default=224, help="pixels along a side of each picture (default: 224)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/photo_sheet.png"),
+        help="the sheet (default: build/photo_sheet.png)",
+    )
+    parser.add_argument(
+        "--size", type=int, default=224, help="pixels along a side of each picture (default: 224)"
+    )
     parser.add_argument("--every", type=int, default=1, help="only every so manyth photo (default: 1)")
     args = parser.parse_args()
-    paths = [path for path in sorted(args.set.rglob("*")) if path.suffix.lower() in ENDINGS][:: max(args.every, 1)]
+    paths = [path for path in sorted(args.set.rglob("*")) if path.suffix.lower() in ENDINGS][
+        :: max(args.every, 1)
+    ]
     if not paths:
         print(f"error: {args.set}: no photos.", file=sys.stderr)
         return 2

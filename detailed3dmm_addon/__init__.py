@@ -52,7 +52,14 @@ def find_face(uid: str) -> bpy.types.Object | None:
     named = bpy.data.objects.get(_names.get(uid, ""))
     if named is not None and named.type == "MESH" and named.d3dmm.uid == uid and is_face(named):
         return named
-    found = next((other for other in bpy.data.objects if other.type == "MESH" and other.d3dmm.uid == uid and is_face(other)), None)
+    found = next(
+        (
+            other
+            for other in bpy.data.objects
+            if other.type == "MESH" and other.d3dmm.uid == uid and is_face(other)
+        ),
+        None,
+    )
     if found is None:
         _names.pop(uid, None)
     else:

@@ -127,12 +127,19 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
 
     is_face: BoolProperty(options={"HIDDEN"})
     uid: StringProperty(options={"HIDDEN"}, description="Identifier by which running jobs find their face")
-    keys_identity: StringProperty(options={"HIDDEN"}, description="Digest of the identity that all shape keys were made for")
+    keys_identity: StringProperty(
+        options={"HIDDEN"}, description="Digest of the identity that all shape keys were made for"
+    )
     identity_seed: IntProperty(name="Seed", description="The random person this face started from", min=0)
     directions: CollectionProperty(type=D3DMM_PG_direction)
     coefficients: CollectionProperty(type=D3DMM_PG_coefficient)
     skin_tone: FloatProperty(
-        name="Skin Tone", description="Melanin of the skin, 0 lightest, 1 darkest", min=0.0, max=1.0, default=0.3, update=_look_changed
+        name="Skin Tone",
+        description="Melanin of the skin, 0 lightest, 1 darkest",
+        min=0.0,
+        max=1.0,
+        default=0.3,
+        update=_look_changed,
     )
     hair: FloatProperty(
         name="Hair",
@@ -184,9 +191,15 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         update=_skin_changed,
     )
     lock_wrinkle_seed: BoolProperty(
-        name="Lock Wrinkle Seed", description="Keep the pattern of lines when the face becomes another random person"
+        name="Lock Wrinkle Seed",
+        description="Keep the pattern of lines when the face becomes another random person",
     )
-    show_detail: BoolProperty(name="Detail", description="Displace the skin by its wrinkles", default=True, update=_detail_shown_changed)
+    show_detail: BoolProperty(
+        name="Detail",
+        description="Displace the skin by its wrinkles",
+        default=True,
+        update=_detail_shown_changed,
+    )
     detail_strength: FloatProperty(
         name="Strength",
         description="Scale of the displacement, an input of the detail's modifier; 1 is life-like",
@@ -207,7 +220,8 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
     )
     region_strengths: FloatVectorProperty(
         name="Regions",
-        description="Scales of the displacement by region, inputs of the detail's modifier: " + ", ".join(REGIONS),
+        description="Scales of the displacement by region, inputs of the detail's modifier: "
+        + ", ".join(REGIONS),
         size=len(REGIONS),
         min=0.0,
         max=LARGEST_STRENGTH,
@@ -218,26 +232,40 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
     resolution: EnumProperty(
         name="Resolution",
         description="Size of the full displacement map, made when the sliders rest",
-        items=(("256", "256", "Fast"), ("512", "512", "Good for previews"), ("1024", "1024", "Pores and fine lines")),
+        items=(
+            ("256", "256", "Fast"),
+            ("512", "512", "Good for previews"),
+            ("1024", "1024", "Pores and fine lines"),
+        ),
         default="1024",
         update=_skin_changed,
     )
-    live: BoolProperty(name="Live", description="Update the detail while sliders move", default=True, update=_skin_changed)
+    live: BoolProperty(
+        name="Live", description="Update the detail while sliders move", default=True, update=_skin_changed
+    )
     detail_source: EnumProperty(
         name="Source",
         description="Which detail is shown",
         items=(
             ("LIVE", "Live", "The map follows the sliders; needs the backend"),
-            ("BAKED", "Baked", "The animation's own detail, stored in the file; plays and renders without the extension"),
+            (
+                "BAKED",
+                "Baked",
+                "The animation's own detail, stored in the file; plays and renders without the extension",
+            ),
         ),
         update=_detail_shown_changed,
     )
     has_baked_detail: BoolProperty(options={"HIDDEN"})
     baked_components: IntProperty(options={"HIDDEN"}, description="K: fields of the baked detail")
-    baked_psnr: FloatProperty(options={"HIDDEN"}, description="Closeness of the baked detail to the maps it was made from, dB")
+    baked_psnr: FloatProperty(
+        options={"HIDDEN"}, description="Closeness of the baked detail to the maps it was made from, dB"
+    )
     baked_megabytes: FloatProperty(options={"HIDDEN"}, description="Size of the baked detail")
     photo: StringProperty(options={"HIDDEN"}, description="The photo that this face was fitted to")
-    photo_sureness: StringProperty(options={"HIDDEN"}, description="How far the fit to the photo is to be trusted")
+    photo_sureness: StringProperty(
+        options={"HIDDEN"}, description="How far the fit to the photo is to be trusted"
+    )
     photo_sure: FloatProperty(options={"HIDDEN"}, description="The same as a number, 0 to 1")
     photo_wrinkles: FloatProperty(
         name="Photo Wrinkles",
@@ -255,7 +283,9 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         default=1.0,
         update=_photo_colour_changed,
     )
-    imported_map: StringProperty(options={"HIDDEN"}, description="The imported displacement map that the detail starts from")
+    imported_map: StringProperty(
+        options={"HIDDEN"}, description="The imported displacement map that the detail starts from"
+    )
 
 
 CLASSES = (D3DMM_PG_direction, D3DMM_PG_coefficient, D3DMM_PG_face)

@@ -26,11 +26,15 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit status (0 done, 1 failed, 2 a mistake of the user's)."""
     argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="python -m ml_backend", description="Detailed3DMM: faces with learned detail.")
+    parser = argparse.ArgumentParser(
+        prog="python -m ml_backend", description="Detailed3DMM: faces with learned detail."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = next((word for word in argv if not word.startswith("-")), "")
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        command = commands.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
         if name == chosen:
             module = importlib.import_module(f".commands.{name.replace('-', '_')}", __package__)
             command.description = module.__doc__

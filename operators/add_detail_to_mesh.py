@@ -7,7 +7,13 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty
 
 from ..detailed3dmm_addon import is_face
 from ..detailed3dmm_addon.model.arkit_keys import FEWEST, expression_keys
-from ..detailed3dmm_addon.other_heads.detail import FINE_ENOUGH, MARK, add_mesh_detail, has_mesh_detail, remove_mesh_detail
+from ..detailed3dmm_addon.other_heads.detail import (
+    FINE_ENOUGH,
+    MARK,
+    add_mesh_detail,
+    has_mesh_detail,
+    remove_mesh_detail,
+)
 from .operator_base import FaceOperator
 
 
@@ -67,7 +73,8 @@ class D3DMM_OT_add_detail_to_mesh(FaceOperator, bpy.types.Operator):
         said = f"{item[MARK]} expressions wrinkle {(found.trust > 0.5).sum()} vertices, matched by {how}"
         if found.spacing > FINE_ENOUGH:
             self.report(
-                {"WARNING"}, f"{said}; the mesh is coarse for wrinkles: undo, and subdivide {ceil(log2(found.spacing / FINE_ENOUGH))} times"
+                {"WARNING"},
+                f"{said}; the mesh is coarse for wrinkles: undo, and subdivide {ceil(log2(found.spacing / FINE_ENOUGH))} times",
             )
         else:
             self.report({"INFO"}, said)
@@ -83,7 +90,9 @@ class D3DMM_OT_remove_mesh_detail(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without our detail."""
-        return _needs_mesh(context) or ("" if has_mesh_detail(context.active_object) else "This mesh has none of our detail")
+        return _needs_mesh(context) or (
+            "" if has_mesh_detail(context.active_object) else "This mesh has none of our detail"
+        )
 
     def perform(self, context):
         """Removes modifier, drivers, attributes."""

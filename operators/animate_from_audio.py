@@ -70,17 +70,33 @@ class D3DMM_OT_import_audio(SpeechOperator, bpy.types.Operator, ImportHelper):
     bl_label = "Import Audio"
     bl_options = {"REGISTER", "UNDO"}
 
-    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in AUDIO_SUFFIXES), options={"HIDDEN"})
+    filter_glob: StringProperty(
+        default=";".join(f"*{suffix}" for suffix in AUDIO_SUFFIXES), options={"HIDDEN"}
+    )
     seed: IntProperty(name="Seed", description="Chooses blinks, brows and head motion", default=0, min=0)
     start: FloatProperty(
-        name="Start", description="Seconds of the recording to leave out before the clip", default=0.0, min=0.0, subtype="TIME_ABSOLUTE"
+        name="Start",
+        description="Seconds of the recording to leave out before the clip",
+        default=0.0,
+        min=0.0,
+        subtype="TIME_ABSOLUTE",
     )
     length: FloatProperty(
-        name="Length", description="Seconds of the recording to use; 0 for all that is left", default=0.0, min=0.0, subtype="TIME_ABSOLUTE"
+        name="Length",
+        description="Seconds of the recording to use; 0 for all that is left",
+        default=0.0,
+        min=0.0,
+        subtype="TIME_ABSOLUTE",
     )
-    head_motion: BoolProperty(name="Head Motion", description="Key small head turns on the object's rotation", default=True)
-    bake_detail: BoolProperty(name="Animated Wrinkles", description="Store the detail of every frame in the file", default=True)
-    sound_strip: BoolProperty(name="Sound Strip", description="Add the recording to the sequencer", default=True)
+    head_motion: BoolProperty(
+        name="Head Motion", description="Key small head turns on the object's rotation", default=True
+    )
+    bake_detail: BoolProperty(
+        name="Animated Wrinkles", description="Store the detail of every frame in the file", default=True
+    )
+    sound_strip: BoolProperty(
+        name="Sound Strip", description="Add the recording to the sequencer", default=True
+    )
 
     def work(self, context):
         """Asks for the curves, then for their detail, and puts both into the scene."""
@@ -113,13 +129,19 @@ class D3DMM_OT_animate_strip(SpeechOperator, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     seed: IntProperty(name="Seed", description="Chooses blinks, brows and head motion", default=0, min=0)
-    head_motion: BoolProperty(name="Head Motion", description="Key small head turns on the object's rotation", default=True)
-    bake_detail: BoolProperty(name="Animated Wrinkles", description="Store the detail of every frame in the file", default=True)
+    head_motion: BoolProperty(
+        name="Head Motion", description="Key small head turns on the object's rotation", default=True
+    )
+    bake_detail: BoolProperty(
+        name="Animated Wrinkles", description="Store the detail of every frame in the file", default=True
+    )
 
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a sound strip too."""
-        return super().disabled_reason(context) or ("" if active_sound(context.scene) else "Select a sound strip in the sequencer")
+        return super().disabled_reason(context) or (
+            "" if active_sound(context.scene) else "Select a sound strip in the sequencer"
+        )
 
     def work(self, context):
         """As an import, of the strip's range, at the strip's place, without another strip."""
@@ -195,7 +217,11 @@ class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
         reason = needs_target(context)
         if reason:
             return reason
-        return "" if face_animation.has_our_animation(active_target(context)) else "This face has no imported animation"
+        return (
+            ""
+            if face_animation.has_our_animation(active_target(context))
+            else "This face has no imported animation"
+        )
 
     def perform(self, context):
         """Unlinks our actions and removes the baked detail."""

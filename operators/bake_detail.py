@@ -19,13 +19,21 @@ class D3DMM_OT_bake_detail(JobOperator, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     whole_action: BoolProperty(
-        name="Whole Action", description="Bake as long as the expressions' action or NLA strips last, not the frames given", default=True
+        name="Whole Action",
+        description="Bake as long as the expressions' action or NLA strips last, not the frames given",
+        default=True,
     )
-    first_frame: IntProperty(name="First Frame", description="Of the range, where it is not the whole action", default=1)
-    last_frame: IntProperty(name="Last Frame", description="Of the range, where it is not the whole action", default=250)
+    first_frame: IntProperty(
+        name="First Frame", description="Of the range, where it is not the whole action", default=1
+    )
+    last_frame: IntProperty(
+        name="Last Frame", description="Of the range, where it is not the whole action", default=250
+    )
 
     without_backend: BoolProperty(
-        name="Built-in Model", description="Bake what dragging a slider shows, at once, and not the backend's maps", default=False
+        name="Built-in Model",
+        description="Bake what dragging a slider shows, at once, and not the backend's maps",
+        default=False,
     )
 
     @classmethod

@@ -54,7 +54,9 @@ class D3DMM_OT_reset_face(_IdentityOperator, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     to_seed: bpy.props.BoolProperty(
-        name="To the Seeded Person", description="Go back to the person the seed stands for, not to the average", default=False
+        name="To the Seeded Person",
+        description="Go back to the person the seed stands for, not to the average",
+        default=False,
     )
 
     def perform(self, context):

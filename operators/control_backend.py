@@ -17,7 +17,11 @@ class D3DMM_OT_start_backend(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey while it runs, or when there is no Python for it."""
-        return "The backend runs already" if backend.state() in ("starting", "ready") else backend.missing_reason()
+        return (
+            "The backend runs already"
+            if backend.state() in ("starting", "ready")
+            else backend.missing_reason()
+        )
 
     def perform(self, context):
         """Starts it; the panel shows when it is ready."""

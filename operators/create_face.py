@@ -21,13 +21,26 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
     bl_label = "Create Face"
     bl_options = {"REGISTER", "UNDO"}
 
-    identity_seed: IntProperty(name="Seed", description="Which random person; the same seed gives the same face", default=1, min=0)
-    average: BoolProperty(name="Average Face", description="Start from the average person instead", default=False)
-    skin_tone: FloatProperty(
-        name="Skin Tone", description="Melanin, 0 lightest to 1 darkest; below 0: chosen by the seed", default=-1.0, max=1.0
+    identity_seed: IntProperty(
+        name="Seed", description="Which random person; the same seed gives the same face", default=1, min=0
     )
-    scene_setup: BoolProperty(name="Camera and Lights", description="Add a portrait camera, three lights and a backdrop", default=False)
-    update_detail: BoolProperty(name="Compute Detail", description="Ask the backend for the wrinkles at once", default=True)
+    average: BoolProperty(
+        name="Average Face", description="Start from the average person instead", default=False
+    )
+    skin_tone: FloatProperty(
+        name="Skin Tone",
+        description="Melanin, 0 lightest to 1 darkest; below 0: chosen by the seed",
+        default=-1.0,
+        max=1.0,
+    )
+    scene_setup: BoolProperty(
+        name="Camera and Lights",
+        description="Add a portrait camera, three lights and a backdrop",
+        default=False,
+    )
+    update_detail: BoolProperty(
+        name="Compute Detail", description="Ask the backend for the wrinkles at once", default=True
+    )
 
     @classmethod
     def disabled_reason(cls, context):

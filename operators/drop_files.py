@@ -16,7 +16,9 @@ class _Dropped(FaceOperator):
     """Mixed into operators that hand a dropped file to another one; a drop is never refused without a word."""
 
     target: type[FaceOperator]
-    filepath: StringProperty(name="File", description="What was dropped", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File", description="What was dropped", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
 
     @classmethod
     def disabled_reason(cls, context):
@@ -66,7 +68,12 @@ class D3DMM_FH_recording(bpy.types.FileHandler):
     @classmethod
     def poll_drop(cls, context):
         """Over a 3D viewport with an active face."""
-        return context.area is not None and context.area.type == "VIEW_3D" and active_face(context) is not None and not needs_face(context)
+        return (
+            context.area is not None
+            and context.area.type == "VIEW_3D"
+            and active_face(context) is not None
+            and not needs_face(context)
+        )
 
 
 class D3DMM_FH_photo(bpy.types.FileHandler):

@@ -24,7 +24,9 @@ class _ExportOperator(FaceOperator, ExportHelper):
 
     format = ""
 
-    scene_range: BoolProperty(name="Scene Range", description="Export the scene's frames, not those given here", default=True)
+    scene_range: BoolProperty(
+        name="Scene Range", description="Export the scene's frames, not those given here", default=True
+    )
     first_frame: IntProperty(name="First Frame", description="Where it is not the scene's range", default=1)
     last_frame: IntProperty(name="Last Frame", description="Where it is not the scene's range", default=250)
 
@@ -41,11 +43,16 @@ class _ExportOperator(FaceOperator, ExportHelper):
         scene, path = context.scene, named_file(self)
         if path.suffix.lower() not in self.suffixes():
             path = path.with_name(path.name + self.filename_ext)
-        first, last = (scene.frame_start, scene.frame_end) if self.scene_range else (self.first_frame, self.last_frame)
+        first, last = (
+            (scene.frame_start, scene.frame_end) if self.scene_range else (self.first_frame, self.last_frame)
+        )
         manager = context.window_manager
         manager.progress_begin(0.0, 1.0)
         try:
-            with finished_files(path) as passing, export_stage(context, face, first, last, self.shows_detail()) as stage:
+            with (
+                finished_files(path) as passing,
+                export_stage(context, face, first, last, self.shows_detail()) as stage,
+            ):
                 said = self.export(stage, passing, manager.progress_update)
         finally:
             manager.progress_end()
@@ -74,11 +81,19 @@ class D3DMM_OT_export_gltf(_ExportOperator, bpy.types.Operator):
     filename_ext = ".glb"
     filter_glob: StringProperty(default="*.glb", options={"HIDDEN"})
     mesh: EnumProperty(name="Mesh", description="Which vertices are exported", items=_MESHES, default="BASE")
-    resolution: EnumProperty(name="Maps", description="Texels along a side of the maps", items=_SIZES[1:3], default="1024")
-    wrinkle_count: IntProperty(
-        name="Wrinkle Maps", description="Most maps of the detail basis, 0 for none; a baked clip exports its own", default=8, min=0, max=32
+    resolution: EnumProperty(
+        name="Maps", description="Texels along a side of the maps", items=_SIZES[1:3], default="1024"
     )
-    textures: BoolProperty(name="Textures", description="Paint the materials' colours and roughness as textures", default=True)
+    wrinkle_count: IntProperty(
+        name="Wrinkle Maps",
+        description="Most maps of the detail basis, 0 for none; a baked clip exports its own",
+        default=8,
+        min=0,
+        max=32,
+    )
+    textures: BoolProperty(
+        name="Textures", description="Paint the materials' colours and roughness as textures", default=True
+    )
 
     def export(self, stage, path, progress):
         """Writes the .glb and its wrinkle maps."""
@@ -96,9 +111,15 @@ class D3DMM_OT_export_fbx(_ExportOperator, bpy.types.Operator):
     filename_ext = ".fbx"
     filter_glob: StringProperty(default="*.fbx", options={"HIDDEN"})
     mesh: EnumProperty(name="Mesh", description="Which vertices are exported", items=_MESHES, default="FULL")
-    detail: BoolProperty(name="Wrinkles", description="Add blend shapes for the wrinkles of these frames", default=True)
-    textures: BoolProperty(name="Textures", description="Paint the materials' colours and roughness as textures", default=True)
-    resolution: EnumProperty(name="Maps", description="Texels along a side of the textures", items=_SIZES[1:3], default="1024")
+    detail: BoolProperty(
+        name="Wrinkles", description="Add blend shapes for the wrinkles of these frames", default=True
+    )
+    textures: BoolProperty(
+        name="Textures", description="Paint the materials' colours and roughness as textures", default=True
+    )
+    resolution: EnumProperty(
+        name="Maps", description="Texels along a side of the textures", items=_SIZES[1:3], default="1024"
+    )
 
     def export(self, stage, path, progress):
         """Writes the .fbx."""

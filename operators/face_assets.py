@@ -104,13 +104,17 @@ class D3DMM_OT_apply_expression_asset(_Asset, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a face or an expression."""
-        return needs_face(context) or ("" if face_assets.expression_actions() else "No expression was saved as an asset in this file")
+        return needs_face(context) or (
+            "" if face_assets.expression_actions() else "No expression was saved as an asset in this file"
+        )
 
     def perform(self, context):
         """Writes its values to the sliders."""
         face, action = self.face(context), bpy.data.actions.get(self.action)
         if action is None or not face_assets.pose_values(action):
-            raise UserError(f"{self.action!r} is not an expression of this file.", "Choose an action on shape keys.")
+            raise UserError(
+                f"{self.action!r} is not an expression of this file.", "Choose an action on shape keys."
+            )
         face_assets.apply_expression(face, action)
         show_detail(self, face)
 

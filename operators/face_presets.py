@@ -51,7 +51,11 @@ class D3DMM_OT_load_face(FaceOperator, bpy.types.Operator, ImportHelper):
         apply_preset(face, preset)
         show_detail(self, face)
         foreign = preset.parameters.skin is not None and not preset.numbers
-        self.report({"INFO"}, f"Loaded {path.name}" + ("; its skin vector has no seed, so the skin stays this face's" if foreign else ""))
+        self.report(
+            {"INFO"},
+            f"Loaded {path.name}"
+            + ("; its skin vector has no seed, so the skin stays this face's" if foreign else ""),
+        )
 
 
 CLASSES = (D3DMM_OT_save_face, D3DMM_OT_load_face)

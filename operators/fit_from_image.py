@@ -19,16 +19,28 @@ class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
     bl_label = "Face From Photo"
     bl_options = {"REGISTER", "UNDO"}
 
-    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})
+    filter_glob: StringProperty(
+        default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"}
+    )
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
-    keep_expression: BoolProperty(name="Keep Expression", description="Set the photo's expression; else the face is at rest", default=True)
-    photo_camera: BoolProperty(
-        name="Photo Camera", description="Add the photo's camera with the photo behind the face; renders take its shape", default=True
+    keep_expression: BoolProperty(
+        name="Keep Expression",
+        description="Set the photo's expression; else the face is at rest",
+        default=True,
     )
-    face_number: IntProperty(name="Face", description="Which face, counted from 1, left to right; 0: the largest", default=0, min=0)
+    photo_camera: BoolProperty(
+        name="Photo Camera",
+        description="Add the photo's camera with the photo behind the face; renders take its shape",
+        default=True,
+    )
+    face_number: IntProperty(
+        name="Face", description="Which face, counted from 1, left to right; 0: the largest", default=0, min=0
+    )
     landmark_model: StringProperty(
-        name="Landmark Model", description="A face_landmarker.task to use in place of the carried networks", subtype="FILE_PATH"
+        name="Landmark Model",
+        description="A face_landmarker.task to use in place of the carried networks",
+        subtype="FILE_PATH",
     )
 
     @classmethod
@@ -46,7 +58,12 @@ class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
         found = yield "Face From Photo", *fit.request()
         face, said = fit.take(context, found)
         asked = live_detail.detail_inputs(face)
-        event = yield "Wrinkles", "generate", {"resolution": int(face.d3dmm.resolution)}, asked | live_detail.latent_arrays(face)
+        event = yield (
+            "Wrinkles",
+            "generate",
+            {"resolution": int(face.d3dmm.resolution)},
+            asked | live_detail.latent_arrays(face),
+        )
         live_detail.show_full(face, asked, event.arrays["map"])
         return said
 

@@ -19,9 +19,15 @@ class D3DMM_OT_import_curves(ClipOperator, bpy.types.Operator, ImportHelper):
     bl_label = "Import Curves"
     bl_options = {"REGISTER", "UNDO"}
 
-    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in CURVE_SUFFIXES), options={"HIDDEN"})
-    head_motion: BoolProperty(name="Head Motion", description="Key the captured turns of head and eyes", default=True)
-    bake_detail: BoolProperty(name="Animated Wrinkles", description="Store the detail of every frame in the file", default=True)
+    filter_glob: StringProperty(
+        default=";".join(f"*{suffix}" for suffix in CURVE_SUFFIXES), options={"HIDDEN"}
+    )
+    head_motion: BoolProperty(
+        name="Head Motion", description="Key the captured turns of head and eyes", default=True
+    )
+    bake_detail: BoolProperty(
+        name="Animated Wrinkles", description="Store the detail of every frame in the file", default=True
+    )
 
     def work(self, context):
         """Reads the curves, asks for their detail, and puts both into the scene."""
@@ -76,7 +82,9 @@ class D3DMM_OT_remove_emotion(FaceOperator, bpy.types.Operator):
     def disabled_reason(cls, context):
         """Grey where there is none."""
         reason = needs_target(context)
-        return reason or ("" if len(active_target(context).d3dmm_animation.emotions) else "There are no emotions to remove")
+        return reason or (
+            "" if len(active_target(context).d3dmm_animation.emotions) else "There are no emotions to remove"
+        )
 
     def perform(self, context):
         """Removes the key.

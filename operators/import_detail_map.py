@@ -21,7 +21,13 @@ class D3DMM_OT_import_detail_map(JobOperator, bpy.types.Operator, ImportHelper):
     bl_options = {"REGISTER", "UNDO"}
 
     filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in MAP_SUFFIXES), options={"HIDDEN"})
-    steps: IntProperty(name="Steps", description="Of the fit: more come closer and take longer", default=500, min=10, max=10000)
+    steps: IntProperty(
+        name="Steps",
+        description="Of the fit: more come closer and take longer",
+        default=500,
+        min=10,
+        max=10000,
+    )
 
     @classmethod
     def disabled_reason(cls, context):
@@ -58,7 +64,9 @@ class D3DMM_OT_clear_detail_map(FaceOperator, bpy.types.Operator):
     def disabled_reason(cls, context):
         """Grey when no map was imported."""
         reason, face = needs_face(context), active_face(context)
-        return reason or ("" if face is not None and face.d3dmm.imported_map else "This face has no imported map")
+        return reason or (
+            "" if face is not None and face.d3dmm.imported_map else "This face has no imported map"
+        )
 
     def perform(self, context):
         """Forgets the latent and what it added."""

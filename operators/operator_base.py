@@ -74,8 +74,10 @@ class FaceOperator:
 class JobOperator(FaceOperator):
     """Mixed into operators that ask long requests: `work` is written once and serves scripts and the window.
 
-    `work` is a generator: it yields (title, name, parameters, arrays) of a request, is sent the worker's result, and returns what to
-    report. Without a window it is run at once; in one it is followed by a timer, with progress, and Esc cancels.
+    `work` is a generator: it yields (title, name, parameters, arrays) of a request, is sent the worker's
+    result, and returns what to
+    report. Without a window it is run at once; in one it is followed by a timer, with progress, and Esc
+    cancels.
     """
 
     _timer = None
@@ -132,7 +134,9 @@ class JobOperator(FaceOperator):
     def _go_on(self, context, outcome) -> set[str] | None:
         """Takes the next step; the operator's result when it was the last, else None."""
         try:
-            title, *request = next(self._work) if outcome is None else self._work.send(backend.require_result(outcome))
+            title, *request = (
+                next(self._work) if outcome is None else self._work.send(backend.require_result(outcome))
+            )
             self._job = backend.begin_job(title, *request)
             return None
         except StopIteration as done:

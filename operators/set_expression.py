@@ -39,12 +39,26 @@ class D3DMM_OT_set_expression_preset(FaceOperator, bpy.types.Operator):
     bl_label = "Expression Preset"
     bl_options = {"REGISTER", "UNDO"}
 
-    preset: EnumProperty(name="Preset", items=[(key, label, f"Show {label.lower()}") for key, (label, _) in EXPRESSION_PRESETS.items()])
-    intensity: FloatProperty(name="Intensity", description="How strongly, 1 as designed", default=1.0, min=0.0, soft_max=1.5, max=2.0)
+    preset: EnumProperty(
+        name="Preset",
+        items=[(key, label, f"Show {label.lower()}") for key, (label, _) in EXPRESSION_PRESETS.items()],
+    )
+    intensity: FloatProperty(
+        name="Intensity",
+        description="How strongly, 1 as designed",
+        default=1.0,
+        min=0.0,
+        soft_max=1.5,
+        max=2.0,
+    )
 
     def perform(self, context):
         """Writes the preset's values; other expressions go to 0."""
-        _apply(self, context, {name: value * self.intensity for name, value in EXPRESSION_PRESETS[self.preset][1].items()})
+        _apply(
+            self,
+            context,
+            {name: value * self.intensity for name, value in EXPRESSION_PRESETS[self.preset][1].items()},
+        )
 
 
 class D3DMM_OT_mirror_expression(FaceOperator, bpy.types.Operator):
@@ -94,4 +108,9 @@ class D3DMM_OT_random_expression(FaceOperator, bpy.types.Operator):
         _apply(self, context, values)
 
 
-CLASSES = (D3DMM_OT_set_expression_preset, D3DMM_OT_mirror_expression, D3DMM_OT_reset_expression, D3DMM_OT_random_expression)
+CLASSES = (
+    D3DMM_OT_set_expression_preset,
+    D3DMM_OT_mirror_expression,
+    D3DMM_OT_reset_expression,
+    D3DMM_OT_random_expression,
+)

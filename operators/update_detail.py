@@ -42,7 +42,11 @@ class D3DMM_OT_update_detail(FaceOperator, bpy.types.Operator):
         """Waits for the worker's map and shows it; without a backend the distilled one is shown."""
         least, greatest = live_update.update_detail(_face(context))
         missing = backend.missing_reason()
-        self.report({"INFO"}, f"Detail from {least:.2f} to {greatest:.2f} mm" + (f", by the built-in model. {missing}" if missing else ""))
+        self.report(
+            {"INFO"},
+            f"Detail from {least:.2f} to {greatest:.2f} mm"
+            + (f", by the built-in model. {missing}" if missing else ""),
+        )
 
 
 class D3DMM_OT_new_wrinkle_seed(FaceOperator, bpy.types.Operator):
@@ -74,7 +78,9 @@ class D3DMM_OT_clear_baked_detail(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey when nothing is baked."""
-        return needs_face(context) or ("" if _face(context).d3dmm.has_baked_detail else "This face has no baked detail")
+        return needs_face(context) or (
+            "" if _face(context).d3dmm.has_baked_detail else "This face has no baked detail"
+        )
 
     def perform(self, context):
         """Removes modifier, attributes and curves."""

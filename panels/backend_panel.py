@@ -29,7 +29,11 @@ class D3DMM_PT_backend(SidebarPanel, bpy.types.Panel):
         width = characters_across(context)
         text, icon = _STATES[backend.state()]
         device = backend.device()
-        layout.label(text=f"{text} ({device})" if device and backend.state() == "ready" else text, text_ctxt=OUR_CONTEXT, icon=icon)
+        layout.label(
+            text=f"{text} ({device})" if device and backend.state() == "ready" else text,
+            text_ctxt=OUR_CONTEXT,
+            icon=icon,
+        )
         memory = backend.worker_memory()
         if memory is not None:
             layout.label(text=f"{memory:.0f} MB of memory, freed by Stop", icon="BLANK1")

@@ -63,7 +63,12 @@ class D3DMM_PT_detail_skin(FacePanel, bpy.types.Panel):
         row = column.row(align=True)
         row.prop(settings, "wrinkle_seed")
         row.operator("d3dmm.new_wrinkle_seed", text="", icon="FILE_REFRESH")
-        row.prop(settings, "lock_wrinkle_seed", text="", icon="LOCKED" if settings.lock_wrinkle_seed else "UNLOCKED")
+        row.prop(
+            settings,
+            "lock_wrinkle_seed",
+            text="",
+            icon="LOCKED" if settings.lock_wrinkle_seed else "UNLOCKED",
+        )
 
 
 class D3DMM_PT_detail_regions(FacePanel, bpy.types.Panel):

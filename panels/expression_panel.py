@@ -40,7 +40,9 @@ class _GroupPanel(FacePanel):
             key = keys.get(name)
             if key is not None:
                 row = column.row(align=True)
-                row.prop(key, "value", text=readable(name), slider=True)  # the name inside: beside it, it would be cut short
+                row.prop(
+                    key, "value", text=readable(name), slider=True
+                )  # the name inside: beside it, it would be cut short
                 row.prop_decorator(key, "value")
 
 
@@ -50,7 +52,12 @@ CLASSES = (
         type(
             f"D3DMM_PT_expression_{key}",
             (_GroupPanel, bpy.types.Panel),
-            {"__doc__": f"{label}.", "bl_idname": f"D3DMM_PT_expression_{key}", "bl_label": label, "names": names},
+            {
+                "__doc__": f"{label}.",
+                "bl_idname": f"D3DMM_PT_expression_{key}",
+                "bl_label": label,
+                "names": names,
+            },
         )
         for key, label, names in EXPRESSION_GROUPS
     ),

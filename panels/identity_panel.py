@@ -16,7 +16,9 @@ class D3DMM_PT_identity(FacePanel, bpy.types.Panel):
 
     def draw(self, context):
         """Draws a slider for each named direction."""
-        column = self.layout.column(align=True)  # the names inside: beside the sliders, some would be cut short
+        column = self.layout.column(
+            align=True
+        )  # the names inside: beside the sliders, some would be cut short
         for direction in active_face(context).d3dmm.directions:
             column.prop(direction, "value", text=readable(direction.name), text_ctxt=OUR_CONTEXT, slider=True)
         row = self.layout.row(align=True)

@@ -43,7 +43,10 @@ class D3DMM_PT_presets(FacePanel, bpy.types.Panel):
 
     def draw(self, context):
         """Draws the menus with their plus and minus, and the assets' buttons."""
-        for kind, menu in (("CHARACTER", D3DMM_MT_character_presets), ("EXPRESSION", D3DMM_MT_expression_presets)):
+        for kind, menu in (
+            ("CHARACTER", D3DMM_MT_character_presets),
+            ("EXPRESSION", D3DMM_MT_expression_presets),
+        ):
             row = self.layout.row(align=True)
             row.menu(menu.bl_idname, text=menu.bl_label, text_ctxt=OUR_CONTEXT)
             row.operator("d3dmm.add_preset", text="", icon="ADD").kind = kind

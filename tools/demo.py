@@ -2,7 +2,8 @@
 
     python -m tools.demo --audio recording.wav --out build/demo
 
-Writes face.blend, still.png (with detail), still_smooth.png (the same, detail off), sheet.png (frames of the clip) and
+Writes face.blend, still.png (with detail), still_smooth.png (the same, detail off), sheet.png (frames of the
+clip) and
 report.json.
 """
 
@@ -219,14 +220,30 @@ def demonstrate(audio: Path, out: Path, still_samples: int, sheet_samples: int) 
 
 def main() -> int:
     """Parses, checks the recording, works."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--audio", type=Path, default=ROOT / "ml_backend/assets/demo_speech.wav", help="a recording: wav, flac, mp3 or ogg")
-    parser.add_argument("--out", type=Path, default=ROOT / "build/demo", help="where the results go (default: build/demo)")
-    parser.add_argument("--still-samples", type=int, default=20, help="Cycles samples of the stills (default: 20)")
-    parser.add_argument("--sheet-samples", type=int, default=8, help="Cycles samples of the sheet's frames (default: 8)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--audio",
+        type=Path,
+        default=ROOT / "ml_backend/assets/demo_speech.wav",
+        help="a recording: wav, flac, mp3 or ogg",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build/demo", help="where the results go (default: build/demo)"
+    )
+    parser.add_argument(
+        "--still-samples", type=int, default=20, help="Cycles samples of the stills (default: 20)"
+    )
+    parser.add_argument(
+        "--sheet-samples", type=int, default=8, help="Cycles samples of the sheet's frames (default: 8)"
+    )
     args = parser.parse_args()
     if not args.audio.is_file():
-        print(f"error: {args.audio}: there is no such recording. Give one with `make demo AUDIO=file.wav`.", file=sys.stderr)
+        print(
+            f"error: {args.audio}: there is no such recording. Give one with `make demo AUDIO=file.wav`.",
+            file=sys.stderr,
+        )
         return 2
     args.out.mkdir(parents=True, exist_ok=True)
     out = args.out.resolve()

@@ -28,7 +28,9 @@ def installed_extension(interpreter: str = sys.executable) -> Iterator[str]:
 
         archive = build(Path(folder) / "zip")
         bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-        bpy.ops.extensions.package_install_files(filepath=str(archive), repo="user_default", enable_on_install=True)
+        bpy.ops.extensions.package_install_files(
+            filepath=str(archive), repo="user_default", enable_on_install=True
+        )
         preferences = bpy.context.preferences
         assert preferences is not None
         if MODULE not in preferences.addons:

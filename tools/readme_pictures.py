@@ -16,4 +16,6 @@ if __name__ == "__main__":
     for name, width in WIDTHS.items():
         with Image.open(ROOT / "build" / "demo" / f"{name}.png") as picture:
             size = (width, round(picture.height * width / picture.width))
-            picture.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(folder / f"{name}.jpg", quality=88)
+            picture.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(
+                folder / f"{name}.jpg", quality=88
+            )

@@ -3,7 +3,8 @@
 python -m tools.ui_strings             # how many there are and what is missing, by language
 python -m tools.ui_strings --missing   # the missing texts alone, as JSON, to be translated
 
-Texts are labels, names and tooltips of panels, operators and properties, items of menus, and why a button is grey. Messages of errors
+Texts are labels, names and tooltips of panels, operators and properties, items of menus, and why a button is
+grey. Messages of errors
 and reports stay English: the troubleshooting page is keyed by them.
 """
 
@@ -17,7 +18,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("detailed3dmm_addon", "operators", "panels")
 TRANSLATIONS = ROOT / "detailed3dmm_addon" / "translations"
-LAYOUT_CALLS = {"label", "operator", "prop", "menu", "progress", "popover", "template_list", "prop_search", "draw_paragraph"}
+LAYOUT_CALLS = {
+    "label",
+    "operator",
+    "prop",
+    "menu",
+    "progress",
+    "popover",
+    "template_list",
+    "prop_search",
+    "draw_paragraph",
+}
 TABLES = {"EXPRESSION_GROUPS", "_STATES", "_LABELS"}
 
 
@@ -46,7 +57,9 @@ def shown_strings(node: ast.AST) -> Iterator[str]:
 def class_strings(node: ast.ClassDef) -> Iterator[str]:
     """Label and tooltip of an operator or panel."""
     for item in node.body:
-        if isinstance(item, ast.Assign) and any(isinstance(t, ast.Name) and t.id in ("bl_label", "bl_description") for t in item.targets):
+        if isinstance(item, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id in ("bl_label", "bl_description") for t in item.targets
+        ):
             yield from shown_strings(item.value)
     if "_OT_" in node.name:
         documented = ast.get_docstring(node, clean=False)
@@ -56,10 +69,19 @@ def class_strings(node: ast.ClassDef) -> Iterator[str]:
 
 def call_strings(node: ast.Call) -> Iterator[str]:
     """Texts that a property or a call of the layout is given."""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
+    name = (
+        node.func.attr
+        if isinstance(node.func, ast.Attribute)
+        else node.func.id
+        if isinstance(node.func, ast.Name)
+        else ""
+    )
     words = {word.arg: word.value for word in node.keywords if word.arg}
     if name.endswith("Property"):
-        if any(isinstance(word, ast.Constant) and word.value == "HIDDEN" for word in ast.walk(words.get("options", ast.Set(elts=[])))):
+        if any(
+            isinstance(word, ast.Constant) and word.value == "HIDDEN"
+            for word in ast.walk(words.get("options", ast.Set(elts=[])))
+        ):
             return
         for key in ("name", "description"):
             yield from shown_strings(words.get(key, ast.Constant(value=None)))
@@ -82,7 +104,9 @@ def reasons(node: ast.FunctionDef) -> Iterator[str]:
 def constant(path: str, name: str) -> tuple[str, ...]:
     """A tuple of texts that a module holds under a name, without importing it."""
     for node in ast.parse((ROOT / path).read_text("utf-8")).body:
-        if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == name for target in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == name for target in node.targets
+        ):
             return tuple(ast.literal_eval(node.value))
     raise SystemExit(f"error: {path} holds no {name}")
 
@@ -113,13 +137,26 @@ def interface_strings() -> list[str]:
                 found |= set(class_strings(node))
             elif isinstance(node, ast.Call):
                 found |= set(call_strings(node))
-            elif isinstance(node, ast.FunctionDef) and node.name in ("disabled_reason", "needs_face", "missing_reason"):
+            elif isinstance(node, ast.FunctionDef) and node.name in (
+                "disabled_reason",
+                "needs_face",
+                "missing_reason",
+            ):
                 found |= set(reasons(node))
             elif isinstance(node, ast.Assign | ast.AnnAssign):
                 names = node.targets if isinstance(node, ast.Assign) else [node.target]
-                if any(isinstance(name, ast.Name) and name.id in TABLES for name in names) and node.value is not None:
-                    found |= {text for text in strings_in(node.value) if text[:1].isupper() and not text.isupper()}
-    return sorted(text for text in found if any(letter.isalpha() for letter in text) and (" " in text or not text.isupper()))
+                if (
+                    any(isinstance(name, ast.Name) and name.id in TABLES for name in names)
+                    and node.value is not None
+                ):
+                    found |= {
+                        text for text in strings_in(node.value) if text[:1].isupper() and not text.isupper()
+                    }
+    return sorted(
+        text
+        for text in found
+        if any(letter.isalpha() for letter in text) and (" " in text or not text.isupper())
+    )
 
 
 def translations() -> dict[str, dict[str, str]]:
@@ -132,7 +169,8 @@ def missing() -> dict[str, list[str]]:
     """By locale, the texts that have no translation; names of a side are made of their parts."""
     wanted = interface_strings()
     return {
-        locale: [text for text in wanted if text not in known and not has_sides(text, known)] for locale, known in translations().items()
+        locale: [text for text in wanted if text not in known and not has_sides(text, known)]
+        for locale, known in translations().items()
     }
 
 
@@ -144,12 +182,20 @@ def has_sides(text: str, known: dict[str, str]) -> bool:
 
 def main() -> int:
     """Prints; the status says whether something is missing."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--missing", action="store_true")
     args = parser.parse_args()
     found = missing()
     if args.missing:
-        print(json.dumps(sorted(set().union(*found.values())) if found else interface_strings(), indent=0, ensure_ascii=False))
+        print(
+            json.dumps(
+                sorted(set().union(*found.values())) if found else interface_strings(),
+                indent=0,
+                ensure_ascii=False,
+            )
+        )
     else:
         print(f"{len(interface_strings())} texts")
         for locale, texts in found.items():

@@ -63,9 +63,14 @@ def matrix(results: dict[str, dict[str, Count]]) -> str:
         results: by version, then by test file.
     """
     versions = sorted(results, key=lambda version: tuple(map(int, version.split("."))))
-    lines = [f"| tests | {' | '.join(f'Blender {version}' for version in versions)} |", f"|---|{'---|' * len(versions)}"]
+    lines = [
+        f"| tests | {' | '.join(f'Blender {version}' for version in versions)} |",
+        f"|---|{'---|' * len(versions)}",
+    ]
     for name in sorted({name for counts in results.values() for name in counts}):
-        lines.append(f"| {name.replace('_', ' ')} | {' | '.join(str(results[version].get(name, Count())) for version in versions)} |")
+        lines.append(
+            f"| {name.replace('_', ' ')} | {' | '.join(str(results[version].get(name, Count())) for version in versions)} |"
+        )
     totals = [sum((counts.passed for counts in results[version].values()), 0) for version in versions]
     lines.append(f"| **all** | {' | '.join(f'**{total}**' for total in totals)} |")
     return "\n".join(lines)
@@ -85,10 +90,17 @@ def with_table(text: str, table: str) -> str:
 
 def main() -> int:
     """Reads, writes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; the status says whether the README agrees")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; the status says whether the README agrees"
+    )
     args = parser.parse_args()
-    found = {path.stem.removeprefix("blender-"): read_results(path) for path in sorted(RESULTS.glob("blender-*.xml"))}
+    found = {
+        path.stem.removeprefix("blender-"): read_results(path)
+        for path in sorted(RESULTS.glob("blender-*.xml"))
+    }
     if not found:
         sys.exit(f"error: {RESULTS} holds no results; run `make test-blender test-versions` first")
     text = README.read_text("utf-8")

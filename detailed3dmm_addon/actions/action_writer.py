@@ -1,6 +1,7 @@
 """Writes curves and sound into the scene: new actions or NLA tracks of this extension's own, beside what the artist made.
 
-An action of ours carries a mark, the curves that it was given, and a digest of their keys. What a later bake replaces is told by
+An action of ours carries a mark, the curves that it was given, and a digest of their keys. What a later bake
+replaces is told by
 them: an action whose keys were edited is the artist's from then on.
 """
 
@@ -31,7 +32,8 @@ class Bake:
         clip: name of the recording, for the actions' names.
         first_frame: scene frame of the first value.
         into: a new ACTION, a strip of the NLA, or LAYERS: a track for each layer.
-        tolerance: the most that a curve may be off where keys are left out, in its own unit; 0 keys every frame.
+        tolerance: the most that a curve may be off where keys are left out, in its own unit; 0 keys every
+            frame.
         replaces: whether what this extension baked before goes, as far as nobody edited it.
         keys, frames: written, and that there would be without leaving any out.
         error: the greatest that leaving keys out made.
@@ -48,14 +50,17 @@ class Bake:
     error: float = 0.0
     kept: tuple[str, ...] = ()
 
-    def write(self, owner, name: str, layers: dict[str, Curves], carries: bool = False) -> list[bpy.types.Action]:
+    def write(
+        self, owner, name: str, layers: dict[str, Curves], carries: bool = False
+    ) -> list[bpy.types.Action]:
         """Writes one datablock's curves.
 
         Args:
             owner: shape keys or an object.
             name: of the action, "{}" for the clip's.
             layers: curves by layer; the first is the base, the others are added to it.
-            carries: whether the curves of the artist's own action go on in ours, by copies, where it does not end in the NLA.
+            carries: whether the curves of the artist's own action go on in ours, by copies, where it does not
+                end in the NLA.
         """
         layers = {layer: curves for layer, curves in layers.items() if curves}
         if not layers and not (self.replaces and _our_actions(owner)):
@@ -67,7 +72,9 @@ class Bake:
         tracks = []
         for layer, curves in layers.items():
             if self.into == LAYERS:
-                tracks.append(self._write_track(owner, layer, curves, any(path in together for path in curves)))
+                tracks.append(
+                    self._write_track(owner, layer, curves, any(path in together for path in curves))
+                )
             for path, values in curves.items():
                 together[path] = together[path] + values if path in together else values
         if self.into == NLA and together:
@@ -77,7 +84,11 @@ class Bake:
             return tracks
         previous, slot_name = data.action, _slot_name(data)
         ours = previous is not None and bool(previous.get(_MARK))
-        action = previous.copy() if previous is not None and (carries or ours) else bpy.data.actions.new(name.format(self.clip))
+        action = (
+            previous.copy()
+            if previous is not None and (carries or ours)
+            else bpy.data.actions.new(name.format(self.clip))
+        )
         if ours:
             _remove_own(_curve_bag(action, slot_name and action.slots.get(slot_name)), previous.get(_OWN, ()))
         action.name = name.format(self.clip)
@@ -122,7 +133,9 @@ class Bake:
         data, name = owner.animation_data, _TRACK.format(layer.title())
         last = self.first_frame + max(map(len, curves.values())) - 1
         free = (
-            t for t in data.nla_tracks if t.name == name and not t.lock and not any(_meets(s, self.first_frame, last) for s in t.strips)
+            t
+            for t in data.nla_tracks
+            if t.name == name and not t.lock and not any(_meets(s, self.first_frame, last) for s in t.strips)
         )
         track = next(free, None)
         if track is None:
@@ -151,15 +164,23 @@ class Bake:
 
     def _keys(self, curves: Curves) -> dict[tuple[str, int], np.ndarray]:
         """Which frames each curve is keyed at; jaw and lips share theirs, so that closed lips stay so between keys."""
-        pair = [path for path in curves if any(name in path[0].lower().replace("_", "") for name in ("jawopen", "mouthclose"))]
+        pair = [
+            path
+            for path in curves
+            if any(name in path[0].lower().replace("_", "") for name in ("jawopen", "mouthclose"))
+        ]
         shared = np.zeros(0, np.int64)
         if len(pair) == 2 and self.tolerance > 0:
             both = np.stack([curves[pair[0]], curves[pair[1]], curves[pair[0]] - curves[pair[1]]], 1)
             shared = reduce_keys(both, np.array([1.0, 1.0, 0.2]) * self.tolerance)
         chosen = {}
         for path, values in curves.items():
-            unit = 0.2 if "rotation" in path[0] else 0.0 if path[0].startswith("modifiers") else 1.0  # radians; detail is keyed every frame
-            chosen[path] = shared if path in pair and len(shared) else reduce_keys(values, unit * self.tolerance)
+            unit = (
+                0.2 if "rotation" in path[0] else 0.0 if path[0].startswith("modifiers") else 1.0
+            )  # radians; detail is keyed every frame
+            chosen[path] = (
+                shared if path in pair and len(shared) else reduce_keys(values, unit * self.tolerance)
+            )
             self.keys, self.frames = self.keys + len(chosen[path]), self.frames + len(values)
             self.error = max(self.error, keyed_error(values, chosen[path]) if self.tolerance > 0 else 0.0)
         return chosen
@@ -212,7 +233,9 @@ def scene_fps(scene: bpy.types.Scene) -> float:
     return scene.render.fps / scene.render.fps_base
 
 
-def key_expressions(face: bpy.types.Object, clip: str, names: tuple[str, ...], frames: np.ndarray, first_frame: int) -> bpy.types.Action:
+def key_expressions(
+    face: bpy.types.Object, clip: str, names: tuple[str, ...], frames: np.ndarray, first_frame: int
+) -> bpy.types.Action:
     """Makes a new action on the face's shape keys; the action that was there is kept, with a fake user.
 
     Args:
@@ -223,11 +246,15 @@ def key_expressions(face: bpy.types.Object, clip: str, names: tuple[str, ...], f
         first_frame: scene frame of the first row.
     """
     keys = face.data.shape_keys
-    curves = {(key_path(name), 0): frames[:, index] for index, name in enumerate(names) if name in keys.key_blocks}
+    curves = {
+        (key_path(name), 0): frames[:, index] for index, name in enumerate(names) if name in keys.key_blocks
+    }
     return Bake(clip, first_frame).write(keys, EXPRESSION_ACTION, {"expression": curves})[0]
 
 
-def key_object(face: bpy.types.Object, clip: str, curves: Curves, first_frame: int) -> bpy.types.Action | None:
+def key_object(
+    face: bpy.types.Object, clip: str, curves: Curves, first_frame: int
+) -> bpy.types.Action | None:
     """Makes a new action on the object: the artist's curves, copied, and ours; None when there is nothing to key.
 
     Args:
@@ -287,7 +314,10 @@ def has_curve(owner, data_path: str) -> bool:
     if data is None or data.action is None:
         return False
     own = set(data.action.get(_OWN, ()))
-    return any(curve.data_path == data_path and f"{curve.array_index} {data_path}" not in own for curve in curves_of(owner))
+    return any(
+        curve.data_path == data_path and f"{curve.array_index} {data_path}" not in own
+        for curve in curves_of(owner)
+    )
 
 
 def curves_of(owner) -> list[bpy.types.FCurve]:
@@ -304,7 +334,11 @@ def our_curves(owner) -> list[bpy.types.FCurve]:
     for action in _our_actions(owner):
         names = set(action.get(_OWN, ()))
         for slot in list(action.slots) if hasattr(action, "slots") else [None]:
-            found += [curve for curve in _curve_bag(action, slot) if f"{curve.array_index} {curve.data_path}" in names]
+            found += [
+                curve
+                for curve in _curve_bag(action, slot)
+                if f"{curve.array_index} {curve.data_path}" in names
+            ]
     return found
 
 
@@ -314,7 +348,9 @@ def animated_range(owner) -> tuple[int, int] | None:
     if data is None:
         return None
     spans = [tuple(data.action.frame_range)] if data.action is not None else []
-    spans = spans or [(strip.frame_start, strip.frame_end) for track in data.nla_tracks for strip in track.strips]
+    spans = spans or [
+        (strip.frame_start, strip.frame_end) for track in data.nla_tracks for strip in track.strips
+    ]
     return (round(min(low for low, _ in spans)), round(max(high for _, high in spans))) if spans else None
 
 
@@ -371,7 +407,9 @@ def _digest(bag, own) -> str:
         if f"{curve.array_index} {curve.data_path}" in names:
             points = np.empty(2 * len(curve.keyframe_points), np.float32)
             curve.keyframe_points.foreach_get("co", points)
-            found.update(f"{curve.array_index} {curve.data_path} {len(curve.modifiers)}".encode() + points.tobytes())
+            found.update(
+                f"{curve.array_index} {curve.data_path} {len(curve.modifiers)}".encode() + points.tobytes()
+            )
     return found.hexdigest()
 
 

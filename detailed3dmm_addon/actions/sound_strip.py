@@ -12,7 +12,9 @@ _UNTOUCHED_END = 250
 """The last frame of a new Blender file: nobody chose it."""
 
 
-def add_sound(scene: bpy.types.Scene, path: Path, first_frame: int, start: float = 0.0, length: float = 0.0) -> None:
+def add_sound(
+    scene: bpy.types.Scene, path: Path, first_frame: int, start: float = 0.0, length: float = 0.0
+) -> None:
     """Puts a recording into the sequencer, in the lowest channel that is free there, unless it is there already.
 
     Args:
@@ -28,14 +30,20 @@ def add_sound(scene: bpy.types.Scene, path: Path, first_frame: int, start: float
     editor = scene.sequence_editor or scene.sequence_editor_create()
     strips = editor.strips if hasattr(editor, "strips") else editor.sequences
     for strip in strips:
-        if strip.type == "SOUND" and strip.frame_final_start == first_frame and Path(bpy.path.abspath(strip.sound.filepath)) == path:
+        if (
+            strip.type == "SOUND"
+            and strip.frame_final_start == first_frame
+            and Path(bpy.path.abspath(strip.sound.filepath)) == path
+        ):
             return
     channel = 1 + max((strip.channel for strip in strips), default=0)
     skipped = round(start * scene_fps(scene))
     try:
         strip = strips.new_sound(path.stem, str(path), channel, first_frame - skipped)
     except RuntimeError as error:
-        raise UserError(f"{path.name}: Blender cannot open this sound ({error}).", "Convert it to WAV and import that.") from error
+        raise UserError(
+            f"{path.name}: Blender cannot open this sound ({error}).", "Convert it to WAV and import that."
+        ) from error
     if skipped:
         strip.frame_offset_start = skipped
     if length:
@@ -56,7 +64,11 @@ def active_sound(scene: bpy.types.Scene):
         return None
     if editor.active_strip is not None and editor.active_strip.type == "SOUND":
         return editor.active_strip
-    sounds = [strip for strip in (editor.strips if hasattr(editor, "strips") else editor.sequences) if strip.type == "SOUND"]
+    sounds = [
+        strip
+        for strip in (editor.strips if hasattr(editor, "strips") else editor.sequences)
+        if strip.type == "SOUND"
+    ]
     return sounds[0] if len(sounds) == 1 else None
 
 
@@ -92,7 +104,10 @@ class SoundRange:
         path = Path(bpy.path.abspath(strip.sound.filepath, library=strip.sound.library))
         if not path.is_file():
             if strip.sound.packed_file is None:
-                raise UserError(f"{path.name}: the strip's recording is missing.", "Find it with File, External Data, Find Missing Files.")
+                raise UserError(
+                    f"{path.name}: the strip's recording is missing.",
+                    "Find it with File, External Data, Find Missing Files.",
+                )
             path = folder / path.name
             path.write_bytes(strip.sound.packed_file.data)
         fps = scene_fps(scene)

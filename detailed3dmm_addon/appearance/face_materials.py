@@ -10,7 +10,12 @@ from ..nodes.detail_modifier import FINE_NODE
 from ..nodes.map_images import make_map_image
 from ..nodes.shader_graph import ShaderGraph
 
-TONE_NODE, IRIS_NODE, HAIR_NODE, HAIR_AMOUNT_NODE = "D3DMM Skin Tone", "D3DMM Iris Colour", "D3DMM Hair Colour", "D3DMM Hair"
+TONE_NODE, IRIS_NODE, HAIR_NODE, HAIR_AMOUNT_NODE = (
+    "D3DMM Skin Tone",
+    "D3DMM Iris Colour",
+    "D3DMM Hair Colour",
+    "D3DMM Hair",
+)
 _HAIR_COLOURS = (
     (0.018, 0.012, 0.009),
     (0.045, 0.024, 0.013),
@@ -107,7 +112,11 @@ def _make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.
     roughness = graph.math("ADD", roughness, graph.math("MULTIPLY", scalp, 0.25))
     fine = graph.math("MULTIPLY", _fine_height(graph, rest, name), gain)
     colour = _shade_creases(graph, colour, fine)
-    height = graph.math("ADD", fine, graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6))
+    height = graph.math(
+        "ADD",
+        fine,
+        graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6),
+    )
     bump = graph.node("Bump", {"Height": height, "Distance": 0.001, "Strength": 1.0})
     surface = graph.node(
         "BsdfPrincipled",
@@ -132,7 +141,12 @@ def _skin_colour(graph: ShaderGraph, rest, tone, lip_edge):
     palette = graph.node("ValToRGB", {"Fac": tone})
     _set_stops(palette.color_ramp, _SKIN_TONES)
     mottled = graph.ramp(graph.noise(rest, 55.0, 5.0, 0.65), 0.3, 0.7, 0.84, 1.1)
-    colour = graph.mix(1.0, palette.outputs[0], graph.node("CombineColor", {0: mottled, 1: mottled, 2: mottled}).outputs[0], "MULTIPLY")
+    colour = graph.mix(
+        1.0,
+        palette.outputs[0],
+        graph.node("CombineColor", {0: mottled, 1: mottled, 2: mottled}).outputs[0],
+        "MULTIPLY",
+    )
     flush = graph.math("MULTIPLY", redness, graph.ramp(graph.noise(rest, 90.0, 3.0), 0.25, 0.75, 0.35, 0.8))
     colour = graph.mix(flush, colour, graph.mix(1.0, colour, (1.0, 0.66, 0.60), "MULTIPLY"))
     freckles = graph.ramp(graph.noise(rest, 420.0, 2.0, 0.4), 0.66, 0.74, 0.0, 0.28)
@@ -144,15 +158,21 @@ def _skin_colour(graph: ShaderGraph, rest, tone, lip_edge):
 def _scalp_cover(graph: ShaderGraph, rest):
     """Where closely cropped hair grows, with an uneven edge, times the Hair slider."""
     scalp = graph.attribute("d3dmm_scalp").outputs["Fac"]
-    uneven = graph.math("ADD", scalp, graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 240.0, 3.0), 0.5), 0.9))
+    uneven = graph.math(
+        "ADD", scalp, graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 240.0, 3.0), 0.5), 0.9)
+    )
     amount = graph.node("Value", name=HAIR_AMOUNT_NODE, label="Hair").outputs[0]
-    return graph.math("MULTIPLY", graph.math("MULTIPLY", graph.ramp(uneven, 0.3, 0.95), graph.ramp(scalp, 0.0, 0.3)), amount)
+    return graph.math(
+        "MULTIPLY", graph.math("MULTIPLY", graph.ramp(uneven, 0.3, 0.95), graph.ramp(scalp, 0.0, 0.3)), amount
+    )
 
 
 def _brow_cover(graph: ShaderGraph, rest):
     """Eyebrows: short strokes, denser in the middle of the brow."""
     brows = graph.attribute("d3dmm_brows").outputs["Fac"]
-    stretched = graph.node("Mapping", {"Vector": rest, "Scale": (330.0, 100.0, 1500.0), "Rotation": (0.0, 0.35, 0.0)}).outputs[0]
+    stretched = graph.node(
+        "Mapping", {"Vector": rest, "Scale": (330.0, 100.0, 1500.0), "Rotation": (0.0, 0.35, 0.0)}
+    ).outputs[0]
     strokes = graph.math("SUBTRACT", graph.noise(stretched, 1.0, 1.0), 0.5)
     cover = graph.ramp(graph.math("ADD", brows, graph.math("MULTIPLY", strokes, 1.1)), 0.35, 0.8)
     return graph.math("MULTIPLY", cover, graph.ramp(brows, 0.05, 0.4, 0.0, 0.88))
@@ -160,7 +180,9 @@ def _brow_cover(graph: ShaderGraph, rest):
 
 def _shade_creases(graph: ShaderGraph, colour, fine):
     """Darkens and reddens the bottom of creases, where light is caught."""
-    depth = graph.math("ADD", graph.attribute(HEIGHT_ATTRIBUTE).outputs["Fac"], graph.math("MULTIPLY", fine, 2.0))
+    depth = graph.math(
+        "ADD", graph.attribute(HEIGHT_ATTRIBUTE).outputs["Fac"], graph.math("MULTIPLY", fine, 2.0)
+    )
     crease = graph.ramp(depth, -0.03, -0.40, 0.0, 0.6)
     return graph.mix(crease, colour, graph.mix(1.0, colour, (0.50, 0.34, 0.29), "MULTIPLY"))
 
@@ -170,7 +192,9 @@ def _fine_height(graph: ShaderGraph, rest, name: str):
     image = make_map_image(f"{name} Fine Detail", COARSE_RESOLUTION)
     group = live_fine_group(f"{name} Fine Detail", image)
     fine = graph.node("Group", name=FINE_NODE, label="Fine Detail (mm)", node_tree=group)
-    pores = graph.node("TexVoronoi", {"Vector": rest, "Scale": 1300.0}, feature="SMOOTH_F1").outputs["Distance"]
+    pores = graph.node("TexVoronoi", {"Vector": rest, "Scale": 1300.0}, feature="SMOOTH_F1").outputs[
+        "Distance"
+    ]
     grain = graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 700.0, 3.0), 0.5), 0.05)
     pore_height = graph.math("ADD", graph.math("MULTIPLY", pores, 0.035), grain)
     return graph.math("ADD", fine.outputs[0], pore_height)
@@ -186,9 +210,13 @@ def _make_eyes(name: str, iris_colour: tuple[float, float, float]) -> bpy.types.
     iris_value = graph.node("RGB", name=IRIS_NODE, label="Iris Colour").outputs[0]
     iris_value.default_value = (*iris_colour, 1.0)
     around = [graph.math("MULTIPLY", graph.math(turn, angle), 9.0) for turn in ("COSINE", "SINE")]
-    spokes = graph.node("CombineXYZ", {0: around[0], 1: around[1], 2: graph.math("MULTIPLY", radius, 3.0)}).outputs[0]
+    spokes = graph.node(
+        "CombineXYZ", {0: around[0], 1: around[1], 2: graph.math("MULTIPLY", radius, 3.0)}
+    ).outputs[0]
     fibres = graph.ramp(graph.noise(spokes, 2.0, 4.0, 0.7), 0.3, 0.7, 0.45, 1.75)
-    iris = graph.mix(1.0, iris_value, graph.node("CombineColor", {0: fibres, 1: fibres, 2: fibres}).outputs[0], "MULTIPLY")
+    iris = graph.mix(
+        1.0, iris_value, graph.node("CombineColor", {0: fibres, 1: fibres, 2: fibres}).outputs[0], "MULTIPLY"
+    )
     collarette = graph.ramp(radius, 0.20, 0.33, 0.55, 0.0)
     iris = graph.mix(collarette, iris, graph.mix(1.0, iris, (2.2, 1.6, 1.0), "MULTIPLY"))
     limbus = graph.ramp(radius, 0.39, 0.47)
@@ -197,7 +225,13 @@ def _make_eyes(name: str, iris_colour: tuple[float, float, float]) -> bpy.types.
     iris = graph.mix(pupil, iris, (0.0, 0.0, 0.0))
     local = graph.attribute("d3dmm_eye").outputs["Vector"]
     veins = graph.ramp(
-        graph.node("TexVoronoi", {"Vector": local, "Scale": 7.0}, feature="DISTANCE_TO_EDGE").outputs["Distance"], 0.0, 0.035, 0.35, 0.0
+        graph.node("TexVoronoi", {"Vector": local, "Scale": 7.0}, feature="DISTANCE_TO_EDGE").outputs[
+            "Distance"
+        ],
+        0.0,
+        0.035,
+        0.35,
+        0.0,
     )
     veins = graph.math("MULTIPLY", veins, graph.ramp(radius, 0.55, 0.95))
     white = graph.mix(graph.ramp(radius, 0.55, 1.0, 0.0, 0.55), (0.78, 0.74, 0.70), (0.72, 0.50, 0.44))
@@ -243,7 +277,9 @@ def _make_teeth(name: str) -> bpy.types.Material:
 def _make_tongue(name: str) -> bpy.types.Material:
     material, graph = _new_graph(name)
     place = graph.node("UVMap", uv_map="UVMap").outputs[0]
-    bump = graph.node("Bump", {"Height": graph.noise(place, 220.0, 2.0), "Distance": 0.0006, "Strength": 0.8}).outputs[0]
+    bump = graph.node(
+        "Bump", {"Height": graph.noise(place, 220.0, 2.0), "Distance": 0.0006, "Strength": 0.8}
+    ).outputs[0]
     surface = graph.node(
         "BsdfPrincipled",
         {
@@ -270,12 +306,22 @@ def _make_lashes(name: str) -> bpy.types.Material:
     number = graph.node("CombineXYZ", {0: graph.math("FLOOR", strand)}).outputs[0]
     chance = graph.node("TexWhiteNoise", {"Vector": number}, noise_dimensions="3D").outputs["Value"]
     beside = graph.math("ABSOLUTE", graph.math("SUBTRACT", graph.math("FRACT", strand), 0.5))
-    length = graph.math("ADD", graph.math("MULTIPLY", chance, 0.35), graph.math("ADD", graph.math("MULTIPLY", upper, 0.3), 0.35))
+    length = graph.math(
+        "ADD",
+        graph.math("MULTIPLY", chance, 0.35),
+        graph.math("ADD", graph.math("MULTIPLY", upper, 0.3), 0.35),
+    )
     left = graph.math("SUBTRACT", 1.0, graph.math("DIVIDE", across, length), clamp=True)
     width = graph.math("MULTIPLY", left, graph.math("ADD", graph.math("MULTIPLY", upper, 0.18), 0.12))
     alpha = graph.math("LESS_THAN", beside, width)
     surface = graph.node(
-        "BsdfPrincipled", {"Base Color": (0.012, 0.009, 0.007, 1.0), "Roughness": 0.5, "Specular IOR Level": 0.2, "Alpha": alpha}
+        "BsdfPrincipled",
+        {
+            "Base Color": (0.012, 0.009, 0.007, 1.0),
+            "Roughness": 0.5,
+            "Specular IOR Level": 0.2,
+            "Alpha": alpha,
+        },
     )
     _finish(graph, surface.outputs[0])
     return material

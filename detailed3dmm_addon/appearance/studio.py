@@ -22,7 +22,11 @@ _LIGHTS = (
 
 def free_place(scene: bpy.types.Scene, face: bpy.types.Object) -> Vector:
     """Where a new face is put: at the 3D cursor, or beside the faces that are there already, metres."""
-    others = [item.matrix_world.translation for item in scene.objects if item != face and item.type == "MESH" and is_face(item)]
+    others = [
+        item.matrix_world.translation
+        for item in scene.objects
+        if item != face and item.type == "MESH" and is_face(item)
+    ]
     place = scene.cursor.location.copy()
     while any((other - place).length < _STEP_ASIDE for other in others):
         place.x += _STEP_ASIDE
@@ -62,7 +66,9 @@ def _face_centre(face: bpy.types.Object) -> tuple[Vector, float]:
     corners = np.array([face.matrix_world @ Vector(corner) for corner in face.bound_box])
     low, high = corners.min(0), corners.max(0)
     height = float(high[2] - low[2])
-    return Vector(((low[0] + high[0]) / 2, float(low[1]), float(high[2]) + (_HEADROOM - _SHOWN / 2) * height)), height
+    return Vector(
+        ((low[0] + high[0]) / 2, float(low[1]), float(high[2]) + (_HEADROOM - _SHOWN / 2) * height)
+    ), height
 
 
 def _aim(item: bpy.types.Object, target: Vector) -> None:
@@ -72,7 +78,9 @@ def _aim(item: bpy.types.Object, target: Vector) -> None:
 def _make_backdrop(centre: Vector) -> bpy.types.Object:
     mesh = bpy.data.meshes.new("Backdrop")
     side, behind = 5.0, 2.2
-    mesh.from_pydata([(-side, 0, -side), (side, 0, -side), (side, 0, side), (-side, 0, side)], [], [(0, 1, 2, 3)])
+    mesh.from_pydata(
+        [(-side, 0, -side), (side, 0, -side), (side, 0, side), (-side, 0, side)], [], [(0, 1, 2, 3)]
+    )
     material = bpy.data.materials.new("Backdrop")
     if material.node_tree is None:
         material.use_nodes = True

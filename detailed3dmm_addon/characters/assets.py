@@ -19,7 +19,12 @@ _SKIN = (0.58, 0.32, 0.205)
 def mark_face(face: bpy.types.Object, context: bpy.types.Context) -> None:
     """Makes a face an asset with its picture; anew where it is one already."""
     seed = face.d3dmm.identity_seed
-    _mark(face, f"A face with 52 expressions and wrinkles, seed {seed}", ("character", "head"), portrait_of(face, context))
+    _mark(
+        face,
+        f"A face with 52 expressions and wrinkles, seed {seed}",
+        ("character", "head"),
+        portrait_of(face, context),
+    )
 
 
 def mark_expression(face: bpy.types.Object, context: bpy.types.Context, name: str) -> bpy.types.Action:
@@ -34,7 +39,12 @@ def mark_expression(face: bpy.types.Object, context: bpy.types.Context, name: st
     action = _pose_action(face.data.shape_keys, name, dict(zip(names, expression_of(face), strict=True)))
     shown = sorted(zip(names, expression_of(face), strict=True), key=lambda pair: -abs(pair[1]))[:3]
     strongest = ", ".join(expression for expression, value in shown if value)
-    _mark(action, f"An expression: {strongest}" if strongest else "A face at rest", ("expression", "pose"), portrait_of(face, context))
+    _mark(
+        action,
+        f"An expression: {strongest}" if strongest else "A face at rest",
+        ("expression", "pose"),
+        portrait_of(face, context),
+    )
     return action
 
 
@@ -49,7 +59,11 @@ def apply_expression(face: bpy.types.Object, action: bpy.types.Action) -> None:
 
 def expression_actions() -> list[bpy.types.Action]:
     """The expressions that are assets in this file."""
-    return [action for action in bpy.data.actions if action.asset_data is not None and "expression" in action.asset_data.tags]
+    return [
+        action
+        for action in bpy.data.actions
+        if action.asset_data is not None and "expression" in action.asset_data.tags
+    ]
 
 
 def pose_values(action: bpy.types.Action) -> dict[str, float]:
@@ -68,7 +82,10 @@ def portrait_of(face: bpy.types.Object, context: bpy.types.Context) -> np.ndarra
     positions, normals = (np.empty((len(mesh.vertices), 3), np.float32) for _ in range(2))
     mesh.attributes["position"].data.foreach_get("vector", positions.ravel())
     mesh.vertex_normals.foreach_get("vector", normals.ravel())
-    triangles, part = np.empty((len(mesh.loop_triangles), 3), np.int32), np.empty(len(mesh.loop_triangles), np.int32)
+    triangles, part = (
+        np.empty((len(mesh.loop_triangles), 3), np.int32),
+        np.empty(len(mesh.loop_triangles), np.int32),
+    )
     mesh.loop_triangles.foreach_get("vertices", triangles.ravel())
     mesh.loop_triangles.foreach_get("material_index", part)
     names, places = face_model().part_names, _attribute(mesh, "d3dmm_eye", 3)
@@ -82,7 +99,9 @@ def portrait_of(face: bpy.types.Object, context: bpy.types.Context) -> np.ndarra
     shown = ~np.isin(part, [index for index, name in enumerate(names) if name in _HIDDEN])
     picture = draw_portrait(positions, normals, triangles[shown], colours, PREVIEW_SIZE)
     picture[..., :3] = np.where(
-        picture[..., :3] < 0.0031308, 12.92 * picture[..., :3], 1.055 * picture[..., :3].clip(1e-9, 1) ** (1 / 2.4) - 0.055
+        picture[..., :3] < 0.0031308,
+        12.92 * picture[..., :3],
+        1.055 * picture[..., :3].clip(1e-9, 1) ** (1 / 2.4) - 0.055,
     )
     return picture.clip(0, 1)
 
@@ -91,8 +110,17 @@ def _painted(face: bpy.types.Object, mesh: bpy.types.Mesh) -> np.ndarray:
     """(N, 3): skin with lips, brows and cropped hair, from the attributes that the materials read."""
     lips, brows, scalp = (_attribute(mesh, f"d3dmm_{name}", 1) for name in ("lips", "brows", "scalp"))
     skin = np.array(_skin_colour(face)) * (1 - lips * (1 - np.array(_LIPS)))
-    trees = [material.node_tree for material in face.data.materials[:1] if material is not None and material.node_tree is not None]
-    hair = np.array(next((tree.nodes[HAIR_NODE].outputs[0].default_value[:3] for tree in trees if HAIR_NODE in tree.nodes), _HAIR))
+    trees = [
+        material.node_tree
+        for material in face.data.materials[:1]
+        if material is not None and material.node_tree is not None
+    ]
+    hair = np.array(
+        next(
+            (tree.nodes[HAIR_NODE].outputs[0].default_value[:3] for tree in trees if HAIR_NODE in tree.nodes),
+            _HAIR,
+        )
+    )
     cover = np.maximum(0.85 * brows, scalp * face.d3dmm.hair)
     return (skin * (1 - cover) + hair * cover).astype(np.float32)
 
@@ -107,8 +135,16 @@ def _attribute(mesh: bpy.types.Mesh, name: str, width: int) -> np.ndarray:
 
 def _skin_colour(face: bpy.types.Object) -> tuple[float, ...]:
     material = face.data.materials[0] if face.data.materials else None
-    tone = material.node_tree.nodes.get(TONE_NODE) if material is not None and material.node_tree is not None else None
-    links = [link.to_node for link in tone.outputs[0].links if link.to_node.bl_idname == "ShaderNodeValToRGB"] if tone is not None else []
+    tone = (
+        material.node_tree.nodes.get(TONE_NODE)
+        if material is not None and material.node_tree is not None
+        else None
+    )
+    links = (
+        [link.to_node for link in tone.outputs[0].links if link.to_node.bl_idname == "ShaderNodeValToRGB"]
+        if tone is not None
+        else []
+    )
     return tuple(links[0].color_ramp.evaluate(tone.outputs[0].default_value))[:3] if links else _SKIN
 
 

@@ -58,14 +58,23 @@ def save_preset(face: bpy.types.Object, path: Path) -> None:
         "directions": {item.name: round(item.value, 6) for item in settings.directions if item.value},
         **{name: round(float(getattr(settings, name)), 6) for name in _NUMBERS},
         **{name: int(getattr(settings, name)) for name in _SEEDS},
-        "regions": {name: round(float(value), 6) for name, value in zip(REGIONS, settings.region_strengths, strict=True)},
-        "colours": {name: [round(part, 6) for part in socket.default_value[:3]] for name, socket in _colour_sockets(face).items()},
+        "regions": {
+            name: round(float(value), 6)
+            for name, value in zip(REGIONS, settings.region_strengths, strict=True)
+        },
+        "colours": {
+            name: [round(part, 6) for part in socket.default_value[:3]]
+            for name, socket in _colour_sockets(face).items()
+        },
         "resolution": settings.resolution,
         "show_detail": settings.show_detail,
     }
     latent = live_detail.latent_arrays(face).get("latent_offset")
     if latent is not None:
-        sliders["imported_map"] = {"name": settings.imported_map, "latent": np.round(latent.astype(float), 5).ravel().tolist()}
+        sliders["imported_map"] = {
+            "name": settings.imported_map,
+            "latent": np.round(latent.astype(float), 5).ravel().tolist(),
+        }
     try:
         write_face(path, FaceParameters(identity_of(face), skin_of(face), expression_of(face)))
         content = json.loads(path.read_text("utf-8"))
@@ -88,8 +97,15 @@ def save_expression(face: bpy.types.Object, path: Path) -> None:
 
 def _colour_sockets(face: bpy.types.Object) -> dict[str, bpy.types.NodeSocket]:
     """The colours that a face's materials take from one node each, as far as the artist left them."""
-    trees = [material.node_tree for material in face.data.materials if material is not None and material.node_tree is not None]
-    found = {name: next((tree.nodes[node] for tree in trees if node in tree.nodes), None) for name, node in _COLOURS.items()}
+    trees = [
+        material.node_tree
+        for material in face.data.materials
+        if material is not None and material.node_tree is not None
+    ]
+    found = {
+        name: next((tree.nodes[node] for tree in trees if node in tree.nodes), None)
+        for name, node in _COLOURS.items()
+    }
     return {name: node.outputs[0] for name, node in found.items() if node is not None}
 
 
@@ -109,15 +125,33 @@ def read_preset(path: Path) -> FacePreset:
     sliders = json.loads(path.read_text("utf-8")).get("sliders", {})
     if not isinstance(sliders, dict):
         raise UserError(f"{path}: 'sliders' is not a set of named numbers.", _REMEDY)
-    directions = _named_numbers(path, sliders.get("directions", {}), "directions", tuple(model.direction_names))
+    directions = _named_numbers(
+        path, sliders.get("directions", {}), "directions", tuple(model.direction_names)
+    )
     regions = _named_numbers(path, sliders.get("regions", {}), "regions", REGIONS)
     own = ("directions", "regions", "colours", "resolution", "show_detail", "imported_map")
-    plain = _named_numbers(path, {name: value for name, value in sliders.items() if name not in own}, "sliders", _NUMBERS + _SEEDS)
+    plain = _named_numbers(
+        path,
+        {name: value for name, value in sliders.items() if name not in own},
+        "sliders",
+        _NUMBERS + _SEEDS,
+    )
     resolution, shown = sliders.get("resolution"), sliders.get("show_detail")
     if resolution not in (None, *_RESOLUTIONS) or shown not in (None, True, False):
-        raise UserError(f"{path}: resolution {resolution!r} or show_detail {shown!r} is none that there is.", _REMEDY)
+        raise UserError(
+            f"{path}: resolution {resolution!r} or show_detail {shown!r} is none that there is.", _REMEDY
+        )
     colours = _colours(path, sliders.get("colours", {}))
-    return FacePreset(parameters, directions, plain, regions, colours, resolution, shown, _imported_map(path, sliders.get("imported_map")))
+    return FacePreset(
+        parameters,
+        directions,
+        plain,
+        regions,
+        colours,
+        resolution,
+        shown,
+        _imported_map(path, sliders.get("imported_map")),
+    )
 
 
 def _colours(path: Path, values: object) -> dict[str, list[float]]:
@@ -155,7 +189,9 @@ def _named_numbers(path: Path, values: object, what: str, known: tuple[str, ...]
         if name not in known:
             raise UserError(f"{path}: {name!r} is not one of this product's {what}.", _REMEDY)
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 2**31 - 1:
-            raise UserError(f"{path}: {name} is {repr(value)[:40]}, not a number that a slider takes.", _REMEDY)
+            raise UserError(
+                f"{path}: {name} is {repr(value)[:40]}, not a number that a slider takes.", _REMEDY
+            )
     return values
 
 

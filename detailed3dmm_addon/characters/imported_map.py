@@ -36,9 +36,14 @@ class MapImport:
             UserError: there is no such file, or it is none of ours by its name.
         """
         if self.path.suffix.lower() not in MAP_SUFFIXES:
-            raise UserError(f"{self.path.name}: not a displacement map by its name.", f"Choose one of {', '.join(MAP_SUFFIXES)}.")
+            raise UserError(
+                f"{self.path.name}: not a displacement map by its name.",
+                f"Choose one of {', '.join(MAP_SUFFIXES)}.",
+            )
         if not self.path.is_file():
-            raise UserError(f"{self.path.name}: no such file.", f"Choose a displacement map: {', '.join(MAP_SUFFIXES)}.")
+            raise UserError(
+                f"{self.path.name}: no such file.", f"Choose a displacement map: {', '.join(MAP_SUFFIXES)}."
+            )
 
     def fit_request(self) -> tuple[str, dict, dict]:
         """What to ask first: the latent. The map counts as that of the face as it stands."""
@@ -55,8 +60,12 @@ class MapImport:
         """
         face, offset = self.face(), np.asarray(event.arrays["latent_offset"], np.float32)
         if not np.isfinite(offset).all():
-            raise UserError(f"{self.path.name}: no latent could be fitted.", "Check that the map is in millimetres.")
-        live_detail.set_latent(face, offset, f"{self.path.name} {hashlib.sha256(offset.tobytes()).hexdigest()[:8]}")
+            raise UserError(
+                f"{self.path.name}: no latent could be fitted.", "Check that the map is in millimetres."
+            )
+        live_detail.set_latent(
+            face, offset, f"{self.path.name} {hashlib.sha256(offset.tobytes()).hexdigest()[:8]}"
+        )
         face.d3dmm.detail_source, face.d3dmm.show_detail = "LIVE", True
         return f"{self.path.name}: fitted to {event.parameters['psnr_db']:.1f} dB; the sliders edit it"
 
@@ -87,5 +96,7 @@ class MapImport:
         """
         face = find_face(self.uid)
         if face is None:
-            raise UserError("The face was deleted while its map was fitted.", "Undo, or import the map onto another face.")
+            raise UserError(
+                "The face was deleted while its map was fitted.", "Undo, or import the map onto another face."
+            )
         return face

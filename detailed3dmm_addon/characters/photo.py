@@ -56,14 +56,24 @@ class PhotoFit:
             raise UserError("No photo was chosen.", "Choose one, or several of one person.")
         for path in self.paths:
             if path.suffix.lower() not in PHOTO_SUFFIXES:
-                raise UserError(f"{path.name}: not a photo by its name.", f"Choose one of {', '.join(PHOTO_SUFFIXES)}.")
+                raise UserError(
+                    f"{path.name}: not a photo by its name.", f"Choose one of {', '.join(PHOTO_SUFFIXES)}."
+                )
             if not path.is_file():
                 raise UserError(f"{path.name}: no such file.", "Choose a photo.")
 
     def request(self) -> tuple[str, dict, dict]:
         """What to ask the worker."""
         faces = [self.face_number] if self.face_number else []
-        return "fit_from_image", {"paths": [str(path) for path in self.paths], "faces": faces, "landmark_model": self.landmark_model}, {}
+        return (
+            "fit_from_image",
+            {
+                "paths": [str(path) for path in self.paths],
+                "faces": faces,
+                "landmark_model": self.landmark_model,
+            },
+            {},
+        )
 
     def take(self, context: bpy.types.Context, event: Event) -> tuple[bpy.types.Object, str]:
         """Makes the face.
@@ -96,7 +106,9 @@ class PhotoFit:
             settings.photo_sure = told["sure"]
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
             if self.keep_expression:
-                for key_name, value in zip(face_model().expression_names, arrays["expressions"][0], strict=True):
+                for key_name, value in zip(
+                    face_model().expression_names, arrays["expressions"][0], strict=True
+                ):
                     face.data.shape_keys.key_blocks[key_name].value = float(value)
         _colour_skin(face, arrays["albedo"])
         blend_wrinkles(face)
@@ -133,7 +145,11 @@ def wrinkles_changed(face: bpy.types.Object) -> None:
 def colour_changed(face: bpy.types.Object) -> None:
     """Follows the slider between the painted skin and the photo's colour."""
     material = face.data.materials[0] if face.data.materials else None
-    node = material.node_tree.nodes.get(COLOUR_NODE) if material is not None and material.node_tree is not None else None
+    node = (
+        material.node_tree.nodes.get(COLOUR_NODE)
+        if material is not None and material.node_tree is not None
+        else None
+    )
     if node is not None:
         node.outputs[0].default_value = face.d3dmm.photo_colour
 
@@ -141,11 +157,15 @@ def colour_changed(face: bpy.types.Object) -> None:
 def _middle_colour(albedo: np.ndarray) -> np.ndarray:
     """(3,) linear: the median over cheeks and nose."""
     size = len(albedo)
-    return np.median(albedo[int(0.38 * size) : int(0.55 * size), int(0.3 * size) : int(0.7 * size)].reshape(-1, 3), axis=0)
+    return np.median(
+        albedo[int(0.38 * size) : int(0.55 * size), int(0.3 * size) : int(0.7 * size)].reshape(-1, 3), axis=0
+    )
 
 
 def _to_srgb(linear: np.ndarray) -> np.ndarray:
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 0, None) ** (1 / 2.4) - 0.055)
+    return np.where(
+        linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 0, None) ** (1 / 2.4) - 0.055
+    )
 
 
 def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:

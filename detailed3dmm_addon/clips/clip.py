@@ -40,10 +40,12 @@ class ClipAnimation:
         with_head: whether head motion is keyed.
         with_detail: whether the wrinkles are baked, where the target is a face.
         with_sound: whether a sound strip is added.
-        start, length: seconds of the recording that are left out before, and that are used (0: all that is left).
+        start, length: seconds of the recording that are left out before, and that are used (0: all that is
+            left).
         replaces: whether the clip before goes.
         notes: what the user should know of how it was made.
-        layers: once known: (T, 52) float32 and (T, 9) radians by name; the first is the base, the others are added to it.
+        layers: once known: (T, 52) float32 and (T, 9) radians by name; the first is the base, the others are
+            added to it.
     """
 
     target: TargetName
@@ -103,7 +105,9 @@ class ClipAnimation:
     def distilled_detail(self) -> ClipDetail:
         """The same by the distilled model, where there is no backend."""
         face, frames = self.face(), self._model_frames()
-        return clip_detail.distil_clip(identity_of(face), frames, np.broadcast_to(skin_of(face), (len(frames), len(skin_of(face)))))
+        return clip_detail.distil_clip(
+            identity_of(face), frames, np.broadcast_to(skin_of(face), (len(frames), len(skin_of(face))))
+        )
 
     def put_into_scene(self, scene: bpy.types.Scene, detail: ClipDetail | None) -> str:
         """Writes everything into the scene; nothing was touched before.
@@ -120,15 +124,24 @@ class ClipAnimation:
         """
         target, frames = self.face(), self.frames()
         if detail is not None and not face_mesh.has_our_topology(target):
-            raise UserError("The face's mesh was edited while its detail was baked.", "Undo the edit and import the clip again.")
+            raise UserError(
+                "The face's mesh was edited while its detail was baked.",
+                "Undo the edit and import the clip again.",
+            )
         heads = {name: head for name, (_, head) in self.layers.items()} if self.with_head else {}
-        head, silent = animation_targets.head_curves(target, heads), self.with_sound and not bpy.app.build_options.audaspace
+        head, silent = (
+            animation_targets.head_curves(target, heads),
+            self.with_sound and not bpy.app.build_options.audaspace,
+        )
         if self.with_sound and not silent:
             add_sound(scene, self.path, self.first_frame, self.start, self.length)
         settings = target.d3dmm_animation
         bake = Bake(self.path.stem, self.first_frame, settings.destination, settings.key_error, self.replaces)
         base = next(iter(self.layers))
-        expressions = {name: animation_targets.expression_curves(target, moved, name == base) for name, (moved, _) in self.layers.items()}
+        expressions = {
+            name: animation_targets.expression_curves(target, moved, name == base)
+            for name, (moved, _) in self.layers.items()
+        }
         with live_update.suspended():
             if is_face(target):
                 live_update.finish_shapes(target)
@@ -137,9 +150,15 @@ class ClipAnimation:
         include_frames(scene, self.first_frame, len(frames))
         self._remember(settings)
         scene.frame_set(scene.frame_current)
-        done = f"{len(frames)} frames of {self.kind()}" + (f", wrinkles in {detail.describe()}" if detail is not None else "")
+        done = f"{len(frames)} frames of {self.kind()}" + (
+            f", wrinkles in {detail.describe()}" if detail is not None else ""
+        )
         done += "".join(f"; {note}" for note in self.notes)
-        return done + bake.describe() + ("; no sound strip: this Blender was built without sound" if silent else "")
+        return (
+            done
+            + bake.describe()
+            + ("; no sound strip: this Blender was built without sound" if silent else "")
+        )
 
     def kind(self) -> str:
         """What the clip is, for reports: "speech" or "curves"."""
@@ -153,7 +172,9 @@ class ClipAnimation:
         """
         return self.target.find()
 
-    def _write_object(self, bake: Bake, target: bpy.types.Object, head: dict, detail: ClipDetail | None) -> None:
+    def _write_object(
+        self, bake: Bake, target: bpy.types.Object, head: dict, detail: ClipDetail | None
+    ) -> None:
         """Keys what moves objects: the head, and the detail's coefficients; those of an earlier clip's fields go."""
         owner, wrinkles = animation_targets.head_owner(target), {}
         turned = owner is not None and animation_targets.turns_head(owner)

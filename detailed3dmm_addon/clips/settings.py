@@ -24,20 +24,42 @@ LAYER_TEXTS = {
     "breath": ("Breath", "Nostrils and head that move with a breath in pauses"),
     "emotion": ("Emotion", "The emotions chosen below, which never open closed lips"),
 }
-EMOTION_NAMES = ("neutral", "joy", "anger", "surprise", "disgust", "fear", "sadness", "contempt", "skeptical", "thinking", "effort")
+EMOTION_NAMES = (
+    "neutral",
+    "joy",
+    "anger",
+    "surprise",
+    "disgust",
+    "fear",
+    "sadness",
+    "contempt",
+    "skeptical",
+    "thinking",
+    "effort",
+)
 _EMOTIONS = tuple(
-    (name, EXPRESSION_PRESETS[name][0] if name in EXPRESSION_PRESETS else "Neutral", f"Show {name}") for name in EMOTION_NAMES
+    (name, EXPRESSION_PRESETS[name][0] if name in EXPRESSION_PRESETS else "Neutral", f"Show {name}")
+    for name in EMOTION_NAMES
 )
 
 
 def _amount(label: str, description: str):
     return FloatProperty(
-        name=label, description=f"{description}; 1 is life-like, 0 none", default=1.0, min=0.0, max=3.0, soft_max=2.0, step=5, precision=2
+        name=label,
+        description=f"{description}; 1 is life-like, 0 none",
+        default=1.0,
+        min=0.0,
+        max=3.0,
+        soft_max=2.0,
+        step=5,
+        precision=2,
     )
 
 
 def _seed(label: str):
-    return IntProperty(name=f"{label} Seed", description=f"Added to the import's seed for {label.lower()} alone", min=0)
+    return IntProperty(
+        name=f"{label} Seed", description=f"Added to the import's seed for {label.lower()} alone", min=0
+    )
 
 
 def _gain(label: str):
@@ -56,10 +78,18 @@ def _gain(label: str):
 class D3DMM_PG_emotion_key(bpy.types.PropertyGroup):
     """From a frame on, the face shows an emotion."""
 
-    frame: FloatProperty(name="Frame", description="Scene frame at which the emotion is reached", step=100, precision=1)
+    frame: FloatProperty(
+        name="Frame", description="Scene frame at which the emotion is reached", step=100, precision=1
+    )
     emotion: EnumProperty(name="Emotion", description="What the face shows", items=_EMOTIONS, default="joy")
     intensity: FloatProperty(
-        name="Intensity", description="How strongly it shows; 1 is the preset", default=0.6, min=0.0, max=1.5, step=5, precision=2
+        name="Intensity",
+        description="How strongly it shows; 1 is the preset",
+        default=0.6,
+        min=0.0,
+        max=1.5,
+        step=5,
+        precision=2,
     )
 
 
@@ -110,8 +140,12 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
         type=bpy.types.Object,
     )
     head_bone: StringProperty(name="Head Bone", description="Bone of the armature that turns as the head")
-    eye_bone_left: StringProperty(name="Left Eye Bone", description="Bone of the armature that turns as the left eye")
-    eye_bone_right: StringProperty(name="Right Eye Bone", description="Bone of the armature that turns as the right eye")
+    eye_bone_left: StringProperty(
+        name="Left Eye Bone", description="Bone of the armature that turns as the left eye"
+    )
+    eye_bone_right: StringProperty(
+        name="Right Eye Bone", description="Bone of the armature that turns as the right eye"
+    )
     emotions: CollectionProperty(type=D3DMM_PG_emotion_key)
     speech_encoder: StringProperty(
         name="Speech Encoder",
@@ -126,11 +160,17 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
             ("autoregressive", "Autoregressive", "Each frame from the frames before it; slower"),
         ),
     )
-    rest_rotation: FloatVectorProperty(options={"HIDDEN"}, description="Where the head stood before the first clip, radians")
+    rest_rotation: FloatVectorProperty(
+        options={"HIDDEN"}, description="Where the head stood before the first clip, radians"
+    )
     source: StringProperty(options={"HIDDEN"}, description="File that was imported last")
     source_kind: StringProperty(options={"HIDDEN"}, description="Audio or curves")
-    source_start: FloatProperty(options={"HIDDEN"}, description="Seconds of the recording that are left out before the clip")
-    source_length: FloatProperty(options={"HIDDEN"}, description="Seconds of the recording in the clip; 0 for all that is left")
+    source_start: FloatProperty(
+        options={"HIDDEN"}, description="Seconds of the recording that are left out before the clip"
+    )
+    source_length: FloatProperty(
+        options={"HIDDEN"}, description="Seconds of the recording in the clip; 0 for all that is left"
+    )
     source_frame: IntProperty(options={"HIDDEN"}, description="Scene frame at which the clip begins")
     source_seed: IntProperty(options={"HIDDEN"}, description="Seed of its layers")
     source_head: BoolProperty(options={"HIDDEN"}, description="Whether head motion was keyed")
@@ -145,7 +185,9 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
         """Parameters of the worker's request that the settings decide."""
         wanted: dict = {name: getattr(self, f"amount_{name}") for name in LAYER_TEXTS}
         wanted["seeds"] = {name: seed + getattr(self, f"seed_{name}") for name in LAYER_TEXTS}
-        wanted["emotions"] = [((key.frame - first_frame) / fps, key.emotion, key.intensity) for key in self.emotions]
+        wanted["emotions"] = [
+            ((key.frame - first_frame) / fps, key.emotion, key.intensity) for key in self.emotions
+        ]
         wanted["decoder"] = self.decoder
         if self.speech_encoder:
             wanted["speech_encoder"] = bpy.path.abspath(self.speech_encoder)

@@ -37,7 +37,10 @@ class TargetName:
         """
         found = find_face(self.uid) if self.uid else bpy.data.objects.get(self.name)
         if found is None or not is_target(found):
-            raise UserError("The face was deleted while the clip was being worked on.", "Undo, or import it again onto another face.")
+            raise UserError(
+                "The face was deleted while the clip was being worked on.",
+                "Undo, or import it again onto another face.",
+            )
         return found
 
 
@@ -82,7 +85,11 @@ def needs_target(context: bpy.types.Context) -> str:
     target = active_target(context)
     if target is None:
         return "Select a face first, or a mesh whose shape keys have ARKit names"
-    return "This object is linked from another file: make it local first" if target.library or target.data.library else ""
+    return (
+        "This object is linked from another file: make it local first"
+        if target.library or target.data.library
+        else ""
+    )
 
 
 def expression_curves(target: bpy.types.Object, frames: np.ndarray, whole: bool) -> Curves:
@@ -104,7 +111,8 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
         layers: (T, 9) radians by layer, as `curves.HEAD_NAMES`; the first is the base.
 
     Returns:
-        Curves by layer on `head_owner`: the base holds the whole of the rest rotation where layers are added to it.
+        Curves by layer on `head_owner`: the base holds the whole of the rest rotation where layers are added
+            to it.
 
     Raises:
         UserError: a bone is missing.
@@ -120,7 +128,9 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
         for bone, column in chosen.items():
             if np.any(total[:, column : column + 3]):
                 curves |= _bone_curves(owner, bone, total[:, column : column + 3])
-        return {next(iter(layers)): curves} if curves else {}  # rotations of bones do not add up: they stay in one layer
+        return (
+            {next(iter(layers)): curves} if curves else {}
+        )  # rotations of bones do not add up: they stay in one layer
     if owner.rotation_mode != "XYZ" or face_animation.has_curve(owner, "rotation_euler"):
         return {}
     rest = _rest_rotation(owner, settings)
@@ -129,7 +139,10 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
         base = rest if not made else np.zeros(3)
         if np.any(head[:, :3]):
             turns = _as_euler(head)
-            made[layer] = {("rotation_euler", axis): (turns[:, axis] + base[axis]).astype(np.float32) for axis in range(3)}
+            made[layer] = {
+                ("rotation_euler", axis): (turns[:, axis] + base[axis]).astype(np.float32)
+                for axis in range(3)
+            }
     return made
 
 
@@ -160,7 +173,9 @@ def _rest_rotation(owner: bpy.types.Object, settings) -> np.ndarray:
 def _pose_bone(armature: bpy.types.Object, name: str) -> bpy.types.PoseBone:
     bone = armature.pose.bones.get(name)
     if bone is None:
-        raise UserError(f"{armature.name} has no bone named {name}.", "Choose one in Audio, Adjust, or leave it empty.")
+        raise UserError(
+            f"{armature.name} has no bone named {name}.", "Choose one in Audio, Adjust, or leave it empty."
+        )
     return bone
 
 
@@ -168,11 +183,15 @@ def _bone_curves(armature: bpy.types.Object, bone: bpy.types.PoseBone, turns: np
     """Curves of a pose bone that turns as the head does, in the armature's axes: (T, 3) yaw, pitch, roll in radians."""
     path = f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].'
     mode = bone.rotation_mode
-    wanted = path + {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(mode, "rotation_euler")
+    wanted = path + {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
+        mode, "rotation_euler"
+    )
     if face_animation.has_curve(armature, wanted):
         return {}
     if mode == "AXIS_ANGLE":
-        raise UserError(f"{bone.name} turns by axis and angle.", "Set its rotation mode to Quaternion or Euler.")
+        raise UserError(
+            f"{bone.name} turns by axis and angle.", "Set its rotation mode to Quaternion or Euler."
+        )
     rest: Matrix = bone.bone.matrix_local.to_3x3()
     values, last = [], None
     for x, y, z in _as_euler(turns):

@@ -50,10 +50,17 @@ class ClipBake:
             UserError: the range is empty or absurd, or the mesh was edited.
         """
         if not first <= last < first + LONGEST:
-            raise UserError(f"The range from {first} to {last} cannot be baked.", f"Choose 1 to {LONGEST} frames.")
+            raise UserError(
+                f"The range from {first} to {last} cannot be baked.", f"Choose 1 to {LONGEST} frames."
+            )
         if not face_mesh.has_our_topology(face):
-            raise UserError("This face's mesh was edited.", "Bake a face with the vertices that it was made with.")
-        before, modifiers = scene.frame_current, [(modifier, modifier.show_viewport) for modifier in face.modifiers]
+            raise UserError(
+                "This face's mesh was edited.", "Bake a face with the vertices that it was made with."
+            )
+        before, modifiers = (
+            scene.frame_current,
+            [(modifier, modifier.show_viewport) for modifier in face.modifiers],
+        )
         expressions, skins = [], []
         try:
             with live_update.suspended():
@@ -88,8 +95,14 @@ class ClipBake:
         """
         face = self.face()
         if not face_mesh.has_our_topology(face):
-            raise UserError("The face's mesh was edited while its detail was baked.", "Undo the edit and bake again.")
-        detail = clip_of(event) if event is not None else distil_clip(identity_of(face), self.expressions, self.skins)
+            raise UserError(
+                "The face's mesh was edited while its detail was baked.", "Undo the edit and bake again."
+            )
+        detail = (
+            clip_of(event)
+            if event is not None
+            else distil_clip(identity_of(face), self.expressions, self.skins)
+        )
         with live_update.suspended():
             face_animation.remove_detail_curves(face, MODIFIER)
             curves = baked_detail.store_baked_detail(face, detail)
@@ -108,7 +121,9 @@ class ClipBake:
         """
         face = find_face(self.uid)
         if face is None:
-            raise UserError("The face was deleted while its detail was baked.", "Undo, or bake again on another face.")
+            raise UserError(
+                "The face was deleted while its detail was baked.", "Undo, or bake again on another face."
+            )
         return face
 
 
@@ -120,7 +135,12 @@ def clip_request(face: bpy.types.Object, expressions: np.ndarray, skin: np.ndarr
         expressions: (T, 52) float32, one row a frame.
         skin: (16,) or (T, 16) float32.
     """
-    arrays = {"identity": identity_of(face), "skin": skin, "expressions": expressions, "sample_uv": fast_detail.skin_uv()}
+    arrays = {
+        "identity": identity_of(face),
+        "skin": skin,
+        "expressions": expressions,
+        "sample_uv": fast_detail.skin_uv(),
+    }
     chosen = {"psnr_db": PSNR_DB, "most_components": MOST_COMPONENTS, "fine_resolution": FINE_RESOLUTION}
     return "bake_detail", chosen, arrays | live_detail.latent_arrays(face)
 
@@ -145,15 +165,23 @@ def distil_clip(identity: np.ndarray, expressions: np.ndarray, skins: np.ndarray
         UserError: the distilled model's file is missing or broken.
     """
     model, dense = fast_detail.distilled_model(), fast_detail.dense_fields()
-    frames = model.coefficients(np.broadcast_to(identity, (len(expressions), len(identity))), skins, expressions)
+    frames = model.coefficients(
+        np.broadcast_to(identity, (len(expressions), len(identity))), skins, expressions
+    )
     chosen = spread_order(frames, min(_FRAMES_TO_FIT, len(frames)))
     basis = fit_detail_basis(frames[chosen] @ dense.fields.T + dense.mean, PSNR_DB, MOST_COMPONENTS)
     scale = np.maximum((basis.fields**2).sum(1), 1e-12)[:, None]
-    projection = (basis.fields @ dense.fields) / scale  # (K, C): of coefficients of all people's fields on the clip's
-    coefficients = (frames @ projection.T + (basis.fields @ (dense.mean - basis.mean)) / scale[:, 0]).astype(np.float32)
+    projection = (
+        basis.fields @ dense.fields
+    ) / scale  # (K, C): of coefficients of all people's fields on the clip's
+    coefficients = (frames @ projection.T + (basis.fields @ (dense.mean - basis.mean)) / scale[:, 0]).astype(
+        np.float32
+    )
     followed = coefficients[:, :FINE_FIELDS]
     known = np.concatenate([np.ones((len(frames), 1), np.float32), followed], 1)
-    steps = np.linalg.pinv(known, rcond=1e-3) @ frames  # (1 + L, C): what a unit of each of the clip's coefficients is in all people's
+    steps = (
+        np.linalg.pinv(known, rcond=1e-3) @ frames
+    )  # (1 + L, C): what a unit of each of the clip's coefficients is in all people's
     fine_mean = fast_detail.fine_part(steps[0], FINE_RESOLUTION)
     fine_rest = fast_detail.fine_part(np.zeros_like(steps[0]), FINE_RESOLUTION)
     fine_fields = np.stack([fast_detail.fine_part(step, FINE_RESOLUTION) - fine_rest for step in steps[1:]])

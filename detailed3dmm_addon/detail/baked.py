@@ -1,7 +1,9 @@
 """A clip's detail as native data: float attributes summed by Geometry Nodes with keyframed inputs, images summed by the skin.
 
-Frame t's displacement is mean + sum over k of coefficient[t, k] x field k, millimetres at the dense vertices; what is finer than
-vertices is the same sum over images, for the first coefficients. It needs no extension and no backend to play or render.
+Frame t's displacement is mean + sum over k of coefficient[t, k] x field k, millimetres at the dense vertices;
+what is finer than
+vertices is the same sum over images, for the first coefficients. It needs no extension and no backend to play
+or render.
 """
 
 from dataclasses import dataclass
@@ -71,14 +73,19 @@ def store_baked_detail(face: bpy.types.Object, detail: ClipDetail) -> dict[tuple
         _write_attribute(mesh, FIELD_ATTRIBUTE.format(index), field)
     set_group(modifier, detail_group(len(detail.fields)))
     if fine_node(face) is not None:
-        face.data.materials[0][OTHER_FINE] = baked_fine_group(f"{face.name} Baked Fine Detail", _fine_images(face, detail))
+        face.data.materials[0][OTHER_FINE] = baked_fine_group(
+            f"{face.name} Baked Fine Detail", _fine_images(face, detail)
+        )
     settings = face.d3dmm
     settings.has_baked_detail, settings.baked_components = True, len(detail.fields)
     settings.baked_psnr, settings.baked_megabytes = detail.psnr_db, detail.megabytes()
     settings.detail_source = "BAKED"
     detail_modifiers.apply_detail_settings(face)
     paths = [input_path(modifier, COEFFICIENT_INPUT.format(index)) for index in range(len(detail.fields))]
-    return {(f'modifiers["{MODIFIER}"]{path}', 0): detail.coefficients[:, index] for index, path in enumerate(paths)}
+    return {
+        (f'modifiers["{MODIFIER}"]{path}', 0): detail.coefficients[:, index]
+        for index, path in enumerate(paths)
+    }
 
 
 def remove_baked_detail(face: bpy.types.Object) -> None:

@@ -76,4 +76,6 @@ def fine_part(coefficients: np.ndarray, resolution: int) -> np.ndarray:
     model = distilled_model()
     if resolution == COARSE_RESOLUTION:
         return np.zeros((resolution, resolution), np.float32)
-    return model.draw(coefficients, resolution) - enlarge(model.draw(coefficients, COARSE_RESOLUTION), resolution)
+    return model.draw(coefficients, resolution) - enlarge(
+        model.draw(coefficients, COARSE_RESOLUTION), resolution
+    )

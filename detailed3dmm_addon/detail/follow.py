@@ -1,7 +1,9 @@
 """Keeps mesh and detail up to date while sliders move: what is seen at once, the rest from a timer.
 
-Before Blender evaluates a change, handlers compare each face with what its mesh says it shows, and write the distilled detail if
-they differ: one evaluation shows both. The worker's full map follows from the timer once the face rests. Faces are kept by
+Before Blender evaluates a change, handlers compare each face with what its mesh says it shows, and write the
+distilled detail if
+they differ: one evaluation shows both. The worker's full map follows from the timer once the face rests.
+Faces are kept by
 their identifier, never by reference. In background mode there is no timer: `update_detail` is called instead.
 """
 
@@ -118,7 +120,11 @@ def note_change(face: bpy.types.Object, inputs: dict[str, np.ndarray] | None = N
     changed = live_detail.show_at_once(face, inputs)
     state = _state(face)
     if interactive and (
-        changed or (state.full_due is None and live_detail.full_name(face, inputs) not in (state.asked, live_detail.shown_full(face)))
+        changed
+        or (
+            state.full_due is None
+            and live_detail.full_name(face, inputs) not in (state.asked, live_detail.shown_full(face))
+        )
     ):
         state.full_due = time.monotonic() + _REST_SECONDS
         _start_timer()
@@ -184,7 +190,13 @@ def _ask_for_full(face: bpy.types.Object) -> None:
     uid = face.d3dmm.uid
     arrays = inputs | live_detail.latent_arrays(face)
     try:
-        backend.request("generate", {"resolution": int(face.d3dmm.resolution)}, arrays, partial(_take_map, uid, inputs), f"{uid} full")
+        backend.request(
+            "generate",
+            {"resolution": int(face.d3dmm.resolution)},
+            arrays,
+            partial(_take_map, uid, inputs),
+            f"{uid} full",
+        )
     except UserError as error:
         backend.report_problem(error.message, error.remedy)
 
@@ -262,7 +274,9 @@ def _follow(face: bpy.types.Object) -> None:
     state = _states.get(face.d3dmm.uid)
     if state is not None and state.stale_keys:
         values = dict(zip(face_model().expression_names, expression_of(face), strict=True))
-        shown = tuple(name for name in state.stale_keys if values[name] != 0.0 and name not in state.moved_keys)
+        shown = tuple(
+            name for name in state.stale_keys if values[name] != 0.0 and name not in state.moved_keys
+        )
         if shown:
             state.stale_keys = [name for name in state.stale_keys if name not in shown]
             face_mesh.write_keys(face, identity_of(face), shown)
@@ -328,7 +342,9 @@ def _after_frame_change(scene, depsgraph):
             shown = face.data.get(live_detail.SHOWN)
             note_change(face, live_detail.evaluated_inputs(face, depsgraph))
             if face.data.get(live_detail.SHOWN) != shown:
-                face.data.shape_keys.update_tag(refresh={"TIME"})  # else the second evaluation begins from the file's values
+                face.data.shape_keys.update_tag(
+                    refresh={"TIME"}
+                )  # else the second evaluation begins from the file's values
 
 
 def _may_write(scene: bpy.types.Scene) -> bool:
@@ -396,7 +412,11 @@ def _known_faces() -> list[bpy.types.Object]:
 
 
 def _faces_of_file() -> list[bpy.types.Object]:
-    return [found for found in bpy.data.objects if found.type == "MESH" and is_face(found) and face_mesh.is_own(found)]
+    return [
+        found
+        for found in bpy.data.objects
+        if found.type == "MESH" and is_face(found) and face_mesh.is_own(found)
+    ]
 
 
 _HANDLERS = (

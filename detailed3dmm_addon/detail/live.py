@@ -1,7 +1,9 @@
 """The detail that a face shows while its sliders move: which inputs it was made from, at once from the distilled model, in full later.
 
-A float attribute holds the millimetres that the modifier displaces by. Beside it the mesh remembers for which inputs they
-are: undo, save, copy and append carry both. What the full map had beyond the distilled one stays on while sliders move,
+A float attribute holds the millimetres that the modifier displaces by. Beside it the mesh remembers for which
+inputs they
+are: undo, save, copy and append carry both. What the full map had beyond the distilled one stays on while
+sliders move,
 so that nothing jumps when a drag begins, and fades as the person becomes another.
 """
 

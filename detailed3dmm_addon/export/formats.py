@@ -24,12 +24,28 @@ _FRAME_DIGITS = 4
 def missing_format(name: str) -> str:
     """Why this Blender cannot write a format of `FORMATS`; empty when it can."""
     if name in ("usd", "alembic"):
-        return "" if getattr(bpy.app.build_options, name) else f"This Blender was built without {FORMATS[name]}: use another build"
+        return (
+            ""
+            if getattr(bpy.app.build_options, name)
+            else f"This Blender was built without {FORMATS[name]}: use another build"
+        )
     operator = getattr(bpy.types, f"EXPORT_SCENE_OT_{name}", None)
-    return "" if operator is not None else f"Blender's {FORMATS[name]} add-on is off: enable it in the preferences"
+    return (
+        ""
+        if operator is not None
+        else f"Blender's {FORMATS[name]} add-on is off: enable it in the preferences"
+    )
 
 
-def export_gltf(stage: Stage, path: Path, base_mesh: bool, resolution: int, most_fields: int, painted: bool, progress: Progress) -> str:
+def export_gltf(
+    stage: Stage,
+    path: Path,
+    base_mesh: bool,
+    resolution: int,
+    most_fields: int,
+    painted: bool,
+    progress: Progress,
+) -> str:
     """Writes a .glb: morph targets, their animation, the detail as it shows now as a normal map, colours, wrinkle maps beside it.
 
     Args:
@@ -79,7 +95,9 @@ def export_gltf(stage: Stage, path: Path, base_mesh: bool, resolution: int, most
     return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} morph targets{said}"
 
 
-def export_fbx(stage: Stage, path: Path, base_mesh: bool, with_detail: bool, resolution: int, progress: Progress) -> str:
+def export_fbx(
+    stage: Stage, path: Path, base_mesh: bool, with_detail: bool, resolution: int, progress: Progress
+) -> str:
     """Writes an .fbx: blend shapes and their animation; the frames' wrinkles as blend shapes of their own.
 
     Args:
@@ -211,10 +229,15 @@ def _run(operator, path: Path, **options) -> None:
     """
     known = operator.get_rna_type().properties
     try:
-        result = operator(filepath=str(path), check_existing=False, **{name: value for name, value in options.items() if name in known})
+        result = operator(
+            filepath=str(path),
+            check_existing=False,
+            **{name: value for name, value in options.items() if name in known},
+        )
     except RuntimeError as error:
         raise UserError(
-            f"{path.name}: Blender's exporter failed ({error}).".replace("\n", " "), "Look at the terminal for more."
+            f"{path.name}: Blender's exporter failed ({error}).".replace("\n", " "),
+            "Look at the terminal for more.",
         ) from error
     if result != {"FINISHED"}:
         raise UserError(f"{path.name}: Blender's exporter gave up.", "Look at the terminal for more.")
@@ -248,7 +271,14 @@ def _take_back(pictures: list[bpy.types.Image]) -> None:
         Path(bpy.path.abspath(picture.filepath)).unlink()
 
 
-def _paint(stage: Stage, delivery: Delivery, path: Path, resolution: int, packed: bool, pictures: list[bpy.types.Image]) -> str:
+def _paint(
+    stage: Stage,
+    delivery: Delivery,
+    path: Path,
+    resolution: int,
+    packed: bool,
+    pictures: list[bpy.types.Image],
+) -> str:
     """Gives a delivery the colours of the face's materials, and adds the pictures; what to report."""
     if not can_paint():
         return ", plain colours (Blender's Cycles add-on is off)"
@@ -256,7 +286,11 @@ def _paint(stage: Stage, delivery: Delivery, path: Path, resolution: int, packed
     rough = found.roughness
     if packed:
         rough = np.stack([np.full_like(rough, 255), rough, np.zeros_like(rough)], 2)
-    made = [_as_image(path, "skin", found.skin, True), _as_image(path, "roughness", rough), _as_image(path, "parts", found.parts, True)]
+    made = [
+        _as_image(path, "skin", found.skin, True),
+        _as_image(path, "roughness", rough),
+        _as_image(path, "parts", found.parts, True),
+    ]
     dress(delivery, found, *made, packed)
     pictures += made
     return ", 3 textures"

@@ -39,7 +39,8 @@ def deliver(stage: Stage, base_mesh: bool) -> Delivery:
 
     Args:
         stage: with the copy, whose sculpted shapes and own shape keys count.
-        base_mesh: only the model's own polygons (about 5,000 vertices); a face whose mesh was edited has no other than its own.
+        base_mesh: only the model's own polygons (about 5,000 vertices); a face whose mesh was edited has no
+            other than its own.
     """
     face = stage.face
     source = face.data
@@ -58,7 +59,12 @@ def deliver(stage: Stage, base_mesh: bool) -> Delivery:
         still = np.abs(shape - rest).max(1) < _LEAST_MOVE
         own = made.shape_key_add(name=key.name, from_mix=False)
         own.points.foreach_set("co", np.where(still[:, None], rest, shape)[vertices].ravel())
-        own.slider_min, own.slider_max, own.value, own.mute = key.slider_min, key.slider_max, key.value, key.mute
+        own.slider_min, own.slider_max, own.value, own.mute = (
+            key.slider_min,
+            key.slider_max,
+            key.value,
+            key.mute,
+        )
     basis = made.data.shape_keys.key_blocks[0]
     flat = np.empty(3 * len(vertices), np.float32)
     basis.points.foreach_get("co", flat)
@@ -105,14 +111,20 @@ def plain_material(original: bpy.types.Material | None) -> bpy.types.Material:
         made.use_nodes = True
     shader = plain_shader(made)
     nodes = original.node_tree.nodes if original is not None and original.node_tree is not None else {}
-    own = next((node for node in nodes.values() if node.bl_idname == "ShaderNodeBsdfPrincipled"), None) if nodes else None
+    own = (
+        next((node for node in nodes.values() if node.bl_idname == "ShaderNodeBsdfPrincipled"), None)
+        if nodes
+        else None
+    )
     if own is not None:
         for name in ("Base Color", "Roughness"):
             if not own.inputs[name].is_linked:
                 shader.inputs[name].default_value = own.inputs[name].default_value
     tone = nodes.get(TONE_NODE) if nodes else None
     if tone is not None:
-        ramp = next(link.to_node for link in tone.outputs[0].links if link.to_node.bl_idname == "ShaderNodeValToRGB").color_ramp
+        ramp = next(
+            link.to_node for link in tone.outputs[0].links if link.to_node.bl_idname == "ShaderNodeValToRGB"
+        ).color_ramp
         shader.inputs["Base Color"].default_value = ramp.evaluate(tone.outputs[0].default_value)
     return made
 
@@ -129,7 +141,8 @@ def key_clip(stage: Stage, delivery: Delivery, progress, with_detail: bool) -> N
         stage: is left at the last frame.
         delivery: made of it; its modifiers, if any, do not count.
         progress: called with 0 to 1.
-        with_detail: whether the wrinkles of these frames come along: rest shape and principal offsets, weights in 0..1.
+        with_detail: whether the wrinkles of these frames come along: rest shape and principal offsets,
+            weights in 0..1.
 
     Raises:
         UserError: the copy has modifiers that change its vertices.
@@ -148,14 +161,20 @@ def key_clip(stage: Stage, delivery: Delivery, progress, with_detail: bool) -> N
         if with_detail:
             positions = stage.positions()
             if len(positions) != len(stage.face.data.vertices):
-                raise UserError("This face's wrinkles cannot become shape keys: a modifier changes its vertices.", "Export Alembic or USD.")
+                raise UserError(
+                    "This face's wrinkles cannot become shape keys: a modifier changes its vertices.",
+                    "Export Alembic or USD.",
+                )
             smooth = rest + np.tensordot(rows[-1], deltas, 1)
             offsets.append((positions[delivery.vertices] - smooth).ravel() * 1e3)
         progress(index / len(stage.frames))
     values = np.stack(rows)
     if offsets:
         weights = _add_detail_keys(made, np.stack(offsets).astype(np.float32))
-        names, values = names + [DETAIL_KEY.format(index) for index in range(weights.shape[1])], np.concatenate([values, weights], 1)
+        names, values = (
+            names + [DETAIL_KEY.format(index) for index in range(weights.shape[1])],
+            np.concatenate([values, weights], 1),
+        )
     if len(stage.frames) > 1:
         first = stage.frames[0]
         face_animation.key_expressions(made, made.name, tuple(names), values, first)

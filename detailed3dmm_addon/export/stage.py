@@ -91,7 +91,9 @@ class Stage:
 
 
 @contextmanager
-def export_stage(context: bpy.types.Context, face: bpy.types.Object, first: int, last: int, with_detail: bool = True) -> Iterator[Stage]:
+def export_stage(
+    context: bpy.types.Context, face: bpy.types.Object, first: int, last: int, with_detail: bool = True
+) -> Iterator[Stage]:
     """Copies a face onto a stage; afterwards everything that was made meanwhile is removed, and the file is as before.
 
     Args:
@@ -104,7 +106,9 @@ def export_stage(context: bpy.types.Context, face: bpy.types.Object, first: int,
         UserError: the range is empty or absurd.
     """
     if not first <= last < first + LONGEST:
-        raise UserError(f"The range from {first} to {last} cannot be exported.", f"Choose 1 to {LONGEST} frames.")
+        raise UserError(
+            f"The range from {first} to {last} cannot be exported.", f"Choose 1 to {LONGEST} frames."
+        )
     window, before = context.window, {item.session_uid for item in _every_id()}
     shown, handlers = window.scene if window is not None else None, bpy.app.handlers.frame_change_pre
     count = len(handlers)
@@ -181,7 +185,9 @@ def finished_files(path: Path) -> Iterator[Path]:
             yield Path(folder) / path.name
             made = sorted(Path(folder).iterdir())
             if not made:
-                raise UserError(f"{path.name}: Blender wrote no file.", "Look at Blender's own messages in the terminal.")
+                raise UserError(
+                    f"{path.name}: Blender wrote no file.", "Look at Blender's own messages in the terminal."
+                )
             for item in made:
                 target = path.parent / item.name
                 if item.is_dir():

@@ -1,6 +1,7 @@
 """A face's procedural colours as pictures that other programs understand: one of the skin, one of all other parts.
 
-The skin fills its unit square of texture space; eyes, teeth, tongue and lashes lie in the next square to the right, each on its own.
+The skin fills its unit square of texture space; eyes, teeth, tongue and lashes lie in the next square to the
+right, each on its own.
 Cycles looks at the materials: what a shader is fed with is baked as light.
 """
 
@@ -61,12 +62,21 @@ def paint_textures(stage: Stage, resolution: int) -> Textures:
         others = _srgb(_look(stage, parts, "Base Color", resolution))
         opacity = _look(stage, parts, "Alpha", resolution)[..., :1]
     stage.face.hide_render = hidden
-    see_through = (index for index, material in enumerate(stage.face.data.materials) if not _is_opaque(material))
-    return Textures(colours, _bytes(roughness), np.concatenate([others, _bytes(opacity)], 2), tuple(see_through))
+    see_through = (
+        index for index, material in enumerate(stage.face.data.materials) if not _is_opaque(material)
+    )
+    return Textures(
+        colours, _bytes(roughness), np.concatenate([others, _bytes(opacity)], 2), tuple(see_through)
+    )
 
 
 def dress(
-    delivery: Delivery, found: Textures, skin: bpy.types.Image, roughness: bpy.types.Image, parts: bpy.types.Image, packed: bool
+    delivery: Delivery,
+    found: Textures,
+    skin: bpy.types.Image,
+    roughness: bpy.types.Image,
+    parts: bpy.types.Image,
+    packed: bool,
 ) -> None:
     """Puts pictures into a delivery's plain materials.
 
@@ -74,7 +84,8 @@ def dress(
         delivery: with `plain_material`s.
         found: what the pictures were made of.
         skin, roughness, parts: the pictures.
-        packed: as glTF has it: roughness is a picture's green, and what is half opaque is opaque. Else each picture is taken whole.
+        packed: as glTF has it: roughness is a picture's green, and what is half opaque is opaque. Else each
+            picture is taken whole.
     """
     for index, material in enumerate(delivery.object.data.materials):
         graph, shader = ShaderGraph(material.node_tree, keep=True), plain_shader(material)
@@ -82,7 +93,10 @@ def dress(
         graph.feed(shader.inputs["Base Color"], colour.outputs["Color"])
         if index == 0:
             source = graph.node("TexImage", image=roughness).outputs["Color"]
-            graph.feed(shader.inputs["Roughness"], graph.node("SeparateColor", {0: source}).outputs["Green"] if packed else source)
+            graph.feed(
+                shader.inputs["Roughness"],
+                graph.node("SeparateColor", {0: source}).outputs["Green"] if packed else source,
+            )
         elif index in found.see_through:
             opacity = colour.outputs["Alpha"]
             graph.feed(shader.inputs["Alpha"], graph.math("ROUND", opacity) if packed else opacity)
@@ -121,10 +135,14 @@ def _look(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> 
     layer.objects.active = piece
     layer.update()
     try:
-        with bpy.context.temp_override(scene=stage.scene, view_layer=layer, object=piece, active_object=piece, selected_objects=[piece]):
+        with bpy.context.temp_override(
+            scene=stage.scene, view_layer=layer, object=piece, active_object=piece, selected_objects=[piece]
+        ):
             bpy.ops.object.bake(type="EMIT", margin=_MARGIN, use_clear=True)
     except RuntimeError as error:
-        raise UserError(f"The materials could not be painted ({error}).".replace("\n", " "), "Untick Textures.") from error
+        raise UserError(
+            f"The materials could not be painted ({error}).".replace("\n", " "), "Untick Textures."
+        ) from error
     pixels = np.empty(resolution * resolution * 4, np.float32)
     picture.pixels.foreach_get(pixels)
     bpy.data.images.remove(picture)
@@ -142,9 +160,15 @@ def _shining(original: bpy.types.Material | None, name: str, picture: bpy.types.
     light = graph.node("Emission")
     if shader is not None:
         source = shader.inputs[name]
-        graph.feed(light.inputs["Color"], source.links[0].from_socket if source.is_linked else _as_colour(source.default_value))
+        graph.feed(
+            light.inputs["Color"],
+            source.links[0].from_socket if source.is_linked else _as_colour(source.default_value),
+        )
     else:
-        graph.feed(light.inputs["Color"], _as_colour({"Base Color": made.diffuse_color, "Roughness": made.roughness}.get(name, 1.0)))
+        graph.feed(
+            light.inputs["Color"],
+            _as_colour({"Base Color": made.diffuse_color, "Roughness": made.roughness}.get(name, 1.0)),
+        )
     outputs = [node for node in made.node_tree.nodes if node.bl_idname == "ShaderNodeOutputMaterial"]
     output = next((node for node in outputs if node.is_active_output), None) or graph.node("OutputMaterial")
     graph.feed(output.inputs["Surface"], light.outputs[0])
@@ -159,7 +183,9 @@ def _shader(material: bpy.types.Material | None) -> bpy.types.Node | None:
 
 def _is_opaque(material: bpy.types.Material | None) -> bool:
     shader = _shader(material)
-    return shader is None or not (shader.inputs["Alpha"].is_linked or shader.inputs["Alpha"].default_value < 1)
+    return shader is None or not (
+        shader.inputs["Alpha"].is_linked or shader.inputs["Alpha"].default_value < 1
+    )
 
 
 def _as_colour(value) -> tuple[float, float, float, float]:

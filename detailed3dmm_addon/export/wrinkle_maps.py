@@ -12,7 +12,14 @@ from ..actions import action_writer as face_animation
 from ..detail import distilled as fast_detail
 from ..detail import live as live_detail
 from ..nodes import detail_modifier as detail_modifiers
-from ..nodes.detail_groups import COEFFICIENT_INPUT, FIELD_ATTRIBUTE, FINE_FIELDS, GAIN_ATTRIBUTE, MEAN_ATTRIBUTE, group_images
+from ..nodes.detail_groups import (
+    COEFFICIENT_INPUT,
+    FIELD_ATTRIBUTE,
+    FINE_FIELDS,
+    GAIN_ATTRIBUTE,
+    MEAN_ATTRIBUTE,
+    group_images,
+)
 from ..nodes.modifier_inputs import get_input
 from .skin_maps import SkinMaps, resized
 from .stage import Stage
@@ -30,7 +37,8 @@ class WrinkleMaps:
         rest: (R, R) float32, row 0 at the bottom.
         fields: (K, R, R) float32.
         coefficients: (T, K) float32, one row a frame of the stage.
-        per_expression: (52, K) float32, what each expression at 1 adds alone, or None where only the clip is known.
+        per_expression: (52, K) float32, what each expression at 1 adds alone, or None where only the clip is
+            known.
     """
 
     rest: np.ndarray
@@ -52,7 +60,9 @@ def wrinkle_maps(stage: Stage, maps: SkinMaps, most_fields: int, progress) -> Wr
         UserError: the distilled model's file is missing or broken.
     """
     baked = detail_modifiers.is_baked(stage.face)
-    rest, fields, coefficients, table = (_of_clip if baked else _of_person)(stage, maps, most_fields, progress)
+    rest, fields, coefficients, table = (_of_clip if baked else _of_person)(
+        stage, maps, most_fields, progress
+    )
     scale = _scale_map(stage, maps)
     return WrinkleMaps(rest * scale, fields * scale, coefficients, table)
 
@@ -69,16 +79,22 @@ def _of_person(stage: Stage, maps: SkinMaps, most_fields: int, progress):
     expressions = np.concatenate([np.zeros_like(alone[:1]), alone, np.stack(shown)])
     found = model.coefficients(inputs["identity"], inputs["skin"], expressions).astype(np.float64)
     added = found[1:] - found[0]
-    weighing = (dense.fields.T @ dense.fields).astype(np.float64)  # (C, C): the coefficients' inner product as heights at the vertices
+    weighing = (dense.fields.T @ dense.fields).astype(
+        np.float64
+    )  # (C, C): the coefficients' inner product as heights at the vertices
     power, vectors = np.linalg.eigh(added @ weighing @ added.T)
     power, vectors = np.maximum(power[::-1], 0), vectors[:, ::-1]
     enough = np.flatnonzero(np.cumsum(power) >= (1 - _LEFT_OUT) * power.sum())
     count = int(min(most_fields, enough[0] + 1, (power > 1e-9 * power[0]).sum()))
     axes = vectors[:, :count].T @ added
-    axes /= np.sqrt(np.einsum("kc,cd,kd->k", axes, weighing, axes) / len(dense.fields))[:, None]  # 1 is a millimetre RMS
+    axes /= np.sqrt(np.einsum("kc,cd,kd->k", axes, weighing, axes) / len(dense.fields))[
+        :, None
+    ]  # 1 is a millimetre RMS
     coefficients = (added @ weighing @ axes.T / len(dense.fields)).astype(np.float32)
     at_rest = model.draw(found[0].astype(np.float32), maps.resolution)
-    fields = np.stack([model.draw((found[0] + axis).astype(np.float32), maps.resolution) - at_rest for axis in axes])
+    fields = np.stack(
+        [model.draw((found[0] + axis).astype(np.float32), maps.resolution) - at_rest for axis in axes]
+    )
     return at_rest, fields, coefficients[len(alone) :], coefficients[: len(alone)]
 
 
@@ -120,7 +136,10 @@ def _scale_map(stage: Stage, maps: SkinMaps) -> np.ndarray:
     mesh = stage.face.evaluated_get(stage.depsgraph).data
     pores = detail_modifiers.get_scale(stage.face, detail_modifiers.PORES_INPUT)
     if GAIN_ATTRIBUTE not in mesh.attributes or len(mesh.vertices) != len(maps.mesh.vertices) or pores <= 0:
-        return np.full((maps.resolution, maps.resolution), detail_modifiers.get_scale(stage.face, detail_modifiers.STRENGTH_INPUT))
+        return np.full(
+            (maps.resolution, maps.resolution),
+            detail_modifiers.get_scale(stage.face, detail_modifiers.STRENGTH_INPUT),
+        )
     gain = np.empty(len(mesh.vertices), np.float32)
     mesh.attributes[GAIN_ATTRIBUTE].data.foreach_get("value", gain)
     return maps.carry(maps.spread(gain / pores))
@@ -160,7 +179,8 @@ def write_wrinkle_maps(path: Path, found: WrinkleMaps, stage: Stage) -> Path:
     }
     if found.per_expression is not None:
         document["per_expression"] = {
-            name: np.round(row.astype(float), 6).tolist() for name, row in zip(EXPRESSION_NAMES, found.per_expression, strict=True)
+            name: np.round(row.astype(float), 6).tolist()
+            for name, row in zip(EXPRESSION_NAMES, found.per_expression, strict=True)
         }
     target = path.parent / f"{path.stem}_wrinkles.json"
     target.write_text(json.dumps(document, indent=1) + "\n", "utf-8")

@@ -26,7 +26,9 @@ def add_attributes(mesh: bpy.types.Mesh) -> None:
     """Stores `d3dmm_lips`, `_redness`, `_brows`, `_scalp`, `_region_*` (0 to 1), `_rest` (metres), `_eye` and `_lash` (vectors)."""
     model, dense = face_model(), dense_mesh()
     positions = dense.refine(model.mean)
-    redness = sum(weight * dense.refine(model.regions[name]) for name, weight in _FLUSH.items() if name in model.regions)
+    redness = sum(
+        weight * dense.refine(model.regions[name]) for name, weight in _FLUSH.items() if name in model.regions
+    )
     _store(mesh, "d3dmm_lips", "FLOAT", np.clip(dense.refine(model.regions["lips"]), 0, 1))
     _store(mesh, "d3dmm_redness", "FLOAT", np.clip(redness, 0, 1))
     _store(mesh, "d3dmm_brows", "FLOAT", _brows(positions))
@@ -43,7 +45,9 @@ def add_attributes(mesh: bpy.types.Mesh) -> None:
 
 def _store(mesh: bpy.types.Mesh, name: str, kind: str, values: np.ndarray) -> None:
     attribute = mesh.attributes.new(name, kind, "POINT")
-    attribute.data.foreach_set("vector" if kind == "FLOAT_VECTOR" else "value", np.ascontiguousarray(values, np.float32).ravel())
+    attribute.data.foreach_set(
+        "vector" if kind == "FLOAT_VECTOR" else "value", np.ascontiguousarray(values, np.float32).ravel()
+    )
 
 
 def _eye_places(positions: np.ndarray) -> np.ndarray:
@@ -67,7 +71,9 @@ def _lash_places(positions: np.ndarray) -> np.ndarray:
     for side, sign in (("left", 1), ("right", -1)):
         lids = [model.mean[model.landmarks[f"lid_{lid}_{side}"]] for lid in ("lower", "upper")]
         here = np.flatnonzero(lash & (positions[:, 0] * sign > 0))
-        distances = np.stack([np.linalg.norm(positions[here, None] - lid[None], axis=2).min(1) for lid in map(_finer, lids)], 1)
+        distances = np.stack(
+            [np.linalg.norm(positions[here, None] - lid[None], axis=2).min(1) for lid in map(_finer, lids)], 1
+        )
         middle = (lids[0].mean(0)[2] + lids[1].mean(0)[2]) / 2
         upper = (positions[here, 2] > middle).astype(int)
         inner, outer = lids[1][0, 0], lids[1][-1, 0]
@@ -105,7 +111,9 @@ def _brows(positions: np.ndarray) -> np.ndarray:
         inner, outer = lid[0], lid[-1]
         centre, half = (inner + outer) / 2, np.linalg.norm(outer - inner) / 2
         along = (positions[:, 0] - centre[0]) / (outer[0] - centre[0])  # -1 inner corner, 1 outer corner
-        middle, thickness = (np.interp(along, _BROW_ALONG, values) for values in (_BROW_HEIGHT, _BROW_THICKNESS))
+        middle, thickness = (
+            np.interp(along, _BROW_ALONG, values) for values in (_BROW_HEIGHT, _BROW_THICKNESS)
+        )
         up = (positions[:, 2] - centre[2]) / half
         taper = np.clip((along + 1.25) / 0.55, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
         here = np.clip(1.25 - np.abs(up - middle) / thickness, 0, 1) * taper

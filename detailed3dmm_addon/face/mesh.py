@@ -5,7 +5,14 @@ import uuid
 import bpy
 import numpy as np
 
-from ..model.face_model import dense_mesh, dense_parts, dense_shapes, expression_of, face_model, identity_digest
+from ..model.face_model import (
+    dense_mesh,
+    dense_parts,
+    dense_shapes,
+    expression_of,
+    face_model,
+    identity_digest,
+)
 from ..nodes.detail_modifier import SKIN_GROUP
 from .attributes import add_attributes
 
@@ -17,7 +24,8 @@ def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarr
     """Adds a face to the scene: mesh, texture coordinates, vertex groups, 52 shape keys; no materials yet.
 
     Args:
-        context: its collection receives the object; its scene locks the interface while it renders, so that live wrinkles can follow.
+        context: its collection receives the object; its scene locks the interface while it renders, so that
+            live wrinkles can follow.
         name: of the object and its data.
         identity: (K,) float32, standard deviations.
     """
@@ -56,7 +64,9 @@ def _make_mesh(name: str, positions: np.ndarray) -> bpy.types.Mesh:
     mesh.polygons.add(len(sizes))
     mesh.polygons.foreach_set("loop_start", np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int32))
     mesh.polygons.foreach_set("loop_total", sizes.astype(np.int32))
-    mesh.polygons.foreach_set("material_index", face_model().polygon_part[dense.base_polygon].astype(np.int32))
+    mesh.polygons.foreach_set(
+        "material_index", face_model().polygon_part[dense.base_polygon].astype(np.int32)
+    )
     mesh.polygons.foreach_set("use_smooth", np.ones(len(sizes), bool))
     mesh.update(calc_edges=True)
     layer = mesh.uv_layers.new(name="UVMap")
@@ -67,7 +77,10 @@ def _make_mesh(name: str, positions: np.ndarray) -> bpy.types.Mesh:
 def _add_vertex_groups(face: bpy.types.Object) -> None:
     model, dense = face_model(), dense_mesh()
     skin = (dense_parts() == model.part_names.index("skin")).astype(np.float32)
-    for name, weights in {SKIN_GROUP: skin, **{region: dense.refine(values) for region, values in model.regions.items()}}.items():
+    for name, weights in {
+        SKIN_GROUP: skin,
+        **{region: dense.refine(values) for region, values in model.regions.items()},
+    }.items():
         group = face.vertex_groups.new(name=name)
         steps = np.round(np.clip(weights, 0, 1) * _WEIGHT_STEPS).astype(np.int64)
         for step in np.unique(steps[steps > 0]):
@@ -77,7 +90,8 @@ def _add_vertex_groups(face: bpy.types.Object) -> None:
 def move_rest_shape(face: bpy.types.Object, identity: np.ndarray) -> tuple[list[str], list[str]]:
     """Moves the rest shape to an identity at once, and the expressions that show along with it.
 
-    How the expressions themselves depend on the identity is left to `write_keys`: what is seen meanwhile is off by a
+    How the expressions themselves depend on the identity is left to `write_keys`: what is seen meanwhile is
+    off by a
     fraction of the change of an offset.
 
     Args:
@@ -139,4 +153,6 @@ def has_our_topology(face: bpy.types.Object) -> bool:
 
 def is_own(face: bpy.types.Object) -> bool:
     """Whether all that the sliders write to is of this file; of a library override the object is, mesh and shape keys may not be."""
-    return not any(block is not None and block.library is not None for block in (face, face.data, face.data.shape_keys))
+    return not any(
+        block is not None and block.library is not None for block in (face, face.data, face.data.shape_keys)
+    )

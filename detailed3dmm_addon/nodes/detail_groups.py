@@ -1,13 +1,25 @@
 """Node groups that show a face's detail: one displaces its vertices, one gives its skin what is finer than vertices.
 
-Both read plain attributes, images and modifier inputs, so that a file plays and renders without the extension.
+Both read plain attributes, images and modifier inputs, so that a file plays and renders without the
+extension.
 """
 
 import bpy
 
 GROUP_NAME = "D3DMM Detail"
 BAKED_INPUT, STRENGTH_INPUT, PORES_INPUT = "Baked", "Strength", "Pores and Fine Lines"
-REGIONS = ("forehead", "glabella", "crows_feet", "under_eye", "nose", "cheeks", "nasolabial", "perioral", "chin", "neck")
+REGIONS = (
+    "forehead",
+    "glabella",
+    "crows_feet",
+    "under_eye",
+    "nose",
+    "cheeks",
+    "nasolabial",
+    "perioral",
+    "chin",
+    "neck",
+)
 REGION_INPUTS = {name: name.replace("_", " ").title() for name in REGIONS}
 COEFFICIENT_INPUT = "Coefficient {}"
 LIVE_ATTRIBUTE, MEAN_ATTRIBUTE, FIELD_ATTRIBUTE = "d3dmm_live", "d3dmm_detail_mean", "d3dmm_detail_{:02d}"
@@ -24,10 +36,14 @@ LARGEST_STRENGTH = 4.0
 def detail_group(components: int) -> bpy.types.NodeTree:
     """The geometry nodes for a number of baked components; faces share them, 0 is for live detail alone.
 
-    Geometry in; (live or mean + sum of coefficient x field, millimetres) x strength x regions along the normal; geometry out.
+    Geometry in; (live or mean + sum of coefficient x field, millimetres) x strength x regions along the
+    normal; geometry out.
     """
     name = f"{GROUP_NAME} {components}" if components else GROUP_NAME
-    found = next((group for group in bpy.data.node_groups if group.get("d3dmm") == name and group.library is None), None)
+    found = next(
+        (group for group in bpy.data.node_groups if group.get("d3dmm") == name and group.library is None),
+        None,
+    )
     if found is not None:
         return found
     group = bpy.data.node_groups.new(name, "GeometryNodeTree")
@@ -48,7 +64,11 @@ def detail_group(components: int) -> bpy.types.NodeTree:
 
 def input_identifiers(group: bpy.types.NodeTree) -> dict[str, str]:
     """By an input's name the identifier under which a modifier holds its value."""
-    return {item.name: item.identifier for item in group.interface.items_tree if item.item_type == "SOCKET" and item.in_out == "INPUT"}
+    return {
+        item.name: item.identifier
+        for item in group.interface.items_tree
+        if item.item_type == "SOCKET" and item.in_out == "INPUT"
+    }
 
 
 def _fill(group: bpy.types.NodeTree, components: int) -> None:
@@ -80,7 +100,10 @@ def _fill(group: bpy.types.NodeTree, components: int) -> None:
         switch = nodes.new("GeometryNodeSwitch")
         switch.input_type = "FLOAT"
         first, second = (socket for socket in switch.inputs if socket.enabled and socket.type == "VALUE")
-        links.new(source.outputs[BAKED_INPUT], next(socket for socket in switch.inputs if socket.enabled and socket.type == "BOOLEAN"))
+        links.new(
+            source.outputs[BAKED_INPUT],
+            next(socket for socket in switch.inputs if socket.enabled and socket.type == "BOOLEAN"),
+        )
         links.new(height, first)
         links.new(baked, second)
         height = next(socket for socket in switch.outputs if socket.enabled)
@@ -109,7 +132,10 @@ def _fill(group: bpy.types.NodeTree, components: int) -> None:
 
     geometry = store(move.outputs["Geometry"], HEIGHT_ATTRIBUTE, "FLOAT", height)
     geometry = store(geometry, GAIN_ATTRIBUTE, "FLOAT", math("MULTIPLY", gain, source.outputs[PORES_INPUT]))
-    weights = [1.0, *(source.outputs[COEFFICIENT_INPUT.format(index)] for index in range(min(components, FINE_FIELDS)))]
+    weights = [
+        1.0,
+        *(source.outputs[COEFFICIENT_INPUT.format(index)] for index in range(min(components, FINE_FIELDS))),
+    ]
     for image in range((len(weights) + 2) // 3 if components else 0):
         vector = nodes.new("ShaderNodeCombineXYZ")
         for socket, weight in zip(vector.inputs, weights[3 * image : 3 * image + 3], strict=False):

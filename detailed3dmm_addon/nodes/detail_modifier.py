@@ -1,6 +1,7 @@
 """The modifier that shows a face's detail, the artist's scales that are its inputs, and the switches that it follows.
 
-Strength, pores and regions are inputs of the modifier: the artist keys and drives them there, on live and baked detail alike,
+Strength, pores and regions are inputs of the modifier: the artist keys and drives them there, on live and
+baked detail alike,
 and they play without the extension.
 """
 
@@ -9,7 +10,16 @@ from typing import cast
 import bpy
 import numpy as np
 
-from .detail_groups import BAKED_INPUT, PORES_INPUT, REGION_INPUTS, REGIONS, STRENGTH_INPUT, detail_group, group_images, input_identifiers
+from .detail_groups import (
+    BAKED_INPUT,
+    PORES_INPUT,
+    REGION_INPUTS,
+    REGIONS,
+    STRENGTH_INPUT,
+    detail_group,
+    group_images,
+    input_identifiers,
+)
 from .modifier_inputs import get_input, input_values, set_input
 from .modifier_inputs import input_path as input_path
 
@@ -46,7 +56,11 @@ def set_group(modifier: bpy.types.NodesModifier, group: bpy.types.NodeTree) -> N
 def detail_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier | None:
     """A face's modifier, or None when the artist removed it."""
     modifier = face.modifiers.get(MODIFIER)
-    return modifier if modifier is not None and modifier.type == "NODES" and modifier.node_group is not None else None
+    return (
+        modifier
+        if modifier is not None and modifier.type == "NODES" and modifier.node_group is not None
+        else None
+    )
 
 
 def get_scale(face: bpy.types.Object, name: str) -> float:
@@ -77,7 +91,11 @@ def set_region_scales(face: bpy.types.Object, values) -> None:
 def fine_node(face: bpy.types.Object) -> bpy.types.Node | None:
     """The node of the skin's material that holds the fine group, or None when the artist removed it."""
     material = face.data.materials[0] if face.data.materials else None
-    return material.node_tree.nodes.get(FINE_NODE) if material is not None and material.node_tree is not None else None
+    return (
+        material.node_tree.nodes.get(FINE_NODE)
+        if material is not None and material.node_tree is not None
+        else None
+    )
 
 
 def fine_image(face: bpy.types.Object) -> bpy.types.Image | None:

@@ -8,7 +8,11 @@ from .detail_groups import input_identifiers
 def _holder(modifier: bpy.types.NodesModifier, identifier: str) -> tuple[object, str]:
     """What holds an input, and under which name `layout.prop` finds it."""
     interface = getattr(modifier, "properties", None)
-    return (modifier, f'["{identifier}"]') if interface is None else (getattr(interface.inputs, identifier), "value")
+    return (
+        (modifier, f'["{identifier}"]')
+        if interface is None
+        else (getattr(interface.inputs, identifier), "value")
+    )
 
 
 def get_input(modifier: bpy.types.NodesModifier, name: str):
@@ -36,7 +40,9 @@ def input_values(modifier: bpy.types.NodesModifier) -> dict[str, object]:
     if interface is None:
         return {name: modifier[identifier] for name, identifier in names.items() if identifier in modifier}
     held = {name: getattr(interface.inputs, identifier, None) for name, identifier in names.items()}
-    return {name: holder.value for name, holder in held.items() if hasattr(holder, "value")}  # a geometry has none
+    return {
+        name: holder.value for name, holder in held.items() if hasattr(holder, "value")
+    }  # a geometry has none
 
 
 def input_slider(modifier: bpy.types.NodesModifier, name: str) -> tuple[object, str]:
@@ -47,4 +53,8 @@ def input_slider(modifier: bpy.types.NodesModifier, name: str) -> tuple[object, 
 def input_path(modifier: bpy.types.NodesModifier, name: str) -> str:
     """What follows `modifiers["..."]` in the data path of an input's curve or driver."""
     identifier = input_identifiers(modifier.node_group)[name]
-    return f'["{identifier}"]' if getattr(modifier, "properties", None) is None else f".properties.inputs.{identifier}.value"
+    return (
+        f'["{identifier}"]'
+        if getattr(modifier, "properties", None) is None
+        else f".properties.inputs.{identifier}.value"
+    )

@@ -46,9 +46,13 @@ class ShaderGraph:
         node.use_clamp = clamp
         return node.outputs[0]
 
-    def ramp(self, value, low: float, high: float, to_low: float = 0.0, to_high: float = 1.0) -> bpy.types.NodeSocket:
+    def ramp(
+        self, value, low: float, high: float, to_low: float = 0.0, to_high: float = 1.0
+    ) -> bpy.types.NodeSocket:
         """Maps low..high smoothly to to_low..to_high, constant outside."""
-        node = self.node("MapRange", {0: value, 1: low, 2: high, 3: to_low, 4: to_high}, interpolation_type="SMOOTHSTEP")
+        node = self.node(
+            "MapRange", {0: value, 1: low, 2: high, 3: to_low, 4: to_high}, interpolation_type="SMOOTHSTEP"
+        )
         return node.outputs[0]
 
     def mix(self, factor, first, second, blend: str = "MIX") -> bpy.types.NodeSocket:
@@ -65,6 +69,10 @@ class ShaderGraph:
         """A named attribute of the mesh."""
         return self.node("Attribute", attribute_name=name, attribute_type="GEOMETRY")
 
-    def noise(self, vector, scale: float, detail: float = 2.0, roughness: float = 0.5) -> bpy.types.NodeSocket:
+    def noise(
+        self, vector, scale: float, detail: float = 2.0, roughness: float = 0.5
+    ) -> bpy.types.NodeSocket:
         """Fractal noise, about 0.5 on average."""
-        return self.node("TexNoise", {"Vector": vector, "Scale": scale, "Detail": detail, "Roughness": roughness}).outputs[0]
+        return self.node(
+            "TexNoise", {"Vector": vector, "Scale": scale, "Detail": detail, "Roughness": roughness}
+        ).outputs[0]

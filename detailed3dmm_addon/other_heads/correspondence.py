@@ -80,7 +80,9 @@ def _our_skin() -> _Skin:
     vertex_uv = np.zeros((len(used), 2), np.float32)
     vertex_uv[triangles] = corner_uv
     wrinkles = sample_map(low.spread(moved, low.texel_index()), vertex_uv) > 0.5
-    return _Skin(refined[used], triangles, corner_uv, wrinkles & ((vertex_uv >= 0) & (vertex_uv <= 1)).all(1), used)
+    return _Skin(
+        refined[used], triangles, corner_uv, wrinkles & ((vertex_uv >= 0) & (vertex_uv <= 1)).all(1), used
+    )
 
 
 def find_correspondence(item: bpy.types.Object, method: str) -> Correspondence:
@@ -91,7 +93,8 @@ def find_correspondence(item: bpy.types.Object, method: str) -> Correspondence:
         method: "UV", "WRAP", or "AUTO" for texture coordinates where they agree.
 
     Raises:
-        UserError: the expressions do not lie as on a head, or the texture coordinates are asked for and disagree.
+        UserError: the expressions do not lie as on a head, or the texture coordinates are asked for and
+            disagree.
     """
     shape = _TargetShape(item)
     rough = _from_expressions(shape)
@@ -128,7 +131,10 @@ class _TargetShape:
     def deltas(self, names: list[str]) -> np.ndarray:
         """(N, 3): what some shape keys add together."""
         keys = self.mesh.shape_keys.key_blocks
-        return sum((self._shape(keys[name]) - self._shape(keys[name].relative_key) for name in names), np.zeros_like(self.positions))
+        return sum(
+            (self._shape(keys[name]) - self._shape(keys[name].relative_key) for name in names),
+            np.zeros_like(self.positions),
+        )
 
     def areas(self) -> np.ndarray:
         """(N,): a third of the triangles around each vertex."""
@@ -150,12 +156,23 @@ class _TargetShape:
 def _from_expressions(shape: _TargetShape) -> Similarity:
     """From our head to the mesh: each expression acts at one place on both."""
     skin, model = _our_skin(), face_model()
-    keys = {name: theirs for name, theirs in expression_keys(shape.mesh).items() if not name.startswith(("eyeLook", "tongue", "jaw"))}
-    deltas = np.stack([shape.deltas(theirs) for theirs in keys.values()]) if keys else np.zeros((0, len(shape.positions), 3))
+    keys = {
+        name: theirs
+        for name, theirs in expression_keys(shape.mesh).items()
+        if not name.startswith(("eyeLook", "tongue", "jaw"))
+    }
+    deltas = (
+        np.stack([shape.deltas(theirs) for theirs in keys.values()])
+        if keys
+        else np.zeros((0, len(shape.positions), 3))
+    )
     acting = np.abs(deltas).max((1, 2), initial=0) > 0
     names = [name for name, acts in zip(keys, acting, strict=True) if acts]
     if len(names) < _FEWEST_PLACES:
-        raise UserError(f"{shape.name}: too few of its shape keys are ARKit expressions that move something.", "Add brows, smile, blink.")
+        raise UserError(
+            f"{shape.name}: too few of its shape keys are ARKit expressions that move something.",
+            "Add brows, smile, blink.",
+        )
     theirs = moved_places(shape.positions, deltas[acting], shape.areas())
     chosen = [model.expression_names.index(name) for name in names]
     ours_moved = model.shapes(np.zeros(model.identity_size, np.float32))[1][chosen][:, skin.base]
@@ -167,7 +184,10 @@ def _from_expressions(shape: _TargetShape) -> Similarity:
         error = np.linalg.norm(found(ours) - theirs, axis=1) / found.scale
         weights = (error <= np.quantile(error, _KEPT)).astype(float)
     if np.median(error) > _FARTHEST_PLACE:
-        raise UserError(f"{shape.name}: its expressions do not lie as on a human head.", "Check the names of its shape keys.")
+        raise UserError(
+            f"{shape.name}: its expressions do not lie as on a human head.",
+            "Check the names of its shape keys.",
+        )
     return found
 
 
@@ -188,7 +208,10 @@ def _by_uv(shape: _TargetShape) -> Correspondence | None:
     inside[inside] = sample_map(lookup.mask.astype(np.float32), uv[inside]) > 0.99
     if inside.sum() < 0.1 * len(uv):
         return None
-    ours, theirs = sample_map(lookup.spread(skin.positions), uv[inside]).astype(np.float64), shape.positions[inside]
+    ours, theirs = (
+        sample_map(lookup.spread(skin.positions), uv[inside]).astype(np.float64),
+        shape.positions[inside],
+    )
     fitted = fit_similarity(ours, theirs)
     if np.median(np.linalg.norm(fitted(ours) - theirs, axis=1)) / fitted.scale > _UV_AGREES:
         return None
@@ -217,7 +240,9 @@ def _by_wrap(shape: _TargetShape, rough: Similarity) -> Correspondence:
     for index, (point, normal) in enumerate(zip(positions.tolist(), normals.tolist(), strict=True)):
         place, facing, triangle, distance = ours.find_nearest(point, _REACH)
         if place is not None and sum(a * b for a, b in zip(facing, normal, strict=True)) > _FACING:
-            uv[index] = _barycentric(np.array(place), wrapped[skin.triangles[triangle]]) @ skin.corner_uv[triangle]
+            uv[index] = (
+                _barycentric(np.array(place), wrapped[skin.triangles[triangle]]) @ skin.corner_uv[triangle]
+            )
             trust[index] = np.clip((_REACH - distance) / (_REACH - _SURE), 0, 1)
     return _finish(shape, uv, trust, rough.scale, False)
 
@@ -231,17 +256,23 @@ def _barycentric(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return np.array([1 - v - w, v, w]).clip(0, 1)
 
 
-def _finish(shape: _TargetShape, uv: np.ndarray, trust: np.ndarray, scale: float, by_uv: bool) -> Correspondence:
+def _finish(
+    shape: _TargetShape, uv: np.ndarray, trust: np.ndarray, scale: float, by_uv: bool
+) -> Correspondence:
     """Leaves out what hangs together with little skin only: eyes, teeth, lashes."""
     island = _islands(shape.triangles, len(uv))
     found = np.bincount(island, trust > 0.5)
     trust = np.where(found[island] >= _LEAST_ISLAND * found.max(), trust, 0).astype(np.float32)
     if not (trust > 0.5).any():
-        raise UserError(f"{shape.name}: our skin could not be laid over it.", "Check that its normals point outwards.")
+        raise UserError(
+            f"{shape.name}: our skin could not be laid over it.", "Check that its normals point outwards."
+        )
     uv = np.where(trust[:, None] > 0, uv, -1).astype(np.float32)
     edges = shape.triangles[(trust[shape.triangles] > 0.5).all(1)]
     length = np.linalg.norm(shape.positions[edges[:, 1]] - shape.positions[edges[:, 0]], axis=1)
-    return Correspondence(uv, trust, scale, float(np.median(length)) / scale if len(length) else np.inf, by_uv)
+    return Correspondence(
+        uv, trust, scale, float(np.median(length)) / scale if len(length) else np.inf, by_uv
+    )
 
 
 def _islands(triangles: np.ndarray, count: int) -> np.ndarray:

@@ -45,7 +45,9 @@ def has_mesh_detail(item: bpy.types.Object) -> bool:
     return item.type == "MESH" and bool(item.get(MARK)) and item.modifiers.get(MODIFIER) is not None
 
 
-def add_mesh_detail(item: bpy.types.Object, method: str, subdivisions: int, age: float, seed: int) -> Correspondence:
+def add_mesh_detail(
+    item: bpy.types.Object, method: str, subdivisions: int, age: float, seed: int
+) -> Correspondence:
     """Gives a mesh wrinkles; nothing is changed before all is known.
 
     Args:
@@ -74,7 +76,11 @@ def add_mesh_detail(item: bpy.types.Object, method: str, subdivisions: int, age:
     mesh = item.data
     keys = expression_keys(mesh)
     strength = np.sqrt((fields**2).mean(1))
-    chosen = [index for index, name in enumerate(EXPRESSION_NAMES) if name in keys and strength[index] > _FAINT * strength.max()]
+    chosen = [
+        index
+        for index, name in enumerate(EXPRESSION_NAMES)
+        if name in keys and strength[index] > _FAINT * strength.max()
+    ]
     _write(mesh, MEAN_ATTRIBUTE, mean)
     for number, index in enumerate(chosen):
         _write(mesh, FIELD_ATTRIBUTE.format(number), fields[index])
@@ -125,8 +131,12 @@ def _subdivided(mesh: bpy.types.Mesh, levels: int) -> bpy.types.Mesh:
             cutting.from_mesh(finer)
             for layer in cutting.verts.layers.shape.values() if smooth else ():
                 cutting.verts.layers.shape.remove(layer)
-            bmesh.ops.subdivide_edges(cutting, edges=cutting.edges[:], cuts=1, smooth=smooth, use_grid_fill=True)
-        change = np.array([vertex.co for vertex in rounded.verts]) - np.array([vertex.co for vertex in flat.verts])
+            bmesh.ops.subdivide_edges(
+                cutting, edges=cutting.edges[:], cuts=1, smooth=smooth, use_grid_fill=True
+            )
+        change = np.array([vertex.co for vertex in rounded.verts]) - np.array(
+            [vertex.co for vertex in flat.verts]
+        )
         flat.to_mesh(finer)
         for key in finer.shape_keys.key_blocks:
             shape = np.empty((len(change), 3), np.float32)
@@ -154,9 +164,13 @@ def _expression_steps(age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
         for name, value in values.items():
             row[EXPRESSION_NAMES.index(name)] = value
     first, second = (known[draw.integers(len(known), size=_SAMPLES)] for _ in range(2))
-    mixed = first * draw.uniform(0, 1.1, (_SAMPLES, 1)) + second * draw.uniform(0, 0.6, (_SAMPLES, 1)) * (draw.random((_SAMPLES, 1)) < 0.5)
+    mixed = first * draw.uniform(0, 1.1, (_SAMPLES, 1)) + second * draw.uniform(0, 0.6, (_SAMPLES, 1)) * (
+        draw.random((_SAMPLES, 1)) < 0.5
+    )
     mixed *= draw.random(mixed.shape) < np.where(draw.random((_SAMPLES, 1)) < 0.5, 0.7, 1.0)
-    alone = np.tile(np.eye(len(EXPRESSION_NAMES)), (8, 1)) * draw.uniform(0.3, 1.0, (8 * len(EXPRESSION_NAMES), 1))
+    alone = np.tile(np.eye(len(EXPRESSION_NAMES)), (8, 1)) * draw.uniform(
+        0.3, 1.0, (8 * len(EXPRESSION_NAMES), 1)
+    )
     expressions = np.concatenate([mixed, alone]).clip(0, 1.2).astype(np.float32)
     rest = distilled.coefficients(identity, skin, np.zeros(len(EXPRESSION_NAMES), np.float32))
     added = distilled.coefficients(identity, skin, expressions) - rest
@@ -178,11 +192,15 @@ def _regions_at(found: Correspondence) -> dict[str, np.ndarray]:
     skin = (dense_parts() == 0)[dense.polygons[:, 0]]
     polygons, uv_polygons = dense.polygons[skin], dense.uv_polygons[skin]
     halves = ([0, 1, 2], [0, 2, 3])
-    triangles, places = (np.concatenate([table[:, half] for half in halves]) for table in (polygons, uv_polygons))
+    triangles, places = (
+        np.concatenate([table[:, half] for half in halves]) for table in (polygons, uv_polygons)
+    )
     lookup = rasterise(dense.uv, places, triangles, _REGION_SIZE)
     weights = np.stack([np.clip(dense.refine(model.regions[name]), 0, 1) for name in REGIONS], 1)
     weights /= np.maximum(weights.sum(1, keepdims=True), 1)
-    sampled = np.where((found.uv >= 0).all(1)[:, None], sample_map(lookup.spread(weights), found.uv.clip(0, 1)), 0)
+    sampled = np.where(
+        (found.uv >= 0).all(1)[:, None], sample_map(lookup.spread(weights), found.uv.clip(0, 1)), 0
+    )
     return {name: sampled[:, index] for index, name in enumerate(REGIONS)}
 
 

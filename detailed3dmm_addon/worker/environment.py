@@ -1,6 +1,7 @@
 """The managed environment: a Python of the extension's own with PyTorch in it, installed in steps by child processes.
 
-A small installer (uv, pinned) fetches the packages into a cache of the extension's own, so that an installation that was broken
+A small installer (uv, pinned) fetches the packages into a cache of the extension's own, so that an
+installation that was broken
 off goes on where it was, and a repair needs no network.
 """
 
@@ -45,10 +46,24 @@ class Build:
 
 
 BUILDS = {
-    "CPU": Build("CPU", "Works everywhere; a full map takes about a second", 410, 1450, ("--torch-backend", "cpu")),
-    "CUDA": Build("NVIDIA GPU", "For the CUDA version that your driver knows", 3100, 7850, ("--torch-backend", "auto"), "cuda"),
+    "CPU": Build(
+        "CPU", "Works everywhere; a full map takes about a second", 410, 1450, ("--torch-backend", "cpu")
+    ),
+    "CUDA": Build(
+        "NVIDIA GPU",
+        "For the CUDA version that your driver knows",
+        3100,
+        7850,
+        ("--torch-backend", "auto"),
+        "cuda",
+    ),
     "APPLE": Build("Apple GPU", "For Macs with Apple's own processors", 310, 1150, device="mps"),
-    "INDEX": Build("Own Package Index", "Whatever PyTorch the index has that pip or uv is set to, as in a studio", 410, 1450),
+    "INDEX": Build(
+        "Own Package Index",
+        "Whatever PyTorch the index has that pip or uv is set to, as in a studio",
+        410,
+        1450,
+    ),
 }
 
 
@@ -124,17 +139,24 @@ def _delete(folder: Path) -> None:
         if folder.exists():
             shutil.rmtree(folder)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be replaced ({error.strerror}).", "Close other Blenders, or free the folder.") from error
+        raise UserError(
+            f"{folder}: cannot be replaced ({error.strerror}).", "Close other Blenders, or free the folder."
+        ) from error
 
 
 def _can_install_offline() -> bool:
     """Whether everything was fetched before: a repair then needs no network."""
-    return (user_folder("") / "downloads" / "complete").exists() and python_of(user_folder("") / "installer").exists()
+    return (user_folder("") / "downloads" / "complete").exists() and python_of(
+        user_folder("") / "installer"
+    ).exists()
 
 
 def needs_network() -> bool:
     """Whether an installation would have to download something."""
-    return not (_can_install_offline() and (user_folder("") / "downloads" / "complete").read_text("utf-8").strip() == chosen_build())
+    return not (
+        _can_install_offline()
+        and (user_folder("") / "downloads" / "complete").read_text("utf-8").strip() == chosen_build()
+    )
 
 
 @dataclass
@@ -173,14 +195,17 @@ class Installation:
         self._free_before = shutil.disk_usage(folder).free
         if self._free_before < kind.disk_mb * 2**20 and not offline:
             raise UserError(
-                f"{folder}: {self._free_before // 2**20} MB are free, the backend takes about {kind.disk_mb}.", "Free some disk space."
+                f"{folder}: {self._free_before // 2**20} MB are free, the backend takes about {kind.disk_mb}.",
+                "Free some disk space.",
             )
         environment, installer = folder / "environment", folder / "installer"
         _delete(environment)
         try:
             self._log = self.log_path.open("wb")
         except OSError as error:
-            raise UserError(f"{self.log_path}: cannot be written ({error.strerror}).", "Free the folder.") from error
+            raise UserError(
+                f"{self.log_path}: cannot be written ({error.strerror}).", "Free the folder."
+            ) from error
         python, tool = str(python_of(environment)), str(python_of(installer))
         if not offline:
             _delete(installer)
@@ -188,7 +213,16 @@ class Installation:
                 ("Preparing the installer", [sys.executable, "-m", "venv", str(installer)]),
                 (
                     "Fetching the installer",
-                    [tool, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", INSTALLER],
+                    [
+                        tool,
+                        "-m",
+                        "pip",
+                        "install",
+                        "--disable-pip-version-check",
+                        "--progress-bar",
+                        "off",
+                        INSTALLER,
+                    ],
                 ),
             ]
         fetch = [tool, "-m", "uv", "pip", "install", "--python", python, "-r", str(REQUIREMENTS)]
@@ -227,7 +261,9 @@ class Installation:
             return True
         self.message, command = self._steps[self._started]
         self._said_before = len(self._log_text())
-        self.fraction = max(self.fraction, 0.9 if self._started == len(self._steps) - 1 else 0.02 * self._started)
+        self.fraction = max(
+            self.fraction, 0.9 if self._started == len(self._steps) - 1 else 0.02 * self._started
+        )
         self._process = subprocess.Popen(
             command,
             cwd=tempfile.gettempdir(),
@@ -287,12 +323,21 @@ def _variables() -> dict[str, str]:
     """The environment variables of the steps: what pip was told about indexes holds for the installer too."""
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX")
     found = {name: value for name, value in os.environ.items() if name not in hidden}
-    for theirs, ours in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_EXTRA_INDEX_URL", "UV_INDEX"), ("PIP_FIND_LINKS", "UV_FIND_LINKS")):
+    for theirs, ours in (
+        ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
+        ("PIP_EXTRA_INDEX_URL", "UV_INDEX"),
+        ("PIP_FIND_LINKS", "UV_FIND_LINKS"),
+    ):
         if theirs in found:
             found.setdefault(ours, found[theirs])
     if "PIP_NO_INDEX" in found:
         found["UV_NO_INDEX"] = "1"
-    found |= {"UV_CACHE_DIR": str(user_folder("downloads")), "UV_SYSTEM_CERTS": "1", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+    found |= {
+        "UV_CACHE_DIR": str(user_folder("downloads")),
+        "UV_SYSTEM_CERTS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "NO_COLOR": "1",
+    }
     return found
 
 

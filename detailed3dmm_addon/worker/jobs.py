@@ -90,7 +90,8 @@ def start() -> WorkerClient:
     interpreter = find_interpreter()
     if interpreter is None:
         raise UserError(
-            "The backend is not installed.", "Press Install Backend in the add-on's preferences, or choose a Python with PyTorch."
+            "The backend is not installed.",
+            "Press Install Backend in the add-on's preferences, or choose a Python with PyTorch.",
         )
     if _client is not None and _client.interpreter != interpreter:
         stop()
@@ -168,7 +169,9 @@ def pump() -> None:
             listener(event)
 
 
-def ask(name: str, parameters: Mapping, arrays: Mapping[str, np.ndarray], progress=None, timeout: float = 1800.0) -> Event:
+def ask(
+    name: str, parameters: Mapping, arrays: Mapping[str, np.ndarray], progress=None, timeout: float = 1800.0
+) -> Event:
     """Sends a request and waits for its result, for scripts and background use.
 
     Args:
@@ -185,7 +188,9 @@ def ask(name: str, parameters: Mapping, arrays: Mapping[str, np.ndarray], progre
     try:
         event = client.wait(client.request(name, parameters, arrays), timeout, progress)
     except TimeoutError as error:
-        raise UserError(f"The backend did not answer: {error}.", "Press Stop in the Backend panel and try again.") from error
+        raise UserError(
+            f"The backend did not answer: {error}.", "Press Stop in the Backend panel and try again."
+        ) from error
     return require_result(event)
 
 

@@ -24,7 +24,11 @@ class D3DMM_AP_preferences(bpy.types.AddonPreferences):
             ("CPU", "CPU", "Works everywhere; a full map takes about a second"),
             ("CUDA", "NVIDIA GPU", "For the CUDA version that your driver knows"),
             ("APPLE", "Apple GPU", "For Macs with Apple's own processors"),
-            ("INDEX", "Own Package Index", "Whatever PyTorch the index has that pip or uv is set to, as in a studio"),
+            (
+                "INDEX",
+                "Own Package Index",
+                "Whatever PyTorch the index has that pip or uv is set to, as in a studio",
+            ),
         ),
     )
 
@@ -37,7 +41,10 @@ class D3DMM_AP_preferences(bpy.types.AddonPreferences):
         layout.use_property_split, layout.use_property_decorate = True, False
         layout.prop(self, "interpreter")
         found = backend.find_interpreter()
-        layout.label(text=f"In use: {found}" if found else "No Python with PyTorch found", icon="CHECKMARK" if found else "ERROR")
+        layout.label(
+            text=f"In use: {found}" if found else "No Python with PyTorch found",
+            icon="CHECKMARK" if found else "ERROR",
+        )
         box = layout.box()
         box.label(text="Managed Environment")
         installation = environment.running_installation()
@@ -55,13 +62,24 @@ class D3DMM_AP_preferences(bpy.types.AddonPreferences):
         name = environment.chosen_build()
         kind, installed = environment.BUILDS[name], environment.installed_build()
         wanted = f"{kind.label}: download about {kind.download_mb} MB, {kind.disk_mb} MB on disk"
-        box.label(text=f"{environment.BUILDS[installed].label} is installed" if installed in environment.BUILDS else wanted, icon="INFO")
+        box.label(
+            text=f"{environment.BUILDS[installed].label} is installed"
+            if installed in environment.BUILDS
+            else wanted,
+            icon="INFO",
+        )
         row = box.row(align=True)
         again = installed == name
-        row.operator("d3dmm.install_backend", text="Repair" if again else "Install Backend", icon="FILE_REFRESH" if again else "IMPORT")
+        row.operator(
+            "d3dmm.install_backend",
+            text="Repair" if again else "Install Backend",
+            icon="FILE_REFRESH" if again else "IMPORT",
+        )
         row.operator("d3dmm.remove_backend", icon="TRASH")
         if environment.needs_network() and not getattr(bpy.app, "online_access", True):
-            box.label(text="Install Backend needs online access: System, Network, Allow Online Access", icon="INFO")
+            box.label(
+                text="Install Backend needs online access: System, Network, Allow Online Access", icon="INFO"
+            )
 
 
 def preferences() -> "D3DMM_AP_preferences | None":

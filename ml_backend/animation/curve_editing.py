@@ -42,7 +42,14 @@ def group_of(name: str) -> str:
     """The gain group of an expression."""
     if name.startswith("jaw") or name == "mouthClose":
         return "jaw"
-    starts = {"mouth": "lips", "tongue": "tongue", "cheek": "cheeks", "nose": "cheeks", "brow": "brows", "eye": "eyes"}
+    starts = {
+        "mouth": "lips",
+        "tongue": "tongue",
+        "cheek": "cheeks",
+        "nose": "cheeks",
+        "brow": "brows",
+        "eye": "eyes",
+    }
     return next(group for start, group in starts.items() if name.startswith(start))
 
 
@@ -76,10 +83,13 @@ def keep_lips_closed(frames: np.ndarray, before: np.ndarray) -> np.ndarray:
         before: (T, 52) as they were.
 
     Returns:
-        (T, 52): `frames` with as much more mouthClose, where the lips were closed before, as brings them back.
+        (T, 52): `frames` with as much more mouthClose, where the lips were closed before, as brings them
+        back.
     """
     close = EXPRESSION_NAMES.index("mouthClose")
-    opened = np.maximum(0, lip_gap(frames) - np.maximum(lip_gap(before), 0) - _UNSEEN_MM) * (1 - open_share(before))
+    opened = np.maximum(0, lip_gap(frames) - np.maximum(lip_gap(before), 0) - _UNSEEN_MM) * (
+        1 - open_share(before)
+    )
     kept = frames.copy()
     kept[:, close] += opened / -lip_steps()[close]
     return kept
@@ -100,7 +110,8 @@ def edit_layers(fps: float, layers: Mapping[str, Motion], edit: CurveEdit) -> di
 
     Args:
         fps: frames a second.
-        layers: the first is the base; the others are made by rule and smooth as they are, so only the base is smoothed.
+        layers: the first is the base; the others are made by rule and smooth as they are, so only the base is
+            smoothed.
         edit: what to change.
 
     Returns:
@@ -121,11 +132,20 @@ def edit_layers(fps: float, layers: Mapping[str, Motion], edit: CurveEdit) -> di
         lower = np.array([group_of(name) in ("jaw", "lips", "tongue") for name in EXPRESSION_NAMES])
         smooth[:, lower] = (frames + open_share(given)[:, None] * (smooth - frames))[:, lower]
         frames, head = smooth, _smoothed(head, edit.smoothing * fps)
-    added = np.sum([frames for name, (frames, _) in edited.items() if name != base], 0) if len(edited) > 1 else np.zeros_like(frames)
+    added = (
+        np.sum([frames for name, (frames, _) in edited.items() if name != base], 0)
+        if len(edited) > 1
+        else np.zeros_like(frames)
+    )
     edited[base] = keep_lips_closed(frames + added, given) - added, head
     if edit.offset:
-        edited = {name: (_shifted(frames, edit.offset * fps), _shifted(head, edit.offset * fps)) for name, (frames, head) in edited.items()}
-    return {name: (frames.astype(np.float32), head.astype(np.float32)) for name, (frames, head) in edited.items()}
+        edited = {
+            name: (_shifted(frames, edit.offset * fps), _shifted(head, edit.offset * fps))
+            for name, (frames, head) in edited.items()
+        }
+    return {
+        name: (frames.astype(np.float32), head.astype(np.float32)) for name, (frames, head) in edited.items()
+    }
 
 
 def _check(edit: CurveEdit) -> None:
@@ -178,7 +198,8 @@ def reduce_keys(values: np.ndarray, tolerance: float | np.ndarray) -> np.ndarray
         tolerance: the most that a line may be off; one number, or (C,).
 
     Returns:
-        (K,) rising indices of the frames to key, the first and the last among them; all of them where the tolerance is 0.
+        (K,) rising indices of the frames to key, the first and the last among them; all of them where the
+        tolerance is 0.
     """
     columns = np.asarray(values, float).reshape(len(values), -1)
     limit = np.broadcast_to(np.asarray(tolerance, float), columns.shape[1:])
@@ -204,7 +225,9 @@ def reduce_keys(values: np.ndarray, tolerance: float | np.ndarray) -> np.ndarray
 
 def keyed_error(values: np.ndarray, keys: np.ndarray) -> float:
     """The most that straight lines between the chosen keys are off a (T,) curve."""
-    return float(np.abs(np.interp(np.arange(len(values)), keys, np.asarray(values, float)[keys]) - values).max())
+    return float(
+        np.abs(np.interp(np.arange(len(values)), keys, np.asarray(values, float)[keys]) - values).max()
+    )
 
 
 def look_from_eyes(head: np.ndarray) -> dict[str, np.ndarray]:
@@ -214,7 +237,9 @@ def look_from_eyes(head: np.ndarray) -> dict[str, np.ndarray]:
         yaw, pitch = np.degrees(head[:, column]) * outward, np.degrees(head[:, column + 1])
         turned = {"Out": yaw / _EYE_DEGREES["side"], "In": -yaw / _EYE_DEGREES["side"]}
         turned |= {"Up": pitch / _EYE_DEGREES["up"], "Down": -pitch / _EYE_DEGREES["up"]}
-        found |= {f"eyeLook{way}{side}": np.clip(value, 0, 1).astype(np.float32) for way, value in turned.items()}
+        found |= {
+            f"eyeLook{way}{side}": np.clip(value, 0, 1).astype(np.float32) for way, value in turned.items()
+        }
     return found
 
 
@@ -222,7 +247,9 @@ def eyes_from_look(frames: np.ndarray) -> np.ndarray:
     """The eyes' (T, 6) rotations in radians (left yaw, pitch, roll, right ...) of the eyeLook coefficients of (T, 52)."""
     turns = np.zeros((len(frames), 6), np.float32)
     for side, column, outward in (("Left", 0, 1.0), ("Right", 3, -1.0)):
-        out, inward, up, down = (frames[:, EXPRESSION_NAMES.index(f"eyeLook{way}{side}")] for way in ("Out", "In", "Up", "Down"))
+        out, inward, up, down = (
+            frames[:, EXPRESSION_NAMES.index(f"eyeLook{way}{side}")] for way in ("Out", "In", "Up", "Down")
+        )
         turns[:, column] = np.radians((out - inward) * outward * _EYE_DEGREES["side"])
         turns[:, column + 1] = np.radians((up - down) * _EYE_DEGREES["up"])
     return turns

@@ -11,7 +11,19 @@ from ..expression_presets import EXPRESSION_PRESETS
 from .curve_editing import lip_steps
 
 NEUTRAL = "neutral"
-EMOTIONS = (NEUTRAL, "joy", "anger", "surprise", "disgust", "fear", "sadness", "contempt", "skeptical", "thinking", "effort")
+EMOTIONS = (
+    NEUTRAL,
+    "joy",
+    "anger",
+    "surprise",
+    "disgust",
+    "fear",
+    "sadness",
+    "contempt",
+    "skeptical",
+    "thinking",
+    "effort",
+)
 _LEFT_TO_SPEECH = ("jaw", "tongue", "mouthClose", "mouthPucker", "mouthFunnel", "eyeBlink", "eyeLook")
 """What an emotion never moves: the words' own channels, the lids' and the gaze's."""
 _PARTING_MM = 0.3  # a channel that parts the lips by more, at 1, is an opener
@@ -39,7 +51,10 @@ def parse_emotions(text: str) -> tuple[EmotionKey, ...]:
             seconds, emotion, *intensity = part.split(":")
             keys.append(EmotionKey(float(seconds), emotion.strip(), float(*intensity) if intensity else 1.0))
         except (ValueError, TypeError) as error:
-            raise UserError(f"{part}: not an emotion over time.", "Write SECONDS:EMOTION:INTENSITY, as 0:joy:0.6,3.5:neutral:0.") from error
+            raise UserError(
+                f"{part}: not an emotion over time.",
+                "Write SECONDS:EMOTION:INTENSITY, as 0:joy:0.6,3.5:neutral:0.",
+            ) from error
     return check_emotions(keys)
 
 
@@ -54,11 +69,16 @@ def check_emotions(keys: Sequence) -> tuple[EmotionKey, ...]:
         try:
             seconds, emotion, intensity = float(key[0]), str(key[1]), float(key[2])
         except (TypeError, ValueError, IndexError, KeyError) as error:
-            raise UserError(f"{key}: not an emotion over time.", "Give (seconds, emotion, intensity).") from error
+            raise UserError(
+                f"{key}: not an emotion over time.", "Give (seconds, emotion, intensity)."
+            ) from error
         if emotion not in EMOTIONS:
             raise UserError(f"{emotion}: no such emotion.", f"Choose of {', '.join(EMOTIONS)}.")
         if not (np.isfinite(seconds) and 0 <= intensity <= 1.5):
-            raise UserError(f"{emotion} at {seconds} s with an intensity of {intensity}.", "Choose an intensity of 0 to 1.5.")
+            raise UserError(
+                f"{emotion} at {seconds} s with an intensity of {intensity}.",
+                "Choose an intensity of 0 to 1.5.",
+            )
         checked.append(EmotionKey(seconds, emotion, intensity))
     return tuple(sorted(checked, key=lambda key: key.seconds))
 
@@ -79,10 +99,13 @@ def emotion_intensities(keys: Sequence[EmotionKey], times: np.ndarray) -> dict[s
     return found
 
 
-def emotion_curves(keys: Sequence[EmotionKey], times: np.ndarray, mouth: np.ndarray, opening: np.ndarray) -> np.ndarray:
+def emotion_curves(
+    keys: Sequence[EmotionKey], times: np.ndarray, mouth: np.ndarray, opening: np.ndarray
+) -> np.ndarray:
     """What to add to the speech.
 
-    Openers of the lips (upper lip up, lower lip down, ...) fade where the lips are closed, so a closure stays one; what presses the lips
+    Openers of the lips (upper lip up, lower lip down, ...) fade where the lips are closed, so a closure stays
+    one; what presses the lips
     together fades where they are open, and smiles give way to rounding, so that the words stay readable.
 
     Args:

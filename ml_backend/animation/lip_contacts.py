@@ -15,12 +15,18 @@ _BILABIAL_GRIP = (0.08, 0.5)
 _LABIODENTAL_GRIP = (0.06, 0.55)
 _PAUSE_GRIP = (0.5, 0.85)
 _ROUNDING_EASE = 0.02  # seconds, standard deviation: lips round slowly, and before their vowel
-_ROUNDING = (0.01, 1.0, 0.38)  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
+_ROUNDING = (
+    0.01,
+    1.0,
+    0.38,
+)  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
 _JAW_SMOOTHING = 0.024  # the same over the jaw, which is heavy; lips that must meet then do so over a jaw still open, by mouthClose
 
 
-def secure_contacts(curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray, fps: float) -> np.ndarray:
+def secure_contacts(
+    curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray, fps: float
+) -> np.ndarray:
     """Smooths the mouth, then closes the lips on p b m, lays the lower lip on the teeth on f v, and brings pauses to rest.
 
     Args:
@@ -33,7 +39,9 @@ def secure_contacts(curves: np.ndarray, posteriors: np.ndarray, speech_times: np
         (T, 52) float32.
     """
     moved = speech_channels()
-    curves = np.where(moved, gaussian_filter1d(curves, max(0.3, _SMOOTHING * fps), axis=0, mode="nearest"), curves)
+    curves = np.where(
+        moved, gaussian_filter1d(curves, max(0.3, _SMOOTHING * fps), axis=0, mode="nearest"), curves
+    )
 
     def grip(names: tuple[str, ...], bounds: tuple[float, float], ease: float, hold: float) -> np.ndarray:
         raised = posteriors[:, [PHONE_INDEX[name] for name in names]].sum(1)
@@ -51,7 +59,9 @@ def secure_contacts(curves: np.ndarray, posteriors: np.ndarray, speech_times: np
     lips = grip(BILABIAL, _BILABIAL_GRIP, 0.012, hold)
     pucker, funnel = EXPRESSION_NAMES.index("mouthPucker"), EXPRESSION_NAMES.index("mouthFunnel")
     shut = np.tile(pose(BILABIAL_POSE), (len(curves), 1))
-    shut[:, pucker] = np.minimum(1, curves[:, pucker] + 0.4 * curves[:, funnel])  # "boom": the lips close, and stay round
+    shut[:, pucker] = np.minimum(
+        1, curves[:, pucker] + 0.4 * curves[:, funnel]
+    )  # "boom": the lips close, and stay round
     curves = curves + moved * lips * (shut - curves)
     jaw = EXPRESSION_NAMES.index("jawOpen")
     curves[:, jaw] = gaussian_filter1d(curves[:, jaw], max(0.3, _JAW_SMOOTHING * fps), mode="nearest")
@@ -59,19 +69,35 @@ def secure_contacts(curves: np.ndarray, posteriors: np.ndarray, speech_times: np
     return np.clip(curves, 0, 1).astype(np.float32)
 
 
-def _keep_round(curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray) -> np.ndarray:
+def _keep_round(
+    curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray
+) -> np.ndarray:
     """Rounds the lips at least as far as the posteriors expect, and further where a rounded phone is merely likely: where the ear is
-    unsure, the decoder prefers not to, and a mouth that never rounds looks worse than one that rounds once too often.
+    unsure, the decoder prefers not to, and a mouth that never rounds looks worse than one that rounds once
+    too often.
     """
     columns = [EXPRESSION_NAMES.index(name) for name in ("mouthPucker", "mouthFunnel")]
-    shapes = np.stack([pose((DIPHTHONGS[name][1] if name in DIPHTHONGS else VISEMES[name]).shape)[columns] for name in PHONES])
+    shapes = np.stack(
+        [
+            pose((DIPHTHONGS[name][1] if name in DIPHTHONGS else VISEMES[name]).shape)[columns]
+            for name in PHONES
+        ]
+    )
     expected = gaussian_filter1d(posteriors @ shapes, _ROUNDING_EASE * 50, axis=0)
     threshold, most, exponent = _ROUNDING
-    likely = gaussian_filter1d(posteriors[:, [PHONE_INDEX[name] for name in ROUNDED]].sum(1), _ROUNDING_EASE * 50)
-    expected[:, 0] = np.maximum(expected[:, 0], most * np.clip((likely - threshold) / (1 - threshold), 0, 1) ** exponent)
+    likely = gaussian_filter1d(
+        posteriors[:, [PHONE_INDEX[name] for name in ROUNDED]].sum(1), _ROUNDING_EASE * 50
+    )
+    expected[:, 0] = np.maximum(
+        expected[:, 0], most * np.clip((likely - threshold) / (1 - threshold), 0, 1) ** exponent
+    )
     curves = curves.copy()
     for index, column in enumerate(columns):
         curves[:, column] = np.maximum(curves[:, column], np.interp(times, speech_times, expected[:, index]))
-    spread = [EXPRESSION_NAMES.index(f"mouth{kind}{side}") for kind in ("Smile", "Stretch") for side in ("Left", "Right")]
+    spread = [
+        EXPRESSION_NAMES.index(f"mouth{kind}{side}")
+        for kind in ("Smile", "Stretch")
+        for side in ("Left", "Right")
+    ]
     curves[:, spread] *= np.clip(1 - 1.5 * curves[:, columns[:1]], 0, 1)
     return curves

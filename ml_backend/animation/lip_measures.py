@@ -28,7 +28,9 @@ def lower_lip_surface(face: BilinearFace, neutral: np.ndarray) -> tuple[np.ndarr
     corners, weights = _points_on(face, "skin")
     places = np.einsum("nk,nkx->nx", weights, neutral[corners])
     below = line[2] - places[:, 2]
-    near = (np.abs(places[:, 0]) < 0.012) & (below > 0.0001) & (below < 0.014) & (places[:, 1] < line[1] + 0.014)
+    near = (
+        (np.abs(places[:, 0]) < 0.012) & (below > 0.0001) & (below < 0.014) & (places[:, 1] < line[1] + 0.014)
+    )
     return corners[near], weights[near]
 
 
@@ -45,11 +47,13 @@ class LipMeasures:
     """Measures over time, each (T,) float, millimetres.
 
     Attributes:
-        gap: mean height of the opening between the inner lips, above that of the resting face; 0 where they touch.
+        gap: mean height of the opening between the inner lips, above that of the resting face; 0 where they
+            touch.
         pressed_gap: the same, negative where the lips are pressed together or rolled in further than at rest.
         width: distance of the lip corners, less that of the resting face.
         protrusion: how far the lips' middle stands out, more than at rest.
-        lower_lip_to_teeth: distance of the lower lip's surface from the lowest 1.5 mm of the upper incisors, mean over these; not less
+        lower_lip_to_teeth: distance of the lower lip's surface from the lowest 1.5 mm of the upper incisors,
+            mean over these; not less
             that of the resting face.
     """
 
@@ -79,7 +83,9 @@ class LipRuler:
 
     def measure(self, curves: np.ndarray) -> LipMeasures:
         """Args: curves (T, 52). Returns: the measures."""
-        gap, width, protrusion = (value - rest for value, rest in zip(self._raw(curves), self._rest, strict=True))
+        gap, width, protrusion = (
+            value - rest for value, rest in zip(self._raw(curves), self._rest, strict=True)
+        )
         return LipMeasures(np.maximum(gap, 0), gap, width, protrusion, self._to_teeth(curves))
 
     def _to_teeth(self, curves: np.ndarray) -> np.ndarray:

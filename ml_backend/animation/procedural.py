@@ -1,7 +1,9 @@
 """Motion that no recording tells: blinks, brow accents, head, gaze, breath, and a chosen emotion. Procedural, never inferred.
 
-Each layer has its own amount and seed, and its own random numbers: changing one leaves the others as they were. Only the emotion
-touches the mouth, and `emotion` and `curve_editing.keep_lips_closed` see to it that no layer opens closed lips.
+Each layer has its own amount and seed, and its own random numbers: changing one leaves the others as they
+were. Only the emotion
+touches the mouth, and `emotion` and `curve_editing.keep_lips_closed` see to it that no layer opens closed
+lips.
 """
 
 from bisect import bisect
@@ -60,7 +62,11 @@ def check_layers(layers: Mapping[str, Layer]) -> None:
 
 
 def procedural_layers(
-    prosody: Prosody, times: np.ndarray, layers: Mapping[str, Layer], mouth: np.ndarray, emotions: Sequence[EmotionKey] = ()
+    prosody: Prosody,
+    times: np.ndarray,
+    layers: Mapping[str, Layer],
+    mouth: np.ndarray,
+    emotions: Sequence[EmotionKey] = (),
 ) -> dict[str, Motion]:
     """Makes every layer that is wanted.
 
@@ -74,7 +80,10 @@ def procedural_layers(
     Returns:
         By name, what to add to the speech; alone or together, it opens no lips that are closed in `mouth`.
     """
-    streams = {name: np.random.default_rng([layers.get(name, Layer()).seed, index]) for index, name in enumerate(LAYERS)}
+    streams = {
+        name: np.random.default_rng([layers.get(name, Layer()).seed, index])
+        for index, name in enumerate(LAYERS)
+    }
     wanted = {name for name, layer in layers.items() if layer.amount > 0}
     accents = _accents(prosody) if len(times) and wanted & {"brows", "head"} else []
     gaze, shifts = _gaze(times, streams["gaze"]) if wanted & {"gaze", "blinks"} else (_nothing(times), [])
@@ -95,7 +104,9 @@ def procedural_layers(
         shown = emotion_curves(emotions, times, mouth, opening) * sway
         amount = layers["emotion"].amount
         shown = (keep_lips_closed(mouth + amount * shown, mouth) - mouth) / amount
-        made["emotion"] = Motion(shown.astype(np.float32), np.zeros((len(times), len(HEAD_NAMES)), np.float32))
+        made["emotion"] = Motion(
+            shown.astype(np.float32), np.zeros((len(times), len(HEAD_NAMES)), np.float32)
+        )
     for name, motion in made.items():
         for part in motion:
             part *= np.float32(layers[name].amount)
@@ -107,7 +118,10 @@ def _column(name: str) -> int:
 
 
 def _nothing(times: np.ndarray) -> Motion:
-    return Motion(np.zeros((len(times), len(EXPRESSION_NAMES)), np.float32), np.zeros((len(times), len(HEAD_NAMES)), np.float32))
+    return Motion(
+        np.zeros((len(times), len(EXPRESSION_NAMES)), np.float32),
+        np.zeros((len(times), len(HEAD_NAMES)), np.float32),
+    )
 
 
 def _near(times: np.ndarray, begin: float, end: float) -> slice:
@@ -119,7 +133,10 @@ def _accents(prosody: Prosody) -> list[tuple[float, float]]:
     """Stressed syllables, at least 0.7 s apart: seconds and strength 0..1, where pitch and loudness peak together."""
     voiced = prosody.voicing > 0.6
     strength = gaussian_filter1d(
-        np.where(voiced, np.clip(prosody.pitch, -0.5, 0.8) + 0.6 * np.clip(prosody.loudness + 0.4, -1, 0.5), -0.4), 3
+        np.where(
+            voiced, np.clip(prosody.pitch, -0.5, 0.8) + 0.6 * np.clip(prosody.loudness + 0.4, -1, 0.5), -0.4
+        ),
+        3,
     )
     middle = strength[1:-1]
     peaks = 1 + np.flatnonzero((strength[:-2] < middle) & (middle >= strength[2:]) & (middle > 0.05))
@@ -162,7 +179,9 @@ def _head(times: np.ndarray, accents: list[tuple[float, float]], rng: np.random.
     """Slow sway, and a nod at each accent that comes back with a small overshoot."""
     motion = _nothing(times)
     for column, degrees, hertz in ((0, 2.0, 0.22), (1, 1.2, 0.3), (2, 1.1, 0.18)):
-        motion.head[:, column] += degrees * _DEGREE * (_slow_noise(times, hertz, rng) + 0.25 * _slow_noise(times, 3 * hertz, rng))
+        motion.head[:, column] += (
+            degrees * _DEGREE * (_slow_noise(times, hertz, rng) + 0.25 * _slow_noise(times, 3 * hertz, rng))
+        )
     for time, strength in accents:
         nod = rng.uniform(0.8, 2.2) * strength * (1 if rng.random() < 0.8 else -0.7)
         here = _near(times, time - 0.7, time + 1.5)
@@ -192,7 +211,10 @@ def _gaze(times: np.ndarray, rng: np.random.Generator) -> tuple[Motion, list[flo
     for eye in (3, 6):
         motion.head[:, eye] += yaw * _DEGREE
         motion.head[:, eye + 1] += pitch * _DEGREE
-    for name, angle in (("Left", yaw), ("Right", -yaw)):  # yaw to the person's left turns the left eye outward, the right eye inward
+    for name, angle in (
+        ("Left", yaw),
+        ("Right", -yaw),
+    ):  # yaw to the person's left turns the left eye outward, the right eye inward
         motion.curves[:, _column(f"eyeLookOut{name}")] += np.clip(angle / 35, 0, 1)
         motion.curves[:, _column(f"eyeLookIn{name}")] += np.clip(-angle / 35, 0, 1)
         motion.curves[:, _column(f"eyeLookUp{name}")] += np.clip(pitch / 28, 0, 1)
@@ -235,7 +257,10 @@ def _breath(times: np.ndarray, prosody: Prosody, rng: np.random.Generator) -> Mo
     """
     motion = _nothing(times)
     silent = np.concatenate([[False], prosody.pause > 0.5, [False]])
-    begins, ends = np.flatnonzero(~silent[:-1] & silent[1:]) / 50, np.flatnonzero(silent[:-1] & ~silent[1:]) / 50
+    begins, ends = (
+        np.flatnonzero(~silent[:-1] & silent[1:]) / 50,
+        np.flatnonzero(silent[:-1] & ~silent[1:]) / 50,
+    )
     last = -9.0
     for begin, end in zip(begins, ends, strict=True):
         clock = max(float(begin), last + 1.6)
@@ -244,7 +269,13 @@ def _breath(times: np.ndarray, prosody: Prosody, rng: np.random.Generator) -> Mo
             depth, last = rng.uniform(0.6, 1.0) * min(1.0, intake / 0.7), clock
             here = _near(times, clock - 0.3, clock + intake + 3.0)
             rise = np.clip((times[here] - clock) / intake, 0, 1)
-            breath = depth * rise * rise * (3 - 2 * rise) * np.exp(-np.maximum(0, times[here] - clock - intake) / 0.6)
+            breath = (
+                depth
+                * rise
+                * rise
+                * (3 - 2 * rise)
+                * np.exp(-np.maximum(0, times[here] - clock - intake) / 0.6)
+            )
             for side in ("Left", "Right"):
                 motion.curves[here, _column(f"noseSneer{side}")] += 0.12 * breath
             motion.curves[here, _column("browInnerUp")] += 0.06 * breath

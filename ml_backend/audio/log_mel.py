@@ -11,14 +11,17 @@ _WINDOW = 400
 _FFT = 512
 _LOW_HZ, _HIGH_HZ = 60.0, 7600.0
 _POWER_FLOOR = 1e-9
-QUIET = float(np.log(1e-6))  # a mean band power below which nobody speaks: about -75 dB of full scale in the frame
+QUIET = float(
+    np.log(1e-6)
+)  # a mean band power below which nobody speaks: about -75 dB of full scale in the frame
 
 
 def mel_filters() -> np.ndarray:
     """Triangular filters of equal area on Slaney's mel scale.
 
     Returns:
-        (BANDS, 257) float32; row b sums the power spectrum of 512 samples into band b. Equal to `librosa.filters.mel`.
+        (BANDS, 257) float32; row b sums the power spectrum of 512 samples into band b. Equal to
+        `librosa.filters.mel`.
 
     Source: Slaney 1998, "Auditory Toolbox".
     """
@@ -26,7 +29,9 @@ def mel_filters() -> np.ndarray:
     frequencies = np.arange(_FFT // 2 + 1) * SAMPLE_RATE / _FFT
     rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
-    return (np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    return (np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(
+        np.float32
+    )
 
 
 def _hz_to_mel(hz: np.ndarray | float) -> np.ndarray:
@@ -67,13 +72,15 @@ def loudness(mel: np.ndarray) -> np.ndarray:
 def normalise(mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Takes level, microphone and room colour out of a stretch of log-mel.
 
-    The mean over the frames that are within 30 dB of the loud ones goes out of every band, so that the share of silence does not matter.
+    The mean over the frames that are within 30 dB of the loud ones goes out of every band, so that the share
+    of silence does not matter.
 
     Args:
         mel: (T, 64) float32 log-mel, some seconds of one recording.
 
     Returns:
-        (T, 64) float32, about -3..2; and the loudness relative to the loud frames, (T,) float32 in nepers of power / 4, -3..0.5.
+        (T, 64) float32, about -3..2; and the loudness relative to the loud frames, (T,) float32 in nepers of
+        power / 4, -3..0.5.
     """
     energy = loudness(mel)
     level = max(float(np.quantile(energy, 0.95)), QUIET)
@@ -102,7 +109,9 @@ def pitch(samples: np.ndarray) -> np.ndarray:
     ratio = correlation / (correlation[:, :1] + 1e-4) / (window_correlation / window_correlation[0])
     lags = slice(40, 229)
     octaves_down = np.log2(np.arange(40, 229) / 40)
-    best = (ratio[:, lags] - 0.03 * octaves_down).argmax(1) + 40  # every octave lower must fit better (Boersma 1993)
+    best = (ratio[:, lags] - 0.03 * octaves_down).argmax(
+        1
+    ) + 40  # every octave lower must fit better (Boersma 1993)
     voicing = np.clip(ratio[np.arange(count), best], 0, 1)
     return np.stack([SAMPLE_RATE / best, voicing], 1).astype(np.float32)
 

@@ -36,9 +36,13 @@ class AudioFile:
         try:
             info = soundfile.info(str(self.path))
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-            raise UserError(f"{path}: not a recording that can be read ({_reason(error)}).", f"Convert it to {FORMATS}.") from error
+            raise UserError(
+                f"{path}: not a recording that can be read ({_reason(error)}).", f"Convert it to {FORMATS}."
+            ) from error
         if info.frames <= 0:
-            raise UserError(f"{path}: the recording has no samples.", "Export it again; the file may be truncated.")
+            raise UserError(
+                f"{path}: the recording has no samples.", "Export it again; the file may be truncated."
+            )
         if not _LOWEST_RATE <= info.samplerate <= _HIGHEST_RATE:
             raise UserError(f"{path}: a sample rate of {info.samplerate} Hz.", "Convert it to 8 to 96 kHz.")
         self._check_length(info)
@@ -78,26 +82,37 @@ class AudioFile:
             length: seconds to read; 0 for all that is left.
 
         Yields:
-            float32 mono samples at 16 kHz; pieces of about the block's length. Channels are averaged, unless they cancel each other or
+            float32 mono samples at 16 kHz; pieces of about the block's length. Channels are averaged, unless
+            they cancel each other or
             most of them are silent: then the loudest is taken.
 
         Raises:
-            UserError: the file breaks off or holds values that are not numbers, or the range is not inside it.
+            UserError: the file breaks off or holds values that are not numbers, or the range is not inside
+                it.
         """
-        wanted = min(round(self.range_seconds(start, length) * self.rate), self.frames - round(start * self.rate))
-        resampler = soxr.ResampleStream(self.rate, SAMPLE_RATE, 1, dtype="float32") if self.rate != SAMPLE_RATE else None
+        wanted = min(
+            round(self.range_seconds(start, length) * self.rate), self.frames - round(start * self.rate)
+        )
+        resampler = (
+            soxr.ResampleStream(self.rate, SAMPLE_RATE, 1, dtype="float32")
+            if self.rate != SAMPLE_RATE
+            else None
+        )
         done = 0
         try:
             with soundfile.SoundFile(str(self.path)) as file:
                 if start:
                     file.seek(round(start * self.rate))
                 while True:
-                    block = file.read(min(int(seconds * self.rate), wanted - done), dtype="float32", always_2d=True)
+                    block = file.read(
+                        min(int(seconds * self.rate), wanted - done), dtype="float32", always_2d=True
+                    )
                     done += len(block)
                     last = len(block) == 0
                     if not np.isfinite(block).all():
                         raise UserError(
-                            f"{self.path}: holds samples that are not numbers (NaN or infinite).", "Export the recording again."
+                            f"{self.path}: holds samples that are not numbers (NaN or infinite).",
+                            "Export the recording again.",
                         )
                     mono = np.clip(_one_channel(block), -4, 4).astype(np.float32)
                     if resampler:
@@ -108,13 +123,15 @@ class AudioFile:
                         break
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise UserError(
-                f"{self.path}: breaks off at {done / self.rate:.1f} s ({_reason(error)}).", "Copy or export it again."
+                f"{self.path}: breaks off at {done / self.rate:.1f} s ({_reason(error)}).",
+                "Copy or export it again.",
             ) from error
         if done == 0:
             raise UserError(f"{self.path}: none of its samples can be read.", "Copy or export it again.")
         if done < 0.98 * wanted - self.rate / 2:
             raise UserError(
-                f"{self.path}: truncated: {done / self.rate:.1f} of {wanted / self.rate:.1f} s could be read.", "Copy or export it again."
+                f"{self.path}: truncated: {done / self.rate:.1f} of {wanted / self.rate:.1f} s could be read.",
+                "Copy or export it again.",
             )
 
 

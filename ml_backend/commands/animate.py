@@ -1,7 +1,9 @@
 """Turns recordings into animation curves: 52 ARKit coefficients (0 neutral, 1 full) a frame, and rotations of head and eyes.
 
-The mouth follows the sound; blinks, brow accents, head, gaze, breath and a chosen emotion are procedural layers with an amount and a
-seed each, and never open closed lips. AUDIO is wav, flac, mp3 or ogg, any number of channels, 4 to 384 kHz, any length; or a folder of
+The mouth follows the sound; blinks, brow accents, head, gaze, breath and a chosen emotion are procedural
+layers with an amount and a
+seed each, and never open closed lips. AUDIO is wav, flac, mp3 or ogg, any number of channels, 4 to 384 kHz,
+any length; or a folder of
 them, whose curves go into the folder --out under the same names.
 
 Examples:
@@ -10,7 +12,8 @@ Examples:
   python -m ml_backend animate speech.wav --out curves.csv --transcript speech.txt
   python -m ml_backend animate speech.wav --out curves.json --no-blinks --no-head
   python -m ml_backend animate speech.wav --out curves.csv --start 12.5 --length 8
-  python -m ml_backend animate speech.wav --out curves.csv --emotion 0:joy:0.6,3.5:anger:1 --gain jaw=1.2 --amount blinks=0.5
+  python -m ml_backend animate speech.wav --out curves.csv --emotion 0:joy:0.6,3.5:anger:1 --gain jaw=1.2
+  --amount blinks=0.5
   python -m ml_backend animate speech.wav --out curves.csv --speech-encoder wav2vec2-phonemes/
   python -m ml_backend animate speech.wav --out curves.csv --decoder autoregressive
   python -m ml_backend animate recordings/ --out curves/ --format csv
@@ -31,15 +34,38 @@ _LAYERS = ("blinks", "brows", "head", "gaze", "breath", "emotion")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("audio", metavar="AUDIO", help="the recording, or a folder of recordings")
-    parser.add_argument("--out", required=True, metavar="FILE", help="curves.csv (Live Link Face) or curves.json; for a folder, a folder")
-    parser.add_argument("--format", choices=("csv", "json"), default="csv", help="of a folder's curves (default csv)")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="curves.csv (Live Link Face) or curves.json; for a folder, a folder",
+    )
+    parser.add_argument(
+        "--format", choices=("csv", "json"), default="csv", help="of a folder's curves (default csv)"
+    )
     parser.add_argument("--fps", type=float, default=30.0, help="frames a second, 1 to 240 (default 30)")
-    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to leave out before (default 0)")
-    parser.add_argument("--length", type=float, default=0.0, metavar="S", help="seconds to animate (default 0: all that is left)")
-    parser.add_argument("--transcript", type=Path, metavar="TXT", help="what is said, in English: forced alignment (needs pocketsphinx)")
+    parser.add_argument(
+        "--start", type=float, default=0.0, metavar="S", help="seconds to leave out before (default 0)"
+    )
+    parser.add_argument(
+        "--length",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="seconds to animate (default 0: all that is left)",
+    )
+    parser.add_argument(
+        "--transcript",
+        type=Path,
+        metavar="TXT",
+        help="what is said, in English: forced alignment (needs pocketsphinx)",
+    )
     parser.add_argument("--weights", default="", metavar="FILE", help="other weights than the shipped ones")
     parser.add_argument(
-        "--speech-encoder", default="", metavar="DIR", help="a phoneme-CTC wav2vec 2.0 checkpoint to listen with (transformers' layout)"
+        "--speech-encoder",
+        default="",
+        metavar="DIR",
+        help="a phoneme-CTC wav2vec 2.0 checkpoint to listen with (transformers' layout)",
     )
     parser.add_argument(
         "--decoder",
@@ -48,18 +74,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="all frames of a window at once, or each frame from those before it (default parallel)",
     )
     layers = parser.add_argument_group("procedural layers", f"NAME is {', '.join(_LAYERS)}.")
-    layers.add_argument("--seed", type=int, default=0, help="of all layers that --layer-seed does not name (default 0)")
-    layers.add_argument("--layer-seed", action="append", default=[], metavar="NAME=N", help="seed of one layer; may be repeated")
-    layers.add_argument("--amount", action="append", default=[], metavar="NAME=X", help="how much of a layer, 0 to 3; may be repeated")
-    layers.add_argument("--emotion", default="", metavar="KEYS", help="SECONDS:EMOTION:INTENSITY,... as 0:joy:0.6,3.5:neutral:0")
-    for layer, what in (("blinks", "no blinks"), ("brows", "no brow accents"), ("head", "no head motion"), ("gaze", "no gaze shifts")):
+    layers.add_argument(
+        "--seed", type=int, default=0, help="of all layers that --layer-seed does not name (default 0)"
+    )
+    layers.add_argument(
+        "--layer-seed",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="seed of one layer; may be repeated",
+    )
+    layers.add_argument(
+        "--amount",
+        action="append",
+        default=[],
+        metavar="NAME=X",
+        help="how much of a layer, 0 to 3; may be repeated",
+    )
+    layers.add_argument(
+        "--emotion",
+        default="",
+        metavar="KEYS",
+        help="SECONDS:EMOTION:INTENSITY,... as 0:joy:0.6,3.5:neutral:0",
+    )
+    for layer, what in (
+        ("blinks", "no blinks"),
+        ("brows", "no brow accents"),
+        ("head", "no head motion"),
+        ("gaze", "no gaze shifts"),
+    ):
         layers.add_argument(f"--no-{layer}", action="store_true", help=what)
     edits = parser.add_argument_group("edits", "None of them opens lips that are closed.")
     edits.add_argument(
-        "--gain", action="append", default=[], metavar="GROUP=X", help="factor on jaw, lips, tongue, cheeks, brows, eyes or head, 0 to 3"
+        "--gain",
+        action="append",
+        default=[],
+        metavar="GROUP=X",
+        help="factor on jaw, lips, tongue, cheeks, brows, eyes or head, 0 to 3",
     )
-    edits.add_argument("--smoothing", type=float, default=0.0, metavar="MS", help="width of the smoothing in milliseconds, 0 to 500")
-    edits.add_argument("--offset", type=float, default=0.0, metavar="MS", help="milliseconds by which the motion comes later")
+    edits.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="width of the smoothing in milliseconds, 0 to 500",
+    )
+    edits.add_argument(
+        "--offset", type=float, default=0.0, metavar="MS", help="milliseconds by which the motion comes later"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,7 +131,9 @@ def run(args: argparse.Namespace) -> int:
     from ..files.curve_file import check_extension
     from ..pipelines.animate_from_audio import AnimateFromAudioRequest
 
-    amounts: dict[str, Any] = dict.fromkeys(_LAYERS, 1.0) | {layer: 0.0 for layer in _LAYERS if getattr(args, f"no_{layer}", False)}
+    amounts: dict[str, Any] = dict.fromkeys(_LAYERS, 1.0) | {
+        layer: 0.0 for layer in _LAYERS if getattr(args, f"no_{layer}", False)
+    }
     for name, value in _pairs(args.amount, float).items():
         if name not in amounts:
             raise UserError(f"{name}: no such layer.", f"Choose of {', '.join(_LAYERS)}.")
@@ -91,12 +155,16 @@ def run(args: argparse.Namespace) -> int:
     )
     if Path(args.audio).is_dir():
         if args.transcript:
-            raise UserError("A transcript belongs to one recording, not to a folder.", "Animate that recording by itself.")
+            raise UserError(
+                "A transcript belongs to one recording, not to a folder.", "Animate that recording by itself."
+            )
         return _animate_folder(Path(args.audio), Path(args.out), f".{args.format}", request, edit)
     check_extension(args.out)
     request = dataclasses.replace(request, transcript=_transcript(args.transcript) if args.transcript else "")
     animation = _animate(request, edit, args.out, _report)
-    print(f"{args.out}: {len(animation.frames)} frames at {animation.fps:g} a second ({animation.seconds:.2f} s)")
+    print(
+        f"{args.out}: {len(animation.frames)} frames at {animation.fps:g} a second ({animation.seconds:.2f} s)"
+    )
     return 0
 
 
@@ -116,9 +184,12 @@ def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
     """Animates every recording below a folder; one that cannot be used is named, and the others go on.
 
     Raises:
-        UserError: there is none, two would write the same file, the folder cannot be written, or none could be used.
+        UserError: there is none, two would write the same file, the folder cannot be written, or none could
+            be used.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    paths = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
+    )
     if not paths:
         raise UserError(f"{folder}: holds no recording.", f"Put {', '.join(AUDIO_SUFFIXES)} files into it.")
     wanted = [out / path.relative_to(folder).with_suffix(suffix) for path in paths]
@@ -130,10 +201,15 @@ def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"{target.parent}: cannot be made ({error.strerror}).", "Choose another folder, or make room.") from error
+            raise UserError(
+                f"{target.parent}: cannot be made ({error.strerror}).", "Choose another folder, or make room."
+            ) from error
         try:
             animation = _animate(dataclasses.replace(request, path=str(path)), edit, target, _report)
-            print(f"{number} of {len(paths)}  {target}: {len(animation.frames)} frames ({animation.seconds:.2f} s)", flush=True)
+            print(
+                f"{number} of {len(paths)}  {target}: {len(animation.frames)} frames ({animation.seconds:.2f} s)",
+                flush=True,
+            )
         except UserError as error:
             failed.append(path)
             print(f"{number} of {len(paths)}  error: {error}", file=sys.stderr, flush=True)
@@ -166,4 +242,6 @@ def _transcript(path: Path) -> str:
 
 def _report(share: float, text: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r{100 * share:3.0f} % {text:24s}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+        print(
+            f"\r{100 * share:3.0f} % {text:24s}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True
+        )

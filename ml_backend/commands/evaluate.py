@@ -12,11 +12,20 @@ import argparse
 from .model_subcommands import add_second_word
 
 MODULES = {
-    "face-model": ("..evaluation.evaluate_face_model", "vertex errors on unseen people, lids, lips, named directions"),
+    "face-model": (
+        "..evaluation.evaluate_face_model",
+        "vertex errors on unseen people, lids, lips, named directions",
+    ),
     "detail": ("..evaluation.evaluate_detail", "displacement maps against simulated truth"),
-    "dnpm": ("..evaluation.evaluate_dnpm", "the generator: distance of its maps to true ones as a set, memorising"),
+    "dnpm": (
+        "..evaluation.evaluate_dnpm",
+        "the generator: distance of its maps to true ones as a set, memorising",
+    ),
     "speech": ("..evaluation.evaluate_speech", "lips against phones on real recordings"),
-    "photo": ("..evaluation.evaluate_photo", "fits to real photographs, clean and degraded; restoration of maps"),
+    "photo": (
+        "..evaluation.evaluate_photo",
+        "fits to real photographs, clean and degraded; restoration of maps",
+    ),
 }
 
 

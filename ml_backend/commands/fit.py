@@ -1,7 +1,9 @@
 """Fits a face to photographs of one person: sliders, camera, skin colour and wrinkles.
 
-Photos may be JPEG, PNG, TIFF, WebP or BMP of any size, also small and bad ones; HEIC where pillow-heif is installed. With several
-photos of one person there is one identity; expression, camera and wrinkles are the first photo's. Use photos of people who agree to it.
+Photos may be JPEG, PNG, TIFF, WebP or BMP of any size, also small and bad ones; HEIC where pillow-heif is
+installed. With several
+photos of one person there is one identity; expression, camera and wrinkles are the first photo's. Use photos
+of people who agree to it.
 
 examples:
   python -m ml_backend fit portrait.jpg --out face.json --map map.exr --mesh face.obj --preview preview.png
@@ -21,22 +23,47 @@ from ..errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photographs of one person, the best first (at most 16)")
     parser.add_argument(
-        "--out", required=True, metavar="FILE.json", help="the face: identity, skin, expression, camera, how sure the fit is"
+        "photos", nargs="+", metavar="PHOTO", help="photographs of one person, the best first (at most 16)"
     )
-    parser.add_argument("--map", metavar="FILE", help="the photo's displacement map: .exr (mm), .npy (mm) or .png (16 bit)")
-    parser.add_argument("--mesh", metavar="FILE.obj", help="the detailed mesh: metres, Z up, with texture coordinates")
-    parser.add_argument("--preview", metavar="FILE.png", help="photo, mesh over photo, detailed face, coloured face")
-    parser.add_argument("--albedo", metavar="FILE.png", help="the skin's colour in texture space, without the photo's light (sRGB)")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE.json",
+        help="the face: identity, skin, expression, camera, how sure the fit is",
+    )
+    parser.add_argument(
+        "--map", metavar="FILE", help="the photo's displacement map: .exr (mm), .npy (mm) or .png (16 bit)"
+    )
+    parser.add_argument(
+        "--mesh", metavar="FILE.obj", help="the detailed mesh: metres, Z up, with texture coordinates"
+    )
+    parser.add_argument(
+        "--preview", metavar="FILE.png", help="photo, mesh over photo, detailed face, coloured face"
+    )
+    parser.add_argument(
+        "--albedo",
+        metavar="FILE.png",
+        help="the skin's colour in texture space, without the photo's light (sRGB)",
+    )
     pose = parser.add_mutually_exclusive_group()
-    pose.add_argument("--neutral", action="store_true", help="write the face at rest; the photo's expression is left out")
+    pose.add_argument(
+        "--neutral", action="store_true", help="write the face at rest; the photo's expression is left out"
+    )
     pose.add_argument("--keep-expression", action="store_true", help="write the photo's expression (default)")
     parser.add_argument(
-        "--face", type=int, nargs="+", default=[], metavar="N", help="which face of each photo, counted from 1, left to right"
+        "--face",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="which face of each photo, counted from 1, left to right",
     )
     parser.add_argument(
-        "--landmark-model", default="", metavar="FILE", help="a face_landmarker.task to use in place of the carried networks"
+        "--landmark-model",
+        default="",
+        metavar="FILE",
+        help="a face_landmarker.task to use in place of the carried networks",
     )
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
@@ -47,12 +74,19 @@ def run(args: argparse.Namespace) -> None:
     from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, photos_described
     from .generate import write_detailed_mesh
 
-    for path, endings in ((args.out, (".json",)), (args.mesh, (".obj",)), (args.preview, (".png",)), (args.albedo, (".png",))):
+    for path, endings in (
+        (args.out, (".json",)),
+        (args.mesh, (".obj",)),
+        (args.preview, (".png",)),
+        (args.albedo, (".png",)),
+    ):
         _check_target(path, endings)
     if args.map:
         check_suffix(args.map)
         _check_target(args.map, ())
-    fitted = fit_from_image(FitFromImageRequest(tuple(args.photos), tuple(args.face), args.landmark_model), _tell)
+    fitted = fit_from_image(
+        FitFromImageRequest(tuple(args.photos), tuple(args.face), args.landmark_model), _tell
+    )
     expression = fitted.photos[0].expression * (0.0 if args.neutral else 1.0)
     detail = fitted.detail
     if args.neutral and (args.map or args.mesh or args.preview):
@@ -73,7 +107,11 @@ def run(args: argparse.Namespace) -> None:
         _write_picture(args.albedo, fitted.unwrapped.albedo[::-1])
     if args.preview:
         write_preview(args.preview, fitted, detail)
-    print(json.dumps(described) if args.json else "\n".join(f"{photo['photo']}: {photo['sentence']}" for photo in described["photos"]))
+    print(
+        json.dumps(described)
+        if args.json
+        else "\n".join(f"{photo['photo']}: {photo['sentence']}" for photo in described["photos"])
+    )
 
 
 def write_preview(path: str | Path, fitted, detail: np.ndarray) -> None:
@@ -98,7 +136,9 @@ def _write_face(path: str, fitted, expression: np.ndarray, described: dict) -> N
         content = json.loads(Path(path).read_text("utf-8"))
         Path(path).write_text(json.dumps(content | {"fit": described}, indent=1) + "\n", "utf-8")
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}).", "Check the folder and the free space.") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}).", "Check the folder and the free space."
+        ) from error
 
 
 def _write_picture(path: str | Path, values: np.ndarray) -> None:
@@ -112,7 +152,9 @@ def _write_picture(path: str | Path, values: np.ndarray) -> None:
     try:
         Image.fromarray(np.ascontiguousarray(values)).save(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be written ({error}).", "Check the folder and the free space.") from error
+        raise UserError(
+            f"{path}: cannot be written ({error}).", "Check the folder and the free space."
+        ) from error
 
 
 def _check_target(path: str | None, endings: tuple[str, ...]) -> None:
@@ -124,4 +166,9 @@ def _check_target(path: str | None, endings: tuple[str, ...]) -> None:
 
 def _tell(share: float, text: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r{100 * share:3.0f} % {text:70.70s}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+        print(
+            f"\r{100 * share:3.0f} % {text:70.70s}",
+            end="\n" if share >= 1 else "",
+            file=sys.stderr,
+            flush=True,
+        )

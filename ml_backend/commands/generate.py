@@ -1,12 +1,14 @@
 """Makes a displacement map, and the detailed mesh if asked, from identity and expression.
 
-Maps are in millimetres along the surface normal. Expression coefficients run from 0 (neutral) to 1 (full); values
+Maps are in millimetres along the surface normal. Expression coefficients run from 0 (neutral) to 1 (full);
+values
 beyond are allowed. Without --identity or --identity-seed the average person is made.
 
 examples:
   python -m ml_backend generate --identity-seed 7 --expression browInnerUp=1 browOuterUpLeft=1 --out raise.exr
   python -m ml_backend generate --identity face.json --resolution 512 --out map.npy --mesh face.obj
-  python -m ml_backend generate --latent sculpt.safetensors --expression jawOpen=1 --direction age=2 --out older.exr
+  python -m ml_backend generate --latent sculpt.safetensors --expression jawOpen=1 --direction age=2 --out
+  older.exr
 """
 
 import argparse
@@ -21,27 +23,65 @@ from ..errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     add_face_arguments(parser)
-    parser.add_argument("--latent", metavar="FILE", help="a map that `invert` fitted; without --identity its own face is edited")
     parser.add_argument(
-        "--direction", nargs="+", default=[], metavar="NAME=VALUE", help="latent directions: age (decades), tendency, thickness, pores, ..."
+        "--latent",
+        metavar="FILE",
+        help="a map that `invert` fitted; without --identity its own face is edited",
     )
-    parser.add_argument("--resolution", type=int, default=1024, choices=(256, 512, 1024), help="texels along each side (default: 1024)")
     parser.add_argument(
-        "--out", required=True, metavar="FILE", help="the map: .exr (half, mm), .npy (float32, mm) or .png (16 bit, (mm + 4) / 8)"
+        "--direction",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="latent directions: age (decades), tendency, thickness, pores, ...",
     )
-    parser.add_argument("--mesh", metavar="FILE.obj", help="also write the detailed mesh: metres, Z up, with texture coordinates")
-    parser.add_argument("--strength", type=float, default=1.0, help="scale of the detail on the mesh, the paper's s (default: 1)")
+    parser.add_argument(
+        "--resolution",
+        type=int,
+        default=1024,
+        choices=(256, 512, 1024),
+        help="texels along each side (default: 1024)",
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="the map: .exr (half, mm), .npy (float32, mm) or .png (16 bit, (mm + 4) / 8)",
+    )
+    parser.add_argument(
+        "--mesh",
+        metavar="FILE.obj",
+        help="also write the detailed mesh: metres, Z up, with texture coordinates",
+    )
+    parser.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="scale of the detail on the mesh, the paper's s (default: 1)",
+    )
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
 
 
 def add_face_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares who and which expression: --identity, --identity-seed, --skin-seed, --expression."""
     who = parser.add_mutually_exclusive_group()
-    who.add_argument("--identity", metavar="FILE", help="a face file (JSON): identity, and skin and expression where it has them")
-    who.add_argument("--identity-seed", type=int, metavar="N", help="a random adult, the same for the same number")
-    parser.add_argument("--skin-seed", type=int, metavar="N", help="the wrinkle seed (default: the identity seed, else 0)")
+    who.add_argument(
+        "--identity",
+        metavar="FILE",
+        help="a face file (JSON): identity, and skin and expression where it has them",
+    )
+    who.add_argument(
+        "--identity-seed", type=int, metavar="N", help="a random adult, the same for the same number"
+    )
     parser.add_argument(
-        "--expression", nargs="+", default=[], metavar="NAME=VALUE", help="ARKit coefficients, or one JSON file of them (default: neutral)"
+        "--skin-seed", type=int, metavar="N", help="the wrinkle seed (default: the identity seed, else 0)"
+    )
+    parser.add_argument(
+        "--expression",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="ARKit coefficients, or one JSON file of them (default: neutral)",
     )
 
 
@@ -61,7 +101,9 @@ def run(args: argparse.Namespace) -> None:
             identity, skin = saved.identity, saved.skin if args.skin_seed is None else skin
             expression = expression if args.expression else saved.expression
     directions = parse_numbers("--direction", args.direction)
-    displacement = generate_detail(GenerateDetailRequest(identity, skin, expression, args.resolution, offset, directions))
+    displacement = generate_detail(
+        GenerateDetailRequest(identity, skin, expression, args.resolution, offset, directions)
+    )
     write_displacement(args.out, displacement)
     made = {
         "out": args.out,
@@ -70,7 +112,12 @@ def run(args: argparse.Namespace) -> None:
         "map_mm_max": float(displacement.max()),
     }
     if args.mesh:
-        made |= {"mesh": args.mesh, "vertices": write_detailed_mesh(args.mesh, face, identity, expression, displacement * args.strength)}
+        made |= {
+            "mesh": args.mesh,
+            "vertices": write_detailed_mesh(
+                args.mesh, face, identity, expression, displacement * args.strength
+            ),
+        }
     print(json.dumps(made) if args.json else ", ".join(f"{key} {value}" for key, value in made.items()))
 
 
@@ -109,7 +156,9 @@ def parse_numbers(option: str, words: list[str]) -> dict[str, float]:
         try:
             values[name] = float(value)
         except ValueError as error:
-            raise UserError(f"{option} {word}: not NAME=VALUE with a number.", "For example jawOpen=0.5 or age=1.") from error
+            raise UserError(
+                f"{option} {word}: not NAME=VALUE with a number.", "For example jawOpen=0.5 or age=1."
+            ) from error
     return values
 
 
@@ -126,7 +175,9 @@ def parse_expression(words: list[str]) -> np.ndarray:
     return expression_vector(parse_numbers("--expression", words), "--expression")
 
 
-def write_detailed_mesh(path: str, face, identity: np.ndarray, expression: np.ndarray, displacement: np.ndarray) -> int:
+def write_detailed_mesh(
+    path: str, face, identity: np.ndarray, expression: np.ndarray, displacement: np.ndarray
+) -> int:
     """Writes the dense face V_h = V_p + V_r (Eq. 2) as OBJ; returns its vertex count."""
     from ..files.wavefront import write_obj
     from ..geometry.dense_face import dense_face_mesh
@@ -138,9 +189,13 @@ def write_detailed_mesh(path: str, face, identity: np.ndarray, expression: np.nd
     positions = dense.refine(face.evaluate(identity, expression))
     uv = dense.vertex_uv()
     on_skin = ((uv >= 0) & (uv <= 1)).all(1).astype(np.float32)
-    detailed = displace_vertices(positions, vertex_normals(positions, dense.polygons), uv, displacement, on_skin)
+    detailed = displace_vertices(
+        positions, vertex_normals(positions, dense.polygons), uv, displacement, on_skin
+    )
     try:
         write_obj(path, detailed, dense.polygons, dense.uv, dense.uv_polygons)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}).", "Check the folder and the free space.") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}).", "Check the folder and the free space."
+        ) from error
     return len(detailed)

@@ -23,7 +23,10 @@ def run(args: argparse.Namespace) -> None:
     from ..models.bilinear_face import BilinearFace
     from ..process.handlers import describe_backend
 
-    models = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(ASSETS.glob("*.safetensors"))}
+    models = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(ASSETS.glob("*.safetensors"))
+    }
     face = BilinearFace.default()
     state = describe_backend() | {
         "system": f"{platform.system()} {platform.machine()}",
@@ -39,4 +42,6 @@ def run(args: argparse.Namespace) -> None:
         print(f"{key:16} {state[key]}")
     for name, digest in models.items():
         print(f"model            {name} sha256 {digest}")
-    print(f"directions       {', '.join(state['identity_directions'])}\nexpressions      {' '.join(EXPRESSION_NAMES)}")
+    print(
+        f"directions       {', '.join(state['identity_directions'])}\nexpressions      {' '.join(EXPRESSION_NAMES)}"
+    )

@@ -1,7 +1,9 @@
 """Simulates displacement maps of wrinkling skin: people of all ages under sampled expressions.
 
-Writes to the folder: maps.npy (N, R, R) float16 millimetres, row 0 at the bottom; people.npz with identity (N, K), skin (N, 16),
-expression (N, 52), person (N,) seeds and age (N,) years; and, with --sheet, sheet.png, a row of shaded reliefs per person.
+Writes to the folder: maps.npy (N, R, R) float16 millimetres, row 0 at the bottom; people.npz with identity
+(N, K), skin (N, 16),
+expression (N, 52), person (N,) seeds and age (N,) years; and, with --sheet, sheet.png, a row of shaded
+reliefs per person.
 
 examples:
   python -m ml_backend simulate --count 20 --seed 1 --out build/simulated --sheet
@@ -19,15 +21,37 @@ from ..errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument("--count", type=int, default=8, metavar="N", help="people, at least 1 (default: %(default)s)")
     parser.add_argument(
-        "--expressions", type=int, default=8, metavar="N", help="maps of each, at least 1, the first one neutral (default: 8)"
+        "--count", type=int, default=8, metavar="N", help="people, at least 1 (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first person; the next ones count on (default: 0)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results, made if need be")
-    parser.add_argument("--resolution", type=int, default=512, choices=(256, 512, 1024), help="texels along each side (default: 512)")
+    parser.add_argument(
+        "--expressions",
+        type=int,
+        default=8,
+        metavar="N",
+        help="maps of each, at least 1, the first one neutral (default: 8)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="the first person; the next ones count on (default: 0)",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the results, made if need be"
+    )
+    parser.add_argument(
+        "--resolution",
+        type=int,
+        default=512,
+        choices=(256, 512, 1024),
+        help="texels along each side (default: 512)",
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    parser.add_argument("--sheet", action="store_true", help="also write sheet.png, at most 12 people x 8 expressions")
+    parser.add_argument(
+        "--sheet", action="store_true", help="also write sheet.png, at most 12 people x 8 expressions"
+    )
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
 
 
@@ -51,11 +75,15 @@ def run(args: argparse.Namespace) -> None:
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{args.out}: cannot be made ({error.strerror}).", "Name another folder with --out.") from error
+        raise UserError(
+            f"{args.out}: cannot be made ({error.strerror}).", "Name another folder with --out."
+        ) from error
     face = BilinearFace.default()
     simulation = SkinSimulation(face, args.resolution, args.device)
     total = args.count * args.expressions
-    maps = np.lib.format.open_memmap(args.out / "maps.npy", "w+", np.float16, (total, args.resolution, args.resolution))
+    maps = np.lib.format.open_memmap(
+        args.out / "maps.npy", "w+", np.float16, (total, args.resolution, args.resolution)
+    )
     columns: dict[str, list] = {"identity": [], "skin": [], "expression": [], "person": [], "age": []}
     began = time.monotonic()
     for number in range(args.count):
@@ -67,7 +95,12 @@ def run(args: argparse.Namespace) -> None:
             state = simulation.prepare(torch.from_numpy(identity)[None], torch.from_numpy(skin)[None])
             made = simulation.displacement(state, torch.from_numpy(expressions)[None])[0]
         maps[number * args.expressions : (number + 1) * args.expressions] = made.cpu().numpy()
-        for name, value in (("identity", identity), ("skin", skin), ("person", seed), ("age", face.age_years(identity))):
+        for name, value in (
+            ("identity", identity),
+            ("skin", skin),
+            ("person", seed),
+            ("age", face.age_years(identity)),
+        ):
             columns[name] += [value] * args.expressions
         columns["expression"] += list(expressions)
         print(f"{number + 1} of {args.count} people", file=sys.stderr)
@@ -79,6 +112,18 @@ def run(args: argparse.Namespace) -> None:
         write_sample_sheet(args.out / "sheet.png", [row.astype(np.float32) for row in shown])
     low, high = float(maps.min()), float(maps.max())
     if args.json:
-        print(json.dumps({"maps": total, "people": args.count, "seconds": round(seconds, 2), "map_mm_min": low, "map_mm_max": high}))
+        print(
+            json.dumps(
+                {
+                    "maps": total,
+                    "people": args.count,
+                    "seconds": round(seconds, 2),
+                    "map_mm_min": low,
+                    "map_mm_max": high,
+                }
+            )
+        )
     else:
-        print(f"{total} maps of {args.count} people in {seconds:.1f} s, {low:.2f} to {high:.2f} mm, in {args.out}")
+        print(
+            f"{total} maps of {args.count} people in {seconds:.1f} s, {low:.2f} to {high:.2f} mm, in {args.out}"
+        )

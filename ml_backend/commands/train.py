@@ -14,14 +14,32 @@ from .model_subcommands import add_second_word
 
 MODULES = {
     "dnpm": ("..training.train_dnpm", "the generator over displacement maps"),
-    "detail-encoder": ("..training.train_detail_encoder", "identity and expression into the generator's W+ space"),
-    "distilled-detail": ("..training.train_distilled_detail", "the full model into numpy's small one, for Blender alone"),
-    "latent-directions": ("..training.train_latent_directions", "directions in W+ named age, tendency, thickness, pores"),
+    "detail-encoder": (
+        "..training.train_detail_encoder",
+        "identity and expression into the generator's W+ space",
+    ),
+    "distilled-detail": (
+        "..training.train_distilled_detail",
+        "the full model into numpy's small one, for Blender alone",
+    ),
+    "latent-directions": (
+        "..training.train_latent_directions",
+        "directions in W+ named age, tendency, thickness, pores",
+    ),
     "restoration": ("..training.train_restoration", "degraded displacement maps into W+ and clean ones"),
-    "image-to-displacement": ("..training.train_image_to_displacement", "unwrapped photographs to displacement, on simulated skin"),
-    "photo-upscaler": ("..training.train_photo_upscaler", "small, blurred photographs to clear ones, for landmarks"),
+    "image-to-displacement": (
+        "..training.train_image_to_displacement",
+        "unwrapped photographs to displacement, on simulated skin",
+    ),
+    "photo-upscaler": (
+        "..training.train_photo_upscaler",
+        "small, blurred photographs to clear ones, for landmarks",
+    ),
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
-    "speech-autoregressive": ("..training.train_speech_autoregressive", "heard phones to ARKit curves, each frame from those before it"),
+    "speech-autoregressive": (
+        "..training.train_speech_autoregressive",
+        "heard phones to ARKit curves, each frame from those before it",
+    ),
     "viseme-perceptron": ("..training.train_viseme_perceptron", "the baseline of the speech networks"),
 }
 

@@ -15,7 +15,8 @@ def degrade(maps: Tensor, random: torch.Generator) -> Tensor:
     """Degrades maps, each in its own way; a share is only coarser.
 
     Args:
-        maps: (B, 1, r, r) millimetres; r is a quarter of the full resolution, so that an untouched map is one at 1/4.
+        maps: (B, 1, r, r) millimetres; r is a quarter of the full resolution, so that an untouched map is one
+            at 1/4.
         random: on the maps' device.
 
     Returns:

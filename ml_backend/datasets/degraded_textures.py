@@ -55,7 +55,9 @@ def photograph(linear: Tensor, random: torch.Generator, factor: float | None = N
         coarser = max(1.0, COARSEST * size / FULL) ** draw[0] if factor is None else factor
         low = shrink(one.clamp(0, 1), max(16, round(size / coarser))).clamp(0, 1) ** (1 / 2.2)
         if draw[1] < 0.4:
-            low = functional.avg_pool2d(functional.pad(low, (1, 1, 1, 1), mode="replicate"), 3, 1) * draw[2] + low * (1 - draw[2])
+            low = functional.avg_pool2d(functional.pad(low, (1, 1, 1, 1), mode="replicate"), 3, 1) * draw[
+                2
+            ] + low * (1 - draw[2])
         if draw[3] < 0.7:
             low = low + 0.025 * draw[4] * torch.randn(low.shape, generator=random).to(low.device)
         if draw[5] < 0.6:

@@ -1,10 +1,15 @@
 """FaceScape's topologically uniform models: ID/models_reg/N_EXPRESSION.obj and ID/dpmap/N_EXPRESSION.png, 20 expressions a person.
 
-The maps lie in FaceScape's own texture space, so the face model must be FaceScape's (`build-face-model --source facescape`). Identity is
-fitted to the neutral mesh, expressions to theirs where the meshes are there; a person's expressions without a mesh are what the list
-below says in ARKit coefficients. FaceScape publishes the maps' height only as the scale of a rendering program, so it must be given:
-ROOT/facescape.json holds {"zero": 32768, "range_mm": ...}, the value of no displacement and the millimetres between 0 and 65535.
-Ages are read from info_list_v1.txt in ROOT where it is (index, gender, age, label). FaceScape's data are for non-commercial use and are
+The maps lie in FaceScape's own texture space, so the face model must be FaceScape's (`build-face-model
+--source facescape`). Identity is
+fitted to the neutral mesh, expressions to theirs where the meshes are there; a person's expressions without a
+mesh are what the list
+below says in ARKit coefficients. FaceScape publishes the maps' height only as the scale of a rendering
+program, so it must be given:
+ROOT/facescape.json holds {"zero": 32768, "range_mm": ...}, the value of no displacement and the millimetres
+between 0 and 65535.
+Ages are read from info_list_v1.txt in ROOT where it is (index, gender, age, label). FaceScape's data are for
+non-commercial use and are
 not part of this project.
 
 Source: Yang et al. 2020, "FaceScape", and the description of the data at its authors' page.
@@ -35,7 +40,15 @@ EXPRESSIONS: dict[int, tuple[str, dict[str, float]]] = {
     1: ("neutral", {}),
     2: ("smile", {**both("mouthSmile", 0.9), **both("cheekSquint", 0.4)}),
     3: ("mouth_stretch", {"jawOpen": 1.0}),
-    4: ("anger", {**both("browDown", 1.0), **both("noseSneer", 0.5), **both("eyeSquint", 0.4), **both("mouthPress", 0.4)}),
+    4: (
+        "anger",
+        {
+            **both("browDown", 1.0),
+            **both("noseSneer", 0.5),
+            **both("eyeSquint", 0.4),
+            **both("mouthPress", 0.4),
+        },
+    ),
     5: ("jaw_left", {"jawLeft": 1.0}),
     6: ("jaw_right", {"jawRight": 1.0}),
     7: ("jaw_forward", {"jawForward": 1.0}),
@@ -61,9 +74,15 @@ def read_facescape_maps(root: Path, face: BilinearFace) -> tuple[list[ScannedPer
     Raises:
         UserError: the folder holds none, the scale is not given, or a file of a person is missing or wrong.
     """
-    folders = sorted((path for path in root.iterdir() if (path / "dpmap").is_dir()), key=lambda path: (len(path.name), path.name))
+    folders = sorted(
+        (path for path in root.iterdir() if (path / "dpmap").is_dir()),
+        key=lambda path: (len(path.name), path.name),
+    )
     if not folders:
-        raise UserError(f"{root}: no person of FaceScape's in it.", "The layout is ID/dpmap/1_neutral.png and ID/models_reg/1_neutral.obj.")
+        raise UserError(
+            f"{root}: no person of FaceScape's in it.",
+            "The layout is ID/dpmap/1_neutral.png and ID/models_reg/1_neutral.obj.",
+        )
     zero, step = _scale(root / SCALE_FILE)
     ages = _ages(root / AGES_FILE)
     people = [_read_person(folder, face, ages.get(folder.name)) for folder in folders]
@@ -84,7 +103,9 @@ def read_grey16(path: Path) -> np.ndarray:
                 raise ValueError(f"mode {image.mode}, not 16-bit grey")
             return np.ascontiguousarray(np.asarray(image).astype(np.float32)[::-1])
     except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"{path}: not a displacement map of FaceScape's ({error}).", "They are 16-bit grey PNG.") from error
+        raise UserError(
+            f"{path}: not a displacement map of FaceScape's ({error}).", "They are 16-bit grey PNG."
+        ) from error
 
 
 def _scale(path: Path) -> tuple[float, float]:
@@ -122,7 +143,10 @@ def _expression_number(path: Path) -> int:
 def _read_person(folder: Path, face: BilinearFace, years: float | None) -> ScannedPerson:
     meshes = {_expression_number(path): path for path in sorted((folder / "models_reg").glob("*.obj"))}
     if 1 not in meshes:
-        raise UserError(f"{folder / 'models_reg' / '1_neutral.obj'}: not there.", "A person's identity is fitted to the neutral mesh.")
+        raise UserError(
+            f"{folder / 'models_reg' / '1_neutral.obj'}: not there.",
+            "A person's identity is fitted to the neutral mesh.",
+        )
     identity, _ = fit_identity(face, read_obj_vertices(meshes[1], face.vertex_count))
     skin = np.zeros(SKIN_SIZE, np.float32)
     if years is not None:
@@ -136,5 +160,8 @@ def _read_person(folder: Path, face: BilinearFace, years: float | None) -> Scann
             expression = expression_vector(EXPRESSIONS[number][1], str(path))
         maps.append((expression, path))
     if not maps:
-        raise UserError(f"{folder / 'dpmap'}: no map in it.", "FaceScape's maps are dpmap/1_neutral.png to 20_brow_lower.png.")
+        raise UserError(
+            f"{folder / 'dpmap'}: no map in it.",
+            "FaceScape's maps are dpmap/1_neutral.png to 20_brow_lower.png.",
+        )
     return ScannedPerson(folder.name, identity, skin, order_maps(maps))

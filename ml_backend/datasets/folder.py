@@ -1,7 +1,9 @@
 """A plain layout of own scans: PERSON/identity.json or PERSON/neutral.obj, PERSON/EXPRESSION/expression.json and map.exr, .png or .npy.
 
-identity.json is a face file: {"identity": [...], "skin": [...]}, the skin vector as one likes, zeros by default. neutral.obj, where there
-is no identity, is a mesh at rest that shares the face model's vertices. expression.json is ARKit coefficients: {"jawOpen": 0.5}; {} is
+identity.json is a face file: {"identity": [...], "skin": [...]}, the skin vector as one likes, zeros by
+default. neutral.obj, where there
+is no identity, is a mesh at rest that shares the face model's vertices. expression.json is ARKit
+coefficients: {"jawOpen": 0.5}; {} is
 the face at rest. Maps are as `generate` writes them.
 """
 
@@ -24,9 +26,16 @@ def read_folder(root: Path, face: BilinearFace) -> tuple[list[ScannedPerson], Re
     Raises:
         UserError: the folder holds none, or a file of one is missing or wrong.
     """
-    people = [_read_person(folder, face) for folder in sorted(root.iterdir()) if folder.is_dir()] if root.is_dir() else []
+    people = (
+        [_read_person(folder, face) for folder in sorted(root.iterdir()) if folder.is_dir()]
+        if root.is_dir()
+        else []
+    )
     if not people:
-        raise UserError(f"{root}: no folder of a person in it.", "The layout is PERSON/identity.json, PERSON/EXPRESSION/map.exr.")
+        raise UserError(
+            f"{root}: no folder of a person in it.",
+            "The layout is PERSON/identity.json, PERSON/EXPRESSION/map.exr.",
+        )
     return people, read_displacement
 
 
@@ -36,10 +45,14 @@ def _read_person(folder: Path, face: BilinearFace) -> ScannedPerson:
     for one in sorted(path for path in folder.iterdir() if path.is_dir()):
         given = [one / f"map{suffix}" for suffix in SUFFIXES if (one / f"map{suffix}").is_file()]
         if len(given) != 1:
-            raise UserError(f"{one}: {len(given)} maps.", "Each expression has one map.exr, map.png or map.npy.")
+            raise UserError(
+                f"{one}: {len(given)} maps.", "Each expression has one map.exr, map.png or map.npy."
+            )
         maps.append((read_face(one / "expression.json").expression, given[0]))
     if not maps:
-        raise UserError(f"{folder}: no expression in it.", "Each expression is a folder with expression.json and a map.")
+        raise UserError(
+            f"{folder}: no expression in it.", "Each expression is a folder with expression.json and a map."
+        )
     return ScannedPerson(folder.name, identity, skin, order_maps(maps))
 
 
@@ -49,10 +62,15 @@ def _identity(folder: Path, face: BilinearFace) -> tuple[np.ndarray, np.ndarray]
     stored = read_face(given) if given.is_file() else None
     skin = np.zeros(SKIN_SIZE, np.float32) if stored is None or stored.skin is None else stored.skin
     if skin.shape != (SKIN_SIZE,):
-        raise UserError(f"{given}: the skin vector has {len(skin)} values, not {SKIN_SIZE}.", "Leave it out if you do not know it.")
+        raise UserError(
+            f"{given}: the skin vector has {len(skin)} values, not {SKIN_SIZE}.",
+            "Leave it out if you do not know it.",
+        )
     if stored is not None and stored.identity is not None:
         if stored.identity.shape != (face.identity_size,):
-            raise UserError(f"{given}: {len(stored.identity)} identity coefficients, the face model has {face.identity_size}.")
+            raise UserError(
+                f"{given}: {len(stored.identity)} identity coefficients, the face model has {face.identity_size}."
+            )
         return stored.identity, skin
     if not mesh.is_file():
         raise UserError(

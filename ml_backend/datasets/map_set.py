@@ -88,7 +88,9 @@ def person(face: BilinearFace, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return face.sample_identity(seed), sample_skin(seed)
 
 
-def make_map_set(folder: Path, spec: MapSetSpec, device: str = "cpu", progress: Callable[[int, int], None] | None = None) -> MapSet:
+def make_map_set(
+    folder: Path, spec: MapSetSpec, device: str = "cpu", progress: Callable[[int, int], None] | None = None
+) -> MapSet:
     """Opens a set, simulating first what it still lacks.
 
     Args:
@@ -110,12 +112,18 @@ def make_map_set(folder: Path, spec: MapSetSpec, device: str = "cpu", progress: 
         state = json.loads(record.read_text())
         done = state.pop("done")
         if state != description:
-            raise UserError(f"{folder}: holds maps of another set or face model.", "Name another --data folder, or remove this one.")
+            raise UserError(
+                f"{folder}: holds maps of another set or face model.",
+                "Name another --data folder, or remove this one.",
+            )
     shape = (spec.people * spec.expressions, spec.resolution, spec.resolution)
     maps = np.lib.format.open_memmap(folder / "maps.npy", "r+" if done else "w+", np.float16, shape)
     people = [person(face, spec.first_seed + p) for p in range(spec.people)]
     expression = np.stack(
-        [sample_expressions(spec.expressions, np.random.default_rng([spec.first_seed + p, 0xE])) for p in range(spec.people)]
+        [
+            sample_expressions(spec.expressions, np.random.default_rng([spec.first_seed + p, 0xE]))
+            for p in range(spec.people)
+        ]
     )
     expression[:, 0] = 0
     if done < spec.people or not (folder / "mask.npy").exists():
@@ -140,8 +148,12 @@ def make_map_set(folder: Path, spec: MapSetSpec, device: str = "cpu", progress: 
 
 
 @torch.inference_mode()
-def _simulate_person(simulation: SkinSimulation, one: tuple[np.ndarray, np.ndarray], expression: np.ndarray, resolution: int) -> np.ndarray:
+def _simulate_person(
+    simulation: SkinSimulation, one: tuple[np.ndarray, np.ndarray], expression: np.ndarray, resolution: int
+) -> np.ndarray:
     """(E, resolution, resolution) float32 maps of one person under (E, 52) expressions."""
     identity, skin = (torch.from_numpy(values)[None].to(simulation.device) for values in one)
-    found = simulation.displacement(simulation.prepare(identity, skin), torch.from_numpy(expression)[None].to(simulation.device))
+    found = simulation.displacement(
+        simulation.prepare(identity, skin), torch.from_numpy(expression)[None].to(simulation.device)
+    )
     return resize_by_halving(found.transpose(0, 1), resolution)[:, 0].cpu().numpy()

@@ -18,8 +18,15 @@ LAYOUTS = {"folder": read_folder, "facescape": read_facescape_maps}
 
 def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares --maps and --layout."""
-    parser.add_argument("--maps", type=Path, metavar="DIR", help="own scans to learn from (default: simulated skin)")
-    parser.add_argument("--layout", choices=tuple(LAYOUTS), default="folder", help="of --maps, see docs/training-on-own-scans.md")
+    parser.add_argument(
+        "--maps", type=Path, metavar="DIR", help="own scans to learn from (default: simulated skin)"
+    )
+    parser.add_argument(
+        "--layout",
+        choices=tuple(LAYOUTS),
+        default="folder",
+        help="of --maps, see docs/training-on-own-scans.md",
+    )
 
 
 def open_scans(root: Path, layout: str, data: Path, settings: dict) -> dict[str, MapSet]:
@@ -29,7 +36,8 @@ def open_scans(root: Path, layout: str, data: Path, settings: dict) -> dict[str,
         root: the scans.
         layout: a name of `LAYOUTS`.
         data: where resampled maps are kept.
-        settings: the configuration; of its [sets.*] tables `people` is the most people that a set takes, evenly spread, and `resolution`
+        settings: the configuration; of its [sets.*] tables `people` is the most people that a set takes,
+            evenly spread, and `resolution`
             its maps' size. Afterwards the tables, and `source`, say what was found, for model cards.
 
     Raises:
@@ -46,7 +54,11 @@ def open_scans(root: Path, layout: str, data: Path, settings: dict) -> dict[str,
         chosen = np.unique(np.linspace(0, len(people) - 1, min(table["people"], len(people))).astype(int))
         own = [people[index] for index in chosen]
         sets[name] = make_scanned_set(data / name, own, read, table["resolution"], face)
-        print(f"maps {name}: {len(own)} people, {len(sets[name])} maps at {table['resolution']}", file=sys.stderr, flush=True)
+        print(
+            f"maps {name}: {len(own)} people, {len(sets[name])} maps at {table['resolution']}",
+            file=sys.stderr,
+            flush=True,
+        )
         table.update(people=len(own), expressions=round(len(sets[name]) / len(own), 1))
     settings["source"] = f"scans in the {layout} layout, not the project's simulated skin"
     return sets

@@ -23,7 +23,11 @@ def read_obj_vertices(path: Path, count: int) -> np.ndarray:
         UserError: the file cannot be read, or has another number of vertices.
     """
     try:
-        rows = [line.split()[1:4] for line in path.read_text("utf-8", errors="replace").splitlines() if line.startswith("v ")]
+        rows = [
+            line.split()[1:4]
+            for line in path.read_text("utf-8", errors="replace").splitlines()
+            if line.startswith("v ")
+        ]
         vertices = np.array(rows, np.float64).reshape(-1, 3)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a mesh that can be read ({error}).", "Give a Wavefront OBJ.") from error
@@ -49,7 +53,9 @@ def rigid_onto(points: np.ndarray, target: np.ndarray, weights: np.ndarray) -> n
 
 def _chosen(face: BilinearFace) -> tuple[np.ndarray, np.ndarray]:
     """Vertices of the face's skin to fit, at most 3,000, and their weights."""
-    weights = np.asarray(face.regions["face"], np.float64) if "face" in face.regions else np.ones(face.vertex_count)
+    weights = (
+        np.asarray(face.regions["face"], np.float64) if "face" in face.regions else np.ones(face.vertex_count)
+    )
     found = np.flatnonzero(weights > 0.1)
     found = found[:: max(1, len(found) // _FIT_VERTICES)]
     return found, weights[found]
@@ -71,7 +77,9 @@ def fit_identity(face: BilinearFace, vertices: np.ndarray) -> tuple[np.ndarray, 
     """
     chosen, weights = _chosen(face)
     columns = (3 * chosen[:, None] + np.arange(3)).ravel()
-    modes = (face.core[1:, 0] @ face.basis[:, columns]).astype(np.float64) * 1000  # (K, 3 n) mm per standard deviation
+    modes = (face.core[1:, 0] @ face.basis[:, columns]).astype(
+        np.float64
+    ) * 1000  # (K, 3 n) mm per standard deviation
     mean = np.asarray(face.neutral(np.zeros(face.identity_size, np.float32)), np.float64)[chosen] * 1000
     root = np.sqrt(np.repeat(weights, 3))
     prior = np.diag(np.r_[np.full(len(modes), _PRIOR_MM * np.sqrt(len(chosen))), np.zeros(6)])
@@ -79,7 +87,9 @@ def fit_identity(face: BilinearFace, vertices: np.ndarray) -> tuple[np.ndarray, 
     for _ in range(_ROUNDS):
         points = rigid_onto(points, mean + (found[:-6] @ modes).reshape(-1, 3), weights)
         known = np.concatenate([modes, _small_motions(points)]) * root
-        found = np.linalg.solve(known @ known.T + prior**2 + 1e-9 * np.eye(len(known)), known @ ((points - mean).ravel() * root))
+        found = np.linalg.solve(
+            known @ known.T + prior**2 + 1e-9 * np.eye(len(known)), known @ ((points - mean).ravel() * root)
+        )
     identity = found[:-6].clip(-LARGEST_IDENTITY, LARGEST_IDENTITY)
     shape = mean + (identity @ modes).reshape(-1, 3)
     missed = rigid_onto(points, shape, weights) - shape
@@ -89,21 +99,31 @@ def fit_identity(face: BilinearFace, vertices: np.ndarray) -> tuple[np.ndarray, 
 def _small_motions(points: np.ndarray) -> np.ndarray:
     """(6, 3 n): how points (n, 3) move under small turns about their centre and under shifts."""
     arms = points - points.mean(0)
-    return np.stack([np.cross(axis, arms).ravel() for axis in np.eye(3)] + [np.tile(axis, len(points)) for axis in np.eye(3)])
+    return np.stack(
+        [np.cross(axis, arms).ravel() for axis in np.eye(3)]
+        + [np.tile(axis, len(points)) for axis in np.eye(3)]
+    )
 
 
 def fit_expression(face: BilinearFace, identity: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     """ARKit coefficients 0..1 of a person's face: (52,) float32; arguments as `fit_identity`.
 
-    Position and units are solved together, the position by its small turns and shifts; units that hardly move the skin stay at 0.
+    Position and units are solved together, the position by its small turns and shifts; units that hardly move
+    the skin stay at 0.
     """
     chosen, weights = _chosen(face)
     neutral, deltas = face.shapes(identity)
-    rest, units = np.asarray(neutral, np.float64)[chosen] * 1000, np.asarray(deltas, np.float64)[:, chosen] * 1000
+    rest, units = (
+        np.asarray(neutral, np.float64)[chosen] * 1000,
+        np.asarray(deltas, np.float64)[:, chosen] * 1000,
+    )
     moving = np.flatnonzero(np.sqrt((units**2).sum(2).mean(1)) > _LEAST_MOVE_MM)
     flat, root = units[moving].reshape(len(moving), -1), np.sqrt(np.repeat(weights, 3))
     prior = np.diag(np.r_[np.full(len(moving), _UNIT_PRIOR * np.sqrt(len(chosen))), np.zeros(6)])
-    low, high = np.r_[np.zeros(len(moving)), np.full(6, -np.inf)], np.r_[np.ones(len(moving)), np.full(6, np.inf)]
+    low, high = (
+        np.r_[np.zeros(len(moving)), np.full(6, -np.inf)],
+        np.r_[np.ones(len(moving)), np.full(6, np.inf)],
+    )
     found, points = np.zeros(len(moving) + 6), vertices[chosen] * 1000
     for _ in range(_ROUNDS):
         points = rigid_onto(points, rest + (found[:-6] @ flat).reshape(-1, 3), weights)

@@ -7,8 +7,17 @@ from ..expression_names import EXPRESSION_NAMES
 EXPRESSION_SIZE = len(EXPRESSION_NAMES)
 LATENT_SIZE = 2 * EXPRESSION_SIZE
 _INDEX = {name: index for index, name in enumerate(EXPRESSION_NAMES)}
-# Units that leave the skin alone or exclude others are drawn less often: (names' beginning, threshold in standard deviations).
-_RARE = {"eyeLook": 1.6, "tongueOut": 1.8, "jawLeft": 1.5, "jawRight": 1.5, "jawForward": 1.5, "mouthLeft": 1.5, "mouthRight": 1.5}
+# Units that leave the skin alone or exclude others are drawn less often: (names' beginning, threshold in
+# standard deviations).
+_RARE = {
+    "eyeLook": 1.6,
+    "tongueOut": 1.8,
+    "jawLeft": 1.5,
+    "jawRight": 1.5,
+    "jawForward": 1.5,
+    "mouthLeft": 1.5,
+    "mouthRight": 1.5,
+}
 _COMMON_THRESHOLD = 0.85
 
 FACES: dict[str, dict[str, float]] = {
@@ -81,7 +90,12 @@ def expressions_from_normal(latent: np.ndarray) -> np.ndarray:
         if other is not None:
             shared[:, index] = latent[:, EXPRESSION_SIZE + min(index, _INDEX[other])]
     strength = np.sqrt(0.1) * latent[:, :EXPRESSION_SIZE] + np.sqrt(0.9) * shared
-    threshold = np.array([next((t for start, t in _RARE.items() if n.startswith(start)), _COMMON_THRESHOLD) for n in EXPRESSION_NAMES])
+    threshold = np.array(
+        [
+            next((t for start, t in _RARE.items() if n.startswith(start)), _COMMON_THRESHOLD)
+            for n in EXPRESSION_NAMES
+        ]
+    )
     return np.clip(0.6 * (strength - threshold), 0, 1).astype(np.float32)
 
 
@@ -107,6 +121,11 @@ def sample_expressions(count: int, generator: np.random.Generator) -> np.ndarray
                 row[_INDEX[other]] = strength * generator.uniform(0.85, 1)
         elif kind < 0.48:
             face = named_face(list(FACES)[generator.integers(len(FACES))])
-            row[:] = np.clip(face * generator.uniform(0.5, 1.1) * generator.uniform(0.85, 1.15, EXPRESSION_SIZE), 0, 1) + 0.15 * row
+            row[:] = (
+                np.clip(
+                    face * generator.uniform(0.5, 1.1) * generator.uniform(0.85, 1.15, EXPRESSION_SIZE), 0, 1
+                )
+                + 0.15 * row
+            )
             row.clip(0, 1, out=row)
     return expressions

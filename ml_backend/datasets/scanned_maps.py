@@ -53,16 +53,25 @@ def describe(people: list[ScannedPerson], source: str) -> str:
 
 def _resampled(path: Path, values: np.ndarray, resolution: int) -> np.ndarray:
     if values.shape[0] != values.shape[1] or values.shape[0] < 16:
-        raise UserError(f"{path}: the map has shape {values.shape}.", "Maps are square, at least 16 texels along a side.")
+        raise UserError(
+            f"{path}: the map has shape {values.shape}.", "Maps are square, at least 16 texels along a side."
+        )
     if np.abs(values).max() > LARGEST_MM:
-        raise UserError(f"{path}: values up to {np.abs(values).max():.3g} mm.", "Displacement is in millimetres; check the scale.")
+        raise UserError(
+            f"{path}: values up to {np.abs(values).max():.3g} mm.",
+            "Displacement is in millimetres; check the scale.",
+        )
     image = torch.from_numpy(np.ascontiguousarray(values, np.float32))[None, None]
     if values.shape[0] == resolution:
         return values
-    return functional.interpolate(image, size=(resolution, resolution), mode="bilinear", antialias=True, align_corners=False)[0, 0].numpy()
+    return functional.interpolate(
+        image, size=(resolution, resolution), mode="bilinear", antialias=True, align_corners=False
+    )[0, 0].numpy()
 
 
-def make_scanned_set(folder: Path, people: list[ScannedPerson], read: ReadMap, resolution: int, face) -> MapSet:
+def make_scanned_set(
+    folder: Path, people: list[ScannedPerson], read: ReadMap, resolution: int, face
+) -> MapSet:
     """Opens the maps at one resolution, reading first what an earlier run has not.
 
     Args:
@@ -76,7 +85,10 @@ def make_scanned_set(folder: Path, people: list[ScannedPerson], read: ReadMap, r
         UserError: a map cannot be read or is not in millimetres; there are too few people.
     """
     if len(people) < LEAST_PEOPLE:
-        raise UserError(f"{folder.name}: {len(people)} people are too few to train on.", f"At least {LEAST_PEOPLE} are needed, better 100.")
+        raise UserError(
+            f"{folder.name}: {len(people)} people are too few to train on.",
+            f"At least {LEAST_PEOPLE} are needed, better 100.",
+        )
     files = [path for one in people for _, path in one.maps]
     known = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
     description = {"resolution": resolution, "files": hashlib.sha256(json.dumps(known).encode()).hexdigest()}
@@ -96,7 +108,11 @@ def make_scanned_set(folder: Path, people: list[ScannedPerson], read: ReadMap, r
             record.write_text(json.dumps({**description, "done": number + 1}))
             last = time.monotonic()
             left = (last - began) / (number + 1 - done) * (len(files) - number - 1) / 60
-            print(f"  {folder.name}: {number + 1} of {len(files)} maps read, {left:.1f} minutes left", file=sys.stderr, flush=True)
+            print(
+                f"  {folder.name}: {number + 1} of {len(files)} maps read, {left:.1f} minutes left",
+                file=sys.stderr,
+                flush=True,
+            )
     counts = [len(one.maps) for one in people]
     return MapSet(
         np.load(folder / "scans.npy", mmap_mode="r"),

@@ -16,7 +16,9 @@ FIRST_SEED = 300_000
 _NO_FACE_EVERY = 4
 
 
-def make_portrait_set(folder: Path, count: int, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+def make_portrait_set(
+    folder: Path, count: int, progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
     """Opens a set, painting first what it still lacks.
 
     Args:
@@ -34,12 +36,19 @@ def make_portrait_set(folder: Path, count: int, progress: Callable[[int, int], N
     record, path = folder / "set.json", folder / "portraits.npy"
     state = json.loads(record.read_text()) if record.exists() else {"count": count, "done": 0}
     if state["count"] != count:
-        raise UserError(f"{folder}: holds {state['count']} portraits, not {count}.", "Name another --data folder, or remove this one.")
+        raise UserError(
+            f"{folder}: holds {state['count']} portraits, not {count}.",
+            "Name another --data folder, or remove this one.",
+        )
     if state["done"] < count:
-        pictures = np.lib.format.open_memmap(path, "r+" if state["done"] else "w+", np.uint8, (count, SIZE, SIZE, 3))
+        pictures = np.lib.format.open_memmap(
+            path, "r+" if state["done"] else "w+", np.uint8, (count, SIZE, SIZE, 3)
+        )
         painter = PortraitPainter.of(BilinearFace.default())
         for index in range(state["done"], count):
-            pictures[index] = _no_face(index) if index % _NO_FACE_EVERY == 0 else painter.portrait(FIRST_SEED, index).pixels
+            pictures[index] = (
+                _no_face(index) if index % _NO_FACE_EVERY == 0 else painter.portrait(FIRST_SEED, index).pixels
+            )
             if (index + 1) % 50 == 0 or index + 1 == count:
                 pictures.flush()
                 record.write_text(json.dumps({"count": count, "done": index + 1}))
@@ -56,7 +65,8 @@ def face_frames(folder: Path, pictures: np.ndarray) -> np.ndarray:
         pictures: (N, 256, 256, 3) uint8.
 
     Returns:
-        (N, 2, 3) float32: what takes coordinates -1..1 of an upright square about the face (right, down, 1) to the picture's, also -1..1;
+        (N, 2, 3) float32: what takes coordinates -1..1 of an upright square about the face (right, down, 1)
+        to the picture's, also -1..1;
         NaN where none is shown, or none was found.
     """
     path = folder / "frames.npy"

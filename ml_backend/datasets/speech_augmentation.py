@@ -23,7 +23,9 @@ def band_frequencies() -> Tensor:
 def warp_frequency(mel: Tensor, factor: Tensor) -> Tensor:
     """Moves the spectra up (factor > 1: a shorter vocal tract) or down: (B, T, 64), (B,) or, by band, (B, 64) -> (B, T, 64)."""
     hz = band_frequencies()
-    wanted = hz / (factor[:, None] if factor.ndim == 1 else factor)  # (B, 64): where each band's content comes from
+    wanted = hz / (
+        factor[:, None] if factor.ndim == 1 else factor
+    )  # (B, 64): where each band's content comes from
     position = torch.searchsorted(hz, wanted).clamp(1, BANDS - 1)
     share = ((wanted - hz[position - 1]) / (hz[position] - hz[position - 1])).clamp(0, 1)
     matrix = torch.zeros(len(mel), BANDS, BANDS)
@@ -59,23 +61,30 @@ def augment(mel: Tensor, generator: torch.Generator) -> Tensor:
         return torch.rand(batch, generator=generator) < probability
 
     length = torch.where(chosen(0.85), uniform(math.log(0.8), math.log(1.25)), torch.zeros(batch))
-    shape = random_curves(batch, generator, 0.25) * chosen(0.7)[:, None]  # throat and mouth differ between people, not only in scale
+    shape = (
+        random_curves(batch, generator, 0.25) * chosen(0.7)[:, None]
+    )  # throat and mouth differ between people, not only in scale
     mel = warp_frequency(mel, torch.exp(length[:, None] + shape.clamp(-0.1, 0.1)))
     mel = mel + random_curves(batch, generator, 4.0)[:, None]
     power = mel.exp()
 
     reverberant = torch.where(chosen(0.5), uniform(0.05, 0.6), torch.zeros(batch))  # seconds to fall by 60 dB
     taps = torch.arange(1, 50) / FRAME_RATE
-    tail = torch.exp(-taps * 13.8 / reverberant.clamp(min=0.01)[:, None]) * (uniform(0.02, 0.35) * (reverberant > 0))[:, None]  # (B, 49)
+    tail = (
+        torch.exp(-taps * 13.8 / reverberant.clamp(min=0.01)[:, None])
+        * (uniform(0.02, 0.35) * (reverberant > 0))[:, None]
+    )  # (B, 49)
     kernel = torch.cat([torch.ones(batch, 1), tail], 1).flip(1)[:, None]  # (B, 1, 50)
     rows = torch.nn.functional.pad(power.transpose(1, 2), (49, 0)).transpose(0, 1)  # (64, B, T + 49)
     power = torch.nn.functional.conv1d(rows, kernel, groups=batch).permute(1, 2, 0)
 
     level = power.mean(2).quantile(0.95, dim=1)  # (B,)
-    noise = random_curves(batch, generator, 8.0)[:, None].exp() * torch.empty(batch, count, BANDS).exponential_(generator=generator).clamp(
-        min=0.05
-    )
-    wobble = torch.nn.functional.interpolate(torch.randn(batch, 1, 8, generator=generator), count, mode="linear")[:, 0, :, None]
+    noise = random_curves(batch, generator, 8.0)[:, None].exp() * torch.empty(
+        batch, count, BANDS
+    ).exponential_(generator=generator).clamp(min=0.05)
+    wobble = torch.nn.functional.interpolate(
+        torch.randn(batch, 1, 8, generator=generator), count, mode="linear"
+    )[:, 0, :, None]
     noise = noise * (wobble * uniform(0, 1.2)[:, None, None]).exp()
     ratio = torch.where(chosen(0.8), uniform(2, 40), torch.full((batch,), 70.0))  # dB
     power = power + noise * (level * 10 ** (-ratio / 10) / noise.mean((1, 2)))[:, None, None]
@@ -87,9 +96,9 @@ def augment(mel: Tensor, generator: torch.Generator) -> Tensor:
     bottom = torch.where(chosen(0.35), uniform(80, 350), torch.ones(batch))[:, None]
     cut = -torch.relu(torch.log2(hz / top)) * 60 - torch.relu(torch.log2(bottom / hz)) * 12  # dB
     power = power * 10 ** (cut.clamp(min=-60) / 10)[:, None]
-    power = power + (level * 10 ** (-uniform(45, 80) / 10))[:, None, None] * torch.empty(batch, count, BANDS).exponential_(
-        generator=generator
-    ).clamp(min=0.05)
+    power = power + (level * 10 ** (-uniform(45, 80) / 10))[:, None, None] * torch.empty(
+        batch, count, BANDS
+    ).exponential_(generator=generator).clamp(min=0.05)
     compression = torch.where(chosen(0.2), uniform(0.6, 1.0), torch.ones(batch))[:, None, None]
     loud = power.mean(2, keepdim=True)
     power = power * (loud / level[:, None, None]).clamp(min=1e-5) ** (compression - 1)
@@ -101,7 +110,9 @@ def _mask(mel: Tensor, generator: torch.Generator) -> Tensor:
     batch, count, bands = mel.shape
     mean = mel.mean((1, 2), keepdim=True)
     for size, most, axis in ((bands, 12, 2), (count, 12, 1)):
-        width = torch.randint(1, most + 1, (batch, 1), generator=generator) * (torch.rand(batch, 1, generator=generator) < 0.5)
+        width = torch.randint(1, most + 1, (batch, 1), generator=generator) * (
+            torch.rand(batch, 1, generator=generator) < 0.5
+        )
         begin = torch.randint(0, size - most, (batch, 1), generator=generator)
         place = torch.arange(size)
         hidden = (place >= begin) & (place < begin + width)

@@ -15,7 +15,14 @@ from ..phonetics.phones import PHONES, UNKNOWN
 from .speech_augmentation import augment, normalise
 
 # How often a batch's sequence comes from an engine: people's recorded voices often, formant synthesis seldom.
-ENGINE_SHARE = {"flite": 0.22, "festival": 0.16, "piper": 0.12, "kokoro": 0.4, "espeak": 0.06, "negatives": 0.04}
+ENGINE_SHARE = {
+    "flite": 0.22,
+    "festival": 0.16,
+    "piper": 0.12,
+    "kokoro": 0.4,
+    "espeak": 0.06,
+    "negatives": 0.04,
+}
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,12 @@ def read_stream(path: Path) -> VoiceStream:
     arrays, metadata = read_tensors(path)
     if (
         metadata.get("phones") != " ".join(PHONES)
-        or not {"mel", "pitch", "phones", "ends", "phone_start", "frame_start", "pitch_start"} <= arrays.keys()
+        or not {"mel", "pitch", "phones", "ends", "phone_start", "frame_start", "pitch_start"}
+        <= arrays.keys()
     ):
-        raise UserError(f"{path}: not a speech training file of this version.", "Make it again with build-speech-data.")
+        raise UserError(
+            f"{path}: not a speech training file of this version.", "Make it again with build-speech-data."
+        )
     frame, pitch_start, phone = arrays["frame_start"], arrays["pitch_start"], arrays["phone_start"]
     pitch = np.zeros((len(arrays["mel"]), 2), np.float16)
     ends = arrays["ends"].astype(np.float64)
@@ -76,7 +86,9 @@ def read_stream(path: Path) -> VoiceStream:
     return VoiceStream(path.stem, arrays["mel"], pitch, arrays["phones"], np.maximum.accumulate(ends))
 
 
-def read_streams(folder: Path, leave_out: tuple[str, ...] = ()) -> tuple[list[VoiceStream], list[VoiceStream]]:
+def read_streams(
+    folder: Path, leave_out: tuple[str, ...] = ()
+) -> tuple[list[VoiceStream], list[VoiceStream]]:
     """Reads a training set.
 
     Args:
@@ -91,7 +103,10 @@ def read_streams(folder: Path, leave_out: tuple[str, ...] = ()) -> tuple[list[Vo
     """
     streams = [read_stream(path) for path in sorted(folder.glob("*.safetensors"))]
     if not [s for s in streams if s.name != "negatives"]:
-        raise UserError(f"{folder}: holds no speech training files.", "Make them: python -m ml_backend build-speech-data --out DIR.")
+        raise UserError(
+            f"{folder}: holds no speech training files.",
+            "Make them: python -m ml_backend build-speech-data --out DIR.",
+        )
     return [s for s in streams if s.name not in leave_out], [s for s in streams if s.name in leave_out]
 
 
@@ -145,12 +160,24 @@ class SpeechSampler:
         low = source.astype(int)
         share = (source - low).astype(np.float32)[:, None]
         rows = stream.mel[begin : begin + span].astype(np.float32)
-        mel = rows[low] * (1 - share) + rows[low + 1] * share if len(rows) > 1 else np.full((self.frames, rows.shape[1]), QUIET, np.float32)
-        first, last = np.searchsorted(stream.ends, (begin / FRAME_RATE, (begin + span) / FRAME_RATE), side="right")
+        mel = (
+            rows[low] * (1 - share) + rows[low + 1] * share
+            if len(rows) > 1
+            else np.full((self.frames, rows.shape[1]), QUIET, np.float32)
+        )
+        first, last = np.searchsorted(
+            stream.ends, (begin / FRAME_RATE, (begin + span) / FRAME_RATE), side="right"
+        )
         last = min(last + 1, len(stream.phones))
         ends = (stream.ends[first:last] - begin / FRAME_RATE) / speed
         start = (stream.ends[first - 1] if first else 0.0) - begin / FRAME_RATE
-        return mel, stream.pitch[begin : begin + span].astype(np.float32)[low], stream.phones[first:last], start / speed, ends
+        return (
+            mel,
+            stream.pitch[begin : begin + span].astype(np.float32)[low],
+            stream.phones[first:last],
+            start / speed,
+            ends,
+        )
 
 
 def _phones_at(phones: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -22,7 +22,13 @@ def face_mask(face: BilinearFace, resolution: int) -> np.ndarray:
 
 
 def make_teacher_maps(
-    folder: Path, model: Detailed3DMM, weights: str, people: int, expressions: int, resolutions: tuple[int, ...], first_seed: int
+    folder: Path,
+    model: Detailed3DMM,
+    weights: str,
+    people: int,
+    expressions: int,
+    resolutions: tuple[int, ...],
+    first_seed: int,
 ) -> dict[int, MapSet]:
     """Opens a set of the model's maps, generating first what it still lacks; maps of other weights are made anew.
 
@@ -40,23 +46,42 @@ def make_teacher_maps(
     """
     face = BilinearFace.default()
     if not 0 <= first_seed <= first_seed + people <= HELD_OUT_SEED:
-        raise UserError(f"People {first_seed} to {first_seed + people} reach into the held-out ones.", "Lower first_seed or people.")
+        raise UserError(
+            f"People {first_seed} to {first_seed + people} reach into the held-out ones.",
+            "Lower first_seed or people.",
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    description = {"weights": weights, "people": people, "expressions": expressions, "resolutions": list(resolutions), "seed": first_seed}
+    description = {
+        "weights": weights,
+        "people": people,
+        "expressions": expressions,
+        "resolutions": list(resolutions),
+        "seed": first_seed,
+    }
     record, done = folder / "set.json", 0
     if record.exists():
         state = json.loads(record.read_text())
         done = state.pop("done") if {**state, "done": 0} == {**description, "done": 0} else 0
     count = people * expressions
     mode = "r+" if done else "w+"
-    maps = {r: np.lib.format.open_memmap(folder / f"maps_{r}.npy", mode, np.float16, (count, r, r)) for r in resolutions}
+    maps = {
+        r: np.lib.format.open_memmap(folder / f"maps_{r}.npy", mode, np.float16, (count, r, r))
+        for r in resolutions
+    }
     identity, skin = (
-        np.stack(values).astype(np.float32) for values in zip(*(person(face, first_seed + p) for p in range(people)), strict=True)
+        np.stack(values).astype(np.float32)
+        for values in zip(*(person(face, first_seed + p) for p in range(people)), strict=True)
     )
-    expression = np.stack([sample_expressions(expressions, np.random.default_rng([first_seed + p, 0xD])) for p in range(people)])
+    expression = np.stack(
+        [sample_expressions(expressions, np.random.default_rng([first_seed + p, 0xD])) for p in range(people)]
+    )
     expression[:, 0] = 0
     for p in range(done, people):
-        given = np.repeat(identity[p : p + 1], expressions, 0), np.repeat(skin[p : p + 1], expressions, 0), expression[p]
+        given = (
+            np.repeat(identity[p : p + 1], expressions, 0),
+            np.repeat(skin[p : p + 1], expressions, 0),
+            expression[p],
+        )
         for resolution, stored in maps.items():
             stored[p * expressions : (p + 1) * expressions] = model.displacement(*given, resolution)
         if (p + 1) % _SAVED_EVERY == 0 or p + 1 == people:
@@ -67,4 +92,7 @@ def make_teacher_maps(
                 print(f"  {folder.name}: {p + 1} of {people} people generated", file=sys.stderr, flush=True)
     identity, skin = np.repeat(identity, expressions, 0), np.repeat(skin, expressions, 0)
     faces = expression.reshape(count, -1)
-    return {r: MapSet(stored, identity, skin, faces, face_mask(face, r).astype(np.float32)) for r, stored in maps.items()}
+    return {
+        r: MapSet(stored, identity, skin, faces, face_mask(face, r).astype(np.float32))
+        for r, stored in maps.items()
+    }

@@ -39,7 +39,9 @@ class Rivals:
     vertices: dict[str, VertexRival]
     distilled: DistilledDetail
 
-    def make(self, identity: np.ndarray, skin: np.ndarray, expressions: np.ndarray, truth: Tensor) -> dict[str, Tensor]:
+    def make(
+        self, identity: np.ndarray, skin: np.ndarray, expressions: np.ndarray, truth: Tensor
+    ) -> dict[str, Tensor]:
         """Maps (E, R, R) by row, of one person (K,), (16,) under expressions (E, 52); `truth` (E, R, R) for its projection."""
         count, resolution = len(expressions), truth.shape[-1]
         people = np.repeat(identity[None], count, 0), np.repeat(skin[None], count, 0)
@@ -51,14 +53,21 @@ class Rivals:
         with torch.inference_mode():
             found["mlp_pca"] = self.space.draw(self.rival(torch.cat([condition, faces], 1)))
         for name, encoder in self.vertices.items():
-            found[name] = torch.from_numpy(encoder.displacement(self.model, identity, skin, expressions, resolution))
+            found[name] = torch.from_numpy(
+                encoder.displacement(self.model, identity, skin, expressions, resolution)
+            )
         found["distilled"] = torch.from_numpy(self.distilled.displacement(*people, expressions, resolution))
         found["truth_pca"] = self.space.draw(self.space.project(truth))
         return found
 
 
 def fit_rivals(
-    model: Detailed3DMM, face: BilinearFace, sets: dict[str, MapSet], resolution: int, minutes: float, tell: Callable[[str], None]
+    model: Detailed3DMM,
+    face: BilinearFace,
+    sets: dict[str, MapSet],
+    resolution: int,
+    minutes: float,
+    tell: Callable[[str], None],
 ) -> Rivals:
     """Fits the rows to the training people.
 

@@ -26,7 +26,9 @@ def damaged_sets(truth: Tensor, mask: Tensor, scale: tuple[float, float], seed: 
     resolution = truth.shape[-1]
     texels = resolution / scale[1], resolution / scale[0]
     blurred = [gaussian_blur(truth, (width * texels[0], width * texels[1])) * mask for width in BLUR_MM]
-    noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed)) * float(truth[:, mask].std())
+    noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed)) * float(
+        truth[:, mask].std()
+    )
     noisy = [(truth + share * noise) * mask for share in NOISE]
     return {
         "blurred_slightly": blurred[0],
@@ -43,5 +45,8 @@ def damaged_sets(truth: Tensor, mask: Tensor, scale: tuple[float, float], seed: 
 def ranks_correctly(distances: dict[str, float]) -> bool:
     """Whether truth < slight < strong damage, for blur and for noise, and all of these < the mean map; all damage > truth."""
     truth, mean = distances["truth"], distances["mean"]
-    ordered = all(truth < distances[f"{kind}_slightly"] < distances[f"{kind}_strongly"] < mean for kind in ("blurred", "noisy"))
+    ordered = all(
+        truth < distances[f"{kind}_slightly"] < distances[f"{kind}_strongly"] < mean
+        for kind in ("blurred", "noisy")
+    )
     return ordered and all(distances[name] > truth for name in ("flattened", "moved", "inverted"))

@@ -20,7 +20,8 @@ class PrincipalMaps:
     Attributes:
         mean: (R, R) millimetres.
         components: (n, R, R).
-        low_mean, low: (S, S) and (n, S, S), their low band, orthonormal: the resolution at which they were fitted.
+        low_mean, low: (S, S) and (n, S, S), their low band, orthonormal: the resolution at which they were
+            fitted.
         coefficients: (N, n) of the coarse set; errors of coefficients weigh like errors of maps.
     """
 
@@ -60,9 +61,13 @@ def fit_principal_maps(coarse: MapSet, fine: MapSet, resolution: int, count: int
     space = PrincipalMaps(low_mean, low, low_mean, low, values * norm)
     if resolution == size:
         return space
-    known = space.project(torch.from_numpy(full_rows(fine.maps, size).astype(np.float32)).view(-1, size, size))
+    known = space.project(
+        torch.from_numpy(full_rows(fine.maps, size).astype(np.float32)).view(-1, size, size)
+    )
     own = torch.from_numpy(
-        np.concatenate([full_rows(fine.maps[s : s + 16], resolution) for s in range(0, len(fine), 16)]).astype(np.float32)
+        np.concatenate(
+            [full_rows(fine.maps[s : s + 16], resolution) for s in range(0, len(fine), 16)]
+        ).astype(np.float32)
     )
     own = own.view(-1, 1, resolution, resolution)
     for s in range(0, len(own), 16):  # what the low band does not hold
@@ -71,10 +76,14 @@ def fit_principal_maps(coarse: MapSet, fine: MapSet, resolution: int, count: int
     above = own.flatten(1)
     above_mean = above.mean(0)
     gram = known.T @ known
-    slopes = torch.linalg.solve(gram + 0.02 * gram.diagonal().mean() * torch.eye(len(gram)), known.T @ (above - above_mean))
+    slopes = torch.linalg.solve(
+        gram + 0.02 * gram.diagonal().mean() * torch.eye(len(gram)), known.T @ (above - above_mean)
+    )
     raised = torch.cat([resize_by_doubling(part[:, None], resolution)[:, 0] for part in low.split(16)])
     space.components = raised.add_(slopes.view_as(raised))
-    space.mean = resize_by_doubling(low_mean[None, None], resolution)[0, 0] + above_mean.view(resolution, resolution)
+    space.mean = resize_by_doubling(low_mean[None, None], resolution)[0, 0] + above_mean.view(
+        resolution, resolution
+    )
     return space
 
 
@@ -97,7 +106,12 @@ class Ridge:
         """Fits targets (N, n); the strength of the ridge is chosen on the last tenth of the people."""
         condition = torch.from_numpy(np.concatenate([maps.identity, maps.skin], 1))
         expression = torch.from_numpy(maps.expression)
-        statistics = (condition.mean(0), condition.std(0).clamp_min(0.05), expression.mean(0), expression.std(0).clamp_min(0.05))
+        statistics = (
+            condition.mean(0),
+            condition.std(0).clamp_min(0.05),
+            expression.mean(0),
+            expression.std(0).clamp_min(0.05),
+        )
         model = cls(products, statistics, torch.zeros(0))
         training = int(len(maps) * 0.9)
 
@@ -137,7 +151,9 @@ class Ridge:
         return self.features(condition, expression) @ self.weights
 
 
-def fit_multilayer(maps: MapSet, targets: Tensor, minutes: float, hidden: int = 512, seed: int = 0, steps: int = 1_000_000) -> nn.Module:
+def fit_multilayer(
+    maps: MapSet, targets: Tensor, minutes: float, hidden: int = 512, seed: int = 0, steps: int = 1_000_000
+) -> nn.Module:
     """An MLP from (w_id, w_exp) to principal coefficients, the honest rival; the best state on held-out people is kept.
 
     Args:
@@ -155,7 +171,9 @@ def fit_multilayer(maps: MapSet, targets: Tensor, minutes: float, hidden: int = 
     given = torch.from_numpy(np.concatenate([maps.identity, maps.skin, maps.expression], 1))
     normalise = Standardise(given.mean(0), given.std(0).clamp_min(0.05))
     widths = (given.shape[1], hidden, hidden, hidden)
-    layers = [part for one, after in itertools.pairwise(widths) for part in (nn.Linear(one, after), nn.ReLU())]
+    layers = [
+        part for one, after in itertools.pairwise(widths) for part in (nn.Linear(one, after), nn.ReLU())
+    ]
     network = nn.Sequential(normalise, *layers, nn.Linear(hidden, targets.shape[1]))
     power = targets.var(0).sum()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)

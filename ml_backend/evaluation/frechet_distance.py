@@ -18,7 +18,9 @@ _OCTAVE_WIDTH = 0.55  # deviation of a band along the logarithm to base e of the
 _ANGLE_WIDTH = math.pi / ORIENTATIONS / 1.2
 
 
-def frechet_of_moments(mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray) -> float:
+def frechet_of_moments(
+    mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray
+) -> float:
     """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of two Gaussians.
 
     Args:
@@ -46,18 +48,26 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise ValueError(f"samples of {a.shape} and {b.shape}: expected two or more rows of one width")
-    moments = [(x.mean(0), np.cov(x, rowvar=False).reshape(x.shape[1], -1)) for x in (a.astype(np.float64), b.astype(np.float64))]
+    moments = [
+        (x.mean(0), np.cov(x, rowvar=False).reshape(x.shape[1], -1))
+        for x in (a.astype(np.float64), b.astype(np.float64))
+    ]
     return frechet_of_moments(*moments[0], *moments[1])
 
 
 class ReliefFeatures:
     """64 numbers of a displacement map; learned from nothing, the same for every model.
 
-    Four octaves of wavelength around 3, 6, 12 and 24 mm in four orientations (log-Gabor filters; the amplitude is that of the
-    complex response). An amplitude counts as slope, which is what shading shows, and by its power of 3/4, so that fine lines
-    count beside deep folds. Over cells of 1/16 of the map: mean amplitudes; means of the products of two orientations of an
-    octave, which tell crossing lines from lines side by side; of one orientation in neighbouring octaves, which tell a sharp
-    valley from a wave; and of the signed response, which tells valleys from ridges. A fixed random projection makes 64 of them.
+    Four octaves of wavelength around 3, 6, 12 and 24 mm in four orientations (log-Gabor filters; the
+    amplitude is that of the
+    complex response). An amplitude counts as slope, which is what shading shows, and by its power of 3/4, so
+    that fine lines
+    count beside deep folds. Over cells of 1/16 of the map: mean amplitudes; means of the products of two
+    orientations of an
+    octave, which tell crossing lines from lines side by side; of one orientation in neighbouring octaves,
+    which tell a sharp
+    valley from a wave; and of the signed response, which tells valleys from ridges. A fixed random projection
+    makes 64 of them.
 
     Args:
         resolution: texels along a side of the maps, 256 for instance.
@@ -67,7 +77,9 @@ class ReliefFeatures:
 
     def __init__(self, resolution: int, scale: tuple[float, float], mask: Tensor):
         if resolution < 8 * CELLS or tuple(mask.shape) != (resolution, resolution):
-            raise ValueError(f"resolution {resolution} and mask {tuple(mask.shape)}: expected at least {8 * CELLS} and a mask of that size")
+            raise ValueError(
+                f"resolution {resolution} and mask {tuple(mask.shape)}: expected at least {8 * CELLS} and a mask of that size"
+            )
         self.resolution = resolution
         width = max(3, resolution // 64) | 1
         taper = mask.float()
@@ -94,11 +106,15 @@ class ReliefFeatures:
         v = torch.fft.fftfreq(n, 1 / n) / scale[1]
         frequency = torch.sqrt(u[None] ** 2 + v[:, None] ** 2)
         angle = torch.atan2(v[:, None].expand(n, n), u[None].expand(n, n))
-        radial = torch.exp(-0.5 * (torch.log(frequency.clamp_min(1e-9) * wavelength) / _OCTAVE_WIDTH) ** 2) * (frequency > 0)
+        radial = torch.exp(
+            -0.5 * (torch.log(frequency.clamp_min(1e-9) * wavelength) / _OCTAVE_WIDTH) ** 2
+        ) * (frequency > 0)
         filters = []
         for index in range(ORIENTATIONS):
             turn = torch.remainder(angle - math.pi * index / ORIENTATIONS + math.pi, 2 * math.pi) - math.pi
-            filters.append(2 * radial * torch.exp(-0.5 * (turn / _ANGLE_WIDTH) ** 2) * (turn.abs() < math.pi / 2))
+            filters.append(
+                2 * radial * torch.exp(-0.5 * (turn / _ANGLE_WIDTH) ** 2) * (turn.abs() < math.pi / 2)
+            )
         slope = 2 * math.pi / wavelength
         return torch.stack(filters) * slope * (n / self.resolution) ** 2, n
 
@@ -125,7 +141,10 @@ class ReliefFeatures:
             amplitude = response.abs().clamp_min(1e-12) ** POWER
             first, second = torch.triu_indices(ORIENTATIONS, ORIENTATIONS, 1)
             whole = response.real.sum(1, keepdim=True)
-            found += [self._pooled(amplitude), self._pooled((amplitude[:, first] * amplitude[:, second]).sqrt())]
+            found += [
+                self._pooled(amplitude),
+                self._pooled((amplitude[:, first] * amplitude[:, second]).sqrt()),
+            ]
             found.append(self._pooled(whole.sign() * whole.abs() ** POWER))
             amplitudes.append(amplitude)
         for fine, coarse in pairwise(amplitudes):

@@ -26,7 +26,9 @@ def nearest_distances(maps: Tensor, known: Tensor, batch: int = 64) -> np.ndarra
     return np.sqrt(nearest.clamp_min(0).double().numpy() / flat.shape[1])
 
 
-def novelty(distances: np.ndarray, energies: np.ndarray, true_distances: np.ndarray, true_energies: np.ndarray) -> dict[str, float]:
+def novelty(
+    distances: np.ndarray, energies: np.ndarray, true_distances: np.ndarray, true_energies: np.ndarray
+) -> dict[str, float]:
     """How far maps are from the training maps, as a share of how far maps of unseen people are.
 
     A quiet map has quiet neighbours, so each distance is divided by the root mean square of the map itself.
@@ -37,7 +39,8 @@ def novelty(distances: np.ndarray, energies: np.ndarray, true_distances: np.ndar
         true_distances, true_energies: (M,) those of unseen people's true maps.
 
     Returns:
-        "ratio" of the medians, about 1 for new people, near 0 for copies; "copies", the share of maps that are nearer to a
+        "ratio" of the medians, about 1 for new people, near 0 for copies; "copies", the share of maps that
+        are nearer to a
         training map than 99 in 100 of unseen people's.
     """
     own, true = distances / np.maximum(energies, 1e-9), true_distances / np.maximum(true_energies, 1e-9)

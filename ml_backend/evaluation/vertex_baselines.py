@@ -31,17 +31,28 @@ class VertexRival:
 
     @torch.inference_mode()
     def displacement(
-        self, model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, expressions: np.ndarray, resolution: int
+        self,
+        model: Detailed3DMM,
+        identity: np.ndarray,
+        skin: np.ndarray,
+        expressions: np.ndarray,
+        resolution: int,
     ) -> np.ndarray:
         """Maps (E, R, R) of one person, millimetres: the model's generator and gate from this encoder's latents."""
         rest = np.zeros((1, expressions.shape[1]), np.float32)
-        vertices = torch.from_numpy(posed_vertices(self.face, identity, np.concatenate([rest, expressions]), self.chosen))
+        vertices = torch.from_numpy(
+            posed_vertices(self.face, identity, np.concatenate([rest, expressions]), self.chosen)
+        )
         skins = torch.from_numpy(np.repeat(skin[None], len(vertices), 0))
         latents = self.network(vertices, skins) + model.generator.mean_latent.cpu()
-        return model.between(latents[:1].expand(len(expressions), -1, -1), latents[1:], expressions, resolution)
+        return model.between(
+            latents[:1].expand(len(expressions), -1, -1), latents[1:], expressions, resolution
+        )
 
 
-def posed_vertices(face: BilinearFace, identity: np.ndarray, expressions: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+def posed_vertices(
+    face: BilinearFace, identity: np.ndarray, expressions: np.ndarray, chosen: np.ndarray
+) -> np.ndarray:
     """(E, 3 V) float32: the chosen vertices of one identity (K,) under expressions (E, 52), metres."""
     neutral, deltas = face.shapes(identity)
     flat = np.asarray(deltas, np.float32)[:, chosen].reshape(len(deltas), -1)
@@ -49,11 +60,18 @@ def posed_vertices(face: BilinearFace, identity: np.ndarray, expressions: np.nda
 
 
 def fit_vertex_rival(
-    model: Detailed3DMM, face: BilinearFace, maps: MapSet, count: int, minutes: float, steps: int = 1_000_000, people: int = 1000
+    model: Detailed3DMM,
+    face: BilinearFace,
+    maps: MapSet,
+    count: int,
+    minutes: float,
+    steps: int = 1_000_000,
+    people: int = 1000,
 ) -> VertexRival:
     """Teaches an encoder from `count` vertices the latents of the model's own encoder, on the training people.
 
-    Teaching by latents costs a hundredth of teaching by maps. It bounds the rival by its teacher: the row tells whether vertices
+    Teaching by latents costs a hundredth of teaching by maps. It bounds the rival by its teacher: the row
+    tells whether vertices
     say what coefficients say, not which loss is better.
 
     Args:
@@ -75,7 +93,9 @@ def fit_vertex_rival(
         vertices[start:stop] = posed_vertices(face, maps.identity[start], maps.expression[start:stop], chosen)
     with torch.inference_mode():
         parts = np.array_split(rows, max(1, len(rows) // 512))
-        wanted = torch.cat([model.latent(maps.identity[p], maps.skin[p], maps.expression[p]).cpu() for p in parts])
+        wanted = torch.cat(
+            [model.latent(maps.identity[p], maps.skin[p], maps.expression[p]).cpu() for p in parts]
+        )
         wanted = wanted - model.generator.mean_latent.cpu()
     spread = wanted.var(0).mean(-1, keepdim=True).clamp_min(1e-9)
     torch.manual_seed(0)

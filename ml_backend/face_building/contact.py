@@ -14,7 +14,14 @@ LEAST_CLEARANCE, POCKET_CLEARANCE, LARGEST_CLEARANCE = 0.0001, 0.0003, 0.0009
 class Follower:
     """Spreads displacements of some vertices smoothly over those near them."""
 
-    def __init__(self, positions: np.ndarray, anchors: np.ndarray, followers: np.ndarray, reach: float, nearest: int = 4):
+    def __init__(
+        self,
+        positions: np.ndarray,
+        anchors: np.ndarray,
+        followers: np.ndarray,
+        reach: float,
+        nearest: int = 4,
+    ):
         found = KDTree(positions[anchors]).query(positions[followers], k=nearest)
         distance, index = np.asarray(found[0]), np.asarray(found[1])
         near = 1 / (distance + 1e-4) ** 2
@@ -44,7 +51,13 @@ class Lids:
     """
 
     def __init__(
-        self, positions: np.ndarray, polygons: np.ndarray, eye: np.ndarray, upper: np.ndarray, lower: np.ndarray, pocket: np.ndarray
+        self,
+        positions: np.ndarray,
+        polygons: np.ndarray,
+        eye: np.ndarray,
+        upper: np.ndarray,
+        lower: np.ndarray,
+        pocket: np.ndarray,
     ):
         self.eye, self.upper, self.lower = eye, upper, lower
         centre, radius = sphere_of(positions[eye])
@@ -75,7 +88,8 @@ class Lids:
     def close(self, face: np.ndarray, neutral: np.ndarray) -> np.ndarray:
         """(V, 3) the displacement that makes the margins meet, a little in front of the eyeball.
 
-        Half-way to a blink the skin is on the chord, not on the arc: what it lacks there, it is given at the end.
+        Half-way to a blink the skin is on the chord, not on the arc: what it lacks there, it is given at the
+        end.
         """
         moved = np.zeros_like(face)
         radius = sphere_of(face[self.eye])[1]
@@ -87,7 +101,9 @@ class Lids:
             away = meeting - centre
             distance = np.linalg.norm(away, axis=1, keepdims=True)
             meeting = centre + away / distance * np.maximum(distance, radius + 1.5 * LARGEST_CLEARANCE)
-            moved += self.follower.spread(np.concatenate([meeting - now[self.upper], meeting - now[self.lower]]))
+            moved += self.follower.spread(
+                np.concatenate([meeting - now[self.upper], meeting - now[self.lower]])
+            )
             moved += self.push_out(face + moved, arc)
         now = face + moved
         meeting = 0.5 * (now[self.upper] + now[self.lower])
@@ -115,11 +131,18 @@ class Lashes:
     def follow(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """(L, 3) the lashes' displacement when the skin goes from before to after (V, 3)."""
         centre, _ = sphere_of(before[self.eye])
-        roots = [(face[self.margin][self.nearest] * self.weight[:, :, None]).sum(axis=1) for face in (before, after)]
-        one, other = ((root - centre) / np.linalg.norm(root - centre, axis=1, keepdims=True) for root in roots)
+        roots = [
+            (face[self.margin][self.nearest] * self.weight[:, :, None]).sum(axis=1)
+            for face in (before, after)
+        ]
+        one, other = (
+            (root - centre) / np.linalg.norm(root - centre, axis=1, keepdims=True) for root in roots
+        )
         axis, cosine = np.cross(one, other), (one * other).sum(axis=1, keepdims=True)
         out = before[self.lashes] - roots[0]
-        turned = cosine * out + np.cross(axis, out) + axis * (axis * out).sum(axis=1, keepdims=True) / (1 + cosine)
+        turned = (
+            cosine * out + np.cross(axis, out) + axis * (axis * out).sum(axis=1, keepdims=True) / (1 + cosine)
+        )
         return roots[1] + turned - before[self.lashes]
 
 

@@ -1,8 +1,11 @@
 """Carries expressions from one face to another of the same mesh by their deformation gradients.
 
-Source: Sumner and Popovic 2004, "Deformation Transfer for Triangle Meshes", in the gradient form of Botsch et al. 2006: the target's
-coordinate gradients are multiplied by the source's deformation gradients and integrated by a Poisson equation, one factorisation a person.
-A weak pull towards the source's displacements (a screened Poisson equation) keeps what is at rest in the source at rest.
+Source: Sumner and Popovic 2004, "Deformation Transfer for Triangle Meshes", in the gradient form of Botsch et
+al. 2006: the target's
+coordinate gradients are multiplied by the source's deformation gradients and integrated by a Poisson
+equation, one factorisation a person.
+A weak pull towards the source's displacements (a screened Poisson equation) keeps what is at rest in the
+source at rest.
 """
 
 import numpy as np
@@ -23,7 +26,14 @@ class ExpressionSource:
         reach: (E, V) 0..1, how far an expression may move a vertex: 0 where it does nothing to the source.
     """
 
-    def __init__(self, neutral: np.ndarray, deltas: np.ndarray, triangles: np.ndarray, still: np.ndarray, reach: np.ndarray):
+    def __init__(
+        self,
+        neutral: np.ndarray,
+        deltas: np.ndarray,
+        triangles: np.ndarray,
+        still: np.ndarray,
+        reach: np.ndarray,
+    ):
         self.triangles = triangles
         self.free = np.flatnonzero(~still)
         self.reach = reach
@@ -49,7 +59,9 @@ class ExpressionSource:
         surface = neutral[self.triangles].transpose(0, 2, 1) @ gradients  # (T, 3, 3): coordinate, axis
         sides = mass[:, None, None] * self._deltas
         for index, (moved, change) in enumerate(zip(self._moved, self._change, strict=True)):
-            wanted = area[moved, None, None] * (gradients[moved] @ (change @ surface[moved]).transpose(0, 2, 1))  # (T, corner, coordinate)
+            wanted = area[moved, None, None] * (
+                gradients[moved] @ (change @ surface[moved]).transpose(0, 2, 1)
+            )  # (T, corner, coordinate)
             for corner in range(3):
                 np.add.at(sides[:, index], self.triangles[moved, corner], wanted[:, corner])
         deltas = np.zeros((count, len(self._moved), 3))
@@ -76,5 +88,7 @@ def _hat_gradients(positions: np.ndarray, triangles: np.ndarray) -> tuple[np.nda
     longest = np.maximum(np.maximum(((b - a) ** 2).sum(1), ((c - a) ** 2).sum(1)), ((c - b) ** 2).sum(1))
     double = np.maximum(np.linalg.norm(normal, axis=1), 0.02 * longest)
     normal = normal / np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-18)
-    gradients = np.stack([np.cross(normal, edge) for edge in (c - b, a - c, b - a)], axis=1) / double[:, None, None]
+    gradients = (
+        np.stack([np.cross(normal, edge) for edge in (c - b, a - c, b - a)], axis=1) / double[:, None, None]
+    )
     return gradients, double / 2

@@ -18,7 +18,8 @@ class ExternalModel:
         mean: (V, 3) the mean face at rest.
         core: (1 + K, 1 + 52, B), basis: (B, 3 V): see `BilinearFace`.
         polygons, uv, uv_polygons, vertex_part, polygon_part: see `BilinearFace`; parts as in `anny.PARTS`.
-        anchors: by landmark name of the embedded model, (3,) where it is on this mean face; at least three, not on a line.
+        anchors: by landmark name of the embedded model, (3,) where it is on this mean face; at least three,
+            not on a line.
     """
 
     mean: np.ndarray

@@ -1,9 +1,13 @@
 """Reads FaceScape's published bilinear model, version 1.6 (facescape_bm_v1.6_847_50_52_id.npz and its relatives).
 
-Arrays used: shape_bm_core (3 V, 52, K), the core tensor, its first expression the neutral; fv_indices (F, 3 or 4) vertices and ft_indices
-texture coordinates of the faces, texcoords (U, 2); id_mean, id_var (K) of the identity factors. Millimetres, Y up, facing +Z; x to
-the person's left. The file holds pickled tables as well; they are never opened. It does not name its expressions: a text file beside it
-with the ending `.expressions.txt` gives the 51 ARKit names after the neutral, one a line (`-` for none). FaceScape's data are for
+Arrays used: shape_bm_core (3 V, 52, K), the core tensor, its first expression the neutral; fv_indices (F, 3
+or 4) vertices and ft_indices
+texture coordinates of the faces, texcoords (U, 2); id_mean, id_var (K) of the identity factors. Millimetres,
+Y up, facing +Z; x to
+the person's left. The file holds pickled tables as well; they are never opened. It does not name its
+expressions: a text file beside it
+with the ending `.expressions.txt` gives the 51 ARKit names after the neutral, one a line (`-` for none).
+FaceScape's data are for
 non-commercial use and are not part of this project.
 """
 
@@ -30,7 +34,10 @@ def read_facescape(path: Path, identity_size: int) -> BilinearFace:
     names = _expression_names(path)
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in ("shape_bm_core", "fv_indices", "ft_indices", "texcoords", "id_mean", "id_var")}
+            arrays = {
+                key: file[key]
+                for key in ("shape_bm_core", "fv_indices", "ft_indices", "texcoords", "id_mean", "id_var")
+            }
         model = _convert(arrays, names, identity_size)
     except (OSError, KeyError, ValueError, IndexError, EOFError) as error:
         raise UserError(f"{path}: not FaceScape's bilinear model ({error}).", _REMEDY) from error
@@ -48,7 +55,10 @@ def _expression_names(path: Path) -> list[str]:
         ) from error
     wrong = [name for name in names if name != "-" and name not in EXPRESSION_NAMES]
     if wrong or len(names) != 51:
-        raise UserError(f"{beside}: {len(names)} names, unknown: {', '.join(wrong) or 'none'}.", "List 51 ARKit names, `-` for none.")
+        raise UserError(
+            f"{beside}: {len(names)} names, unknown: {', '.join(wrong) or 'none'}.",
+            "List 51 ARKit names, `-` for none.",
+        )
     return names
 
 
@@ -57,7 +67,10 @@ def _convert(arrays: dict[str, np.ndarray], names: list[str], identity_size: int
     if core.ndim != 3 or core.shape[0] % 3 or core.shape[1] != 52:
         raise ValueError(f"shape_bm_core has shape {core.shape}")
     size = min(identity_size, core.shape[2])
-    mean_factors, deviation = arrays["id_mean"].astype(np.float64), np.sqrt(np.maximum(arrays["id_var"].astype(np.float64), 0))
+    mean_factors, deviation = (
+        arrays["id_mean"].astype(np.float64),
+        np.sqrt(np.maximum(arrays["id_var"].astype(np.float64), 0)),
+    )
     tensor = core.reshape(-1, 3, 52, core.shape[2]).transpose(3, 2, 0, 1)  # (K, 52, V, 3)
     faces = np.tensordot(mean_factors, tensor, 1)  # (52, V, 3) of the mean person
     modes = tensor[:size] * deviation[:size, None, None, None]
@@ -85,7 +98,9 @@ def _convert(arrays: dict[str, np.ndarray], names: list[str], identity_size: int
         "eye_right": front + (-0.14 * height, 0.16 * height, 0.14 * height),
     }
     none = np.zeros(len(rest), np.uint8)
-    return ExternalModel(rest, small_core, basis, polygons, uv, uv_polygons, none, np.zeros(len(polygons), np.uint8), anchors)
+    return ExternalModel(
+        rest, small_core, basis, polygons, uv, uv_polygons, none, np.zeros(len(polygons), np.uint8), anchors
+    )
 
 
 def _axes(millimetres: np.ndarray) -> np.ndarray:

@@ -1,7 +1,9 @@
 """Reads ICT-FaceKit ("light" release) from one .npz: 100 identity modes of light-stage scans and ARKit-like expressions.
 
-Arrays: neutral (V, 3), identity (I, V, 3) per standard deviation, expression (E, V, 3), expression_names (E) with `_L`/`_R` for sides,
-uv (U, 2), faces and faces_uv (F, 4; the last -1 for a triangle), materials (F). Centimetres, Y up, facing +Z. MIT licence.
+Arrays: neutral (V, 3), identity (I, V, 3) per standard deviation, expression (E, V, 3), expression_names (E)
+with `_L`/`_R` for sides,
+uv (U, 2), faces and faces_uv (F, 4; the last -1 for a triangle), materials (F). Centimetres, Y up, facing +Z.
+MIT licence.
 """
 
 from pathlib import Path
@@ -19,7 +21,14 @@ _PARTS = {
     "M_Face": 0, "M_BackHead": 0, "M_GumsTongue": 5, "M_Teeth": 3, "M_ScleraLeft": 1, "M_IrisLeft": 1, "M_ScleraRight": 2, "M_IrisRight": 2,
     "M_LacrimalFluid": 6, "M_EyeBlend": 6, "M_EyeOcclusion": 6, "M_EyeLashes": 6,
 }  # fmt: skip
-_OTHER_TILE = {"M_ScleraLeft": 7, "M_IrisLeft": 8, "M_ScleraRight": 9, "M_IrisRight": 10, "M_EyeBlend": 11, "M_EyeOcclusion": 12}
+_OTHER_TILE = {
+    "M_ScleraLeft": 7,
+    "M_IrisLeft": 8,
+    "M_ScleraRight": 9,
+    "M_IrisRight": 10,
+    "M_EyeBlend": 11,
+    "M_EyeOcclusion": 12,
+}
 _SIDES = {"Left": "_L", "Right": "_R"}
 
 
@@ -60,11 +69,23 @@ def _convert(arrays: dict[str, np.ndarray], identity_size: int) -> ExternalModel
         corners = polygons[polygon_part == part]
         vertex_part[corners[corners >= 0]] = part
     uv, uv_polygons = _own_tiles(arrays["uv"], uv_polygons, materials)
-    marks = {f"eye_{side}": neutral[vertex_part == part].mean(axis=0) for side, part in (("left", 1), ("right", 2))}
+    marks = {
+        f"eye_{side}": neutral[vertex_part == part].mean(axis=0) for side, part in (("left", 1), ("right", 2))
+    }
     skin = np.flatnonzero((vertex_part == 0) & (np.abs(neutral[:, 0]) < 0.01))
     marks["nose_tip"] = neutral[skin[neutral[skin, 1].argmin()]]
     core = separate_core(len(modes), moved)
-    return ExternalModel(neutral, core, np.concatenate([modes, rows]), polygons, uv, uv_polygons, vertex_part, polygon_part, marks)
+    return ExternalModel(
+        neutral,
+        core,
+        np.concatenate([modes, rows]),
+        polygons,
+        uv,
+        uv_polygons,
+        vertex_part,
+        polygon_part,
+        marks,
+    )
 
 
 def _theirs(name: str) -> list[str]:
@@ -79,7 +100,9 @@ def _axes(centimetres: np.ndarray) -> np.ndarray:
     return np.stack([centimetres[..., 0], -centimetres[..., 2], centimetres[..., 1]], axis=-1) * 0.01
 
 
-def _own_tiles(uv: np.ndarray, uv_polygons: np.ndarray, materials: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _own_tiles(
+    uv: np.ndarray, uv_polygons: np.ndarray, materials: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Gives each material that shares the face's tile a tile of its own."""
     uv_polygons = uv_polygons.astype(np.int64).copy()
     pieces, count = [uv], len(uv)

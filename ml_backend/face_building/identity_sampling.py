@@ -27,7 +27,8 @@ _LEFT_OUT = (
     "ear-shape-triangle", "ear-shape-square", "eye-push1", "chin-cleft", "nose-compression", "mouth-dimples", "forehead-nubian",
     "nose-septumangle", "asymm-", "eyefold-concave", "eyefold-convex",
 )  # fmt: skip
-# Spread (standard deviation of the modifier, 1 = the target at full) by the start of its name; the first that fits counts.
+# Spread (standard deviation of the modifier, 1 = the target at full) by the start of its name; the first that
+# fits counts.
 _SPREADS = (
     ("head-fat", 0.12), ("head-scale", 0.22), ("head-back", 0.2), ("head-", 0.25), ("eye-scale", 0.22), ("eye-trans", 0.16),
     ("eye-height", 0.22),
@@ -39,7 +40,8 @@ _SPREADS = (
     ("asym", 0.14),
 )  # fmt: skip
 _STRENGTH = 0.62  # of all spreads: more makes caricatures
-# How attributes shift local modifiers: (start of name, attribute, slope); attributes are centred (see `_shifts`).
+# How attributes shift local modifiers: (start of name, attribute, slope); attributes are centred (see
+# `_shifts`).
 _COUPLINGS = (
     ("nose-width", "african", 0.25), ("nose-flaring", "african", 0.15), ("mouth-upperlip-volume", "african", 0.12),
     ("mouth-lowerlip-volume", "african", 0.1), ("eye-epicanthus", "asian", 0.2), ("eye-eyefold-angle", "asian", 0.1),
@@ -97,7 +99,11 @@ class TargetLibrary:
                     self._add(shape, f"{origin}-{gender}-{age}", by_gender * by_age * share)
                 for muscle, by_muscle in muscles.items():
                     for weight, by_weight in weights.items():
-                        self._add(shape, f"universal-{gender}-{age}-{muscle}-{weight}", by_gender * by_age * by_muscle * by_weight)
+                        self._add(
+                            shape,
+                            f"universal-{gender}-{age}-{muscle}-{weight}",
+                            by_gender * by_age * by_muscle * by_weight,
+                        )
         for name, value in person.modifiers.items():
             low, high = self.modifiers[name]
             delta = high if value > 0 else low
@@ -129,7 +135,11 @@ def sample_person(library: TargetLibrary, random: np.random.Generator) -> Person
         value = random.normal(0, spread)
         if "scale" in stem or "width" in stem:
             value = 0.8 * value + 0.6 * spread * feature_size.get(stem.split("-")[0], 0.0)
-        value += sum(0.8 * slope * shifts[attribute] for start, attribute, slope in _COUPLINGS if stem.startswith(start))
+        value += sum(
+            0.8 * slope * shifts[attribute]
+            for start, attribute, slope in _COUPLINGS
+            if stem.startswith(start)
+        )
         if stem in _SHAPES_PER_HEAD:
             value = max(0.0, random.normal(-0.05, 0.18))
         modifiers[name] = value
@@ -162,7 +172,8 @@ def _three_steps(value: float, names: tuple[str, str, str]) -> dict[str, float]:
 def _pair_up(targets: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray | None, np.ndarray | None]]:
     """Joins opposite targets into signed modifiers: name -> (delta at -1, delta at 1).
 
-    A side is marked `l|` or `r|` in front; the direction of what is not merely more or less stays behind: `nose-trans-up`.
+    A side is marked `l|` or `r|` in front; the direction of what is not merely more or less stays behind:
+    `nose-trans-up`.
     """
     modifiers = {}
     for name, delta in targets.items():
@@ -170,7 +181,10 @@ def _pair_up(targets: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray | Non
         side, stem = (f"{name[0]}|", front[2:]) if name[:2] in ("l-", "r-") else ("", front)
         low = next((low for low, high in _PAIRS if last == high and f"{front}-{low}" in targets), None)
         if low is not None:
-            modifiers[f"{side}{stem}" + ("" if last in ("incr", "r") else f"-{last}")] = (targets[f"{front}-{low}"], delta)
+            modifiers[f"{side}{stem}" + ("" if last in ("incr", "r") else f"-{last}")] = (
+                targets[f"{front}-{low}"],
+                delta,
+            )
         elif not any(last == low and f"{front}-{high}" in targets for low, high in _PAIRS):
             modifiers[f"{side}{stem}-{last}"] = (None, delta)
     return modifiers

@@ -15,7 +15,14 @@ MACROS = {
     "caucasian": ("share", -0.33, 0.67),
 }
 ORIGINS = ("african", "asian", "caucasian")
-ATTRIBUTE_RANGES = ((19.0, 84.0), (-1.05, 1.05), (-0.85, 0.85), (0.0, 1.0), (0.0, 1.0), (0.0, 1.0))  # of MACROS, for sampling
+ATTRIBUTE_RANGES = (
+    (19.0, 84.0),
+    (-1.05, 1.05),
+    (-0.85, 0.85),
+    (0.0, 1.0),
+    (0.0, 1.0),
+    (0.0, 1.0),
+)  # of MACROS, for sampling
 RIDGE = 1e-3
 
 
@@ -44,7 +51,10 @@ def measure_features(face: np.ndarray, landmarks: Mapping[str, np.ndarray]) -> d
 
     eyes = (at("eye_left") + at("eye_right")) / 2
     lids = [
-        np.linalg.norm(face[landmarks[f"lid_upper_{side}"]] - face[landmarks[f"lid_lower_{side}"]], axis=1).max() * 1000
+        np.linalg.norm(
+            face[landmarks[f"lid_upper_{side}"]] - face[landmarks[f"lid_lower_{side}"]], axis=1
+        ).max()
+        * 1000
         for side in ("left", "right")
     ]
     eye_widths = [length(f"eye_inner_{side}", f"eye_outer_{side}") for side in ("left", "right")]
@@ -70,11 +80,15 @@ def measure_features(face: np.ndarray, landmarks: Mapping[str, np.ndarray]) -> d
     }
 
 
-def learn_directions(coefficients: np.ndarray, macros: dict[str, np.ndarray], features: dict[str, np.ndarray]) -> Directions:
+def learn_directions(
+    coefficients: np.ndarray, macros: dict[str, np.ndarray], features: dict[str, np.ndarray]
+) -> Directions:
     """Learns one direction an attribute.
 
-    A macro attribute's direction is what the average person changes by per unit, the other macro attributes held (features follow them: a
-    heavier face is wider). A feature's is the smallest change of the coefficients that changes it and, to first order, no other feature.
+    A macro attribute's direction is what the average person changes by per unit, the other macro attributes
+    held (features follow them: a
+    heavier face is wider). A feature's is the smallest change of the coefficients that changes it and, to
+    first order, no other feature.
 
     Args:
         coefficients: (N, K), zero mean, unit deviation.
@@ -90,7 +104,11 @@ def learn_directions(coefficients: np.ndarray, macros: dict[str, np.ndarray], fe
     table = np.stack([centred[name] for name in free], axis=1)
     effects = dict(zip(free, np.linalg.lstsq(table, coefficients, rcond=None)[0], strict=True))
     first, second = effects["african"], effects["asian"]
-    effects["african"], effects["asian"], effects["caucasian"] = first - second / 2, second - first / 2, -(first + second) / 2
+    effects["african"], effects["asian"], effects["caucasian"] = (
+        first - second / 2,
+        second - first / 2,
+        -(first + second) / 2,
+    )
 
     stacked = np.stack([slopes[name] for name in features])
     own = np.linalg.pinv(stacked, rcond=1e-3)  # (K, features)

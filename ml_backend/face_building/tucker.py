@@ -1,6 +1,7 @@
 """Tucker decomposition of faces (people x expressions x vertices) with an exact mean and a truncated vertex mode.
 
-Source: Tucker 1966; De Lathauwer et al. 2000 (HOSVD); as in Vlasic et al. 2005 and Cao et al. 2014 (FaceWarehouse).
+Source: Tucker 1966; De Lathauwer et al. 2000 (HOSVD); as in Vlasic et al. 2005 and Cao et al. 2014
+(FaceWarehouse).
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ class Decomposition:
     coefficients: np.ndarray
 
 
-def decompose(neutrals: np.ndarray, deltas: np.ndarray, identity_size: int, vertex_modes: int, vertex_weight: np.ndarray) -> Decomposition:
+def decompose(
+    neutrals: np.ndarray, deltas: np.ndarray, identity_size: int, vertex_modes: int, vertex_weight: np.ndarray
+) -> Decomposition:
     """Decomposes sampled faces.
 
     Args:
@@ -52,7 +55,9 @@ def decompose(neutrals: np.ndarray, deltas: np.ndarray, identity_size: int, vert
     rest_rows = coefficients.T.astype(np.float32) @ rest / people  # (K, 3 V)
     rest_basis = np.linalg.qr(rest_rows.T.astype(np.float64))[0].T.astype(np.float32)  # (K, 3 V)
     chosen = np.linspace(0, people - 1, min(people, _PEOPLE_FOR_BASIS)).astype(int)
-    rows = np.concatenate([mean_moves * np.sqrt(len(chosen)), (moves[chosen] * weight - mean_moves).reshape(-1, len(weight))])
+    rows = np.concatenate(
+        [mean_moves * np.sqrt(len(chosen)), (moves[chosen] * weight - mean_moves).reshape(-1, len(weight))]
+    )
     rows -= (rows @ rest_basis.T) @ rest_basis
     basis = np.concatenate([rest_basis, _leading_rows(rows, min(vertex_modes - identity_size, len(rows)))])
 
@@ -95,7 +100,9 @@ def align_rigidly(faces: np.ndarray, reference: np.ndarray, weight: np.ndarray) 
     return aligned
 
 
-def decompose_linear(modes: np.ndarray, deltas: np.ndarray, vertex_modes: int) -> tuple[np.ndarray, np.ndarray]:
+def decompose_linear(
+    modes: np.ndarray, deltas: np.ndarray, vertex_modes: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Core and basis of a model that is already linear in identity.
 
     Args:

@@ -1,8 +1,11 @@
 """Unwraps the skin of a head into one chart that fills the unit square: the seam at the back, the face large, no triangle flipped.
 
-The chart's outline (neck and seam) is fixed on the square. Inside, a harmonic map with positive weights (Tutte; bijective) is the start;
-then the symmetric Dirichlet energy against the surface, shrunk away from the face, is lowered by Laplacian-preconditioned L-BFGS whose line
-search never lets a triangle flip. Sources: Floater 1997; Smith and Schaefer 2015, "Bijective Parameterization with Free Boundaries";
+The chart's outline (neck and seam) is fixed on the square. Inside, a harmonic map with positive weights
+(Tutte; bijective) is the start;
+then the symmetric Dirichlet energy against the surface, shrunk away from the face, is lowered by
+Laplacian-preconditioned L-BFGS whose line
+search never lets a triangle flip. Sources: Floater 1997; Smith and Schaefer 2015, "Bijective Parameterization
+with Free Boundaries";
 Kovalsky et al. 2016 for the preconditioner.
 """
 
@@ -25,7 +28,13 @@ class Chart:
     vertex: np.ndarray
 
 
-def unwrap_head(positions: np.ndarray, polygons: np.ndarray, neck_loop: np.ndarray, scale: np.ndarray, iterations: int = 400) -> Chart:
+def unwrap_head(
+    positions: np.ndarray,
+    polygons: np.ndarray,
+    neck_loop: np.ndarray,
+    scale: np.ndarray,
+    iterations: int = 400,
+) -> Chart:
     """Unwraps a symmetric head, cut at the neck.
 
     Args:
@@ -78,10 +87,14 @@ def _cut_open(positions: np.ndarray, polygons: np.ndarray, seam: list[int]) -> t
     return cut, vertex
 
 
-def _outline(positions: np.ndarray, neck_loop: np.ndarray, seam: list[int], copies: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _outline(
+    positions: np.ndarray, neck_loop: np.ndarray, seam: list[int], copies: dict[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """The chart's boundary vertices and their places on the square: neck along the bottom, the seam up both sides to the top's middle."""
     back = list(neck_loop).index(seam[0])
-    around = np.concatenate([neck_loop[back:], neck_loop[:back], neck_loop[back : back + 1]])  # from the back, by the right, to the back
+    around = np.concatenate(
+        [neck_loop[back:], neck_loop[:back], neck_loop[back : back + 1]]
+    )  # from the back, by the right, to the back
     fraction = _arc_length(positions[around])
     bottom = np.stack([fraction, np.zeros(len(fraction))], axis=1)
     climb = 1.5 * _arc_length(positions[seam])
@@ -127,7 +140,9 @@ class _Distortion:
         first, along, height = first * factor * unit, along * factor * unit, height * factor * unit
         self.area = area * unit**2
         zero = np.zeros_like(first)
-        self.inverse = np.stack([np.stack([1 / first, -along / (first * height)], 1), np.stack([zero, 1 / height], 1)], 1)  # (T, 2, 2)
+        self.inverse = np.stack(
+            [np.stack([1 / first, -along / (first * height)], 1), np.stack([zero, 1 / height], 1)], 1
+        )  # (T, 2, 2)
 
     def jacobians(self, uv: np.ndarray) -> np.ndarray:
         a, b, c = (uv[self.triangles[:, corner]] for corner in range(3))
@@ -145,9 +160,19 @@ class _Distortion:
         jacobian = self.jacobians(uv)
         determinant = np.linalg.det(jacobian)[:, None, None]
         norm = (jacobian**2).sum(axis=(1, 2))[:, None, None]
-        cofactor = np.stack([np.stack([jacobian[:, 1, 1], -jacobian[:, 1, 0]], 1), np.stack([-jacobian[:, 0, 1], jacobian[:, 0, 0]], 1)], 1)
-        by_jacobian = self.area[:, None, None] * (2 * jacobian * (1 + 1 / determinant**2) - 2 * norm / determinant**3 * cofactor)
-        by_edges = by_jacobian @ self.inverse.transpose(0, 2, 1)  # (T, 2, 2): columns are the edges b - a and c - a
+        cofactor = np.stack(
+            [
+                np.stack([jacobian[:, 1, 1], -jacobian[:, 1, 0]], 1),
+                np.stack([-jacobian[:, 0, 1], jacobian[:, 0, 0]], 1),
+            ],
+            1,
+        )
+        by_jacobian = self.area[:, None, None] * (
+            2 * jacobian * (1 + 1 / determinant**2) - 2 * norm / determinant**3 * cofactor
+        )
+        by_edges = by_jacobian @ self.inverse.transpose(
+            0, 2, 1
+        )  # (T, 2, 2): columns are the edges b - a and c - a
         gradient = np.zeros_like(uv)
         np.add.at(gradient, self.triangles[:, 1], by_edges[:, :, 0])
         np.add.at(gradient, self.triangles[:, 2], by_edges[:, :, 1])
@@ -156,7 +181,9 @@ class _Distortion:
 
     def laplacian(self) -> sparse.csr_matrix:
         """The Hessian's simple relative: the Laplacian of the rest triangles."""
-        slopes = np.stack([-self.inverse.sum(axis=1), self.inverse[:, 0], self.inverse[:, 1]], axis=1)  # (T, 3, 2)
+        slopes = np.stack(
+            [-self.inverse.sum(axis=1), self.inverse[:, 0], self.inverse[:, 1]], axis=1
+        )  # (T, 3, 2)
         local = self.area[:, None, None] * (slopes @ slopes.transpose(0, 2, 1))
         rows = np.repeat(self.triangles, 3, axis=1).ravel()
         columns = np.tile(self.triangles, (1, 3)).ravel()
@@ -165,7 +192,12 @@ class _Distortion:
 
 
 def _optimise(
-    uv: np.ndarray, rest: np.ndarray, triangles: np.ndarray, scale: np.ndarray, outline: np.ndarray, iterations: int
+    uv: np.ndarray,
+    rest: np.ndarray,
+    triangles: np.ndarray,
+    scale: np.ndarray,
+    outline: np.ndarray,
+    iterations: int,
 ) -> np.ndarray:
     energy = _Distortion(rest, triangles, scale)
     inner = np.setdiff1d(np.arange(len(uv)), outline)

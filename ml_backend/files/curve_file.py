@@ -26,7 +26,8 @@ class Animation:
         fps: frames a second.
         names: of the columns of `frames`; the 52 ARKit names.
         frames: (T, 52) float32, 0 neutral, 1 full.
-        head: (T, 9) float32 radians, in the order of HEAD_NAMES (yaw to the person's left, pitch up and roll to the person's left
+        head: (T, 9) float32 radians, in the order of HEAD_NAMES (yaw to the person's left, pitch up and roll
+            to the person's left
         positive).
     """
 
@@ -36,7 +37,11 @@ class Animation:
     head: np.ndarray
 
     def __post_init__(self):
-        if self.frames.ndim != 2 or self.frames.shape[1] != len(self.names) or self.head.shape != (len(self.frames), len(HEAD_NAMES)):
+        if (
+            self.frames.ndim != 2
+            or self.frames.shape[1] != len(self.names)
+            or self.head.shape != (len(self.frames), len(HEAD_NAMES))
+        ):
             raise ValueError(
                 f"frames {self.frames.shape} and head {self.head.shape} do not fit {len(self.names)} names and {len(HEAD_NAMES)} rotations."
             )
@@ -56,13 +61,18 @@ def write_curves(path: str | Path, animation: Animation) -> None:
     try:
         (write_csv if Path(path).suffix.lower() == ".csv" else write_json)(path, animation)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}).", "Choose another folder, or make room.") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}).", "Choose another folder, or make room."
+        ) from error
 
 
 def check_extension(path: str | Path) -> None:
     """Raises UserError unless the name ends in .csv or .json."""
     if Path(path).suffix.lower() not in {".csv", ".json"}:
-        raise UserError(f"{path}: curves are written as .csv (Live Link Face) or .json.", "Give the file one of these two extensions.")
+        raise UserError(
+            f"{path}: curves are written as .csv (Live Link Face) or .json.",
+            "Give the file one of these two extensions.",
+        )
 
 
 def write_csv(path: str | Path, animation: Animation) -> None:
@@ -71,9 +81,18 @@ def write_csv(path: str | Path, animation: Animation) -> None:
     partial = Path(f"{path}.partial")
     with partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["Timecode", "BlendShapeCount", *(name[0].upper() + name[1:] for name in animation.names), *HEAD_NAMES])
+        writer.writerow(
+            [
+                "Timecode",
+                "BlendShapeCount",
+                *(name[0].upper() + name[1:] for name in animation.names),
+                *HEAD_NAMES,
+            ]
+        )
         for index, row in enumerate(rows):
-            writer.writerow([timecode(index, animation.fps), rows.shape[1], *(f"{value:.6f}" for value in row)])
+            writer.writerow(
+                [timecode(index, animation.fps), rows.shape[1], *(f"{value:.6f}" for value in row)]
+            )
     os.replace(partial, path)
 
 
@@ -128,12 +147,16 @@ def read_json(path: str | Path) -> Animation:
 def read_csv(path: str | Path) -> Animation:
     """Reads a Live Link Face CSV, from the app or from `write_csv`.
 
-    Columns may stand in any order; missing rotations are 0. The rate is found from the timecodes: the frame number wraps at it each second.
+    Columns may stand in any order; missing rotations are 0. The rate is found from the timecodes: the frame
+    number wraps at it each second.
 
     Raises:
         UserError: the file cannot be read, lacks the columns, or holds something that is not a number.
     """
-    broken = UserError(f"{path}: not a Live Link Face CSV.", "Expected Timecode, BlendShapeCount and the ARKit names in the first line.")
+    broken = UserError(
+        f"{path}: not a Live Link Face CSV.",
+        "Expected Timecode, BlendShapeCount and the ARKit names in the first line.",
+    )
     try:
         rows = [row for row in csv.reader(_text(path).splitlines()) if row]
     except csv.Error as error:
@@ -155,7 +178,9 @@ def read_csv(path: str | Path) -> Animation:
     for index, name in enumerate(HEAD_NAMES):
         if name in titles[2:]:
             head[:, index] = values[:, titles.index(name) - 2]
-    return _checked(path, fps, [names[titles[i]] for i in columns], values[:, [i - 2 for i in columns]], head, broken)
+    return _checked(
+        path, fps, [names[titles[i]] for i in columns], values[:, [i - 2 for i in columns]], head, broken
+    )
 
 
 def _text(path: str | Path) -> str:
@@ -164,7 +189,9 @@ def _text(path: str | Path) -> str:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).", "Check the path.") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file.", "Expected curves as Live Link Face CSV or JSON.") from error
+        raise UserError(
+            f"{path}: not a text file.", "Expected curves as Live Link Face CSV or JSON."
+        ) from error
 
 
 def _rate(timecodes: list[str]) -> float:
@@ -183,12 +210,22 @@ def _rate(timecodes: list[str]) -> float:
         rate = max(frames) + 1
     else:  # less than a second: nothing tells the rate; the app records 30 or 60
         return next((common for common in (30.0, 60.0, 120.0) if max(frames) < common), max(frames) + 1)
-    nearest = min((23.976, 24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 120.0), key=lambda common: abs(common - rate))
+    nearest = min(
+        (23.976, 24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 120.0),
+        key=lambda common: abs(common - rate),
+    )
     return nearest if abs(nearest - rate) < 0.02 else rate
 
 
-def _checked(path, fps: float, names: list[str], frames: np.ndarray, head: np.ndarray, broken: UserError) -> Animation:
-    if not (0 < fps <= 1000) or not set(names) <= set(EXPRESSION_NAMES) or len(set(names)) != len(names) or head.shape != (len(frames), 9):
+def _checked(
+    path, fps: float, names: list[str], frames: np.ndarray, head: np.ndarray, broken: UserError
+) -> Animation:
+    if (
+        not (0 < fps <= 1000)
+        or not set(names) <= set(EXPRESSION_NAMES)
+        or len(set(names)) != len(names)
+        or head.shape != (len(frames), 9)
+    ):
         raise broken
     if not np.isfinite(frames).all() or not np.isfinite(head).all():
         raise UserError(f"{path}: holds values that are not finite.", "Export the curves again.")

@@ -20,7 +20,10 @@ def check_suffix(path: str | Path) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{path}: a displacement map cannot be written or read as {path.suffix or 'a file without ending'!r}.", _REMEDY)
+        raise UserError(
+            f"{path}: a displacement map cannot be written or read as {path.suffix or 'a file without ending'!r}.",
+            _REMEDY,
+        )
     return path
 
 
@@ -42,14 +45,18 @@ def write_displacement(path: str | Path, displacement_map: np.ndarray) -> None:
         elif path.suffix.lower() == ".png":
             from PIL import Image
 
-            Image.fromarray(np.round(np.clip((top_first + PNG_OFFSET_MM) / PNG_RANGE_MM, 0, 1) * 65535).astype(np.uint16)).save(path)
+            Image.fromarray(
+                np.round(np.clip((top_first + PNG_OFFSET_MM) / PNG_RANGE_MM, 0, 1) * 65535).astype(np.uint16)
+            ).save(path)
         else:
             import OpenEXR
 
             header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
             OpenEXR.File(header, {"Y": top_first.astype(np.float16)}).write(str(path))
     except (OSError, RuntimeError) as error:
-        raise UserError(f"{path}: cannot be written ({error}).", "Check the folder and the free space.") from error
+        raise UserError(
+            f"{path}: cannot be written ({error}).", "Check the folder and the free space."
+        ) from error
 
 
 def read_displacement(path: str | Path) -> np.ndarray:
@@ -72,7 +79,10 @@ def read_displacement(path: str | Path) -> np.ndarray:
     except (OSError, ValueError, RuntimeError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
         raise UserError(f"{path}: not a displacement map that can be read ({error}).", _REMEDY) from error
     if values.ndim != 2 or not values.size:
-        raise UserError(f"{path}: a displacement map has one channel and two axes, this has shape {values.shape}.", _REMEDY)
+        raise UserError(
+            f"{path}: a displacement map has one channel and two axes, this has shape {values.shape}.",
+            _REMEDY,
+        )
     if not np.isfinite(values).all():
         raise UserError(f"{path}: the map holds values that are not finite.", "Export it again.")
     return np.ascontiguousarray(values, np.float32)

@@ -45,9 +45,14 @@ def expression_vector(values: dict[str, float], source: str) -> np.ndarray:
     for name, value in values.items():
         if name not in EXPRESSION_NAMES:
             near = [known for known in EXPRESSION_NAMES if known.lower().startswith(name.lower()[:4])]
-            raise UserError(f"{source}: {name!r} is not an expression.", f"Perhaps {', '.join(near)}." if near else "`info` lists all 52.")
+            raise UserError(
+                f"{source}: {name!r} is not an expression.",
+                f"Perhaps {', '.join(near)}." if near else "`info` lists all 52.",
+            )
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
-            raise UserError(f"{source}: {name} is {repr(value)[:40]}, not a finite number.", "0 is neutral, 1 full.")
+            raise UserError(
+                f"{source}: {name} is {repr(value)[:40]}, not a finite number.", "0 is neutral, 1 full."
+            )
         vector[EXPRESSION_NAMES.index(name)] = value
     return vector
 
@@ -70,7 +75,11 @@ def read_face(path: str | Path) -> FaceParameters:
     expression = content.get("expression", {} if "identity" in content else content)
     if not isinstance(expression, dict):
         raise UserError(f"{path}: 'expression' is not a set of named numbers.", _REMEDY)
-    return FaceParameters(_vector(path, content, "identity"), _vector(path, content, "skin"), expression_vector(expression, str(path)))
+    return FaceParameters(
+        _vector(path, content, "identity"),
+        _vector(path, content, "skin"),
+        expression_vector(expression, str(path)),
+    )
 
 
 def _vector(path: Path, content: dict, key: str) -> np.ndarray | None:
@@ -92,5 +101,9 @@ def write_face(path: str | Path, face: FaceParameters) -> None:
         for name, value in (("identity", face.identity), ("skin", face.skin))
         if value is not None
     }
-    content["expression"] = {name: round(float(value), 6) for name, value in zip(EXPRESSION_NAMES, face.expression, strict=True) if value}
+    content["expression"] = {
+        name: round(float(value), 6)
+        for name, value in zip(EXPRESSION_NAMES, face.expression, strict=True)
+        if value
+    }
     Path(path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")

@@ -1,6 +1,7 @@
 """Writes pictures with numpy and the standard library alone: PNG with 8 or 16 bits, OpenEXR with one half-float channel.
 
-Blender's own writers pass pixels through colour management and the scene's settings; numbers that other programs read must not be.
+Blender's own writers pass pixels through colour management and the scene's settings; numbers that other
+programs read must not be.
 """
 
 import struct
@@ -21,14 +22,19 @@ def write_png(path: str | Path, values: np.ndarray) -> None:
 
     Args:
         path: the file.
-        values: (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, row 0 at the bottom (the file holds the top row first).
+        values: (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, row 0 at the bottom (the file holds the top
+            row first).
 
     Raises:
         ValueError: another shape or type.
         UserError: the file cannot be written.
     """
     channels = 1 if values.ndim == 2 else values.shape[2]
-    if values.ndim not in (2, 3) or channels not in _COLOUR_TYPES or values.dtype not in (np.uint8, np.uint16):
+    if (
+        values.ndim not in (2, 3)
+        or channels not in _COLOUR_TYPES
+        or values.dtype not in (np.uint8, np.uint16)
+    ):
         raise ValueError(f"values of shape {values.shape} and type {values.dtype} are no PNG")
     height, width = values.shape[:2]
     size = 1 if values.dtype == np.uint8 else 2
@@ -38,7 +44,9 @@ def write_png(path: str | Path, values: np.ndarray) -> None:
     filter_bytes = np.full((height, 1), 2, np.uint8)
     data = zlib.compress(np.concatenate([filter_bytes, filtered], 1).tobytes(), 6)
     header = struct.pack(">IIBBBBB", width, height, 8 * size, _COLOUR_TYPES[channels], 0, 0, 0)
-    chunks = b"".join(_png_chunk(name, content) for name, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b"")))
+    chunks = b"".join(
+        _png_chunk(name, content) for name, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    )
     _write(path, b"\x89PNG\r\n\x1a\n" + chunks)
 
 
@@ -78,7 +86,10 @@ def write_exr(path: str | Path, values: np.ndarray) -> None:
         (b"screenWindowCenter", b"v2f", struct.pack("<2f", 0, 0)),
         (b"screenWindowWidth", b"float", struct.pack("<f", 1)),
     )
-    listed = b"".join(name + b"\0" + kind + b"\0" + struct.pack("<i", len(value)) + value for name, kind, value in attributes)
+    listed = b"".join(
+        name + b"\0" + kind + b"\0" + struct.pack("<i", len(value)) + value
+        for name, kind, value in attributes
+    )
     header = struct.pack("<ii", 20000630, 2) + listed + b"\0"
     starts = len(header) + 8 * len(blocks) + np.cumsum([0, *map(len, blocks[:-1])])
     _write(path, header + starts.astype("<u8").tobytes() + b"".join(blocks))
@@ -104,4 +115,6 @@ def _write(path: str | Path, content: bytes) -> None:
     try:
         Path(path).write_bytes(content)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}).", "Choose another folder, or make room.") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}).", "Choose another folder, or make room."
+        ) from error

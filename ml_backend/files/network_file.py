@@ -30,7 +30,9 @@ def write_network_file(path: Path, network: nn.Module, config: Any, made_by: dic
     Returns:
         The file's sha256.
     """
-    arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in network.state_dict().items()}
+    arrays = {
+        name: value.detach().cpu().numpy().astype(np.float16) for name, value in network.state_dict().items()
+    }
     write_tensors(path, arrays, {"config": json.dumps(dataclasses.asdict(config)), **made_by})
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -51,7 +53,9 @@ def read_network_file(path: Path, build: Callable[[dict[str, Any]], _Network]) -
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"{path}: holds no network of this kind.", _REMEDY) from error
     try:
-        network.load_state_dict({name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()})
+        network.load_state_dict(
+            {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
+        )
     except RuntimeError as error:
         raise UserError(f"{path}: weights and configuration disagree.", _REMEDY) from error
     return network.eval().requires_grad_(False)

@@ -31,7 +31,8 @@ def write_sample_sheet(path: Path, rows: list[np.ndarray], tile: int = 384) -> N
 
     Args:
         path: the file.
-        rows: each (N, R, R) millimetres, all rows with the same N; for instance truths, then what was generated.
+        rows: each (N, R, R) millimetres, all rows with the same N; for instance truths, then what was
+            generated.
         tile: pixels along a side of one picture.
     """
     shaded = [[_fit(shaded_relief(one), tile) for one in row] for row in rows]

@@ -30,14 +30,19 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
         The arrays by name (read-only views of one buffer), and the file's metadata (strings by name).
 
     Raises:
-        UserError: the file is missing, truncated, or not a safetensors file, or holds values that are not finite.
+        UserError: the file is missing, truncated, or not a safetensors file, or holds values that are not
+            finite.
     """
     path = Path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).", "Check the path, or reinstall the extension.") from error
-    broken = UserError(f"{path}: not a complete safetensors file.", "Reinstall the extension, or make the file again.")
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}).", "Check the path, or reinstall the extension."
+        ) from error
+    broken = UserError(
+        f"{path}: not a complete safetensors file.", "Reinstall the extension, or make the file again."
+    )
     if len(data) < 8:
         raise broken
     (header_size,) = struct.unpack("<Q", data[:8])
@@ -51,7 +56,9 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
         raise broken from error
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UserError(f"{path}: array {name!r} holds values that are not finite.", "Make the file again.")
+            raise UserError(
+                f"{path}: array {name!r} holds values that are not finite.", "Make the file again."
+            )
     return arrays, metadata
 
 
@@ -59,12 +66,18 @@ def _array(data: bytes, base: int, entry: dict) -> np.ndarray:
     dtype, shape = _DTYPES[entry["dtype"]], [int(n) for n in entry["shape"]]
     start, stop = (base + int(offset) for offset in entry["data_offsets"])
     count = math.prod(shape)
-    if min(shape, default=0) < 0 or not base <= start <= stop <= len(data) or stop - start != count * dtype.itemsize:
+    if (
+        min(shape, default=0) < 0
+        or not base <= start <= stop <= len(data)
+        or stop - start != count * dtype.itemsize
+    ):
         raise ValueError("offsets disagree with the shape")
     return np.frombuffer(data, dtype, count, start).reshape(shape)
 
 
-def write_tensors(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
+def write_tensors(
+    path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+) -> None:
     """Writes arrays as a safetensors file, complete or not at all.
 
     Args:
@@ -77,7 +90,11 @@ def write_tensors(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: 
     for name, array in sorted(arrays.items()):
         chunk = np.ascontiguousarray(array)
         chunk = chunk.astype(chunk.dtype.newbyteorder("<"), copy=False)
-        header[name] = {"dtype": _NAMES[chunk.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + chunk.nbytes]}
+        header[name] = {
+            "dtype": _NAMES[chunk.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + chunk.nbytes],
+        }
         chunks.append(chunk.tobytes())
         offset += chunk.nbytes
     text = json.dumps(header, sort_keys=True).encode()

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 
 
-def write_obj(path: str | Path, positions: np.ndarray, polygons: np.ndarray, uv: np.ndarray, uv_polygons: np.ndarray) -> None:
+def write_obj(
+    path: str | Path, positions: np.ndarray, polygons: np.ndarray, uv: np.ndarray, uv_polygons: np.ndarray
+) -> None:
     """Writes a mesh with texture coordinates.
 
     Args:
@@ -20,4 +22,6 @@ def write_obj(path: str | Path, positions: np.ndarray, polygons: np.ndarray, uv:
         np.savetxt(file, positions, fmt="v %.6f %.6f %.6f")
         np.savetxt(file, uv, fmt="vt %.6f %.6f")
         for corners, texture in zip((polygons + 1).tolist(), (uv_polygons + 1).tolist(), strict=True):
-            file.write("f " + " ".join(f"{v}/{t}" for v, t in zip(corners, texture, strict=True) if v > 0) + "\n")
+            file.write(
+                "f " + " ".join(f"{v}/{t}" for v, t in zip(corners, texture, strict=True) if v > 0) + "\n"
+            )

@@ -9,7 +9,8 @@ from ..models.photo_upscaler import default_upscaler
 
 SMALL, LEAST, HELD = 36.0, 14.0, 20.0
 """Pixels between the eyes: below the first a face is made clear; below the second, which is the least that clearness was learned at, it is
-enlarged to it first; a larger face whose picture holds no more than the third shows is made smaller to it first."""
+enlarged to it first; a larger face whose picture holds no more than the third shows is made smaller to it
+first."""
 BLURRED = 0.02
 """Share of a picture's contrast that is lost when it holds no more. Of clear portraits it is 0.09 and more, of such of 256 pixels blurred
 by two pixels 0.013 to 0.019."""
@@ -35,7 +36,9 @@ class ClearFace:
     def laid_over(self, picture: np.ndarray) -> np.ndarray:
         """The whole picture (H, W, 3) uint8 at the part's scale, (round(H s), round(W s), 3), with the part in it."""
         size = np.round(np.array(picture.shape[1::-1]) * self.scale).astype(int)
-        whole = np.array(Image.fromarray(picture).resize((int(size[0]), int(size[1])), Image.Resampling.BICUBIC))
+        whole = np.array(
+            Image.fromarray(picture).resize((int(size[0]), int(size[1])), Image.Resampling.BICUBIC)
+        )
         left, top = np.round(self.low * self.scale).astype(int)
         window = whole[top : top + self.pixels.shape[0], left : left + self.pixels.shape[1]]
         window[:] = self.pixels[: window.shape[0], : window.shape[1]]
@@ -65,7 +68,9 @@ def clear_face(picture: np.ndarray, points: np.ndarray, distance: float) -> Clea
         if _lost(part, HELD / distance) > BLURRED:
             return None
         wanted = HELD
-    clear = default_upscaler().clear(np.asarray(part if wanted == distance else _resized(part, wanted / distance)))
+    clear = default_upscaler().clear(
+        np.asarray(part if wanted == distance else _resized(part, wanted / distance))
+    )
     return ClearFace(clear, low, np.array(clear.shape[1::-1]) / (high - low))
 
 
@@ -74,7 +79,9 @@ def _lost(part: Image.Image, scale: float) -> float:
     grey = part.convert("L")
     again = _resized(grey, scale).resize(grey.size, Image.Resampling.BICUBIC)
     whole = np.asarray(grey, np.float32)
-    return float(np.sqrt(np.mean((whole - np.asarray(again, np.float32)) ** 2)) / max(float(whole.std()), 1e-6))
+    return float(
+        np.sqrt(np.mean((whole - np.asarray(again, np.float32)) ** 2)) / max(float(whole.std()), 1e-6)
+    )
 
 
 def _resized(part: Image.Image, scale: float) -> Image.Image:

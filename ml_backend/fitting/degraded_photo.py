@@ -23,13 +23,21 @@ def portrait_square(points: np.ndarray) -> tuple[np.ndarray, float]:
     right, left = points[[33, 133]].mean(0), points[[362, 263]].mean(0)
     mouth = points[[61, 291]].mean(0)
     middle = (right + left) / 2
-    side = max(2 * _MARGIN * float(np.linalg.norm(left - right)), 1.8 * _MARGIN * float(np.linalg.norm(mouth - middle)))
+    side = max(
+        2 * _MARGIN * float(np.linalg.norm(left - right)),
+        1.8 * _MARGIN * float(np.linalg.norm(mouth - middle)),
+    )
     centre = middle + 0.1 * (mouth - middle) * 2
     return centre - side / 2, side
 
 
 def degrade_photo(
-    pixels: np.ndarray, corner: np.ndarray, side: float, size: int = SIZE, blur: float = BLUR, quality: int = QUALITY
+    pixels: np.ndarray,
+    corner: np.ndarray,
+    side: float,
+    size: int = SIZE,
+    blur: float = BLUR,
+    quality: int = QUALITY,
 ) -> np.ndarray:
     """Cuts a square out, shrinks, blurs and compresses it.
 

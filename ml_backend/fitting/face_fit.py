@@ -1,11 +1,15 @@
 """Fits the bilinear face to landmarks: one identity over all photos of a person; an expression, a pose and a camera for each.
 
-Maximum a posteriori by Gauss-Newton with analytic derivatives. The landmarks' errors are taken as the calibration found them - common
-errors of the whole face beside each point's own -, so that what the detector gets wrong together is not read as identity; single points
-that disagree lose weight (Geman and McClure 1985). Priors: standard normal identity, small, two-sided expressions inside 0..1, and a
+Maximum a posteriori by Gauss-Newton with analytic derivatives. The landmarks' errors are taken as the
+calibration found them - common
+errors of the whole face beside each point's own -, so that what the detector gets wrong together is not read
+as identity; single points
+that disagree lose weight (Geman and McClure 1985). Priors: standard normal identity, small, two-sided
+expressions inside 0..1, and a
 log-normal distance of the camera, which a crop does not change.
 
-Source: Cao et al. 2024, "DNPM", section IV-B: "3D landmarks on the bilinear face model are iteratively aligned with the estimated 2D
+Source: Cao et al. 2024, "DNPM", section IV-B: "3D landmarks on the bilinear face model are iteratively
+aligned with the estimated 2D
 landmarks"; Cao et al. 2014, "FaceWarehouse", Eq. 4 and 5.
 """
 
@@ -25,7 +29,15 @@ _ITERATIONS, _POSE_ITERATIONS, _STILL = 18, 6, 0.004
 _OUTLIER = 0.12
 _DISTANCE, _DISTANCE_SPREAD, _FOCAL_SPREAD = 1.2, 0.2, 0.35
 _EXPRESSION_SPREAD, _SIDES_SPREAD, _BOUND_SPREAD = 0.40, 0.06, 0.03
-_RARE = {"tongueOut": 0.01, "cheekPuff": 0.06, "jawForward": 0.06, "jawLeft": 0.12, "jawRight": 0.12, "mouthLeft": 0.15, "mouthRight": 0.15}
+_RARE = {
+    "tongueOut": 0.01,
+    "cheekPuff": 0.06,
+    "jawForward": 0.06,
+    "jawLeft": 0.12,
+    "jawRight": 0.12,
+    "mouthLeft": 0.15,
+    "mouthRight": 0.15,
+}
 _OVAL_LESS = 0.5
 _COMMON = 0.3
 """Painted heads puzzle the detector more than photographs do: with their common errors in full, photographs are fitted loosely."""
@@ -103,17 +115,31 @@ class LandmarkModel:
     @classmethod
     def of(cls, face: BilinearFace, landmark_map: LandmarkMap) -> "LandmarkModel":
         """Cuts the model down to its landmarks."""
-        basis = landmark_map.gather(face.basis.reshape(len(face.basis), -1, 3)).reshape(len(face.basis), -1)  # [B, 3L]
+        basis = landmark_map.gather(face.basis.reshape(len(face.basis), -1, 3)).reshape(
+            len(face.basis), -1
+        )  # [B, 3L]
         mean = landmark_map.gather(face.mean).ravel()
-        core = (face.core.reshape(-1, len(basis)) @ basis.astype(np.float32)).reshape(*face.core.shape[:2], -1)
+        core = (face.core.reshape(-1, len(basis)) @ basis.astype(np.float32)).reshape(
+            *face.core.shape[:2], -1
+        )
         return cls(mean.astype(np.float64), core, face.expression_names, landmark_map)
 
-    def points(self, identity: np.ndarray, expression: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def points(
+        self, identity: np.ndarray, expression: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Landmarks (L, 3) and their derivatives by identity (K, L, 3) and by expression (52, L, 3)."""
-        by_expression = np.tensordot(np.concatenate([[1.0], identity]).astype(np.float32), self.core, 1)  # [1 + 52, 3L]
-        by_identity = np.tensordot(np.concatenate([[1.0], expression]).astype(np.float32), self._by_expression, 1)  # [1 + K, 3L]
+        by_expression = np.tensordot(
+            np.concatenate([[1.0], identity]).astype(np.float32), self.core, 1
+        )  # [1 + 52, 3L]
+        by_identity = np.tensordot(
+            np.concatenate([[1.0], expression]).astype(np.float32), self._by_expression, 1
+        )  # [1 + K, 3L]
         place = self.mean + by_expression[0] + expression @ by_expression[1:]
-        return place.reshape(-1, 3), by_identity[1:].reshape(len(identity), -1, 3), by_expression[1:].reshape(len(expression), -1, 3)
+        return (
+            place.reshape(-1, 3),
+            by_identity[1:].reshape(len(identity), -1, 3),
+            by_expression[1:].reshape(len(expression), -1, 3),
+        )
 
 
 @dataclass(frozen=True)
@@ -175,13 +201,17 @@ class _View:
     def camera(self) -> Camera:
         distance = np.exp(self.pose[3])
         place = distance * np.array([self.pose[0], self.pose[1], 1.0])
-        return Camera(self.rotation, place, float(np.exp(self.pose[2]) * distance), self.seen.width, self.seen.height)
+        return Camera(
+            self.rotation, place, float(np.exp(self.pose[2]) * distance), self.seen.width, self.seen.height
+        )
 
     def move(self, step: np.ndarray) -> None:
         angle = float(np.linalg.norm(step[:3]))
         axis = step[:3] / max(angle, 1e-12)
         cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-        self.rotation = (np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross) @ self.rotation
+        self.rotation = (
+            np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+        ) @ self.rotation
         self.pose = self.pose + step[3:7]
 
     def errors(self, place: np.ndarray) -> np.ndarray:
@@ -200,7 +230,9 @@ class _View:
         by_local[:, 0, 2], by_local[:, 1, 2] = -scale * local[:, 0] / depth, -scale * local[:, 1] / depth
         by_local = np.einsum("ij,ljk->lik", self.turn, by_local)
         jacobian = np.empty((len(place), 2, POSE))
-        jacobian[..., :3] = np.einsum("lik,lak->lia", by_local, np.stack([np.cross(np.eye(3)[a], turned) for a in range(3)], 1))
+        jacobian[..., :3] = np.einsum(
+            "lik,lak->lia", by_local, np.stack([np.cross(np.eye(3)[a], turned) for a in range(3)], 1)
+        )
         distance = np.exp(self.pose[3])
         jacobian[..., 3:5] = by_local[..., :2] * distance
         centred = (local[:, :2] * scale[:, None]) @ self.turn.T
@@ -247,7 +279,9 @@ def _fit(model: LandmarkModel, faces: list[SeenFace], iterations: int) -> FaceFi
                  np.einsum("lik,alk->lia", by_place, by_expression, optimize=True), pose], 2
             )  # fmt: skip
             root = np.repeat(np.sqrt(weights[index]), 2)
-            product, slope = view.noise.products(jacobian.reshape(len(root), -1) * root[:, None], view.errors(place).ravel() * root)
+            product, slope = view.noise.products(
+                jacobian.reshape(len(root), -1) * root[:, None], view.errors(place).ravel() * root
+            )
             normal[:size, :size] += product[:size, :size]
             normal[:size, own] = product[:size, size:]
             normal[own, :size] = product[size:, :size]
@@ -318,7 +352,10 @@ def _begin(model: LandmarkModel, seen: SeenFace) -> _View:
             weight = 1 / (0.1 + np.linalg.norm(errors, axis=1))
             jacobian = view.pose_jacobian(mean)[0][..., :6].reshape(-1, 6)
             rows = np.repeat(weight, 2)
-            step = np.linalg.solve(jacobian.T @ (jacobian * rows[:, None]) + 1e-9 * np.eye(6), -jacobian.T @ (rows * errors.ravel()))
+            step = np.linalg.solve(
+                jacobian.T @ (jacobian * rows[:, None]) + 1e-9 * np.eye(6),
+                -jacobian.T @ (rows * errors.ravel()),
+            )
             view.move(np.append(np.clip(step, -0.4, 0.4), 0.0))
         cost = float(np.median(np.linalg.norm(view.errors(mean), axis=1)))
         if np.isfinite(cost) and cost < best_cost:

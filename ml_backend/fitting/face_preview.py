@@ -16,11 +16,14 @@ STUDIO[:4] = np.array([[0.75], [-0.28], [0.22], [-0.30]])
 """A soft key light from the front, above and the person's right."""
 
 
-def portrait_crop(camera: Camera, positions: np.ndarray, size: int) -> tuple[Camera, tuple[float, float, float]]:
+def portrait_crop(
+    camera: Camera, positions: np.ndarray, size: int
+) -> tuple[Camera, tuple[float, float, float]]:
     """A square window around the head.
 
     Returns:
-        The camera of a size x size picture of it - its axis is no longer the picture's middle, so it is used through `shifted` - and the
+        The camera of a size x size picture of it - its axis is no longer the picture's middle, so it is used
+        through `shifted` - and the
         window (left, top, side) in the photo's pixels.
     """
     pixels, _ = camera.project(positions)
@@ -30,7 +33,9 @@ def portrait_crop(camera: Camera, positions: np.ndarray, size: int) -> tuple[Cam
     return camera, (float(centre[0] - side / 2), float(centre[1] - side / 2), side)
 
 
-def project_into(camera: Camera, window: tuple[float, float, float], size: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def project_into(
+    camera: Camera, window: tuple[float, float, float], size: int, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Points to pixels of a window's picture, and depths."""
     pixels, depth = camera.project(points)
     return (pixels - window[:2]) * (size / window[2]), depth
@@ -57,7 +62,8 @@ def draw_clay(
         displacement: (R, R) millimetres, or None for the smooth face.
         colour: (R, R, 3) linear albedo, or None for clay.
         light: (9, 3).
-        others: (S, S, 3) linear, what is seen of eyes and teeth, whose colour the map does not hold; None for grey ones.
+        others: (S, S, 3) linear, what is seen of eyes and teeth, whose colour the map does not hold; None for
+            grey ones.
 
     Returns:
         (S, S, 3) linear, and (S, S) bool where the face is.
@@ -67,7 +73,9 @@ def draw_clay(
     uv = mesh.vertex_uv()
     skin = ((uv >= 0) & (uv <= 1)).all(1)
     if displacement is not None:
-        positions = displace_vertices(positions, normals, uv.clip(0, 1), displacement, skin.astype(np.float32))
+        positions = displace_vertices(
+            positions, normals, uv.clip(0, 1), displacement, skin.astype(np.float32)
+        )
         normals = vertex_normals(positions, mesh.polygons)
     pixels, depth = project_into(camera, window, size, positions)
     view = rasterise_view(pixels, depth, domain.triangles, size, size)
@@ -96,7 +104,17 @@ def preview_sheet(
     photo = crop_photo(pixels, window, size)
     smooth, mask = draw_clay(domain, positions, camera, window, size)
     clay, _ = draw_clay(domain, positions, camera, window, size, displacement)
-    lit, _ = draw_clay(domain, positions, camera, window, size, displacement, albedo, light, from_srgb(photo / np.float32(255)))
+    lit, _ = draw_clay(
+        domain,
+        positions,
+        camera,
+        window,
+        size,
+        displacement,
+        albedo,
+        light,
+        from_srgb(photo / np.float32(255)),
+    )
     show = [(np.clip(to_srgb(image), 0, 1) * 255 + 0.5).astype(np.uint8) for image in (smooth, clay, lit)]
     over = np.where(mask[..., None], 0.45 * photo + 0.55 * show[0], photo).astype(np.uint8)
     ground = np.full_like(photo, 40)

@@ -35,7 +35,8 @@ def judge_fit(view: FittedView, face: FacePoints, degradation: float, covered: f
         covered: 0..1, see `UnwrappedPhoto`.
 
     Returns:
-        The product of what the head's turn, the landmarks' errors, their firmness, what covers the face and the picture's quality leave.
+        The product of what the head's turn, the landmarks' errors, their firmness, what covers the face and
+        the picture's quality leave.
     """
     yaw, pitch, _ = (abs(angle) for angle in view.camera.head_angles())
     turn = max(yaw, 1.3 * pitch)

@@ -17,7 +17,11 @@ from .landmark_map import LandmarkMap
 from .landmarks import POINT_COUNT, find_faces, interocular_distance, level_frame
 
 FIRST_SEED = 70_000
-SIZE, _CLOSEST, _FARTHEST = 384, 0.26, 0.38  # pixels; metres that a picture is wide at the face: 64 to 93 pixels between the eyes
+SIZE, _CLOSEST, _FARTHEST = (
+    384,
+    0.26,
+    0.38,
+)  # pixels; metres that a picture is wide at the face: 64 to 93 pixels between the eyes
 _ROBUST, _FACTORS, _SUPPORT, _NEAREST = 0.05, 40, 24, 600
 
 
@@ -44,7 +48,9 @@ class CalibrationViews:
         return Camera(self.rotation[index], self.translation[index], float(self.focal[index]), SIZE, SIZE)
 
 
-def look_at_portraits(painter: PortraitPainter, count: int, progress: Callable[[float, str], None]) -> CalibrationViews:
+def look_at_portraits(
+    painter: PortraitPainter, count: int, progress: Callable[[float, str], None]
+) -> CalibrationViews:
     """Paints portraits and asks the detector, once as they are and once degraded.
 
     Args:
@@ -64,7 +70,17 @@ def look_at_portraits(painter: PortraitPainter, count: int, progress: Callable[[
             if again:
                 degraded = again[0].points * (side / DEGRADED_SIZE) + corner
         camera = shown.camera
-        rows.append((shown.identity, shown.expression, camera.rotation, camera.translation, camera.focal, clean, degraded))
+        rows.append(
+            (
+                shown.identity,
+                shown.expression,
+                camera.rotation,
+                camera.translation,
+                camera.focal,
+                clean,
+                degraded,
+            )
+        )
         progress((index + 1) / count, f"Picture {index + 1} of {count}")
     return CalibrationViews(*(np.array(column) for column in zip(*rows, strict=True)))
 
@@ -78,14 +94,25 @@ def place_points(face: BilinearFace, paint: HeadPaint, views: CalibrationViews) 
     found = np.zeros(POINT_COUNT, np.int64)
     for points, candidates in ((np.flatnonzero(~iris), skin), (np.flatnonzero(iris), eyes)):
         few = candidates[:: max(1, len(candidates) // 3000)]
-        start = few[_costs(face, paint, views, points, np.repeat(few[None], len(points), 0), every=3).argmin(1)]
+        start = few[
+            _costs(face, paint, views, points, np.repeat(few[None], len(points), 0), every=3).argmin(1)
+        ]
         _, near = KDTree(mean[candidates]).query(mean[start], k=min(_NEAREST, len(candidates)))
         choice = candidates[near]
-        found[points] = choice[np.arange(len(points)), _costs(face, paint, views, points, choice, every=1).argmin(1)]
+        found[points] = choice[
+            np.arange(len(points)), _costs(face, paint, views, points, choice, every=1).argmin(1)
+        ]
     return found
 
 
-def _costs(face: BilinearFace, paint: HeadPaint, views: CalibrationViews, points: np.ndarray, choice: np.ndarray, every: int) -> np.ndarray:
+def _costs(
+    face: BilinearFace,
+    paint: HeadPaint,
+    views: CalibrationViews,
+    points: np.ndarray,
+    choice: np.ndarray,
+    every: int,
+) -> np.ndarray:
     """(P, C): how badly each of a point's dense vertices (P, C) explains where the detector saw it, over every so manyth view."""
     total = np.zeros(choice.shape, np.float32)
     for index in np.flatnonzero(np.isfinite(views.clean[:, 0, 0]))[::every]:
@@ -93,9 +120,14 @@ def _costs(face: BilinearFace, paint: HeadPaint, views: CalibrationViews, points
         positions = paint.mesh.refine(face.evaluate(views.identity[index], views.expression[index]))
         pixels, _ = camera.project(positions)
         to_camera = camera.position - positions
-        facing = (vertex_normals(positions, paint.mesh.polygons) * to_camera).sum(1) / np.linalg.norm(to_camera, axis=1)
+        facing = (vertex_normals(positions, paint.mesh.polygons) * to_camera).sum(1) / np.linalg.norm(
+            to_camera, axis=1
+        )
         unit = interocular_distance(seen)
-        at, aim = (pixels / unit).astype(np.float32)[choice], (seen[points] / unit).astype(np.float32)[:, None]
+        at, aim = (
+            (pixels / unit).astype(np.float32)[choice],
+            (seen[points] / unit).astype(np.float32)[:, None],
+        )
         square = (at[..., 0] - aim[..., 0]) ** 2 + (at[..., 1] - aim[..., 1]) ** 2
         total += square / (square + _ROBUST**2) + 0.3 * np.clip(0.1 - facing, 0, 1).astype(np.float32)[choice]
     return total
@@ -113,7 +145,9 @@ def stencils_of(paint: HeadPaint, chosen: np.ndarray, vertex_count: int) -> tupl
     return order.astype(np.int32), weights / weights.sum(1, keepdims=True)
 
 
-def detector_errors(face: BilinearFace, views: CalibrationViews, vertices: np.ndarray, weights: np.ndarray, condition: str) -> np.ndarray:
+def detector_errors(
+    face: BilinearFace, views: CalibrationViews, vertices: np.ndarray, weights: np.ndarray, condition: str
+) -> np.ndarray:
     """(N, 956): how far the detector's points lie from the model's, in inter-ocular distances, the eyes level; no rows without a face."""
     seen = getattr(views, condition)
     rows = []
@@ -128,7 +162,8 @@ def detector_errors(face: BilinearFace, views: CalibrationViews, vertices: np.nd
 def error_model(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What is common to all pictures (956,), common factors beyond it (956, F) and own deviations (956,) of errors (N, 956).
 
-    The worse third of the pictures is left out: painted heads in bad light puzzle the detector more than photographs do.
+    The worse third of the pictures is left out: painted heads in bad light puzzle the detector more than
+    photographs do.
     """
     kept = errors[np.argsort((errors**2).mean(1))[: 1 + 2 * len(errors) // 3]]
     mean = np.median(kept, axis=0)
@@ -141,7 +176,9 @@ def error_model(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return mean, factors, np.sqrt(np.clip(rest, 0.004**2, None))
 
 
-def calibrate(face: BilinearFace, count: int, progress: Callable[[float, str], None]) -> tuple[LandmarkMap, dict[str, float]]:
+def calibrate(
+    face: BilinearFace, count: int, progress: Callable[[float, str], None]
+) -> tuple[LandmarkMap, dict[str, float]]:
     """Makes the landmark map of a model.
 
     Args:
@@ -157,12 +194,17 @@ def calibrate(face: BilinearFace, count: int, progress: Callable[[float, str], N
     return solve_map(face, painter.paint, views)
 
 
-def solve_map(face: BilinearFace, paint: HeadPaint, views: CalibrationViews) -> tuple[LandmarkMap, dict[str, float]]:
+def solve_map(
+    face: BilinearFace, paint: HeadPaint, views: CalibrationViews
+) -> tuple[LandmarkMap, dict[str, float]]:
     """The map from what the detector saw; see `calibrate`."""
     vertices, weights = stencils_of(paint, place_points(face, paint, views), face.vertex_count)
     figures: dict[str, float] = {"pictures": float(len(views.focal))}
     errors = {name: detector_errors(face, views, vertices, weights, name) for name in ("clean", "degraded")}
     for name, rows in errors.items():
         apart = np.linalg.norm(rows.reshape(len(rows), -1, 2), axis=2)
-        figures |= {f"{name}_found": float(len(rows)), f"{name}_median_error": round(float(np.median(apart)), 4)}
+        figures |= {
+            f"{name}_found": float(len(rows)),
+            f"{name}_median_error": round(float(np.median(apart)), 4),
+        }
     return LandmarkMap(vertices, weights.astype(np.float64), *error_model(errors["clean"])), figures

@@ -24,8 +24,10 @@ class LandmarkMap:
     """The detector's points on the model.
 
     Attributes:
-        vertices: (L, S) int32, the model's vertices that carry each point; weights (L, S) float64, summing to 1.
-        mean: (2 L,) float64: what the detector gets wrong on every face, in inter-ocular distances, the picture turned until the eyes are
+        vertices: (L, S) int32, the model's vertices that carry each point; weights (L, S) float64, summing to
+            1.
+        mean: (2 L,) float64: what the detector gets wrong on every face, in inter-ocular distances, the
+            picture turned until the eyes are
             level; x and y of a point follow each other.
         factors: (2 L, F) float64: errors that all points of a face share, one standard deviation each.
         own: (2 L,) float64, the standard deviation of what each coordinate errs by itself.
@@ -51,14 +53,25 @@ class LandmarkMap:
             UserError: the file is missing, broken, or not such a map.
         """
         arrays, metadata = read_tensors(path)
-        if metadata.get("format") != FORMAT or not {"vertices", "weights", "mean", "factors", "own"} <= set(arrays):
-            raise UserError(f"{path}: not a landmark map of this version.", "Make it with: python -m ml_backend build-landmarks.")
-        weights, mean, factors, own = (arrays[name].astype(np.float64) for name in ("weights", "mean", "factors", "own"))
-        return cls(arrays["vertices"].astype(np.int32), weights / weights.sum(1, keepdims=True), mean, factors, own)
+        if metadata.get("format") != FORMAT or not {"vertices", "weights", "mean", "factors", "own"} <= set(
+            arrays
+        ):
+            raise UserError(
+                f"{path}: not a landmark map of this version.",
+                "Make it with: python -m ml_backend build-landmarks.",
+            )
+        weights, mean, factors, own = (
+            arrays[name].astype(np.float64) for name in ("weights", "mean", "factors", "own")
+        )
+        return cls(
+            arrays["vertices"].astype(np.int32), weights / weights.sum(1, keepdims=True), mean, factors, own
+        )
 
     def tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """What the file holds, for `tensor_file.write_tensors`."""
-        arrays = {name: getattr(self, name).astype(np.float16) for name in ("weights", "mean", "factors", "own")}
+        arrays = {
+            name: getattr(self, name).astype(np.float16) for name in ("weights", "mean", "factors", "own")
+        }
         return {"vertices": self.vertices.astype(np.int32)} | arrays, {"format": FORMAT}
 
     def gather(self, values: np.ndarray) -> np.ndarray:

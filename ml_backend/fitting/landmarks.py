@@ -1,6 +1,7 @@
 """Finds faces in a picture and 478 points on each, with MediaPipe's networks, which the package carries: no network is needed.
 
-The first 468 points are those of the face mesh, the last ten the irises (the person's right eye first). With a model file of the user's
+The first 468 points are those of the face mesh, the last ten the irises (the person's right eye first). With
+a model file of the user's
 own (`face_landmarker.task`) its networks are used in place of the carried ones.
 
 A small or blurred face is made clear first (`clear_face.py`) and looked at more often.
@@ -35,7 +36,8 @@ class FacePoints:
 
     Attributes:
         points: (478, 2) float64 pixels from the picture's top left corner.
-        scatter: how far the points of slightly moved crops lie apart, in inter-ocular distances (median over points): large where the
+        scatter: how far the points of slightly moved crops lie apart, in inter-ocular distances (median over
+            points): large where the
             picture says little.
     """
 
@@ -66,7 +68,10 @@ def find_faces(pixels: np.ndarray, model_file: str | Path | None = None) -> list
         found = [_looked_closely(detector, pixels, points) for points in _first_look(detector, pixels)]
     distinct: list[FacePoints] = []
     for face in sorted(found, key=lambda face: -face.size):
-        apart = [np.linalg.norm(face.points.mean(0) - other.points.mean(0)) > 0.4 * other.size for other in distinct]
+        apart = [
+            np.linalg.norm(face.points.mean(0) - other.points.mean(0)) > 0.4 * other.size
+            for other in distinct
+        ]
         if all(apart):
             distinct.append(face)
     return distinct
@@ -86,7 +91,10 @@ def choose_face(faces: list[FacePoints], number: int | None, name: str) -> FaceP
     if number is None:
         return faces[0]
     if not 1 <= number <= len(faces):
-        raise UserError(f"{name}: there is no face {number}.", f"It shows {len(faces)}; they are counted from 1, left to right.")
+        raise UserError(
+            f"{name}: there is no face {number}.",
+            f"It shows {len(faces)}; they are counted from 1, left to right.",
+        )
     return sorted(faces, key=lambda face: face.points[:, 0].mean())[number - 1]
 
 
@@ -136,7 +144,9 @@ def _looked_closely(detector, pixels: np.ndarray, points: np.ndarray) -> FacePoi
     return FacePoints(face.points / clear.scale + clear.low, face.scatter)
 
 
-def _refined(detector, pixels: np.ndarray, points: np.ndarray, jitter: tuple[tuple[float, float], ...] = _JITTER) -> FacePoints:
+def _refined(
+    detector, pixels: np.ndarray, points: np.ndarray, jitter: tuple[tuple[float, float], ...] = _JITTER
+) -> FacePoints:
     """Looks again at crops around the face and averages: steadier than one look at the whole picture."""
     centre, size = (points.min(0) + points.max(0)) / 2, float(np.ptp(points, axis=0).max())
     seen = []
@@ -167,7 +177,11 @@ def _crop(pixels: np.ndarray, corner: np.ndarray, side: float) -> np.ndarray:
     ground[top : top + part.shape[0], left : left + part.shape[1]] = part
     start = (float(corner[0] - low[0]), float(corner[1] - low[1]))
     method = Image.Resampling.LANCZOS if side > _CROP_SIZE else Image.Resampling.BICUBIC
-    return np.array(Image.fromarray(ground).resize((_CROP_SIZE, _CROP_SIZE), method, (*start, start[0] + side, start[1] + side)))
+    return np.array(
+        Image.fromarray(ground).resize(
+            (_CROP_SIZE, _CROP_SIZE), method, (*start, start[0] + side, start[1] + side)
+        )
+    )
 
 
 def _ask(detector, pixels: np.ndarray) -> list[np.ndarray]:
@@ -219,14 +233,22 @@ def _task_detector(model_file: str):
     framework = importlib.import_module("mediapipe")
     try:
         options = vision.FaceLandmarkerOptions(
-            base_options=base(model_asset_buffer=Path(model_file).read_bytes()), num_faces=MOST_FACES, min_face_detection_confidence=0.3
+            base_options=base(model_asset_buffer=Path(model_file).read_bytes()),
+            num_faces=MOST_FACES,
+            min_face_detection_confidence=0.3,
         )
         landmarker = vision.FaceLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
-        raise UserError(f"{model_file}: not a face landmark model ({str(error)[:120]}).", "Choose a face_landmarker.task.") from error
+        raise UserError(
+            f"{model_file}: not a face landmark model ({str(error)[:120]}).", "Choose a face_landmarker.task."
+        ) from error
 
     def detect(pixels: np.ndarray) -> list[np.ndarray]:
         result = landmarker.detect(framework.Image(image_format=framework.ImageFormat.SRGB, data=pixels))
-        return [np.array([(point.x, point.y) for point in face]) for face in result.face_landmarks if len(face) == POINT_COUNT]
+        return [
+            np.array([(point.x, point.y) for point in face])
+            for face in result.face_landmarks
+            if len(face) == POINT_COUNT
+        ]
 
     return detect

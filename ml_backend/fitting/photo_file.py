@@ -25,7 +25,8 @@ class Photo:
         pixels: (H, W, 3) uint8 sRGB, upright, at most 2048 on its longer side.
         path: where it came from.
         full_size: (width, height) in the file, upright.
-        focal: what its EXIF says of the lens, in units of the picture's longer side; None where it says nothing.
+        focal: what its EXIF says of the lens, in units of the picture's longer side; None where it says
+            nothing.
     """
 
     pixels: np.ndarray
@@ -64,7 +65,9 @@ def read_photo(path: str | Path) -> Photo:
         remedy = "Save it as JPEG first, or install pillow-heif beside the backend." if heic else _REMEDY
         raise UserError(f"{path}: not a picture that can be read.", remedy) from error
     except Image.DecompressionBombError as error:
-        raise UserError(f"{path}: more than {_MOST_PIXELS // 1_000_000} megapixels.", "Make the picture smaller first.") from error
+        raise UserError(
+            f"{path}: more than {_MOST_PIXELS // 1_000_000} megapixels.", "Make the picture smaller first."
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UserError(f"{path}: the picture is damaged ({error}).", _REMEDY) from error
 
@@ -79,10 +82,14 @@ def _upright(image: Image.Image, path: str) -> Photo:
     focal = _focal_of(image)
     width, height = image.size
     if min(width, height) < SMALLEST_SIDE:
-        raise UserError(f"{path}: {width} x {height} pixels hold no face.", f"Give at least {SMALLEST_SIDE} on each side.")
+        raise UserError(
+            f"{path}: {width} x {height} pixels hold no face.", f"Give at least {SMALLEST_SIDE} on each side."
+        )
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     if image.format == "JPEG":
-        image.draft("RGB", (LARGEST_SIDE, LARGEST_SIDE))  # decodes at half or a quarter of the size where that is enough
+        image.draft(
+            "RGB", (LARGEST_SIDE, LARGEST_SIDE)
+        )  # decodes at half or a quarter of the size where that is enough
     image = ImageOps.exif_transpose(image)
     image = _as_rgb(image)
     if max(image.size) > LARGEST_SIDE:

@@ -1,6 +1,7 @@
 """Brings a photo into the texture domain: what of the face it shows, how surely, in which light, and the skin's own colour.
 
-Light is fitted as nine spherical harmonics a colour over the model's normals, with skin of one colour as the robust prior: lips, brows,
+Light is fitted as nine spherical harmonics a colour over the model's normals, with skin of one colour as the
+robust prior: lips, brows,
 hair and shadows deviate and lose weight.
 """
 
@@ -23,12 +24,20 @@ RESOLUTION = 1024
 _DEPTH_SIDE, _DEPTH_SLACK = 640, 0.004
 _FACING = (0.12, 0.55)
 _LIGHT_SPREAD = (np.inf, 0.7, 0.7, 0.7, 0.25, 0.25, 0.25, 0.25, 0.25)
-_DARKEST, _SKIN_LIKE, _EARS = 0.2, 0.55, 0.40  # shading; log of a colour ratio; texture widths from the middle
+_DARKEST, _SKIN_LIKE, _EARS = (
+    0.2,
+    0.55,
+    0.40,
+)  # shading; log of a colour ratio; texture widths from the middle
 """Darker than this share of the mean shading is shadow, not light that can be divided out; farther aside than this lie the ears."""
 _OUTLINE = 0.3, 0.8
 """Of the confidence: less is seen from the side, where a head that is fitted a little too wide shows what is behind it."""
 _PARTS = ("nose", "chin", "nasolabial", "glabella", "cheeks")
-_OTHER_HUE, _BLACK, _LEAST_TEXELS = 0.45, 1.6, 50  # logs of ratios to the skin's usual colour; of a part, at a quarter of the resolution
+_OTHER_HUE, _BLACK, _LEAST_TEXELS = (
+    0.45,
+    1.6,
+    50,
+)  # logs of ratios to the skin's usual colour; of a part, at a quarter of the resolution
 
 
 @dataclass(frozen=True)
@@ -38,9 +47,11 @@ class UnwrappedPhoto:
     Attributes:
         texture: (R, R, 3) float32, linear, 0..1, light included; 0 where nothing is seen.
         confidence: (R, R) float32, 0..1.
-        light: (9, 3) float32, spherical harmonics of the normals in the face's axes; their mean over the seen skin is 1.
+        light: (9, 3) float32, spherical harmonics of the normals in the face's axes; their mean over the seen
+            skin is 1.
         albedo: (R, R, 3) float32, linear, without light, holes filled.
-        covered: 0..1, the share of texels that cannot be skin in the part of the face (cheek, nose, chin, ...) where that share is largest.
+        covered: 0..1, the share of texels that cannot be skin in the part of the face (cheek, nose, chin,
+            ...) where that share is largest.
     """
 
     texture: np.ndarray
@@ -88,16 +99,23 @@ class TextureDomain:
         for name in ("forehead", "cheeks", "nose", "chin", "nasolabial", "glabella"):
             plain = np.maximum(plain, face.regions[name])
         plain *= 1 - face.regions["lips"]
-        skin, front = (np.clip(lookup.spread(mesh.refine(values)), 0, 1) for values in (plain, face.regions["face"]))
+        skin, front = (
+            np.clip(lookup.spread(mesh.refine(values)), 0, 1) for values in (plain, face.regions["face"])
+        )
         aside = (np.arange(resolution) + 0.5) / resolution - 0.5
         near = np.clip((_EARS - np.abs(aside)) / 0.05, 0, 1).astype(np.float32)
         bare = 1 - face.regions["lips"]
-        *parts, cheeks = (lookup.spread(mesh.refine((face.regions[name] * bare).astype(np.float32)))[::4, ::4] > 0.5 for name in _PARTS)
+        *parts, cheeks = (
+            lookup.spread(mesh.refine((face.regions[name] * bare).astype(np.float32)))[::4, ::4] > 0.5
+            for name in _PARTS
+        )
         sides = [cheeks & (aside[::4] < 0), cheeks & (aside[::4] > 0)]
         return cls(mesh, lookup, triangles, skin, front * near, np.stack([*parts, *sides]))
 
 
-def unwrap_photo(domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray) -> UnwrappedPhoto:
+def unwrap_photo(
+    domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray
+) -> UnwrappedPhoto:
     """Unwraps one photo.
 
     Args:
@@ -115,10 +133,14 @@ def unwrap_photo(domain: TextureDomain, pixels: np.ndarray, camera: Camera, posi
     texel_normals /= np.maximum(np.linalg.norm(texel_normals, axis=2, keepdims=True), 1e-6)
     light = fit_light(texture, confidence * domain.skin, texel_normals)
     albedo = _remove_light(texture, confidence, texel_normals, light, domain)
-    return UnwrappedPhoto(texture, confidence, light, albedo, covered_share(domain, texture, confidence, texel_normals, light))
+    return UnwrappedPhoto(
+        texture, confidence, light, albedo, covered_share(domain, texture, confidence, texel_normals, light)
+    )
 
 
-def covered_share(domain: TextureDomain, texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray) -> float:
+def covered_share(
+    domain: TextureDomain, texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray
+) -> float:
     """The share of seen texels whose colour no light makes of this skin, in the part of the face where it is largest.
 
     A mask, dark glasses or a cup stand out; what has the colour of skin, such as a hand, does not.
@@ -129,7 +151,9 @@ def covered_share(domain: TextureDomain, texture: np.ndarray, confidence: np.nda
         normals: (R, R, 3) unit.
         light: (9, 3).
     """
-    texture, confidence, normals, skin = (values[::4, ::4] for values in (texture, confidence, normals, domain.skin))
+    texture, confidence, normals, skin = (
+        values[::4, ::4] for values in (texture, confidence, normals, domain.skin)
+    )
     shading = np.maximum((harmonics(normals.reshape(-1, 3)) @ light).reshape(texture.shape), _DARKEST)
     logs = np.log(np.maximum(texture / shading, 2e-3))
     hue, level = logs[..., [0, 2]] - logs[..., 1:2], logs.mean(2)
@@ -142,7 +166,9 @@ def covered_share(domain: TextureDomain, texture: np.ndarray, confidence: np.nda
     return max((float(strange[part].mean()) for part in seen if part.sum() >= _LEAST_TEXELS), default=0.0)
 
 
-def _project(domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray, normals: np.ndarray):
+def _project(
+    domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray, normals: np.ndarray
+):
     """The photo's colours at the texels, and how far they are to be believed: seen, facing the camera, inside the photo."""
     lookup = domain.lookup
     seen, depth = camera.project(positions)
@@ -161,7 +187,10 @@ def _project(domain: TextureDomain, pixels: np.ndarray, camera: Camera, position
     inside = ((at > 1) & (at < (width - 1, height - 1))).all(1).reshape(facing.shape)
     ramp = np.clip((facing - _FACING[0]) / (_FACING[1] - _FACING[0]), 0, 1)
     confidence = (lookup.mask & visible & inside) * ramp * ramp * (3 - 2 * ramp)
-    colours = sample_map(_softened(from_srgb(pixels / np.float32(255)), domain, seen), np.stack([at[:, 0] / width, at[:, 1] / height], 1))
+    colours = sample_map(
+        _softened(from_srgb(pixels / np.float32(255)), domain, seen),
+        np.stack([at[:, 0] / width, at[:, 1] / height], 1),
+    )
     texture = colours.reshape(*facing.shape, 3) * (confidence > 0)[..., None]
     return texture.astype(np.float32), confidence.astype(np.float32)
 
@@ -185,24 +214,37 @@ def fit_light(texture: np.ndarray, weight: np.ndarray, normals: np.ndarray) -> n
         normals: (R, R, 3) unit.
 
     Returns:
-        (9, 3) float32, divided by the mean shading over the weighted texels, so that it has no unit; light that is the same from
+        (9, 3) float32, divided by the mean shading over the weighted texels, so that it has no unit; light
+        that is the same from
         everywhere, (1, 0, ...) for each colour, where too little is seen.
     """
     step = max(1, texture.shape[0] // 256)
-    colours, weight, normals = (values[::step, ::step].reshape(-1, *values.shape[2:]) for values in (texture, weight, normals))
+    colours, weight, normals = (
+        values[::step, ::step].reshape(-1, *values.shape[2:]) for values in (texture, weight, normals)
+    )
     chosen = weight > 0.05
     light = np.zeros((9, 3), np.float32)
     light[0] = 1.0
     if chosen.sum() < 200:
         return light
-    basis, colours, weight = harmonics(normals[chosen]), colours[chosen].astype(np.float64), weight[chosen].astype(np.float64)
+    basis, colours, weight = (
+        harmonics(normals[chosen]),
+        colours[chosen].astype(np.float64),
+        weight[chosen].astype(np.float64),
+    )
     for channel in range(3):
         values = colours[:, channel]
         level = max(float(np.average(values, weights=weight)), 1e-4)
-        ridge = np.diag([0.0 if np.isinf(spread) else 1 / spread**2 for spread in _LIGHT_SPREAD]) * weight.sum() * 0.02
+        ridge = (
+            np.diag([0.0 if np.isinf(spread) else 1 / spread**2 for spread in _LIGHT_SPREAD])
+            * weight.sum()
+            * 0.02
+        )
         trust = weight.copy()
         for _ in range(12):
-            found = np.linalg.solve(basis.T @ (basis * trust[:, None]) + ridge, basis.T @ (values / level * trust))
+            found = np.linalg.solve(
+                basis.T @ (basis * trust[:, None]) + ridge, basis.T @ (values / level * trust)
+            )
             shading = np.maximum(basis @ found, 0.05)
             wrong = np.log(np.maximum(values / level, 1e-3) / shading)
             trust = weight / (1 + (wrong / 0.2) ** 2) ** 2
@@ -210,10 +252,13 @@ def fit_light(texture: np.ndarray, weight: np.ndarray, normals: np.ndarray) -> n
     return light
 
 
-def _remove_light(texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray, domain: TextureDomain) -> np.ndarray:
+def _remove_light(
+    texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray, domain: TextureDomain
+) -> np.ndarray:
     """Divides by the shading; holes are filled from the face's other side and, where that is unseen too, smoothly from around.
 
-    Outside the face - neck, ears, scalp - what is not of the skin's colour is clothes, hair or background, and counts as unseen; so
+    Outside the face - neck, ears, scalp - what is not of the skin's colour is clothes, hair or background,
+    and counts as unseen; so
     does what is brighter than the skin along the face's outline.
     """
     shading = np.maximum((harmonics(normals.reshape(-1, 3)) @ light).reshape(texture.shape), _DARKEST)
@@ -222,9 +267,13 @@ def _remove_light(texture: np.ndarray, confidence: np.ndarray, normals: np.ndarr
     if plain.sum() > 100:
         level = np.average(raw.reshape(-1, 3), axis=0, weights=plain.ravel())
         ratio = np.log(np.maximum(raw, 1e-3) / np.maximum(level, 1e-3))
-        alike = np.clip(1.1 / (1 + (np.abs(ratio).max(2) / _SKIN_LIKE) ** 6) - 0.1, 0, 1)  # 0, not a trace, far off
+        alike = np.clip(
+            1.1 / (1 + (np.abs(ratio).max(2) / _SKIN_LIKE) ** 6) - 0.1, 0, 1
+        )  # 0, not a trace, far off
         inner = np.clip((confidence - _OUTLINE[0]) / (_OUTLINE[1] - _OUTLINE[0]), 0, 1)
-        inner = np.where(ratio.max(2) > _SKIN_LIKE, inner, 1)  # hair and beard may be there, a bright wall may not
+        inner = np.where(
+            ratio.max(2) > _SKIN_LIKE, inner, 1
+        )  # hair and beard may be there, a bright wall may not
         confidence = confidence * np.maximum(domain.face * inner, alike)
     other, other_weight = raw[:, ::-1], confidence[:, ::-1]
     own = np.clip(confidence * 2.5, 0, 1)

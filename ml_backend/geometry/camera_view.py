@@ -1,6 +1,7 @@
 """A perspective camera in front of a face, and what it sees: projection and a depth-tested raster. numpy only.
 
-Camera axes: x to the right of the picture, y down, z away from the camera. Pixels: column and row from the top left corner, the centre
+Camera axes: x to the right of the picture, y down, z away from the camera. Pixels: column and row from the
+top left corner, the centre
 of the first pixel at (0.5, 0.5).
 """
 
@@ -97,7 +98,9 @@ class ViewRaster:
         return spread
 
 
-def rasterise_view(pixels: np.ndarray, depth: np.ndarray, triangles: np.ndarray, height: int, width: int) -> ViewRaster:
+def rasterise_view(
+    pixels: np.ndarray, depth: np.ndarray, triangles: np.ndarray, height: int, width: int
+) -> ViewRaster:
     """Draws triangles with a depth test.
 
     Args:

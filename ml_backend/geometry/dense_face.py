@@ -52,4 +52,6 @@ def coarse_corners(face, dense: DenseMesh) -> CoarseCorners:
     place[order] = np.arange(len(order))
     chosen = order[((place - start) % step == 0)[order]]
     vertex = dense.polygons[chosen, 0].astype(np.int64)
-    return CoarseCorners(dense.base_polygon[chosen].astype(np.int64), vertex, dense.uv[dense.uv_polygons[chosen, 0]])
+    return CoarseCorners(
+        dense.base_polygon[chosen].astype(np.int64), vertex, dense.uv[dense.uv_polygons[chosen, 0]]
+    )

@@ -16,7 +16,10 @@ def vertex_normals(positions: np.ndarray, polygons: np.ndarray) -> np.ndarray:
         (V, 3) float32, unit length; (0, 0, 1) where a vertex has no area around it.
     """
     last = np.where(polygons[:, 3] < 0, polygons[:, 2], polygons[:, 3])
-    diagonals = positions[polygons[:, 2]] - positions[polygons[:, 0]], positions[last] - positions[polygons[:, 1]]
+    diagonals = (
+        positions[polygons[:, 2]] - positions[polygons[:, 0]],
+        positions[last] - positions[polygons[:, 1]],
+    )
     triangle = polygons[:, 3] < 0
     face = np.cross(diagonals[0], diagonals[1])  # [F3]
     corners = np.concatenate([polygons[:, 0], polygons[:, 1], polygons[:, 2], polygons[~triangle, 3]])

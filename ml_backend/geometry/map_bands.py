@@ -13,7 +13,8 @@ def split_map(full: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         full: (R, R) float32, millimetres, R a multiple of 256.
 
     Returns:
-        The coarse band (256, 256), the mean of the texels below each of its own, and the fine one (R, R), what is left.
+        The coarse band (256, 256), the mean of the texels below each of its own, and the fine one (R, R),
+        what is left.
     """
     step = len(full) // COARSE_RESOLUTION
     coarse = full.reshape(COARSE_RESOLUTION, step, COARSE_RESOLUTION, step).mean((1, 3))

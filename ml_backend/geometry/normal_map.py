@@ -13,7 +13,8 @@ _SLIVER = 1e-12
 class TexelMetric:
     """How long a step in the texture is on the surface, by texel; 0 off the surface.
 
-    The tangent T points along growing u, B is square to it and to the normal, on the side of growing v (as MikkTSpace has them).
+    The tangent T points along growing u, B is square to it and to the normal, on the side of growing v (as
+    MikkTSpace has them).
 
     Attributes:
         along: (R, R) float32, metres along T for a unit of u.
@@ -26,7 +27,9 @@ class TexelMetric:
     across: np.ndarray
 
 
-def measure_texels(positions: np.ndarray, uv: np.ndarray, uv_triangles: np.ndarray, lookup: TexelLookup) -> TexelMetric:
+def measure_texels(
+    positions: np.ndarray, uv: np.ndarray, uv_triangles: np.ndarray, lookup: TexelLookup
+) -> TexelMetric:
     """Measures a surface's texture coordinates.
 
     Args:
@@ -46,7 +49,9 @@ def measure_texels(positions: np.ndarray, uv: np.ndarray, uv_triangles: np.ndarr
     weights = np.repeat(np.abs(double), 3)
     at = lookup.triangles.ravel()
     total = np.maximum(np.bincount(at, weights, len(positions)), 1e-30)
-    smooth = np.stack([np.bincount(at, np.repeat(column, 3) * weights, len(positions)) / total for column in products.T], 1)
+    smooth = np.stack(
+        [np.bincount(at, np.repeat(column, 3) * weights, len(positions)) / total for column in products.T], 1
+    )
     uu, uv_product, vv = np.moveaxis(lookup.spread(smooth), 2, 0)
     along = np.sqrt(uu)
     shear = np.divide(uv_product, along, out=np.zeros_like(along), where=along > 0)
@@ -70,7 +75,9 @@ def normals_of_heights(heights: np.ndarray, metric: TexelMetric) -> np.ndarray:
     by_u = (padded[1:-1, 2:] - padded[1:-1, :-2]) * (size / 2)
     by_v = (padded[2:, 1:-1] - padded[:-2, 1:-1]) * (size / 2)
     slope_t = np.divide(by_u, metric.along, out=np.zeros_like(by_u), where=metric.along > 0)
-    slope_b = np.divide(by_v - metric.shear * slope_t, metric.across, out=np.zeros_like(by_v), where=metric.across > 0)
+    slope_b = np.divide(
+        by_v - metric.shear * slope_t, metric.across, out=np.zeros_like(by_v), where=metric.across > 0
+    )
     normals = np.stack([-slope_t, -slope_b, np.ones_like(slope_t)], 2)
     return normals / np.linalg.norm(normals, axis=2, keepdims=True)
 

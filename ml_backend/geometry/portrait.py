@@ -8,7 +8,9 @@ _LIGHTS = (((-0.5, -0.6, 0.75), 0.85), ((0.7, -0.7, 0.1), 0.3))
 _AMBIENT, _MARGIN, _SUPERSAMPLING = 0.12, 0.06, 2
 
 
-def draw_portrait(positions: np.ndarray, normals: np.ndarray, triangles: np.ndarray, colours: np.ndarray, size: int) -> np.ndarray:
+def draw_portrait(
+    positions: np.ndarray, normals: np.ndarray, triangles: np.ndarray, colours: np.ndarray, size: int
+) -> np.ndarray:
     """Draws what looks along -Y, from the front, filling the picture's height.
 
     Args:
@@ -26,7 +28,13 @@ def draw_portrait(positions: np.ndarray, normals: np.ndarray, triangles: np.ndar
     low, high = shown.min(0), shown.max(0)
     middle, span = (low + high) / 2, max(high[2] - low[2], high[0] - low[0]) * (1 + 2 * _MARGIN)
     screen = (positions[:, [0, 2]] - middle[[0, 2]]) / span + 0.5
-    ahead = np.cross(screen[triangles[:, 1]] - screen[triangles[:, 0]], screen[triangles[:, 2]] - screen[triangles[:, 0]]) > 0
+    ahead = (
+        np.cross(
+            screen[triangles[:, 1]] - screen[triangles[:, 0]],
+            screen[triangles[:, 2]] - screen[triangles[:, 0]],
+        )
+        > 0
+    )
     triangles = triangles[ahead]
     texel, owner, weights = covered_texels(screen, triangles, fine)
     depth = (positions[triangles[owner], 1] * weights).sum(1)

@@ -14,7 +14,8 @@ def harmonics(normals: np.ndarray) -> np.ndarray:
         normals: (..., 3), unit length, in the face's axes (Z up, the face looks along -Y).
 
     Returns:
-        (..., 9) in the order 1; y, z, x; xy, yz, 3 z^2 - 1, xz, x^2 - y^2. A light of (1, 0, ...) shades everything by 1.
+        (..., 9) in the order 1; y, z, x; xy, yz, 3 z^2 - 1, xz, x^2 - y^2. A light of (1, 0, ...) shades
+        everything by 1.
     """
     x, y, z = np.moveaxis(np.asarray(normals, np.float64), -1, 0)
     first = _BAND_1 / _BAND_0

@@ -1,6 +1,7 @@
 """Catmull-Clark subdivision as fixed linear stencils, so that a dense face follows its base mesh by one weighted sum a vertex.
 
-Source: Catmull and Clark 1978, "Recursively generated B-spline surfaces on arbitrary topological meshes"; boundary
+Source: Catmull and Clark 1978, "Recursively generated B-spline surfaces on arbitrary topological meshes";
+boundary
 edges follow the cubic B-spline rule of DeRose et al. 1998.
 """
 
@@ -87,7 +88,9 @@ def subdivide(polygons: np.ndarray, vertex_count: int) -> SubdivisionLevel:
     previous_edge = edge_index[face_of, (corner_of - 1) % sizes[face_of]]
     face_point = vertex_count + len(edges) + face_of
     quads = np.stack([start, edge_index[face_of, corner_of], face_point, previous_edge], 1)
-    return SubdivisionLevel(_group(rows, vertex_count + len(edges) + face_count), quads.astype(np.int32), face_of.astype(np.int32))
+    return SubdivisionLevel(
+        _group(rows, vertex_count + len(edges) + face_count), quads.astype(np.int32), face_of.astype(np.int32)
+    )
 
 
 def _refinement_rows(vertex_count, face_of, start, edge_of, edge_ends, edge_uses, sizes):
@@ -121,7 +124,9 @@ def _refinement_rows(vertex_count, face_of, start, edge_of, edge_ends, edge_uses
     used[start] = True
     smooth = used & ~boundary_vertex
     vertices = np.arange(vertex_count)
-    entries.append((vertices, vertices, np.select([smooth, boundary_vertex], [(valence - 2) / valence, 0.75], 1.0)))
+    entries.append(
+        (vertices, vertices, np.select([smooth, boundary_vertex], [(valence - 2) / valence, 0.75], 1.0))
+    )
     for side in (0, 1):
         here, there = edge_ends[:, side], edge_ends[:, 1 - side]
         keep = smooth[here]

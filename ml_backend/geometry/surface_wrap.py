@@ -1,7 +1,9 @@
 """Lays one surface over another: similarity from named places, then rigid, affine and non-rigid closest-point steps. numpy only.
 
-Source: Amberg et al. 2007, "Optimal Step Nonrigid ICP Algorithms for Surface Registration": stiffness is lowered step by step; here the
-vertices have displacements instead of affine maps, and one affine map is taken off first. Umeyama 1991 for the similarity.
+Source: Amberg et al. 2007, "Optimal Step Nonrigid ICP Algorithms for Surface Registration": stiffness is
+lowered step by step; here the
+vertices have displacements instead of affine maps, and one affine map is taken off first. Umeyama 1991 for
+the similarity.
 """
 
 from collections.abc import Callable
@@ -47,7 +49,9 @@ def fit_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray |
     return Similarity(scale, rotation, other - scale * rotation @ one)
 
 
-def wrap_surface(positions: np.ndarray, triangles: np.ndarray, closest: Closest, counts: np.ndarray) -> np.ndarray:
+def wrap_surface(
+    positions: np.ndarray, triangles: np.ndarray, closest: Closest, counts: np.ndarray
+) -> np.ndarray:
     """Lays a surface that is roughly in place over a target.
 
     Args:
@@ -78,7 +82,9 @@ def triangle_normals(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray
     """Area-weighted unit normals at the vertices (V, 3)."""
     a, b, c = (positions[triangles[:, corner]] for corner in range(3))
     face = np.cross(b - a, c - a)
-    total = np.stack([np.bincount(triangles.ravel(), np.repeat(face[:, axis], 3), len(positions)) for axis in range(3)], 1)
+    total = np.stack(
+        [np.bincount(triangles.ravel(), np.repeat(face[:, axis], 3), len(positions)) for axis in range(3)], 1
+    )
     return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
 
 
@@ -106,7 +112,12 @@ def _smooth_steps(wanted: np.ndarray, weights: np.ndarray, edges: np.ndarray, st
 
     def apply(steps: np.ndarray) -> np.ndarray:
         around = np.stack(
-            [np.bincount(first, steps[second, axis], count) + np.bincount(second, steps[first, axis], count) for axis in range(3)], 1
+            [
+                np.bincount(first, steps[second, axis], count)
+                + np.bincount(second, steps[first, axis], count)
+                for axis in range(3)
+            ],
+            1,
         )
         return pull * steps + stiffness * (degree * steps - around)
 

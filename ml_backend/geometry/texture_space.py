@@ -1,6 +1,7 @@
 """Between meshes and maps: rasterises UV triangles, spreads vertex values over the texture, samples maps at texture coordinates.
 
-Maps have row 0 at v = 0 and column 0 at u = 0; the centre of texel (row, column) of an R x R map is ((column + .5) / R, (row + .5) / R).
+Maps have row 0 at v = 0 and column 0 at u = 0; the centre of texel (row, column) of an R x R map is ((column
++ .5) / R, (row + .5) / R).
 """
 
 from dataclasses import dataclass
@@ -41,9 +42,12 @@ def covered_texels(points: np.ndarray, triangles: np.ndarray, resolution: int, m
         margin: how far below 0 a barycentric coordinate may lie.
 
     Returns:
-        (M,) flat texel indices (row * R + column), (M,) triangle indices and (M, 3) float64 barycentric coordinates, by triangle.
+        (M,) flat texel indices (row * R + column), (M,) triangle indices and (M, 3) float64 barycentric
+        coordinates, by triangle.
     """
-    corners = np.asarray(points, np.float64)[triangles] * resolution - 0.5  # (T, 3, 2) in texels, centres at integers
+    corners = (
+        np.asarray(points, np.float64)[triangles] * resolution - 0.5
+    )  # (T, 3, 2) in texels, centres at integers
     low = np.clip(np.ceil(corners.min(axis=1) - 1e-6), 0, resolution).astype(np.int64)
     high = np.clip(np.floor(corners.max(axis=1) + 1e-6), -1, resolution - 1).astype(np.int64)
     size = np.maximum(high - low + 1, 0)
@@ -97,7 +101,9 @@ class TexelLookup:
         return np.where(mask, values[self.triangle.clip(0)], np.float32(0))
 
 
-def rasterise(uv: np.ndarray, uv_triangles: np.ndarray, triangles: np.ndarray, resolution: int) -> TexelLookup:
+def rasterise(
+    uv: np.ndarray, uv_triangles: np.ndarray, triangles: np.ndarray, resolution: int
+) -> TexelLookup:
     """Finds the triangle under each texel centre.
 
     Args:
@@ -117,7 +123,9 @@ def rasterise(uv: np.ndarray, uv_triangles: np.ndarray, triangles: np.ndarray, r
     triangle[texel] = owner
     barycentric[texel] = weights.clip(0) / weights.clip(0).sum(axis=1, keepdims=True)
     return TexelLookup(
-        triangle.reshape(resolution, resolution), barycentric.reshape(resolution, resolution, 3), np.asarray(triangles, np.int32)
+        triangle.reshape(resolution, resolution),
+        barycentric.reshape(resolution, resolution, 3),
+        np.asarray(triangles, np.int32),
     )
 
 

@@ -8,7 +8,9 @@ def shrink(maps: Tensor, resolution: int) -> Tensor:
     """(B, C, R, R) -> (B, C, r, r), bicubic, its kernel widened by R / r against aliasing; the maps themselves where R = r."""
     if maps.shape[-1] == resolution:
         return maps
-    return functional.interpolate(maps, size=(resolution, resolution), mode="bicubic", antialias=True, align_corners=False)
+    return functional.interpolate(
+        maps, size=(resolution, resolution), mode="bicubic", antialias=True, align_corners=False
+    )
 
 
 def enlarge(maps: Tensor, resolution: int) -> Tensor:

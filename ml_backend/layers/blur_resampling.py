@@ -15,7 +15,9 @@ def halve_size(x: Tensor) -> Tensor:
     channels = x.shape[1]
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=x.dtype, device=x.device) / 8
     kernel = (taps[:, None] * taps).expand(channels, 1, 4, 4)
-    return functional.conv2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, stride=2, groups=channels)
+    return functional.conv2d(
+        functional.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, stride=2, groups=channels
+    )
 
 
 def resize_by_halving(x: Tensor, resolution: int) -> Tensor:

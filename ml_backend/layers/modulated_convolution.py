@@ -12,7 +12,8 @@ from .equalized_linear import EqualizedLinear
 class ModulatedConvolution(nn.Module):
     """A square convolution with kernel s_i W_oi, demodulated to unit norm over inputs i and taps.
 
-    The scales are applied to activations before and after one shared convolution, which equals per-sample kernels and is
+    The scales are applied to activations before and after one shared convolution, which equals per-sample
+    kernels and is
     faster where a batch shares memory bandwidth.
 
     Args:
@@ -41,7 +42,9 @@ class ModulatedConvolution(nn.Module):
             if self.demodulate:
                 weight = weight * torch.rsqrt(weight.square().sum((1, 2, 3), keepdim=True) + 1e-8)
             return functional.conv2d(x, weight.to(x.dtype), padding=weight.shape[-1] // 2)
-        y = functional.conv2d(x * style[:, :, None, None].to(x.dtype), weight.to(x.dtype), padding=weight.shape[-1] // 2)
+        y = functional.conv2d(
+            x * style[:, :, None, None].to(x.dtype), weight.to(x.dtype), padding=weight.shape[-1] // 2
+        )
         if self.demodulate:
             norm = torch.rsqrt(style.square() @ weight.square().sum((2, 3)).T + 1e-8)  # (B, O)
             y = y * norm[:, :, None, None].to(y.dtype)

@@ -8,13 +8,21 @@ from torch.nn import functional
 def cut_tiles(images: Tensor, grid: int) -> Tensor:
     """(N, R, R) -> (grid * grid, N, t * t), t = R / grid: the layout in which the basis is stored."""
     count, size = images.shape[0], images.shape[-1] // grid
-    return images.reshape(count, grid, size, grid, size).permute(1, 3, 0, 2, 4).reshape(grid * grid, count, size * size)
+    return (
+        images.reshape(count, grid, size, grid, size)
+        .permute(1, 3, 0, 2, 4)
+        .reshape(grid * grid, count, size * size)
+    )
 
 
 def join_tiles(tiles: Tensor, grid: int) -> Tensor:
     """(grid * grid, N, t * t) -> (N, R, R)."""
     count, size = tiles.shape[1], round(tiles.shape[2] ** 0.5)
-    return tiles.reshape(grid, grid, count, size, size).permute(2, 0, 3, 1, 4).reshape(count, grid * size, grid * size)
+    return (
+        tiles.reshape(grid, grid, count, size, size)
+        .permute(2, 0, 3, 1, 4)
+        .reshape(count, grid * size, grid * size)
+    )
 
 
 def corner_windows(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -46,7 +54,9 @@ class WindowedBasis(nn.Module):
         """weights (B, N, grid + 1, grid + 1) -> (B, R, R)."""
         batch, count = weights.shape[:2]
         size = round(self.tiles.shape[2] ** 0.5)
-        corners = torch.stack([weights[:, :, a : a + self.grid, b : b + self.grid] for a in (0, 1) for b in (0, 1)], 1)  # (B, 4, N, g, g)
+        corners = torch.stack(
+            [weights[:, :, a : a + self.grid, b : b + self.grid] for a in (0, 1) for b in (0, 1)], 1
+        )  # (B, 4, N, g, g)
         corners = corners.permute(3, 4, 0, 1, 2).reshape(self.grid**2, batch * 4, count)
         sums = torch.bmm(corners, self.tiles.to(corners.dtype)).unflatten(1, (batch, 4))  # (g g, B, 4, t t)
         sums = (sums * corner_windows(size, sums.device, sums.dtype)).sum(2)  # (g g, B, t t)

@@ -30,7 +30,9 @@ def gradient_penalty(real_logits: Tensor, real_maps: Tensor) -> Tensor:
     return 0.5 * gradient.square().sum((1, 2, 3)).mean()
 
 
-def path_length_penalty(maps: Tensor, latents: Tensor, mean_length: Tensor, decay: float = 0.01) -> tuple[Tensor, Tensor]:
+def path_length_penalty(
+    maps: Tensor, latents: Tensor, mean_length: Tensor, decay: float = 0.01
+) -> tuple[Tensor, Tensor]:
     """Asks that a step in W changes the map by the same amount everywhere.
 
     Args:

@@ -43,7 +43,9 @@ def bands(maps: Tensor, levels: int) -> list[Tensor]:
     return found
 
 
-def band_losses(generated: Tensor, truth: Tensor, mask: Tensor, levels: int, window: int = 9, floor: float = 0.0) -> tuple[Tensor, Tensor]:
+def band_losses(
+    generated: Tensor, truth: Tensor, mask: Tensor, levels: int, window: int = 9, floor: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """The perceptual part: every octave counts alike, as lines and as texture.
 
     Args:
@@ -51,11 +53,13 @@ def band_losses(generated: Tensor, truth: Tensor, mask: Tensor, levels: int, win
         mask: (R, R), 1 inside the face.
         levels: octaves compared, finest first.
         window: texels over which a band's energy is averaged, odd.
-        floor: an octave counts as at least this share of the truth's whole power, so that one which is nearly empty does not rule.
+        floor: an octave counts as at least this share of the truth's whole power, so that one which is nearly
+            empty does not rule.
 
     Returns:
         lines: per octave squared error relative to the truth's power, averaged over octaves;
-        texture: per octave squared difference of the local amplitude (root of the local mean square), likewise relative.
+        texture: per octave squared difference of the local amplitude (root of the local mean square),
+            likewise relative.
         A blurred map pays in `texture` even where the exact line cannot be known.
     """
     lines, texture = generated.new_zeros(()), generated.new_zeros(())
@@ -66,7 +70,10 @@ def band_losses(generated: Tensor, truth: Tensor, mask: Tensor, levels: int, win
             inside = halve_size(inside)
         power = (wanted.square() * inside).mean().clamp_min(least)
         lines = lines + ((own - wanted).square() * inside).mean() / power
-        own_local, wanted_local = (functional.avg_pool2d(band.square(), window, 2, window // 2) + 1e-4 * power for band in (own, wanted))
+        own_local, wanted_local = (
+            functional.avg_pool2d(band.square(), window, 2, window // 2) + 1e-4 * power
+            for band in (own, wanted)
+        )
         texture = texture + (own_local.sqrt() - wanted_local.sqrt()).square().mean() / power
     return lines / levels, texture / levels
 
@@ -86,7 +93,9 @@ def power_loss(generated: Tensor, truth: Tensor, longest: float = 16.0) -> Tenso
     size = generated.shape[-1]
     along = torch.fft.rfftfreq(size, device=generated.device)
     radius = torch.sqrt(torch.fft.fftfreq(size, device=generated.device)[:, None] ** 2 + along**2)
-    ring = torch.floor(2 * torch.log2(0.5 / radius.clamp_min(1e-6))).long()  # 0: 2 to 2.8 texels, 1: to 4, ...
+    ring = torch.floor(
+        2 * torch.log2(0.5 / radius.clamp_min(1e-6))
+    ).long()  # 0: 2 to 2.8 texels, 1: to 4, ...
     count = int(2 * math.log2(longest / 2))
     inside = (ring >= 0) & (ring < count)
     powers = []

@@ -14,7 +14,10 @@ def judged_real(scales: list[list[Tensor]]) -> Tensor:
 
 def discrimination_loss(true: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:
     """What the discriminators pay for true patches not at 1 and made ones not at 0."""
-    return 0.5 * judged_real(true) + 0.5 * torch.stack([features[-1].square().mean() for features in made]).mean()
+    return (
+        0.5 * judged_real(true)
+        + 0.5 * torch.stack([features[-1].square().mean() for features in made]).mean()
+    )
 
 
 def feature_matching(made: list[list[Tensor]], true: list[list[Tensor]]) -> Tensor:

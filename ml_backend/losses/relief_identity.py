@@ -19,7 +19,8 @@ def relief_features(maps: Tensor, levels: int = 5, cells: int = 16) -> list[Tens
 def identity_loss(generated: Tensor, truth: Tensor, levels: int = 5) -> Tensor:
     """Sum over levels of 1 - cosine of the features, mean over the batch.
 
-    ArcFace, which the paper's Eq. 14 asks at five levels, knows photographs of faces and not relief; its place is taken by what tells
+    ArcFace, which the paper's Eq. 14 asks at five levels, knows photographs of faces and not relief; its
+    place is taken by what tells
     people's skin apart: the amplitude of five octaves by place.
 
     Args:
@@ -27,4 +28,8 @@ def identity_loss(generated: Tensor, truth: Tensor, levels: int = 5) -> Tensor:
         levels: octaves.
     """
     pairs = zip(relief_features(generated, levels), relief_features(truth, levels), strict=True)
-    return torch.stack([1 - functional.cosine_similarity(own, wanted, dim=1) for own, wanted in pairs]).sum(0).mean()
+    return (
+        torch.stack([1 - functional.cosine_similarity(own, wanted, dim=1) for own, wanted in pairs])
+        .sum(0)
+        .mean()
+    )

@@ -1,6 +1,7 @@
 """The bilinear face: identity coefficients x expression coefficients -> vertices. numpy only; Blender imports it.
 
-V = mean + [1, w_id] x core x [1, w_exp] x basis (Cao et al. 2024, "DNPM", Eq. 3, with a truncated vertex mode): for one identity it is a
+V = mean + [1, w_id] x core x [1, w_exp] x basis (Cao et al. 2024, "DNPM", Eq. 3, with a truncated vertex
+mode): for one identity it is a
 neutral face and 52 displacements, so that expressions are plain shape keys.
 """
 
@@ -24,8 +25,10 @@ _LARGEST_COEFFICIENT, _SPREAD, _NOISE, _CORRECTIONS = 2.2, 0.9, 0.3, 4
 class BilinearFace:
     """A bilinear face model.
 
-    Positions are metres in Blender axes (Z up, the face looks along -Y, the person's left is +X), the origin between the ears. The identity
-    is K coefficients in standard deviations, the expression 52 ARKit coefficients, 0 neutral, 1 full, not clamped.
+    Positions are metres in Blender axes (Z up, the face looks along -Y, the person's left is +X), the origin
+    between the ears. The identity
+    is K coefficients in standard deviations, the expression 52 ARKit coefficients, 0 neutral, 1 full, not
+    clamped.
 
     Attributes:
         mean: (V, 3) float32, the mean face at rest.
@@ -33,16 +36,23 @@ class BilinearFace:
         basis: (B, 3 V) float32.
         expression_names: the 52 names, in the order of the coefficients.
         direction_names, direction_units: named directions of identity and what a value of 1 is.
-        directions: (D, K) float32, the change of identity per unit; `direction_ranges` (D, 2) the sensible least and greatest value.
-        attributes: (A, 1 + K) float32, what is known of the sampled people (the first: age in years) as linear functions of [1, identity];
-            `attribute_ranges` (A, 2) what they lay between. No rows where the model knows nothing of its people.
-        people: (N, K) float32, the sampled people's identities; none where the model has no people of its own.
-        polygons: (F, 4) int32, the last -1 for a triangle; uv (U, 2) float32; uv_polygons (F, 4) int32 into uv.
+        directions: (D, K) float32, the change of identity per unit; `direction_ranges` (D, 2) the sensible
+            least and greatest value.
+        attributes: (A, 1 + K) float32, what is known of the sampled people (the first: age in years) as
+            linear functions of [1, identity];
+            `attribute_ranges` (A, 2) what they lay between. No rows where the model knows nothing of its
+            people.
+        people: (N, K) float32, the sampled people's identities; none where the model has no people of its
+            own.
+        polygons: (F, 4) int32, the last -1 for a triangle; uv (U, 2) float32; uv_polygons (F, 4) int32 into
+            uv.
             The skin's texture fills [0, 1]^2; other parts lie at u in 1..2.
         part_names; vertex_part (V,) uint8; polygon_part (F,) uint8: indices into part_names.
         regions: by name (V,) float32 in 0..1.
-        landmarks: by name int32 vertices. `lip_upper_inner` and `lip_lower_inner` are pairs from the person's right to left, as are
-            `lid_upper_left` and `lid_lower_left` (inner to outer corner) and the right eye's; `eye_left` and `eye_right` are all vertices
+        landmarks: by name int32 vertices. `lip_upper_inner` and `lip_lower_inner` are pairs from the person's
+            right to left, as are
+            `lid_upper_left` and `lid_lower_left` (inner to outer corner) and the right eye's; `eye_left` and
+            `eye_right` are all vertices
             of an eye, their mean its centre.
     """
 
@@ -90,13 +100,20 @@ class BilinearFace:
             UserError: the file is missing, broken, or not a face model.
         """
         arrays, metadata = read_tensors(path)
-        foreign = UserError(f"{path}: not a face model of this version.", "Make it with: python -m ml_backend build-face-model.")
+        foreign = UserError(
+            f"{path}: not a face model of this version.",
+            "Make it with: python -m ml_backend build-face-model.",
+        )
         if metadata.get("format") != FORMAT:
             raise foreign
         try:
             names = json.loads(metadata["names"])
             tables = {
-                table: {key.split("/", 1)[1]: value for key, value in arrays.items() if key.startswith(f"{table}/")}
+                table: {
+                    key.split("/", 1)[1]: value
+                    for key, value in arrays.items()
+                    if key.startswith(f"{table}/")
+                }
                 for table in ("regions", "landmarks")
             }
             face = cls(
@@ -137,7 +154,10 @@ class BilinearFace:
         arrays |= {f"regions/{name}": weights.astype(np.float16) for name, weights in self.regions.items()}
         arrays |= {f"landmarks/{name}": indices.astype(np.int32) for name, indices in self.landmarks.items()}
         words = ("expression_names", "direction_names", "direction_units", "part_names")
-        return arrays, {"format": FORMAT, "names": json.dumps({word: list(getattr(self, word)) for word in words})}
+        return arrays, {
+            "format": FORMAT,
+            "names": json.dumps({word: list(getattr(self, word)) for word in words}),
+        }
 
     def _check(self) -> None:
         vertices, size, count = self.vertex_count, self.identity_size, len(self.direction_names)
@@ -158,7 +178,10 @@ class BilinearFace:
             and min(self.polygons.min(), self.uv_polygons.min()) >= -1
             and len(self.vertex_part) == vertices
             and all(len(weights) == vertices for weights in self.regions.values())
-            and all(indices.size and indices.min() >= 0 and indices.max() < vertices for indices in self.landmarks.values())
+            and all(
+                indices.size and indices.min() >= 0 and indices.max() < vertices
+                for indices in self.landmarks.values()
+            )
         )
         if not right:
             raise ValueError("arrays disagree")
@@ -166,7 +189,8 @@ class BilinearFace:
     def evaluate(self, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
         """The face of an identity (K,) under an expression (52,): (V, 3) float32, metres.
 
-        The second call in a row with one identity contracts the core for it once; from then on only the expression costs time.
+        The second call in a row with one identity contracts the core for it once; from then on only the
+        expression costs time.
         """
         weights = self._expression(expression)
         key = self._key(identity)
@@ -199,7 +223,8 @@ class BilinearFace:
     def sample_identity(self, seed: int) -> np.ndarray:
         """A plausible adult: (K,) float32.
 
-        One of the model's people mixed with a second and with a little noise, age and the like kept within what is known. A model without
+        One of the model's people mixed with a second and with a little noise, age and the like kept within
+        what is known. A model without
         people of its own: standard normal, the tails cut.
         """
         random = np.random.default_rng(seed)
@@ -225,7 +250,10 @@ class BilinearFace:
         identity = np.zeros(self.identity_size, np.float32)
         for name, value in values.items():
             if name not in self.direction_names:
-                raise UserError(f"{name}: not a direction of this face model.", f"There are: {', '.join(self.direction_names)}.")
+                raise UserError(
+                    f"{name}: not a direction of this face model.",
+                    f"There are: {', '.join(self.direction_names)}.",
+                )
             identity += np.float32(value) * self.directions[self.direction_names.index(name)]
         return identity
 
@@ -233,14 +261,18 @@ class BilinearFace:
         """How old an identity looks, 18 to 90; 45 for a model that knows no age."""
         if not len(self.attributes):
             return 45.0
-        return float(np.clip(self.attributes[0, 0] + self._identity(identity) @ self.attributes[0, 1:], 18.0, 90.0))
+        return float(
+            np.clip(self.attributes[0, 0] + self._identity(identity) @ self.attributes[0, 1:], 18.0, 90.0)
+        )
 
     def _contracted(self, identity: np.ndarray) -> np.ndarray:
         """(1 + 52, B): the core for one identity, kept for the next call."""
         key = self._key(identity)
         if self._cache.get("contracted_key") != key:
             flat = self._identity(identity) @ self.core[1:].reshape(self.identity_size, -1)
-            self._cache.update(contracted_key=key, contracted=self.core[0] + flat.reshape(self.core.shape[1:]))
+            self._cache.update(
+                contracted_key=key, contracted=self.core[0] + flat.reshape(self.core.shape[1:])
+            )
         return self._cache["contracted"]
 
     def _key(self, identity: np.ndarray) -> bytes:

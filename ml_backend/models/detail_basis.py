@@ -14,8 +14,10 @@ class DetailBasis:
     Attributes:
         mean: (N,) float32, millimetres.
         fields: (K, N) float32, orthogonal; scaled so that coefficients are in millimetres RMS over the field.
-        psnr_db: of the fitted fields against their reconstruction, over the points that move (at least a tenth as much as
-            the one that moves most: elsewhere any basis is exact); the peak is their 0.1 to 99.9 percentile span there.
+        psnr_db: of the fitted fields against their reconstruction, over the points that move (at least a
+            tenth as much as
+            the one that moves most: elsewhere any basis is exact); the peak is their 0.1 to 99.9 percentile
+                span there.
     """
 
     mean: np.ndarray
@@ -63,13 +65,17 @@ def fit_detail_basis(values: np.ndarray, psnr_db: float = 48.0, most_components:
     mean = values.mean(0, dtype=np.float64).astype(np.float32)
     centred = values - mean
     power, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-    fields = vectors[:, ::-1].T.astype(np.float32) @ centred  # [TN], strongest first; the squared error left is that of the rest
+    fields = (
+        vectors[:, ::-1].T.astype(np.float32) @ centred
+    )  # [TN], strongest first; the squared error left is that of the rest
     movement = centred.std(0)
     moving = movement >= _MOVING_SHARE * movement.max()
     low, high = np.percentile(values[:: max(1, len(values) // 64), moving], [0.1, 99.9])
     energy = (fields[:, moving].astype(np.float64) ** 2).sum(1)
     size = len(values) * moving.sum()
-    left = np.maximum(energy.sum() - np.cumsum(energy), 1e-12 * size) / size  # mean squared error with 1, 2, ... fields
+    left = (
+        np.maximum(energy.sum() - np.cumsum(energy), 1e-12 * size) / size
+    )  # mean squared error with 1, 2, ... fields
     reached = 10 * np.log10(max(float(high - low), 1e-6) ** 2 / left)
     enough = np.nonzero(reached >= psnr_db)[0]
     count = int(min(most_components, len(power), enough[0] + 1 if len(enough) else len(power)))

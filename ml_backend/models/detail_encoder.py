@@ -35,9 +35,12 @@ class EncoderConfig:
 class DetailEncoder(nn.Module):
     """Five fully connected ReLU layers; the expression enters again after the first; styles leave the last three.
 
-    The condition w_id is the identity, its age and the skin vector. Buffers fix the inputs' scales: identity coefficients enter
-    in proportion to how far they move the face, so that a few hundred people suffice to tell those that matter from chance, and
-    age, a linear function of the identity, enters beside them because it rules how deep creases are. `gate` says where an expression
+    The condition w_id is the identity, its age and the skin vector. Buffers fix the inputs' scales: identity
+    coefficients enter
+    in proportion to how far they move the face, so that a few hundred people suffice to tell those that
+    matter from chance, and
+    age, a linear function of the identity, enters beside them because it rules how deep creases are. `gate`
+    says where an expression
     may change the map.
 
     Source: Cao et al. 2024, "DNPM", section III-A and Fig. 2 b.
@@ -73,7 +76,10 @@ class DetailEncoder(nn.Module):
             ValueError: a width disagrees with the configuration.
         """
         features = self.features(identity, skin, expression)
-        offsets = [head(x).unflatten(-1, (-1, self.config.latent_width)) for x, head in zip(features, self.heads, strict=True)]
+        offsets = [
+            head(x).unflatten(-1, (-1, self.config.latent_width))
+            for x, head in zip(features, self.heads, strict=True)
+        ]
         return torch.cat(offsets, 1)
 
     def features(self, identity: Tensor, skin: Tensor, expression: Tensor) -> list[Tensor]:
@@ -81,7 +87,9 @@ class DetailEncoder(nn.Module):
         widths = (identity.shape[-1], skin.shape[-1], expression.shape[-1])
         wanted = (self.config.identity_size, self.config.skin_size, self.config.expression_size)
         if widths != wanted:
-            raise ValueError(f"identity, skin and expression have widths {widths}, the encoder wants {wanted}")
+            raise ValueError(
+                f"identity, skin and expression have widths {widths}, the encoder wants {wanted}"
+            )
         age = (identity @ self.age_weights + self.age_offset)[..., None]  # decades from 45 years
         condition = (torch.cat([identity, age, skin], -1) - self.condition_mean) / self.condition_deviation
         expression = (expression - self.expression_mean) / self.expression_deviation

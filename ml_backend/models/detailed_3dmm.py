@@ -21,7 +21,9 @@ GENERATOR_FILE = "dnpm.safetensors"
 ENCODER_FILE = "detail_encoder.safetensors"
 
 
-def write_network(path: Path, network: nn.Module, config: GeneratorConfig | EncoderConfig, made_by: dict[str, str]) -> str:
+def write_network(
+    path: Path, network: nn.Module, config: GeneratorConfig | EncoderConfig, made_by: dict[str, str]
+) -> str:
     """Writes a network as float16 with its configuration.
 
     Args:
@@ -33,7 +35,9 @@ def write_network(path: Path, network: nn.Module, config: GeneratorConfig | Enco
     Returns:
         The file's sha256.
     """
-    arrays = {name: value.detach().cpu().numpy().astype(np.float16) for name, value in network.state_dict().items()}
+    arrays = {
+        name: value.detach().cpu().numpy().astype(np.float16) for name, value in network.state_dict().items()
+    }
     if "millimetres" in arrays:
         arrays["millimetres"] = network.state_dict()["millimetres"].detach().cpu().numpy().astype(np.float32)
     write_tensors(path, arrays, {"config": json.dumps(dataclasses.asdict(config)), **made_by})
@@ -45,7 +49,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
     try:
         config = json.loads(metadata["config"])
     except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: holds no network configuration.", "Reinstall the extension, or train the network again.") from error
+        raise UserError(
+            f"{path}: holds no network configuration.", "Reinstall the extension, or train the network again."
+        ) from error
     return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}, config
 
 
@@ -53,7 +59,10 @@ def _fill(path: Path, network: nn.Module, tensors: dict[str, Tensor]) -> None:
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise UserError(f"{path}: weights and configuration disagree.", "Reinstall the extension, or train the network again.") from error
+        raise UserError(
+            f"{path}: weights and configuration disagree.",
+            "Reinstall the extension, or train the network again.",
+        ) from error
     network.eval().requires_grad_(False)
 
 
@@ -69,7 +78,9 @@ def read_generator(path: Path) -> DisplacementGenerator:
             config[name] = {int(resolution): count for resolution, count in config[name].items()}
         generator = DisplacementGenerator(GeneratorConfig(**config))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: not a displacement generator.", "Reinstall the extension, or train the network again.") from error
+        raise UserError(
+            f"{path}: not a displacement generator.", "Reinstall the extension, or train the network again."
+        ) from error
     _fill(path, generator, tensors)
     return generator
 
@@ -84,8 +95,12 @@ def read_encoder(path: Path) -> DetailEncoder:
     try:
         encoder = DetailEncoder(EncoderConfig(**{**config, "styles": tuple(config["styles"])}))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not a detail encoder.", "Reinstall the extension, or train the network again.") from error
-    _fill(path, encoder, {"gate.activity": encoder.gate.activity, **tensors})  # one that was trained without a gate is open everywhere
+        raise UserError(
+            f"{path}: not a detail encoder.", "Reinstall the extension, or train the network again."
+        ) from error
+    _fill(
+        path, encoder, {"gate.activity": encoder.gate.activity, **tensors}
+    )  # one that was trained without a gate is open everywhere
     return encoder
 
 
@@ -105,7 +120,9 @@ class Detailed3DMM:
     Source: Cao et al. 2024, "DNPM", section III-A.
     """
 
-    def __init__(self, generator: DisplacementGenerator, encoder: DetailEncoder, device: str | torch.device = "cpu"):
+    def __init__(
+        self, generator: DisplacementGenerator, encoder: DetailEncoder, device: str | torch.device = "cpu"
+    ):
         self.device = torch.device(device)
         self.generator = generator.to(self.device).eval().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.encoder = encoder.to(self.device).eval()
@@ -123,8 +140,14 @@ class Detailed3DMM:
         """
         folder = Path(folder)
         generator, encoder = read_generator(folder / GENERATOR_FILE), read_encoder(folder / ENCODER_FILE)
-        if sum(encoder.config.styles) != generator.config.style_count or encoder.config.latent_width != generator.config.latent_width:
-            raise UserError(f"{folder}: generator and encoder do not fit each other.", "Train the encoder for this generator.")
+        if (
+            sum(encoder.config.styles) != generator.config.style_count
+            or encoder.config.latent_width != generator.config.latent_width
+        ):
+            raise UserError(
+                f"{folder}: generator and encoder do not fit each other.",
+                "Train the encoder for this generator.",
+            )
         return cls(generator, encoder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     @classmethod
@@ -147,7 +170,10 @@ class Detailed3DMM:
         Raises:
             ValueError: a width disagrees.
         """
-        given = [torch.tensor(np.asarray(values, np.float32), device=self.device) for values in (identity, skin, expression)]
+        given = [
+            torch.tensor(np.asarray(values, np.float32), device=self.device)
+            for values in (identity, skin, expression)
+        ]
         return self.encoder(*given) + self.generator.mean_latent
 
     @torch.inference_mode()
@@ -155,12 +181,15 @@ class Detailed3DMM:
         """W+ latents (B, 18, 512) -> displacement (B, R, R) float32, millimetres, row 0 at the bottom."""
         return self.generator(latents.to(self.device), resolution).cpu().numpy()
 
-    def displacement(self, identity: ArrayLike, skin: ArrayLike, expression: ArrayLike, resolution: int = 1024) -> np.ndarray:
+    def displacement(
+        self, identity: ArrayLike, skin: ArrayLike, expression: ArrayLike, resolution: int = 1024
+    ) -> np.ndarray:
         """Displacement maps.
 
         Args:
             identity, skin, expression: as `latent` takes them.
-            resolution: texels along a side, a power of two up to the generator's: 256 and 512 are the low bands of 1024.
+            resolution: texels along a side, a power of two up to the generator's: 256 and 512 are the low
+                bands of 1024.
 
         Returns:
             (B, R, R) float32, millimetres along the normal, row 0 at the bottom.
@@ -175,7 +204,9 @@ class Detailed3DMM:
         return self.between(rest, self.latent(identity, skin, faces), faces, resolution)
 
     @torch.inference_mode()
-    def between(self, rest: Tensor, latents: Tensor, expression: ArrayLike, resolution: int = 1024) -> np.ndarray:
+    def between(
+        self, rest: Tensor, latents: Tensor, expression: ArrayLike, resolution: int = 1024
+    ) -> np.ndarray:
         """Maps of expressions over maps at rest, each changed only where the expression strains the skin.
 
         Args:

@@ -54,8 +54,12 @@ def append_deviation(x: Tensor, group: int = 4) -> Tensor:
     """
     batch, _, height, width = x.shape
     group = group if batch % group == 0 else batch
-    deviation = x.float().reshape(group, -1, *x.shape[1:]).var(0, unbiased=False).add(1e-8).sqrt().mean((1, 2, 3))  # (B / group)
-    return torch.cat([x, deviation.to(x.dtype).repeat(group)[:, None, None, None].expand(-1, 1, height, width)], 1)
+    deviation = (
+        x.float().reshape(group, -1, *x.shape[1:]).var(0, unbiased=False).add(1e-8).sqrt().mean((1, 2, 3))
+    )  # (B / group)
+    return torch.cat(
+        [x, deviation.to(x.dtype).repeat(group)[:, None, None, None].expand(-1, 1, height, width)], 1
+    )
 
 
 class DisplacementDiscriminator(nn.Module):
@@ -63,12 +67,15 @@ class DisplacementDiscriminator(nn.Module):
 
     Args:
         resolution: R, a power of two.
-        channel_base, channel_least, channel_most: channels at resolution r are channel_base / r within the bounds.
+        channel_base, channel_least, channel_most: channels at resolution r are channel_base / r within the
+            bounds.
 
     Source: Karras et al. 2020 (StyleGAN2), Fig. 7 (residual discriminator).
     """
 
-    def __init__(self, resolution: int, channel_base: int = 4096, channel_least: int = 8, channel_most: int = 256):
+    def __init__(
+        self, resolution: int, channel_base: int = 4096, channel_least: int = 8, channel_most: int = 256
+    ):
         super().__init__()
 
         def channels(r: int) -> int:

@@ -1,9 +1,13 @@
 """DNPM: a StyleGAN2 generator (skip architecture) of displacement maps, with positional constants at every resolution.
 
-Face maps are aligned: a crease sits where the muscle puts it. StyleGAN2 knows position only through its learned 4 x 4
-constant; here blocks may own further learned constants at their full resolution. They are a basis of the block's share of the
-map whose weights vary smoothly over the face: a coefficient from the block's style plus a field from the coarse layers'
-features. The block's second convolution sees some of them. With no positional constants the network is plain StyleGAN2.
+Face maps are aligned: a crease sits where the muscle puts it. StyleGAN2 knows position only through its
+learned 4 x 4
+constant; here blocks may own further learned constants at their full resolution. They are a basis of the
+block's share of the
+map whose weights vary smoothly over the face: a coefficient from the block's style plus a field from the
+coarse layers'
+features. The block's second convolution sees some of them. With no positional constants the network is plain
+StyleGAN2.
 """
 
 import dataclasses
@@ -73,14 +77,17 @@ def leaky(x: Tensor) -> Tensor:
 class MappingNetwork(nn.Module):
     """z ~ N(0, 1) to W+: fully connected layers to w, then w_i = w + U_i V w + b_i for style i.
 
-    U and b start at zero, which is StyleGAN2's one w for all styles. It lets a prior that was fitted to the encoder's latents
+    U and b start at zero, which is StyleGAN2's one w for all styles. It lets a prior that was fitted to the
+    encoder's latents
     follow their differences between styles.
     """
 
     def __init__(self, config: GeneratorConfig):
         super().__init__()
         width = config.latent_width
-        self.layers = nn.ModuleList(EqualizedLinear(width, width, learning_rate_multiplier=0.01) for _ in range(config.mapping_layers))
+        self.layers = nn.ModuleList(
+            EqualizedLinear(width, width, learning_rate_multiplier=0.01) for _ in range(config.mapping_layers)
+        )
         self.spread_in = nn.Parameter(torch.randn(config.spread_rank, width) / math.sqrt(width))
         self.spread_out = nn.Parameter(torch.zeros(config.style_count, config.spread_rank, width))
         self.spread_bias = nn.Parameter(torch.zeros(config.style_count, width))
@@ -90,7 +97,9 @@ class MappingNetwork(nn.Module):
         w = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
         for layer in self.layers:
             w = leaky(layer(w))
-        return w[:, None] + torch.einsum("bw,rw,srv->bsv", w, self.spread_in, self.spread_out) + self.spread_bias
+        return (
+            w[:, None] + torch.einsum("bw,rw,srv->bsv", w, self.spread_in, self.spread_out) + self.spread_bias
+        )
 
 
 class StyledLayer(nn.Module):
@@ -108,7 +117,9 @@ class StyledLayer(nn.Module):
         if self.up:
             x = double_size(x)
         if noise:
-            x = x + self.noise_strength * torch.randn(x.shape[0], 1, *x.shape[2:], device=x.device, dtype=x.dtype)
+            x = x + self.noise_strength * torch.randn(
+                x.shape[0], 1, *x.shape[2:], device=x.device, dtype=x.dtype
+            )
         return leaky(x + self.bias[:, None, None])
 
 
@@ -131,10 +142,14 @@ class SynthesisBlock(nn.Module):
         if count:
             self.basis = WindowedBasis(count, resolution, config.field_resolution)
             self.coefficient = EqualizedLinear(width, count)
-            self.field = ModulatedConvolution(config.channels(config.field_resolution), count, 1, width, demodulate=False)
+            self.field = ModulatedConvolution(
+                config.channels(config.field_resolution), count, 1, width, demodulate=False
+            )
             nn.init.zeros_(self.field.weight)
 
-    def forward(self, x: Tensor | None, coarse: Tensor | None, latents: Tensor, noise: bool) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor | None, coarse: Tensor | None, latents: Tensor, noise: bool
+    ) -> tuple[Tensor, Tensor]:
         """Args:
             x: (B, C', R/2, R/2) features of the block below, none at 4 x 4.
             coarse: (B, C, G, G) features that make the weight fields, none below that block.
@@ -144,10 +159,16 @@ class SynthesisBlock(nn.Module):
         Returns:
             (B, C, R, R) features and (B, 1, R, R) share of the map.
         """
-        y = self.constant.expand(latents.shape[0], -1, -1, -1) if x is None else self.up(x, latents[:, 0], noise)
+        y = (
+            self.constant.expand(latents.shape[0], -1, -1, -1)
+            if x is None
+            else self.up(x, latents[:, 0], noise)
+        )
         share = self.map_bias
         if self.count and coarse is not None:
-            weights = self.field(coarse, latents[:, 2]) + self.coefficient(latents[:, 2])[:, :, None, None].to(coarse.dtype)
+            weights = self.field(coarse, latents[:, 2]) + self.coefficient(latents[:, 2])[
+                :, :, None, None
+            ].to(coarse.dtype)
             share = share + self.basis(spread_to_corners(weights))[:, None]
             y = torch.cat([y, self.basis.images(self.seen).to(y.dtype).expand(len(y), -1, -1, -1)], 1)
         y = self.refine(y, latents[:, 1], noise)
@@ -208,7 +229,9 @@ class DisplacementGenerator(nn.Module):
         resolution = resolution or self.config.resolution
         return self.maps(latents, resolution, noise)[resolution][:, 0].float() * self.millimetres
 
-    def sample_latents(self, z: Tensor, truncation: float = 1.0, mix: Tensor | None = None, crossover: int = 0) -> Tensor:
+    def sample_latents(
+        self, z: Tensor, truncation: float = 1.0, mix: Tensor | None = None, crossover: int = 0
+    ) -> Tensor:
         """W+ from the prior.
 
         Args:

@@ -1,7 +1,9 @@
 """Distilled detail: identity, skin and expression to displacement, in numpy alone, for Blender with no backend installed.
 
-A small multilayer perceptron gives the coefficients of principal fields that all people share. The fields of the low band (maps of
-256) are what vertices see; two short bands above it, for maps of 512 and 1024, are linear in the same coefficients.
+A small multilayer perceptron gives the coefficients of principal fields that all people share. The fields of
+the low band (maps of
+256) are what vertices see; two short bands above it, for maps of 512 and 1024, are linear in the same
+coefficients.
 """
 
 from dataclasses import dataclass
@@ -120,11 +122,17 @@ class InputScaling:
     expression_mean: np.ndarray
     expression_deviation: np.ndarray
 
-    def __call__(self, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(B, K), (B, 16), (B, 52) -> (B, K + 17) and (B, 52) float32."""
         age = (identity @ self.age_weights + self.age_offset)[:, None]
-        condition = (np.concatenate([identity, age, skin], 1) - self.condition_mean) / self.condition_deviation
-        return condition.astype(np.float32), ((expression - self.expression_mean) / self.expression_deviation).astype(np.float32)
+        condition = (
+            np.concatenate([identity, age, skin], 1) - self.condition_mean
+        ) / self.condition_deviation
+        return condition.astype(np.float32), (
+            (expression - self.expression_mean) / self.expression_deviation
+        ).astype(np.float32)
 
 
 class DistilledDetail:
@@ -132,16 +140,19 @@ class DistilledDetail:
 
     Args:
         scaling: of the inputs.
-        layers: (weight (outputs, inputs), bias (outputs,)) float32; ReLU between them, and the expression enters again after the first.
+        layers: (weight (outputs, inputs), bias (outputs,)) float32; ReLU between them, and the expression
+            enters again after the first.
         low: the band of 256.
-        above: (band, slopes (F, C)) of 512, then of 1024: what these maps hold beyond the doubled coarser one; the band's
+        above: (band, slopes (F, C)) of 512, then of 1024: what these maps hold beyond the doubled coarser
+            one; the band's
             coefficients are slopes times those of the low band.
 
     Attributes:
         identity_size, skin_size, expression_size: widths of the inputs.
         component_count: C.
 
-    Source: after Cao et al. 2024, "DNPM", Fig. 2 b (the encoder's shape), and Blanz and Vetter 1999 (a linear space of all people).
+    Source: after Cao et al. 2024, "DNPM", Fig. 2 b (the encoder's shape), and Blanz and Vetter 1999 (a linear
+    space of all people).
     """
 
     def __init__(
@@ -174,10 +185,22 @@ class DistilledDetail:
         if metadata.get("format") != FORMAT:
             raise UserError(f"{path}: not a distilled detail model.", _REMEDY)
         try:
-            scaling = InputScaling(**{name: arrays[f"input.{name}"].astype(np.float32) for name in InputScaling.__dataclass_fields__})
+            scaling = InputScaling(
+                **{
+                    name: arrays[f"input.{name}"].astype(np.float32)
+                    for name in InputScaling.__dataclass_fields__
+                }
+            )
             count = sum(name.startswith("layer.") and name.endswith(".weight") for name in arrays)
-            layers = [(arrays[f"layer.{n}.weight"].astype(np.float32), arrays[f"layer.{n}.bias"].astype(np.float32)) for n in range(count)]
-            resolutions = sorted(int(name.split(".")[1]) for name in arrays if name.startswith("band.") and name.endswith(".inside"))
+            layers = [
+                (arrays[f"layer.{n}.weight"].astype(np.float32), arrays[f"layer.{n}.bias"].astype(np.float32))
+                for n in range(count)
+            ]
+            resolutions = sorted(
+                int(name.split(".")[1])
+                for name in arrays
+                if name.startswith("band.") and name.endswith(".inside")
+            )
             low, *above = (_read_band(arrays, resolution) for resolution in resolutions)
             slopes = [arrays[f"band.{band.resolution}.slopes"].astype(np.float32) for band in above]
             model = cls(scaling, layers, low, list(zip(above, slopes, strict=True)))
@@ -190,7 +213,10 @@ class DistilledDetail:
         """Writes the model; `made_by` goes into the file's metadata."""
         arrays = {f"input.{name}": getattr(self.scaling, name) for name in InputScaling.__dataclass_fields__}
         for number, (weight, bias) in enumerate(self.layers):
-            arrays |= {f"layer.{number}.weight": weight.astype(np.float16), f"layer.{number}.bias": bias.astype(np.float32)}
+            arrays |= {
+                f"layer.{number}.weight": weight.astype(np.float16),
+                f"layer.{number}.bias": bias.astype(np.float32),
+            }
         for band in (self.low, *(band for band, _ in self.above)):
             name = f"band.{band.resolution}"
             arrays |= {
@@ -210,8 +236,11 @@ class DistilledDetail:
         bands = [(self.low, np.eye(self.component_count)), *self.above]
         fits = [
             min(widths) > 0 and len(self.layers) >= 3 and hidden[-1] == self.component_count,
-            self.scaling.condition_deviation.shape == (condition,) and self.scaling.expression_deviation.shape == (widths[2],),
-            all(weight.shape == (n, m) for (weight, _), n, m in zip(self.layers, hidden, inputs, strict=True)),
+            self.scaling.condition_deviation.shape == (condition,)
+            and self.scaling.expression_deviation.shape == (widths[2],),
+            all(
+                weight.shape == (n, m) for (weight, _), n, m in zip(self.layers, hidden, inputs, strict=True)
+            ),
             all(slopes.shape == (len(band.scale), self.component_count) for band, slopes in bands),
             all(band.fields.shape == (len(band.scale), len(band.mean)) for band, _ in bands),
             all(band.resolution == self.low.resolution << number for number, (band, _) in enumerate(bands)),
@@ -234,10 +263,18 @@ class DistilledDetail:
             ValueError: a width disagrees with the model's.
         """
         given = [np.asarray(values, np.float32) for values in (identity, skin, expression)]
-        if tuple(values.shape[-1:] for values in given) != ((self.identity_size,), (self.skin_size,), (self.expression_size,)):
-            raise ValueError(f"identity, skin and expression have shapes {[values.shape for values in given]}")
+        if tuple(values.shape[-1:] for values in given) != (
+            (self.identity_size,),
+            (self.skin_size,),
+            (self.expression_size,),
+        ):
+            raise ValueError(
+                f"identity, skin and expression have shapes {[values.shape for values in given]}"
+            )
         rows = max(len(values) if values.ndim == 2 else 1 for values in given)
-        condition, face = self.scaling(*(np.broadcast_to(values, (rows, values.shape[-1])) for values in given))
+        condition, face = self.scaling(
+            *(np.broadcast_to(values, (rows, values.shape[-1])) for values in given)
+        )
         x = np.concatenate([condition, face], 1)
         for number, (weight, bias) in enumerate(self.layers):
             if number == 1:
@@ -251,7 +288,8 @@ class DistilledDetail:
         """Samples the low band's mean and fields bilinearly; only texels inside the mask count.
 
         Args:
-            uv: (V, 2) texture coordinates, origin bottom left; outside [0, 1], and off the mask, there is no detail.
+            uv: (V, 2) texture coordinates, origin bottom left; outside [0, 1], and off the mask, there is no
+                detail.
 
         Returns:
             Mean and fields at the points.
@@ -263,7 +301,9 @@ class DistilledDetail:
         right, above = np.minimum(left + 1, size - 1), np.minimum(below + 1, size - 1)
         index = np.full((size, size), -1, np.int64)
         index[band.inside] = np.arange(len(band.mean))
-        corners = np.stack([index[below, left], index[below, right], index[above, left], index[above, right]], 1)  # (V, 4)
+        corners = np.stack(
+            [index[below, left], index[below, right], index[above, left], index[above, right]], 1
+        )  # (V, 4)
         weights = np.stack([(1 - across) * (1 - up), across * (1 - up), (1 - across) * up, across * up], 1)
         weights *= (corners >= 0) & ((np.asarray(uv) >= 0) & (np.asarray(uv) <= 1)).all(1)[:, None]
         total = weights.sum(1, keepdims=True)
@@ -273,7 +313,9 @@ class DistilledDetail:
         fields = np.empty((len(uv), self.component_count), np.float32)
         for start in range(0, len(uv), _POINTS_AT_ONCE):
             part = slice(start, start + _POINTS_AT_ONCE)
-            fields[part] = sum(by_texel[corners[part, k]] * weights[part, k, None] for k in range(4)) * band.scale
+            fields[part] = (
+                sum(by_texel[corners[part, k]] * weights[part, k, None] for k in range(4)) * band.scale
+            )
         return DetailFields((band.mean[corners] * weights).sum(1).astype(np.float32), fields)
 
     def draw(self, coefficients: np.ndarray, resolution: int = 256) -> np.ndarray:
@@ -294,10 +336,14 @@ class DistilledDetail:
         found = self.low.spread(self.low.values(coefficients), self._index[self.low.resolution])
         for band, slopes in self.above:
             if band.resolution <= resolution:
-                found = double_map(found) + band.spread(band.values(slopes @ coefficients), self._index[band.resolution])
+                found = double_map(found) + band.spread(
+                    band.values(slopes @ coefficients), self._index[band.resolution]
+                )
         return found
 
-    def displacement(self, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, resolution: int = 256) -> np.ndarray:
+    def displacement(
+        self, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, resolution: int = 256
+    ) -> np.ndarray:
         """Displacement maps.
 
         Args:
@@ -311,14 +357,22 @@ class DistilledDetail:
             ValueError: a width disagrees, or there is no such resolution.
         """
         found = self.coefficients(identity, skin, expression)
-        return self.draw(found, resolution) if found.ndim == 1 else np.stack([self.draw(row, resolution) for row in found])
+        return (
+            self.draw(found, resolution)
+            if found.ndim == 1
+            else np.stack([self.draw(row, resolution) for row in found])
+        )
 
 
 def _read_band(arrays: dict[str, np.ndarray], resolution: int) -> FieldBand:
     name = f"band.{resolution}"
     if not 4 <= resolution <= _FINEST:
         raise ValueError(f"a band of {resolution}")
-    inside = np.unpackbits(arrays[f"{name}.inside"], count=resolution * resolution).astype(bool).reshape(resolution, resolution)
+    inside = (
+        np.unpackbits(arrays[f"{name}.inside"], count=resolution * resolution)
+        .astype(bool)
+        .reshape(resolution, resolution)
+    )
     fields, scale = arrays[f"{name}.fields"], arrays[f"{name}.scale"].astype(np.float32)
     if fields.dtype != np.int8 or fields.ndim != 2:
         raise ValueError(f"{name}.fields is not a table of int8")

@@ -1,10 +1,14 @@
 """Image to displacement in texture space: what the shading of an unwrapped photograph says about the skin's relief.
 
-Its role is pix2pixHD's (Wang et al. 2018): a coarse network over the whole face, an enhancer at twice the resolution, discriminators at
-several scales in training. Below both lies linear shape from shading: one large filter whose best weights are known in closed form. What
+Its role is pix2pixHD's (Wang et al. 2018): a coarse network over the whole face, an enhancer at twice the
+resolution, discriminators at
+several scales in training. Below both lies linear shape from shading: one large filter whose best weights are
+known in closed form. What
 the network reads is prepared so that light and skin colour say less than relief does: the logarithm of the
-texture without its local mean, and how much a slope along each axis of the surface would brighten the skin under the fitted light.
-Beside it the network reads the map that the detail encoder expects of the fitted face, and corrects it: folds and bulges that are too
+texture without its local mean, and how much a slope along each axis of the surface would brighten the skin
+under the fitted light.
+Beside it the network reads the map that the detail encoder expects of the fitted face, and corrects it: folds
+and bulges that are too
 smooth to be seen in shading are in it already, and the photograph tells which of its wrinkles are there.
 """
 
@@ -36,9 +40,11 @@ class ImageToDisplacementConfig:
         resolution: texels along a side of what it reads and makes.
         filter_size: texels along a side of the linear part's filters, odd, at half the resolution.
         gain_size: grid over the face on which the linear part is weighted.
-        widths: channels of the coarse network at a quarter of the resolution, an eighth, ...; it makes a map of half the resolution.
+        widths: channels of the coarse network at a quarter of the resolution, an eighth, ...; it makes a map
+            of half the resolution.
         place_channels, place_size: learned images that tell where on the face a texel lies.
-        enhancer_width, enhancer_layers: channels and 3 x 3 convolutions of the enhancer, which runs at half the resolution too.
+        enhancer_width, enhancer_layers: channels and 3 x 3 convolutions of the enhancer, which runs at half
+            the resolution too.
     """
 
     resolution: int = 512
@@ -53,7 +59,9 @@ class ImageToDisplacementConfig:
 
 def image_config(table: dict[str, Any]) -> ImageToDisplacementConfig:
     """A configuration from JSON or TOML, where tuples are lists."""
-    return ImageToDisplacementConfig(**{**table, "widths": tuple(table.get("widths", ImageToDisplacementConfig.widths))})
+    return ImageToDisplacementConfig(
+        **{**table, "widths": tuple(table.get("widths", ImageToDisplacementConfig.widths))}
+    )
 
 
 def image_features(texture: Tensor, confidence: Tensor, shade: Tensor, lit: Tensor) -> Tensor:
@@ -66,12 +74,15 @@ def image_features(texture: Tensor, confidence: Tensor, shade: Tensor, lit: Tens
         lit: (B, 2, R, R) change of the logarithm of the shading per slope along tangent and bitangent.
 
     Returns:
-        (B, 9, R, R): brightness and two differences of colour without their local mean, both of `lit`, the shading, the confidence,
+        (B, 9, R, R): brightness and two differences of colour without their local mean, both of `lit`, the
+        shading, the confidence,
         and brightness times each of `lit`, which is where a small slope's shading sends its error back to.
     """
     width = max(3, round(texture.shape[-1] * _MEAN_SHARE)) | 1
     colour = texture.clamp_min(DARKEST).log()
-    colour = torch.stack([colour.mean(1), _CHROMA * (colour[:, 0] - colour[:, 1]), _CHROMA * (colour[:, 2] - colour[:, 1])], 1)
+    colour = torch.stack(
+        [colour.mean(1), _CHROMA * (colour[:, 0] - colour[:, 1]), _CHROMA * (colour[:, 2] - colour[:, 1])], 1
+    )
     sums = torch.cat([colour * confidence, confidence], 1)
     for _ in range(2):
         sums = functional.avg_pool2d(sums, (width, 1), 1, (width // 2, 0))
@@ -79,19 +90,25 @@ def image_features(texture: Tensor, confidence: Tensor, shade: Tensor, lit: Tens
     mean = sums[:, :3] / sums[:, 3:].clamp_min(1e-4)
     detail = (4 * (colour - mean)).clamp(-3, 3) * confidence
     lit = lit.clamp(-2, 2)
-    return torch.cat([detail, lit, shade.clamp_min(0.05).log().clamp(-2, 2), confidence, detail[:, :1] * lit], 1)
+    return torch.cat(
+        [detail, lit, shade.clamp_min(0.05).log().clamp(-2, 2), confidence, detail[:, :1] * lit], 1
+    )
 
 
 def _pair(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1), nn.LeakyReLU(0.2), nn.Conv2d(outputs, outputs, 3, 1, 1), nn.LeakyReLU(0.2)
+        nn.Conv2d(inputs, outputs, 3, stride, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(outputs, outputs, 3, 1, 1),
+        nn.LeakyReLU(0.2),
     )
 
 
 class LinearShapeFromShading(nn.Module):
     """Heights as filters of brightness, weighted by how the light meets the surface, times a gain that depends on the place.
 
-    A small slope changes the logarithm of the shading by its product with `lit`; brightness times `lit`, and over its square, are what
+    A small slope changes the logarithm of the shading by its product with `lit`; brightness times `lit`, and
+    over its square, are what
     a linear estimate of the slopes is made of, and the filter integrates them.
 
     Source: Pentland 1990, "Linear shape from shading"; here with the weights of least squares.
@@ -101,7 +118,9 @@ class LinearShapeFromShading(nn.Module):
 
     def __init__(self, config: ImageToDisplacementConfig):
         super().__init__()
-        self.filters = nn.Conv2d(self.CHANNELS, 1, config.filter_size, padding=config.filter_size // 2, bias=False)
+        self.filters = nn.Conv2d(
+            self.CHANNELS, 1, config.filter_size, padding=config.filter_size // 2, bias=False
+        )
         nn.init.zeros_(self.filters.weight)
         self.gain = nn.Parameter(torch.ones(1, 1, config.gain_size, config.gain_size))
 
@@ -112,7 +131,9 @@ class LinearShapeFromShading(nn.Module):
         return torch.cat([brightness, directed, directed / (lit.square().sum(1, keepdim=True) + 0.1)], 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        gain = functional.interpolate(self.gain, size=features.shape[-2:], mode="bilinear", align_corners=False)
+        gain = functional.interpolate(
+            self.gain, size=features.shape[-2:], mode="bilinear", align_corners=False
+        )
         return gain * self.filters(self.channels(features))
 
 
@@ -124,7 +145,9 @@ class CoarseNetwork(nn.Module):
         super().__init__()
         widths = config.widths
         self.linear = LinearShapeFromShading(config)
-        self.place = nn.Parameter(0.1 * torch.randn(1, config.place_channels, config.place_size, config.place_size))
+        self.place = nn.Parameter(
+            0.1 * torch.randn(1, config.place_channels, config.place_size, config.place_size)
+        )
         self.first = _pair(4 * (FEATURES + 1) + config.place_channels, widths[0])
         self.down = nn.ModuleList(_pair(one, after, 2) for one, after in itertools.pairwise(widths))
         self.up = nn.ModuleList(_pair(one + after, one) for one, after in itertools.pairwise(widths))
@@ -135,7 +158,9 @@ class CoarseNetwork(nn.Module):
     def forward(self, features: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
         straight = expected + self.linear(features)
         packed = functional.pixel_unshuffle(torch.cat([features, expected], 1), 2)
-        place = functional.interpolate(self.place, size=packed.shape[-2:], mode="bilinear", align_corners=False)
+        place = functional.interpolate(
+            self.place, size=packed.shape[-2:], mode="bilinear", align_corners=False
+        )
         x = self.first(torch.cat([packed, place.expand(len(features), -1, -1, -1)], 1))
         kept = []
         for layer in self.down:
@@ -150,7 +175,8 @@ class CoarseNetwork(nn.Module):
 class ImageToDisplacement(nn.Module):
     """The coarse network and the enhancer.
 
-    Source: Wang et al. 2018, "High-resolution image synthesis and semantic manipulation with conditional GANs", section 3.2.
+    Source: Wang et al. 2018, "High-resolution image synthesis and semantic manipulation with conditional
+    GANs", section 3.2.
     """
 
     unit: Tensor
@@ -161,7 +187,9 @@ class ImageToDisplacement(nn.Module):
         self.coarse = CoarseNetwork(config)
         width = config.enhancer_width
         self.first = nn.Conv2d(4 * (FEATURES + 1) + config.widths[0] + 1, width, 3, padding=1)
-        self.hidden = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(config.enhancer_layers - 2))
+        self.hidden = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=1) for _ in range(config.enhancer_layers - 2)
+        )
         self.last = nn.Conv2d(width, 4, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(torch.as_tensor(self.last.bias))
@@ -172,7 +200,8 @@ class ImageToDisplacement(nn.Module):
 
         Args:
             features: (B, 9, R, R) of `image_features`.
-            expected: (B, 1, R, R), in units, what the detail encoder makes of the fitted identity and expression.
+            expected: (B, 1, R, R), in units, what the detail encoder makes of the fitted identity and
+                expression.
 
         Returns:
             (B, 1, R, R).
@@ -196,4 +225,6 @@ def read_image_to_displacement(folder: str | Path = ASSETS) -> ImageToDisplaceme
     Raises:
         UserError: the file is missing, broken or of another kind.
     """
-    return read_network_file(Path(folder) / IMAGE_FILE, lambda config: ImageToDisplacement(image_config(config)))
+    return read_network_file(
+        Path(folder) / IMAGE_FILE, lambda config: ImageToDisplacement(image_config(config))
+    )

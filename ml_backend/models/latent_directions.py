@@ -45,7 +45,9 @@ class LatentDirections:
         arrays, metadata = read_tensors(path)
         try:
             named = json.loads(metadata["directions"])
-            found = cls(tuple(named), tuple(named.values()), arrays["vectors"].astype(np.float32), metadata["weights"])
+            found = cls(
+                tuple(named), tuple(named.values()), arrays["vectors"].astype(np.float32), metadata["weights"]
+            )
         except (KeyError, ValueError, AttributeError) as error:
             raise UserError(f"{path}: holds no latent directions.", remedy) from error
         if metadata.get("format") != FORMAT or found.vectors.ndim != 3 or len(found.vectors) != len(named):
@@ -58,7 +60,9 @@ class LatentDirections:
         """Writes the directions; `made_by` goes into the metadata."""
         named = json.dumps(dict(zip(self.names, self.units, strict=True)))
         write_tensors(
-            path, {"vectors": self.vectors.astype(np.float16)}, {"format": FORMAT, "directions": named, "weights": self.weights, **made_by}
+            path,
+            {"vectors": self.vectors.astype(np.float16)},
+            {"format": FORMAT, "directions": named, "weights": self.weights, **made_by},
         )
 
     def offset(self, amounts: dict[str, float]) -> np.ndarray:
@@ -70,8 +74,12 @@ class LatentDirections:
         total = np.zeros(self.vectors.shape[1:], np.float32)
         for name, amount in amounts.items():
             if name not in self.names:
-                raise UserError(f"There is no latent direction {name!r}.", f"There are {', '.join(self.names)}.")
+                raise UserError(
+                    f"There is no latent direction {name!r}.", f"There are {', '.join(self.names)}."
+                )
             if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not np.isfinite(amount):
-                raise UserError(f"The latent direction {name} has the amount {amount!r}.", "Give a finite number.")
+                raise UserError(
+                    f"The latent direction {name} has the amount {amount!r}.", "Give a finite number."
+                )
             total += np.float32(amount) * self.vectors[self.names.index(name)]
         return total

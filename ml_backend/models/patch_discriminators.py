@@ -14,7 +14,9 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, inputs: int, widths: tuple[int, ...]):
         super().__init__()
-        self.layers = nn.ModuleList(nn.Conv2d(one, after, 4, 2, 1) for one, after in itertools.pairwise((inputs, *widths)))
+        self.layers = nn.ModuleList(
+            nn.Conv2d(one, after, 4, 2, 1) for one, after in itertools.pairwise((inputs, *widths))
+        )
         self.logits = nn.Conv2d(widths[-1], 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -1,10 +1,13 @@
 """Makes a small, blurred, compressed picture of a face twice as large and clear, so that a landmark detector sees lids and lips in it.
 
-A U-Net whose deepest layers see the whole face corrects what bicubic interpolation makes of the picture; it draws the mean of what the
+A U-Net whose deepest layers see the whole face corrects what bicubic interpolation makes of the picture; it
+draws the mean of what the
 picture may have shown, sharper where the landmark network looks, and invents no texture.
 
-Source: Ronneberger et al. 2015, "U-Net"; Shi et al. 2016, "Real-time single image and video super-resolution using an efficient
-sub-pixel convolutional neural network" (the last step); He et al. 2016, "Identity mappings in deep residual networks" (the blocks).
+Source: Ronneberger et al. 2015, "U-Net"; Shi et al. 2016, "Real-time single image and video super-resolution
+using an efficient
+sub-pixel convolutional neural network" (the last step); He et al. 2016, "Identity mappings in deep residual
+networks" (the blocks).
 """
 
 import dataclasses
@@ -73,7 +76,9 @@ class PhotoUpscaler(nn.Module):
         self.entry = nn.Conv2d(3, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(level(width) for width in widths)
         self.down = nn.ModuleList(nn.Conv2d(one, after, 4, 2, 1) for one, after in itertools.pairwise(widths))
-        self.up = nn.ModuleList(nn.Conv2d(after, one, 3, padding=1) for one, after in itertools.pairwise(widths))
+        self.up = nn.ModuleList(
+            nn.Conv2d(after, one, 3, padding=1) for one, after in itertools.pairwise(widths)
+        )
         self.up_blocks = nn.ModuleList(level(width) for width in widths[:-1])
         self.doubled = nn.Conv2d(widths[0], FACTOR**2 * config.last, 3, padding=1)
         self.exit = nn.Conv2d(config.last, 3, 3, padding=1)

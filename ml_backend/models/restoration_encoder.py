@@ -1,8 +1,11 @@
 """Restores a degraded displacement map: E_deg into DNPM's W+, then what the input knows, then a refinement of what it does not.
 
-E_deg is Eq. 11 of the paper. A generated map alone would throw away what a coarse map does know; here the input keeps its own pass
-band and the generator supplies what lies above it: map = up(input) + G(w) - up(down(G(w))). A small convolutional network then
-corrects the new band from both: the generator knows where pores are and how deep, the input's slopes say where a crease's floor is.
+E_deg is Eq. 11 of the paper. A generated map alone would throw away what a coarse map does know; here the
+input keeps its own pass
+band and the generator supplies what lies above it: map = up(input) + G(w) - up(down(G(w))). A small
+convolutional network then
+corrects the new band from both: the generator knows where pores are and how deep, the input's slopes say
+where a crease's floor is.
 """
 
 import dataclasses
@@ -31,8 +34,10 @@ class RestorationConfig:
         resolution: texels along a side at which degraded maps are read.
         finest: of the restored map.
         widths: channels of the encoder's halvings.
-        linear_resolution, linear_texels: the encoder's linear part reads so many texels of a map of this size.
-        codes: width of the bottleneck from which W+ is a linear map; it starts as principal components of the detail encoder's latents.
+        linear_resolution, linear_texels: the encoder's linear part reads so many texels of a map of this
+            size.
+        codes: width of the bottleneck from which W+ is a linear map; it starts as principal components of the
+            detail encoder's latents.
         style_count, latent_width: of the generator.
         refiner_width, refiner_layers: channels and 3 x 3 convolutions of the refinement, at `resolution`.
     """
@@ -52,10 +57,13 @@ class RestorationConfig:
 class RestorationEncoder(nn.Module):
     """E_deg: a linear part and convolutions that halve, side by side, into a bottleneck; from there W+ offsets.
 
-    DNPM's positional constants make its map nearly linear in W+, and faces are aligned in texture space: the way back is nearly linear
-    too. The convolutions see what that misses - degradation, holes - and keep places apart instead of averaging them.
+    DNPM's positional constants make its map nearly linear in W+, and faces are aligned in texture space: the
+    way back is nearly linear
+    too. The convolutions see what that misses - degradation, holes - and keep places apart instead of
+    averaging them.
 
-    Source: Cao et al. 2024, "DNPM", Eq. 11; Richardson et al. 2021, "Encoding in Style" (pSp), whose role it has.
+    Source: Cao et al. 2024, "DNPM", Eq. 11; Richardson et al. 2021, "Encoding in Style" (pSp), whose role it
+    has.
     """
 
     unit: Tensor
@@ -66,7 +74,9 @@ class RestorationEncoder(nn.Module):
         super().__init__()
         self.config = config
         ends = itertools.pairwise((2, *config.widths))
-        self.halvings = nn.ModuleList(nn.Conv2d(one, after, 5 if one == 2 else 3, 2, 2 if one == 2 else 1) for one, after in ends)
+        self.halvings = nn.ModuleList(
+            nn.Conv2d(one, after, 5 if one == 2 else 3, 2, 2 if one == 2 else 1) for one, after in ends
+        )
         side = config.resolution // 2 ** len(config.widths)
         if side < 1:
             raise ValueError("more halvings than the resolution bears")
@@ -115,7 +125,9 @@ class BandRefiner(nn.Module):
         self.step = config.finest // config.resolution
         sub, width = self.step**2, config.refiner_width
         self.first = nn.Conv2d(sub + 3, width, 3, padding=1)
-        self.hidden = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(config.refiner_layers - 2))
+        self.hidden = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=1) for _ in range(config.refiner_layers - 2)
+        )
         self.last = nn.Conv2d(width, sub, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(torch.as_tensor(self.last.bias))
@@ -134,7 +146,12 @@ class BandRefiner(nn.Module):
         """
         flag = coarse.view(-1, 1, 1, 1).expand_as(known)
         x = functional.leaky_relu(
-            self.first(torch.cat([known, known - generated, flag, 4 * functional.pixel_unshuffle(fine, self.step)], 1)), 0.2
+            self.first(
+                torch.cat(
+                    [known, known - generated, flag, 4 * functional.pixel_unshuffle(fine, self.step)], 1
+                )
+            ),
+            0.2,
         )
         for layer in self.hidden:
             x = x + functional.leaky_relu(layer(x), 0.2)
@@ -168,7 +185,10 @@ class Restoration:
         config = network.config
         made = (generator.config.style_count, generator.config.latent_width, generator.config.resolution)
         if made != (config.style_count, config.latent_width, config.finest):
-            raise UserError("The restoration and the generator do not fit each other.", "Train the restoration for this generator.")
+            raise UserError(
+                "The restoration and the generator do not fit each other.",
+                "Train the restoration for this generator.",
+            )
         self.network, self.generator = network.eval(), generator.eval()
 
     @classmethod
@@ -224,7 +244,8 @@ class Restoration:
 
         Args:
             estimate: (B, r, r) millimetres, noisy and blurred.
-            trust: (B, r, r) 0..1; 0 leaves the generator's map, which continues the face where nothing was seen.
+            trust: (B, r, r) 0..1; 0 leaves the generator's map, which continues the face where nothing was
+                seen.
 
         Returns:
             (B, R, R) millimetres and W+ (B, 18, 512).
@@ -253,7 +274,9 @@ def refined(network: RestorationNetwork, degraded: Tensor, generated: Tensor) ->
     grid = finest // step
     fine = above(generated, low)
     coarse = torch.full((len(degraded),), grid / low, device=degraded.device).log2()
-    addition = network.refiner(enlarge(degraded, grid) / unit, shrink(generated, grid) / unit, fine / unit, coarse)
+    addition = network.refiner(
+        enlarge(degraded, grid) / unit, shrink(generated, grid) / unit, fine / unit, coarse
+    )
     return enlarge(degraded, finest) + fine + addition * unit
 
 

@@ -27,7 +27,10 @@ def print_of_weights(folder: Path = ASSETS) -> str:
         try:
             digest.update((folder / name).read_bytes())
         except OSError as error:
-            raise UserError(f"{folder / name}: cannot be read ({error.strerror}).", "Train the generator and the encoder first.") from error
+            raise UserError(
+                f"{folder / name}: cannot be read ({error.strerror}).",
+                "Train the generator and the encoder first.",
+            ) from error
     return digest.hexdigest()[:16]
 
 
@@ -57,11 +60,18 @@ class SavedLatent:
         Raises:
             UserError: the file cannot be written.
         """
-        arrays = {name: np.asarray(getattr(self, name), np.float32) for name in ("latent", "identity", "skin", "expression")}
+        arrays = {
+            name: np.asarray(getattr(self, name), np.float32)
+            for name in ("latent", "identity", "skin", "expression")
+        }
         try:
-            write_tensors(path, arrays, {"format": FORMAT, "psnr_db": f"{self.psnr_db:.3f}", "weights": self.weights})
+            write_tensors(
+                path, arrays, {"format": FORMAT, "psnr_db": f"{self.psnr_db:.3f}", "weights": self.weights}
+            )
         except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror}).", "Check the folder and the free space.") from error
+            raise UserError(
+                f"{path}: cannot be written ({error.strerror}).", "Check the folder and the free space."
+            ) from error
 
 
 def read_latent(path: str | Path, weights: str) -> SavedLatent:
@@ -85,8 +95,13 @@ def read_latent(path: str | Path, weights: str) -> SavedLatent:
         )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise UserError(f"{path}: the latent is incomplete.", remedy) from error
-    if found.latent.ndim != 2 or any(values.ndim != 1 for values in (found.identity, found.skin, found.expression)):
+    if found.latent.ndim != 2 or any(
+        values.ndim != 1 for values in (found.identity, found.skin, found.expression)
+    ):
         raise UserError(f"{path}: the latent's arrays have the wrong shapes.", remedy)
     if found.weights != weights:
-        raise UserError(f"{path}: the latent belongs to other weights of the generator.", "Invert the map again with these.")
+        raise UserError(
+            f"{path}: the latent belongs to other weights of the generator.",
+            "Invert the map again with these.",
+        )
     return found

@@ -14,8 +14,10 @@ def sample_skin(seed: int) -> np.ndarray:
         seed: the wrinkle seed, any integer.
 
     Returns:
-        (16,) float32, standard normal: [0] age beyond the geometry's, [1] tendency to wrinkle, [2] thickness of the skin
-        (longer wavelengths), the rest where its creases run. The first three are halved, so that skin fits its face.
+        (16,) float32, standard normal: [0] age beyond the geometry's, [1] tendency to wrinkle, [2] thickness
+        of the skin
+        (longer wavelengths), the rest where its creases run. The first three are halved, so that skin fits
+        its face.
     """
     skin = np.random.default_rng([seed & 0xFFFFFFFF, 0x5C1]).standard_normal(SKIN_SIZE)
     skin[:3] *= 0.5

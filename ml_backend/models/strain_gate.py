@@ -11,16 +11,20 @@ HALF_OPEN = 0.014  # strain at which the gate is half open
 class StrainGate(nn.Module):
     """A smooth map between 0, where an expression leaves the skin alone, and 1, where it strains it.
 
-    Wrinkles form where the skin is strained, which the face model knows; a generator of whole maps only learns it nearly, and
-    its maps of two expressions differ a little everywhere. With V_0 the map at rest and V_e the expression's, the detail is
-    V_0 + g (V_e - V_0). The gate opens at a few per cent of the strain of a visible wrinkle: on simulated skin, true maps pass
+    Wrinkles form where the skin is strained, which the face model knows; a generator of whole maps only
+    learns it nearly, and
+    its maps of two expressions differ a little everywhere. With V_0 the map at rest and V_e the expression's,
+    the detail is
+    V_0 + g (V_e - V_0). The gate opens at a few per cent of the strain of a visible wrinkle: on simulated
+    skin, true maps pass
     it at 60 dB.
 
     Args:
         expression_size: units of the face model.
 
     Attributes:
-        activity: buffer (E, 64, 64): the sum of absolute Green strain components on the mean face when a unit is at 1, smoothed; row 0
+        activity: buffer (E, 64, 64): the sum of absolute Green strain components on the mean face when a unit
+            is at 1, smoothed; row 0
             at the bottom. Before it is filled it is infinite: everything is open.
     """
 
@@ -35,7 +39,9 @@ class StrainGate(nn.Module):
         strain = torch.einsum("be,eyx->byx", expression.abs(), self.activity)[:, None]
         square = strain.square()
         gate = square / (square + HALF_OPEN**2)
-        return functional.interpolate(gate, size=(resolution, resolution), mode="bilinear", align_corners=False)
+        return functional.interpolate(
+            gate, size=(resolution, resolution), mode="bilinear", align_corners=False
+        )
 
 
 def through_gate(resting: Tensor, maps: Tensor, gate: Tensor) -> Tensor:

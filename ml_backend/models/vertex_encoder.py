@@ -21,7 +21,9 @@ class VertexEncoder(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, vertices: int, skin_size: int, hidden: int, latent_width: int, styles: tuple[int, ...]):
+    def __init__(
+        self, vertices: int, skin_size: int, hidden: int, latent_width: int, styles: tuple[int, ...]
+    ):
         super().__init__()
         self.latent_width = latent_width
         self.first = nn.Linear(3 * vertices + skin_size, hidden)

@@ -30,9 +30,15 @@ _SPELLING = [
 
 def words_of(text: str) -> list[str]:
     """Lower-case words; numbers below a million spelled out, accents and symbols dropped."""
-    text = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    text = "".join(
+        letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter)
+    )
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(r"\d+", lambda digits: f" {_spell_number(digits[0])} ", text.lower().replace("&", " and ").replace("\u2019", "'"))
+    text = re.sub(
+        r"\d+",
+        lambda digits: f" {_spell_number(digits[0])} ",
+        text.lower().replace("&", " and ").replace("\u2019", "'"),
+    )
     return re.findall(r"[a-z]+(?:'[a-z]+)?", text)
 
 
@@ -45,8 +51,12 @@ def _spell_number(digits: str) -> str:
     if number < 100:
         return _TENS[number // 10 - 2] + (f" {_ONES[number % 10]}" if number % 10 else "")
     if number < 1000:
-        return f"{_ONES[number // 100]} hundred" + (f" {_spell_number(str(number % 100))}" if number % 100 else "")
-    return f"{_spell_number(str(number // 1000))} thousand" + (f" {_spell_number(str(number % 1000))}" if number % 1000 else "")
+        return f"{_ONES[number // 100]} hundred" + (
+            f" {_spell_number(str(number % 100))}" if number % 100 else ""
+        )
+    return f"{_spell_number(str(number // 1000))} thousand" + (
+        f" {_spell_number(str(number % 1000))}" if number % 1000 else ""
+    )
 
 
 def guess_pronunciation(word: str) -> str:
@@ -61,7 +71,9 @@ def guess_pronunciation(word: str) -> str:
     return " ".join(phones) or "AH"
 
 
-def align_transcript(samples: np.ndarray, text: str, name: str = "recording") -> tuple[np.ndarray, np.ndarray]:
+def align_transcript(
+    samples: np.ndarray, text: str, name: str = "recording"
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds when each phone of the text is spoken.
 
     Args:
@@ -70,7 +82,8 @@ def align_transcript(samples: np.ndarray, text: str, name: str = "recording") ->
         name: of the recording, for messages.
 
     Returns:
-        (P,) uint8 indices into PHONES and (P,) float64 seconds at which each ends; pauses included; the first begins at 0.
+        (P,) uint8 indices into PHONES and (P,) float64 seconds at which each ends; pauses included; the first
+        begins at 0.
 
     Raises:
         UserError: pocketsphinx is not installed, the text has no words, or recording and text do not fit.
@@ -87,13 +100,17 @@ def align_transcript(samples: np.ndarray, text: str, name: str = "recording") ->
     except UserError:
         if not guessed:
             raise
-    decoder = _decoder(fsgusefiller=False)  # a wrong guess can lose its way among the optional pauses: once more without them
+    decoder = _decoder(
+        fsgusefiller=False
+    )  # a wrong guess can lose its way among the optional pauses: once more without them
     for word in guessed:
         decoder.add_word(word, guess_pronunciation(word), False)
     return _aligned(decoder, samples, words, name)
 
 
-def align_phones(samples: np.ndarray, phones: np.ndarray, name: str = "recording") -> tuple[np.ndarray, np.ndarray]:
+def align_phones(
+    samples: np.ndarray, phones: np.ndarray, name: str = "recording"
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds when each of known phones is spoken; where there are pauses, the aligner decides.
 
     Args:
@@ -123,7 +140,9 @@ def _decoder(**settings: bool):
     try:
         pocketsphinx = importlib.import_module("pocketsphinx")
     except ImportError as error:
-        raise UserError("Transcripts need pocketsphinx, which is not installed.", "pip install pocketsphinx==5.1.1") from error
+        raise UserError(
+            "Transcripts need pocketsphinx, which is not installed.", "pip install pocketsphinx==5.1.1"
+        ) from error
     return pocketsphinx.Decoder(loglevel="FATAL", **settings)
 
 
@@ -135,7 +154,9 @@ def _shared_decoder():
 
 def _aligned(decoder, samples: np.ndarray, words: list[str], name: str) -> tuple[np.ndarray, np.ndarray]:
     data = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-    failed = UserError(f"{name}: the transcript does not fit what is said.", "Correct the transcript, or leave it out.")
+    failed = UserError(
+        f"{name}: the transcript does not fit what is said.", "Correct the transcript, or leave it out."
+    )
     try:
         decoder.set_align_text(" ".join(words))
         for final in (False, True):
@@ -152,7 +173,9 @@ def _aligned(decoder, samples: np.ndarray, words: list[str], name: str) -> tuple
     phones, ends = [], []
     for word in alignment:
         for phone in word:
-            phones.append(phone_index(phone.name.strip("+"), "arpabet") if not phone.name.startswith("+") else 0)
+            phones.append(
+                phone_index(phone.name.strip("+"), "arpabet") if not phone.name.startswith("+") else 0
+            )
             ends.append((phone.start + phone.duration) / 100)
     if not phones:
         raise failed

@@ -9,7 +9,9 @@ from .phones import BILABIAL, LABIODENTAL, PAUSE, PHONES, UNKNOWN
 from .visemes import BILABIAL_POSE, DIPHTHONGS, LABIODENTAL_POSE, VISEMES, Viseme
 
 _JAW = ("jawOpen", "jawForward")
-_SHARPNESS = 2.0  # exponent of |distance| in the dominance; 1 is Cohen and Massaro's, 2 has no cusp at the centre
+_SHARPNESS = (
+    2.0  # exponent of |distance| in the dominance; 1 is Cohen and Massaro's, 2 has no cusp at the centre
+)
 
 
 def pose(shape: dict[str, float]) -> np.ndarray:
@@ -36,12 +38,16 @@ def speech_channels() -> np.ndarray:
     return moved
 
 
-def curves_from_phones(phones: np.ndarray, ends: np.ndarray, times: np.ndarray, start: float = 0.0, openness: float = 1.0) -> np.ndarray:
+def curves_from_phones(
+    phones: np.ndarray, ends: np.ndarray, times: np.ndarray, start: float = 0.0, openness: float = 1.0
+) -> np.ndarray:
     """Blends the phones' lip shapes over time.
 
-    Every phone pulls each channel group (jaw, lips) towards its shape with dominance a * exp(-|t / width|^2), flat over the middle of the
+    Every phone pulls each channel group (jaw, lips) towards its shape with dominance a * exp(-|t / width|^2),
+    flat over the middle of the
     phone;
-    the curve is the dominance-weighted mean. Then p b m close the lips and f v lay the lower lip on the teeth over most of the phone,
+    the curve is the dominance-weighted mean. Then p b m close the lips and f v lay the lower lip on the teeth
+    over most of the phone,
     whatever
     surrounds them; in pauses everything comes to rest.
 
@@ -79,13 +85,17 @@ def curves_from_phones(phones: np.ndarray, ends: np.ndarray, times: np.ndarray, 
         for name, begin, end in zip(names, begins, ends, strict=True):
             if name in group:
                 low, high = np.searchsorted(times, (begin - 0.08, end + 0.08))
-                grip[low:high] = np.maximum(grip[low:high], _grip(times[low:high], begin, begin + share * (end - begin)))
+                grip[low:high] = np.maximum(
+                    grip[low:high], _grip(times[low:high], begin, begin + share * (end - begin))
+                )
         curves += grip[:, None] * (target - curves)
     for name, begin, end in zip(names, begins, ends, strict=True):
         if name == PAUSE and end - begin > 0.12:
             low, high = np.searchsorted(times, (begin, end))
             reach = min(0.09, (end - begin) / 3)
-            rest = np.minimum(_ramp((times[low:high] - begin) / reach), _ramp((end - times[low:high]) / reach))
+            rest = np.minimum(
+                _ramp((times[low:high] - begin) / reach), _ramp((end - times[low:high]) / reach)
+            )
             curves[low:high] *= 1 - rest[:, None]
     return curves.astype(np.float32)
 

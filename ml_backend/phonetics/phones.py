@@ -32,7 +32,8 @@ _FLITE = {
     "nx": "N",
 }
 
-# One table for the Italian, Czech, Finnish and Catalan voices of Festival; each foreign phone goes to the English one with the same lips.
+# One table for the Italian, Czech, Finnish and Catalan voices of Festival; each foreign phone goes to the
+# English one with the same lips.
 _FESTIVAL_FOREIGN = {
     "#": PAUSE, "##": PAUSE, "_": PAUSE, "pau": PAUSE, "sil": PAUSE, "p": "P", "b": "B", "m": "M", "M": "M", "f": "F", "v": "V", "F": "F",
     "t": "T", "d": "D", "n": "N", "N": "NG", "ng": "NG", "nf": "NG", "k": "K", "g": "G", "s": "S", "z": "Z", "S": "SH", "Z": "ZH",
@@ -77,7 +78,8 @@ def phone_index(name: str, inventory: str) -> int:
 
     Args:
         name: the phone as the synthesiser writes it.
-        inventory: "arpabet" (CMU dictionary, stress digits allowed, also Flite's lower case), "festival" (its non-English voices),
+        inventory: "arpabet" (CMU dictionary, stress digits allowed, also Flite's lower case), "festival" (its
+            non-English voices),
             "espeak" (mnemonics), "ipa" (single symbols) or "kokoro" (IPA beside ARPAbet).
 
     Returns:

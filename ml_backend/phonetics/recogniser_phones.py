@@ -26,7 +26,10 @@ _MORE_IPA = {
     "ʕ": "AH", "ç": "HH", "ʝ": "Y", "ɦ": "HH", "ɣ": "G", "q": "K", "ɢ": "G", "c": "K", "ɟ": "G", "ʈ": "T", "ɖ": "D", "ʍ": "W", "ɥ": "W",
     "ɰ": "W", "ʔ": "T", "ᵊ": "AH", "ᵻ": "IH", "ɧ": "SH", "ʃ": "SH",
 }  # fmt: skip
-_HOLD, _FADE = 6.0, 4.0  # frames of 0.02 s that a phone is held into quiet blanks, and over which it then gives way to a pause
+_HOLD, _FADE = (
+    6.0,
+    4.0,
+)  # frames of 0.02 s that a phone is held into quiet blanks, and over which it then gives way to a pause
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class PhoneMap:
     """How a vocabulary's symbols share in our phones.
 
     Attributes:
-        matrix: (V, 40) float32; a symbol's row sums to 1, or to 0 where it says nothing of the mouth (blank, special, unknown).
+        matrix: (V, 40) float32; a symbol's row sums to 1, or to 0 where it says nothing of the mouth (blank,
+            special, unknown).
         inventory: "arpabet", "ipa" or "own".
         unknown: symbols that no table knows; they are passed over.
     """
@@ -50,14 +54,23 @@ def map_vocabulary(vocabulary: Mapping[str, int], size: int, own: Mapping | None
     Args:
         vocabulary: row of the head by symbol.
         size: V, rows of the head.
-        own: where given, phones by symbol (an ARPAbet name, a list of them, or None for nothing), before any table.
+        own: where given, phones by symbol (an ARPAbet name, a list of them, or None for nothing), before any
+            table.
 
     Raises:
         ValueError: the vocabulary spells letters, or names too few phones; the message says so.
     """
     own = own or {}
-    symbols = [symbol for symbol in vocabulary if symbol not in SPECIAL and not symbol.startswith(("<extra", "<lang"))]
-    if not own and symbols and all(len(symbol) == 1 and (symbol.isascii() or symbol.isalpha()) for symbol in symbols):
+    symbols = [
+        symbol
+        for symbol in vocabulary
+        if symbol not in SPECIAL and not symbol.startswith(("<extra", "<lang"))
+    ]
+    if (
+        not own
+        and symbols
+        and all(len(symbol) == 1 and (symbol.isascii() or symbol.isalpha()) for symbol in symbols)
+    ):
         plain = {symbol.lower() for symbol in symbols if symbol.isascii() and symbol.isalpha()}
         if len(plain) >= 20 and not any(symbol in "ʃʒθðŋəɪʊɛɔæɑʌ" for symbol in symbols):
             raise ValueError("its vocabulary spells letters, not phones")
@@ -76,7 +89,9 @@ def map_vocabulary(vocabulary: Mapping[str, int], size: int, own: Mapping | None
             matrix[row, phone] += 1 / len(phones)
     named = int((matrix[:, 1:] > 0).any(0).sum())
     if named < _LEAST_PHONES:
-        raise ValueError(f"its vocabulary names only {named} phones that are known (unknown: {' '.join(unknown[:12]) or 'none'})")
+        raise ValueError(
+            f"its vocabulary names only {named} phones that are known (unknown: {' '.join(unknown[:12]) or 'none'})"
+        )
     return PhoneMap(matrix, "own" if own else inventory, tuple(unknown))
 
 
@@ -101,7 +116,8 @@ def _ipa(symbol: str) -> list[int]:
     letters = "".join(
         letter
         for letter in unicodedata.normalize("NFD", symbol)
-        if not unicodedata.combining(letter) and not (unicodedata.category(letter) in ("Lm", "Sk", "Nd", "No") and letter not in _MORE_IPA)
+        if not unicodedata.combining(letter)
+        and not (unicodedata.category(letter) in ("Lm", "Sk", "Nd", "No") and letter not in _MORE_IPA)
     )
     letters = letters.replace("ˈ", "").replace("ˌ", "").replace("ː", "").replace("-", "").replace(".", "")
     found: list[int] = []
@@ -121,7 +137,8 @@ def _ipa(symbol: str) -> list[int]:
 def fill_blanks(phones: np.ndarray, loudness: np.ndarray) -> np.ndarray:
     """Turns CTC's short spikes into phones that last.
 
-    CTC names a phone in a frame or two and says blank in between (Graves et al. 2006), so a blank frame takes after the nearest spike; one
+    CTC names a phone in a frame or two and says blank in between (Graves et al. 2006), so a blank frame takes
+    after the nearest spike; one
     that is far from any and quiet is a pause.
 
     Args:
@@ -141,7 +158,9 @@ def fill_blanks(phones: np.ndarray, loudness: np.ndarray) -> np.ndarray:
     after = np.searchsorted(spikes, frames)
     left, right = spikes[np.maximum(after - 1, 0)], spikes[np.minimum(after, len(spikes) - 1)]
     left, right = np.minimum(left, right), right
-    toward = np.clip((frames - left) - (right - frames) + 0.5, 0, 1)[:, None]  # which of its neighbours a frame takes after
+    toward = np.clip((frames - left) - (right - frames) + 0.5, 0, 1)[
+        :, None
+    ]  # which of its neighbours a frame takes after
     toward = np.where((frames >= right)[:, None], 1.0, toward)
     toward = np.where((frames <= left)[:, None] & (left != right)[:, None], 0.0, toward)
     known = phones / np.maximum(spoken, 1e-6)[:, None]

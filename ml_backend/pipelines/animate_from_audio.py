@@ -21,7 +21,12 @@ from ..models.speech.autoregressive_decoder import FRAME_RATE as PAST_RATE
 from ..models.speech.autoregressive_decoder import AutoregressiveDecoder
 from ..models.speech.phoneme_recogniser import PhonemeRecogniser, load_phoneme_recogniser
 from ..models.speech.speech_encoder import FRAME_RATE
-from ..models.speech.speech_networks import DEFAULT_FILE, SpeechNetworks, load_autoregressive_decoder, load_speech_networks
+from ..models.speech.speech_networks import (
+    DEFAULT_FILE,
+    SpeechNetworks,
+    load_autoregressive_decoder,
+    load_speech_networks,
+)
 from ..phonetics.align_transcript import align_transcript
 from ..phonetics.phones import PHONES, UNKNOWN
 
@@ -46,15 +51,20 @@ class AnimateFromAudioRequest:
         path: the recording; wav, flac, mp3, ogg; any channels, 4 to 384 kHz.
         fps: frames a second of the curves, 1 to 240.
         seed: of the procedural layers that `seeds` does not name.
-        blinks, brows, head, gaze, breath, emotion: how much of each procedural layer: 0 or False none, 1 or True as tabulated, at most 3.
-        transcript: what is said, in English; where given, forced alignment replaces the network's ear. Needs pocketsphinx.
+        blinks, brows, head, gaze, breath, emotion: how much of each procedural layer: 0 or False none, 1 or
+            True as tabulated, at most 3.
+        transcript: what is said, in English; where given, forced alignment replaces the network's ear. Needs
+            pocketsphinx.
         weights: another weight file than the shipped one.
         start: seconds of the recording at which to begin.
         length: seconds of it to animate; 0 for all that is left.
         seeds: of single layers, by name.
-        speech_encoder: folder of a phoneme-CTC wav2vec 2.0 checkpoint that listens instead of our own encoder.
-        emotions: what the emotion layer shows: (seconds after `start`, emotion, intensity 0 to 1.5), see `speech.emotion`.
-        decoder: "parallel", all frames of a window at once, or "autoregressive", each frame from the frames before it.
+        speech_encoder: folder of a phoneme-CTC wav2vec 2.0 checkpoint that listens instead of our own
+            encoder.
+        emotions: what the emotion layer shows: (seconds after `start`, emotion, intensity 0 to 1.5), see
+            `speech.emotion`.
+        decoder: "parallel", all frames of a window at once, or "autoregressive", each frame from the frames
+            before it.
     """
 
     path: str
@@ -84,7 +94,9 @@ class AnimateFromAudioRequest:
         layers = {name: Layer(float(getattr(self, name)), self.seed) for name in LAYERS}
         unknown = set(self.seeds) - set(layers)
         check_layers(layers | {name: Layer() for name in unknown})
-        layers = {name: layer._replace(seed=int(self.seeds.get(name, layer.seed))) for name, layer in layers.items()}
+        layers = {
+            name: layer._replace(seed=int(self.seeds.get(name, layer.seed))) for name, layer in layers.items()
+        }
         check_layers(layers)
         return layers
 
@@ -116,11 +128,19 @@ class LayeredAnimation:
                 head += motion.head
             frames = keep_lips_closed(frames, self.speech.frames)
         else:
-            parts = {"speech": (self.speech.frames, self.speech.head), **{name: tuple(motion) for name, motion in self.layers.items()}}
+            parts = {
+                "speech": (self.speech.frames, self.speech.head),
+                **{name: tuple(motion) for name, motion in self.layers.items()},
+            }
             moved = edit_layers(self.speech.fps, parts, edit).values()
             frames, head = (np.sum([part[index] for part in moved], 0) for index in (0, 1))
         np.clip(frames, 0, 1, out=frames)
-        return Animation(self.speech.fps, EXPRESSION_NAMES, frames.astype(np.float32, copy=False), head.astype(np.float32, copy=False))
+        return Animation(
+            self.speech.fps,
+            EXPRESSION_NAMES,
+            frames.astype(np.float32, copy=False),
+            head.astype(np.float32, copy=False),
+        )
 
 
 @dataclass(frozen=True)
@@ -132,15 +152,20 @@ class Heard:
     times: np.ndarray
 
 
-def animate_from_audio(request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled) -> Animation:
+def animate_from_audio(
+    request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled
+) -> Animation:
     """Animates a face from a recording; see `animate_in_layers`, whose layers are added up here."""
     return animate_in_layers(request, progress, cancelled).together()
 
 
-def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled) -> LayeredAnimation:
+def animate_in_layers(
+    request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled
+) -> LayeredAnimation:
     """Animates a face from a recording, speech and life apart.
 
-    The recording is heard in windows of 20 s with 2 s of context, so the memory that hearing takes does not grow with its length.
+    The recording is heard in windows of 20 s with 2 s of context, so the memory that hearing takes does not
+    grow with its length.
 
     Args:
         request: what to animate.
@@ -151,7 +176,8 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
         round(seconds x fps) frames; frame i is at i / fps seconds after the request's start.
 
     Raises:
-        UserError: the recording, its range, the frame rate, the weights, a layer or the transcript cannot be used.
+        UserError: the recording, its range, the frame rate, the weights, a layer or the transcript cannot be
+            used.
         AnimationCancelled: `cancelled` said so.
     """
     if not (math.isfinite(request.fps) and 1 <= request.fps <= 240):
@@ -164,7 +190,9 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
     networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
     ear = load_phoneme_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
     alignment = _align(request, file) if request.transcript.strip() else None
-    stream = AutoregressiveStream(load_autoregressive_decoder()) if request.decoder == "autoregressive" else None
+    stream = (
+        AutoregressiveStream(load_autoregressive_decoder()) if request.decoder == "autoregressive" else None
+    )
     mouths: list[tuple[float, np.ndarray]] = []
     prosodies: list[np.ndarray] = []
     samples_read = 0
@@ -178,7 +206,9 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
         frames = np.arange(math.ceil(low * request.fps - 1e-6), math.ceil(high * request.fps - 1e-6))
         mouth = decode(stream or networks, heard, frames / request.fps, request.fps)
         mouths.append((float(frames[0]) if len(frames) else 0.0, mouth))
-        kept = (heard.times >= low + (0 if first else _BLEND)) & (heard.times < high - (0 if last else _BLEND))
+        kept = (heard.times >= low + (0 if first else _BLEND)) & (
+            heard.times < high - (0 if last else _BLEND)
+        )
         prosodies.append(np.concatenate([heard.prosody, heard.posteriors[:, :1]], 1)[kept])
         samples_read = round(begin * SAMPLE_RATE) + len(samples)
     count = max(1, round(samples_read / SAMPLE_RATE * request.fps))
@@ -191,9 +221,15 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress, canc
     prosody = Prosody(track[:, 0], track[:, 1], track[:, 2], track[:, 3])
     life = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)
     progress(1.0, "Done")
-    speech = Animation(float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32))
+    speech = Animation(
+        float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32)
+    )
     unknown = ear.phones.unknown if ear is not None else ()
-    notes = (f"The speech encoder's symbols {' '.join(unknown)} are passed over: no phone is known for them.",) if unknown else ()
+    notes = (
+        (f"The speech encoder's symbols {' '.join(unknown)} are passed over: no phone is known for them.",)
+        if unknown
+        else ()
+    )
     return LayeredAnimation(speech, _within_range(mouth, life), notes)
 
 
@@ -223,7 +259,8 @@ def hear(
         networks: the trained pair.
         samples: (N,) float32 at 16 kHz.
         begin: seconds at which the window begins.
-        alignment: phones and ends of the whole recording, where a transcript told them; else the encoder listens.
+        alignment: phones and ends of the whole recording, where a transcript told them; else the encoder
+            listens.
         ear: listens instead of the encoder, where given.
     """
     mel = log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP))))
@@ -244,7 +281,9 @@ def hear(
         at = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)]
         known = at != UNKNOWN
         posteriors[known] = np.eye(len(PHONES), dtype=np.float32)[at[known]]
-    silent = energy[::2] < QUIET + 1.5  # nobody speaks at 70 dB under full scale: a pause, whatever the network makes of it
+    silent = (
+        energy[::2] < QUIET + 1.5
+    )  # nobody speaks at 70 dB under full scale: a pause, whatever the network makes of it
     posteriors[silent] = np.eye(len(PHONES), dtype=np.float32)[0]
     return Heard(posteriors, np.concatenate([relative[::2, None], voice], 1).astype(np.float32), times)
 
@@ -280,7 +319,9 @@ class AutoregressiveStream:
         return made[low] * (1 - part) + made[np.minimum(low + 1, len(made) - 1)] * part
 
 
-def decode(networks: SpeechNetworks | AutoregressiveStream, heard: Heard, times: np.ndarray, fps: float) -> np.ndarray:
+def decode(
+    networks: SpeechNetworks | AutoregressiveStream, heard: Heard, times: np.ndarray, fps: float
+) -> np.ndarray:
     """Mouth curves at the given seconds: (T,) -> (T, 52) float32 in 0..1, lips meeting where the phones say so."""
     if not len(times):
         return np.zeros((0, len(EXPRESSION_NAMES)), np.float32)
@@ -298,17 +339,23 @@ def decode(networks: SpeechNetworks | AutoregressiveStream, heard: Heard, times:
     return secure_contacts(np.clip(curves, 0, 1), heard.posteriors, heard.times, times, fps)
 
 
-def windows(file: AudioFile, request: AnimateFromAudioRequest) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
+def windows(
+    file: AudioFile, request: AnimateFromAudioRequest
+) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
     """Yields (second after the start at which the window begins, its samples, is it the first, is it the last)."""
     span, context = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE), int(2 * _CONTEXT * SAMPLE_RATE)
     held, start, first = np.zeros(0, np.float32), 0, True
     for block in file.blocks(start=request.start, length=request.length):
         held = np.concatenate([held, block])
-        while len(held) > span + context:  # what remains is longer than a context: this is not the last window
+        while (
+            len(held) > span + context
+        ):  # what remains is longer than a context: this is not the last window
             yield start / SAMPLE_RATE, held[:span], first, False
             held, start, first = held[span - context :], start + span - context, False
     if not len(held):
-        raise UserError(f"{file.path}: the recording has no samples.", "Export it again; the file may be truncated.")
+        raise UserError(
+            f"{file.path}: the recording has no samples.", "Export it again; the file may be truncated."
+        )
     yield start / SAMPLE_RATE, held, first, True
 
 
@@ -321,7 +368,10 @@ def _joined(parts: list[tuple[float, np.ndarray]], count: int, fps: float) -> np
             continue
         ramp = np.ones(len(frames), np.float32)
         width = max(1.0, 2 * _BLEND * fps)
-        rise, fall = (np.arange(len(frames)) + 0.5) / width, (len(frames) - np.arange(len(frames)) - 0.5) / width
+        rise, fall = (
+            (np.arange(len(frames)) + 0.5) / width,
+            (len(frames) - np.arange(len(frames)) - 0.5) / width,
+        )
         if index > 0:
             ramp = np.minimum(ramp, rise)
         if index < len(parts) - 1:
@@ -335,5 +385,7 @@ def _joined(parts: list[tuple[float, np.ndarray]], count: int, fps: float) -> np
 
 def _align(request: AnimateFromAudioRequest, file: AudioFile) -> tuple[np.ndarray, np.ndarray]:
     return align_transcript(
-        np.concatenate(list(file.blocks(start=request.start, length=request.length))), request.transcript, str(file.path)
+        np.concatenate(list(file.blocks(start=request.start, length=request.length))),
+        request.transcript,
+        str(file.path),
     )

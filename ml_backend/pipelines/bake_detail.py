@@ -86,7 +86,9 @@ def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], Non
         if resolution not in RESOLUTIONS:
             raise UserError(f"Resolution {resolution} is not one of 256, 512 and 1024.")
     if skin.ndim == 2 and len(skin) != len(expressions):
-        raise UserError(f"{len(skin)} frames of skin, but {len(expressions)} of expressions.", "Give one of each a frame.")
+        raise UserError(
+            f"{len(skin)} frames of skin, but {len(expressions)} of expressions.", "Give one of each a frame."
+        )
     frames = np.concatenate([expressions, np.broadcast_to(skin, (len(expressions), skin.shape[-1]))], 1)
     distinct, frame_of = np.unique(np.round(frames, 4), axis=0, return_inverse=True)
     covered = ((request.sample_uv >= 0) & (request.sample_uv <= 1)).all(1)
@@ -94,7 +96,9 @@ def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], Non
 
     def maps(rows: np.ndarray, resolution: int) -> np.ndarray:
         people, width = np.tile(identity, (len(rows), 1)), expressions.shape[1]
-        return displacement_maps(model, people, rows[:, width:], rows[:, :width], resolution, request.latent_offset)
+        return displacement_maps(
+            model, people, rows[:, width:], rows[:, :width], resolution, request.latent_offset
+        )
 
     def fields(rows: np.ndarray) -> np.ndarray:
         return np.stack([sample_map(one, uv) for one in maps(rows, request.resolution)])
@@ -110,7 +114,10 @@ def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], Non
     coefficients[order] = basis.project(fitted)
     rest = np.setdiff1d(np.arange(len(distinct)), order)
     for start in range(0, len(rest), _BATCH):
-        progress(0.8 * (len(order) + start) / len(distinct), f"Detail of frame {len(order) + start + 1} of {len(distinct)}")
+        progress(
+            0.8 * (len(order) + start) / len(distinct),
+            f"Detail of frame {len(order) + start + 1} of {len(distinct)}",
+        )
         chosen = rest[start : start + _BATCH]
         coefficients[chosen] = basis.project(fields(distinct[chosen]))
     shown = spread_order(coefficients[:, : request.fine_components], min(_FINE_FRAMES, len(distinct)))
@@ -118,9 +125,13 @@ def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], Non
     def fine_map(number: int) -> np.ndarray:
         progress(0.8 + 0.2 * number / len(shown), f"Fine lines of frame {number + 1} of {len(shown)}")
         row = distinct[shown[number] : shown[number] + 1]
-        return maps(row, request.fine_resolution)[0] - enlarge(maps(row, COARSE_RESOLUTION)[0], request.fine_resolution)
+        return maps(row, request.fine_resolution)[0] - enlarge(
+            maps(row, COARSE_RESOLUTION)[0], request.fine_resolution
+        )
 
-    mean, fine = fit_linear_maps(coefficients[shown, : request.fine_components], map(fine_map, range(len(shown))))
+    mean, fine = fit_linear_maps(
+        coefficients[shown, : request.fine_components], map(fine_map, range(len(shown)))
+    )
     return BakedDetail(basis.scatter(covered), coefficients[frame_of.reshape(-1)], mean, fine)
 
 

@@ -24,7 +24,10 @@ MOST_PHOTOS = 16
 _WRINKLE_NETWORKS = ("image_to_displacement.safetensors", "restoration.safetensors")
 _CLEAR_EYES, _BAD_EYES = 60.0, 17.0
 _CLEAR_SCATTER, _BAD_SCATTER = 0.005, 0.015
-_PORTRAIT_AGE, _AGE_SHOWN = 36.0, 0.35  # years; the share of a difference in age that shape is believed to show
+_PORTRAIT_AGE, _AGE_SHOWN = (
+    36.0,
+    0.35,
+)  # years; the share of a difference in age that shape is believed to show
 Progress = Callable[[float, str], None]
 
 
@@ -34,8 +37,10 @@ class FitFromImageRequest:
 
     Attributes:
         paths: photographs of one person; the first gives expression, camera and wrinkles.
-        faces: by photo which face is meant, counted from 1 left to right; 0, or none for all photos, for the largest.
-        landmark_model: a `face_landmarker.task` of the user's, or empty for the networks that the landmark library carries.
+        faces: by photo which face is meant, counted from 1 left to right; 0, or none for all photos, for the
+            largest.
+        landmark_model: a `face_landmarker.task` of the user's, or empty for the networks that the landmark
+            library carries.
     """
 
     paths: tuple[str, ...]
@@ -75,9 +80,11 @@ class FittedFace:
         identity: (K,) float32, standard deviations; skin: (16,) float32.
         photos: one for each given.
         unwrapped: the first photo in the texture domain, its albedo completed from the others.
-        detail: (1024, 1024) float32 millimetres, the photo's wrinkles; latent_offset: (18, 512) float32, what their W+ latent has beyond
+        detail: (1024, 1024) float32 millimetres, the photo's wrinkles; latent_offset: (18, 512) float32, what
+            their W+ latent has beyond
             the encoder's, see `GenerateDetailRequest`.
-        detail_source: "photo", or "encoder" where the networks that read wrinkles off photos are not installed.
+        detail_source: "photo", or "encoder" where the networks that read wrinkles off photos are not
+            installed.
     """
 
     identity: np.ndarray
@@ -117,13 +124,21 @@ def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[li
     if not 1 <= len(request.paths) <= MOST_PHOTOS:
         raise UserError(f"{len(request.paths)} photos.", f"Give 1 to {MOST_PHOTOS}, all of one person.")
     if len(request.faces) > len(request.paths):
-        raise UserError(f"{len(request.faces)} face numbers for {len(request.paths)} photos.", "Give one for each photo, or none.")
+        raise UserError(
+            f"{len(request.faces)} face numbers for {len(request.paths)} photos.",
+            "Give one for each photo, or none.",
+        )
     photos, faces = [], []
     for index, path in enumerate(request.paths):
-        progress(0.25 * index / len(request.paths), f"Looking for the face in photo {index + 1} of {len(request.paths)}")
+        progress(
+            0.25 * index / len(request.paths),
+            f"Looking for the face in photo {index + 1} of {len(request.paths)}",
+        )
         photo = read_photo(path)
         number = request.faces[index] if index < len(request.faces) else 0
-        faces.append(choose_face(find_faces(photo.pixels, request.landmark_model or None), number or None, path))
+        faces.append(
+            choose_face(find_faces(photo.pixels, request.landmark_model or None), number or None, path)
+        )
         photos.append(photo)
     return photos, faces
 
@@ -149,7 +164,10 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     for index, photo in enumerate(photos):
         progress(0.45 + 0.3 * index / len(photos), f"Unwrapping photo {index + 1} of {len(photos)}")
         parts.append(_unwrap(photo, faces[index], fit, index))
-    fitted = tuple(_fitted_photo(photos[index], faces[index], fit, index, part.covered) for index, part in enumerate(parts))
+    fitted = tuple(
+        _fitted_photo(photos[index], faces[index], fit, index, part.covered)
+        for index, part in enumerate(parts)
+    )
     unwrapped = _merged(parts)
     identity = fit.identity.astype(np.float32)
     skin = likely_skin(BilinearFace.default(), identity)
@@ -162,12 +180,15 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
 def likely_skin(face: BilinearFace, identity: np.ndarray) -> np.ndarray:
     """The skin vector (16,) of somebody of whom only the shape is known.
 
-    Shape tells age badly, and the model's people are older in the mean than people in photographs: skin as old as the shape looks would
+    Shape tells age badly, and the model's people are older in the mean than people in photographs: skin as
+    old as the shape looks would
     have the wrinkles of a grandparent. So the skin's age is drawn towards that of people in photographs.
     """
     looks, usual = face.age_years(identity), face.age_years(np.zeros(face.identity_size, np.float32))
     skin = sample_skin(0)
-    skin[0] = np.clip(skin[0] + (_PORTRAIT_AGE + _AGE_SHOWN * (looks - usual) - looks) / YEARS_PER_SKIN_AGE, -2.5, 2.5)
+    skin[0] = np.clip(
+        skin[0] + (_PORTRAIT_AGE + _AGE_SHOWN * (looks - usual) - looks) / YEARS_PER_SKIN_AGE, -2.5, 2.5
+    )
     return skin
 
 
@@ -196,9 +217,13 @@ def _fitted_photo(photo: Photo, face: FacePoints, fit: FaceFit, index: int, cove
 
 def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> UnwrappedPhoto:
     domain, view = TextureDomain.default(), fit.views[index]
-    positions = domain.mesh.refine(BilinearFace.default().evaluate(fit.identity.astype(np.float32), view.expression.astype(np.float32)))
+    positions = domain.mesh.refine(
+        BilinearFace.default().evaluate(fit.identity.astype(np.float32), view.expression.astype(np.float32))
+    )
     pixels, camera, distance = photo.pixels, view.camera, interocular_distance(face.points)
-    clear = clear_face(pixels, face.points, distance) if distance < SMALL else None  # a large one has more pixels as it is
+    clear = (
+        clear_face(pixels, face.points, distance) if distance < SMALL else None
+    )  # a large one has more pixels as it is
     if clear is not None:
         pixels = clear.laid_over(pixels)
         camera = camera.resized(pixels.shape[1], pixels.shape[0])
@@ -212,8 +237,13 @@ def _merged(found: list[UnwrappedPhoto]) -> UnwrappedPhoto:
         return first
     weights = np.stack([item.confidence * (4.0 if item is first else 1.0) for item in found]) + 1e-4
     level = np.array([_mean_colour(item.albedo, item.confidence * domain.skin) for item in found])
-    albedos = [item.albedo * (level[0] / np.maximum(own, 1e-4)) for item, own in zip(found, level, strict=True)]
-    merged = sum(albedo * weight[..., None] for albedo, weight in zip(albedos, weights, strict=True)) / weights.sum(0)[..., None]
+    albedos = [
+        item.albedo * (level[0] / np.maximum(own, 1e-4)) for item, own in zip(found, level, strict=True)
+    ]
+    merged = (
+        sum(albedo * weight[..., None] for albedo, weight in zip(albedos, weights, strict=True))
+        / weights.sum(0)[..., None]
+    )
     known = np.clip(2.5 * weights.sum(0), 0, 1)
     smooth = fill_smoothly(merged, known)
     albedo = (merged * known[..., None] + smooth * (1 - known[..., None])).clip(0, 1).astype(np.float32)
@@ -232,8 +262,18 @@ def _detail(identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, unwr
     model = detail_model()
     own = generate_detail(GenerateDetailRequest(identity, skin, expression, 1024))
     if not all((ASSETS / name).is_file() for name in _WRINKLE_NETWORKS):
-        return own, np.zeros((model.generator.config.style_count, model.generator.config.latent_width), np.float32), "encoder"
+        return (
+            own,
+            np.zeros((model.generator.config.style_count, model.generator.config.latent_width), np.float32),
+            "encoder",
+        )
     from .photo_detail import detail_from_texture
 
-    detail, latent = detail_from_texture(unwrapped.texture, unwrapped.confidence * TextureDomain.default().face, unwrapped.light, own)
-    return detail, latent - model.latent(identity[None], skin[None], expression[None])[0].cpu().numpy(), "photo"
+    detail, latent = detail_from_texture(
+        unwrapped.texture, unwrapped.confidence * TextureDomain.default().face, unwrapped.light, own
+    )
+    return (
+        detail,
+        latent - model.latent(identity[None], skin[None], expression[None])[0].cpu().numpy(),
+        "photo",
+    )

@@ -25,7 +25,8 @@ class GenerateDetailRequest:
         skin: (16,) float32, the skin vector.
         expression: (52,) float32, ARKit coefficients.
         resolution: 256, 512 or 1024.
-        latent_offset: (18, 512) float32 added to the encoder's latents: what an imported map has beyond them; or None.
+        latent_offset: (18, 512) float32 added to the encoder's latents: what an imported map has beyond them;
+            or None.
         directions: amounts of latent directions by name, see `models/latent_directions.py`.
     """
 
@@ -94,16 +95,21 @@ def displacement_maps(
         (T, R, R) float32, millimetres along the normal, row 0 at the bottom.
 
     Raises:
-        UserError: the offset has the wrong size or is not finite; a direction is unknown, or they belong to other weights.
+        UserError: the offset has the wrong size or is not finite; a direction is unknown, or they belong to
+            other weights.
 
-    Source: after Choe 2023, "One-Shot Landmark-Based Face Reenactment", section 3.3: a fitted latent plus a difference of latents.
+    Source: after Choe 2023, "One-Shot Landmark-Based Face Reenactment", section 3.3: a fitted latent plus a
+    difference of latents.
     """
     if latent_offset is None and not directions:
         return model.displacement(identity, skin, expressions, resolution)
     wanted = (model.generator.config.style_count, model.generator.config.latent_width)
     offset = np.zeros(wanted, np.float32) if latent_offset is None else np.asarray(latent_offset, np.float32)
     if offset.shape != wanted or not np.isfinite(offset).all():
-        raise UserError(f"The imported map's latent has shape {offset.shape}, not {wanted}, or is not finite.", "Import the map again.")
+        raise UserError(
+            f"The imported map's latent has shape {offset.shape}, not {wanted}, or is not finite.",
+            "Import the map again.",
+        )
     if directions:
         offset = offset + LatentDirections.load(print_of_weights()).offset(directions)
     moved = torch.from_numpy(offset).to(model.device)
@@ -122,7 +128,9 @@ def offset_of(model: Detailed3DMM, saved: SavedLatent) -> np.ndarray:
     check_vector("latent's expression", saved.expression, model.expression_size)
     found = model.latent(saved.identity[None], saved.skin[None], saved.expression[None])[0].cpu().numpy()
     if saved.latent.shape != found.shape:
-        raise UserError(f"The latent has shape {saved.latent.shape}, not {found.shape}.", "Invert the map again.")
+        raise UserError(
+            f"The latent has shape {saved.latent.shape}, not {found.shape}.", "Invert the map again."
+        )
     return saved.latent - found
 
 
@@ -136,7 +144,8 @@ def generate_detail(request: GenerateDetailRequest) -> np.ndarray:
         (R, R) float32, millimetres along the normal, row 0 at the bottom.
 
     Raises:
-        UserError: a vector has the wrong size, a direction is unknown, or the resolution is not one of 256, 512 and 1024.
+        UserError: a vector has the wrong size, a direction is unknown, or the resolution is not one of 256,
+            512 and 1024.
     """
     if request.resolution not in RESOLUTIONS:
         raise UserError(f"Resolution {request.resolution} is not one of 256, 512 and 1024.")

@@ -1,9 +1,13 @@
 """Fits a W+ latent of DNPM to any displacement map, so that a scan or a sculpt becomes editable.
 
-The loss has the parts of Choe 2023, "One-Shot Landmark-Based Face Reenactment", Eq. 3.1-3.5: pixels (squared error, weighted to
-where the map has wrinkles), perception (octave bands as lines and as texture, which suit relief better than features of photographs),
-and delta regularisation. There a latent is kept near one style for all layers; DNPM's styles differ by layer, so here the offsets from
-the start are kept small, in units of how far the encoder's own latents spread. There is no identity loss: the map is the identity.
+The loss has the parts of Choe 2023, "One-Shot Landmark-Based Face Reenactment", Eq. 3.1-3.5: pixels (squared
+error, weighted to
+where the map has wrinkles), perception (octave bands as lines and as texture, which suit relief better than
+features of photographs),
+and delta regularisation. There a latent is kept near one style for all layers; DNPM's styles differ by layer,
+so here the offsets from
+the start are kept small, in units of how far the encoder's own latents spread. There is no identity loss: the
+map is the identity.
 """
 
 from collections.abc import Callable
@@ -46,7 +50,8 @@ class InvertMapRequest:
     Attributes:
         path: the map's file (.exr, .png, .npy); empty where `map` is given.
         map: (H, W) float32 millimetres, row 0 at the bottom, or None.
-        identity, skin, expression: where the sliders stand for this map; None for the average person, neutral skin, neutral face.
+        identity, skin, expression: where the sliders stand for this map; None for the average person, neutral
+            skin, neutral face.
         start: "encoder" begins at the encoder's latent of the sliders, "mean" at the mean latent.
         steps: of the optimiser, 10 to 10,000.
         resolution: 256 or 512, the finest at which the map is compared.
@@ -87,13 +92,17 @@ def resample_map(values: np.ndarray, resolution: int) -> np.ndarray:
     image = torch.from_numpy(np.ascontiguousarray(values, np.float32))[None, None]
     if image.shape[-2:] == (resolution, resolution):
         return image[0, 0].numpy()
-    return functional.interpolate(image, size=(resolution, resolution), mode="bilinear", antialias=True, align_corners=False)[0, 0].numpy()
+    return functional.interpolate(
+        image, size=(resolution, resolution), mode="bilinear", antialias=True, align_corners=False
+    )[0, 0].numpy()
 
 
 def latent_spread(model: Detailed3DMM) -> Tensor:
     """(S, 1): standard deviation of the encoder's latents of random people, per style."""
     random = np.random.default_rng(0)
-    identity, skin = (random.standard_normal((_SPREAD_PEOPLE, size)) for size in (model.identity_size, model.skin_size))
+    identity, skin = (
+        random.standard_normal((_SPREAD_PEOPLE, size)) for size in (model.identity_size, model.skin_size)
+    )
     latents = model.latent(identity, skin, sample_expressions(_SPREAD_PEOPLE, random))
     return latents.std(0).square().mean(1, keepdim=True).sqrt().clamp_min(1e-4).clone()
 
@@ -109,7 +118,8 @@ class Start:
     """Where the sliders stand, as latents.
 
     Attributes:
-        rest, face: (S, W) W+ of the face at rest and of its expression; the same object where there is no expression.
+        rest, face: (S, W) W+ of the face at rest and of its expression; the same object where there is no
+            expression.
         expression: (52,), which opens the gate through which the expression changes the map at rest.
     """
 
@@ -166,19 +176,30 @@ def fit_offset(
     for step in range(steps):
         resolution = size // 2 if step < coarse else size
         wanted, within, weights = levels[resolution]
-        set_rate(optimiser, _RATE * min(1.0, (step + 1) / 10) * (0.02 + 0.98 * 0.5 * (1 + cos(pi * step / steps))))
+        set_rate(
+            optimiser, _RATE * min(1.0, (step + 1) / 10) * (0.02 + 0.98 * 0.5 * (1 + cos(pi * step / steps)))
+        )
         found = gated_map(model, start, first + spread * moved, resolution) * within
         lines, texture = band_losses(found, wanted, within, _OCTAVES, floor=_FLOOR)[:2]
-        loss = weighted_square(found, wanted, weights) + _LINES * lines + _TEXTURE * texture + _DELTA * moved.square().mean(1).sum()
+        loss = (
+            weighted_square(found, wanted, weights)
+            + _LINES * lines
+            + _TEXTURE * texture
+            + _DELTA * moved.square().mean(1).sum()
+        )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         if step % 5 == 0:
-            progress(0.02 + 0.96 * step / steps, f"Step {step + 1} of {steps}, loss {float(loss.detach()):.3f}")
+            progress(
+                0.02 + 0.96 * step / steps, f"Step {step + 1} of {steps}, loss {float(loss.detach()):.3f}"
+            )
     return first + spread * moved.detach()
 
 
-def invert_map(request: InvertMapRequest, progress: Callable[[float, str], None], model: Detailed3DMM | None = None) -> Inversion:
+def invert_map(
+    request: InvertMapRequest, progress: Callable[[float, str], None], model: Detailed3DMM | None = None
+) -> Inversion:
     """Fits a latent to a map.
 
     Args:
@@ -201,9 +222,15 @@ def invert_map(request: InvertMapRequest, progress: Callable[[float, str], None]
     named = request.path or "The map"
     values = read_displacement(request.path) if request.map is None else np.asarray(request.map, np.float32)
     if values.ndim != 2 or min(values.shape) < 16 or not np.isfinite(values).all():
-        raise UserError(f"{named}: shape {values.shape}, or values that are not finite.", "Give a map of at least 16 x 16 numbers.")
+        raise UserError(
+            f"{named}: shape {values.shape}, or values that are not finite.",
+            "Give a map of at least 16 x 16 numbers.",
+        )
     if np.abs(values).max() > LARGEST_MM:
-        raise UserError(f"{named}: values up to {np.abs(values).max():.3g} mm.", "Displacement is in millimetres; scale the map.")
+        raise UserError(
+            f"{named}: values up to {np.abs(values).max():.3g} mm.",
+            "Displacement is in millimetres; scale the map.",
+        )
     weights = print_of_weights() if model is None else "unnamed"
     model = model or detail_model()
     identity = _vector("identity", request.identity, model.identity_size)
@@ -213,19 +240,29 @@ def invert_map(request: InvertMapRequest, progress: Callable[[float, str], None]
     target = resample_map(values, request.resolution)
     mask = face_mask(BilinearFace.default(), request.resolution).astype(np.float32)
     if percentile_span(target[None], mask) < 1e-4:
-        raise UserError(f"{named}: blank inside the face.", "The map must fill the face's texture, forehead at the top.")
-    rest, own = model.latent(np.stack([identity] * 2), np.stack([skin] * 2), np.stack([np.zeros_like(expression), expression])).clone()
+        raise UserError(
+            f"{named}: blank inside the face.", "The map must fill the face's texture, forehead at the top."
+        )
+    rest, own = model.latent(
+        np.stack([identity] * 2), np.stack([skin] * 2), np.stack([np.zeros_like(expression), expression])
+    ).clone()
     start = Start(rest, own if expression.any() else rest, torch.from_numpy(expression).to(model.device))
     first = torch.zeros_like(rest) if request.start == "encoder" else model.generator.mean_latent - own
     with torch.no_grad():
-        begun = gated_map(model, start, first, request.resolution)[0, 0].cpu().numpy() * float(model.generator.millimetres)
+        begun = gated_map(model, start, first, request.resolution)[0, 0].cpu().numpy() * float(
+            model.generator.millimetres
+        )
     offset = fit_offset(model, target, mask, start, first, request.steps, progress)
     with torch.no_grad():
-        fitted = gated_map(model, start, offset, request.resolution)[0, 0].cpu().numpy() * float(model.generator.millimetres)
+        fitted = gated_map(model, start, offset, request.resolution)[0, 0].cpu().numpy() * float(
+            model.generator.millimetres
+        )
     reached = psnr(fitted, target, mask)
     progress(1.0, f"{reached:.1f} dB")
     saved = SavedLatent((start.face + offset).cpu().numpy(), identity, skin, expression, reached, weights)
-    return Inversion(saved, offset.cpu().numpy(), target * mask, fitted * mask, reached, psnr(begun, target, mask))
+    return Inversion(
+        saved, offset.cpu().numpy(), target * mask, fitted * mask, reached, psnr(begun, target, mask)
+    )
 
 
 def _vector(name: str, values: np.ndarray | None, size: int) -> np.ndarray:
@@ -240,4 +277,6 @@ def write_preview(path: Path, inversion: Inversion) -> None:
     try:
         write_sample_sheet(path, [np.stack([inversion.target, inversion.fitted, difference])])
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be written ({error}).", "Give a .png in a folder that exists.") from error
+        raise UserError(
+            f"{path}: cannot be written ({error}).", "Give a .png in a folder that exists."
+        ) from error

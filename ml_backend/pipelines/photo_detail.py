@@ -37,23 +37,31 @@ def detail_from_texture(
     """Reads the relief of the skin off an unwrapped photograph.
 
     Args:
-        texture: (1024, 1024, 3) float32, linear 0..1, as photographed (its light still in it), row 0 at v = 0.
+        texture: (1024, 1024, 3) float32, linear 0..1, as photographed (its light still in it), row 0 at v =
+            0.
         confidence: (1024, 1024) float32 0..1, how well each texel is seen.
-        lighting: (9, 3) spherical-harmonics coefficients in the face's axes, see `simulation.skin_shading.harmonics`.
-        expected: (1024, 1024) millimetres, what the detail encoder makes of the fitted identity and expression.
+        lighting: (9, 3) spherical-harmonics coefficients in the face's axes, see
+            `simulation.skin_shading.harmonics`.
+        expected: (1024, 1024) millimetres, what the detail encoder makes of the fitted identity and
+            expression.
 
     Returns:
-        (1024, 1024) float32 millimetres, and (18, 512) float32, its W+ latent: the map without the photograph's own traces.
+        (1024, 1024) float32 millimetres, and (18, 512) float32, its W+ latent: the map without the
+        photograph's own traces.
 
     Raises:
         UserError: weights are missing or broken.
         ValueError: a shape disagrees, or a value is not finite.
     """
-    texture, confidence, lighting, expected = (np.asarray(values, np.float32) for values in (texture, confidence, lighting, expected))
+    texture, confidence, lighting, expected = (
+        np.asarray(values, np.float32) for values in (texture, confidence, lighting, expected)
+    )
     if texture.ndim != 3 or texture.shape[2] != 3 or texture.shape[0] != texture.shape[1]:
         raise ValueError(f"texture {texture.shape}: must be (R, R, 3)")
     if confidence.shape != texture.shape[:2] or expected.shape != texture.shape[:2]:
-        raise ValueError(f"confidence {confidence.shape} and expected map {expected.shape}: must be {texture.shape[:2]}")
+        raise ValueError(
+            f"confidence {confidence.shape} and expected map {expected.shape}: must be {texture.shape[:2]}"
+        )
     if lighting.shape != (9, 3):
         raise ValueError(f"lighting {lighting.shape}: expected (9, 3)")
     if not all(np.isfinite(values).all() for values in (texture, confidence, lighting, expected)):
@@ -64,7 +72,9 @@ def detail_from_texture(
     sure = torch.from_numpy(np.ascontiguousarray(confidence))[None, None].to(device)
     known = (functional.interpolate(sure, size=(size, size), mode="area").clamp(0, 1)) * surface.mask
     features = image_features(
-        shrink(colour, size).clamp(0, 1), known, *smooth_shading(surface, torch.from_numpy(lighting)[None].to(device))
+        shrink(colour, size).clamp(0, 1),
+        known,
+        *smooth_shading(surface, torch.from_numpy(lighting)[None].to(device)),
     )
     before = shrink(torch.from_numpy(expected)[None, None].to(device), size) * surface.mask
     estimate = network.millimetres(features, before) * surface.mask

@@ -1,6 +1,7 @@
 """Starts, asks and stops the worker: the only part of the backend that Blender talks to.
 
-One child process, spoken to over its pipes; no thread, no port. Blender calls `poll` from a timer; the shell and tests
+One child process, spoken to over its pipes; no thread, no port. Blender calls `poll` from a timer; the shell
+and tests
 call `wait`. The child's standard error goes to a log file whose last lines explain its death.
 """
 
@@ -120,7 +121,8 @@ class WorkerClient:
             name: `info`, `generate`, `animate` or `bake_detail`.
             parameters: JSON values.
             arrays: arrays by name.
-            latest_of: a key; requests with the same key that have not begun are given up in favour of this one.
+            latest_of: a key; requests with the same key that have not begun are given up in favour of this
+                one.
 
         Returns:
             The request's id, which its events carry.
@@ -245,7 +247,12 @@ class WorkerClient:
             if values.get("protocol") != PROTOCOL_VERSION:
                 self.state = "failed"
                 self._events.append(
-                    Event("error", 0, message="The worker speaks another protocol version.", remedy="Reinstall the extension.")
+                    Event(
+                        "error",
+                        0,
+                        message="The worker speaks another protocol version.",
+                        remedy="Reinstall the extension.",
+                    )
                 )
             return
         if message.kind == "ready":
@@ -267,14 +274,18 @@ class WorkerClient:
     def _bury(self, why: str) -> None:
         """Reports the death of the process to every open request."""
         tail = self.log_tail(5)
-        remedy = "Try again: the next request starts a new one." + (f" Its last words:\n{tail}" if tail else "")
+        remedy = "Try again: the next request starts a new one." + (
+            f" Its last words:\n{tail}" if tail else ""
+        )
         died = [Event("died", number, message=why, remedy=remedy) for number in sorted(self._open)]
         self._close()
         self._events += died or [Event("died", 0, message=why, remedy=remedy)]
         self.state = "died"
 
     def _forget(self, why: str) -> None:
-        self._events += [Event("died", number, message=why, remedy="Try again.") for number in sorted(self._open)]
+        self._events += [
+            Event("died", number, message=why, remedy="Try again.") for number in sorted(self._open)
+        ]
         self._close()
 
     def _close(self) -> None:
@@ -297,10 +308,17 @@ def resident_megabytes(pid: int) -> float | None:
             pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
             return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
         if sys.platform == "darwin":
-            said = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False)
+            said = subprocess.run(
+                ["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
+            )
             return int(said.stdout) / 1024
         return _resident_megabytes_on_windows(pid)
-    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):  # it may have ended between two lines
+    except (
+        OSError,
+        ValueError,
+        IndexError,
+        subprocess.TimeoutExpired,
+    ):  # it may have ended between two lines
         return None
 
 
@@ -308,8 +326,21 @@ def _resident_megabytes_on_windows(pid: int) -> float | None:
     import ctypes
     from ctypes import wintypes
 
-    names = ("peak", "resident", "peak_paged", "paged", "peak_nonpaged", "nonpaged", "pagefile", "peak_pagefile")
-    fields = [("size", wintypes.DWORD), ("faults", wintypes.DWORD), *((name, ctypes.c_size_t) for name in names)]
+    names = (
+        "peak",
+        "resident",
+        "peak_paged",
+        "paged",
+        "peak_nonpaged",
+        "nonpaged",
+        "pagefile",
+        "peak_pagefile",
+    )
+    fields = [
+        ("size", wintypes.DWORD),
+        ("faults", wintypes.DWORD),
+        *((name, ctypes.c_size_t) for name in names),
+    ]
     counters = type("Counters", (ctypes.Structure,), {"_fields_": fields})()
     counters.size = ctypes.sizeof(counters)
     kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]

@@ -31,7 +31,9 @@ def _generate(parameters: dict, arrays: dict, progress: Progress, cancelled: Can
 
     resolution = int(parameters.get("resolution", 1024))
     given = (arrays["identity"], arrays["skin"], arrays["expression"])
-    request = GenerateDetailRequest(*given, resolution, arrays.get("latent_offset"), dict(parameters.get("directions", {})))
+    request = GenerateDetailRequest(
+        *given, resolution, arrays.get("latent_offset"), dict(parameters.get("directions", {}))
+    )
     return {"resolution": resolution}, {"map": generate_detail(request)}
 
 
@@ -40,7 +42,12 @@ def _animate(parameters: dict, arrays: dict, progress: Progress, cancelled: Canc
 
     layered = animate_in_layers(AnimateFromAudioRequest(**parameters), progress, cancelled)
     whole = layered.together()
-    described = {"fps": whole.fps, "names": list(whole.names), "audio_seconds": whole.seconds, "layers": list(layered.layers)}
+    described = {
+        "fps": whole.fps,
+        "names": list(whole.names),
+        "audio_seconds": whole.seconds,
+        "layers": list(layered.layers),
+    }
     described["notes"] = list(layered.notes)
     parts = {"frames": whole.frames, "head": whole.head, "speech": layered.speech.frames}
     for name, motion in layered.layers.items():
@@ -51,17 +58,28 @@ def _animate(parameters: dict, arrays: dict, progress: Progress, cancelled: Canc
 def _bake_detail(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
     from ..pipelines.bake_detail import BakeDetailRequest, bake_detail
 
-    chosen = {name: parameters[name] for name in ("resolution", "psnr_db", "most_components", "fine_resolution") if name in parameters}
+    chosen = {
+        name: parameters[name]
+        for name in ("resolution", "psnr_db", "most_components", "fine_resolution")
+        if name in parameters
+    }
     given = (arrays["identity"], arrays["skin"], arrays["expressions"], arrays["sample_uv"])
-    baked = bake_detail(BakeDetailRequest(*given, **chosen, latent_offset=arrays.get("latent_offset")), progress)
+    baked = bake_detail(
+        BakeDetailRequest(*given, **chosen, latent_offset=arrays.get("latent_offset")), progress
+    )
     found = {"mean": baked.basis.mean, "basis": baked.basis.fields, "coefficients": baked.coefficients}
-    return {"psnr_db": baked.basis.psnr_db}, found | {"fine_mean": baked.fine_mean, "fine_fields": baked.fine_fields}
+    return {"psnr_db": baked.basis.psnr_db}, found | {
+        "fine_mean": baked.fine_mean,
+        "fine_fields": baked.fine_fields,
+    }
 
 
 def _invert(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
     from ..pipelines.invert_map import InvertMapRequest, invert_map
 
-    chosen = {name: parameters[name] for name in ("path", "start", "steps", "resolution") if name in parameters}
+    chosen = {
+        name: parameters[name] for name in ("path", "start", "steps", "resolution") if name in parameters
+    }
     given = {name: arrays[name] for name in ("map", "identity", "skin", "expression") if name in arrays}
     found = invert_map(InvertMapRequest(**chosen, **given), progress)
     if parameters.get("out"):
@@ -73,9 +91,18 @@ def _invert(parameters: dict, arrays: dict, progress: Progress, cancelled: Cance
 def _fit_from_image(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
     from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, photos_described
 
-    paths, faces = tuple(str(path) for path in parameters["paths"]), tuple(int(number) for number in parameters.get("faces", ()))
-    fitted = fit_from_image(FitFromImageRequest(paths, faces, str(parameters.get("landmark_model", ""))), progress)
-    found = {"identity": fitted.identity, "skin": fitted.skin, "expressions": np.stack([item.expression for item in fitted.photos])}
+    paths, faces = (
+        tuple(str(path) for path in parameters["paths"]),
+        tuple(int(number) for number in parameters.get("faces", ())),
+    )
+    fitted = fit_from_image(
+        FitFromImageRequest(paths, faces, str(parameters.get("landmark_model", ""))), progress
+    )
+    found = {
+        "identity": fitted.identity,
+        "skin": fitted.skin,
+        "expressions": np.stack([item.expression for item in fitted.photos]),
+    }
     found |= {"latent_offset": fitted.latent_offset, "albedo": fitted.unwrapped.albedo}
     found["rotation"] = np.stack([item.camera.rotation for item in fitted.photos])
     found["translation"] = np.stack([item.camera.translation for item in fitted.photos])

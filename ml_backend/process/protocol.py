@@ -1,6 +1,7 @@
 """What crosses the border between Blender and the worker: framed JSON headers with raw arrays behind them.
 
-A frame is the magic `D3DM`, the header's size (uint32, little endian), a JSON header, then the arrays' bytes one after
+A frame is the magic `D3DM`, the header's size (uint32, little endian), a JSON header, then the arrays' bytes
+one after
 another in the order of the header's `arrays` list. Nothing is ever unpickled.
 """
 
@@ -28,7 +29,8 @@ class Message:
     """One frame.
 
     Attributes:
-        kind: from Blender `request`, `cancel` or `stop`; from the worker `hello`, `ready`, `progress`, `result`,
+        kind: from Blender `request`, `cancel` or `stop`; from the worker `hello`, `ready`, `progress`,
+            `result`,
             `error`, `superseded` or `cancelled`.
         id: the request that it belongs to; 0 for none.
         parameters: JSON values.
@@ -55,10 +57,17 @@ def encode(message: Message) -> list[bytes | memoryview]:
         "kind": message.kind,
         "id": message.id,
         "parameters": message.parameters,
-        "arrays": [{"name": name, "dtype": array.dtype.str, "shape": list(array.shape)} for name, array in arrays.items()],
+        "arrays": [
+            {"name": name, "dtype": array.dtype.str, "shape": list(array.shape)}
+            for name, array in arrays.items()
+        ],
     }
     text = json.dumps(header, allow_nan=False).encode()
-    return [_PREFIX.pack(MAGIC, len(text)), text, *(array.reshape(-1).data.cast("B") for array in arrays.values() if array.size)]
+    return [
+        _PREFIX.pack(MAGIC, len(text)),
+        text,
+        *(array.reshape(-1).data.cast("B") for array in arrays.values() if array.size),
+    ]
 
 
 def _portable(array: np.ndarray) -> np.ndarray:
@@ -103,7 +112,9 @@ class Decoder:
                 raise ProtocolError(f"not a frame of this protocol: {bytes(self._buffer[:16])!r}")
             if len(self._buffer) < _PREFIX.size + size:
                 return None
-            self._header, self._needed = _parse_header(bytes(self._buffer[_PREFIX.size : _PREFIX.size + size]))
+            self._header, self._needed = _parse_header(
+                bytes(self._buffer[_PREFIX.size : _PREFIX.size + size])
+            )
             del self._buffer[: _PREFIX.size + size]
         if len(self._buffer) < self._needed:
             return None
@@ -128,7 +139,11 @@ def _parse_header(text: bytes) -> tuple[Mapping, int]:
             if entry["dtype"] not in _DTYPES or not whole or not isinstance(entry["name"], str):
                 raise ProtocolError("an array has an unknown type, shape or name")
             size += int(np.prod(entry["shape"], dtype=np.int64)) * np.dtype(entry["dtype"]).itemsize
-        valid = isinstance(header["kind"], str) and isinstance(header["id"], int) and isinstance(header["parameters"], dict)
+        valid = (
+            isinstance(header["kind"], str)
+            and isinstance(header["id"], int)
+            and isinstance(header["parameters"], dict)
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProtocolError("a frame's header cannot be read") from error
     if not valid or size > LARGEST_PAYLOAD:

@@ -1,6 +1,7 @@
 """The worker process: reads requests from its standard input, runs pipelines, writes events to its standard output.
 
-Two lanes: short requests (slider drags) never wait behind long jobs. Requests with the same `latest_of` key that have
+Two lanes: short requests (slider drags) never wait behind long jobs. Requests with the same `latest_of` key
+that have
 not begun are dropped in favour of the newest. When the other end of the pipe closes, the process ends.
 """
 
@@ -58,7 +59,13 @@ class Worker:
         Args:
             describe: what to say once ready (loads the heavy libraries): device, versions.
         """
-        self.send(Message("hello", 0, {"protocol": PROTOCOL_VERSION, "pid": os.getpid(), "python": sys.version.split()[0]}))
+        self.send(
+            Message(
+                "hello",
+                0,
+                {"protocol": PROTOCOL_VERSION, "pid": os.getpid(), "python": sys.version.split()[0]},
+            )
+        )
         threading.Thread(target=self._listen, daemon=True).start()
         self.send(Message("ready", 0, describe()))
         threading.Thread(target=self._work, args=(self._lanes["long"],), daemon=True).start()
@@ -128,8 +135,12 @@ class Worker:
                 raise Cancelled
             handler = self._handlers.get(body.get("name", ""))
             if handler is None:
-                raise UserError(f"The worker has no request named {body.get('name')!r}.", "Reinstall the extension.")
-            parameters, arrays = handler(body.get("parameters", {}), job.message.arrays, progress, job.cancelled.is_set)
+                raise UserError(
+                    f"The worker has no request named {body.get('name')!r}.", "Reinstall the extension."
+                )
+            parameters, arrays = handler(
+                body.get("parameters", {}), job.message.arrays, progress, job.cancelled.is_set
+            )
             if job.cancelled.is_set():
                 raise Cancelled
             return Message("result", number, parameters, arrays)

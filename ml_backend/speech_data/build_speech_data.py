@@ -22,7 +22,8 @@ from .synthesisers import Line, Utterance, Voice, available_voices, speak
 
 _BATCH = 40  # lines handed to an engine at once
 
-# Minutes of speech per voice and engine, relative to --minutes: few-speaker engines that sound human count for more, slow ones for less.
+# Minutes of speech per voice and engine, relative to --minutes: few-speaker engines that sound human count
+# for more, slow ones for less.
 _SHARE = {"flite": 1.0, "festival": 0.25, "espeak": 0.12, "piper": 0.3, "kokoro": 0.02}
 _ALIGNED = {"piper", "kokoro"}
 
@@ -43,8 +44,10 @@ class BuildSpeechDataRequest:
 def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], None]) -> dict[str, float]:
     """Writes one safetensors file a voice; a voice whose file exists is left alone, so that an interrupted run goes on.
 
-    Each file holds, all utterances joined: `mel` (frames, 64) float16 log-mel at 100 a second; `pitch` (frames / 2, 2) float16;
-    `frame_start` (U + 1,) and `pitch_start` (U + 1,) and `phone_start` (U + 1,) int32 offsets; `phones` (P,) uint8; `ends` (P,)
+    Each file holds, all utterances joined: `mel` (frames, 64) float16 log-mel at 100 a second; `pitch`
+    (frames / 2, 2) float16;
+    `frame_start` (U + 1,) and `pitch_start` (U + 1,) and `phone_start` (U + 1,) int32 offsets; `phones` (P,)
+    uint8; `ends` (P,)
     float32 seconds from the utterance's start.
 
     Returns:
@@ -60,20 +63,27 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
     unknown = set(request.engines) - installed
     if not voices or unknown:
         missing = ", ".join(sorted(unknown)) or "any speech synthesiser"
-        raise UserError(f"{missing}: not installed.", "On Debian: apt install flite festival festvox-kdlpc16k espeak-ng.")
+        raise UserError(
+            f"{missing}: not installed.", "On Debian: apt install flite festival festvox-kdlpc16k espeak-ng."
+        )
     request.folder.mkdir(parents=True, exist_ok=True)
     words = dictionary_words()
     minutes = {}
     negatives = request.folder / "negatives.safetensors"
     if not negatives.exists():
         minutes["negatives"] = write_voice(
-            negatives, list(_negatives(request.seed, request.minutes / 4)), "generated noise, breaths and music"
+            negatives,
+            list(_negatives(request.seed, request.minutes / 4)),
+            "generated noise, breaths and music",
         )
         report(f"negatives: {minutes['negatives']:.1f} minutes")
     for voice in voices:
         if request.engines and voice.engine not in request.engines:
             continue
-        path = request.folder / f"{voice.engine}-{voice.name.removesuffix('.onnx').replace('+', '-')}.safetensors"
+        path = (
+            request.folder
+            / f"{voice.engine}-{voice.name.removesuffix('.onnx').replace('+', '-')}.safetensors"
+        )
         if path.exists():
             report(f"{path.name}: exists, kept")
             continue
@@ -90,7 +100,11 @@ def dictionary_words() -> tuple[str, ...]:
     except ImportError:
         return ()
     lines = Path(package.get_model_path("en-us/cmudict-en-us.dict")).read_text().splitlines()
-    return tuple(word for word, _, _ in (line.partition(" ") for line in lines) if word.isalpha() and word.isascii() and 2 < len(word) < 12)
+    return tuple(
+        word
+        for word, _, _ in (line.partition(" ") for line in lines)
+        if word.isalpha() and word.isascii() and 2 < len(word) < 12
+    )
 
 
 def _record(voice: Voice, minutes: float, seed: int, words: tuple[str, ...], path: Path) -> float:
@@ -113,7 +127,8 @@ def _record(voice: Voice, minutes: float, seed: int, words: tuple[str, ...], pat
         seconds += sum(len(item.samples) for item in said) / SAMPLE_RATE
     if not utterances:
         raise UserError(
-            f"{voice.engine} voice {voice.name}: said nothing that could be used.", "Try the engine in a shell, or leave it out."
+            f"{voice.engine} voice {voice.name}: said nothing that could be used.",
+            "Try the engine in a shell, or leave it out.",
         )
     return write_voice(path, utterances, f"{voice.engine} {voice.name}")
 
@@ -134,7 +149,12 @@ def _timed(voice: Voice, said: Iterator[Utterance]) -> Iterator[Utterance]:
 def _is_sound(item: Utterance) -> bool:
     duration = len(item.samples) / SAMPLE_RATE
     known = np.mean(item.phones != UNKNOWN) if len(item.phones) else 0
-    return 0.3 < duration < 40 and bool(known > 0.9) and bool(np.all(np.diff(item.ends) > -0.005)) and abs(item.ends[-1] - duration) < 0.35
+    return (
+        0.3 < duration < 40
+        and bool(known > 0.9)
+        and bool(np.all(np.diff(item.ends) > -0.005))
+        and abs(item.ends[-1] - duration) < 0.35
+    )
 
 
 def _negatives(seed: int, minutes: float):
@@ -152,10 +172,15 @@ def _negatives(seed: int, minutes: float):
             sound = noise
         elif kind == 1:  # breaths
             centres = rng.uniform(0.3, 5.7, 4)
-            sound = noise * np.exp(-(((time[:, None] - centres) / rng.uniform(0.1, 0.4, 4)) ** 2)).sum(1) + 0.01 * noise
+            sound = (
+                noise * np.exp(-(((time[:, None] - centres) / rng.uniform(0.1, 0.4, 4)) ** 2)).sum(1)
+                + 0.01 * noise
+            )
         elif kind == 2:  # hum
             base = rng.choice([50, 60, 100, 120]) * np.arange(1, 8)
-            sound = (np.sin(2 * np.pi * base * time[:, None]) * rng.uniform(0, 1, 7) / np.arange(1, 8)).sum(1) + 0.05 * noise
+            sound = (np.sin(2 * np.pi * base * time[:, None]) * rng.uniform(0, 1, 7) / np.arange(1, 8)).sum(
+                1
+            ) + 0.05 * noise
         elif kind == 3:  # plucked chords
             sound = 0.003 * noise
             for begin in np.arange(0, 6, rng.uniform(0.2, 0.7)):
@@ -163,7 +188,9 @@ def _negatives(seed: int, minutes: float):
                 age = np.maximum(time - begin, 0)
                 envelope = (time >= begin) * np.exp(-age * rng.uniform(2, 8))
                 for harmonic in range(1, 7):
-                    sound = sound + envelope * np.sin(2 * np.pi * harmonic * tones * time[:, None]).sum(1) / harmonic ** rng.uniform(1, 2)
+                    sound = sound + envelope * np.sin(2 * np.pi * harmonic * tones * time[:, None]).sum(
+                        1
+                    ) / harmonic ** rng.uniform(1, 2)
         else:  # clicks on a quiet floor
             sound = 0.002 * noise + noise * (np.sin(2 * np.pi * time * rng.uniform(0.5, 2)) > 0.998) * 2
         sound = np.asarray(sound / np.abs(sound).max() * 10 ** rng.uniform(-2.5, -0.1), np.float32)
@@ -207,5 +234,7 @@ def record_demo(path: Path) -> float:
         raise UserError("flite: not installed.", "On Debian: apt install flite.")
     (utterance,) = speak(Voice("flite", "slt"), [Line(DEMO_TEXT, stretch=1.05, pitch=1.06)])
     soundfile = importlib.import_module("soundfile")
-    soundfile.write(path, utterance.samples / np.abs(utterance.samples).max() * 0.8, SAMPLE_RATE, subtype="PCM_16")
+    soundfile.write(
+        path, utterance.samples / np.abs(utterance.samples).max() * 0.8, SAMPLE_RATE, subtype="PCM_16"
+    )
     return len(utterance.samples) / SAMPLE_RATE

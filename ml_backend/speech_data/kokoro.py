@@ -49,8 +49,12 @@ def voice_names(folder: Path | None) -> list[str]:
     if folder is None:
         return list(MIXES)
     if not list(folder.glob("*.bin")):
-        raise UserError(f"{folder}: holds no Kokoro voices.", "Name a folder of NAME.bin files, as npm's kokoro-js has.")
-    return [f"crowd-{number:02d}" for number in range(_CROWDS)] + [name for name in HELD if (folder / f"{name}.bin").exists()]
+        raise UserError(
+            f"{folder}: holds no Kokoro voices.", "Name a folder of NAME.bin files, as npm's kokoro-js has."
+        )
+    return [f"crowd-{number:02d}" for number in range(_CROWDS)] + [
+        name for name in HELD if (folder / f"{name}.bin").exists()
+    ]
 
 
 def styles_of(voice: str, key: str, count: int, folder: str) -> list[np.ndarray]:
@@ -62,7 +66,9 @@ def styles_of(voice: str, key: str, count: int, folder: str) -> list[np.ndarray]
     voices = _styles_in(folder)
     if voice in voices:
         return [voices[voice]] * count
-    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(f"{voice} {key}".encode()).digest()[:8], "little"))
+    rng = np.random.default_rng(
+        int.from_bytes(hashlib.sha256(f"{voice} {key}".encode()).digest()[:8], "little")
+    )
     names = [name for name in voices if name not in HELD]
     weights = np.array([4.0 if name[0] in "ab" else 1.0 for name in names])  # a, b: American and British
     styles: list[np.ndarray] = []
@@ -75,7 +81,10 @@ def styles_of(voice: str, key: str, count: int, folder: str) -> list[np.ndarray]
 
 @functools.cache
 def _styles_in(folder: str) -> dict[str, np.ndarray]:
-    return {path.stem: np.fromfile(path, np.float32).reshape(-1, _STYLE) for path in sorted(Path(folder).glob("*.bin"))}
+    return {
+        path.stem: np.fromfile(path, np.float32).reshape(-1, _STYLE)
+        for path in sorted(Path(folder).glob("*.bin"))
+    }
 
 
 @functools.cache
@@ -102,7 +111,10 @@ def letters_of(text: str) -> str:
             parts.append(clause + " ")
         elif clause.strip():
             spoken = subprocess.run(
-                ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", "en-us", clause], capture_output=True, text=True, check=True
+                ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", "en-us", clause],
+                capture_output=True,
+                text=True,
+                check=True,
             )
             parts.append(" ".join(spoken.stdout.split()))
     letters = "".join(parts).strip()

@@ -57,7 +57,12 @@ _DIGITS = (
     "fifty ninety hundred thousand million"
 ).split()
 _LETTERS = "A B C D E F G H I J K L M N O P Q R S T U V W X Y Z".split()
-_VOWELS = {"it": "a e i o u", "cs": "a e i o u á í ou", "fi": "a e i o u ä ö y aa oo uu ii", "ca": "a e i o u"}
+_VOWELS = {
+    "it": "a e i o u",
+    "cs": "a e i o u á í ou",
+    "fi": "a e i o u ä ö y aa oo uu ii",
+    "ca": "a e i o u",
+}
 _ONSETS = {
     "it": "p b m f v t d n s r l c g sp tr br pr fr m b p mm pp bb",
     "cs": "p b m f v t d n s r l k h š č ž j př br m b p",
@@ -71,7 +76,8 @@ def english_sentence(rng: np.random.Generator, words: tuple[str, ...] = ()) -> s
 
     Args:
         rng: decides everything.
-        words: a vocabulary (a pronunciation dictionary's, say) for sentences of random words; without it none are made.
+        words: a vocabulary (a pronunciation dictionary's, say) for sentences of random words; without it none
+            are made.
     """
 
     def pick(options):
@@ -107,5 +113,8 @@ def syllables(rng: np.random.Generator, language: str) -> str:
         onset = onsets[int(rng.integers(len(onsets)))]
         return (onset[0] if first else onset) + vowels[int(rng.integers(len(vowels)))]
 
-    words = ["".join(syllable(i == 0) for i in range(int(rng.integers(1, 4)))) for _ in range(int(rng.integers(4, 11)))]
+    words = [
+        "".join(syllable(i == 0) for i in range(int(rng.integers(1, 4))))
+        for _ in range(int(rng.integers(4, 11)))
+    ]
     return " ".join(words[: len(words) // 2]) + ", " + " ".join(words[len(words) // 2 :]) + "."

@@ -67,10 +67,20 @@ def available_voices(styles: Path | None = None) -> list[Voice]:
     if shutil.which("flite"):
         voices += [Voice("flite", name) for name in _FLITE_PITCH]
     if shutil.which("festival"):
-        known = subprocess.run(["festival", "--pipe"], input="(print (voice.list))", capture_output=True, text=True, check=True).stdout
-        voices += [Voice("festival", name, language) for name, language in _FESTIVAL_VOICES.items() if re.search(rf"\b{name}\b", known)]
+        known = subprocess.run(
+            ["festival", "--pipe"], input="(print (voice.list))", capture_output=True, text=True, check=True
+        ).stdout
+        voices += [
+            Voice("festival", name, language)
+            for name, language in _FESTIVAL_VOICES.items()
+            if re.search(rf"\b{name}\b", known)
+        ]
     if ctypes.util.find_library("espeak-ng"):
-        voices += [Voice("espeak", accent + variant) for variant in _ESPEAK_VARIANTS for accent in _ESPEAK_ACCENTS[: 2 if variant else 4]]
+        voices += [
+            Voice("espeak", accent + variant)
+            for variant in _ESPEAK_VARIANTS
+            for accent in _ESPEAK_ACCENTS[: 2 if variant else 4]
+        ]
     with contextlib.suppress(ImportError):
         importlib.import_module("piper")
         voices += [Voice("piper", str(model.name)) for model in _piper_models()]
@@ -90,11 +100,15 @@ def speak(voice: Voice, lines: list[Line]) -> Iterator[Utterance]:
     return engines[voice.engine](voice.name, lines)
 
 
-def _utterance(samples: np.ndarray, rate: int, names: list[str], ends: list[float], inventory: str) -> Utterance:
+def _utterance(
+    samples: np.ndarray, rate: int, names: list[str], ends: list[float], inventory: str
+) -> Utterance:
     samples = np.asarray(samples, np.float32)
     if rate != SAMPLE_RATE:
         samples = soxr.resample(samples, rate, SAMPLE_RATE).astype(np.float32)
-    return Utterance(samples, np.array([phone_index(n, inventory) for n in names], np.uint8), np.array(ends, np.float32))
+    return Utterance(
+        samples, np.array([phone_index(n, inventory) for n in names], np.uint8), np.array(ends, np.float32)
+    )
 
 
 def flite_command(voice: str, line: Line, path: str | Path) -> list[str]:
@@ -108,11 +122,15 @@ def _speak_flite(voice: str, lines: list[Line]) -> Iterator[Utterance]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "line.wav"
         for line in lines:
-            printed = subprocess.run(flite_command(voice, line, path), capture_output=True, text=True, check=True).stdout
+            printed = subprocess.run(
+                flite_command(voice, line, path), capture_output=True, text=True, check=True
+            ).stdout
             pairs = [word.rsplit(":", 1) for word in printed.split()]
             if pairs and path.exists():
                 samples, rate = soundfile.read(path, dtype="float32")
-                yield _utterance(samples, rate, [name for name, _ in pairs], [float(end) for _, end in pairs], "arpabet")
+                yield _utterance(
+                    samples, rate, [name for name, _ in pairs], [float(end) for _, end in pairs], "arpabet"
+                )
 
 
 def _speak_festival(voice: str, lines: list[Line]) -> Iterator[Utterance]:
@@ -123,9 +141,13 @@ def _speak_festival(voice: str, lines: list[Line]) -> Iterator[Utterance]:
             text = line.text.replace('"', "")
             script.append(f"(Parameter.set 'Duration_Stretch {line.stretch:.3f})")
             script.append(f'(set! u (utt.synth (Utterance Text "{text}")))')
-            script.append(f'(utt.save.segs u "{folder}/{index}.lab") (utt.save.wave u "{folder}/{index}.wav")')
+            script.append(
+                f'(utt.save.segs u "{folder}/{index}.lab") (utt.save.wave u "{folder}/{index}.wav")'
+            )
         encoding = "iso-8859-2" if _FESTIVAL_VOICES[voice] == "cs" else "iso-8859-1"
-        subprocess.run(["festival", "--pipe"], input="\n".join(script).encode(encoding), capture_output=True, check=False)
+        subprocess.run(
+            ["festival", "--pipe"], input="\n".join(script).encode(encoding), capture_output=True, check=False
+        )
         for index in range(len(lines)):
             label, wave = Path(folder) / f"{index}.lab", Path(folder) / f"{index}.wav"
             if not label.exists() or not wave.exists():
@@ -133,7 +155,9 @@ def _speak_festival(voice: str, lines: list[Line]) -> Iterator[Utterance]:
             rows = [row.split() for row in label.read_text(encoding).splitlines() if len(row.split()) == 3]
             samples, rate = soundfile.read(wave, dtype="float32")
             if rows and len(samples):
-                yield _utterance(samples, rate, [row[2] for row in rows], [float(row[0]) for row in rows], inventory)
+                yield _utterance(
+                    samples, rate, [row[2] for row in rows], [float(row[0]) for row in rows], inventory
+                )
 
 
 class _EspeakEvent(ctypes.Structure):
@@ -143,7 +167,9 @@ class _EspeakEvent(ctypes.Structure):
     ]  # fmt: skip
 
 
-_RECEIVER = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_EspeakEvent))
+_RECEIVER = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_EspeakEvent)
+)
 
 
 class _Espeak:
@@ -151,7 +177,9 @@ class _Espeak:
 
     def __init__(self):
         self.library = ctypes.CDLL(ctypes.util.find_library("espeak-ng"))
-        self.rate = self.library.espeak_Initialize(2, 0, None, 1)  # synchronous without playing; phoneme events
+        self.rate = self.library.espeak_Initialize(
+            2, 0, None, 1
+        )  # synchronous without playing; phoneme events
         self.chunks: list[np.ndarray] = []
         self.starts: list[tuple[str, float]] = []
         self._receiver = _RECEIVER(self._receive)  # the library keeps a bare pointer
@@ -217,10 +245,19 @@ def _speak_piper(voice: str, lines: list[Line]) -> Iterator[Utterance]:
             samples, symbols = [], []
             for chunk in speaker.synthesize(line.text, settings, include_alignments=True):
                 samples.append(chunk.audio_float_array)
-                symbols += [(item.phoneme, item.num_samples / chunk.sample_rate) for item in chunk.phoneme_alignments or ()]
+                symbols += [
+                    (item.phoneme, item.num_samples / chunk.sample_rate)
+                    for item in chunk.phoneme_alignments or ()
+                ]
             if symbols:
                 names, seconds = _join_ipa(symbols)
-                yield _utterance(np.concatenate(samples), speaker.config.sample_rate, names, list(np.cumsum(seconds)), "ipa")
+                yield _utterance(
+                    np.concatenate(samples),
+                    speaker.config.sample_rate,
+                    names,
+                    list(np.cumsum(seconds)),
+                    "ipa",
+                )
 
 
 def _join_ipa(symbols: list[tuple[str, float]]) -> tuple[list[str], list[float]]:
@@ -229,7 +266,9 @@ def _join_ipa(symbols: list[tuple[str, float]]) -> tuple[list[str], list[float]]
     for symbol, duration in symbols:
         if symbol in "ˈˌ":
             waiting += duration
-        elif names and (symbol in "ːʲ̃" or names[-1] + symbol in IPA_PAIRS or (symbol == " " and duration < 0.12)):
+        elif names and (
+            symbol in "ːʲ̃" or names[-1] + symbol in IPA_PAIRS or (symbol == " " and duration < 0.12)
+        ):
             names[-1] = names[-1] + symbol if names[-1] + symbol in IPA_PAIRS else names[-1]
             seconds[-1] += duration
         else:
@@ -240,7 +279,15 @@ def _join_ipa(symbols: list[tuple[str, float]]) -> tuple[list[str], list[float]]
 
 
 def _speak_kokoro(voice: Voice, lines: list[Line]) -> Iterator[Utterance]:
-    for line, style in zip(lines, kokoro.styles_of(voice.name, lines[0].text, len(lines), voice.styles), strict=True):
+    for line, style in zip(
+        lines, kokoro.styles_of(voice.name, lines[0].text, len(lines), voice.styles), strict=True
+    ):
         samples, symbols = kokoro.say(line.text, style, 1 / line.stretch)
         names, seconds = _join_ipa(symbols)
-        yield _utterance(samples, kokoro.RATE, [kokoro.PHONE_OF.get(n, n) for n in names], list(np.cumsum(seconds)), "kokoro")
+        yield _utterance(
+            samples,
+            kokoro.RATE,
+            [kokoro.PHONE_OF.get(n, n) for n in names],
+            list(np.cumsum(seconds)),
+            "kokoro",
+        )

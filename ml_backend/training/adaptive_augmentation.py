@@ -10,7 +10,8 @@ from torch.nn import functional
 class AdaptiveAugmentation:
     """Augments real and generated maps alike with probability p, and moves p so that the discriminator does not overfit.
 
-    Each transformation is applied to a sample with probability p: mirror; shift, turn and scale by a little (maps are
+    Each transformation is applied to a sample with probability p: mirror; shift, turn and scale by a little
+    (maps are
     aligned, so large motions teach nothing); gain; texel noise; a blank square.
 
     Args:
@@ -46,10 +47,17 @@ class AdaptiveAugmentation:
         angle, scale = normal(0.03), torch.exp(normal(0.03))
         cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
         motion = torch.stack(
-            [torch.stack([cosine * mirror, -sine, normal(0.02)], 1), torch.stack([sine * mirror, cosine, normal(0.02)], 1)], 1
+            [
+                torch.stack([cosine * mirror, -sine, normal(0.02)], 1),
+                torch.stack([sine * mirror, cosine, normal(0.02)], 1),
+            ],
+            1,
         )  # (B, 2, 3)
         maps = functional.grid_sample(
-            maps, functional.affine_grid(motion, list(maps.shape), align_corners=False), align_corners=False, padding_mode="zeros"
+            maps,
+            functional.affine_grid(motion, list(maps.shape), align_corners=False),
+            align_corners=False,
+            padding_mode="zeros",
         )
         maps = maps * torch.exp(normal(0.2))[:, None, None, None]
         maps = maps + torch.randn_like(maps) * (normal(0.05).abs())[:, None, None, None]

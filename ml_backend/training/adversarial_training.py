@@ -25,7 +25,9 @@ def conditions_from_normal(z: Tensor, identity_size: int, skin_size: int) -> lis
     skin[:, :3] *= 0.5
     rest = z[:, identity_size + skin_size :][:, :LATENT_SIZE]
     if rest.shape[1] < LATENT_SIZE:
-        raise ValueError(f"a latent of width {z.shape[1]} cannot hold {identity_size} + {skin_size} + {LATENT_SIZE} numbers")
+        raise ValueError(
+            f"a latent of width {z.shape[1]} cannot hold {identity_size} + {skin_size} + {LATENT_SIZE} numbers"
+        )
     return [identity, skin, torch.from_numpy(expressions_from_normal(rest.cpu().numpy())).to(z.device)]
 
 
@@ -41,7 +43,10 @@ def fit_prior(pair: Pair, settings: dict, log: RunLog, device: torch.device) -> 
     mapping, config = pair.generator.mapping, pair.encoder.config
     mapping.requires_grad_(True)
     scaled = [
-        {"params": mapping.layers.parameters(), "scale": 100.0},  # weights of learning rate multiplier 0.01 are 100 times larger
+        {
+            "params": mapping.layers.parameters(),
+            "scale": 100.0,
+        },  # weights of learning rate multiplier 0.01 are 100 times larger
         {"params": [mapping.spread_in, mapping.spread_out, mapping.spread_bias], "scale": 1.0},
     ]
     optimiser = torch.optim.Adam(scaled, betas=(0.9, 0.99))
@@ -62,7 +67,9 @@ def fit_prior(pair: Pair, settings: dict, log: RunLog, device: torch.device) -> 
         optimiser.step()
         schedule.done += 1
         if schedule.done % 200 == 0 or schedule.progress >= 1:
-            log.write("prior", step=schedule.done, missed=float(loss.detach()), minutes_left=schedule.minutes_left)
+            log.write(
+                "prior", step=schedule.done, missed=float(loss.detach()), minutes_left=schedule.minutes_left
+            )
     pair.restart_average()
 
 
@@ -78,15 +85,18 @@ def train_adversarially(
 ) -> None:
     """StyleGAN2-ADA training of the generator, from scratch or from one trained on pairs.
 
-    Half of each batch of generated maps comes from the prior (z, with style mixing), half from the encoder, where the
+    Half of each batch of generated maps comes from the prior (z, with style mixing), half from the encoder,
+    where the
     reconstruction loss holds creases in their places; with `paired = 0` it is the plain method of the paper.
 
     Args:
         pair: generator trained in place; the encoder only gives latents.
         discriminator: trained in place, its resolution is the maps'.
         maps: real maps.
-        settings: steps, minutes, batch, rate, paired (weight of the reconstruction loss), its terms, penalty (R1), path (weight),
-            mixing (probability), target and span of the augmentation, from_resolution and scales as for `parameter_groups`.
+        settings: steps, minutes, batch, rate, paired (weight of the reconstruction loss), its terms, penalty
+            (R1), path (weight),
+            mixing (probability), target and span of the augmentation, from_resolution and scales as for
+            `parameter_groups`.
         log: receives losses and sheets.
         device: where to train.
         save: writes a checkpoint, called with the optimisers and the schedule.
@@ -120,7 +130,11 @@ def train_adversarially(
         truth, *given = maps.batch(np.sort(random.integers(0, len(maps), batch)), device)
         count = batch // 2 if paired else 0
         with torch.no_grad():
-            own = pair.encoder(*(values[:count] for values in given)) + pair.generator.mean_latent if count else None
+            own = (
+                pair.encoder(*(values[:count] for values in given)) + pair.generator.mean_latent
+                if count
+                else None
+            )
         prior = prior_latents(batch - count)
         return truth / pair.generator.millimetres * mask, prior if own is None else torch.cat([own, prior])
 
@@ -154,7 +168,11 @@ def train_adversarially(
         figures["generator"] = float(loss.detach())
         if paired:
             held, _ = reconstruction_loss(
-                pair.generator, found[resolution][: batch // 2], real[: batch // 2] * pair.generator.millimetres, mask, settings
+                pair.generator,
+                found[resolution][: batch // 2],
+                real[: batch // 2] * pair.generator.millimetres,
+                mask,
+                settings,
             )
             figures["held"] = float(held.detach())
             loss = loss + paired * held
@@ -169,7 +187,11 @@ def train_adversarially(
         schedule.done += 1
         if schedule.done % settings.get("log_steps", 50) == 0 or schedule.progress >= 1:
             log.write(
-                "adversarial", step=schedule.done, augmentation=augmentation.probability, minutes_left=schedule.minutes_left, **figures
+                "adversarial",
+                step=schedule.done,
+                augmentation=augmentation.probability,
+                minutes_left=schedule.minutes_left,
+                **figures,
             )
             save(optimisers, schedule)
     pair.keep_average()
@@ -183,9 +205,14 @@ def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 @torch.inference_mode()
-def write_prior_sheet(log: RunLog, generator: DisplacementGenerator, maps: MapSet, resolution: int, device: torch.device) -> None:
+def write_prior_sheet(
+    log: RunLog, generator: DisplacementGenerator, maps: MapSet, resolution: int, device: torch.device
+) -> None:
     """Simulated maps above maps of the prior at truncation 0.7."""
     z = torch.randn(6, generator.config.latent_width, generator=torch.Generator().manual_seed(0)).to(device)
     own = generator(generator.sample_latents(z, truncation=0.7), resolution).cpu().numpy() * maps.mask
-    real = maps.batch(np.linspace(0, len(maps) - 1, 6).astype(int), torch.device("cpu"))[0][:, 0].numpy() * maps.mask
+    real = (
+        maps.batch(np.linspace(0, len(maps) - 1, 6).astype(int), torch.device("cpu"))[0][:, 0].numpy()
+        * maps.mask
+    )
     write_sample_sheet(log.folder / "adversarial.png", [real, own])

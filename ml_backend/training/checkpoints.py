@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from ..errors import UserError
 
 
-def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer], state: dict) -> None:
+def save_checkpoint(
+    path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer], state: dict
+) -> None:
     """Writes everything a run needs to go on, complete or not at all.
 
     Args:
@@ -26,13 +28,21 @@ def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimisers: dict[
         tensors.update({f"module.{name}.{key}": value for key, value in module.state_dict().items()})
     for name, optimiser in optimisers.items():
         for index, entries in optimiser.state_dict()["state"].items():
-            tensors.update({f"optimiser.{name}.{index}.{key}": torch.as_tensor(value) for key, value in entries.items()})
+            tensors.update(
+                {f"optimiser.{name}.{index}.{key}": torch.as_tensor(value) for key, value in entries.items()}
+            )
     partial = path.with_suffix(".partial")
-    save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, partial, {"state": json.dumps(state)})
+    save_file(
+        {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()},
+        partial,
+        {"state": json.dumps(state)},
+    )
     os.replace(partial, path)
 
 
-def load_checkpoint(path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]) -> dict:
+def load_checkpoint(
+    path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]
+) -> dict:
     """Restores what `save_checkpoint` wrote.
 
     Returns:
@@ -47,12 +57,17 @@ def load_checkpoint(path: Path, modules: dict[str, nn.Module], optimisers: dict[
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         state = json.loads(header["__metadata__"]["state"])
     except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a readable checkpoint ({error}).", "Start again without --resume.") from error
+        raise UserError(
+            f"{path}: not a readable checkpoint ({error}).", "Start again without --resume."
+        ) from error
     for name, module in modules.items():
         try:
             module.load_state_dict(_below(tensors, f"module.{name}."))
         except RuntimeError as error:
-            raise UserError(f"{path}: made by another configuration ({error}).", "Use the configuration that began the run.") from error
+            raise UserError(
+                f"{path}: made by another configuration ({error}).",
+                "Use the configuration that began the run.",
+            ) from error
     for name, optimiser in optimisers.items():
         entries: dict[int, dict[str, Tensor]] = {}
         for key, value in _below(tensors, f"optimiser.{name}.").items():

@@ -1,10 +1,13 @@
 """What the landmark library's network makes of a picture of a face, differentiably: for losses only.
 
-MediaPipe's wheel carries the network (Apache-2.0) as a TensorFlow Lite file. It is rebuilt here from the file, operation by operation;
+MediaPipe's wheel carries the network (Apache-2.0) as a TensorFlow Lite file. It is rebuilt here from the
+file, operation by operation;
 no weight of it is stored elsewhere.
 
-Source: Kartynnik et al. 2019, "Real-time facial surface geometry from monocular video on mobile GPUs"; Grishchenko et al. 2020,
-"Attention mesh: high-fidelity face mesh prediction in real-time" (the network, and its closer look at lips and eyes).
+Source: Kartynnik et al. 2019, "Real-time facial surface geometry from monocular video on mobile GPUs";
+Grishchenko et al. 2020,
+"Attention mesh: high-fidelity face mesh prediction in real-time" (the network, and its closer look at lips
+and eyes).
 """
 
 import importlib
@@ -42,17 +45,29 @@ class LandmarkFeatures(nn.Module):
         arrays: dict[int, np.ndarray] = {}
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex]
-            kind = code.customCode.decode() if code.customCode else names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            kind = (
+                code.customCode.decode()
+                if code.customCode
+                else names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            )
             if kind == "STRIDED_SLICE":  # from here on the points are only laid out as the library wants them
                 break
             if kind == "DEQUANTIZE":
-                arrays[operator.outputs[0]] = _array(model, graph.tensors[operator.inputs[0]]).astype(np.float32)
+                arrays[operator.outputs[0]] = _array(model, graph.tensors[operator.inputs[0]]).astype(
+                    np.float32
+                )
                 continue
             for tensor in operator.inputs[1:]:
                 if tensor not in arrays and model.buffers[graph.tensors[tensor].buffer].data is not None:
                     arrays[tensor] = _array(model, graph.tensors[tensor])
-            options = operator.builtinOptions if operator.customOptions is None else flexible.Loads(bytes(operator.customOptions))
-            self.steps.append((kind, [int(tensor) for tensor in operator.inputs], int(operator.outputs[0]), options))
+            options = (
+                operator.builtinOptions
+                if operator.customOptions is None
+                else flexible.Loads(bytes(operator.customOptions))
+            )
+            self.steps.append(
+                (kind, [int(tensor) for tensor in operator.inputs], int(operator.outputs[0]), options)
+            )
         self.entry = int(graph.inputs[0])
         self.sides = {step[2]: int(graph.tensors[step[2]].shape[1]) for step in self.steps}
         self.mesh = next(step[2] for step in self.steps if graph.tensors[step[2]].shape[-1] == 3 * MESH)
@@ -61,12 +76,20 @@ class LandmarkFeatures(nn.Module):
         for kind, inputs, _, _ in self.steps:
             for place, tensor in enumerate(inputs[1:]):
                 if tensor in arrays:
-                    self.register_buffer(f"t{tensor}", torch.from_numpy(_laid_out(kind, place, arrays[tensor])), persistent=False)
+                    self.register_buffer(
+                        f"t{tensor}",
+                        torch.from_numpy(_laid_out(kind, place, arrays[tensor])),
+                        persistent=False,
+                    )
 
     def _before_steps_down(self) -> list[int]:
         """The last tensors of 96 x 96, 48 x 48, ... 6 x 6 places before the closer looks."""
         first = next(index for index, step in enumerate(self.steps) if step[0] == "Landmarks2TransformMatrix")
-        strided = {step[1][0] for step in self.steps[:first] if step[0] == "DEPTHWISE_CONV_2D" and step[3].strideW == 2}
+        strided = {
+            step[1][0]
+            for step in self.steps[:first]
+            if step[0] == "DEPTHWISE_CONV_2D" and step[3].strideW == 2
+        }
         return sorted(strided, key=lambda tensor: -self.sides[tensor])
 
     def _closer_looks(self) -> list[tuple[int, list[int]]]:
@@ -104,11 +127,19 @@ class LandmarkFeatures(nn.Module):
             case "PAD":
                 return functional.pad(x, first.tolist())
             case "MAX_POOL_2D":
-                return functional.max_pool2d(x, (options.filterHeight, options.filterWidth), (options.strideH, options.strideW))
+                return functional.max_pool2d(
+                    x, (options.filterHeight, options.filterWidth), (options.strideH, options.strideW)
+                )
             case "CONV_2D" | "DEPTHWISE_CONV_2D":
                 stride = (options.strideH, options.strideW)
                 if options.padding == _SAME:
-                    x = functional.pad(x, [*_same(x.shape[3], first.shape[3], stride[1]), *_same(x.shape[2], first.shape[2], stride[0])])
+                    x = functional.pad(
+                        x,
+                        [
+                            *_same(x.shape[3], first.shape[3], stride[1]),
+                            *_same(x.shape[2], first.shape[2], stride[0]),
+                        ],
+                    )
                 groups = x.shape[1] if kind == "DEPTHWISE_CONV_2D" else 1
                 return functional.conv2d(x, first, getattr(self, f"t{inputs[2]}"), stride, groups=groups)
             case "Landmarks2TransformMatrix":
@@ -128,10 +159,15 @@ def _closer_frame(points: Tensor, options: dict[str, Any]) -> Tensor:
 
     Args:
         points: (B, 468, 2).
-        options: subset_idxs, left_rotation_idx and right_rotation_idx, scale_x and scale_y of the box, output_width and output_height.
+        options: subset_idxs, left_rotation_idx and right_rotation_idx, scale_x and scale_y of the box,
+            output_width and output_height.
     """
-    along = functional.normalize(points[:, options["right_rotation_idx"]] - points[:, options["left_rotation_idx"]], dim=-1)
-    axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)  # rows: right and down of the closer look
+    along = functional.normalize(
+        points[:, options["right_rotation_idx"]] - points[:, options["left_rotation_idx"]], dim=-1
+    )
+    axes = torch.stack(
+        [along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1
+    )  # rows: right and down of the closer look
     inside = points[:, options["subset_idxs"]] @ axes.mT
     low, high = inside.amin(1), inside.amax(1)
     size = (high - low) * points.new_tensor([options["scale_x"], options["scale_y"]])
@@ -145,7 +181,10 @@ def _closer_frame(points: Tensor, options: dict[str, Any]) -> Tensor:
 def _cut_out(features: Tensor, frame: Tensor, width: int, height: int) -> Tensor:
     """(B, C, height, width) of features (B, C, H, W) where a frame (B, 4, 4) says."""
     down, across = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    places = torch.stack([across, down], -1).to(features).reshape(1, -1, 2) @ frame[:, :2, :2].mT + frame[:, None, :2, 3]
+    places = (
+        torch.stack([across, down], -1).to(features).reshape(1, -1, 2) @ frame[:, :2, :2].mT
+        + frame[:, None, :2, 3]
+    )
     sides = places.new_tensor([features.shape[3], features.shape[2]])
     grid = (places * 2 / sides - 1).reshape(len(features), height, width, 2)
     return functional.grid_sample(features, grid, mode="bilinear", padding_mode="border", align_corners=False)
@@ -156,7 +195,8 @@ def face_crops(pictures: Tensor, frames: Tensor) -> Tensor:
 
     Args:
         pictures: (B, 3, H, W).
-        frames: (B, 2, 3) that take the square's coordinates (-1..1 right and down, 1) to the picture's, also -1..1.
+        frames: (B, 2, 3) that take the square's coordinates (-1..1 right and down, 1) to the picture's, also
+            -1..1.
 
     Returns:
         (B, 3, 192, 192); beyond a picture's edge its edge.
@@ -165,7 +205,9 @@ def face_crops(pictures: Tensor, frames: Tensor) -> Tensor:
     return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def landmark_losses(network: LandmarkFeatures, found: Tensor, truth: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+def landmark_losses(
+    network: LandmarkFeatures, found: Tensor, truth: Tensor, frames: Tensor
+) -> tuple[Tensor, Tensor]:
     """How differently the landmark network sees two sets of pictures of the same faces.
 
     Args:
@@ -174,7 +216,8 @@ def landmark_losses(network: LandmarkFeatures, found: Tensor, truth: Tensor, fra
         frames: (B, 2, 3), see `face_crops`.
 
     Returns:
-        The features' absolute differences over their size, mean of all resolutions; how far the points lie apart in distances between
+        The features' absolute differences over their size, mean of all resolutions; how far the points lie
+        apart in distances between
         the eyes, a mean per picture (B,).
     """
     with torch.no_grad():
@@ -207,7 +250,11 @@ def _laid_out(kind: str, place: int, array: np.ndarray) -> np.ndarray:
 
 def _array(model: Any, tensor: Any) -> np.ndarray:
     kinds = {0: np.float32, 1: np.float16, 2: np.int32}
-    return np.frombuffer(bytes(model.buffers[tensor.buffer].data), kinds[tensor.type]).reshape(tensor.shape).copy()
+    return (
+        np.frombuffer(bytes(model.buffers[tensor.buffer].data), kinds[tensor.type])
+        .reshape(tensor.shape)
+        .copy()
+    )
 
 
 def _carried_file() -> tuple[Any, Any, bytes]:
@@ -219,5 +266,6 @@ def _carried_file() -> tuple[Any, Any, bytes]:
         return schema, flexible, (folder / _FILE).read_bytes()
     except (ImportError, OSError) as error:
         raise UserError(
-            f"The landmark library's network cannot be read ({error}).", "Install the backend again, with Python 3.11."
+            f"The landmark library's network cannot be read ({error}).",
+            "Install the backend again, with Python 3.11.",
         ) from error

@@ -29,14 +29,19 @@ def ridge(known: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray
         x, y = known[rows].astype(np.float64), wanted[rows].astype(np.float64)
         centred = x - x.mean(0)
         gram = centred.T @ centred
-        slopes = np.linalg.solve(gram + strength * np.trace(gram) / len(gram) * np.eye(len(gram)), centred.T @ (y - y.mean(0))).T
+        slopes = np.linalg.solve(
+            gram + strength * np.trace(gram) / len(gram) * np.eye(len(gram)), centred.T @ (y - y.mean(0))
+        ).T
         return slopes, y.mean(0) - slopes @ x.mean(0)
 
     left = {}
     for strength in 10.0 ** np.arange(-6, 3):
         slopes, offset = solve(slice(0, cut), strength)
         unseen = wanted[cut:] - wanted[:cut].mean(0)
-        left[strength] = float(np.square(wanted[cut:] - known[cut:] @ slopes.T - offset).sum() / max(np.square(unseen).sum(), 1e-20))
+        left[strength] = float(
+            np.square(wanted[cut:] - known[cut:] @ slopes.T - offset).sum()
+            / max(np.square(unseen).sum(), 1e-20)
+        )
     best = min(left, key=lambda strength: left[strength])
     slopes, offset = solve(slice(0, len(known)), best)
     return slopes.astype(np.float32), offset.astype(np.float32), left[best]
@@ -46,7 +51,8 @@ def ridge(known: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray
 class LatentLabels:
     """A linear map from latents to the coefficients of one band.
 
-    The band's part of a map follows the style that its block's map layer reads, and, where an expression leaves the skin alone, that
+    The band's part of a map follows the style that its block's map layer reads, and, where an expression
+    leaves the skin alone, that
     of the face at rest; both are regressors.
 
     Attributes:
@@ -61,7 +67,9 @@ class LatentLabels:
     unexplained: float
 
     @classmethod
-    def fit(cls, resolution: int, latents: np.ndarray, resting: np.ndarray, coefficients: np.ndarray) -> "LatentLabels":
+    def fit(
+        cls, resolution: int, latents: np.ndarray, resting: np.ndarray, coefficients: np.ndarray
+    ) -> "LatentLabels":
         """Fits labels.
 
         Args:
@@ -74,21 +82,29 @@ class LatentLabels:
 
     def __call__(self, latents: np.ndarray, resting: np.ndarray) -> np.ndarray:
         """(N, 18, 512) each -> (N, C) float32."""
-        return np.concatenate([latents[:, self.style], resting[:, self.style]], 1) @ self.slopes.T + self.offset
+        return (
+            np.concatenate([latents[:, self.style], resting[:, self.style]], 1) @ self.slopes.T + self.offset
+        )
 
 
-def latents_of_faces(model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def latents_of_faces(
+    model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """W+ of faces and of the same people at rest: (N, 18, 512) float32 each."""
     found = []
     for faces in (expression, np.zeros_like(expression)):
         parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(identity), _ROWS_AT_ONCE)]
-        found.append(np.concatenate([model.latent(identity[p], skin[p], faces[p]).cpu().numpy() for p in parts]))
+        found.append(
+            np.concatenate([model.latent(identity[p], skin[p], faces[p]).cpu().numpy() for p in parts])
+        )
     return found[0], found[1]
 
 
 def draw_faces(face: BilinearFace, count: int, first_seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Identity, skin and expression (count, .) of as many random people, a tenth of them at rest."""
-    identity = np.stack([face.sample_identity(first_seed + number) for number in range(count)]).astype(np.float32)
+    identity = np.stack([face.sample_identity(first_seed + number) for number in range(count)]).astype(
+        np.float32
+    )
     skin = np.stack([sample_skin(first_seed + number) for number in range(count)])
     random = np.random.default_rng([first_seed, 0xF])
     expression = sample_expressions(count, random)

@@ -55,7 +55,9 @@ def write_card(weights: Path, config: dict, parameters: int, facts: dict[str, st
     )
 
 
-def write_distilled_card(weights: Path, model: DistilledDetail, parameters: int, facts: dict[str, str]) -> None:
+def write_distilled_card(
+    weights: Path, model: DistilledDetail, parameters: int, facts: dict[str, str]
+) -> None:
     """Writes the card of the distilled detail.
 
     Args:

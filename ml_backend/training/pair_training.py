@@ -54,7 +54,9 @@ class Pair:
 def recentre(pair: Pair, maps: MapSet, device: torch.device) -> None:
     """Moves the mean of the encoder's W+ offsets over the set into the generator's mean latent; no map changes."""
     rows = np.linspace(0, len(maps) - 1, min(2048, len(maps))).astype(int)
-    given = [torch.from_numpy(values[rows]).to(device) for values in (maps.identity, maps.skin, maps.expression)]
+    given = [
+        torch.from_numpy(values[rows]).to(device) for values in (maps.identity, maps.skin, maps.expression)
+    ]
     pair.encoder.eval()
     mean, first = pair.encoder(*given).mean(0), 0
     pair.generator.mean_latent += mean
@@ -63,12 +65,15 @@ def recentre(pair: Pair, maps: MapSet, device: torch.device) -> None:
         first += count
 
 
-def maps_through_gate(generator: DisplacementGenerator, encoder: DetailEncoder, given: list[Tensor], resolution: int) -> Tensor:
+def maps_through_gate(
+    generator: DisplacementGenerator, encoder: DetailEncoder, given: list[Tensor], resolution: int
+) -> Tensor:
     """Maps of people under expressions as `Detailed3DMM` makes them.
 
     Args:
         generator, encoder: the networks.
-        given: identity (B, K), skin (B, 16), expression (B, 52); people that come several times are put to rest once.
+        given: identity (B, K), skin (B, 16), expression (B, 52); people that come several times are put to
+            rest once.
         resolution: R.
 
     Returns:
@@ -76,10 +81,18 @@ def maps_through_gate(generator: DisplacementGenerator, encoder: DetailEncoder, 
     """
     identity, skin, expression = given
     people, owner = torch.unique(torch.cat([identity, skin], 1), dim=0, return_inverse=True)
-    resting = [people[:, : identity.shape[1]], people[:, identity.shape[1] :], expression.new_zeros(len(people), expression.shape[1])]
-    latents = encoder(*(torch.cat(parts) for parts in zip(resting, given, strict=True))) + generator.mean_latent
+    resting = [
+        people[:, : identity.shape[1]],
+        people[:, identity.shape[1] :],
+        expression.new_zeros(len(people), expression.shape[1]),
+    ]
+    latents = (
+        encoder(*(torch.cat(parts) for parts in zip(resting, given, strict=True))) + generator.mean_latent
+    )
     maps = generator.maps(latents, resolution)[resolution]
-    return through_gate(maps[: len(people)][owner], maps[len(people) :], encoder.gate(expression, resolution).to(maps.dtype))
+    return through_gate(
+        maps[: len(people)][owner], maps[len(people) :], encoder.gate(expression, resolution).to(maps.dtype)
+    )
 
 
 def reconstruction_loss(
@@ -108,7 +121,9 @@ def reconstruction_loss(
         "texture": texture,
         "power": power_loss(own, wanted),
     }
-    loss = sum((settings.get(name, 0.0) * term for name, term in terms.items()), torch.zeros((), device=own.device))
+    loss = sum(
+        (settings.get(name, 0.0) * term for name, term in terms.items()), torch.zeros((), device=own.device)
+    )
     return loss, terms
 
 
@@ -117,8 +132,10 @@ def parameter_groups(pair: Pair, settings: dict) -> list[dict]:
 
     Args:
         pair: the networks.
-        settings: `from_resolution`: generator blocks below it stay as they are, and of the encoder only the layer of the
-            finest styles; absent = everything. `generator_scale`, `encoder_scale`, `basis_scale`: factors on the rate, 0 = frozen.
+        settings: `from_resolution`: generator blocks below it stay as they are, and of the encoder only the
+            layer of the
+            finest styles; absent = everything. `generator_scale`, `encoder_scale`, `basis_scale`: factors on
+            the rate, 0 = frozen.
     """
     least = settings.get("from_resolution", 0)
     pair.generator.requires_grad_(False)
@@ -127,11 +144,16 @@ def parameter_groups(pair: Pair, settings: dict) -> list[dict]:
     bases = [block.basis.tiles for block in blocks if block.count]
     known = {id(p) for p in bases}
     others = [p for block in blocks for p in block.parameters() if id(p) not in known]
-    encoder = [pair.encoder] if not least else [pair.encoder.heads[-1]]  # what is before feeds blocks that are not trained, too
+    encoder = (
+        [pair.encoder] if not least else [pair.encoder.heads[-1]]
+    )  # what is before feeds blocks that are not trained, too
     groups = [
         {"params": others, "scale": settings.get("generator_scale", 1.0)},
         {"params": bases, "scale": settings.get("basis_scale", 0.2)},
-        {"params": [p for part in encoder for p in part.parameters()], "scale": settings.get("encoder_scale", 0.3)},
+        {
+            "params": [p for part in encoder for p in part.parameters()],
+            "scale": settings.get("encoder_scale", 0.3),
+        },
     ]
     groups = [{**group, "weight_decay": 0.0} for group in groups if group["scale"] > 0 and group["params"]]
     groups[-1]["weight_decay"] = settings.get("decay", 0.0)
@@ -157,7 +179,8 @@ def train_pair(
         name: of the stage, for log and sheets.
         pair: trained in place.
         maps: the pairs.
-        settings: see `reconstruction_loss`, `parameter_groups`; `steps`, `minutes`, `batch`, `together` (neighbouring rows, which are
+        settings: see `reconstruction_loss`, `parameter_groups`; `steps`, `minutes`, `batch`, `together`
+            (neighbouring rows, which are
             mostly one person's, that are drawn together), `rate`, `average_steps`.
         log: receives losses and sheets.
         device: where to train.
@@ -190,15 +213,23 @@ def train_pair(
         loss, terms = reconstruction_loss(pair.generator, own, truth, mask, settings)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], settings.get("clip", 1.0))
+        torch.nn.utils.clip_grad_norm_(
+            [p for group in optimiser.param_groups for p in group["params"]], settings.get("clip", 1.0)
+        )
         optimiser.step()
         for average in averages:
             average.update()
         schedule.done += 1
         if schedule.done % every == 0 or schedule.progress >= 1:
-            unseen = held_out_error(pair.generator_average, pair.encoder_average, maps, training, mask, device)
+            unseen = held_out_error(
+                pair.generator_average, pair.encoder_average, maps, training, mask, device
+            )
             log.write(
-                name, step=schedule.done, **{k: float(v.detach()) for k, v in terms.items()}, **unseen, minutes_left=schedule.minutes_left
+                name,
+                step=schedule.done,
+                **{k: float(v.detach()) for k, v in terms.items()},
+                **unseen,
+                minutes_left=schedule.minutes_left,
             )
             save({"pair": optimiser}, schedule)
     pair.keep_average()
@@ -227,14 +258,22 @@ def held_out_error(
         for index, image in enumerate((own, truth)):
             low = resize_by_halving(image, image.shape[-1] // 8)
             fine[index] += float(image.square().sum() - 64 * low.square().sum())
-    return {"unseen": missed / max(power, 1e-12), "unseen_fine_db": 10 * float(np.log10(max(fine[0], 1e-12) / max(fine[1], 1e-12)))}
+    return {
+        "unseen": missed / max(power, 1e-12),
+        "unseen_fine_db": 10 * float(np.log10(max(fine[0], 1e-12) / max(fine[1], 1e-12))),
+    }
 
 
 @torch.inference_mode()
-def write_pair_sheet(path: Path, pair: Pair, maps: MapSet, training: int, device: torch.device, count: int = 6) -> None:
+def write_pair_sheet(
+    path: Path, pair: Pair, maps: MapSet, training: int, device: torch.device, count: int = 6
+) -> None:
     """Truth above generated, for held-out people."""
     pair.encoder.eval()
     rows = np.linspace(training, len(maps) - 1, min(count, len(maps) - training)).astype(int)
     truth, *given = maps.batch(rows, device)
-    own = maps_through_gate(pair.generator, pair.encoder, given, truth.shape[-1])[:, 0] * pair.generator.millimetres
+    own = (
+        maps_through_gate(pair.generator, pair.encoder, given, truth.shape[-1])[:, 0]
+        * pair.generator.millimetres
+    )
     write_sample_sheet(path, [(truth[:, 0].cpu().numpy() * maps.mask), own.cpu().numpy() * maps.mask])

@@ -31,14 +31,17 @@ PURPOSES = {
 }
 
 
-def write_photo_card(weights: Path, config: dict, parameters: int, facts: dict[str, str], sha256: str) -> None:
+def write_photo_card(
+    weights: Path, config: dict, parameters: int, facts: dict[str, str], sha256: str
+) -> None:
     """Writes NAME.md beside NAME.safetensors.
 
     Args:
         weights: the weight file.
         config: sizes of the network.
         parameters: how many numbers it learned.
-        facts: command, stages, device, training_minutes, maps, source, and whatever figures the training measured as "measured".
+        facts: command, stages, device, training_minutes, maps, source, and whatever figures the training
+            measured as "measured".
         sha256: of the weight file.
     """
     title, purpose, evaluation = PURPOSES[weights.name]

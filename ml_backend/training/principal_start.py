@@ -32,7 +32,9 @@ class CoefficientTargets:
     power: Tensor
 
 
-def principal_components(rows: np.ndarray, weights: np.ndarray, count: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+def principal_components(
+    rows: np.ndarray, weights: np.ndarray, count: int, seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and leading principal components by randomised subspace iteration over at most 1,600 rows, and every row's coefficients.
 
     Args:
@@ -42,7 +44,8 @@ def principal_components(rows: np.ndarray, weights: np.ndarray, count: int, seed
         seed: of the random start.
 
     Returns:
-        mean (P,), components (count, P) scaled to their standard deviation, coefficients (N, count) of unit deviation.
+        mean (P,), components (count, P) scaled to their standard deviation, coefficients (N, count) of unit
+        deviation.
 
     Source: Halko et al. 2011, "Finding structure with randomness", algorithm 4.4.
     """
@@ -87,13 +90,19 @@ def band_rows(maps: np.ndarray, resolution: int) -> np.ndarray:
     """What maps (N, R, R) hold at `resolution` beyond half of it: (N, resolution ** 2) float16; R >= resolution."""
     found = np.empty((len(maps), resolution * resolution), np.float16)
     for start in range(0, len(maps), 16):
-        full = resize_by_halving(torch.from_numpy(np.asarray(maps[start : start + 16], np.float32))[:, None], resolution)
-        found[start : start + 16] = (full - double_size(resize_by_halving(full, resolution // 2))).flatten(1).numpy()
+        full = resize_by_halving(
+            torch.from_numpy(np.asarray(maps[start : start + 16], np.float32))[:, None], resolution
+        )
+        found[start : start + 16] = (
+            (full - double_size(resize_by_halving(full, resolution // 2))).flatten(1).numpy()
+        )
     return found
 
 
 @torch.no_grad()
-def start_block(block: SynthesisBlock, index: int, rows: np.ndarray, mask: np.ndarray, millimetres: float) -> CoefficientTargets:
+def start_block(
+    block: SynthesisBlock, index: int, rows: np.ndarray, mask: np.ndarray, millimetres: float
+) -> CoefficientTargets:
     """Fills a block's positional constants: the mean, then the leading components.
 
     Args:
@@ -116,7 +125,9 @@ def start_block(block: SynthesisBlock, index: int, rows: np.ndarray, mask: np.nd
 
 
 @torch.no_grad()
-def project_on_block(block: SynthesisBlock, index: int, maps: np.ndarray, millimetres: float) -> CoefficientTargets:
+def project_on_block(
+    block: SynthesisBlock, index: int, maps: np.ndarray, millimetres: float
+) -> CoefficientTargets:
     """The coefficients of maps in a block's components, which `start_block` made and nothing has trained since.
 
     Args:
@@ -128,7 +139,9 @@ def project_on_block(block: SynthesisBlock, index: int, maps: np.ndarray, millim
     squares = components.square().sum(1)
     values = []
     for start in range(0, len(maps), _ROWS_AT_ONCE):
-        rows = torch.from_numpy(band_rows(maps[start : start + _ROWS_AT_ONCE], block.resolution).astype(np.float32))
+        rows = torch.from_numpy(
+            band_rows(maps[start : start + _ROWS_AT_ONCE], block.resolution).astype(np.float32)
+        )
         values.append((rows - mean) @ components.T / squares.clamp_min(1e-12))
     return CoefficientTargets(index, torch.cat(values), squares / millimetres**2 / images.shape[1])
 
@@ -138,7 +151,9 @@ def style_of(block: int) -> int:
     return 2 * block + 1
 
 
-def latents_of(encoder: DetailEncoder, generator: DisplacementGenerator, styles: list[int], given: list[Tensor]) -> Tensor:
+def latents_of(
+    encoder: DetailEncoder, generator: DisplacementGenerator, styles: list[int], given: list[Tensor]
+) -> Tensor:
     """Only these styles (B, len(styles), W) of the encoder's W+, without the cost of the others."""
     features = encoder.features(*given)
     parts, first = [], 0
@@ -166,7 +181,8 @@ def fit_coefficients(
 
     Args:
         encoder, generator: trained in place (of the generator only the coefficient layers).
-        groups: map sets with the targets of the blocks that they started; the last tenth of the people is held out.
+        groups: map sets with the targets of the blocks that they started; the last tenth of the people is
+            held out.
         settings: steps, minutes, batch, rate, decay.
         log: receives the error of held-out people relative to the components' power.
         device: where to train.
@@ -186,14 +202,25 @@ def fit_coefficients(
     prepared = []
     for maps, targets in groups:
         given = [torch.from_numpy(v).to(device) for v in (maps.identity, maps.skin, maps.expression)]
-        prepared.append((len(maps), int(len(maps) * 0.9), given, [(t.block, t.values.to(device), t.power.to(device)) for t in targets]))
+        prepared.append(
+            (
+                len(maps),
+                int(len(maps) * 0.9),
+                given,
+                [(t.block, t.values.to(device), t.power.to(device)) for t in targets],
+            )
+        )
 
     def error(group: tuple, rows: Tensor) -> tuple[Tensor, Tensor]:
         _, _, given, targets = group
-        latents = latents_of(encoder, generator, [style_of(b) for b, _, _ in targets], [v[rows] for v in given])
+        latents = latents_of(
+            encoder, generator, [style_of(b) for b, _, _ in targets], [v[rows] for v in given]
+        )
         missed, total = [], []
         for index, (block, values, power) in enumerate(targets):
-            found = generator.synthesis_blocks[block].coefficient(latents[:, index])[:, 1 : 1 + values.shape[1]]
+            found = generator.synthesis_blocks[block].coefficient(latents[:, index])[
+                :, 1 : 1 + values.shape[1]
+            ]
             missed.append(((found - values[rows]).square() * power).sum(1).mean() / power.sum())
             total.append(power.sum())
         return torch.stack(missed), torch.stack(total)
@@ -217,5 +244,11 @@ def fit_coefficients(
                     unseen = error(group, torch.arange(group[1], group[0], device=device))[0]
                     for (block, _, _), value in zip(group[3], unseen, strict=True):
                         figures[f"unseen_{generator.synthesis_blocks[block].resolution}"] = float(value)
-            log.write("coefficients", step=schedule.done, loss=float(loss.detach()), minutes_left=schedule.minutes_left, **figures)
+            log.write(
+                "coefficients",
+                step=schedule.done,
+                loss=float(loss.detach()),
+                minutes_left=schedule.minutes_left,
+                **figures,
+            )
     encoder.eval()

@@ -10,7 +10,10 @@ from ..datasets.map_set import MapSet
 from ..layers.windowed_basis import cut_tiles
 from .pair_training import Pair, maps_through_gate
 
-FINEST_RING, RINGS = 1.0, 10  # octaves above the Nyquist frequency's wavelength of 1 texel: 2 texels; half octaves from there
+FINEST_RING, RINGS = (
+    1.0,
+    10,
+)  # octaves above the Nyquist frequency's wavelength of 1 texel: 2 texels; half octaves from there
 LARGEST_GAIN = 1.5
 
 
@@ -29,8 +32,10 @@ def filtered(images: Tensor, gains: Tensor, shift: float) -> Tensor:
 
     Args:
         images: any images.
-        gains: (RINGS,) factors at the rings' middles; linear in between, the last one's log fades to 1 beyond.
-        shift: octaves from a ring's wavelength in texels of the maps that were measured to texels of these images.
+        gains: (RINGS,) factors at the rings' middles; linear in between, the last one's log fades to 1
+            beyond.
+        shift: octaves from a ring's wavelength in texels of the maps that were measured to texels of these
+            images.
     """
     size = images.shape[-1]
     frequency = torch.sqrt(torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size) ** 2)
@@ -38,12 +43,16 @@ def filtered(images: Tensor, gains: Tensor, shift: float) -> Tensor:
     knots = torch.cat([gains.log(), torch.zeros(2)])
     low = place.floor().clamp(0, RINGS).long()
     share = (place - low).clamp(0, 1)
-    log_gain = torch.where(place >= RINGS + 1, torch.zeros(()), (1 - share) * knots[low] + share * knots[low + 1])
+    log_gain = torch.where(
+        place >= RINGS + 1, torch.zeros(()), (1 - share) * knots[low] + share * knots[low + 1]
+    )
     return torch.fft.irfft2(torch.fft.rfft2(images) * log_gain.exp(), s=images.shape[-2:])
 
 
 @torch.no_grad()
-def restore_octaves(pair: Pair, maps: MapSet, device: torch.device, count: int = 64, rounds: int = 2) -> list[float]:
+def restore_octaves(
+    pair: Pair, maps: MapSet, device: torch.device, count: int = 64, rounds: int = 2
+) -> list[float]:
     """Scales the octaves of the positional constants, their mean excepted, so that held-out people's maps have the truth's power.
 
     Args:
@@ -74,7 +83,9 @@ def restore_octaves(pair: Pair, maps: MapSet, device: torch.device, count: int =
         for block in generator.synthesis_blocks:
             if block.count and block.resolution <= size:
                 images = block.basis.images()
-                scaled = filtered(images[1:].cpu(), gains, math.log2(size / block.resolution)).to(images.device)
+                scaled = filtered(images[1:].cpu(), gains, math.log2(size / block.resolution)).to(
+                    images.device
+                )
                 block.basis.tiles.copy_(cut_tiles(torch.cat([images[:1], scaled]), block.basis.grid))
     pair.keep_average()
     return found

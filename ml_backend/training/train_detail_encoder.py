@@ -1,15 +1,21 @@
 """Trains the detail encoder - identity, skin and expression into DNPM's W+ space - with the generator as it is.
 
-The loss is the paper's shape (absolute difference + a perceptual term, Cao et al. 2024, Eq. 5-7), weighted to texels where
-the truth has wrinkles; the perceptual term compares octave bands as lines and as texture, which suits relief better than
-features of photographs. --start goes on from an encoder that was trained together with the generator by `train dnpm`.
+The loss is the paper's shape (absolute difference + a perceptual term, Cao et al. 2024, Eq. 5-7), weighted to
+texels where
+the truth has wrinkles; the perceptual term compares octave bands as lines and as texture, which suits relief
+better than
+features of photographs. --start goes on from an encoder that was trained together with the generator by
+`train dnpm`.
 
-Writes to --out: detail_encoder.safetensors (weight average, float16), detail_encoder.md (model card), log.jsonl, a sheet of
+Writes to --out: detail_encoder.safetensors (weight average, float16), detail_encoder.md (model card),
+log.jsonl, a sheet of
 truth and generated maps, checkpoint.safetensors. The maps are simulated into --data on first use.
 
 examples:
-  python -m ml_backend train detail-encoder --config 2core --generator build/dnpm/dnpm.safetensors --out build/encoder
-  python -m ml_backend train detail-encoder --generator build/dnpm/dnpm.safetensors --start build/dnpm/detail_encoder.safetensors
+  python -m ml_backend train detail-encoder --config 2core --generator build/dnpm/dnpm.safetensors --out
+  build/encoder
+  python -m ml_backend train detail-encoder --generator build/dnpm/dnpm.safetensors --start
+  build/dnpm/detail_encoder.safetensors
 """
 
 import argparse
@@ -35,9 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/encoder")
     add_scan_arguments(parser)
-    parser.add_argument("--generator", type=Path, default=ASSETS / GENERATOR_FILE, help="the trained generator (default: the package's)")
+    parser.add_argument(
+        "--generator",
+        type=Path,
+        default=ASSETS / GENERATOR_FILE,
+        help="the trained generator (default: the package's)",
+    )
     parser.add_argument("--start", type=Path, help="encoder weights to go on from (default: random)")
-    parser.add_argument("--install", action="store_true", help="put the finished weights and card where the package looks for them")
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="put the finished weights and card where the package looks for them",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +61,11 @@ def run(args: argparse.Namespace) -> int:
     device = choose_device(args)
     log = RunLog(args.out, args.resume)
     generator = read_generator(args.generator).to(device)
-    sets = open_scans(args.maps, args.layout, args.data, settings) if args.maps else open_maps(args.data, settings["sets"], device)
+    sets = (
+        open_scans(args.maps, args.layout, args.data, settings)
+        if args.maps
+        else open_maps(args.data, settings["sets"], device)
+    )
     maps = sets["coarse"].seen_at(settings["encoder_training"]["resolution"])
     fresh = EncoderConfig(identity_size=maps.identity.shape[1], **settings["encoder"])
     face = BilinearFace.default()
@@ -66,14 +85,22 @@ def run(args: argparse.Namespace) -> int:
         "command": f"python -m ml_backend train detail-encoder --config {args.config}"
         + (" --start (the encoder of train dnpm)" if args.start else ""),
         "stages": f"encoder ({settings['encoder_training'].get('minutes', 'no')} minutes at most)",
-        "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "device": f"{device.type}, {torch.get_num_threads()} threads"
+        if device.type == "cpu"
+        else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}",
         "source": settings.get("source", SIMULATED),
     }
     encoder = pair.encoder_average
     sha256 = write_network(args.out / ENCODER_FILE, encoder, encoder.config, facts)
-    write_card(args.out / ENCODER_FILE, dataclasses.asdict(encoder.config), sum(p.numel() for p in encoder.parameters()), facts, sha256)
+    write_card(
+        args.out / ENCODER_FILE,
+        dataclasses.asdict(encoder.config),
+        sum(p.numel() for p in encoder.parameters()),
+        facts,
+        sha256,
+    )
     if args.install:
         install(args.out, (ENCODER_FILE,))
     return 0

@@ -1,12 +1,17 @@
 """Distils the full model, DNPM and its encoder, into a small network and principal fields that numpy evaluates inside Blender.
 
-The full model's maps of random people are generated into --data on first use. Their principal components at 256 become the fields
-of the low band, those of what maps of 512 and 1024 hold beyond it the fields of two finer bands. The fields' coefficients turn out to
-be almost linear in the full model's latents, which cost no map: that labels many more people. A multilayer perceptron learns the
-coefficients of all (squared error, each component by its power); the last tenth of the people with maps is held out, and the network
+The full model's maps of random people are generated into --data on first use. Their principal components at
+256 become the fields
+of the low band, those of what maps of 512 and 1024 hold beyond it the fields of two finer bands. The fields'
+coefficients turn out to
+be almost linear in the full model's latents, which cost no map: that labels many more people. A multilayer
+perceptron learns the
+coefficients of all (squared error, each component by its power); the last tenth of the people with maps is
+held out, and the network
 that is best on them is kept.
 
-Writes to --out: distilled_detail.safetensors, distilled_detail.md (model card), log.jsonl, a sheet of the full model's and the
+Writes to --out: distilled_detail.safetensors, distilled_detail.md (model card), log.jsonl, a sheet of the
+full model's and the
 distilled maps, checkpoint.safetensors.
 
 examples:
@@ -48,8 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/distilled")
     parser.set_defaults(data=Path("build/teacher-maps"))
-    parser.add_argument("--weights", type=Path, default=ASSETS, help="folder of the full model's weights (default: the package's)")
-    parser.add_argument("--install", action="store_true", help="put the finished file and card where the package looks for them")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=ASSETS,
+        help="folder of the full model's weights (default: the package's)",
+    )
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="put the finished file and card where the package looks for them",
+    )
 
 
 class CoefficientNetwork(nn.Module):
@@ -88,7 +102,9 @@ def fit_low_band(maps: MapSet, components: int) -> tuple[FieldBand, Tensor]:
     """Principal fields of the maps, and the maps' coefficients (N, C) in them; errors of coefficients weigh like errors of maps."""
     rows = full_rows(maps.maps, maps.maps.shape[-1])
     inside = maps.mask > 0
-    mean, fields, values = principal_components(rows, inside.ravel().astype(np.float32), min(components, len(rows) - 1))
+    mean, fields, values = principal_components(
+        rows, inside.ravel().astype(np.float32), min(components, len(rows) - 1)
+    )
     norm = fields.norm(dim=1).clamp_min(1e-9)
     own = torch.from_numpy(inside.ravel())
     band = FieldBand.quantise(inside, mean[own].numpy(), (fields[:, own] / norm[:, None]).numpy())
@@ -98,7 +114,10 @@ def fit_low_band(maps: MapSet, components: int) -> tuple[FieldBand, Tensor]:
 def project(band: FieldBand, maps: np.ndarray) -> np.ndarray:
     """Coefficients (N, C) of maps (N, R, R) in a band with orthonormal fields."""
     fields = band.fields.astype(np.float32) * band.scale[:, None]
-    parts = [np.asarray(maps[s : s + _ROWS_AT_ONCE], np.float32)[:, band.inside] - band.mean for s in range(0, len(maps), _ROWS_AT_ONCE)]
+    parts = [
+        np.asarray(maps[s : s + _ROWS_AT_ONCE], np.float32)[:, band.inside] - band.mean
+        for s in range(0, len(maps), _ROWS_AT_ONCE)
+    ]
     return np.concatenate([part @ fields.T for part in parts])
 
 
@@ -154,7 +173,9 @@ def train_network(
     power = (targets - targets[:training].mean(0)).square().sum(1).mean()
     average = copy.deepcopy(network)
     keeping = WeightAverage(network, average, settings["average_steps"])
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings["rate"], betas=(0.9, 0.99), weight_decay=settings["decay"])
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings["rate"], betas=(0.9, 0.99), weight_decay=settings["decay"]
+    )
     schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
     save, resume = keeper.hooks("network")
     resume({"network": optimiser}, schedule)
@@ -175,7 +196,13 @@ def train_network(
                 unseen = float((found - targets[training:]).square().sum(1).mean() / power)
             if unseen < best:
                 best, kept = unseen, copy.deepcopy(average.state_dict())
-            log.write("network", step=schedule.done, loss=float(loss.detach()), unseen=unseen, minutes_left=schedule.minutes_left)
+            log.write(
+                "network",
+                step=schedule.done,
+                loss=float(loss.detach()),
+                unseen=unseen,
+                minutes_left=schedule.minutes_left,
+            )
             save({"network": optimiser}, schedule)
     network.load_state_dict(kept)
     return best
@@ -189,10 +216,20 @@ def run(args: argparse.Namespace) -> int:
     teacher, weights = Detailed3DMM.load(args.weights, device), print_of_weights(args.weights)
     own = settings["fields"]
     above = {int(resolution): count for resolution, count in own.get("above", {}).items()}
-    coarse = make_teacher_maps(args.data / "coarse", teacher, weights, resolutions=(own["resolution"],), **_people(settings["teacher"]))
+    coarse = make_teacher_maps(
+        args.data / "coarse",
+        teacher,
+        weights,
+        resolutions=(own["resolution"],),
+        **_people(settings["teacher"]),
+    )
     maps = coarse[own["resolution"]]
     fine = make_teacher_maps(
-        args.data / "fine", teacher, weights, resolutions=(own["resolution"], *above), **_people(settings["teacher_fine"])
+        args.data / "fine",
+        teacher,
+        weights,
+        resolutions=(own["resolution"], *above),
+        **_people(settings["teacher_fine"]),
     )
     log.write("fields", maps=len(maps), fine_maps=len(next(iter(fine.values()))))
     low, values = fit_low_band(maps, own["components"])
@@ -201,19 +238,27 @@ def run(args: argparse.Namespace) -> int:
     for resolution, count in above.items():
         band, finer = fit_band_above(fine, resolution, count)
         bands.append(band)
-        labels.append(LatentLabels.fit(resolution, *latents_of_faces(teacher, *inputs(fine[resolution])), finer.numpy()))
+        labels.append(
+            LatentLabels.fit(resolution, *latents_of_faces(teacher, *inputs(fine[resolution])), finer.numpy())
+        )
     for label in labels:
         log.write("labels", style=label.style, components=len(label.offset), unexplained=label.unexplained)
     face = BilinearFace.default()
     scaling = input_scaling(maps, identity_influence(face))
     known = int(len(maps) * TRAINING_SHARE)
     drawn = draw_faces(face, settings["training"]["drawn"], FIRST_DRAWN)
-    targets = torch.from_numpy(np.concatenate([label_faces(teacher, labels, *given) for given in (drawn, inputs(maps))]))
+    targets = torch.from_numpy(
+        np.concatenate([label_faces(teacher, labels, *given) for given in (drawn, inputs(maps))])
+    )
     targets[len(drawn[0]) :, : values.shape[1]] = values  # what the maps themselves say is worth more
-    condition, faces = scaling(*(np.concatenate([one, other]) for one, other in zip(drawn, inputs(maps), strict=True)))
+    condition, faces = scaling(
+        *(np.concatenate([one, other]) for one, other in zip(drawn, inputs(maps), strict=True))
+    )
     given = torch.from_numpy(condition).to(device), torch.from_numpy(faces).to(device)
     torch.manual_seed(0)
-    network = CoefficientNetwork(given[0].shape[1], given[1].shape[1], settings["network"]["hidden"], targets.shape[1]).to(device)
+    network = CoefficientNetwork(
+        given[0].shape[1], given[1].shape[1], settings["network"]["hidden"], targets.shape[1]
+    ).to(device)
     keeper = StageKeeper(args.out / "checkpoint.safetensors", {"network": network}, args.resume)
     training = len(drawn[0]) + known
     unseen = train_network(network, given, targets.to(device), training, settings["training"], log, keeper)
@@ -222,7 +267,9 @@ def run(args: argparse.Namespace) -> int:
         "command": f"python -m ml_backend train distilled-detail --config {args.config}",
         "teacher": weights,
         "maps": f"{settings['teacher']['people']} people x {settings['teacher']['expressions']} expressions",
-        "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "device": f"{device.type}, {torch.get_num_threads()} threads"
+        if device.type == "cpu"
+        else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "unseen": f"{unseen:.4f}",
         **closeness(model, maps, args.out / "distilled.png"),
@@ -241,7 +288,11 @@ def inputs(maps: MapSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def label_faces(
-    model: Detailed3DMM, labels: list[LatentLabels], identity: np.ndarray, skin: np.ndarray, expression: np.ndarray
+    model: Detailed3DMM,
+    labels: list[LatentLabels],
+    identity: np.ndarray,
+    skin: np.ndarray,
+    expression: np.ndarray,
 ) -> np.ndarray:
     """All bands' coefficients of faces, by way of their latents: (N, C) float32."""
     found = []
@@ -253,11 +304,18 @@ def label_faces(
 
 
 def _people(table: dict) -> dict[str, int]:
-    return {"people": table["people"], "expressions": table["expressions"], "first_seed": table.get("first_seed", 0)}
+    return {
+        "people": table["people"],
+        "expressions": table["expressions"],
+        "first_seed": table.get("first_seed", 0),
+    }
 
 
 def export(
-    network: CoefficientNetwork, scaling: InputScaling, low: FieldBand, above: list[tuple[FieldBand, np.ndarray]]
+    network: CoefficientNetwork,
+    scaling: InputScaling,
+    low: FieldBand,
+    above: list[tuple[FieldBand, np.ndarray]],
 ) -> DistilledDetail:
     """The trained network and the fields as the numpy model."""
     state = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}

@@ -3,13 +3,16 @@
 Stages, each switched by its table in the configuration:
   principal    positional constants from principal components, the encoder from their coefficients
   coarse       generator and encoder together on pairs, at the coarse set's resolution
-  bands        the encoder's last layers for the finer blocks' components, after the coarse stage moved their inputs
+  bands        the encoder's last layers for the finer blocks' components, after the coarse stage moved their
+  inputs
   fine         the finest blocks on pairs, at the fine set's resolution
   prior        the mapping network from z ~ N(0, 1) to the latents of random people
   adversarial  StyleGAN2 with adaptive augmentation, R1 and path length regularisation
 
-Writes to --out: dnpm.safetensors and detail_encoder.safetensors (weight averages, float16), dnpm.md (model card), log.jsonl,
-sheets of truth and generated maps as PNG, checkpoint.safetensors. The maps are simulated into --data on first use.
+Writes to --out: dnpm.safetensors and detail_encoder.safetensors (weight averages, float16), dnpm.md (model
+card), log.jsonl,
+sheets of truth and generated maps as PNG, checkpoint.safetensors. The maps are simulated into --data on first
+use.
 
 examples:
   python -m ml_backend train dnpm --config 2core --out build/dnpm
@@ -65,13 +68,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/dnpm")
     add_scan_arguments(parser)
-    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="last stage to run (default: %(default)s)")
-    parser.add_argument("--install", action="store_true", help="put the finished weights and cards where the package looks for them")
+    parser.add_argument(
+        "--until", choices=STAGES, default=STAGES[-1], help="last stage to run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="put the finished weights and cards where the package looks for them",
+    )
 
 
 def generator_config(table: dict) -> GeneratorConfig:
     """The [generator] table as a configuration; TOML writes resolutions as strings."""
-    by_resolution = {name: {int(r): n for r, n in table.get(name, {}).items()} for name in ("constants", "channel_table")}
+    by_resolution = {
+        name: {int(r): n for r, n in table.get(name, {}).items()} for name in ("constants", "channel_table")
+    }
     return GeneratorConfig(**{**table, **by_resolution})
 
 
@@ -80,7 +91,11 @@ def open_maps(data: Path, sets: dict[str, dict], device: torch.device) -> dict[s
     found = {}
     for name, table in sets.items():
         spec = MapSetSpec(**table)
-        print(f"maps {name}: {spec.people} people x {spec.expressions} expressions at {spec.resolution}", file=sys.stderr, flush=True)
+        print(
+            f"maps {name}: {spec.people} people x {spec.expressions} expressions at {spec.resolution}",
+            file=sys.stderr,
+            flush=True,
+        )
 
         def tell(done: int, total: int, name: str = name) -> None:
             print(f"  {name}: {done} of {total} people simulated", file=sys.stderr, flush=True)
@@ -101,14 +116,18 @@ def identity_influence(face: BilinearFace) -> tuple[np.ndarray, np.ndarray, floa
 
 
 @torch.no_grad()
-def set_input_statistics(encoder: DetailEncoder, maps: MapSet, influence: tuple[np.ndarray, np.ndarray, float]) -> None:
+def set_input_statistics(
+    encoder: DetailEncoder, maps: MapSet, influence: tuple[np.ndarray, np.ndarray, float]
+) -> None:
     """Centres and scales the encoder's inputs; `influence` from `identity_influence`."""
     moved, weights, offset = influence
     encoder.age_weights.copy_(torch.from_numpy(weights))
     encoder.age_offset.fill_(offset)
     age = (maps.identity @ weights + offset)[:, None]
     inputs = np.concatenate([maps.identity, age, maps.skin], 1).astype(np.float32)
-    scale = np.concatenate([np.clip(IDENTITY_SHARE * moved, 0.05, None), np.ones(1 + maps.skin.shape[1])]).astype(np.float32)
+    scale = np.concatenate(
+        [np.clip(IDENTITY_SHARE * moved, 0.05, None), np.ones(1 + maps.skin.shape[1])]
+    ).astype(np.float32)
     encoder.condition_mean.copy_(torch.from_numpy(inputs.mean(0)))
     encoder.condition_deviation.copy_(torch.from_numpy(inputs.std(0).clip(0.05) / scale))
     encoder.expression_mean.copy_(torch.from_numpy(maps.expression.mean(0)))
@@ -152,7 +171,8 @@ def block_rows(pair: Pair, sets: dict[str, MapSet]) -> Iterator[tuple[int, MapSe
     """What each block with positional constants is to hold: the coarsest the maps, finer ones their own band.
 
     Yields:
-        The block's index, the maps (of the coarsest set that is fine enough), their rows (N, R * R) millimetres.
+        The block's index, the maps (of the coarsest set that is fine enough), their rows (N, R * R)
+        millimetres.
     """
     ascending = sorted(sets.values(), key=lambda maps: maps.maps.shape[-1])
     coarsest = True
@@ -160,11 +180,19 @@ def block_rows(pair: Pair, sets: dict[str, MapSet]) -> Iterator[tuple[int, MapSe
         maps = next((maps for maps in ascending if maps.maps.shape[-1] >= block.resolution), None)
         if block.count and maps is not None:
             maps = maps if coarsest else maps.thinned(BAND_MAPS)
-            yield index, maps, full_rows(maps.maps, block.resolution) if coarsest else band_rows(maps.maps, block.resolution)
+            yield (
+                index,
+                maps,
+                full_rows(maps.maps, block.resolution)
+                if coarsest
+                else band_rows(maps.maps, block.resolution),
+            )
             coarsest = False
 
 
-def principal_stage(pair: Pair, sets: dict[str, MapSet], settings: dict, log: RunLog, device: torch.device) -> None:
+def principal_stage(
+    pair: Pair, sets: dict[str, MapSet], settings: dict, log: RunLog, device: torch.device
+) -> None:
     """Positional constants from the sets' principal components, and the encoder from their coefficients."""
     unit = float(pair.generator.millimetres)
     groups: dict[tuple[int, int], tuple[MapSet, list[CoefficientTargets]]] = {}
@@ -174,15 +202,24 @@ def principal_stage(pair: Pair, sets: dict[str, MapSet], settings: dict, log: Ru
     for index, maps, rows in block_rows(pair, sets):
         block = pair.generator.synthesis_blocks[index]
         size = (block.resolution, block.resolution)
-        mask = nn.functional.interpolate(torch.from_numpy(maps.mask)[None, None], size=size, mode="area")[0, 0].numpy()
+        mask = nn.functional.interpolate(torch.from_numpy(maps.mask)[None, None], size=size, mode="area")[
+            0, 0
+        ].numpy()
         found = start_block(block, index, rows, (mask > 0).astype(np.float32), unit)
         groups.setdefault((maps.maps.shape[-1], len(maps)), (maps, []))[1].append(found)
-        log.write("principal", resolution=block.resolution, components=block.count - 1, power=float(found.power.sum()))
+        log.write(
+            "principal",
+            resolution=block.resolution,
+            components=block.count - 1,
+            power=float(found.power.sum()),
+        )
     fit_coefficients(pair.encoder, pair.generator, list(groups.values()), settings, log, device)
     pair.restart_average()
 
 
-def bands_stage(pair: Pair, sets: dict[str, MapSet], settings: dict, log: RunLog, device: torch.device) -> None:
+def bands_stage(
+    pair: Pair, sets: dict[str, MapSet], settings: dict, log: RunLog, device: torch.device
+) -> None:
     """The encoder's last layers again, for the blocks finer than those that pairs trained: their inputs have moved since the start,
     and here they see more people than the components were taken from (`maps` of each set)."""
     groups: dict[str, tuple[MapSet, list[CoefficientTargets]]] = {}
@@ -194,7 +231,9 @@ def bands_stage(pair: Pair, sets: dict[str, MapSet], settings: dict, log: RunLog
         maps = sets[name].thinned(settings.get("maps", 8000))
         found = project_on_block(block, index, maps.maps, float(pair.generator.millimetres))
         groups.setdefault(name, (maps, []))[1].append(found)
-    fit_coefficients(pair.encoder, pair.generator, list(groups.values()), settings, log, device, last_only=True)
+    fit_coefficients(
+        pair.encoder, pair.generator, list(groups.values()), settings, log, device, last_only=True
+    )
     for maps, targets in groups.values():
         for found in targets:
             gain = restore_power(pair, maps, found, device)
@@ -212,7 +251,10 @@ def restore_power(pair: Pair, maps: MapSet, found: CoefficientTargets, device: t
         The factor, 1 to 1.7.
     """
     unseen = slice(int(len(maps) * 0.9), None)
-    given = [torch.from_numpy(np.ascontiguousarray(v[unseen])).to(device) for v in (maps.identity, maps.skin, maps.expression)]
+    given = [
+        torch.from_numpy(np.ascontiguousarray(v[unseen])).to(device)
+        for v in (maps.identity, maps.skin, maps.expression)
+    ]
     block = pair.generator.synthesis_blocks[found.block]
     pair.encoder.eval()
     latents = latents_of(pair.encoder, pair.generator, [style_of(found.block)], given)[:, 0]
@@ -267,7 +309,11 @@ def run(args: argparse.Namespace) -> int:
     settings = read_configuration(args.config, "dnpm")
     device = choose_device(args)
     log = RunLog(args.out, args.resume)
-    sets = open_scans(args.maps, args.layout, args.data, settings) if args.maps else open_maps(args.data, settings["sets"], device)
+    sets = (
+        open_scans(args.maps, args.layout, args.data, settings)
+        if args.maps
+        else open_maps(args.data, settings["sets"], device)
+    )
     coarse = sets["coarse"]
     config = generator_config(settings["generator"])
     encoder = EncoderConfig(identity_size=coarse.identity.shape[1], **settings["encoder"])
@@ -276,7 +322,9 @@ def run(args: argparse.Namespace) -> int:
     modules: dict[str, nn.Module] = dict(pair.modules)
     if "adversarial" in settings:
         finest = settings["adversarial"]["resolution"]
-        modules["discriminator"] = DisplacementDiscriminator(finest, **settings.get("discriminator", {})).to(device)
+        modules["discriminator"] = DisplacementDiscriminator(finest, **settings.get("discriminator", {})).to(
+            device
+        )
     keeper = StageKeeper(args.out / "checkpoint.safetensors", modules, args.resume)
     for stage in STAGES[: STAGES.index(args.until) + 1]:
         if stage not in settings or keeper.finished(stage):
@@ -307,23 +355,35 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def export(args: argparse.Namespace, pair: Pair, settings: dict, stages: list[str], log: RunLog, device: torch.device) -> None:
+def export(
+    args: argparse.Namespace, pair: Pair, settings: dict, stages: list[str], log: RunLog, device: torch.device
+) -> None:
     """Writes the averages as the files that are shipped, with their cards."""
     missing = [stage for stage in STAGES if stage in settings and stage not in stages]
     facts = {
-        "command": f"python -m ml_backend train dnpm --config {args.config}" + (f" --until {stages[-1]}" if missing else ""),
-        "stages": ", ".join(f"{stage} ({settings[stage].get('minutes', 'no')} minutes at most)" for stage in stages)
+        "command": f"python -m ml_backend train dnpm --config {args.config}"
+        + (f" --until {stages[-1]}" if missing else ""),
+        "stages": ", ".join(
+            f"{stage} ({settings[stage].get('minutes', 'no')} minutes at most)" for stage in stages
+        )
         + (f"; not yet through: {', '.join(missing)}" if missing else ""),
-        "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "device": f"{device.type}, {torch.get_num_threads()} threads"
+        if device.type == "cpu"
+        else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": "; ".join(
-            f"{name}: {t['people']} people x {t['expressions']} expressions at {t['resolution']}" for name, t in settings["sets"].items()
+            f"{name}: {t['people']} people x {t['expressions']} expressions at {t['resolution']}"
+            for name, t in settings["sets"].items()
         ),
         "source": settings.get("source", SIMULATED),
     }
     sums = {
-        GENERATOR_FILE: write_network(args.out / GENERATOR_FILE, pair.generator_average, pair.generator.config, facts),
-        ENCODER_FILE: write_network(args.out / ENCODER_FILE, pair.encoder_average, pair.encoder.config, facts),
+        GENERATOR_FILE: write_network(
+            args.out / GENERATOR_FILE, pair.generator_average, pair.generator.config, facts
+        ),
+        ENCODER_FILE: write_network(
+            args.out / ENCODER_FILE, pair.encoder_average, pair.encoder.config, facts
+        ),
     }
     for file, network in ((GENERATOR_FILE, pair.generator_average), (ENCODER_FILE, pair.encoder_average)):
         config = dataclasses.asdict(network.config)

@@ -1,15 +1,19 @@
 """Trains image to displacement on simulated skin, photographed badly and unwrapped.
 
-Maps of the stored set are shaded under random light with an albedo that has nothing to do with them (simulation/skin_shading.py), then
+Maps of the stored set are shaded under random light with an albedo that has nothing to do with them
+(simulation/skin_shading.py), then
 made coarse, blurred, noisy and compressed (training/degraded_textures.py). Stages:
-  linear       the mean map; the filters of linear shape from shading for what differs from it, by least squares, and where on the face
+  linear       the mean map; the filters of linear shape from shading for what differs from it, by least
+  squares, and where on the face
                they are to be believed
   coarse       the network of half the resolution, on half-size pictures
   whole        coarse network and enhancer together
   adversarial  the same with discriminators at two scales and feature matching
 
-Writes to --out: image_to_displacement.safetensors (float16), image_to_displacement.md (model card), log.jsonl, samples.png (texture's
-brightness, expected, truth, estimate), checkpoint.safetensors. The maps are simulated into --data on first use.
+Writes to --out: image_to_displacement.safetensors (float16), image_to_displacement.md (model card),
+log.jsonl, samples.png (texture's
+brightness, expected, truth, estimate), checkpoint.safetensors. The maps are simulated into --data on first
+use.
 
 examples:
   python -m ml_backend train image-to-displacement --config 2core --out build/image --install
@@ -39,7 +43,14 @@ from ..models.detailed_3dmm import Detailed3DMM
 from ..models.image_to_displacement import IMAGE_FILE, ImageToDisplacement, image_config, image_features
 from ..models.patch_discriminators import PatchDiscriminators
 from ..models.skin_vector import sample_skin
-from ..simulation.portraits.skin_shading import SkinSurface, sample_albedo, sample_light, shade_skin, skin_surface, smooth_shading
+from ..simulation.portraits.skin_shading import (
+    SkinSurface,
+    sample_albedo,
+    sample_light,
+    shade_skin,
+    skin_surface,
+    smooth_shading,
+)
 from .model_card import SIMULATED, install
 from .photo_cards import write_photo_card
 from .train_dnpm import StageKeeper, open_maps
@@ -57,7 +68,11 @@ _KNOWN, _ROUGH = (0.3, 0.95), 0.3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/image")
-    parser.add_argument("--install", action="store_true", help="put the finished weights and card where the package looks for them")
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="put the finished weights and card where the package looks for them",
+    )
 
 
 @dataclass
@@ -67,7 +82,8 @@ class PhotographedSkin:
     Attributes:
         maps: truth, at the resolution of the pairs.
         surface: the smooth face there.
-        expect: rows of `maps` and a source of randomness to the maps (B, 1, R, R), millimetres, that the encoder makes of what a fit
+        expect: rows of `maps` and a source of randomness to the maps (B, 1, R, R), millimetres, that the
+            encoder makes of what a fit
             might say of these people.
         unit: millimetres per unit of the network.
         numbers, random: sources of randomness.
@@ -90,7 +106,9 @@ class PhotographedSkin:
         count, size = len(rows), self.surface.mask.shape[-1]
         truth = self.maps.batch(rows, torch.device("cpu"))[0] * self.inside
         light = sample_light(count, self.random)
-        drawn = shade_skin(self.surface, truth, sample_albedo(self.surface, count, self.random), light, self.random)
+        drawn = shade_skin(
+            self.surface, truth, sample_albedo(self.surface, count, self.random), light, self.random
+        )
         confidence = seen_parts(count, size, self.random, torch.device("cpu")) * self.surface.mask
         texture = photograph(drawn, self.random, factor) * confidence
         fitted = light + _ERROR_OF_LIGHT * torch.randn(light.shape, generator=self.random)
@@ -123,7 +141,9 @@ class PoorlyFitted:
             share = numbers.uniform(*_KNOWN)
             other = self.face.sample_identity(int(numbers.integers(2**31)))
             identity = share * self.maps.identity[row] + np.sqrt(1 - share**2) * other
-            expression = self.maps.expression[row] * np.exp(_ROUGH * numbers.standard_normal(self.maps.expression.shape[1]))
+            expression = self.maps.expression[row] * np.exp(
+                _ROUGH * numbers.standard_normal(self.maps.expression.shape[1])
+            )
             given = (identity[None], sample_skin(0)[None], expression.clip(0, 1)[None])
             found.append(self.model.displacement(*given, self.maps.maps.shape[-1]))
         return torch.from_numpy(np.stack(found))
@@ -145,12 +165,20 @@ def run(args: argparse.Namespace) -> int:
     face, model = BilinearFace.default(), Detailed3DMM.load(device=device)
 
     def source(resolution: int, seed: int) -> PhotographedSkin:
-        low = maps if maps.maps.shape[-1] == resolution else maps.thinned(settings["used"]["maps"]).seen_at(resolution)
+        low = (
+            maps
+            if maps.maps.shape[-1] == resolution
+            else maps.thinned(settings["used"]["maps"]).seen_at(resolution)
+        )
         expect = PoorlyFitted(low, model, face)
         random = torch.Generator().manual_seed(seed)
-        return PhotographedSkin(low, skin_surface(face, resolution), expect, unit, np.random.default_rng(seed), random)
+        return PhotographedSkin(
+            low, skin_surface(face, resolution), expect, unit, np.random.default_rng(seed), random
+        )
 
-    keeper = StageKeeper(args.out / "checkpoint.safetensors", {"network": network, "judges": judges}, args.resume)
+    keeper = StageKeeper(
+        args.out / "checkpoint.safetensors", {"network": network, "judges": judges}, args.resume
+    )
     for number, stage in enumerate(STAGES):
         if keeper.finished(stage) or stage not in settings:
             continue
@@ -162,13 +190,21 @@ def run(args: argparse.Namespace) -> int:
         keeper.finish(stage)
     whole = source(config.resolution, 100)
     figures = measure(network, whole, device)
-    log.write("measured", **{f"{name} {key}": value for name, row in figures.items() for key, value in row.items()})
+    log.write(
+        "measured", **{f"{name} {key}": value for name, row in figures.items() for key, value in row.items()}
+    )
     write_samples(args.out / "samples.png", network, whole, device)
     table = settings["sets"]["photographed"]
     facts = {
         "command": f"python -m ml_backend train image-to-displacement --config {args.config}",
-        "stages": ", ".join(f"{name} ({settings[name].get('minutes', 'no')} minutes at most)" for name in STAGES if name in settings),
-        "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "stages": ", ".join(
+            f"{name} ({settings[name].get('minutes', 'no')} minutes at most)"
+            for name in STAGES
+            if name in settings
+        ),
+        "device": f"{device.type}, {torch.get_num_threads()} threads"
+        if device.type == "cpu"
+        else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}, shaded anew for every step",
         "source": SIMULATED,
@@ -197,7 +233,9 @@ def fit_linear(network: ImageToDisplacement, drawn: PhotographedSkin, settings: 
         places = torch.multinomial(chance.flatten(), settings["texels"], generator=drawn.random)
         width = truth.shape[-1]
         padded = torch.nn.functional.pad(channels, (side // 2,) * 4)[0]
-        windows = padded.unfold(1, side, 1).unfold(2, side, 1)[:, places // width, places % width]  # (C, n, side, side)
+        windows = padded.unfold(1, side, 1).unfold(2, side, 1)[
+            :, places // width, places % width
+        ]  # (C, n, side, side)
         rows = windows.permute(1, 0, 2, 3).flatten(1)
         gram += rows.T @ rows
         sums += rows.T @ (truth - expected).flatten()[places]
@@ -219,13 +257,20 @@ def fit_linear(network: ImageToDisplacement, drawn: PhotographedSkin, settings: 
         seen = confidence * drawn.inside
         missed += float((seen * (linear(features.to(linear.gain.device)).cpu() - truth).square()).sum())
         whole += float((seen * truth.square()).sum())
-    log.write("linear", maps=settings["maps"], gain=float(linear.gain.mean()), missed_share=missed / max(whole, 1e-9))
+    log.write(
+        "linear",
+        maps=settings["maps"],
+        gain=float(linear.gain.mean()),
+        missed_share=missed / max(whole, 1e-9),
+    )
 
 
 def mean_map(drawn: PhotographedSkin) -> Tensor:
     """(1, 1, R, R) mean of the people that are not measured, in units."""
     rows = np.linspace(0, int(len(drawn.maps) * TRAINING_SHARE) - 1, min(200, len(drawn.maps))).astype(int)
-    return (torch.from_numpy(np.asarray(drawn.maps.maps[rows], np.float32).mean(0)) * drawn.inside / drawn.unit)[None, None]
+    return (
+        torch.from_numpy(np.asarray(drawn.maps.maps[rows], np.float32).mean(0)) * drawn.inside / drawn.unit
+    )[None, None]
 
 
 def train_stage(
@@ -246,9 +291,13 @@ def train_stage(
     network.train()
     while schedule.progress < 1:
         set_rate(optimiser, schedule.rate(settings["rate"]))
-        features, expected, truth, confidence = (part.to(device) for part in drawn.training_pair(settings["batch"]))
+        features, expected, truth, confidence = (
+            part.to(device) for part in drawn.training_pair(settings["batch"])
+        )
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.get("bfloat16", False)):
-            heights = network.coarse(features, expected)[0] if stage == "coarse" else network(features, expected)
+            heights = (
+                network.coarse(features, expected)[0] if stage == "coarse" else network(features, expected)
+            )
         heights = heights.float()
         loss, figures = reconstruction(heights, truth, confidence, inside)
         if stage == "adversarial":
@@ -261,23 +310,41 @@ def train_stage(
             matched = feature_matching(own, true)
             deceived = judged_real(own)
             loss = loss + settings["deceive"] * deceived + settings["match"] * matched
-            figures |= {"wrong": float(wrong.detach()), "deceived": float(deceived.detach()), "matched": float(matched.detach())}
+            figures |= {
+                "wrong": float(wrong.detach()),
+                "deceived": float(deceived.detach()),
+                "matched": float(matched.detach()),
+            }
         _step(optimiser, loss)
         schedule.done += 1
         if schedule.done % settings.get("log_steps", 20) == 0 or schedule.progress >= 1:
-            log.write(stage, step=schedule.done, loss=float(loss.detach()), **figures, minutes_left=schedule.minutes_left)
+            log.write(
+                stage,
+                step=schedule.done,
+                loss=float(loss.detach()),
+                **figures,
+                minutes_left=schedule.minutes_left,
+            )
     network.eval()
 
 
-def reconstruction(heights: Tensor, truth: Tensor, confidence: Tensor, inside: Tensor) -> tuple[Tensor, dict[str, float]]:
+def reconstruction(
+    heights: Tensor, truth: Tensor, confidence: Tensor, inside: Tensor
+) -> tuple[Tensor, dict[str, float]]:
     """Loss of heights against the truth, (B, 1, R, R) both, where the skin is seen; and its parts by name."""
     seen = confidence * inside
-    weights = activity_weights(truth * inside, inside, max(3, truth.shape[-1] // 28) | 1) * (0.05 + 0.95 * confidence)
+    weights = activity_weights(truth * inside, inside, max(3, truth.shape[-1] // 28) | 1) * (
+        0.05 + 0.95 * confidence
+    )
     pixel = (weights * (heights - truth).abs()).mean()
     square = (weights * (heights - truth).square()).mean()
     lines, texture = band_losses(heights * seen, truth * seen, inside, 4, floor=0.02)
     loss = pixel + square + 0.2 * lines + 0.2 * texture
-    return loss, {"pixel": float(pixel.detach()), "lines": float(lines.detach()), "texture": float(texture.detach())}
+    return loss, {
+        "pixel": float(pixel.detach()),
+        "lines": float(lines.detach()),
+        "texture": float(texture.detach()),
+    }
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -287,7 +354,9 @@ def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 @torch.inference_mode()
-def measure(network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device) -> dict[str, dict[str, float]]:
+def measure(
+    network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device
+) -> dict[str, dict[str, float]]:
     """Correlation and PSNR inside the seen face, at three degrees of coarseness, beside a blank map, the training people's mean and the
     expected map.
 
@@ -346,16 +415,28 @@ def figures_text(figures: dict[str, dict[str, float]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for name, row in figures.items():
-        shown = [str(row[key]) for key in ("correlation", "psnr_db", "zero_db", "mean_db", "expected_db", "n")]
+        shown = [
+            str(row[key]) for key in ("correlation", "psnr_db", "zero_db", "mean_db", "expected_db", "n")
+        ]
         lines.append("| " + " | ".join([name, *shown]) + " |")
     return "\n".join(lines)
 
 
 @torch.inference_mode()
-def write_samples(path: Path, network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device) -> None:
+def write_samples(
+    path: Path, network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device
+) -> None:
     """The texture's brightness as if it were relief, the expected map, the truth and the estimate, for people that training left out."""
     rows = np.linspace(int(len(drawn.maps) * TRAINING_SHARE), len(drawn.maps) - 1, SHOWN).astype(int)
     features, expected, truth, _ = drawn.pair(rows, 1.0)
     own = network(features.to(device), expected.to(device)).cpu()
-    shown = [part[:, 0].numpy() for part in (0.2 * features, expected * drawn.unit, truth * drawn.unit, own * drawn.unit * drawn.inside)]
+    shown = [
+        part[:, 0].numpy()
+        for part in (
+            0.2 * features,
+            expected * drawn.unit,
+            truth * drawn.unit,
+            own * drawn.unit * drawn.inside,
+        )
+    ]
     write_sample_sheet(path, shown, tile=512)

@@ -1,7 +1,9 @@
 """Learns directions in W+ that carry the names of the skin simulation's parameters.
 
-The detail encoder's latents of random people under random expressions are regressed, with a small ridge, on the people's parameters;
-a slope is the direction. Those people are independent draws, so what a slope holds is that parameter's own share. Takes seconds.
+The detail encoder's latents of random people under random expressions are regressed, with a small ridge, on
+the people's parameters;
+a slope is the direction. Those people are independent draws, so what a slope holds is that parameter's own
+share. Takes seconds.
 
 Directions and their units:
   age          decades; the simulation's age, of geometry and skin together
@@ -9,7 +11,8 @@ Directions and their units:
   thickness    standard deviations of the thickness of the skin: longer wavelengths
   asymmetry    standard deviations; positive deepens the person's left
   upper        standard deviations; positive deepens the upper face and relieves the lower
-  pores        standard deviations of the pores' depth, in the styles of the finest maps alone: coarser wrinkles stay
+  pores        standard deviations of the pores' depth, in the styles of the finest maps alone: coarser
+  wrinkles stay
 
 Writes to --out: latent_directions.safetensors, latent_directions.md.
 
@@ -52,13 +55,29 @@ _ROWS_AT_ONCE = 512
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("--weights", type=Path, default=ASSETS, help="folder of generator and encoder (default: the package's)")
-    parser.add_argument("--people", type=int, default=4000, help="random people to learn from, at least 100 (default: 4000)")
-    parser.add_argument("--out", type=Path, default=Path("build/directions"), help="folder for the results (default: %(default)s)")
-    parser.add_argument("--install", action="store_true", help="put the file and its card where the package looks for them")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=ASSETS,
+        help="folder of generator and encoder (default: the package's)",
+    )
+    parser.add_argument(
+        "--people", type=int, default=4000, help="random people to learn from, at least 100 (default: 4000)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/directions"),
+        help="folder for the results (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--install", action="store_true", help="put the file and its card where the package looks for them"
+    )
 
 
-def simulation_parameters(face: BilinearFace, identity: np.ndarray, skin: np.ndarray) -> dict[str, np.ndarray]:
+def simulation_parameters(
+    face: BilinearFace, identity: np.ndarray, skin: np.ndarray
+) -> dict[str, np.ndarray]:
     """The parameters by direction, in their units, from identity (N, K) and skin (N, 16): (N,) each."""
     years = np.array([face.age_years(one) for one in identity])
     pores = person_traits(torch.from_numpy(years), torch.from_numpy(skin))["pores"].numpy()
@@ -90,21 +109,29 @@ def ridge_slopes(parameters: np.ndarray, latents: np.ndarray) -> tuple[np.ndarra
     return slopes / np.maximum(deviation, 1e-9)[:, None], float(explained)
 
 
-def fit_directions(model: Detailed3DMM, face: BilinearFace, people: int, weights: str) -> tuple[LatentDirections, float]:
+def fit_directions(
+    model: Detailed3DMM, face: BilinearFace, people: int, weights: str
+) -> tuple[LatentDirections, float]:
     """Directions from that many random people, and the share of the latents' power that they explain."""
     pairs = [person(face, seed) for seed in range(people)]
     identity, skin = (np.stack(values).astype(np.float32) for values in zip(*pairs, strict=True))
     expression = sample_expressions(people, np.random.default_rng(0xD1))
     parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, people, _ROWS_AT_ONCE)]
-    latents = np.concatenate([model.latent(identity[p], skin[p], expression[p]).cpu().numpy() for p in parts]).astype(np.float64)
+    latents = np.concatenate(
+        [model.latent(identity[p], skin[p], expression[p]).cpu().numpy() for p in parts]
+    ).astype(np.float64)
     found = simulation_parameters(face, identity, skin)
     coarse = [name for name in UNITS if name != "pores"]
-    slopes, explained = ridge_slopes(np.stack([found[name] for name in coarse], 1), latents.reshape(people, -1))
+    slopes, explained = ridge_slopes(
+        np.stack([found[name] for name in coarse], 1), latents.reshape(people, -1)
+    )
     pores, _ = ridge_slopes(found["pores"][:, None], latents.reshape(people, -1))
     vectors = np.concatenate([slopes, pores]).reshape(-1, *latents.shape[1:])
     vectors[-1, : -2 * FINEST_BLOCKS] = 0
     names = (*coarse, "pores")
-    return LatentDirections(names, tuple(UNITS[name] for name in names), vectors.astype(np.float32), weights), explained
+    return LatentDirections(
+        names, tuple(UNITS[name] for name in names), vectors.astype(np.float32), weights
+    ), explained
 
 
 def run(args: argparse.Namespace) -> int:
@@ -113,7 +140,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--people {args.people} is not 100 to {HELD_OUT_SEED}.")
     args.out.mkdir(parents=True, exist_ok=True)
     weights = print_of_weights(args.weights)
-    directions, explained = fit_directions(Detailed3DMM.load(args.weights), BilinearFace.default(), args.people, weights)
+    directions, explained = fit_directions(
+        Detailed3DMM.load(args.weights), BilinearFace.default(), args.people, weights
+    )
     path = args.out / FILE
     directions.save(path, {"people": str(args.people)})
     listed = "\n".join(f"- {name}: {unit}" for name, unit in UNITS.items())

@@ -1,10 +1,13 @@
 """Trains the network that makes small, blurred pictures of faces clear enough for landmarks.
 
-Painted heads of random people before all sorts of grounds, and pictures of no faces, are shrunk, blurred, made noisy and compressed; the
-network learns what they were: first by robust absolute differences of colours and of their slopes (Charbonnier), then also by how
+Painted heads of random people before all sorts of grounds, and pictures of no faces, are shrunk, blurred,
+made noisy and compressed; the
+network learns what they were: first by robust absolute differences of colours and of their slopes
+(Charbonnier), then also by how
 differently the landmark network sees the two (`landmark_features.py`). No photograph of anybody is used.
 
-Writes to --out: photo_upscaler.safetensors (float16), photo_upscaler.md (model card), log.jsonl, samples.png (poor, bicubic, made clear,
+Writes to --out: photo_upscaler.safetensors (float16), photo_upscaler.md (model card), log.jsonl, samples.png
+(poor, bicubic, made clear,
 truth), checkpoint.safetensors. The pictures are painted into --data on first use.
 
 examples:
@@ -44,7 +47,11 @@ _SAVE_STEPS = 400
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/upscaler", data="build/portraits", holds="painted portraits")
-    parser.add_argument("--install", action="store_true", help="put the finished weights and card where the package looks for them")
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="put the finished weights and card where the package looks for them",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,16 +59,22 @@ def run(args: argparse.Namespace) -> int:
     settings = read_configuration(args.config, "photo-upscaler")
     device = choose_device(args)
     log = RunLog(args.out, args.resume)
-    pictures = make_portrait_set(args.data, settings["pictures"], lambda done, of: log.write("portraits", done=done, of=of))
+    pictures = make_portrait_set(
+        args.data, settings["pictures"], lambda done, of: log.write("portraits", done=done, of=of)
+    )
     if len(pictures) < FEWEST:
-        raise UserError(f"{len(pictures)} pictures are too few to learn from.", f"Raise `pictures` to {FEWEST} at least.")
+        raise UserError(
+            f"{len(pictures)} pictures are too few to learn from.", f"Raise `pictures` to {FEWEST} at least."
+        )
     unseen = held_out_count(pictures)
     torch.manual_seed(0)
     config = upscaler_config(settings["network"])
     network = PhotoUpscaler(config).to(device)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     average = PhotoUpscaler(config).to(device)
-    keeper = StageKeeper(args.out / "checkpoint.safetensors", {"network": network, "average": average}, args.resume)
+    keeper = StageKeeper(
+        args.out / "checkpoint.safetensors", {"network": network, "average": average}, args.resume
+    )
     seen = LandmarkFeatures().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     frames = face_frames(args.data, pictures)
     stages = [stage for stage in STAGES if stage in settings]
@@ -75,8 +88,12 @@ def run(args: argparse.Namespace) -> int:
     write_sheet(args.out / "samples.png", average, pictures, device)
     facts = {
         "command": f"python -m ml_backend train photo-upscaler --config {args.config}",
-        "stages": ", ".join(f"{stage} ({settings[stage].get('minutes', 'no')} minutes at most)" for stage in stages),
-        "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "stages": ", ".join(
+            f"{stage} ({settings[stage].get('minutes', 'no')} minutes at most)" for stage in stages
+        ),
+        "device": f"{device.type}, {torch.get_num_threads()} threads"
+        if device.type == "cpu"
+        else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{len(pictures) - unseen} pictures, each degraded anew every time",
         "source": "painted heads of the default face model and pictures of simulated shapes, not from photographs of people",
@@ -105,7 +122,9 @@ def clearness_loss(found: Tensor, truth: Tensor) -> Tensor:
     """
     error = found - truth
     parts = error, error.diff(dim=-1), error.diff(dim=-2)
-    return sum(((part.square() + _SMOOTH).sqrt().mean() for part in parts), torch.zeros((), device=found.device))
+    return sum(
+        ((part.square() + _SMOOTH).sqrt().mean() for part in parts), torch.zeros((), device=found.device)
+    )
 
 
 def train(
@@ -171,12 +190,17 @@ def _held_out(pictures: np.ndarray) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def measure(
-    network: PhotoUpscaler, seen: LandmarkFeatures, pictures: np.ndarray, frames: np.ndarray, device: torch.device
+    network: PhotoUpscaler,
+    seen: LandmarkFeatures,
+    pictures: np.ndarray,
+    frames: np.ndarray,
+    device: torch.device,
 ) -> dict[str, float]:
     """What the network does to the pictures that training leaves out, beside bicubic interpolation.
 
     Returns:
-        `clear_db`, `bicubic_db`: peak signal to noise in dB; `clear_mesh`, `bicubic_mesh`: how far the landmark network's mesh lies from
+        `clear_db`, `bicubic_db`: peak signal to noise in dB; `clear_mesh`, `bicubic_mesh`: how far the
+            landmark network's mesh lies from
         its mesh in the undegraded picture, in distances between the eyes (median picture).
     """
     poor, clear = (values.to(device) for values in _held_out(pictures))
@@ -187,7 +211,9 @@ def measure(
     figures = {}
     for name, found in (("clear", network(poor)), ("bicubic", enlarged(poor))):
         figures[f"{name}_db"] = float(-10 * (found.clamp(0, 1) - clear).square().mean().log10())
-        figures[f"{name}_mesh"] = float(landmark_losses(seen, found.clamp(0, 1)[faces], sharp, squares)[1].median())
+        figures[f"{name}_mesh"] = float(
+            landmark_losses(seen, found.clamp(0, 1)[faces], sharp, squares)[1].median()
+        )
     return figures
 
 
@@ -201,5 +227,9 @@ def write_sheet(path: Path, network: PhotoUpscaler, pictures: np.ndarray, device
     """Poor, bicubic, made clear and truth, a column a picture that training left out."""
     poor, clear = (values[:SHOWN].to(device) for values in _held_out(pictures))
     blocks = torch.nn.functional.interpolate(poor, size=clear.shape[-2:], mode="nearest")
-    rows = [torch.cat(list(values.clamp(0, 1)), -1) for values in (blocks, enlarged(poor), network(poor), clear)]
-    Image.fromarray((torch.cat(rows, -2).permute(1, 2, 0).cpu().numpy() * 255 + 0.5).astype(np.uint8)).save(path)
+    rows = [
+        torch.cat(list(values.clamp(0, 1)), -1) for values in (blocks, enlarged(poor), network(poor), clear)
+    ]
+    Image.fromarray((torch.cat(rows, -2).permute(1, 2, 0).cpu().numpy() * 255 + 0.5).astype(np.uint8)).save(
+        path
+    )

@@ -1,15 +1,20 @@
 """Trains the restoration of degraded displacement maps against the generator as it is.
 
 Stages:
-  latents   E_deg's bottleneck: principal components of the detail encoder's latents; its linear part by ridge regression to them
+  latents   E_deg's bottleneck: principal components of the detail encoder's latents; its linear part by ridge
+  regression to them
   maps      E_deg through the generator: 10 x pixels + 0.2 x perception + 0.1 x identity (Eq. 15)
   refine    the network that corrects what lies above the input's band, on crops of full maps at 1/4 and 1/8
 
-Pixels are absolute differences weighted to where the truth has wrinkles; perception compares octave bands as lines and as texture;
-identity is the local amplitude of five octaves (losses/relief_identity.py): features of photographs know nothing of relief.
+Pixels are absolute differences weighted to where the truth has wrinkles; perception compares octave bands as
+lines and as texture;
+identity is the local amplitude of five octaves (losses/relief_identity.py): features of photographs know
+nothing of relief.
 
-Writes to --out: restoration.safetensors (float16), restoration.md (model card), log.jsonl, sheets of truth, input and restored maps,
-checkpoint.safetensors. The maps are simulated into --data on first use; nobody of the held-out people is among them.
+Writes to --out: restoration.safetensors (float16), restoration.md (model card), log.jsonl, sheets of truth,
+input and restored maps,
+checkpoint.safetensors. The maps are simulated into --data on first use; nobody of the held-out people is
+among them.
 
 examples:
   python -m ml_backend train restoration --config 2core --out build/restoration --install
@@ -35,7 +40,13 @@ from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.relief_identity import identity_loss
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.displacement_generator import DisplacementGenerator
-from ..models.restoration_encoder import RESTORATION_FILE, Restoration, RestorationNetwork, refined, restoration_config
+from ..models.restoration_encoder import (
+    RESTORATION_FILE,
+    Restoration,
+    RestorationNetwork,
+    refined,
+    restoration_config,
+)
 from .model_card import SIMULATED, install
 from .photo_cards import write_photo_card
 from .train_dnpm import StageKeeper, open_maps
@@ -51,9 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/restoration")
     parser.add_argument(
-        "--weights", type=Path, default=ASSETS, help="folder of dnpm.safetensors and detail_encoder.safetensors (default: the package's)"
+        "--weights",
+        type=Path,
+        default=ASSETS,
+        help="folder of dnpm.safetensors and detail_encoder.safetensors (default: the package's)",
     )
-    parser.add_argument("--install", action="store_true", help="put the finished weights and card where the package looks for them")
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="put the finished weights and card where the package looks for them",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +82,10 @@ def run(args: argparse.Namespace) -> int:
     sets = open_maps(args.data, settings["sets"], device)
     model = Detailed3DMM.load(args.weights, device)
     torch.manual_seed(0)
-    sizes = {"style_count": model.generator.config.style_count, "latent_width": model.generator.config.latent_width}
+    sizes = {
+        "style_count": model.generator.config.style_count,
+        "latent_width": model.generator.config.latent_width,
+    }
     config = restoration_config({**settings["network"], **sizes, "finest": model.generator.config.resolution})
     network = RestorationNetwork(config).to(device)
     low = sets["coarse"].thinned(settings["used"]["maps"]).seen_at(config.resolution)
@@ -84,8 +105,13 @@ def run(args: argparse.Namespace) -> int:
     table = settings["sets"]["coarse"]
     facts = {
         "command": f"python -m ml_backend train restoration --config {args.config}",
-        "stages": "latents, " + ", ".join(f"{name} ({settings[name].get('minutes', 'no')} minutes at most)" for name in ("maps", "refine")),
-        "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "stages": "latents, "
+        + ", ".join(
+            f"{name} ({settings[name].get('minutes', 'no')} minutes at most)" for name in ("maps", "refine")
+        ),
+        "device": f"{device.type}, {torch.get_num_threads()} threads"
+        if device.type == "cpu"
+        else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{len(low)} maps of {table['people']} people at {table['resolution']} for E_deg, "
         f"{len(fine)} at {config.finest} of others for the refinement",
@@ -111,7 +137,9 @@ def start_codes(network: RestorationNetwork, model: Detailed3DMM, maps: MapSet) 
     """
     count = network.config.codes
     if len(maps) <= count:
-        raise UserError(f"{len(maps)} maps for {count} codes.", "Simulate more people, or lower network.codes.")
+        raise UserError(
+            f"{len(maps)} maps for {count} codes.", "Simulate more people, or lower network.codes."
+        )
     given = maps.identity, maps.skin, maps.expression
 
     def offsets(rows: np.ndarray) -> Tensor:
@@ -122,7 +150,12 @@ def start_codes(network: RestorationNetwork, model: Detailed3DMM, maps: MapSet) 
     _, directions = torch.linalg.eigh((some - mean) @ (some - mean).T)
     axes = directions.flip(1)[:, :count].T @ (some - mean)
     axes = axes / axes.norm(dim=1, keepdim=True)
-    found = torch.cat([(offsets(rows) - mean) @ axes.T for rows in np.array_split(np.arange(len(maps)), len(maps) // 64 + 1)])
+    found = torch.cat(
+        [
+            (offsets(rows) - mean) @ axes.T
+            for rows in np.array_split(np.arange(len(maps)), len(maps) // 64 + 1)
+        ]
+    )
     scale = found.std(0).clamp_min(1e-6)
     encoder = network.encoder
     encoder.to_latents.weight.copy_(axes.T)
@@ -133,7 +166,9 @@ def start_codes(network: RestorationNetwork, model: Detailed3DMM, maps: MapSet) 
     return found / scale
 
 
-def _batch(maps: MapSet, count: int, random: np.random.Generator, device: torch.device) -> tuple[Tensor, np.ndarray]:
+def _batch(
+    maps: MapSet, count: int, random: np.random.Generator, device: torch.device
+) -> tuple[Tensor, np.ndarray]:
     """(B, 1, r, r) millimetres inside the face, and their rows."""
     rows = random.integers(int(len(maps) * TRAINING_SHARE), size=count)
     inside = torch.from_numpy(maps.mask).to(device)
@@ -141,14 +176,23 @@ def _batch(maps: MapSet, count: int, random: np.random.Generator, device: torch.
 
 
 @torch.no_grad()
-def fit_linear(network: RestorationNetwork, maps: MapSet, wanted: Tensor, settings: dict, log: RunLog, device: torch.device) -> None:
+def fit_linear(
+    network: RestorationNetwork,
+    maps: MapSet,
+    wanted: Tensor,
+    settings: dict,
+    log: RunLog,
+    device: torch.device,
+) -> None:
     """The linear part by ridge regression from degraded maps to codes; the ridge is chosen on people that the fit leaves out.
 
     It reads the texels of most variance. More texels than maps: solved over maps.
     """
     encoder, config = network.encoder, network.config
     inside, size = torch.from_numpy(maps.mask).to(device), maps.maps.shape[-1]
-    variance = shrink(torch.from_numpy(np.asarray(maps.maps, np.float32).var(0))[None, None], config.linear_resolution).flatten()
+    variance = shrink(
+        torch.from_numpy(np.asarray(maps.maps, np.float32).var(0))[None, None], config.linear_resolution
+    ).flatten()
     encoder.texels.zero_().view(-1)[variance.to(device).topk(config.linear_texels).indices] = 1
     random, found, codes = torch.Generator(device).manual_seed(0), [], []
     for _ in range(settings["degradations"]):
@@ -193,7 +237,12 @@ def restoration_loss(generated: Tensor, truth: Tensor, inside: Tensor) -> tuple[
 
 
 def train_maps(
-    network: RestorationNetwork, generator: DisplacementGenerator, maps: MapSet, settings: dict, log: RunLog, device: torch.device
+    network: RestorationNetwork,
+    generator: DisplacementGenerator,
+    maps: MapSet,
+    settings: dict,
+    log: RunLog,
+    device: torch.device,
 ) -> None:
     """E_deg through the frozen generator."""
     encoder = network.encoder
@@ -201,7 +250,10 @@ def train_maps(
         [
             {"params": [*encoder.halvings.parameters(), *encoder.code.parameters()], "scale": 1.0},
             {"params": encoder.to_latents.parameters(), "scale": settings["head_scale"]},
-            {"params": encoder.linear.parameters(), "scale": 32 * settings["head_scale"] / network.config.linear_texels},
+            {
+                "params": encoder.linear.parameters(),
+                "scale": 32 * settings["head_scale"] / network.config.linear_texels,
+            },
         ],
         betas=(0.9, 0.99),
     )
@@ -217,12 +269,22 @@ def train_maps(
         _step(optimiser, loss)
         schedule.done += 1
         if schedule.done % settings.get("log_steps", 50) == 0 or schedule.progress >= 1:
-            log.write("maps", step=schedule.done, loss=float(loss.detach()), **parts, minutes_left=schedule.minutes_left)
+            log.write(
+                "maps",
+                step=schedule.done,
+                loss=float(loss.detach()),
+                **parts,
+                minutes_left=schedule.minutes_left,
+            )
 
 
 @torch.inference_mode()
 def generated_pairs(
-    network: RestorationNetwork, generator: DisplacementGenerator, maps: MapSet, factor: int, device: torch.device
+    network: RestorationNetwork,
+    generator: DisplacementGenerator,
+    maps: MapSet,
+    factor: int,
+    device: torch.device,
 ) -> Tensor:
     """(N, R, R) float16 millimetres on the CPU: what E_deg and the generator make of the maps at 1/factor."""
     found, restoration = [], Restoration(network, generator)
@@ -234,7 +296,12 @@ def generated_pairs(
 
 
 def train_refiner(
-    network: RestorationNetwork, generator: DisplacementGenerator, maps: MapSet, settings: dict, log: RunLog, device: torch.device
+    network: RestorationNetwork,
+    generator: DisplacementGenerator,
+    maps: MapSet,
+    settings: dict,
+    log: RunLog,
+    device: torch.device,
 ) -> None:
     """The refinement, on crops inside the face of maps whose generated counterparts are made first."""
     config, refiner = network.config, network.refiner
@@ -264,7 +331,11 @@ def train_refiner(
         error, wanted = (found - truth)[..., kept, kept] / unit, truth[..., kept, kept] / unit
         everywhere = torch.ones(wanted.shape[-2:], device=device)
         lines, texture = band_losses(found[..., kept, kept] / unit, wanted, everywhere, 3, floor=0.002)
-        loss = settings["square"] * error.square().mean() + settings["lines"] * lines + settings["texture"] * texture
+        loss = (
+            settings["square"] * error.square().mean()
+            + settings["lines"] * lines
+            + settings["texture"] * texture
+        )
         _step(optimiser, loss)
         schedule.done += 1
         if schedule.done % settings.get("log_steps", 50) == 0 or schedule.progress >= 1:
@@ -282,7 +353,13 @@ def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 @torch.inference_mode()
-def write_sheet(path: Path, network: RestorationNetwork, generator: DisplacementGenerator, maps: MapSet, device: torch.device) -> None:
+def write_sheet(
+    path: Path,
+    network: RestorationNetwork,
+    generator: DisplacementGenerator,
+    maps: MapSet,
+    device: torch.device,
+) -> None:
     """Truth, the input at 1/8, the generator's map for it, the restored one, of people that training left out."""
     restoration = Restoration(network, generator)
     rows = np.linspace(int(len(maps) * TRAINING_SHARE), len(maps) - 1, min(SHOWN, len(maps))).astype(int)
@@ -291,5 +368,10 @@ def write_sheet(path: Path, network: RestorationNetwork, generator: Displacement
     size = truth.shape[-1]
     low = shrink(truth, size // 8)
     up = torch.nn.functional.interpolate(low, size=(size, size), mode="bicubic")
-    rows_shown = truth[:, 0], up[:, 0] * inside, restoration.generated(low[:, 0]) * inside, restoration.restore(low[:, 0])[0] * inside
+    rows_shown = (
+        truth[:, 0],
+        up[:, 0] * inside,
+        restoration.generated(low[:, 0]) * inside,
+        restoration.restore(low[:, 0])[0] * inside,
+    )
     write_sample_sheet(path, [row.cpu().numpy() for row in rows_shown], tile=512)

@@ -1,7 +1,9 @@
 """Trains the speech encoder and the cross-modal decoder together on synthesised speech.
 
-The encoder learns phones (cross-entropy), and once more by what they look like (classes of lip shapes); the decoder learns the curves that
-the coarticulation model makes of the true phones, from the encoder's posteriors; losses Eq. 8-10 of Cao et al. 2024, "DNPM"
+The encoder learns phones (cross-entropy), and once more by what they look like (classes of lip shapes); the
+decoder learns the curves that
+the coarticulation model makes of the true phones, from the encoder's posteriors; losses Eq. 8-10 of Cao et
+al. 2024, "DNPM"
 (vertices of the lips through the bilinear face, and the expression), plus velocity and lip gap.
 
 examples:
@@ -33,17 +35,41 @@ from ..phonetics.phones import BILABIAL, LABIODENTAL, LIP_CLASSES, PHONE_INDEX, 
 from .checkpoints import WeightAverage, load_checkpoint, save_checkpoint
 from .training_run import RunLog, Schedule, choose_device, read_configuration, set_rate
 
-_CLASS_WEIGHTS = (2.0, 2.5, 3.0, 1.0, 1.5, 1.5, 0.5, 0.7)  # by LIP_CLASSES, then all the rest: the rare and the visible count for more
+_CLASS_WEIGHTS = (
+    2.0,
+    2.5,
+    3.0,
+    1.0,
+    1.5,
+    1.5,
+    0.5,
+    0.7,
+)  # by LIP_CLASSES, then all the rest: the rare and the visible count for more
 FRAME_RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--config", default="2core", help="2core, gpu, or a TOML file (default: 2core)")
-    parser.add_argument("--data", type=Path, default=Path("build/speech-data"), help="what build-speech-data wrote (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("build/speech"), help="checkpoint, log.jsonl, weights (default: %(default)s)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("build/speech-data"),
+        help="what build-speech-data wrote (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/speech"),
+        help="checkpoint, log.jsonl, weights (default: %(default)s)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="weights to start from instead of random ones, e.g. the shipped ones")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="weights to start from instead of random ones, e.g. the shipped ones",
+    )
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
@@ -71,8 +97,10 @@ class LipVertices(nn.Module):
 class SpeechLoss(nn.Module):
     """The weighted sum of the losses; `figures` holds its parts.
 
-    Beside the absolute errors of Eq. 8 and 9 stands a squared one: where the ear is unsure, the absolute error is least at the commonest
-    shape (no rounding at all), the squared one at the mean, which still tells a likely vowel from an unlikely one.
+    Beside the absolute errors of Eq. 8 and 9 stands a squared one: where the ear is unsure, the absolute
+    error is least at the commonest
+    shape (no rounding at all), the squared one at the mean, which still tells a likely vowel from an unlikely
+    one.
     """
 
     def __init__(self, weights: dict[str, float], face: BilinearFace):
@@ -95,7 +123,9 @@ class SpeechLoss(nn.Module):
     def forward(self, batch: SpeechBatch, logits: Tensor, curves: Tensor) -> Tensor:
         """Of both networks: phone logits (B, S, 40) and curves (B, T, 52)."""
         phone = nn.functional.cross_entropy(logits.transpose(1, 2), batch.labels, label_smoothing=0.05)
-        return self._sum({"phone": phone, "lips": self._lip_classes(logits, batch.labels), **self._parts(batch, curves)})
+        return self._sum(
+            {"phone": phone, "lips": self._lip_classes(logits, batch.labels), **self._parts(batch, curves)}
+        )
 
     def motion(self, batch: SpeechBatch, curves: Tensor) -> Tensor:
         """Of the curves (B, T, 52) alone."""
@@ -108,13 +138,21 @@ class SpeechLoss(nn.Module):
     def _parts(self, batch: SpeechBatch, curves: Tensor) -> dict[str, Tensor]:
         vertices, gap = self.lips(curves)
         true_vertices, true_gap = self.lips(batch.curves)
-        closing = 1 + self.weights["closing"] * self.lip_consonants[batch.phones_at.clamp(min=0)] * (batch.phones_at >= 0)
+        closing = 1 + self.weights["closing"] * self.lip_consonants[batch.phones_at.clamp(min=0)] * (
+            batch.phones_at >= 0
+        )
         expression = ((curves - batch.curves).abs().sum(2) * closing).mean()  # Eq. 9
         vertex = ((vertices - true_vertices).abs().sum(3).mean(2) * closing).mean()  # Eq. 8
         square = ((curves - batch.curves).square().sum(2) * closing).mean()
         velocity = (vertices.diff(dim=1) - true_vertices.diff(dim=1)).abs().sum(3).mean()
         lip_gap = ((gap - true_gap).abs() * closing).mean()
-        return {"vertex": vertex, "expression": expression, "square": square, "velocity": velocity, "gap": lip_gap}
+        return {
+            "vertex": vertex,
+            "expression": expression,
+            "square": square,
+            "velocity": velocity,
+            "gap": lip_gap,
+        }
 
     def _lip_classes(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of the classes of lip shapes, each as likely as its phones together: w taken for oo costs less than for b."""
@@ -137,14 +175,18 @@ def run(args: argparse.Namespace) -> int:
 
     def networks() -> nn.ModuleDict:
         encoder = SpeechEncoder(SpeechEncoderConfig(**config["encoder"]))
-        return nn.ModuleDict({"encoder": encoder, "decoder": SpeechDecoder(SpeechDecoderConfig(**config["decoder"]))}).to(device)
+        return nn.ModuleDict(
+            {"encoder": encoder, "decoder": SpeechDecoder(SpeechDecoderConfig(**config["decoder"]))}
+        ).to(device)
 
     model = networks()
     if args.start:
         _start_from(model, args.start)
     average = WeightAverage(model, networks(), settings["half_life"])
     loss = SpeechLoss(config["loss"], BilinearFace.default()).to(device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=settings["decay"])
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=settings["decay"]
+    )
     schedule = Schedule(settings["steps"], settings["minutes"])
     checkpoint = args.out / "checkpoint.safetensors"
     if args.resume and checkpoint.exists():
@@ -175,14 +217,17 @@ def run(args: argparse.Namespace) -> int:
                 **_validate(average.average, loss, validation, device),
             )
             state = {"step": schedule.done, "minutes": schedule.elapsed}
-            save_checkpoint(checkpoint, {"model": model, "average": average.average}, {"adam": optimiser}, state)
+            save_checkpoint(
+                checkpoint, {"model": model, "average": average.average}, {"adam": optimiser}, state
+            )
     figures = _validate(average.average, loss, validation, device, batches=12)
     log.write("speech", step=schedule.done, minutes_left=0.0, **figures)
     hours = sum(len(s.mel) for s in streams) / 360000
     facts = {
         "command": f"python -m ml_backend train speech --config {args.config} --data DIR --out DIR"
         + (" --start FILE" if args.start else ""),
-        "data": f"{hours:.1f} h of synthesised speech, {len(streams)} files: " + ", ".join(s.name for s in streams),
+        "data": f"{hours:.1f} h of synthesised speech, {len(streams)} files: "
+        + ", ".join(s.name for s in streams),
         "steps": str(schedule.done),
         "minutes": f"{schedule.elapsed:.0f}",
         "device": f"{device.type}, {platform.machine()}, {torch.get_num_threads()} threads",
@@ -206,7 +251,8 @@ def _start_from(model: nn.ModuleDict, path: Path) -> None:
         model["decoder"].load_state_dict(trained.decoder.state_dict())
     except RuntimeError as error:
         raise UserError(
-            f"{path}: networks of other sizes than the configuration's.", "Start from weights of that configuration."
+            f"{path}: networks of other sizes than the configuration's.",
+            "Start from weights of that configuration.",
         ) from error
 
 
@@ -216,7 +262,11 @@ def write_speech_weights(path: Path, model: nn.Module, config: dict, facts: dict
     assert isinstance(model, nn.ModuleDict)
     encoder, decoder = model["encoder"], model["decoder"]
     assert isinstance(encoder, SpeechEncoder) and isinstance(decoder, SpeechDecoder)
-    metadata = {"encoder": json.dumps(asdict(encoder.config)), "decoder": json.dumps(asdict(decoder.config)), "phones": " ".join(PHONES)}
+    metadata = {
+        "encoder": json.dumps(asdict(encoder.config)),
+        "decoder": json.dumps(asdict(decoder.config)),
+        "phones": " ".join(PHONES),
+    }
     write_tensors(path, arrays, {**metadata, "configuration": json.dumps(config), **facts})
 
 
@@ -230,7 +280,9 @@ def mix_true_phones(posteriors: Tensor, labels: Tensor, share: float) -> Tensor:
     if not share:
         return posteriors
     exact = nn.functional.one_hot(labels.clamp(min=0), len(PHONES)).to(posteriors.dtype)
-    use = (torch.arange(len(exact), device=exact.device) < share * len(exact))[:, None, None] & (labels >= 0)[..., None]
+    use = (torch.arange(len(exact), device=exact.device) < share * len(exact))[:, None, None] & (labels >= 0)[
+        ..., None
+    ]
     return torch.where(use, exact, posteriors)
 
 
@@ -243,11 +295,15 @@ def _forward(model: nn.ModuleDict, batch: SpeechBatch, given: float) -> tuple[Te
     """Logits and curves; a share `given` of the sequences is decoded from the true phones."""
     logits = model["encoder"](batch.mel)
     posteriors = mix_true_phones(logits.softmax(2), batch.labels, given)
-    return logits, model["decoder"](posteriors, batch.prosody, label_times(logits.shape[1], logits.device), batch.times)
+    return logits, model["decoder"](
+        posteriors, batch.prosody, label_times(logits.shape[1], logits.device), batch.times
+    )
 
 
 @torch.no_grad()
-def _validate(model: nn.Module, loss: SpeechLoss, sampler: SpeechSampler, device: torch.device, batches: int = 3) -> dict[str, float]:
+def _validate(
+    model: nn.Module, loss: SpeechLoss, sampler: SpeechSampler, device: torch.device, batches: int = 3
+) -> dict[str, float]:
     assert isinstance(model, nn.ModuleDict)
     sampler.rng = np.random.default_rng(1)
     rows = []

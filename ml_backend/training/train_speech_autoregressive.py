@@ -1,12 +1,16 @@
 """Trains the autoregressive decoder on what the trained speech encoder hears of synthesised speech.
 
-A decoder that only ever sees the true past (teacher forcing) never learns to come back from its own errors. So the past it is given in
-training is, for a share of the frames that rises over the first half, what it said itself in a first pass over the sequence (scheduled
-sampling, Bengio et al. 2015, in two parallel passes as in Mihaylova and Martins 2019), and all of it is noisy. Losses as `train speech`.
+A decoder that only ever sees the true past (teacher forcing) never learns to come back from its own errors.
+So the past it is given in
+training is, for a share of the frames that rises over the first half, what it said itself in a first pass
+over the sequence (scheduled
+sampling, Bengio et al. 2015, in two parallel passes as in Mihaylova and Martins 2019), and all of it is
+noisy. Losses as `train speech`.
 
 examples:
   python -m ml_backend build-speech-data --out build/speech-data
-  python -m ml_backend train speech-autoregressive --config 2core --data build/speech-data --out build/speech-autoregressive
+  python -m ml_backend train speech-autoregressive --config 2core --data build/speech-data --out
+  build/speech-autoregressive
 """
 
 import argparse
@@ -23,7 +27,11 @@ from torch import Tensor, nn
 from ..datasets.speech_dataset import SpeechBatch, SpeechSampler, read_streams
 from ..files.tensor_file import write_tensors
 from ..models.bilinear_face import BilinearFace
-from ..models.speech.autoregressive_decoder import FRAME_RATE, AutoregressiveDecoder, AutoregressiveDecoderConfig
+from ..models.speech.autoregressive_decoder import (
+    FRAME_RATE,
+    AutoregressiveDecoder,
+    AutoregressiveDecoderConfig,
+)
 from ..models.speech.speech_networks import DEFAULT_FILE, load_speech_networks
 from ..phonetics.phones import PHONES
 from .checkpoints import WeightAverage, load_checkpoint, save_checkpoint
@@ -34,12 +42,24 @@ from .training_run import RunLog, Schedule, choose_device, read_configuration, s
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--config", default="2core", help="2core, gpu, or a TOML file (default: 2core)")
-    parser.add_argument("--data", type=Path, default=Path("build/speech-data"), help="what build-speech-data wrote (default: %(default)s)")
     parser.add_argument(
-        "--out", type=Path, default=Path("build/speech-autoregressive"), help="checkpoint, log.jsonl, weights (default: %(default)s)"
+        "--data",
+        type=Path,
+        default=Path("build/speech-data"),
+        help="what build-speech-data wrote (default: %(default)s)",
     )
     parser.add_argument(
-        "--weights", type=Path, default=DEFAULT_FILE, metavar="FILE", help="whose encoder listens (default: the shipped one)"
+        "--out",
+        type=Path,
+        default=Path("build/speech-autoregressive"),
+        help="checkpoint, log.jsonl, weights (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=DEFAULT_FILE,
+        metavar="FILE",
+        help="whose encoder listens (default: the shipped one)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
@@ -67,13 +87,17 @@ class HeardPool:
         self.draws += 1
         if self.kept and self.draws % self.settings["fresh"]:
             return self.kept[int(self.sampler.rng.integers(len(self.kept)))]
-        heard = listen(self.encoder, self.sampler, self.settings["batch"], self.settings["given_phones"], self.device)
+        heard = listen(
+            self.encoder, self.sampler, self.settings["batch"], self.settings["given_phones"], self.device
+        )
         self.kept = [*self.kept, heard][-self.settings["pool"] :]
         return heard
 
 
 @torch.no_grad()
-def listen(encoder: nn.Module, sampler: SpeechSampler, size: int, given: float, device: torch.device) -> HeardBatch:
+def listen(
+    encoder: nn.Module, sampler: SpeechSampler, size: int, given: float, device: torch.device
+) -> HeardBatch:
     """Draws `size` sequences at the decoder's frame rate and has the encoder hear them."""
     batch = move_to(sampler.batch(size, FRAME_RATE), device)
     return HeardBatch(batch, mix_true_phones(encoder(batch.mel).softmax(2), batch.labels, given))
@@ -98,7 +122,9 @@ def run(args: argparse.Namespace) -> int:
     model = network()
     average = WeightAverage(model, network(), settings["half_life"])
     loss = SpeechLoss(config["loss"], BilinearFace.default()).to(device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=settings["decay"])
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=settings["decay"]
+    )
     schedule = Schedule(settings["steps"], settings["minutes"])
     checkpoint = args.out / "checkpoint.safetensors"
     if args.resume and checkpoint.exists():
@@ -111,7 +137,9 @@ def run(args: argparse.Namespace) -> int:
         own = settings["own_past"] * min(1.0, 2 * schedule.progress)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings["bfloat16"]):
             past = mixed_past(model, heard, own, settings["noise"])
-            curves = model(heard.posteriors, heard.batch.prosody, label_times(heard.posteriors.shape[1], device), past).float()
+            curves = model(
+                heard.posteriors, heard.batch.prosody, label_times(heard.posteriors.shape[1], device), past
+            ).float()
         total = loss.motion(heard.batch, curves)
         optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -122,9 +150,13 @@ def run(args: argparse.Namespace) -> int:
         if schedule.done % settings["log_every"] == 0 or schedule.progress >= 1:
             figures = {f"train_{name}": value for name, value in loss.figures.items()}
             figures |= {"own_past": own, **_validate(average.average, loss, checks)}
-            log.write("speech-autoregressive", step=schedule.done, minutes_left=schedule.minutes_left, **figures)
+            log.write(
+                "speech-autoregressive", step=schedule.done, minutes_left=schedule.minutes_left, **figures
+            )
             state = {"step": schedule.done, "minutes": schedule.elapsed}
-            save_checkpoint(checkpoint, {"model": model, "average": average.average}, {"adam": optimiser}, state)
+            save_checkpoint(
+                checkpoint, {"model": model, "average": average.average}, {"adam": optimiser}, state
+            )
     facts = {
         "command": f"python -m ml_backend train speech-autoregressive --config {args.config} --data DIR --out DIR",
         "data": f"{sum(len(s.mel) for s in streams) / 360000:.1f} h of synthesised speech, {len(streams)} files",
@@ -142,7 +174,8 @@ def mixed_past(model: nn.Module, heard: HeardBatch, own: float, noise: float) ->
     """The past that a training pass is given: (B, T, 52), row i the frame before frame i.
 
     Args:
-        model: the decoder, whose own frames, made from the true past, stand in for a share `own` of the true ones.
+        model: the decoder, whose own frames, made from the true past, stand in for a share `own` of the true
+            ones.
         heard: the sequences.
         own: 0..1.
         noise: standard deviation of what is added.
@@ -151,7 +184,12 @@ def mixed_past(model: nn.Module, heard: HeardBatch, own: float, noise: float) ->
     past = torch.cat([torch.zeros_like(truth[:, :1]), truth[:, :-1]], 1)
     if own > 0:
         with torch.no_grad():
-            said = model(heard.posteriors, heard.batch.prosody, label_times(heard.posteriors.shape[1], truth.device), _noisy(past, noise))
+            said = model(
+                heard.posteriors,
+                heard.batch.prosody,
+                label_times(heard.posteriors.shape[1], truth.device),
+                _noisy(past, noise),
+            )
         said = torch.cat([torch.zeros_like(truth[:, :1]), said.to(truth.dtype).clamp(0, 1)[:, :-1]], 1)
         past = torch.where(torch.rand(past.shape[:2], device=past.device)[..., None] < own, said, past)
     return _noisy(past, noise)
@@ -165,7 +203,11 @@ def write_autoregressive_weights(path: Path, model: nn.Module, facts: dict[str, 
     """Writes the decoder as float16 with its configuration, and what is known of it, in the metadata."""
     assert isinstance(model, AutoregressiveDecoder)
     arrays = {name: value.detach().cpu().half().numpy() for name, value in model.state_dict().items()}
-    write_tensors(path, arrays, {"autoregressive_decoder": json.dumps(asdict(model.config)), "phones": " ".join(PHONES), **facts})
+    write_tensors(
+        path,
+        arrays,
+        {"autoregressive_decoder": json.dumps(asdict(model.config)), "phones": " ".join(PHONES), **facts},
+    )
 
 
 @torch.no_grad()

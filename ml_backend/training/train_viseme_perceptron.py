@@ -19,10 +19,26 @@ from .training_run import RunLog, Schedule, choose_device, read_configuration, s
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("--config", default="2core", help="speech configuration whose left-out voices are left out (default: 2core)")
-    parser.add_argument("--data", type=Path, default=Path("build/speech-data"), help="what build-speech-data wrote (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("build/viseme-perceptron"), help="log.jsonl, weights (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=1000, help="batches of 16 sequences of 4 s (default: %(default)s)")
+    parser.add_argument(
+        "--config",
+        default="2core",
+        help="speech configuration whose left-out voices are left out (default: 2core)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("build/speech-data"),
+        help="what build-speech-data wrote (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/viseme-perceptron"),
+        help="log.jsonl, weights (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--steps", type=int, default=1000, help="batches of 16 sequences of 4 s (default: %(default)s)"
+    )
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
@@ -31,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     """Trains, then writes viseme_perceptron.safetensors into --out."""
     device = choose_device(args)
     torch.manual_seed(0)
-    streams, held = read_streams(args.data, tuple(read_configuration(args.config, "speech")["training"]["leave_out"]))
+    streams, held = read_streams(
+        args.data, tuple(read_configuration(args.config, "speech")["training"]["leave_out"])
+    )
     sampler = SpeechSampler(streams, 4.0, 0)
     validation = SpeechSampler(held or streams, 4.0, 1, augmented=False)
     log = RunLog(args.out, False)
@@ -66,7 +84,10 @@ def run(args: argparse.Namespace) -> int:
                 held_accuracy=held_accuracy,
             )
     arrays = {name: value.detach().cpu().half().numpy() for name, value in model.state_dict().items()}
-    facts = {"visemes": " ".join("/".join(members) for members in VISEMES), "data": ", ".join(stream.name for stream in streams)}
+    facts = {
+        "visemes": " ".join("/".join(members) for members in VISEMES),
+        "data": ", ".join(stream.name for stream in streams),
+    }
     write_tensors(args.out / "viseme_perceptron.safetensors", arrays, {**facts, "steps": str(schedule.done)})
     print(f"{args.out / 'viseme_perceptron.safetensors'}: written", file=sys.stderr)
     return 0

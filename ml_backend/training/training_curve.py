@@ -10,7 +10,16 @@ from ..errors import UserError
 
 PANEL_WIDTH, PANEL_HEIGHT, MARGIN = 720, 260, 58
 BACKGROUND, AXIS, GRID_LINE, TEXT = (250, 250, 248), (70, 70, 70), (224, 224, 220), (40, 40, 40)
-COLOURS = ((31, 97, 165), (196, 84, 26), (52, 128, 68), (140, 60, 140), (120, 100, 40), (0, 130, 140), (170, 40, 60), (90, 90, 90))
+COLOURS = (
+    (31, 97, 165),
+    (196, 84, 26),
+    (52, 128, 68),
+    (140, 60, 140),
+    (120, 100, 40),
+    (0, 130, 140),
+    (170, 40, 60),
+    (90, 90, 90),
+)
 _NOT_CURVES = {"stage", "seconds", "step", "minutes_left"}
 
 
@@ -27,9 +36,13 @@ def read_log(path: Path) -> dict[str, list[dict]]:
             if "step" in record:
                 stages.setdefault(str(record["stage"]), []).append(record)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).", "Give the log.jsonl of a training run's folder.") from error
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}).", "Give the log.jsonl of a training run's folder."
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: is no training log.", "Give the log.jsonl of a training run's folder.") from error
+        raise UserError(
+            f"{path}: is no training log.", "Give the log.jsonl of a training run's folder."
+        ) from error
     stages = {name: rows for name, rows in stages.items() if len(rows) > 1}
     if not stages:
         raise UserError(f"{path}: no stage has logged two steps.", "Let the run go on for a while.")
@@ -49,7 +62,8 @@ def curves_of(rows: list[dict]) -> dict[str, list[tuple[float, float]]]:
 def draw_training_curve(log: Path, picture: Path) -> None:
     """Draws log.jsonl as a PNG.
 
-    Each line is scaled to its own range, on a logarithmic scale where its values are positive and span more than a factor of
+    Each line is scaled to its own range, on a logarithmic scale where its values are positive and span more
+    than a factor of
     four; the legend gives its first and last value.
 
     Raises:
@@ -65,7 +79,11 @@ def draw_training_curve(log: Path, picture: Path) -> None:
 
 
 def _draw_stage(
-    draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, top: int, stage: str, rows: list[dict]
+    draw: ImageDraw.ImageDraw,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    top: int,
+    stage: str,
+    rows: list[dict],
 ) -> None:
     left, right, upper, lower = MARGIN, PANEL_WIDTH - 16, top + 34, top + PANEL_HEIGHT - 36
     minutes = (rows[-1]["seconds"] - rows[0]["seconds"]) / 60
@@ -81,13 +99,18 @@ def _draw_stage(
         colour = COLOURS[number % len(COLOURS)]
         heights = heights_of([value for _, value in points])
         line = [
-            (left + (step - first) / max(last - first, 1e-9) * (right - left), lower - height * (lower - upper))
+            (
+                left + (step - first) / max(last - first, 1e-9) * (right - left),
+                lower - height * (lower - upper),
+            )
             for (step, _), height in zip(points, heights, strict=True)
         ]
         draw.line(line, fill=colour, width=2, joint="curve")
         y = upper + 20 * number
         draw.line([(PANEL_WIDTH, y + 9), (PANEL_WIDTH + 22, y + 9)], fill=colour, width=3)
-        draw.text((PANEL_WIDTH + 30, y), f"{name}  {points[0][1]:.3g} to {points[-1][1]:.3g}", fill=TEXT, font=font)
+        draw.text(
+            (PANEL_WIDTH + 30, y), f"{name}  {points[0][1]:.3g} to {points[-1][1]:.3g}", fill=TEXT, font=font
+        )
 
 
 def heights_of(values: list[float]) -> list[float]:

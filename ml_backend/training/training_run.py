@@ -17,12 +17,22 @@ from ..errors import UserError
 CONFIGURATIONS = Path(__file__).resolve().parent / "configurations"
 
 
-def add_run_arguments(parser: argparse.ArgumentParser, out: str, data: str = "build/maps", holds: str = "simulated maps") -> None:
+def add_run_arguments(
+    parser: argparse.ArgumentParser, out: str, data: str = "build/maps", holds: str = "simulated maps"
+) -> None:
     """Declares --config, --data, --out, --resume, --device, --threads."""
     parser.add_argument("--config", default="2core", help="2core, gpu, or a TOML file (default: 2core)")
-    parser.add_argument("--data", type=Path, default=Path(data), help=f"folder of {holds}, filled on first use (default: %(default)s)")
     parser.add_argument(
-        "--out", type=Path, default=Path(out), help="folder for checkpoints, log.jsonl, sheets, weights, card (default: %(default)s)"
+        "--data",
+        type=Path,
+        default=Path(data),
+        help=f"folder of {holds}, filled on first use (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(out),
+        help="folder for checkpoints, log.jsonl, sheets, weights, card (default: %(default)s)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --out")
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
@@ -39,9 +49,13 @@ def read_configuration(name: str, what: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).", "Use 2core, gpu or the path of a TOML file.") from error
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}).", "Use 2core, gpu or the path of a TOML file."
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not TOML ({error}).", "Compare it with the shipped configurations.") from error
+        raise UserError(
+            f"{path}: not TOML ({error}).", "Compare it with the shipped configurations."
+        ) from error
 
 
 def choose_device(args: argparse.Namespace) -> torch.device:
@@ -66,7 +80,9 @@ class RunLog:
         self.began = time.monotonic()
         self.earlier = 0.0
         if resume and self.path.exists():
-            self.earlier = max((json.loads(line)["seconds"] / 60 for line in self.path.read_text().splitlines()), default=0.0)
+            self.earlier = max(
+                (json.loads(line)["seconds"] / 60 for line in self.path.read_text().splitlines()), default=0.0
+            )
         else:
             self.path.unlink(missing_ok=True)
 

@@ -29,7 +29,9 @@ def module():
 def empty_file(module):
     """Every test begins with an empty file, a known interpreter and no error on display."""
     bpy.ops.wm.read_homefile(use_empty=True)
-    bpy.context.preferences.addons[EXTENSION].preferences.interpreter = os.environ.get("D3DMM_WORKER_PYTHON", "")
+    bpy.context.preferences.addons[EXTENSION].preferences.interpreter = os.environ.get(
+        "D3DMM_WORKER_PYTHON", ""
+    )
     module("detailed3dmm_addon.worker.jobs").clear_problem()
     return None
 
@@ -93,7 +95,9 @@ def recording(tmp_path) -> Path:
 def photo(tmp_path_factory) -> Path:
     """The astronaut that scikit-image carries; written by the worker's Python, which has it."""
     path = tmp_path_factory.mktemp("photo") / "astronaut.png"
-    code = "import sys, skimage.data, PIL.Image; PIL.Image.fromarray(skimage.data.astronaut()).save(sys.argv[1])"
+    code = (
+        "import sys, skimage.data, PIL.Image; PIL.Image.fromarray(skimage.data.astronaut()).save(sys.argv[1])"
+    )
     subprocess.run([os.environ["D3DMM_WORKER_PYTHON"], "-c", code, str(path)], check=True, timeout=300)
     return path
 

@@ -18,12 +18,16 @@ def ict_head(scale: float = 0.01) -> bpy.types.Object:
 
     faces = arrays["faces"]
     mesh = bpy.data.meshes.new("ICT Head")
-    mesh.from_pydata(place(arrays["neutral"]).tolist(), [], [[v for v in face if v >= 0] for face in faces.tolist()])
+    mesh.from_pydata(
+        place(arrays["neutral"]).tolist(), [], [[v for v in face if v >= 0] for face in faces.tolist()]
+    )
     mesh.polygons.foreach_set("use_smooth", np.ones(len(mesh.polygons), bool))
     uv = arrays["uv"][arrays["faces_uv"][arrays["faces_uv"] >= 0]]
     mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", np.ascontiguousarray(uv, np.float32).ravel())
     names = sorted(set(arrays["materials"].tolist()))
-    mesh.polygons.foreach_set("material_index", np.array([names.index(name) for name in arrays["materials"]], np.int32))
+    mesh.polygons.foreach_set(
+        "material_index", np.array([names.index(name) for name in arrays["materials"]], np.int32)
+    )
     for name in names:
         mesh.materials.append(bpy.data.materials.new(str(name)))
     head = bpy.data.objects.new("ICT Head", mesh)

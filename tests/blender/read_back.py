@@ -20,7 +20,9 @@ def read_usd(path: Path) -> dict[str, np.ndarray]:
     return {
         "times": np.array(points.GetTimeSamples(), float),
         "points": np.stack([np.array(points.Get(time), np.float32) for time in times]),
-        "places": np.stack([np.array(UsdGeom.Xformable(mesh).ComputeLocalToWorldTransform(time)) for time in times]),
+        "places": np.stack(
+            [np.array(UsdGeom.Xformable(mesh).ComputeLocalToWorldTransform(time)) for time in times]
+        ),
         "counts": np.array(UsdGeom.Mesh(mesh).GetFaceVertexCountsAttr().Get()),
         "metres": np.array(UsdGeom.GetStageMetersPerUnit(stage)),
         "z_up": np.array(UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z),
@@ -53,8 +55,15 @@ def read_gltf(path: Path) -> dict[str, np.ndarray]:
         found = found.reshape(-1, width)
         sparse = accessor.sparse
         if sparse is not None:
-            at = view(sparse.indices.bufferView, sparse.indices.byteOffset, kinds[sparse.indices.componentType], sparse.count)
-            found[at] = view(sparse.values.bufferView, sparse.values.byteOffset, kind, sparse.count * width).reshape(-1, width)
+            at = view(
+                sparse.indices.bufferView,
+                sparse.indices.byteOffset,
+                kinds[sparse.indices.componentType],
+                sparse.count,
+            )
+            found[at] = view(
+                sparse.values.bufferView, sparse.values.byteOffset, kind, sparse.count * width
+            ).reshape(-1, width)
         return found
 
     (mesh,) = document.meshes

@@ -2,8 +2,10 @@
 
     D3DMM_WORKER_PYTHON=/path/to/python/with/torch  python tests/blender/run.py [pytest arguments]
 
-The extension is enabled by its true name from a throw-away user folder. A process that leaves with its classes still
-registered hangs in 4.5 and crashes in 4.2: so everything is taken back, and the process ends by `os._exit`. A run of all tests
+The extension is enabled by its true name from a throw-away user folder. A process that leaves with its
+classes still
+registered hangs in 4.5 and crashes in 4.2: so everything is taken back, and the process ends by `os._exit`. A
+run of all tests
 leaves its results in build/results, for `python -m tools.version_matrix`.
 """
 
@@ -37,7 +39,9 @@ def main() -> int:
             return 3
         results = ROOT / "build" / "results" / f"blender-{bpy.app.version[0]}.{bpy.app.version[1]}.xml"
         arguments = sys.argv[1:] or [str(Path(__file__).parent), f"--junitxml={results}"]
-        status = int(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "--durations=8", *arguments]))
+        status = int(
+            pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "--durations=8", *arguments])
+        )
         bpy.ops.preferences.addon_disable(module=MODULE)
         return status
 

@@ -25,19 +25,30 @@ def other_head(module):
     names = KEYS.split()
     neutral, shapes = models.dense_shapes(model.sample_identity(5), tuple(names))
     skin = (models.dense_parts() == 0)[dense.polygons[:, 0]]
-    cut = [np.concatenate([table[skin][:, [0, 1, 2]], table[skin][:, [0, 2, 3]]]) for table in (dense.polygons, dense.uv_polygons)]
+    cut = [
+        np.concatenate([table[skin][:, [0, 1, 2]], table[skin][:, [0, 2, 3]]])
+        for table in (dense.polygons, dense.uv_polygons)
+    ]
     lookup = space.rasterise(dense.uv, cut[1], cut[0], 512)
     draw = np.random.default_rng(0)
     steps = (np.arange(GRID) + 0.5) / GRID
-    uv = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2) + draw.uniform(-0.3, 0.3, (GRID * GRID, 2)) / GRID
+    uv = (
+        np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
+        + draw.uniform(-0.3, 0.3, (GRID * GRID, 2)) / GRID
+    )
     uv = uv[space.sample_map(lookup.mask.astype(np.float32), uv) > 0.999]
     triangles = np.array(geometry.delaunay_2d_cdt(uv.tolist(), [], [], 0, 1e-6)[2])
     middle = uv[triangles].mean(1)
     longest = np.linalg.norm(uv[triangles] - uv[np.roll(triangles, 1, 1)], axis=2).max(1)
-    triangles = triangles[(space.sample_map(lookup.mask.astype(np.float32), middle) > 0.9) & (longest < 2.5 / GRID)]
+    triangles = triangles[
+        (space.sample_map(lookup.mask.astype(np.float32), middle) > 0.9) & (longest < 2.5 / GRID)
+    ]
     used, index = np.unique(triangles, return_inverse=True)
     uv, triangles = uv[used].astype(np.float32), index.reshape(-1, 3)
-    placed = [space.sample_map(lookup.spread(shape), uv) @ TURN.T * UNITS + (5, 6, 7) for shape in (neutral, *shapes)]
+    placed = [
+        space.sample_map(lookup.spread(shape), uv) @ TURN.T * UNITS + (5, 6, 7)
+        for shape in (neutral, *shapes)
+    ]
     mesh = bpy.data.meshes.new("Other")
     mesh.from_pydata(placed[0].tolist(), [], triangles.tolist())
     head = bpy.data.objects.new("Other", mesh)
@@ -59,7 +70,11 @@ def attribute(item, name) -> np.ndarray:
 def field_of(item, name) -> np.ndarray:
     """The field that a shape key drives."""
     modifier = item.modifiers["D3DMM Detail"]
-    inputs = {entry.identifier: entry.name for entry in modifier.node_group.interface.items_tree if entry.in_out == "INPUT"}
+    inputs = {
+        entry.identifier: entry.name
+        for entry in modifier.node_group.interface.items_tree
+        if entry.in_out == "INPUT"
+    }
     for curve in item.animation_data.drivers:
         if any(name in variable.targets[0].data_path for variable in curve.driver.variables):
             number = inputs[re.search(r"Socket_\d+", curve.data_path)[0]].split()[-1]
@@ -87,10 +102,20 @@ def test_wrapping_finds_our_skin_on_another_person_in_other_units(other_head, mo
     assert wrinkling.mean() > 0.3
     dense = model.dense_mesh()
     skin = (model.dense_parts() == 0)[dense.polygons[:, 0]]
-    halves = [np.concatenate([table[skin][:, [0, 1, 2]], table[skin][:, [0, 2, 3]]]) for table in (dense.polygons, dense.uv_polygons)]
-    places = space.rasterise(dense.uv, halves[1], halves[0], 512).spread(dense.refine(model.face_model().mean))
-    apart = np.linalg.norm(space.sample_map(places, found.uv[wrinkling]) - space.sample_map(places, uv[wrinkling]), axis=1)
-    assert np.median(apart) < 0.004 and np.quantile(apart, 0.9) < 0.010, (np.median(apart), np.quantile(apart, 0.9))
+    halves = [
+        np.concatenate([table[skin][:, [0, 1, 2]], table[skin][:, [0, 2, 3]]])
+        for table in (dense.polygons, dense.uv_polygons)
+    ]
+    places = space.rasterise(dense.uv, halves[1], halves[0], 512).spread(
+        dense.refine(model.face_model().mean)
+    )
+    apart = np.linalg.norm(
+        space.sample_map(places, found.uv[wrinkling]) - space.sample_map(places, uv[wrinkling]), axis=1
+    )
+    assert np.median(apart) < 0.004 and np.quantile(apart, 0.9) < 0.010, (
+        np.median(apart),
+        np.quantile(apart, 0.9),
+    )
 
 
 def test_texture_coordinates_that_agree_are_used_and_exact(other_head, module):
@@ -134,8 +159,16 @@ def test_its_own_keys_drive_the_wrinkles_natively_and_removal_leaves_nothing(oth
     assert np.abs(moved - normals * height[:, None] * 1e-3).max() < 2e-5 * UNITS
     assert np.abs(height).max() > 0.2 * UNITS
     assert bpy.ops.d3dmm.remove_mesh_detail() == {"FINISHED"}
-    assert head.data == original and not head.modifiers and not (head.animation_data and head.animation_data.drivers)
-    assert sorted(item.name for item in head.data.attributes) == before and len(bpy.data.meshes) == 1 and not bpy.data.node_groups
+    assert (
+        head.data == original
+        and not head.modifiers
+        and not (head.animation_data and head.animation_data.drivers)
+    )
+    assert (
+        sorted(item.name for item in head.data.attributes) == before
+        and len(bpy.data.meshes) == 1
+        and not bpy.data.node_groups
+    )
     assert head.data.shape_keys.key_blocks["MouthSmileLeft"].value == 0.5 and "d3dmm_mesh_detail" not in head
 
 
@@ -146,12 +179,18 @@ def vertex_normals(item) -> np.ndarray:
     return normals
 
 
-@pytest.mark.skipif(not FILE.is_file(), reason="ICT-FaceKit's head is test data that lies outside the repository")
+@pytest.mark.skipif(
+    not FILE.is_file(), reason="ICT-FaceKit's head is test data that lies outside the repository"
+)
 def test_ict_facekits_head_wrinkles_where_its_own_keys_fold_it(module):
     head = ict_head()
     assert bpy.ops.d3dmm.add_detail_to_mesh(age=65) == {"FINISHED"}
     materials = [material.name for material in head.data.materials]
-    fields = [item.name for item in head.data.attributes if item.name.startswith("d3dmm_detail_") and not item.name.endswith("mean")]
+    fields = [
+        item.name
+        for item in head.data.attributes
+        if item.name.startswith("d3dmm_detail_") and not item.name.endswith("mean")
+    ]
     assert len(fields) > 30
     touched = np.max([np.abs(attribute(head, name)) for name in fields], 0) > 0.01
     assert 1500 < touched.sum() < 14000
@@ -167,7 +206,14 @@ def test_ict_facekits_head_wrinkles_where_its_own_keys_fold_it(module):
         near = moved > 0.08 * moved.max()
         assert energy[near].sum() > 0.6 * energy.sum(), name
         heights[name] = energy @ rest / energy.sum()
-    eyes = rest[[vertex for polygon in head.data.polygons if "Iris" in materials[polygon.material_index] for vertex in polygon.vertices]]
+    eyes = rest[
+        [
+            vertex
+            for polygon in head.data.polygons
+            if "Iris" in materials[polygon.material_index]
+            for vertex in polygon.vertices
+        ]
+    ]
     assert heights["browInnerUp_L"][2] > eyes[:, 2].max() + 0.01 > heights["mouthSmile_L"][2]
     assert heights["mouthSmile_L"][0] > 0.01 and heights["mouthSmile_R"][0] < -0.01
 
@@ -179,15 +225,25 @@ def shape_of(key) -> np.ndarray:
 
 
 def test_the_linear_sum_is_close_to_the_model_on_every_preset(module):
-    detail, fast = module("detailed3dmm_addon.other_heads.detail"), module("detailed3dmm_addon.detail.distilled")
+    detail, fast = (
+        module("detailed3dmm_addon.other_heads.detail"),
+        module("detailed3dmm_addon.detail.distilled"),
+    )
     model, distilled = module("detailed3dmm_addon.model.face_model").face_model(), fast.distilled_model()
     names, presets = module("ml_backend.expression_names").EXPRESSION_NAMES, detail.EXPRESSION_PRESETS
-    identity = model.identity_from_directions({"age": 60 - model.age_years(np.zeros(model.identity_size, np.float32))})
+    identity = model.identity_from_directions(
+        {"age": 60 - model.age_years(np.zeros(model.identity_size, np.float32))}
+    )
     rest, steps = detail._expression_steps(60.0, 3)
     fields, errors = fast.dense_fields().fields, []
     for _, values in presets.values():
         expression = np.array([values.get(name, 0.0) for name in names], np.float32)
-        exact = distilled.coefficients(identity, module("ml_backend.models.skin_vector").sample_skin(3), expression) - rest
+        exact = (
+            distilled.coefficients(
+                identity, module("ml_backend.models.skin_vector").sample_skin(3), expression
+            )
+            - rest
+        )
         errors.append(np.linalg.norm(fields @ (expression @ steps - exact)) / np.linalg.norm(fields @ exact))
     assert np.mean(errors) < 0.22 and np.max(errors) < 0.55, errors
 
@@ -206,11 +262,24 @@ def test_what_is_no_head_is_grey_or_refused_and_stays_as_it_was(module):
             key.points[int(index)].co.z += 0.3
     with pytest.raises(RuntimeError, match="do not lie as on a human head"):
         bpy.ops.d3dmm.add_detail_to_mesh()
-    assert not ball.modifiers and "d3dmm_mesh_detail" not in ball and not any(a.name.startswith("d3dmm") for a in ball.data.attributes)
+    assert (
+        not ball.modifiers
+        and "d3dmm_mesh_detail" not in ball
+        and not any(a.name.startswith("d3dmm") for a in ball.data.attributes)
+    )
 
 
 @pytest.mark.parametrize(
-    "spelling", ["browDownLeft", "BrowDownLeft", "brow_down_left", "browDown_L", "browDownL", "Face.browDownLeft", "browDown.L"]
+    "spelling",
+    [
+        "browDownLeft",
+        "BrowDownLeft",
+        "brow_down_left",
+        "browDown_L",
+        "browDownL",
+        "Face.browDownLeft",
+        "browDown.L",
+    ],
 )
 def test_common_spellings_of_a_key_are_known(module, spelling):
     bpy.ops.mesh.primitive_plane_add()

@@ -50,7 +50,9 @@ def test_sound_curves_and_detail_are_in_the_scene(spoken, module):
         assert strip.type == "SOUND" and strip.frame_start == scene.frame_start
     assert keys.animation_data.action["d3dmm"] and "buzz" in keys.animation_data.action.name
     assert 24 <= scene.frame_end <= 26
-    assert spoken.d3dmm.detail_source == "BAKED" and module("detailed3dmm_addon.nodes.detail_modifier").is_baked(spoken)
+    assert spoken.d3dmm.detail_source == "BAKED" and module(
+        "detailed3dmm_addon.nodes.detail_modifier"
+    ).is_baked(spoken)
     jaw, detail = [], []
     for frame in range(1, scene.frame_end + 1):
         scene.frame_set(frame)
@@ -116,14 +118,24 @@ def test_a_strip_is_spoken_as_far_as_it_is_not_cut_away(face, tmp_path, recordin
     longer = tmp_path / "longer.wav"
     write_wave(longer, wave_samples(recording) * 3)  # three seconds
     editor = scene.sequence_editor_create()
-    strip = (editor.strips if hasattr(editor, "strips") else editor.sequences).new_sound("voice", str(longer), 1, 40)
+    strip = (editor.strips if hasattr(editor, "strips") else editor.sequences).new_sound(
+        "voice", str(longer), 1, 40
+    )
     strip.frame_offset_start, strip.frame_final_duration = 20, 30
     face.d3dmm_animation.emotions.add().frame = 60
     assert bpy.ops.d3dmm.animate_strip(bake_detail=False) == {"FINISHED"}
     action = face.data.shape_keys.animation_data.action
-    assert action.name == "longer Expression" and tuple(action.frame_range) == (60, 89) and len(sound_strips()) == 1
+    assert (
+        action.name == "longer Expression"
+        and tuple(action.frame_range) == (60, 89)
+        and len(sound_strips()) == 1
+    )
     settings = face.d3dmm_animation
-    assert abs(settings.source_start - 0.8) < 1e-4 and abs(settings.source_length - 1.2) < 1e-4 and settings.source_frame == 60
+    assert (
+        abs(settings.source_start - 0.8) < 1e-4
+        and abs(settings.source_length - 1.2) < 1e-4
+        and settings.source_frame == 60
+    )
     scene.frame_set(75)
     assert face.data.shape_keys.key_blocks["mouthSmileLeft"].value > 0.2, "the emotion does not show"
     settings.amount_emotion, settings.destination = 0.0, "LAYERS"
@@ -131,7 +143,11 @@ def test_a_strip_is_spoken_as_far_as_it_is_not_cut_away(face, tmp_path, recordin
     keys = face.data.shape_keys.animation_data
     assert keys.action is None and "longer Expression" not in bpy.data.actions
     names = [track.name.removeprefix("D3DMM ") for track in keys.nla_tracks]
-    assert names[0] == "Speech" and len(names) > 1 and set(names) <= {"Speech", "Blinks", "Brows", "Gaze", "Breath"}
+    assert (
+        names[0] == "Speech"
+        and len(names) > 1
+        and set(names) <= {"Speech", "Blinks", "Brows", "Gaze", "Breath"}
+    )
     scene.frame_set(75)
     assert face.data.shape_keys.key_blocks["mouthSmileLeft"].value < 0.2
 
@@ -166,14 +182,19 @@ def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_pat
     before = scene_state(face)
     with pytest.raises(RuntimeError, match=f"{kind}.wav") as refused:
         bpy.ops.d3dmm.import_audio(filepath=str(path))
-    assert "Traceback" not in str(refused.value) and len(str(refused.value).strip().splitlines()) >= 2, "no remedy"
+    assert "Traceback" not in str(refused.value) and len(str(refused.value).strip().splitlines()) >= 2, (
+        "no remedy"
+    )
     assert scene_state(face) == before
 
 
 @pytest.fixture
 def operator(module):
     """The import's own steps, driven as the window's modal loop drives them, without its file browser and timer."""
-    backend, speech = module("detailed3dmm_addon.worker.jobs"), module("detailed3dmm_addon.clips.speech_animation")
+    backend, speech = (
+        module("detailed3dmm_addon.worker.jobs"),
+        module("detailed3dmm_addon.clips.speech_animation"),
+    )
     targets = module("detailed3dmm_addon.clips.targets")
 
     class Steps:
@@ -193,7 +214,9 @@ def operator(module):
     return Steps()
 
 
-def test_killing_the_worker_during_the_import_is_told_and_the_next_try_works(face, recording, operator, module):
+def test_killing_the_worker_during_the_import_is_told_and_the_next_try_works(
+    face, recording, operator, module
+):
     backend = module("detailed3dmm_addon.worker.jobs")
     before = scene_state(face)
     operator.begin(face, recording)

@@ -20,9 +20,17 @@ def baked(wrinkled, module):
     def noise(*shape):
         return draw.normal(0, 0.1, shape).astype(np.float32)
 
-    animation, detail = module("detailed3dmm_addon.actions.action_writer"), module("detailed3dmm_addon.detail.baked")
+    animation, detail = (
+        module("detailed3dmm_addon.actions.action_writer"),
+        module("detailed3dmm_addon.detail.baked"),
+    )
     clip = detail.ClipDetail(
-        noise(count), noise(COMPONENTS, count), 10 * noise(FRAMES, COMPONENTS), 50.0, noise(FINE, FINE), noise(COMPONENTS, FINE, FINE)
+        noise(count),
+        noise(COMPONENTS, count),
+        10 * noise(FRAMES, COMPONENTS),
+        50.0,
+        noise(FINE, FINE),
+        noise(COMPONENTS, FINE, FINE),
     )
     jaw = np.linspace(0, 1, FRAMES).astype(np.float32)[:, None]
     animation.key_expressions(face, "clip", ("jawOpen",), jaw, 1)
@@ -55,7 +63,10 @@ def test_each_frame_is_mean_plus_weighted_fields_along_the_normal(baked):
 
 def test_one_source_shows_at_a_time_and_the_skin_follows(baked, module):
     face = baked[0]
-    modifiers, nodes = module("detailed3dmm_addon.nodes.detail_modifier"), module("detailed3dmm_addon.nodes.detail_groups")
+    modifiers, nodes = (
+        module("detailed3dmm_addon.nodes.detail_modifier"),
+        module("detailed3dmm_addon.nodes.detail_groups"),
+    )
     live, own = modifiers.fine_image(face), nodes.group_images(modifiers.fine_node(face).node_tree)
     assert modifiers.is_baked(face) and len(own) == 2 and live not in own
     played = evaluated(face)
@@ -68,7 +79,10 @@ def test_one_source_shows_at_a_time_and_the_skin_follows(baked, module):
 
 def test_the_fine_images_and_their_weights_sum_to_the_frames_fine_map(baked, module):
     face, clip = baked
-    maps, modifiers = module("detailed3dmm_addon.nodes.map_images"), module("detailed3dmm_addon.nodes.detail_modifier")
+    maps, modifiers = (
+        module("detailed3dmm_addon.nodes.map_images"),
+        module("detailed3dmm_addon.nodes.detail_modifier"),
+    )
     nodes = module("detailed3dmm_addon.nodes.detail_groups")
     images = nodes.group_images(modifiers.fine_node(face).node_tree)
     bpy.context.scene.frame_set(5)
@@ -79,7 +93,9 @@ def test_the_fine_images_and_their_weights_sum_to_the_frames_fine_map(baked, mod
         pixels = np.empty(FINE * FINE * 4, np.float32)
         image.pixels.foreach_get(pixels)
         total += pixels.reshape(FINE, FINE, 4)[..., :3] @ weights.astype(np.float32)
-    assert np.allclose(total, clip.fine_mean + np.tensordot(clip.coefficients[4], clip.fine_fields, 1), atol=1e-4)
+    assert np.allclose(
+        total, clip.fine_mean + np.tensordot(clip.coefficients[4], clip.fine_fields, 1), atol=1e-4
+    )
     assert maps.read_map(images[0]).shape == (FINE, FINE)
 
 
@@ -87,9 +103,15 @@ def test_clearing_removes_everything_baked(baked):
     face = baked[0]
     images = len(bpy.data.images)
     assert bpy.ops.d3dmm.clear_baked_detail() == {"FINISHED"}
-    assert face.d3dmm.detail_source == "LIVE" and not face.d3dmm.has_baked_detail and len(bpy.data.images) == images - 2
+    assert (
+        face.d3dmm.detail_source == "LIVE"
+        and not face.d3dmm.has_baked_detail
+        and len(bpy.data.images) == images - 2
+    )
     assert not [a.name for a in face.data.attributes if a.name.startswith("d3dmm_detail_")]
-    assert [group.name for group in bpy.data.node_groups if group.bl_idname == "GeometryNodeTree"] == ["D3DMM Detail"]
+    assert [group.name for group in bpy.data.node_groups if group.bl_idname == "GeometryNodeTree"] == [
+        "D3DMM Detail"
+    ]
     assert not bpy.ops.d3dmm.clear_baked_detail.poll()
 
 
@@ -133,7 +155,10 @@ def test_the_artists_actions_are_kept_and_their_curves_go_on(face, module):
     bpy.context.scene.frame_set(11)
     assert abs(face.location.x - 1.0) < 1e-5
     bpy.context.scene.frame_set(3)
-    assert abs(face.rotation_euler.x - 0.2) < 1e-5 and abs(face.data.shape_keys.key_blocks["jawOpen"].value - 1) < 1e-5
+    assert (
+        abs(face.rotation_euler.x - 0.2) < 1e-5
+        and abs(face.data.shape_keys.key_blocks["jawOpen"].value - 1) < 1e-5
+    )
     assert bpy.ops.d3dmm.clear_animation() == {"FINISHED"}
     assert face.data.shape_keys.key_blocks["jawOpen"].value == 0 and not bpy.ops.d3dmm.clear_animation.poll()
 
@@ -161,7 +186,9 @@ os._exit(0)
 
 def test_plays_and_renders_the_same_with_the_extension_disabled(baked, tmp_path):
     face, scene = baked[0], bpy.context.scene
-    module_scene = __import__("importlib").import_module(".detailed3dmm_addon.face_scene", "bl_ext.user_default.detailed3dmm")
+    module_scene = __import__("importlib").import_module(
+        ".detailed3dmm_addon.face_scene", "bl_ext.user_default.detailed3dmm"
+    )
     module_scene.build_studio(bpy.context, face)
     scene.render.engine = "BLENDER_WORKBENCH"
     scene.render.resolution_x = scene.render.resolution_y = 96
@@ -173,7 +200,14 @@ def test_plays_and_renders_the_same_with_the_extension_disabled(baked, tmp_path)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "clip.blend"))
     scene.render.filepath = str(tmp_path / "own.png")
     bpy.ops.render.render(write_still=True)
-    command = [sys.executable, "-c", OPEN_WITHOUT_EXTENSION, str(tmp_path / "clip.blend"), str(tmp_path), face.name]
+    command = [
+        sys.executable,
+        "-c",
+        OPEN_WITHOUT_EXTENSION,
+        str(tmp_path / "clip.blend"),
+        str(tmp_path),
+        face.name,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert np.array_equal(np.load(tmp_path / "plain.npy"), np.stack(frames))

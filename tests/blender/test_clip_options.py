@@ -18,7 +18,11 @@ def clip_of(module):
 
     def make(target, replaces=False, scale=1.0, **more):
         time = np.arange(FRAMES) / 24
-        speech, blinks, head = np.zeros((FRAMES, 52), np.float32), np.zeros((FRAMES, 52), np.float32), np.zeros((FRAMES, 9), np.float32)
+        speech, blinks, head = (
+            np.zeros((FRAMES, 52), np.float32),
+            np.zeros((FRAMES, 52), np.float32),
+            np.zeros((FRAMES, 9), np.float32),
+        )
         speech[:, names.index("jawOpen")] = scale * 0.25 * (1 - np.cos(2 * np.pi * 3 * time))
         speech[:, names.index("browInnerUp")] = 0.1
         blinks[8:12, names.index("eyeBlinkLeft")] = 0.7
@@ -26,10 +30,21 @@ def clip_of(module):
         head[:, 0] = 0.2 * np.sin(2 * np.pi * time)
         head[:, 1] = 0.1
         made = clips.ClipAnimation(
-            targets.TargetName.of(target), Path("clip.wav"), 24.0, FIRST, with_detail=False, with_sound=False, replaces=replaces, **more
+            targets.TargetName.of(target),
+            Path("clip.wav"),
+            24.0,
+            FIRST,
+            with_detail=False,
+            with_sound=False,
+            replaces=replaces,
+            **more,
         )
         none = np.zeros_like(head)
-        made.layers = {"speech": (speech, none), "blinks": (blinks, none), "head": (np.zeros_like(speech), head)}
+        made.layers = {
+            "speech": (speech, none),
+            "blinks": (blinks, none),
+            "head": (np.zeros_like(speech), head),
+        }
         made.edit()
         return made
 
@@ -66,8 +81,12 @@ def test_every_destination_plays_the_same(face, clip_of):
         seen[destination] = played(face, NAMES)
     assert np.ptp(seen["ACTION"][:, 0]) > 0.4 and seen["ACTION"][9, 2] == pytest.approx(0.7, abs=1e-5)
     assert np.allclose(seen["ACTION"][:, 1], 0.3, atol=1e-5)
-    assert seen["ACTION"][6, 6] == pytest.approx(0.5, abs=0.01) and np.allclose(seen["ACTION"][:, 4], -0.1, atol=1e-5)
-    assert np.allclose(seen["NLA"], seen["ACTION"], atol=1e-5) and np.allclose(seen["LAYERS"], seen["ACTION"], atol=1e-5)
+    assert seen["ACTION"][6, 6] == pytest.approx(0.5, abs=0.01) and np.allclose(
+        seen["ACTION"][:, 4], -0.1, atol=1e-5
+    )
+    assert np.allclose(seen["NLA"], seen["ACTION"], atol=1e-5) and np.allclose(
+        seen["LAYERS"], seen["ACTION"], atol=1e-5
+    )
     tracks = face.data.shape_keys.animation_data.nla_tracks
     assert [track.name for track in tracks] == ["D3DMM Speech", "D3DMM Blinks"]
     assert [track.name for track in face.animation_data.nla_tracks] == ["D3DMM Head"]
@@ -75,7 +94,9 @@ def test_every_destination_plays_the_same(face, clip_of):
     tracks[1].mute = True
     assert np.allclose(played(face, NAMES)[:, 2], 0, atol=1e-6)
     assert bpy.ops.d3dmm.clear_animation() == {"FINISHED"}
-    assert not len(face.data.shape_keys.animation_data.nla_tracks) and face.rotation_euler.z == pytest.approx(0.3)
+    assert not len(face.data.shape_keys.animation_data.nla_tracks) and face.rotation_euler.z == pytest.approx(
+        0.3
+    )
 
 
 def test_a_second_bake_replaces_only_what_it_made_itself(light, clip_of):
@@ -97,7 +118,11 @@ def test_a_second_bake_replaces_only_what_it_made_itself(light, clip_of):
     curve = next(c for c in module_curves(keys) if "jawOpen" in c.data_path)
     curve.keyframe_points[3].co[1] = 0.9
     done = clip_of(light, replaces=True).put_into_scene(scene, None)
-    assert "touched by hand" in bpy.data.actions and bpy.data.actions["touched by hand"].use_fake_user and "touched by hand" in done
+    assert (
+        "touched by hand" in bpy.data.actions
+        and bpy.data.actions["touched by hand"].use_fake_user
+        and "touched by hand" in done
+    )
     assert keys.animation_data.action.name != "touched by hand"
 
 
@@ -126,7 +151,11 @@ def test_an_edited_layer_stays_muted_beside_the_new_one(light, clip_of):
     light.d3dmm_animation.destination = "LAYERS"
     clip_of(light).put_into_scene(scene, None)
     blinks = keys.animation_data.nla_tracks[1].strips[0].action
-    bag = blinks.fcurves if not hasattr(blinks, "slots") else blinks.layers[0].strips[0].channelbag(blinks.slots[0]).fcurves
+    bag = (
+        blinks.fcurves
+        if not hasattr(blinks, "slots")
+        else blinks.layers[0].strips[0].channelbag(blinks.slots[0]).fcurves
+    )
     bag[0].keyframe_points[0].co[1] = 0.4
     clip_of(light, replaces=True).put_into_scene(scene, None)
     tracks = keys.animation_data.nla_tracks
@@ -155,7 +184,10 @@ def test_fewer_keys_stay_within_the_error_that_is_stated(light, clip_of, toleran
     full = sum(len(curve.keyframe_points) for curve in module_curves(keys))
     light.d3dmm_animation.key_error = tolerance
     done = clip_of(light, replaces=True).put_into_scene(scene, None)
-    assert sum(len(curve.keyframe_points) for curve in module_curves(keys)) < 0.25 * full and "error at most" in done
+    assert (
+        sum(len(curve.keyframe_points) for curve in module_curves(keys)) < 0.25 * full
+        and "error at most" in done
+    )
     assert np.abs(played(light, NAMES) - every).max() <= tolerance * 1.01
 
 
@@ -187,18 +219,31 @@ def arkit_mesh(names):
 
 
 @pytest.mark.parametrize(
-    "style", ["jawOpen eyeBlinkLeft", "JawOpen EyeBlinkLeft", "jaw_open eyeBlink_L", "A25_Jaw_Open A14_Eye_Blink_Left"]
+    "style",
+    [
+        "jawOpen eyeBlinkLeft",
+        "JawOpen EyeBlinkLeft",
+        "jaw_open eyeBlink_L",
+        "A25_Jaw_Open A14_Eye_Blink_Left",
+    ],
 )
 def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
     targets, curves = module("detailed3dmm_addon.clips.targets"), module("ml_backend.files.curve_file")
     names = module("ml_backend.expression_names").EXPRESSION_NAMES
     jaw, blink = style.split()
-    other = arkit_mesh([jaw, blink, *(name for name in names if name.startswith("brow") or "Smile" in name), "somethingElse"])
-    assert targets.expression_keys(other)["jawOpen"] == jaw and targets.expression_keys(other)["eyeBlinkLeft"] == blink
+    other = arkit_mesh(
+        [jaw, blink, *(name for name in names if name.startswith("brow") or "Smile" in name), "somethingElse"]
+    )
+    assert (
+        targets.expression_keys(other)["jawOpen"] == jaw
+        and targets.expression_keys(other)["eyeBlinkLeft"] == blink
+    )
     frames = np.zeros((12, 52), np.float32)
     frames[:, names.index("jawOpen")] = np.linspace(0, 1, 12)
     frames[:, names.index("eyeBlinkLeft")] = 0.5
-    curves.write_csv(tmp_path / "take.csv", curves.Animation(30.0, names, frames, np.zeros((12, 9), np.float32)))
+    curves.write_csv(
+        tmp_path / "take.csv", curves.Animation(30.0, names, frames, np.zeros((12, 9), np.float32))
+    )
     bpy.context.scene.render.fps = 30
     assert bpy.ops.d3dmm.import_curves(filepath=str(tmp_path / "take.csv")) == {"FINISHED"}
     bpy.context.scene.frame_set(12)
@@ -234,8 +279,13 @@ def test_live_link_face_at_another_rate_with_head_and_eyes(face, module, tmp_pat
     assert tuple(face.data.shape_keys.animation_data.action.frame_range) == (5, 52)
     scene.frame_set(5 + 12)
     assert keys["browInnerUp"].value == pytest.approx(0.5, abs=1e-4)
-    assert keys["eyeLookOutLeft"].value == pytest.approx(keys["eyeLookInRight"].value) and keys["eyeLookOutLeft"].value > 0.3
-    assert face.rotation_euler.z == pytest.approx(0.2, abs=1e-5) and face.rotation_euler.y == pytest.approx(-0.1, abs=1e-5)
+    assert (
+        keys["eyeLookOutLeft"].value == pytest.approx(keys["eyeLookInRight"].value)
+        and keys["eyeLookOutLeft"].value > 0.3
+    )
+    assert face.rotation_euler.z == pytest.approx(0.2, abs=1e-5) and face.rotation_euler.y == pytest.approx(
+        -0.1, abs=1e-5
+    )
     scene.frame_end = 52
     assert bpy.ops.d3dmm.export_curves(filepath=str(tmp_path / "back.csv")) == {"FINISHED"}
     curves = module("ml_backend.files.curve_file")
@@ -243,15 +293,23 @@ def test_live_link_face_at_another_rate_with_head_and_eyes(face, module, tmp_pat
     jaw, brow = (take.names.index(name) for name in ("jawOpen", "browInnerUp"))
     assert back.fps == 24 and len(back.frames) == 48
     for column in (jaw, brow):
-        assert np.allclose(back.frames[:, column], np.interp(np.arange(48) / 24, np.arange(60) / 30, take.frames[:, column]), atol=1e-4)
-    assert np.allclose(back.head[:, :3], [0.2, 0.0, -0.1], atol=2e-3) and np.allclose(back.head[:, [3, 6]], 0.3, atol=1e-3)
+        assert np.allclose(
+            back.frames[:, column],
+            np.interp(np.arange(48) / 24, np.arange(60) / 30, take.frames[:, column]),
+            atol=1e-4,
+        )
+    assert np.allclose(back.head[:, :3], [0.2, 0.0, -0.1], atol=2e-3) and np.allclose(
+        back.head[:, [3, 6]], 0.3, atol=1e-3
+    )
     face.d3dmm_animation.gain_brows = 0.5
     assert bpy.ops.d3dmm.update_animation() == {"FINISHED"}
     scene.frame_set(5 + 12)
     assert keys["browInnerUp"].value == pytest.approx(0.25, abs=1e-4)
 
 
-def test_wrinkles_come_with_a_curve_file_and_with_nla_strips_without_a_backend(wrinkled, module, tmp_path, no_worker):
+def test_wrinkles_come_with_a_curve_file_and_with_nla_strips_without_a_backend(
+    wrinkled, module, tmp_path, no_worker
+):
     csv_take(module, tmp_path / "take.csv", count=20)
     scene, settings = bpy.context.scene, wrinkled.d3dmm_animation
     scene.render.fps = 30
@@ -275,7 +333,9 @@ def test_wrinkles_come_with_a_curve_file_and_with_nla_strips_without_a_backend(w
     for frame in (1, 20):
         scene.frame_set(frame)
         after.append(coefficient())
-    assert abs(abs(after[0] - after[1]) - abs(before[0] - before[1])) < 0.05 * abs(before[0] - before[1]) + 1e-4
+    assert (
+        abs(abs(after[0] - after[1]) - abs(before[0] - before[1])) < 0.05 * abs(before[0] - before[1]) + 1e-4
+    )
     assert bpy.ops.d3dmm.update_animation() == {"FINISHED"} and len(wrinkled.animation_data.nla_tracks) == 2
 
 
@@ -331,9 +391,17 @@ def test_the_panel_shows_layers_emotions_and_bones(light):
     rig = bpy.data.objects.new("Rig", bpy.data.armatures.new("Rig"))
     light.d3dmm_animation.head_object = rig
     said = draw_all(context())
-    assert {"Import Audio", "Animate Sound Strip", "Import Curves", "Update", "Jaw", "Lips", "Smoothing", "Breath", "Head Bone"} <= set(
-        said
-    )
+    assert {
+        "Import Audio",
+        "Animate Sound Strip",
+        "Import Curves",
+        "Update",
+        "Jaw",
+        "Lips",
+        "Smoothing",
+        "Breath",
+        "Head Bone",
+    } <= set(said)
     assert {"Add Emotion", "Bake To", "Key Error", "Encoder"} <= set(said)
     other = arkit_mesh([key.name for key in light.data.shape_keys.key_blocks if key.name.startswith("mouth")])
     assert bpy.context.active_object == other and "Import Curves" in draw_all(context())

@@ -16,7 +16,9 @@ def test_face_is_the_models_person(face, module):
     model = module("detailed3dmm_addon.model.face_model")
     identity = model.face_model().sample_identity(3)
     assert np.allclose(model.identity_of(face), identity, atol=1e-6)
-    assert np.allclose(evaluated(face), model.dense_mesh().refine(model.face_model().neutral(identity)), atol=2e-6)
+    assert np.allclose(
+        evaluated(face), model.dense_mesh().refine(model.face_model().neutral(identity)), atol=2e-6
+    )
     assert len(face.data.vertices) >= 60_000
     assert not face.data.validate()
 
@@ -67,7 +69,10 @@ def test_scene_setup_frames_the_face():
     from mathutils import Vector
 
     face = bpy.context.active_object
-    seen = [world_to_camera_view(scene, scene.camera, face.matrix_world @ vertex.co) for vertex in list(face.data.vertices)[::500]]
+    seen = [
+        world_to_camera_view(scene, scene.camera, face.matrix_world @ vertex.co)
+        for vertex in list(face.data.vertices)[::500]
+    ]
     top = max(seen, key=lambda point: point.y)
     assert 0.8 < top.y < 1.0
     nose = world_to_camera_view(scene, scene.camera, Vector((0, min(v.co.y for v in face.data.vertices), 0)))

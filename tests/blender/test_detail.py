@@ -42,7 +42,11 @@ def live_height(face):
 def full_map(module, face, resolution=512):
     """What the worker makes of the sliders as they stand."""
     inputs = module("detailed3dmm_addon.detail.live").detail_inputs(face)
-    return module("detailed3dmm_addon.worker.jobs").ask("generate", {"resolution": resolution}, inputs).arrays["map"]
+    return (
+        module("detailed3dmm_addon.worker.jobs")
+        .ask("generate", {"resolution": resolution}, inputs)
+        .arrays["map"]
+    )
 
 
 def sampled(module, face, full):
@@ -68,12 +72,19 @@ def test_displacement_is_the_map_along_the_normal(detailed, module):
     expected = displacement.displace_vertices(smooth, normals, model.dense_mesh().vertex_uv(), coarse, skin)
     moved = np.linalg.norm(expected - smooth, axis=1)
     error = np.linalg.norm(shown - expected, axis=1)
-    assert moved.max() > 5e-5 and np.percentile(error, 99) < 3e-5 and error.mean() < 0.1 * moved[moved > 0].mean()
+    assert (
+        moved.max() > 5e-5
+        and np.percentile(error, 99) < 3e-5
+        and error.mean() < 0.1 * moved[moved > 0].mean()
+    )
     assert np.array_equal(shown[skin == 0], smooth[skin == 0])
 
 
 def test_the_fine_image_adds_up_to_the_full_map(detailed, module):
-    maps, modifiers = module("detailed3dmm_addon.nodes.map_images"), module("detailed3dmm_addon.nodes.detail_modifier")
+    maps, modifiers = (
+        module("detailed3dmm_addon.nodes.map_images"),
+        module("detailed3dmm_addon.nodes.detail_modifier"),
+    )
     bands, full = module("ml_backend.geometry.map_bands"), full_map(module, detailed)
     fine = maps.read_map(modifiers.fine_image(detailed))
     assert fine.shape == (512, 512)
@@ -143,7 +154,11 @@ def test_a_drag_needs_one_evaluation_not_two(wrinkled):
         wrinkled.data.shape_keys.key_blocks["browInnerUp"].value = 1.0
         after = evaluated(wrinkled)
         bpy.context.view_layer.update()
-        assert np.abs(after - before).max() > 1e-3 and np.array_equal(evaluated(wrinkled), after) and len(count) == 1
+        assert (
+            np.abs(after - before).max() > 1e-3
+            and np.array_equal(evaluated(wrinkled), after)
+            and len(count) == 1
+        )
     finally:
         bpy.app.handlers.depsgraph_update_post.pop()
 
@@ -164,7 +179,9 @@ def test_keyed_sliders_wrinkle_at_every_frame(wrinkled, module):
         assert np.array_equal(live_height(wrinkled), fast.height_at_vertices(inputs))
 
 
-def test_a_background_render_of_keyed_sliders_shows_each_frames_wrinkles(wrinkled, no_worker, module, tmp_path):
+def test_a_background_render_of_keyed_sliders_shows_each_frames_wrinkles(
+    wrinkled, no_worker, module, tmp_path
+):
     module("detailed3dmm_addon.appearance.studio").build_studio(bpy.context, wrinkled)
     key, scene = wrinkled.data.shape_keys.key_blocks["browInnerUp"], bpy.context.scene
     wrinkled.d3dmm.detail_strength = 4.0
@@ -203,7 +220,9 @@ def test_the_drag_begins_and_ends_without_a_jump(detailed, module):
     assert bpy.ops.d3dmm.update_detail() == {"FINISHED"}
     rest, far = live_height(detailed), np.abs(full).mean()
     assert abs(rest.mean() - dragged.mean()) < 0.1 * far, "the level jumps"
-    assert np.sqrt(((rest - dragged) ** 2).mean()) < np.sqrt(((rest - full) ** 2).mean()), "the distilled detail goes elsewhere"
+    assert np.sqrt(((rest - dragged) ** 2).mean()) < np.sqrt(((rest - full) ** 2).mean()), (
+        "the distilled detail goes elsewhere"
+    )
 
 
 def test_the_last_full_maps_surplus_fades_for_another_person(detailed, module):
@@ -226,7 +245,10 @@ def test_undo_and_redo_bring_the_detail_of_their_sliders(wrinkled, no_worker, mo
     shown = evaluated(wrinkled)
     bpy.ops.ed.undo()
     face = bpy.data.objects[name]
-    assert np.array_equal(live_height(face), fast.height_at_vertices(live.detail_inputs(face))) and face.d3dmm.detail_strength == 1.0
+    assert (
+        np.array_equal(live_height(face), fast.height_at_vertices(live.detail_inputs(face)))
+        and face.d3dmm.detail_strength == 1.0
+    )
     bpy.ops.ed.redo()
     face = bpy.data.objects[name]
     assert np.array_equal(evaluated(face), shown) and face.d3dmm.detail_strength == 2.0
@@ -306,22 +328,34 @@ def test_dragging_shows_the_distilled_detail_and_resting_the_full_one(worker, wr
     assert interactive._states[face.d3dmm.uid].full_due is not None
     run_until(interactive, lambda: interactive.tick() is None)
     assert np.allclose(live_height(face), sampled(module, face, full_map(module, face)), atol=1e-5)
-    assert maps.read_map(module("detailed3dmm_addon.nodes.detail_modifier").fine_image(face)).shape == (512, 512)
+    assert maps.read_map(module("detailed3dmm_addon.nodes.detail_modifier").fine_image(face)).shape == (
+        512,
+        512,
+    )
     bpy.context.view_layer.update()
     assert interactive.tick() is None, "showing a map asked for another"
 
 
 def test_without_a_worker_resting_brings_the_distilled_fine_lines(wrinkled, no_worker, module, interactive):
-    maps, modifiers = module("detailed3dmm_addon.nodes.map_images"), module("detailed3dmm_addon.nodes.detail_modifier")
+    maps, modifiers = (
+        module("detailed3dmm_addon.nodes.map_images"),
+        module("detailed3dmm_addon.nodes.detail_modifier"),
+    )
     raise_brows(wrinkled)
     bpy.context.view_layer.update()
     run_until(interactive, lambda: interactive.tick() is None)
     fine = maps.read_map(modifiers.fine_image(wrinkled))
-    assert fine.shape == (512, 512) and np.abs(fine).max() > 1e-3 and not module("detailed3dmm_addon.worker.jobs").problem.message
+    assert (
+        fine.shape == (512, 512)
+        and np.abs(fine).max() > 1e-3
+        and not module("detailed3dmm_addon.worker.jobs").problem.message
+    )
 
 
 def test_without_a_python_update_detail_says_what_it_used(wrinkled, module):
-    bpy.context.preferences.addons["bl_ext.user_default.detailed3dmm"].preferences.interpreter = "/nonexistent/python"
+    bpy.context.preferences.addons[
+        "bl_ext.user_default.detailed3dmm"
+    ].preferences.interpreter = "/nonexistent/python"
     backend = module("detailed3dmm_addon.worker.jobs")
     backend.stop()
     assert not bpy.ops.d3dmm.start_backend.poll() and "/nonexistent/python" in backend.missing_reason()

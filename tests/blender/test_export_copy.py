@@ -22,7 +22,11 @@ def playing(wrinkled, module):
     face.location = (0.1, 0.2, 0.3)
     face.d3dmm.age_offset, face.d3dmm.skin_tendency = 2.0, 2.0
     keys = face.data.shape_keys.key_blocks
-    for name, start, end in (("mouthSmileLeft", 0.0, 1.0), ("browInnerUp", 0.2, 0.9), ("browOuterUpLeft", 0.0, 0.7)):
+    for name, start, end in (
+        ("mouthSmileLeft", 0.0, 1.0),
+        ("browInnerUp", 0.2, 0.9),
+        ("browOuterUpLeft", 0.0, 0.7),
+    ):
         for frame, value in ((1, start), (FRAMES, end)):
             keys[name].value = value
             keys[name].keyframe_insert("value", frame=frame)
@@ -38,7 +42,11 @@ def read_back(path: Path, tmp_path: Path) -> dict:
     python = os.environ.get("D3DMM_WORKER_PYTHON") or sys.executable
     script = Path(__file__).with_name("read_back.py")
     done = subprocess.run(
-        [python, str(script), str(path), str(tmp_path / "read.npz")], capture_output=True, text=True, timeout=120, check=False
+        [python, str(script), str(path), str(tmp_path / "read.npz")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "read.npz") as found:
@@ -50,15 +58,26 @@ def census() -> dict:
     face, scene = bpy.context.active_object, bpy.context.scene
     ids = {}
     for name in (item.identifier for item in bpy.data.bl_rna.properties if item.type == "COLLECTION"):
-        counted = bpy.app.version >= (4, 3) or name != "node_groups"  # 4.2 miscounts a copied material's groups until it reloads
-        ids[name] = sorted((item.name_full, item.users if counted else item.users > 0) for item in getattr(bpy.data, name))
+        counted = (
+            bpy.app.version >= (4, 3) or name != "node_groups"
+        )  # 4.2 miscounts a copied material's groups until it reloads
+        ids[name] = sorted(
+            (item.name_full, item.users if counted else item.users > 0) for item in getattr(bpy.data, name)
+        )
     keys = face.data.shape_keys
     values = np.array([key.value for key in keys.key_blocks])
     live = np.empty(len(face.data.vertices), np.float32)
     face.data.attributes["d3dmm_live"].data.foreach_get("value", live)
     uv = np.empty(2 * len(face.data.loops), np.float32)
     face.data.uv_layers[0].uv.foreach_get("vector", uv)
-    state = (scene.name, scene.frame_current, face.name, face.select_get(), bpy.context.window.scene.name, face.data.get("d3dmm_shown"))
+    state = (
+        scene.name,
+        scene.frame_current,
+        face.name,
+        face.select_get(),
+        bpy.context.window.scene.name,
+        face.data.get("d3dmm_shown"),
+    )
     return {
         "ids": ids,
         "values": values,
@@ -72,7 +91,9 @@ def census() -> dict:
 
 def assert_same(before: dict, after: dict):
     for name, value in before.items():
-        assert np.array_equal(value, after[name]) if isinstance(value, np.ndarray) else value == after[name], name
+        assert (
+            np.array_equal(value, after[name]) if isinstance(value, np.ndarray) else value == after[name]
+        ), name
 
 
 def frames_shown(face) -> np.ndarray:
@@ -107,7 +128,9 @@ def test_alembic_holds_the_detailed_mesh_of_every_frame(playing, tmp_path):
     assert bpy.ops.d3dmm.export_alembic(filepath=str(tmp_path / "copy.abc")) == {"FINISHED"}
     assert_same(before, census())
     bpy.ops.wm.read_homefile(use_empty=True)
-    assert bpy.ops.wm.alembic_import(filepath=str(tmp_path / "copy.abc"), as_background_job=False, set_frame_range=False) == {"FINISHED"}
+    assert bpy.ops.wm.alembic_import(
+        filepath=str(tmp_path / "copy.abc"), as_background_job=False, set_frame_range=False
+    ) == {"FINISHED"}
     (made,) = [item for item in bpy.data.objects if item.type == "MESH"]
     bpy.context.scene.render.fps = 25
     for frame in range(1, FRAMES + 1):
@@ -118,7 +141,9 @@ def test_alembic_holds_the_detailed_mesh_of_every_frame(playing, tmp_path):
 def test_gltf_has_the_models_expressions_as_morph_targets(playing, module, tmp_path):
     before = census()
     path = tmp_path / "face.glb"
-    assert bpy.ops.d3dmm.export_gltf(filepath=str(path), resolution="512", wrinkle_count=3, textures=False) == {"FINISHED"}
+    assert bpy.ops.d3dmm.export_gltf(
+        filepath=str(path), resolution="512", wrinkle_count=3, textures=False
+    ) == {"FINISHED"}
     assert_same(before, census())
     read = read_back(path, tmp_path)
     models = module("detailed3dmm_addon.model.face_model")
@@ -133,9 +158,15 @@ def test_gltf_has_the_models_expressions_as_morph_targets(playing, module, tmp_p
     nearest = nearest_of(read["positions"], rest @ to_gltf.T)
     assert len(np.unique(nearest)) == len(vertices) == 5124
     assert np.linalg.norm(read["positions"] - (rest @ to_gltf.T)[nearest], axis=1).max() < 1e-6
-    moved = dense.refine(np.ascontiguousarray(deltas.transpose(1, 0, 2))).transpose(1, 0, 2)[:, vertices] @ to_gltf.T
+    moved = (
+        dense.refine(np.ascontiguousarray(deltas.transpose(1, 0, 2))).transpose(1, 0, 2)[:, vertices]
+        @ to_gltf.T
+    )
     assert np.abs(read["targets"] - moved[:, nearest]).max() < 5e-6
-    assert read["weights_times"] == pytest.approx(np.arange(FRAMES) / 25, abs=1e-4) or len(read["weights_times"]) >= 2
+    assert (
+        read["weights_times"] == pytest.approx(np.arange(FRAMES) / 25, abs=1e-4)
+        or len(read["weights_times"]) >= 2
+    )
     weights = read["weights_values"].reshape(len(read["weights_times"]), -1)
     assert weights[-1, model.expression_names.index("mouthSmileLeft")] == pytest.approx(1.0, abs=1e-4)
     assert path.stat().st_size < 8e6
@@ -154,7 +185,9 @@ def nearest_of(points: np.ndarray, others: np.ndarray) -> np.ndarray:
 def test_the_normal_map_bends_as_the_displaced_mesh_does(playing, module, tmp_path):
     face = playing
     face.d3dmm.detail_strength, face.d3dmm.pores = 2.0, 0.0
-    assert bpy.ops.d3dmm.export_gltf(filepath=str(tmp_path / "face.glb"), wrinkle_count=0, textures=False) == {"FINISHED"}
+    assert bpy.ops.d3dmm.export_gltf(
+        filepath=str(tmp_path / "face.glb"), wrinkle_count=0, textures=False
+    ) == {"FINISHED"}
     pixels = read_back(tmp_path / "face.glb", tmp_path)["normal_map"]
     assert pixels.shape == (1024, 1024, 3) and not list(tmp_path.glob("*_normal.png"))
     map_normals = pixels.astype(np.float32) / 255 * 2 - 1
@@ -181,11 +214,27 @@ def test_textures_hold_the_painted_skin_and_the_eyes(playing, module, tmp_path):
     playing.d3dmm.skin_tone = 0.1
     light = gltf_of(playing, tmp_path)
     assert_same(before, census())
-    assert light["colour"].shape == (512, 512, 3) and light["roughness"].shape == (512, 512) and light["parts"].shape == (512, 512, 4)
-    assert light["normal_map"].shape == (512, 512, 3) and light["painted"].all() and not light["metallic"].any() and light["images"] == 4
-    uv, sample = module("detailed3dmm_addon.detail.distilled").skin_uv(), module("ml_backend.geometry.texture_space").sample_map
-    colours = np.stack([sample(light["colour"][..., channel].astype(np.float32), uv) for channel in range(3)], 1)
-    lips, brows, scalp, region = (attribute(playing, f"d3dmm_{name}") > 0.8 for name in ("lips", "brows", "scalp", "region_forehead"))
+    assert (
+        light["colour"].shape == (512, 512, 3)
+        and light["roughness"].shape == (512, 512)
+        and light["parts"].shape == (512, 512, 4)
+    )
+    assert (
+        light["normal_map"].shape == (512, 512, 3)
+        and light["painted"].all()
+        and not light["metallic"].any()
+        and light["images"] == 4
+    )
+    uv, sample = (
+        module("detailed3dmm_addon.detail.distilled").skin_uv(),
+        module("ml_backend.geometry.texture_space").sample_map,
+    )
+    colours = np.stack(
+        [sample(light["colour"][..., channel].astype(np.float32), uv) for channel in range(3)], 1
+    )
+    lips, brows, scalp, region = (
+        attribute(playing, f"d3dmm_{name}") > 0.8 for name in ("lips", "brows", "scalp", "region_forehead")
+    )
     skin = (uv >= 0).all(1)
     smooth = skin & region & ~brows & ~scalp
     assert colours[lips & skin, 1].mean() < 0.8 * colours[smooth, 1].mean() < 0.8 * colours[smooth, 0].mean()
@@ -193,7 +242,9 @@ def test_textures_hold_the_painted_skin_and_the_eyes(playing, module, tmp_path):
     assert 80 < light["roughness"].mean() < 180 and light["roughness"].std() > 3
     eye = light["parts"][4:166, 4:166]
     assert eye[..., :3].mean(2).min() < 12 and eye[..., :3].mean(2).max() > 170
-    assert (light["alpha_modes"] != "OPAQUE").sum() == 1 and 0.03 < (light["parts"][175:337, 346:508, 3] > 127).mean() < 0.95
+    assert (light["alpha_modes"] != "OPAQUE").sum() == 1 and 0.03 < (
+        light["parts"][175:337, 346:508, 3] > 127
+    ).mean() < 0.95
     playing.d3dmm.skin_tone = 0.9
     assert gltf_of(playing, tmp_path)["colour"].mean() < 0.6 * light["colour"].mean()
     plain = gltf_of(playing, tmp_path, textures=False)
@@ -202,7 +253,9 @@ def test_textures_hold_the_painted_skin_and_the_eyes(playing, module, tmp_path):
 
 def gltf_of(face, tmp_path: Path, **options) -> dict:
     path = tmp_path / "painted.glb"
-    assert bpy.ops.d3dmm.export_gltf(filepath=str(path), resolution="512", wrinkle_count=0, **options) == {"FINISHED"}
+    assert bpy.ops.d3dmm.export_gltf(filepath=str(path), resolution="512", wrinkle_count=0, **options) == {
+        "FINISHED"
+    }
     assert [item.name for item in tmp_path.iterdir() if item.suffix == ".png"] == []
     return read_back(path, tmp_path)
 
@@ -228,10 +281,15 @@ def tangents(face, positions, normals) -> np.ndarray:
     vertices = np.array([triangle.vertices for triangle in mesh.loop_triangles])
     uv = np.empty((len(mesh.loops), 2), np.float32)
     mesh.uv_layers[0].uv.foreach_get("vector", uv.ravel())
-    edges, steps = positions[vertices[:, 1:]] - positions[vertices[:, :1]], uv[corners[:, 1:]] - uv[corners[:, :1]]
+    edges, steps = (
+        positions[vertices[:, 1:]] - positions[vertices[:, :1]],
+        uv[corners[:, 1:]] - uv[corners[:, :1]],
+    )
     along = edges[:, 0] * steps[:, 1, 1, None] - edges[:, 1] * steps[:, 0, 1, None]
     along *= np.sign(steps[:, 0, 0] * steps[:, 1, 1] - steps[:, 0, 1] * steps[:, 1, 0])[:, None]
-    total = np.stack([np.bincount(vertices.ravel(), np.repeat(along[:, axis], 3), len(positions)) for axis in range(3)], 1)
+    total = np.stack(
+        [np.bincount(vertices.ravel(), np.repeat(along[:, axis], 3), len(positions)) for axis in range(3)], 1
+    )
     total -= normals * (total * normals).sum(1, keepdims=True)
     return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
 
@@ -239,24 +297,32 @@ def tangents(face, positions, normals) -> np.ndarray:
 def test_wrinkle_maps_sum_to_what_the_face_shows(playing, module, tmp_path):
     face = playing
     face.d3dmm.resolution, face.d3dmm.detail_strength = "1024", 1.5
-    assert bpy.ops.d3dmm.export_gltf(filepath=str(tmp_path / "face.glb"), resolution="512", wrinkle_count=12, textures=False) == {
-        "FINISHED"
-    }
+    assert bpy.ops.d3dmm.export_gltf(
+        filepath=str(tmp_path / "face.glb"), resolution="512", wrinkle_count=12, textures=False
+    ) == {"FINISHED"}
     document = json.loads((tmp_path / "face_wrinkles.json").read_text())
     assert str(read_back(tmp_path / "face.glb", tmp_path)["wrinkles"]) == "face_wrinkles.json"
     rest, fields = (read_maps(tmp_path, items) for items in ([document["rest"]], document["fields"]))
     assert (
-        len(document["coefficients"]) == FRAMES and document["fps"] == 25 and set(document["per_expression"]) >= {"jawOpen", "browInnerUp"}
+        len(document["coefficients"]) == FRAMES
+        and document["fps"] == 25
+        and set(document["per_expression"]) >= {"jawOpen", "browInnerUp"}
     )
     summed = rest[0] + np.tensordot(np.array(document["coefficients"][2]), fields, 1)
     bpy.context.scene.frame_set(3)
-    models, fast = module("detailed3dmm_addon.model.face_model"), module("detailed3dmm_addon.detail.distilled")
+    models, fast = (
+        module("detailed3dmm_addon.model.face_model"),
+        module("detailed3dmm_addon.detail.distilled"),
+    )
     model = fast.distilled_model()
     shown = [find(face) for find in (models.identity_of, models.skin_of, models.expression_of)]
     expected = 1.5 * model.draw(model.coefficients(*shown), 512)
     inside = model.low.inside
     assert len(fields) == 12
-    shrink = [values.reshape(256, 2, 256, 2).mean((1, 3))[inside] for values in (summed - expected, expected - rest[0])]
+    shrink = [
+        values.reshape(256, 2, 256, 2).mean((1, 3))[inside]
+        for values in (summed - expected, expected - rest[0])
+    ]
     assert np.ptp(expected) > 0.3 and np.linalg.norm(shrink[0]) < 0.2 * np.linalg.norm(shrink[1])
 
 
@@ -277,10 +343,14 @@ def read_maps(folder: Path, items) -> np.ndarray:
 
 def test_fbx_blend_shapes_add_up_to_the_shown_frames(playing, module, tmp_path):
     expected, before = frames_shown(playing), census()
-    assert bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE", textures=False) == {"FINISHED"}
+    assert bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE", textures=False) == {
+        "FINISHED"
+    }
     assert_same(before, census())
     models = module("detailed3dmm_addon.model.face_model")
-    corners = module("ml_backend.geometry.dense_face").coarse_corners(models.face_model(), models.dense_mesh())
+    corners = module("ml_backend.geometry.dense_face").coarse_corners(
+        models.face_model(), models.dense_mesh()
+    )
     expected = expected[:, np.unique(corners.vertex)]
     bpy.ops.wm.read_homefile(use_empty=True)
     bpy.context.scene.render.fps = 25
@@ -297,7 +367,9 @@ def test_fbx_blend_shapes_add_up_to_the_shown_frames(playing, module, tmp_path):
 
 
 def test_fbx_holds_its_textures(playing, tmp_path):
-    assert bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE", resolution="512") == {"FINISHED"}
+    assert bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE", resolution="512") == {
+        "FINISHED"
+    }
     assert [item.name for item in tmp_path.iterdir()] == ["face.fbx"]
     bpy.ops.wm.read_homefile(use_empty=True)
     assert bpy.ops.import_scene.fbx(filepath=str(tmp_path / "face.fbx")) == {"FINISHED"}
@@ -317,9 +389,13 @@ def test_fbx_holds_its_textures(playing, tmp_path):
 def test_map_sequences_hold_what_each_frame_shows(playing, module, tmp_path):
     before, uv = census(), module("detailed3dmm_addon.detail.distilled").skin_uv()
     for suffix in (".exr", ".png"):
-        assert bpy.ops.d3dmm.export_maps(filepath=str(tmp_path / f"maps{suffix}"), resolution="256") == {"FINISHED"}
+        assert bpy.ops.d3dmm.export_maps(filepath=str(tmp_path / f"maps{suffix}"), resolution="256") == {
+            "FINISHED"
+        }
         assert_same(before, census())
-        assert sorted(item.name for item in tmp_path.glob(f"*{suffix}")) == [f"maps_000{frame}{suffix}" for frame in (1, 2, 3)]
+        assert sorted(item.name for item in tmp_path.glob(f"*{suffix}")) == [
+            f"maps_000{frame}{suffix}" for frame in (1, 2, 3)
+        ]
     for frame in (1, 3):
         bpy.context.scene.frame_set(frame)
         mesh = playing.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
@@ -329,7 +405,9 @@ def test_map_sequences_hold_what_each_frame_shows(playing, module, tmp_path):
         assert wrinkled.sum() > 200
         for suffix in (".exr", ".png"):
             values = grey_pixels(tmp_path / f"maps_000{frame}{suffix}")
-            found = module("ml_backend.geometry.texture_space").sample_map(values if suffix == ".exr" else values * 8 - 4, uv)
+            found = module("ml_backend.geometry.texture_space").sample_map(
+                values if suffix == ".exr" else values * 8 - 4, uv
+            )
             assert np.corrcoef(found[wrinkled], height[wrinkled])[0, 1] > 0.97
             assert np.polyfit(height[wrinkled], found[wrinkled], 1)[0] == pytest.approx(1.0, abs=0.08)
 
@@ -352,9 +430,13 @@ def test_errors_change_nothing_and_leave_no_files(playing, tmp_path):
         with pytest.raises(RuntimeError, match="cannot be written"):
             getattr(bpy.ops.d3dmm, f"export_{name}")(filepath=str(tmp_path / "taken" / "face"))
     with pytest.raises(RuntimeError, match="cannot be exported"):
-        bpy.ops.d3dmm.export_usd(filepath=str(tmp_path / "face.usdc"), scene_range=False, first_frame=9, last_frame=3)
+        bpy.ops.d3dmm.export_usd(
+            filepath=str(tmp_path / "face.usdc"), scene_range=False, first_frame=9, last_frame=3
+        )
     assert_same(before, census())
-    playing.modifiers["D3DMM Detail"].node_group = shrinking_group(playing.modifiers["D3DMM Detail"].node_group)
+    playing.modifiers["D3DMM Detail"].node_group = shrinking_group(
+        playing.modifiers["D3DMM Detail"].node_group
+    )
     before = census()
     with pytest.raises(RuntimeError, match="a modifier changes its vertices"):
         bpy.ops.d3dmm.export_fbx(filepath=str(tmp_path / "face.fbx"), mesh="BASE", textures=False)

@@ -19,7 +19,9 @@ def picture_of(item) -> np.ndarray:
 def test_a_face_becomes_an_asset_with_its_picture_and_tags(face):
     face.d3dmm.skin_tone = 0.1
     assert bpy.ops.d3dmm.mark_face_asset() == {"FINISHED"}
-    assert {"face", "detailed3dmm", "character"} <= set(face.asset_data.tags.keys()) and "seed 3" in face.asset_data.description
+    assert {"face", "detailed3dmm", "character"} <= set(
+        face.asset_data.tags.keys()
+    ) and "seed 3" in face.asset_data.description
     light = picture_of(face)
     covered = light[..., 3] > 0.5
     assert 0.25 < covered.mean() < 0.9 and not covered[:, :8].any()
@@ -34,7 +36,11 @@ def test_an_expression_becomes_an_asset_and_another_face_shows_it(face, module, 
     keys["jawOpen"].value, keys["browInnerUp"].value = 0.6, 1.2
     assert bpy.ops.d3dmm.save_expression_asset(name="Gasp") == {"FINISHED"}
     action = bpy.data.actions["Gasp"]
-    assert action.asset_data is not None and {"expression", "pose"} <= set(action.asset_data.tags.keys()) and action.use_fake_user
+    assert (
+        action.asset_data is not None
+        and {"expression", "pose"} <= set(action.asset_data.tags.keys())
+        and action.use_fake_user
+    )
     assert "browInnerUp" in action.asset_data.description and face.data.shape_keys.animation_data is None
     open_mouth = picture_of(action)
     bpy.ops.d3dmm.create_face(identity_seed=8, update_detail=False)
@@ -64,12 +70,17 @@ def test_presets_are_listed_loaded_and_removed_through_blenders_menus(face, modu
     (listed,) = files_of(menus.D3DMM_MT_expression_presets)
     assert listed.stem == "Half Smile"
     assert bpy.ops.d3dmm.load_face(filepath=str(listed)) == {"FINISHED"}
-    assert keys["mouthSmileLeft"].value == pytest.approx(0.7) and np.array_equal(model.identity_of(face), other)
+    assert keys["mouthSmileLeft"].value == pytest.approx(0.7) and np.array_equal(
+        model.identity_of(face), other
+    )
     (listed,) = files_of(menus.D3DMM_MT_character_presets)
     assert bpy.ops.d3dmm.load_face(filepath=str(listed)) == {"FINISHED"}
     assert np.allclose(model.identity_of(face), identity, atol=1e-5)
     assert bpy.ops.d3dmm.remove_preset(kind="CHARACTER", name="Ünä") == {"FINISHED"}
-    assert not files_of(menus.D3DMM_MT_character_presets) and len(files_of(menus.D3DMM_MT_expression_presets)) == 1
+    assert (
+        not files_of(menus.D3DMM_MT_character_presets)
+        and len(files_of(menus.D3DMM_MT_expression_presets)) == 1
+    )
     assert bpy.ops.d3dmm.remove_preset(kind="EXPRESSION", name="Half Smile") == {"FINISHED"}
     with pytest.raises(RuntimeError, match="cannot name a preset"):
         bpy.ops.d3dmm.add_preset(kind="EXPRESSION", name="../escape")
@@ -103,10 +114,15 @@ def _keep(found):
 
 
 def test_a_saved_face_keeps_its_colours_its_imported_map_and_what_is_shown(face, module, no_worker, tmp_path):
-    materials, live = module("detailed3dmm_addon.appearance.face_materials"), module("detailed3dmm_addon.detail.live")
+    materials, live = (
+        module("detailed3dmm_addon.appearance.face_materials"),
+        module("detailed3dmm_addon.detail.live"),
+    )
 
     def socket(item, node):
-        return next(m.node_tree.nodes[node].outputs[0] for m in item.data.materials if node in m.node_tree.nodes)
+        return next(
+            m.node_tree.nodes[node].outputs[0] for m in item.data.materials if node in m.node_tree.nodes
+        )
 
     socket(face, materials.IRIS_NODE).default_value = (0.1, 0.5, 0.2, 1.0)
     socket(face, materials.HAIR_NODE).default_value = (0.6, 0.1, 0.1, 1.0)
@@ -120,7 +136,11 @@ def test_a_saved_face_keeps_its_colours_its_imported_map_and_what_is_shown(face,
     assert bpy.ops.d3dmm.load_face(filepath=str(path)) == {"FINISHED"}
     assert tuple(socket(other, materials.IRIS_NODE).default_value)[:3] == pytest.approx((0.1, 0.5, 0.2))
     assert tuple(socket(other, materials.HAIR_NODE).default_value)[:3] == pytest.approx((0.6, 0.1, 0.1))
-    assert other.d3dmm.imported_map == "scan.exr 0123" and other.d3dmm.resolution == "256" and not other.d3dmm.show_detail
+    assert (
+        other.d3dmm.imported_map == "scan.exr 0123"
+        and other.d3dmm.resolution == "256"
+        and not other.d3dmm.show_detail
+    )
     assert np.allclose(live.latent_arrays(other)["latent_offset"], latent, atol=1e-5)
     for broken, said in (
         ('"colours": {"hair": [1, 2]}', "three numbers"),
@@ -134,9 +154,13 @@ def test_a_saved_face_keeps_its_colours_its_imported_map_and_what_is_shown(face,
 
 def test_a_recording_can_be_dropped_on_the_viewport_of_a_face(face, module, tmp_path):
     handler = bpy.types.D3DMM_FH_recording
-    assert handler.bl_import_operator == "d3dmm.drop_recording" and ".wav" in handler.bl_file_extensions.split(";")
+    assert (
+        handler.bl_import_operator == "d3dmm.drop_recording"
+        and ".wav" in handler.bl_file_extensions.split(";")
+    )
     viewport, other = (
-        SimpleNamespace(area=SimpleNamespace(type=kind), active_object=face, mode="OBJECT") for kind in ("VIEW_3D", "TEXT_EDITOR")
+        SimpleNamespace(area=SimpleNamespace(type=kind), active_object=face, mode="OBJECT")
+        for kind in ("VIEW_3D", "TEXT_EDITOR")
     )
     assert handler.poll_drop(viewport) and not handler.poll_drop(other)
     assert {".jpg", ".heic"} <= set(bpy.types.D3DMM_FH_photo.bl_file_extensions.split(";"))
@@ -150,7 +174,9 @@ def drop(path: Path) -> None:
     area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
     region = next(region for region in area.regions if region.type == "WINDOW")
     with bpy.context.temp_override(window=window, area=area, region=region):
-        assert bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=f"{path.parent}/", files=[{"name": path.name}]) == {"FINISHED"}
+        assert bpy.ops.wm.drop_import_file(
+            "INVOKE_DEFAULT", directory=f"{path.parent}/", files=[{"name": path.name}]
+        ) == {"FINISHED"}
 
 
 def test_blender_hands_a_dropped_recording_to_the_face(face, worker, recording):
@@ -160,7 +186,11 @@ def test_blender_hands_a_dropped_recording_to_the_face(face, worker, recording):
 
 def test_blender_hands_a_dropped_photo_to_us_where_nobody_else_takes_it(worker, photo):
     """With others that take pictures it asks, which needs a window: tests/window."""
-    others = [cls for cls in bpy.types.FileHandler.__subclasses__() if ".png" in cls.bl_file_extensions and cls.is_registered]
+    others = [
+        cls
+        for cls in bpy.types.FileHandler.__subclasses__()
+        if ".png" in cls.bl_file_extensions and cls.is_registered
+    ]
     others = [cls for cls in others if not cls.bl_idname.startswith("D3DMM")]
     for cls in others:
         bpy.utils.unregister_class(cls)

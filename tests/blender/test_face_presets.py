@@ -25,7 +25,12 @@ def shape(face):
 
 def test_a_saved_face_comes_back_in_another(face, module, tmp_path):
     face.d3dmm.directions["age"].value = 0.4
-    face.d3dmm.age_offset, face.d3dmm.skin_tone, face.d3dmm.wrinkle_seed, face.d3dmm.detail_strength = 1.25, 0.7, 31, 0.8
+    face.d3dmm.age_offset, face.d3dmm.skin_tone, face.d3dmm.wrinkle_seed, face.d3dmm.detail_strength = (
+        1.25,
+        0.7,
+        31,
+        0.8,
+    )
     face.d3dmm.region_strengths = [0.5 + 0.1 * i for i in range(len(face.d3dmm.region_strengths))]
     face.data.shape_keys.key_blocks["jawOpen"].value = 0.35
     path = tmp_path / "äöü face.json"
@@ -38,7 +43,9 @@ def test_a_saved_face_comes_back_in_another(face, module, tmp_path):
         np.testing.assert_allclose(mine, theirs, atol=2e-5)
     assert loaded.d3dmm.directions["age"].value == pytest.approx(0.4)
     assert loaded.d3dmm.wrinkle_seed == 31 and loaded.d3dmm.skin_tone == pytest.approx(0.7)
-    assert loaded.d3dmm.detail_strength == pytest.approx(0.8) and list(loaded.d3dmm.region_strengths) == pytest.approx(regions)
+    assert loaded.d3dmm.detail_strength == pytest.approx(0.8) and list(
+        loaded.d3dmm.region_strengths
+    ) == pytest.approx(regions)
     np.testing.assert_allclose(shape(loaded), shape(face), atol=2e-5)
 
 

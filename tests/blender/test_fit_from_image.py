@@ -9,8 +9,13 @@ def seen_by(camera, scene, points):
     """World points (N, 3) to pixels (N, 2), row 0 at the top, as the camera renders them."""
     width, height = scene.render.resolution_x, scene.render.resolution_y
     window = np.array(camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), x=width, y=height))
-    clip = np.concatenate([points, np.ones((len(points), 1))], 1) @ (window @ np.array(camera.matrix_world.inverted())).T
-    return np.stack([width / 2 * (clip[:, 0] / clip[:, 3] + 1), height / 2 * (1 - clip[:, 1] / clip[:, 3])], 1)
+    clip = (
+        np.concatenate([points, np.ones((len(points), 1))], 1)
+        @ (window @ np.array(camera.matrix_world.inverted())).T
+    )
+    return np.stack(
+        [width / 2 * (clip[:, 0] / clip[:, 3] + 1), height / 2 * (1 - clip[:, 1] / clip[:, 3])], 1
+    )
 
 
 def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, module):
@@ -21,7 +26,9 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
     identity = np.array([item.value for item in settings.coefficients])
     assert np.abs(identity).max() > 0.1 and np.abs(identity).max() < 4
     assert keys["mouthSmileLeft"].value > 0.2 and all(0 <= key.value <= 1 for key in keys[1:])
-    assert settings.photo == "astronaut.png" and settings.photo_sure > 0.5 and "ure" in settings.photo_sureness
+    assert (
+        settings.photo == "astronaut.png" and settings.photo_sure > 0.5 and "ure" in settings.photo_sureness
+    )
     assert settings.show_detail and face.data.get("d3dmm_full")
     assert -3.5 < settings.age_offset < 0  # shapes look older than people in photographs are
     assert any(face["d3dmm_photo_latent"])  # wrinkles were read off the photo
@@ -31,7 +38,12 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
     assert tuple(behind.size) == (512, 512) and behind.packed_file is not None
     model = module("detailed3dmm_addon.model.face_model").face_model()
     shape = model.evaluate(identity.astype(np.float32), np.array([key.value for key in keys[1:]], np.float32))
-    corners = shape[[model.landmarks[name][0] for name in ("eye_outer_right", "eye_outer_left", "lip_corner_right", "lip_corner_left")]]
+    corners = shape[
+        [
+            model.landmarks[name][0]
+            for name in ("eye_outer_right", "eye_outer_left", "lip_corner_right", "lip_corner_left")
+        ]
+    ]
     world = corners @ np.array(face.matrix_world)[:3, :3].T + np.array(face.matrix_world)[:3, 3]
     pixels = seen_by(camera, scene, world)
     # read off the picture by eye: outer corners of the eyes, corners of the mouth
@@ -45,22 +57,32 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
 
 
 def test_the_share_of_the_photos_wrinkles_scales_their_latent(worker, photo):
-    assert bpy.ops.d3dmm.fit_from_image(filepath=str(photo), keep_expression=False, photo_camera=False) == {"FINISHED"}
+    assert bpy.ops.d3dmm.fit_from_image(filepath=str(photo), keep_expression=False, photo_camera=False) == {
+        "FINISHED"
+    }
     face = bpy.context.active_object
-    assert bpy.context.scene.camera is None and all(key.value == 0 for key in face.data.shape_keys.key_blocks[1:])
+    assert bpy.context.scene.camera is None and all(
+        key.value == 0 for key in face.data.shape_keys.key_blocks[1:]
+    )
     face["d3dmm_photo_latent"] = np.linspace(-1, 1, 18 * 512).tolist()
     face.d3dmm.photo_wrinkles = 0.5
     assert np.allclose(np.array(face["d3dmm_latent_offset"]), 0.5 * np.linspace(-1, 1, 18 * 512), atol=1e-6)
     half = face.d3dmm.imported_map
     face.d3dmm.photo_wrinkles = 0.25
-    assert np.isclose(np.abs(np.array(face["d3dmm_latent_offset"])).max(), 0.25) and face.d3dmm.imported_map != half
+    assert (
+        np.isclose(np.abs(np.array(face["d3dmm_latent_offset"])).max(), 0.25)
+        and face.d3dmm.imported_map != half
+    )
     face.d3dmm.photo_wrinkles = 0.0
     assert "d3dmm_latent_offset" not in face and face.d3dmm.imported_map == ""
 
 
 def test_what_is_no_photo_and_shows_no_face_is_refused_and_leaves_the_scene(worker, tmp_path):
     before = set(bpy.data.objects)
-    for name, content, match in (("notes.txt", b"words", "not a photo"), ("broken.png", b"words", r"broken\.png")):
+    for name, content, match in (
+        ("notes.txt", b"words", "not a photo"),
+        ("broken.png", b"words", r"broken\.png"),
+    ):
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(RuntimeError, match=match):

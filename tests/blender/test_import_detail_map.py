@@ -22,8 +22,14 @@ def test_an_animation_is_baked_by_the_distilled_model_where_there_is_no_worker(w
         live.append(evaluated(wrinkled))
     before, action = len(bpy.data.actions), wrinkled.data.shape_keys.animation_data.action
     assert bpy.ops.d3dmm.bake_detail() == {"FINISHED"}
-    assert wrinkled.d3dmm.detail_source == "BAKED" and wrinkled.data.shape_keys.animation_data.action == action
-    assert len(bpy.data.actions) == before + 1 and wrinkled.d3dmm.baked_psnr >= 48 and wrinkled.d3dmm.baked_components <= 9
+    assert (
+        wrinkled.d3dmm.detail_source == "BAKED" and wrinkled.data.shape_keys.animation_data.action == action
+    )
+    assert (
+        len(bpy.data.actions) == before + 1
+        and wrinkled.d3dmm.baked_psnr >= 48
+        and wrinkled.d3dmm.baked_components <= 9
+    )
     for frame, shown in zip((1, 3, 5, 8), live, strict=True):
         scene.frame_set(frame)
         assert np.abs(evaluated(wrinkled) - shown).max() < 2e-5
@@ -76,7 +82,9 @@ def other_map(worker, wrinkled, module, tmp_path):
     inputs = module("detailed3dmm_addon.detail.live").detail_inputs(wrinkled)
     inputs["identity"] = -inputs["identity"]
     inputs["skin"] = -inputs["skin"]
-    values = module("detailed3dmm_addon.worker.jobs").ask("generate", {"resolution": 256}, inputs).arrays["map"]
+    values = (
+        module("detailed3dmm_addon.worker.jobs").ask("generate", {"resolution": 256}, inputs).arrays["map"]
+    )
     path = tmp_path / "sculpt.npy"
     np.save(path, values)
     return path, values
@@ -122,7 +130,9 @@ def test_broken_maps_are_named_and_change_nothing(worker, wrinkled, tmp_path, ki
     before = live_height(wrinkled)
     with pytest.raises(RuntimeError, match=kind) as refused:
         bpy.ops.d3dmm.import_detail_map(filepath=str(path))
-    assert "Traceback" not in str(refused.value) and len(str(refused.value).strip().splitlines()) >= 2, "no remedy"
+    assert "Traceback" not in str(refused.value) and len(str(refused.value).strip().splitlines()) >= 2, (
+        "no remedy"
+    )
     assert np.array_equal(live_height(wrinkled), before) and not wrinkled.d3dmm.imported_map
 
 

@@ -56,7 +56,10 @@ def test_a_failed_installation_says_why_and_is_not_used(online, environment, mod
     with pytest.raises(RuntimeError, match="d3dmm-no-such-package"):
         bpy.ops.d3dmm.install_backend()
     assert not environment.is_installed() and environment.running_installation() is None
-    assert "press Install again" in module("detailed3dmm_addon.worker.jobs").problem.remedy and environment.log_path().stat().st_size
+    assert (
+        "press Install again" in module("detailed3dmm_addon.worker.jobs").problem.remedy
+        and environment.log_path().stat().st_size
+    )
 
 
 def test_cancel_ends_it_and_it_can_begin_again(online, environment):
@@ -82,12 +85,19 @@ def test_every_pin_names_one_version(module):
 
 
 def test_every_kind_has_its_words_and_suits_some_system(module, monkeypatch):
-    environment, preferences = module("detailed3dmm_addon.worker.environment"), module("detailed3dmm_addon.worker.preferences")
+    environment, preferences = (
+        module("detailed3dmm_addon.worker.environment"),
+        module("detailed3dmm_addon.worker.preferences"),
+    )
     items = bpy.context.preferences.addons[EXTENSION].preferences.bl_rna.properties["build"].enum_items
-    assert {item.identifier: item.name for item in items} == {"AUTO": "Automatic"} | {k: v.label for k, v in environment.BUILDS.items()}
+    assert {item.identifier: item.name for item in items} == {"AUTO": "Automatic"} | {
+        k: v.label for k, v in environment.BUILDS.items()
+    }
     offered = set()
     for system in ("linux", "win32", "darwin"):
-        monkeypatch.setattr(environment, "sys", SimpleNamespace(platform=system))  # not the module: Python asks it too
+        monkeypatch.setattr(
+            environment, "sys", SimpleNamespace(platform=system)
+        )  # not the module: Python asks it too
         offered |= set(environment.available_builds())
         preferences.preferences().build = "AUTO"
         assert environment.chosen_build() == environment.available_builds()[0]
@@ -114,7 +124,17 @@ def test_installed_repaired_offline_and_removed(online, environment, module, tmp
     if bpy.app.version < (5, 0):
         pytest.skip("the steps are the same in every Blender: taken once, in the newest")
     fetched = tmp_path / "fetched"
-    fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(fetched), environment.INSTALLER]
+    fetch = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "-d",
+        str(fetched),
+        environment.INSTALLER,
+    ]
     if subprocess.run(fetch, capture_output=True, timeout=300, check=False).returncode:
         pytest.skip("no package index is reached from here")
     tiny_wheel(fetched)
@@ -130,13 +150,19 @@ def test_installed_repaired_offline_and_removed(online, environment, module, tmp
     ask = [environment.environment_python(), "-c", "import d3dmm_tiny as t; print(t.value)"]
     assert subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip() == "7"
     bpy.context.preferences.addons[EXTENSION].preferences.interpreter = ""
-    assert module("detailed3dmm_addon.worker.jobs").find_interpreter() == str(environment.environment_python())
+    assert module("detailed3dmm_addon.worker.jobs").find_interpreter() == str(
+        environment.environment_python()
+    )
     next((tmp_path / "用户 résumé" / "environment").rglob("d3dmm_tiny.py")).unlink()
     bpy.context.preferences.system.use_online_access = False
     assert bpy.ops.d3dmm.install_backend() == {"FINISHED"}, "a repair needs no network"
     assert list((tmp_path / "用户 résumé" / "environment").rglob("d3dmm_tiny.py"))
     assert bpy.ops.d3dmm.remove_backend() == {"FINISHED"}
-    assert not environment.is_installed() and not environment.leftovers() and not bpy.ops.d3dmm.remove_backend.poll()
+    assert (
+        not environment.is_installed()
+        and not environment.leftovers()
+        and not bpy.ops.d3dmm.remove_backend.poll()
+    )
 
 
 def test_the_preferences_say_what_is_used_what_it_costs_and_how_far_it_is(online, environment):
@@ -144,7 +170,9 @@ def test_the_preferences_say_what_is_used_what_it_costs_and_how_far_it_is(online
 
     def drawn() -> str:
         layout = CheckingLayout()
-        shown = SimpleNamespace(layout=layout, bl_rna=preferences.bl_rna, _draw_choice=preferences._draw_choice)
+        shown = SimpleNamespace(
+            layout=layout, bl_rna=preferences.bl_rna, _draw_choice=preferences._draw_choice
+        )
         type(preferences).draw(shown, None)
         return "\n".join(map(str, layout.seen))
 

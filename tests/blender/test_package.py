@@ -39,7 +39,9 @@ def archive(tmp_path_factory) -> Path:
     for command in (["build", "--source-dir", str(ROOT), "--output-dir", str(out)], ["validate", None]):
         if command[-1] is None:
             command[-1] = str(next(out.glob("*.zip")))
-        done = subprocess.run([sys.executable, str(tool), *command], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            [sys.executable, str(tool), *command], capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     return next(out.glob("*.zip"))
 
@@ -47,7 +49,12 @@ def archive(tmp_path_factory) -> Path:
 def install(archive: Path, folder: Path) -> str:
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "BLENDER_USER_RESOURCES": str(folder)}
     done = subprocess.run(
-        [sys.executable, "-c", INSTALL_AND_PRESS, str(archive)], capture_output=True, text=True, timeout=180, check=False, env=environment
+        [sys.executable, "-c", INSTALL_AND_PRESS, str(archive)],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -57,10 +64,19 @@ def test_zip_holds_the_extension_and_nothing_else(archive):
     with zipfile.ZipFile(archive) as opened:
         names = opened.namelist()
     tops = {name.split("/")[0] for name in names}
-    assert {"__init__.py", "blender_manifest.toml", "detailed3dmm_addon", "operators", "panels", "ml_backend"} <= tops
+    assert {
+        "__init__.py",
+        "blender_manifest.toml",
+        "detailed3dmm_addon",
+        "operators",
+        "panels",
+        "ml_backend",
+    } <= tops
     assert not tops & {"tests", "build", "dist", "benchmarks", ".git", ".venv", ".ci"}
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".zip"))]
-    assert "ml_backend/assets/face_model.safetensors" in names and "detailed3dmm_addon/requirements.txt" in names
+    assert (
+        "ml_backend/assets/face_model.safetensors" in names and "detailed3dmm_addon/requirements.txt" in names
+    )
 
 
 def test_zip_installs_and_makes_a_face(archive, tmp_path):

@@ -70,7 +70,9 @@ def test_the_manifest_lists_the_wheels_and_stays_valid(small_archive, tmp_path, 
     with zipfile.ZipFile(made) as archive:
         manifest = tomllib.loads(archive.read("blender_manifest.toml").decode())
         assert "wheels/d3dmm_tiny-1.0-py3-none-any.whl" in archive.namelist()
-    assert manifest["platforms"] == [platform] and manifest["wheels"] == ["./wheels/d3dmm_tiny-1.0-py3-none-any.whl"]
+    assert manifest["platforms"] == [platform] and manifest["wheels"] == [
+        "./wheels/d3dmm_tiny-1.0-py3-none-any.whl"
+    ]
     assert manifest["blender_version_min"] == package.FIRST_BLENDER[python] and manifest["permissions"]
 
 
@@ -84,7 +86,12 @@ def test_blender_unpacks_and_finds_them(small_archive, tmp_path, monkeypatch):
     folder.mkdir()
     command = [sys.executable, "-c", INSTALL_AND_IMPORT, str(made)]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=180, check=False, env=dict(os.environ, BLENDER_USER_RESOURCES=str(folder))
+        command,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env=dict(os.environ, BLENDER_USER_RESOURCES=str(folder)),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FOUND 7" in done.stdout and "résumé" in done.stdout

@@ -118,12 +118,20 @@ def context():
     region = SimpleNamespace(width=280)
     preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))  # 0 without a window
     return SimpleNamespace(
-        active_object=bpy.context.active_object, region=region, preferences=preferences, scene=bpy.context.scene, mode="OBJECT"
+        active_object=bpy.context.active_object,
+        region=region,
+        preferences=preferences,
+        scene=bpy.context.scene,
+        mode="OBJECT",
     )
 
 
 def panels():
-    found = [cls for cls in bpy.types.Panel.__subclasses__() if cls.__module__.startswith("bl_ext.user_default.detailed3dmm")]
+    found = [
+        cls
+        for cls in bpy.types.Panel.__subclasses__()
+        if cls.__module__.startswith("bl_ext.user_default.detailed3dmm")
+    ]
     for cls in list(found):
         found += [sub for sub in cls.__subclasses__() if sub not in found]
     return [cls for cls in found if hasattr(cls, "bl_label")]
@@ -141,7 +149,9 @@ def layouts(ctx) -> list[CheckingLayout]:
             continue
         drawn.append(CheckingLayout())
         for part in ("draw_header", "draw"):
-            if part in dir(cls) and any(part in base.__dict__ for base in cls.__mro__ if base.__module__.startswith("bl_ext")):
+            if part in dir(cls) and any(
+                part in base.__dict__ for base in cls.__mro__ if base.__module__.startswith("bl_ext")
+            ):
                 getattr(cls, part)(SimpleNamespace(layout=drawn[-1], names=getattr(cls, "names", ())), ctx)
     return drawn
 
@@ -149,7 +159,10 @@ def layouts(ctx) -> list[CheckingLayout]:
 @pytest.mark.parametrize("language", ["en", "de_DE", "es", "fr_FR", "ja_JP", "zh_HANS"])
 def test_no_text_is_cut_at_the_sidebars_first_width(face, module, language):
     face.d3dmm.has_baked_detail = True
-    table = {text: said for (_, text), said in module("detailed3dmm_addon.translations").tables().get(language, {}).items()}
+    table = {
+        text: said
+        for (_, text), said in module("detailed3dmm_addon.translations").tables().get(language, {}).items()
+    }
     blf.size(0, 11)
     places = [place for layout in layouts(context()) for place in layout.places()]
     assert len(places) > 150
@@ -172,9 +185,25 @@ def test_with_a_face_everything_is_shown(face, module):
     names = [d.name for d in face.d3dmm.directions]
     readable = module("panels.sidebar").readable
     assert all(readable(name) in said for name in names)
-    assert {"Forehead", "Crows Feet", "Pores", "Bake Detail for Action", "Import Detail Map", "Thickness"} <= set(said)
+    assert {
+        "Forehead",
+        "Crows Feet",
+        "Pores",
+        "Bake Detail for Action",
+        "Import Detail Map",
+        "Thickness",
+    } <= set(said)
     assert {"Joy", "Brow Inner Up", "Tongue Out", "Strength", "Import Audio", "PC1", "Start"} <= set(said)
-    assert {"glTF", "FBX", "USD", "Alembic", "Displacement Maps", "Curves", "Characters", "Mark Face as Asset"} <= set(said)
+    assert {
+        "glTF",
+        "FBX",
+        "USD",
+        "Alembic",
+        "Displacement Maps",
+        "Curves",
+        "Characters",
+        "Mark Face as Asset",
+    } <= set(said)
     assert len(said) > 52 + len(face.d3dmm.coefficients) + len(names)
 
 
@@ -190,7 +219,9 @@ def test_an_error_is_shown_with_its_remedy(module):
 
 
 def test_a_missing_interpreter_offers_the_installation(module, monkeypatch):
-    bpy.context.preferences.addons["bl_ext.user_default.detailed3dmm"].preferences.interpreter = "/nowhere/python"
+    bpy.context.preferences.addons[
+        "bl_ext.user_default.detailed3dmm"
+    ].preferences.interpreter = "/nowhere/python"
     said = draw_all(context())
     assert "Install Backend" in said and "does not exist" in " ".join(said)
 
@@ -203,7 +234,13 @@ def test_a_running_job_shows_its_progress(face, module, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, label", [("browInnerUp", "Brow Inner Up"), ("jaw_width", "Jaw Width"), ("african", "African"), ("tongueOut", "Tongue Out")]
+    "name, label",
+    [
+        ("browInnerUp", "Brow Inner Up"),
+        ("jaw_width", "Jaw Width"),
+        ("african", "African"),
+        ("tongueOut", "Tongue Out"),
+    ],
 )
 def test_labels_read_well(module, name, label):
     assert module("panels.sidebar").readable(name) == label

@@ -20,7 +20,9 @@ def test_every_operator_is_there_and_says_what_it_does():
 
 
 def test_panels_are_in_one_tab():
-    panels = [cls for cls in bpy.types.Panel.__subclasses__() if getattr(cls, "bl_category", "") == "Detailed3DMM"]
+    panels = [
+        cls for cls in bpy.types.Panel.__subclasses__() if getattr(cls, "bl_category", "") == "Detailed3DMM"
+    ]
     labels = {cls.bl_label for cls in panels}
     assert {"Face", "Identity", "Expression", "Detail", "Audio", "Backend"} <= labels
     assert {"Brows", "Eyes", "Cheeks and Nose", "Jaw", "Mouth", "Tongue"} <= labels
@@ -29,7 +31,9 @@ def test_panels_are_in_one_tab():
 def test_the_groups_hold_each_expression_once(module):
     groups = module("detailed3dmm_addon.model.expression_groups").EXPRESSION_GROUPS
     names = [name for _, _, members in groups for name in members]
-    assert sorted(names) == sorted(module("ml_backend.expression_names").EXPRESSION_NAMES) and len(names) == 52
+    assert (
+        sorted(names) == sorted(module("ml_backend.expression_names").EXPRESSION_NAMES) and len(names) == 52
+    )
 
 
 def test_presets_use_known_names_and_sane_values(module):
@@ -41,7 +45,15 @@ def test_presets_use_known_names_and_sane_values(module):
 
 
 @pytest.mark.parametrize(
-    "name", ["random_face", "reset_face", "set_expression_preset", "mirror_expression", "update_detail", "import_audio"]
+    "name",
+    [
+        "random_face",
+        "reset_face",
+        "set_expression_preset",
+        "mirror_expression",
+        "update_detail",
+        "import_audio",
+    ],
 )
 def test_a_button_without_a_face_is_grey_and_says_why(name):
     assert not getattr(bpy.ops.d3dmm, name).poll()
@@ -81,9 +93,21 @@ def test_every_operator_does_something_or_says_in_words_why_not(no_worker, modul
     for name, said in reasons.items():
         words = said.removeprefix("Error: ").removeprefix(f"Operator bpy.ops.d3dmm.{name}.poll()").split()
         assert len(words) > 3 and words[0][0].isupper(), said
-    files = {"export_gltf", "export_fbx", "export_usd", "export_alembic", "export_maps", "export_curves", "save_face", "load_face"}
+    files = {
+        "export_gltf",
+        "export_fbx",
+        "export_usd",
+        "export_alembic",
+        "export_maps",
+        "export_curves",
+        "save_face",
+        "load_face",
+    }
     if with_face:
         assert all("No file was named" in reasons[name] for name in (*files, "import_curves"))
-        assert "No Python with PyTorch" in reasons["drop_recording"] and "No Python with PyTorch" in reasons["drop_photo"]
+        assert (
+            "No Python with PyTorch" in reasons["drop_recording"]
+            and "No Python with PyTorch" in reasons["drop_photo"]
+        )
     else:
         assert all("Select a face first" in reasons[name] for name in files)

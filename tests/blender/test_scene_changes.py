@@ -48,12 +48,24 @@ def state_of_scene() -> dict:
     scene = bpy.context.scene
     found: dict = {
         "objects": sorted(item.name for item in bpy.data.objects),
-        "assets": sorted(item.name for item in (*bpy.data.objects, *bpy.data.actions) if item.asset_data is not None),
-        "camera": (scene.camera.name if scene.camera else "", scene.render.resolution_x, scene.render.resolution_y),
+        "assets": sorted(
+            item.name for item in (*bpy.data.objects, *bpy.data.actions) if item.asset_data is not None
+        ),
+        "camera": (
+            scene.camera.name if scene.camera else "",
+            scene.render.resolution_x,
+            scene.render.resolution_y,
+        ),
     }
-    for face in (item for item in bpy.data.objects if item.type == "MESH" and item.data.shape_keys is not None):
+    for face in (
+        item for item in bpy.data.objects if item.type == "MESH" and item.data.shape_keys is not None
+    ):
         keys, settings = face.data.shape_keys, face.d3dmm
-        actions = [owner.animation_data.action.name for owner in (face, keys) if owner.animation_data and owner.animation_data.action]
+        actions = [
+            owner.animation_data.action.name
+            for owner in (face, keys)
+            if owner.animation_data and owner.animation_data.action
+        ]
         found[face.name] = {
             "keys": [round(key.value, 5) for key in keys.key_blocks],
             "identity": [round(item.value, 5) for item in (*settings.directions, *settings.coefficients)],
@@ -97,7 +109,9 @@ def prepare(face, name: str, folder: Path, module) -> None:
         bpy.ops.d3dmm.bake_detail(without_backend=True)
     if name == "clear_animation":
         animation = module("detailed3dmm_addon.actions.action_writer")
-        animation.key_expressions(face, "said", ("jawOpen",), np.linspace(0, 1, 5, dtype=np.float32)[:, None], 1)
+        animation.key_expressions(
+            face, "said", ("jawOpen",), np.linspace(0, 1, 5, dtype=np.float32)[:, None], 1
+        )
     if name == "clear_detail_map":
         module("detailed3dmm_addon.detail.live").set_latent(face, np.zeros((18, 512)), "sculpt.exr 0")
     if name == "apply_expression_asset":
@@ -130,7 +144,10 @@ def test_undo_and_redo_over_every_operator(face, no_worker, module, tmp_path, na
     if name in ("bake_detail", "clear_baked_detail", "update_detail", "new_wrinkle_seed"):
         face.d3dmm.show_detail = True
     prepare(face, name, tmp_path, module)
-    parameters = {key: value.format(folder=tmp_path) if isinstance(value, str) else value for key, value in EVERY_OPERATOR[name].items()}
+    parameters = {
+        key: value.format(folder=tmp_path) if isinstance(value, str) else value
+        for key, value in EVERY_OPERATOR[name].items()
+    }
     undone_and_redone(getattr(bpy.ops.d3dmm, name), name not in UNCHANGED, **parameters)
 
 
@@ -143,7 +160,9 @@ def test_undo_and_redo_of_a_preset_that_stays_on_disk(face, no_worker, module, k
         bpy.ops.d3dmm.random_face(seed=11)
         bpy.ops.d3dmm.reset_expression()
         undone_and_redone(bpy.ops.d3dmm.load_face, filepath=str(path))
-        assert path.exists() and bpy.context.active_object.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.7)
+        assert path.exists() and bpy.context.active_object.data.shape_keys.key_blocks[
+            "jawOpen"
+        ].value == pytest.approx(0.7)
     finally:
         path.unlink()
 
@@ -179,7 +198,10 @@ def test_two_faces_do_not_touch_each_other(wrinkled, no_worker, interactive):
 
 
 def test_a_renamed_face_is_still_found_by_its_job(wrinkled, worker, module):
-    backend, live_update = module("detailed3dmm_addon.worker.jobs"), module("detailed3dmm_addon.detail.follow")
+    backend, live_update = (
+        module("detailed3dmm_addon.worker.jobs"),
+        module("detailed3dmm_addon.detail.follow"),
+    )
     live_detail = module("detailed3dmm_addon.detail.live")
     live_update.interactive = True
     try:
@@ -190,7 +212,9 @@ def test_a_renamed_face_is_still_found_by_its_job(wrinkled, worker, module):
             assert time.monotonic() < limit, "no answer in time"
             backend.pump()
             time.sleep(0.01)
-        assert live_detail.shown_full(wrinkled) == live_detail.full_name(wrinkled, live_detail.detail_inputs(wrinkled))
+        assert live_detail.shown_full(wrinkled) == live_detail.full_name(
+            wrinkled, live_detail.detail_inputs(wrinkled)
+        )
     finally:
         live_update.interactive = False
         if bpy.app.timers.is_registered(live_update.tick):
@@ -224,7 +248,9 @@ def linked_face(face, folder: Path) -> bpy.types.Object:
     return wanted.objects[0]
 
 
-def test_a_library_override_shows_the_face_and_its_buttons_say_what_is_not_its_own(wrinkled, no_worker, tmp_path, interactive, module):
+def test_a_library_override_shows_the_face_and_its_buttons_say_what_is_not_its_own(
+    wrinkled, no_worker, tmp_path, interactive, module
+):
     before = evaluated(wrinkled)
     linked = linked_face(wrinkled, tmp_path)
     override = linked.override_create(remap_local_usages=True)
@@ -254,7 +280,9 @@ def running_bake(face, module, frames: int = 4000):
     """A long job of the real worker for a face."""
     backend, clip_detail = module("detailed3dmm_addon.worker.jobs"), module("detailed3dmm_addon.detail.bake")
     expressions = np.random.default_rng(0).uniform(0, 1, (frames, 52)).astype(np.float32)
-    request = clip_detail.clip_request(face, expressions, module("detailed3dmm_addon.model.face_model").skin_of(face))
+    request = clip_detail.clip_request(
+        face, expressions, module("detailed3dmm_addon.model.face_model").skin_of(face)
+    )
     return backend.begin_job("Wrinkles", *request)
 
 
@@ -290,7 +318,10 @@ def test_disabled_and_enabled_while_a_job_runs(wrinkled, worker, module):
     bpy.context.view_layer.objects.active = face
     assert bpy.ops.d3dmm.set_expression_preset(preset="surprise") == {"FINISHED"}
     assert bpy.ops.d3dmm.update_detail() == {"FINISHED"}
-    assert np.abs(evaluated(face) - shown).max() > 1e-4 and module("detailed3dmm_addon.worker.jobs").running_job() is None
+    assert (
+        np.abs(evaluated(face) - shown).max() > 1e-4
+        and module("detailed3dmm_addon.worker.jobs").running_job() is None
+    )
 
 
 RENDER_IN_BACKGROUND = """
@@ -329,8 +360,16 @@ def test_a_background_render_of_keyed_frames_equals_this_one(wrinkled, no_worker
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "clip.blend"))
     scene.render.filepath = str(tmp_path / "own_")
     bpy.ops.render.render(animation=True)
-    command = [sys.executable, "-c", RENDER_IN_BACKGROUND, str(tmp_path / "clip.blend"), str(tmp_path / "other_")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=dict(os.environ))
+    command = [
+        sys.executable,
+        "-c",
+        RENDER_IN_BACKGROUND,
+        str(tmp_path / "clip.blend"),
+        str(tmp_path / "other_"),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, check=False, env=dict(os.environ)
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     own = [pixels_of(tmp_path / f"own_000{frame}.png") for frame in (1, 2)]
     other = [pixels_of(tmp_path / f"other_000{frame}.png") for frame in (1, 2)]
@@ -379,7 +418,10 @@ def by_keys_and_skin(face) -> None:
 def surface_and_height(face, depsgraph) -> tuple[np.ndarray, np.ndarray]:
     """Positions (N, 3), metres, and displacement (N,), millimetres, of an evaluated face."""
     mesh = face.evaluated_get(depsgraph).data
-    positions, height = np.empty((len(mesh.vertices), 3), np.float32), np.empty(len(mesh.vertices), np.float32)
+    positions, height = (
+        np.empty((len(mesh.vertices), 3), np.float32),
+        np.empty(len(mesh.vertices), np.float32),
+    )
     mesh.attributes["position"].data.foreach_get("vector", positions.ravel())
     mesh.attributes["d3dmm_height"].data.foreach_get("value", height)
     return positions, height
@@ -397,7 +439,11 @@ def render_engine():
 
         def render(self, depsgraph):
             """Looks at the face as a renderer does."""
-            (face,) = [item.original for item in depsgraph.objects if item.type == "MESH" and item.original.d3dmm.is_face]
+            (face,) = [
+                item.original
+                for item in depsgraph.objects
+                if item.type == "MESH" and item.original.d3dmm.is_face
+            ]
             given.append(surface_and_height(face, depsgraph))
 
     bpy.utils.register_class(Recorder)
@@ -408,7 +454,9 @@ def render_engine():
 
 
 @pytest.mark.parametrize("move", [by_keys, by_a_driver, by_a_strip, by_keyed_skin, by_keys_and_skin])
-def test_a_final_render_is_given_the_mesh_that_the_viewport_shows(wrinkled, no_worker, render_engine, tmp_path, move):
+def test_a_final_render_is_given_the_mesh_that_the_viewport_shows(
+    wrinkled, no_worker, render_engine, tmp_path, move
+):
     scene = bpy.context.scene
     move(wrinkled)
     scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
@@ -427,8 +475,14 @@ def test_a_final_render_is_given_the_mesh_that_the_viewport_shows(wrinkled, no_w
             assert np.abs(values - expected).max() < 1e-6
 
 
-def test_a_render_beside_an_unlocked_window_says_that_wrinkles_stood_still(wrinkled, no_worker, module, monkeypatch):
-    live_update, backend, scene = module("detailed3dmm_addon.detail.follow"), module("detailed3dmm_addon.worker.jobs"), bpy.context.scene
+def test_a_render_beside_an_unlocked_window_says_that_wrinkles_stood_still(
+    wrinkled, no_worker, module, monkeypatch
+):
+    live_update, backend, scene = (
+        module("detailed3dmm_addon.detail.follow"),
+        module("detailed3dmm_addon.worker.jobs"),
+        bpy.context.scene,
+    )
     assert scene.render.use_lock_interface
     by_keys(wrinkled)
     scene.frame_set(1)

@@ -8,7 +8,9 @@ from test_create_face import evaluated
 
 def expected(module, face) -> np.ndarray:
     model = module("detailed3dmm_addon.model.face_model")
-    return model.dense_mesh().refine(model.face_model().evaluate(model.identity_of(face), model.expression_of(face)))
+    return model.dense_mesh().refine(
+        model.face_model().evaluate(model.identity_of(face), model.expression_of(face))
+    )
 
 
 def test_each_named_direction_moves_the_mesh_and_zero_brings_it_back(face, interactive):
@@ -44,7 +46,9 @@ def test_presets_mirror_and_reset(face, module):
     keys = face.data.shape_keys.key_blocks
     for preset, (_, values) in presets.items():
         assert bpy.ops.d3dmm.set_expression_preset(preset=preset) == {"FINISHED"}
-        assert {key.name: round(key.value, 5) for key in keys[1:] if key.value} == {name: round(value, 5) for name, value in values.items()}
+        assert {key.name: round(key.value, 5) for key in keys[1:] if key.value} == {
+            name: round(value, 5) for name, value in values.items()
+        }
     bpy.ops.d3dmm.set_expression_preset(preset="wink")
     assert bpy.ops.d3dmm.mirror_expression() == {"FINISHED"}
     assert keys["eyeBlinkRight"].value == 1.0 and keys["eyeBlinkLeft"].value == 0.0
@@ -64,7 +68,9 @@ def test_undo_and_redo_keep_mesh_and_sliders(face):
     assert face.d3dmm.directions["jaw_width"].value == 0.0 and np.allclose(evaluated(face), before, atol=1e-6)
     bpy.ops.ed.redo()
     face = bpy.data.objects[name]
-    assert face.d3dmm.directions["jaw_width"].value == 1.0 and np.allclose(evaluated(face), changed, atol=1e-6)
+    assert face.d3dmm.directions["jaw_width"].value == 1.0 and np.allclose(
+        evaluated(face), changed, atol=1e-6
+    )
 
 
 def test_save_and_reload_keep_mesh_and_sliders(face, tmp_path):
@@ -138,7 +144,10 @@ def test_a_duplicate_has_its_own_detail_once_it_changes(face, module, interactiv
     assert interactive._leads(twin)
     modifiers = module("detailed3dmm_addon.nodes.detail_modifier")
     assert twin.d3dmm.uid != face.d3dmm.uid
-    assert modifiers.fine_image(twin) != modifiers.fine_image(face) and twin.data.materials[0] != face.data.materials[0]
+    assert (
+        modifiers.fine_image(twin) != modifiers.fine_image(face)
+        and twin.data.materials[0] != face.data.materials[0]
+    )
     before = evaluated(face)
     twin.d3dmm.directions["age"].value = 1.0
     assert np.array_equal(evaluated(face), before) and not np.allclose(evaluated(twin), before, atol=1e-4)

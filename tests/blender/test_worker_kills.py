@@ -22,7 +22,11 @@ MOST_SECONDS_TO_TELL = 2.0
 
 def speech(face, module, recording):
     target = module("detailed3dmm_addon.clips.targets").TargetName.of(face)
-    return module("detailed3dmm_addon.clips.speech_animation").SpeechAnimation(target, recording, 25.0, 1, 0).speech_request()
+    return (
+        module("detailed3dmm_addon.clips.speech_animation")
+        .SpeechAnimation(target, recording, 25.0, 1, 0)
+        .speech_request()
+    )
 
 
 def wrinkles(face, module, _recording):
@@ -44,7 +48,10 @@ JOBS = (speech, wrinkles, imported_map, full_map)
 
 
 def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
-    backend, draw = module("detailed3dmm_addon.worker.jobs"), random.Random(int(os.environ.get("D3DMM_KILLS_SEED", "0")))
+    backend, draw = (
+        module("detailed3dmm_addon.worker.jobs"),
+        random.Random(int(os.environ.get("D3DMM_KILLS_SEED", "0"))),
+    )
     small = {"resolution": 256}
     before, surface = state_of_scene(), evaluated(wrinkled)
     slowest, finished = 0.0, 0
@@ -55,7 +62,9 @@ def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
             backend.pump()
             time.sleep(0.002)
         process = backend.worker_pid()
-        assert process is not None, f"kill {number}: the worker ended by itself: {backend.problem.message} {backend.problem.remedy}"
+        assert process is not None, (
+            f"kill {number}: the worker ended by itself: {backend.problem.message} {backend.problem.remedy}"
+        )
         finished += job.outcome is not None
         backend.clear_problem()
         os.kill(process, signal.SIGKILL)
@@ -68,7 +77,9 @@ def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
         assert "ended unexpectedly" in backend.problem.message and "Try again" in backend.problem.remedy
         assert job.outcome is not None and backend.running_job() is None
         assert state_of_scene() == before and np.array_equal(evaluated(wrinkled), surface)
-        answer = backend.ask("generate", small, module("detailed3dmm_addon.detail.live").detail_inputs(wrinkled), timeout=300)
+        answer = backend.ask(
+            "generate", small, module("detailed3dmm_addon.detail.live").detail_inputs(wrinkled), timeout=300
+        )
         assert np.isfinite(answer.arrays["map"]).all()
         if number % 10 == 9:
             print(f"{number + 1} kills, slowest message {slowest:.3f} s", flush=True)

@@ -2,7 +2,8 @@
 
     python tests/pure/broken_files.py READER [--count 1000] [--seed 0]      READER: a name of READERS, or all
 
-A reader may refuse a file with a UserError that names it and says what to do, or read it and give finite values. Anything else is
+A reader may refuse a file with a UserError that names it and says what to do, or read it and give finite
+values. Anything else is
 a fault: it is printed as a line of JSON, the broken file is kept beside, and the exit status is 1.
 """
 
@@ -30,8 +31,30 @@ from ml_backend.files.tensor_file import read_tensors, write_tensors
 
 KEPT = Path(__file__).resolve().parents[2] / "build" / "broken"
 MODEL = Path(__file__).resolve().parents[2] / "ml_backend" / "assets" / "latent_directions.safetensors"
-OTHER_TYPES = (b"\x89PNG\r\n\x1a\n" + bytes(40), b"RIFF\x24\0\0\0WAVE", b"{}", b"PK\x03\x04", b"%PDF-1.7\n", b"[1, 2, 3]\n")
-NUMBERS = ("NaN", "1e400", "-1e39", "9" * 400, "null", "true", '"text"', "[]", "{}", "[[[1]]]", "-0", "Infinity", '"\\ud800"', "")
+OTHER_TYPES = (
+    b"\x89PNG\r\n\x1a\n" + bytes(40),
+    b"RIFF\x24\0\0\0WAVE",
+    b"{}",
+    b"PK\x03\x04",
+    b"%PDF-1.7\n",
+    b"[1, 2, 3]\n",
+)
+NUMBERS = (
+    "NaN",
+    "1e400",
+    "-1e39",
+    "9" * 400,
+    "null",
+    "true",
+    '"text"',
+    "[]",
+    "{}",
+    "[[[1]]]",
+    "-0",
+    "Infinity",
+    '"\\ud800"',
+    "",
+)
 
 
 def make_animation(path: Path) -> None:
@@ -49,12 +72,18 @@ def make_face(path: Path) -> None:
     """A face with a few sliders."""
     expression = np.zeros(52, np.float32)
     expression[::9] = 0.5
-    write_face(path, FaceParameters(np.linspace(-1, 1, 128, dtype=np.float32), np.zeros(16, np.float32), expression))
+    write_face(
+        path, FaceParameters(np.linspace(-1, 1, 128, dtype=np.float32), np.zeros(16, np.float32), expression)
+    )
 
 
 def make_tensors(path: Path) -> None:
     """A weight file."""
-    arrays = {"a.weight": np.ones((8, 8), np.float16), "b": np.arange(20, dtype=np.int32), "c": np.zeros((3, 0, 2), np.float32)}
+    arrays = {
+        "a.weight": np.ones((8, 8), np.float16),
+        "b": np.arange(20, dtype=np.int32),
+        "c": np.zeros((3, 0, 2), np.float32),
+    }
     write_tensors(path, arrays, {"config": json.dumps({"size": 8})})
 
 
@@ -124,7 +153,19 @@ READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
 def broken_bytes(good: bytes, draw: random.Random) -> tuple[str, bytes]:
     """One way of breaking a file, and its result."""
     data, size = bytearray(good), len(good)
-    ways = ["truncated", "bits", "bytes", "zeros", "header number", "noise", "inserted", "removed", "another type", "empty", "doubled"]
+    ways = [
+        "truncated",
+        "bits",
+        "bytes",
+        "zeros",
+        "header number",
+        "noise",
+        "inserted",
+        "removed",
+        "another type",
+        "empty",
+        "doubled",
+    ]
     if is_text(good):
         ways += ["number", "number", "number", "number", "line", "deep", "letters", "long field"]
     way = draw.choice(ways)
@@ -141,7 +182,9 @@ def broken_bytes(good: bytes, draw: random.Random) -> tuple[str, bytes]:
         data[at : at + draw.randrange(4, 400)] = bytes(16)
     elif way == "header number":
         place = 4 * draw.randrange(max(1, min(size, 256) // 4))
-        data[place : place + 4] = draw.choice((b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", bytes(4)))
+        data[place : place + 4] = draw.choice(
+            (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", bytes(4))
+        )
     elif way == "noise":
         data[:] = draw.randbytes(draw.choice((1, 7, 100, 5000)))
     elif way == "inserted":
@@ -150,7 +193,14 @@ def broken_bytes(good: bytes, draw: random.Random) -> tuple[str, bytes]:
         del data[at : at + draw.choice((1, 4, 100))]
     elif way == "another type":
         data[:] = draw.choice(
-            (b"\x89PNG\r\n\x1a\n" + bytes(40), b"RIFF\x24\x00\x00\x00WAVE", b"{}", b"PK\x03\x04", b"%PDF-1.7\n", b"[1, 2, 3]\n")
+            (
+                b"\x89PNG\r\n\x1a\n" + bytes(40),
+                b"RIFF\x24\x00\x00\x00WAVE",
+                b"{}",
+                b"PK\x03\x04",
+                b"%PDF-1.7\n",
+                b"[1, 2, 3]\n",
+            )
         )
     elif way == "empty":
         data[:] = draw.choice((b"", b"\n", b" " * 300, bytes(300)))
@@ -178,7 +228,9 @@ def broken_text(text: str, way: str, draw: random.Random) -> str:
         return text[: found.start()] + draw.choice(NUMBERS) + text[found.end() :]
     if way == "line":
         lines = text.splitlines()
-        lines[draw.randrange(len(lines))] = draw.choice(("", ",,,,", '"', "}", "\x00", "Timecode,BlendShapeCount", "\ufeff"))
+        lines[draw.randrange(len(lines))] = draw.choice(
+            ("", ",,,,", '"', "}", "\x00", "Timecode,BlendShapeCount", "\ufeff")
+        )
         return "\n".join(lines)
     if way == "deep":
         return draw.choice(("[" * 100_000, '{"a":' * 100_000, '{"fps": ' + "[" * 5000 + "]" * 5000 + "}"))
@@ -213,7 +265,11 @@ def fault_of(path: Path, read: Callable) -> str:
     except Exception as error:  # every other kind of failure is what is looked for
         return f"{type(error).__name__}: {error}"[:300]
     arrays = values if isinstance(values, list) else [values]
-    return "" if all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f") else "read values that are not finite"
+    return (
+        ""
+        if all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
+        else "read values that are not finite"
+    )
 
 
 def run(name: str, count: int, seed: int) -> int:
@@ -236,7 +292,12 @@ def run(name: str, count: int, seed: int) -> int:
             fault = fault_of(path, read)
             if fault:
                 faults += 1
-                print(json.dumps({"reader": name, "number": number, "way": way, "fault": fault, "file": str(kept)}), flush=True)
+                print(
+                    json.dumps(
+                        {"reader": name, "number": number, "way": way, "fault": fault, "file": str(kept)}
+                    ),
+                    flush=True,
+                )
             else:
                 kept.unlink()
     print(f"{name}: {count} broken files, {faults} faults", flush=True)
@@ -245,13 +306,17 @@ def run(name: str, count: int, seed: int) -> int:
 
 def main() -> int:
     """Reads the arguments and runs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("reader", choices=[*READERS, "all"])
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with contextlib.redirect_stderr(sys.stdout):
-        faults = sum(run(name, args.count, args.seed) for name in (READERS if args.reader == "all" else [args.reader]))
+        faults = sum(
+            run(name, args.count, args.seed) for name in (READERS if args.reader == "all" else [args.reader])
+        )
     return int(faults > 0)
 
 

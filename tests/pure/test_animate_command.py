@@ -35,7 +35,11 @@ def plain(voice, tmp_path_factory) -> np.ndarray:
 
 
 def frames_of(path, **settings) -> np.ndarray:
-    return animate_in_layers(AnimateFromAudioRequest(str(path), **settings), lambda *_: None, lambda: False).together().frames
+    return (
+        animate_in_layers(AnimateFromAudioRequest(str(path), **settings), lambda *_: None, lambda: False)
+        .together()
+        .frames
+    )
 
 
 def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -62,7 +66,11 @@ def test_odd_recordings_say_the_same(voice, plain, tmp_path, kind):
         "offset": 0.5 * voice + 0.3,
     }[kind]
     soundfile.write(tmp_path / "a.wav", made, 16000, subtype="PCM_24")
-    assert np.corrcoef(frames_of(tmp_path / "a.wav")[:, JAW], plain)[0, 1] > {"clipped": 0.8, "offset": 0.85, "quiet": 0.9}.get(kind, 0.97)
+    assert np.corrcoef(frames_of(tmp_path / "a.wav")[:, JAW], plain)[0, 1] > {
+        "clipped": 0.8,
+        "offset": 0.85,
+        "quiet": 0.9,
+    }.get(kind, 0.97)
 
 
 def test_silence_keeps_the_mouth_shut_and_the_face_alive(tmp_path):
@@ -115,7 +123,12 @@ def test_a_folder_is_animated_file_by_file(voice, tmp_path, capsys):
     (recordings / "notes.txt").write_text("to do")
     assert main(["animate", str(recordings), "--out", str(out), "--format", "json", "--fps", "24"]) == 1
     said = capsys.readouterr()
-    assert "1 of 3" in said.out and "3 of 3" in said.out and "broken.mp3" in said.err and "1 of 3 recordings" in said.err
+    assert (
+        "1 of 3" in said.out
+        and "3 of 3" in said.out
+        and "broken.mp3" in said.err
+        and "1 of 3 recordings" in said.err
+    )
     assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == ["a.json", "more/b.json"]
     assert len(read_curves(out / "more/b.json").frames) == 24
     (recordings / "broken.mp3").unlink()
@@ -140,9 +153,17 @@ def test_options_reach_the_curves(voice, tmp_path):
     assert np.allclose(small.frames[3:, JAW], 0.5 * base.frames[:-3, JAW], atol=1e-5)
     assert not small.frames[:, EXPRESSION_NAMES.index("eyeBlinkLeft")].any()
     other = curves("--layer-seed", "head=5")
-    assert np.array_equal(other.frames[:, JAW], base.frames[:, JAW]) and not np.array_equal(other.head[:, 0], base.head[:, 0])
+    assert np.array_equal(other.frames[:, JAW], base.frames[:, JAW]) and not np.array_equal(
+        other.head[:, 0], base.head[:, 0]
+    )
     assert np.array_equal(other.head[:, 3:], base.head[:, 3:])
-    for bad in (["--gain", "jaw"], ["--gain", "nose=2"], ["--amount", "life=1"], ["--amount", "blinks=9"], ["--layer-seed", "x=1"]):
+    for bad in (
+        ["--gain", "jaw"],
+        ["--gain", "nose=2"],
+        ["--amount", "life=1"],
+        ["--amount", "blinks=9"],
+        ["--layer-seed", "x=1"],
+    ):
         assert main(["animate", str(tmp_path / "a.wav"), "--out", str(tmp_path / "a.csv"), *bad]) == 2
 
 
@@ -174,7 +195,9 @@ def test_an_hour_of_life_is_as_dense_as_a_minute():
     pitch = 0.3 * np.sin(np.arange(count) / 50 * 2.1)
     prosody = Prosody(np.full(count, -0.2), 1 - pause, pitch, pause)
     times = np.arange(24 * 3600) / 24
-    made = procedural_layers(prosody, times, {"blinks": Layer(), "breath": Layer()}, np.zeros((len(times), 52), np.float32))
+    made = procedural_layers(
+        prosody, times, {"blinks": Layer(), "breath": Layer()}, np.zeros((len(times), 52), np.float32)
+    )
     blink = made["blinks"].curves[:, EXPRESSION_NAMES.index("eyeBlinkLeft")]
     per_minute = ((blink[1:] > 0.5) & (blink[:-1] <= 0.5)).reshape(-1)[: 60 * 24 * 59].reshape(59, -1).sum(1)
     assert 8 < per_minute.mean() < 40 and per_minute.min() > 2

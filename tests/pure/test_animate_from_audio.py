@@ -10,7 +10,12 @@ from ml_backend.audio.read_audio import read_audio
 from ml_backend.errors import UserError
 from ml_backend.evaluation.evaluate_speech import area_under_curve, evaluate_speech, jitter_share, read_clips
 from ml_backend.expression_names import EXPRESSION_NAMES
-from ml_backend.pipelines.animate_from_audio import DECODERS, AnimateFromAudioRequest, AnimationCancelled, animate_from_audio
+from ml_backend.pipelines.animate_from_audio import (
+    DECODERS,
+    AnimateFromAudioRequest,
+    AnimationCancelled,
+    animate_from_audio,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "ml_backend/assets/demo_speech.wav"
@@ -20,7 +25,9 @@ JAW = EXPRESSION_NAMES.index("jawOpen")
 
 def animate(path, cancelled=lambda: False, seen=None, **settings):
     shares = [] if seen is None else seen
-    return animate_from_audio(AnimateFromAudioRequest(str(path), **settings), lambda share, text: shares.append(share), cancelled)
+    return animate_from_audio(
+        AnimateFromAudioRequest(str(path), **settings), lambda share, text: shares.append(share), cancelled
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +62,9 @@ def test_seed_and_layers(demo):
     again, other = animate(DEMO), animate(DEMO, seed=1)
     assert np.array_equal(demo.frames, again.frames) and np.array_equal(demo.head, again.head)
     mouth = [i for i, name in enumerate(EXPRESSION_NAMES) if name.startswith(("jaw", "mouth"))]
-    assert np.array_equal(demo.frames[:, mouth], other.frames[:, mouth]) and not np.array_equal(demo.frames, other.frames)
+    assert np.array_equal(demo.frames[:, mouth], other.frames[:, mouth]) and not np.array_equal(
+        demo.frames, other.frames
+    )
     bare = animate(DEMO, blinks=False, brows=False, head=False, gaze=False)
     assert not bare.head.any() and not bare.frames[:, EXPRESSION_NAMES.index("eyeBlinkLeft")].any()
 
@@ -98,7 +107,12 @@ def test_cancel_stops(tmp_path):
 
 def test_mistakes_are_named(tmp_path):
     (tmp_path / "text.mp3").write_text("not sound")
-    for path, settings in ((tmp_path / "none.wav", {}), (tmp_path / "text.mp3", {}), (DEMO, {"fps": 0.0}), (DEMO, {"fps": float("nan")})):
+    for path, settings in (
+        (tmp_path / "none.wav", {}),
+        (tmp_path / "text.mp3", {}),
+        (DEMO, {"fps": 0.0}),
+        (DEMO, {"fps": float("nan")}),
+    ):
         with pytest.raises(UserError):
             animate(path, **settings)
     weights = tmp_path / "weights.safetensors"
@@ -129,7 +143,10 @@ def test_area_under_curve_is_the_chance_of_the_right_order():
 def test_jitter_tells_slow_from_fast():
     slow, fast = np.zeros((2, 300, 52), np.float32)
     time = np.arange(300) / 30
-    slow[:, JAW], fast[:, JAW] = 0.3 + 0.2 * np.sin(2 * np.pi * 3 * time), 0.3 + 0.2 * np.sin(2 * np.pi * 13 * time)
+    slow[:, JAW], fast[:, JAW] = (
+        0.3 + 0.2 * np.sin(2 * np.pi * 3 * time),
+        0.3 + 0.2 * np.sin(2 * np.pi * 13 * time),
+    )
     assert jitter_share([slow], 30) < 0.01 and jitter_share([fast], 30) > 0.95
 
 

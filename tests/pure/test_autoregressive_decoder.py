@@ -32,7 +32,11 @@ ROWS = 50 * SECONDS
 def decoder() -> AutoregressiveDecoder:
     """Random weights whose frames depend on their past all the way."""
     torch.manual_seed(0)
-    decoder = AutoregressiveDecoder(AutoregressiveDecoderConfig(width=32, heads=4, layers=2)).eval().requires_grad_(False)
+    decoder = (
+        AutoregressiveDecoder(AutoregressiveDecoderConfig(width=32, heads=4, layers=2))
+        .eval()
+        .requires_grad_(False)
+    )
     decoder.write.weight.normal_(std=0.25)
     decoder.write.bias.fill_(0.5)
     for layer in decoder.layers:
@@ -45,7 +49,11 @@ def decoder() -> AutoregressiveDecoder:
 @pytest.fixture(scope="module")
 def speech() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     torch.manual_seed(1)
-    return torch.rand(ROWS, len(PHONES)).softmax(1), torch.randn(ROWS, PROSODY), torch.arange(ROWS) / 50 + 0.005
+    return (
+        torch.rand(ROWS, len(PHONES)).softmax(1),
+        torch.randn(ROWS, PROSODY),
+        torch.arange(ROWS) / 50 + 0.005,
+    )
 
 
 def recomputed(decoder: AutoregressiveDecoder, speech, count: int) -> torch.Tensor:
@@ -64,10 +72,15 @@ def test_remembering_changes_nothing(decoder, speech):
     past = decoder.start()
     streamed = torch.cat([decoder.step(past, *speech, n) for n in (1, 7, count - 8)])
     assert torch.allclose(plain, streamed, atol=1e-5)
-    assert plain.std(0)[torch.from_numpy(speech_channels())].median() > 0.01 and not plain[:, ~torch.from_numpy(speech_channels())].any()
+    assert (
+        plain.std(0)[torch.from_numpy(speech_channels())].median() > 0.01
+        and not plain[:, ~torch.from_numpy(speech_channels())].any()
+    )
     other = decoder.start()
     other.frames = torch.ones(1, 52)
-    assert not torch.allclose(decoder.step(other, *speech, 10), streamed[:10], atol=1e-3)  # what was before matters
+    assert not torch.allclose(
+        decoder.step(other, *speech, 10), streamed[:10], atol=1e-3
+    )  # what was before matters
 
 
 def test_later_sound_changes_no_earlier_frame(decoder, speech):
@@ -76,7 +89,9 @@ def test_later_sound_changes_no_earlier_frame(decoder, speech):
     changed[times > 3.0] = 0
     before, after = (decoder.step(decoder.start(), p, prosody, times, 150) for p in (posteriors, changed))
     known = torch.arange(150) / FRAME_RATE <= 3.0 - 0.4
-    assert torch.equal(before[known], after[known]) and not torch.allclose(before[~known], after[~known], atol=1e-3)
+    assert torch.equal(before[known], after[known]) and not torch.allclose(
+        before[~known], after[~known], atol=1e-3
+    )
 
 
 def test_a_stream_is_small_and_can_be_wound_back(decoder, speech):
@@ -86,7 +101,10 @@ def test_a_stream_is_small_and_can_be_wound_back(decoder, speech):
     past.rewind(106)
     assert past.next == 106 and torch.allclose(decoder.step(past, *speech, 14), first[106:], atol=1e-6)
     decoder.step(past, *speech, 60)
-    assert sum(t.numel() for t in (past.frames, *past.keys, *past.values)) == held and len(past.frames) == WINDOW + 15
+    assert (
+        sum(t.numel() for t in (past.frames, *past.keys, *past.values)) == held
+        and len(past.frames) == WINDOW + 15
+    )
     for impossible in (past.next + 1, past.next - 16):
         with pytest.raises(ValueError):
             past.rewind(impossible)
@@ -101,7 +119,9 @@ def test_windows_that_overlap_give_one_motion(decoder, speech, fps):
     stream, middle = AutoregressiveStream(decoder), 3.0
     early = stream.curves(heard, frames[frames < middle + 0.25])
     late = stream.curves(heard, frames[frames >= middle - 0.25])
-    assert np.allclose(early, whole[: len(early)], atol=1e-5) and np.allclose(late, whole[-len(late) :], atol=1e-5)
+    assert np.allclose(early, whole[: len(early)], atol=1e-5) and np.allclose(
+        late, whole[-len(late) :], atol=1e-5
+    )
 
 
 def test_an_hour_in_hears_the_same(decoder, speech):
@@ -150,13 +170,25 @@ def test_training_lowers_the_loss_resumes_and_writes_weights_that_load(tmp_path)
     for name in ("flite-a", "flite-b"):
         utterances = []
         for _ in range(3):
-            phones, ends = rng.integers(0, len(PHONES), 12).astype(np.uint8), np.cumsum(rng.uniform(0.06, 0.2, 12)).astype(np.float32)
-            utterances.append(Utterance(rng.normal(0, 0.1, int(ends[-1] * 16000)).astype(np.float32), phones, ends))
+            phones, ends = (
+                rng.integers(0, len(PHONES), 12).astype(np.uint8),
+                np.cumsum(rng.uniform(0.06, 0.2, 12)).astype(np.float32),
+            )
+            utterances.append(
+                Utterance(rng.normal(0, 0.1, int(ends[-1] * 16000)).astype(np.float32), phones, ends)
+            )
         write_voice(tmp_path / f"{name}.safetensors", utterances, name)
     out, config = tmp_path / "run", tmp_path / "tiny.toml"
     for steps, resume in ((60, False), (70, True)):
         config.write_text(TINY.format(steps=steps))
-        settings = {"config": str(config), "data": tmp_path, "out": out, "resume": resume, "device": "cpu", "threads": 1}
+        settings = {
+            "config": str(config),
+            "data": tmp_path,
+            "out": out,
+            "resume": resume,
+            "device": "cpu",
+            "threads": 1,
+        }
         weights = argparse.Namespace(weights=train_speech_autoregressive.DEFAULT_FILE, **settings)
         assert train_speech_autoregressive.run(weights) == 0
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]

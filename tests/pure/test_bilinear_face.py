@@ -45,7 +45,9 @@ def test_a_kept_identity_is_not_mistaken_for_another(face):
 
 def test_it_is_linear_in_identity_at_rest_and_in_expression(face):
     one, other = face.sample_identity(1), face.sample_identity(2)
-    np.testing.assert_allclose(face.neutral(0.5 * (one + other)), 0.5 * (face.neutral(one) + face.neutral(other)), atol=2e-6)
+    np.testing.assert_allclose(
+        face.neutral(0.5 * (one + other)), 0.5 * (face.neutral(one) + face.neutral(other)), atol=2e-6
+    )
     blink, smile = unit("eyeBlinkLeft"), unit("mouthSmileLeft")
     moved = face.evaluate(one, blink) + face.evaluate(one, smile) - face.neutral(one)
     np.testing.assert_allclose(face.evaluate(one, blink + smile), moved, atol=3e-6)
@@ -57,12 +59,26 @@ def test_a_head_of_human_size_faces_minus_y_with_its_left_at_plus_x(face):
     assert 0.19 < marks["head_top"][2] - marks["chin_bottom"][2] < 0.26
     assert marks["nose_tip"][1] < marks["eye_left"][1] < marks["head_back"][1]
     assert marks["eye_left"][0] > 0.02 and marks["eye_right"][0] < -0.02
-    blinking = np.linalg.norm(face.evaluate(np.zeros(face.identity_size, np.float32), unit("eyeBlinkLeft")) - shape, axis=1)
-    assert blinking[face.landmarks["lid_upper_left"]].min() > 0.001 > 5 * blinking[face.landmarks["lid_upper_right"]].max()
+    blinking = np.linalg.norm(
+        face.evaluate(np.zeros(face.identity_size, np.float32), unit("eyeBlinkLeft")) - shape, axis=1
+    )
+    assert (
+        blinking[face.landmarks["lid_upper_left"]].min()
+        > 0.001
+        > 5 * blinking[face.landmarks["lid_upper_right"]].max()
+    )
 
 
 def test_parts_regions_and_landmarks(face):
-    assert face.part_names == ("skin", "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes")
+    assert face.part_names == (
+        "skin",
+        "eye_left",
+        "eye_right",
+        "teeth_upper",
+        "teeth_lower",
+        "tongue",
+        "lashes",
+    )
     assert set(face.vertex_part) == set(face.polygon_part) == set(range(7))
     for part in range(7):
         corners = face.polygons[face.polygon_part == part]
@@ -71,7 +87,9 @@ def test_parts_regions_and_landmarks(face):
     skin = face.vertex_part == 0
     for name in REGIONS:
         weights = face.regions[name]
-        assert weights.min() >= 0 and weights.max() <= 1 and weights.max() > 0.9 and not weights[~skin].any(), name
+        assert (
+            weights.min() >= 0 and weights.max() <= 1 and weights.max() > 0.9 and not weights[~skin].any()
+        ), name
     marks = face.landmarks
     assert len(marks["lip_upper_inner"]) == len(marks["lip_lower_inner"]) >= 9
     shape = face.neutral(np.zeros(face.identity_size, np.float32))
@@ -123,9 +141,14 @@ def test_eyes_and_teeth_stay_rigid(face):
         moved = neutral + deltas[EXPRESSION_NAMES.index(name)]
         for part in (1, 3, 4):
             here = np.flatnonzero(face.vertex_part == part)[::7]
-            apart = [np.linalg.norm(shape[here, None] - shape[None, here], axis=2) for shape in (neutral, moved)]
+            apart = [
+                np.linalg.norm(shape[here, None] - shape[None, here], axis=2) for shape in (neutral, moved)
+            ]
             assert np.abs(apart[0] - apart[1]).max() < 0.0006, (name, part)
-    upper, lower = (np.linalg.norm(deltas[EXPRESSION_NAMES.index("jawOpen")][face.vertex_part == part], axis=1) for part in (3, 4))
+    upper, lower = (
+        np.linalg.norm(deltas[EXPRESSION_NAMES.index("jawOpen")][face.vertex_part == part], axis=1)
+        for part in (3, 4)
+    )
     assert upper.max() < 0.0005 and lower.min() > 0.01
 
 
@@ -138,7 +161,14 @@ def test_sampled_people_are_adults_and_differ(face):
 
 
 def test_named_directions_change_what_they_say_and_little_else(face):
-    assert len(face.direction_names) >= 12 and {"age", "gender", "weight", "african", "asian", "caucasian"} <= set(face.direction_names)
+    assert len(face.direction_names) >= 12 and {
+        "age",
+        "gender",
+        "weight",
+        "african",
+        "asian",
+        "caucasian",
+    } <= set(face.direction_names)
     people = [_features(face, seed) for seed in range(40)]
     for row in direction_table(face, people):
         assert row["own"] == pytest.approx(row["asked"], rel=0.1, abs=0.1), row
@@ -168,8 +198,14 @@ def test_a_saved_model_is_the_same_and_a_broken_one_is_refused_by_name(face, tmp
     copy = tmp_path / "copy.safetensors"
     write_tensors(copy, arrays, metadata)
     again = BilinearFace.load(copy)
-    np.testing.assert_allclose(again.neutral(face.sample_identity(1)), face.neutral(face.sample_identity(1)), atol=2e-5)
-    for name, change in {"basis": arrays["basis"][:, :-3], "polygons": arrays["polygons"] + 10**6, "mean": arrays["mean"][:-1]}.items():
+    np.testing.assert_allclose(
+        again.neutral(face.sample_identity(1)), face.neutral(face.sample_identity(1)), atol=2e-5
+    )
+    for name, change in {
+        "basis": arrays["basis"][:, :-3],
+        "polygons": arrays["polygons"] + 10**6,
+        "mean": arrays["mean"][:-1],
+    }.items():
         write_tensors(copy, arrays | {name: change}, metadata)
         with pytest.raises(UserError, match=r"copy\.safetensors"):
             BilinearFace.load(copy)

@@ -18,7 +18,11 @@ def test_a_stop_of_the_lips_is_shown_where_they_are_nearest():
     assert found[1].seconds == 34 / 60 and found[1].gap == 0.1 and abs(found[0].seconds - 0.25) < 0.02
     assert len(labels_of(phones, ends, gaps, 60.0, 2)) == 2
     colours = {label.phone: label.colour for label in found}
-    assert colours["M"] == COLOURS["bilabial"] and colours["UW"] == COLOURS["rounded"] and colours["PAU"] not in COLOURS.values()
+    assert (
+        colours["M"] == COLOURS["bilabial"]
+        and colours["UW"] == COLOURS["rounded"]
+        and colours["PAU"] not in COLOURS.values()
+    )
 
 
 def test_without_a_text_the_network_is_asked():

@@ -44,13 +44,18 @@ def test_lower_lip_comes_to_the_teeth(ruler):
     lips = ruler.measure(curves_from_phones(phones, ends, TIMES))
     inside = (ends[1] < TIMES) & (ends[2] > TIMES)
     assert lips.lower_lip_to_teeth[inside].min() < 2.7  # 6.9 at rest
-    assert lips.lower_lip_to_teeth[(ends[0] < TIMES) & (ends[1] > TIMES)].max() > 8  # the vowel before it lets go
+    assert (
+        lips.lower_lip_to_teeth[(ends[0] < TIMES) & (ends[1] > TIMES)].max() > 8
+    )  # the vowel before it lets go
     assert lips.gap[inside].min() > 1  # the mouth is not shut
 
 
 def test_every_lower_lip_bites_without_going_through_the_teeth():
     face = BilinearFace.default()
-    people = [np.zeros(face.identity_size, np.float32), *face.people[:: len(face.people) // 5][:5].astype(np.float32)]
+    people = [
+        np.zeros(face.identity_size, np.float32),
+        *face.people[:: len(face.people) // 5][:5].astype(np.float32),
+    ]
     line = len(face.landmarks["lip_lower_inner"]) // 2
     for identity in people:
         neutral, deltas = face.shapes(identity)
@@ -60,11 +65,17 @@ def test_every_lower_lip_bites_without_going_through_the_teeth():
         edges = incisor_edges(face, neutral) * 1000
         distance = np.linalg.norm(lip[:, None] - edges, axis=2)
         assert distance.min() < 0.55 * np.linalg.norm(still[:, None] - edges, axis=2).min()
-        assert distance.min() < 3.6  # points lie a millimetre and more apart on either; people's lips are 5 to 6.5 mm from it at rest
-        before = edges[distance.argmin(1)][:, 1] - lip[:, 1]  # how far a point of the lip is before the nearest tooth edge
+        assert (
+            distance.min() < 3.6
+        )  # points lie a millimetre and more apart on either; people's lips are 5 to 6.5 mm from it at rest
+        before = (
+            edges[distance.argmin(1)][:, 1] - lip[:, 1]
+        )  # how far a point of the lip is before the nearest tooth edge
         beside = np.abs(edges[distance.argmin(1)] - lip)[:, [0, 2]].max(1) < 0.5
         assert not (beside & (before < -1)).any()
-        upper, lower = (shown[face.landmarks[f"lip_{side}_inner"][line], 2] * 1000 for side in ("upper", "lower"))
+        upper, lower = (
+            shown[face.landmarks[f"lip_{side}_inner"][line], 2] * 1000 for side in ("upper", "lower")
+        )
         assert upper - lower > 1.5
 
 
@@ -92,7 +103,9 @@ def test_pauses_rest_and_values_stay_in_range():
 
 def test_a_curve_does_not_hang_on_the_frame_rate():
     phones, ends = spoken("PAU", "M", "AA", "P", "OW", "PAU")
-    assert np.array_equal(curves_from_phones(phones, ends, TIMES)[::3], curves_from_phones(phones, ends, TIMES[::3]))
+    assert np.array_equal(
+        curves_from_phones(phones, ends, TIMES)[::3], curves_from_phones(phones, ends, TIMES[::3])
+    )
 
 
 def test_unknown_phones_and_names():
@@ -111,7 +124,9 @@ def test_contacts_hold_at_any_frame_rate(ruler, fps):
     posteriors = np.zeros((100, 40), np.float32)
     posteriors[:, PHONE_INDEX["AA"]] = 1
     for begin in (20, 47, 71):
-        posteriors[begin : begin + 3] = 0.1 * posteriors[begin : begin + 3] + 0.9 * np.eye(40, dtype=np.float32)[PHONE_INDEX["B"]]
+        posteriors[begin : begin + 3] = (
+            0.1 * posteriors[begin : begin + 3] + 0.9 * np.eye(40, dtype=np.float32)[PHONE_INDEX["B"]]
+        )
     times = np.arange(0, 2, 1 / fps)
     wide = np.tile(pose(VISEMES["AA"].shape), (len(times), 1))
     gap = ruler.measure(secure_contacts(wide, posteriors, speech_times, times, fps)).gap
@@ -121,8 +136,14 @@ def test_contacts_hold_at_any_frame_rate(ruler, fps):
 
 
 def test_transcripts_become_words():
-    assert words_of("Press 2, or 15 & 204: it's OK!") == "press two or fifteen and two hundred four it's ok".split()
+    assert (
+        words_of("Press 2, or 15 & 204: it's OK!")
+        == "press two or fifteen and two hundred four it's ok".split()
+    )
     assert words_of("Na\u00efve caf\u00e9, 1,200") == "naive cafe one thousand two hundred".split()
-    odd = ["".join(np.random.default_rng(i).choice(list("abcdefghijklmnopqrstuvwxyz"), i % 12 + 1)) for i in range(300)]
+    odd = [
+        "".join(np.random.default_rng(i).choice(list("abcdefghijklmnopqrstuvwxyz"), i % 12 + 1))
+        for i in range(300)
+    ]
     assert all(phone in PHONES for word in odd for phone in guess_pronunciation(word).split())
     assert guess_pronunciation("blimp") == "B L IH M P" and guess_pronunciation("fake") == "F AE K"

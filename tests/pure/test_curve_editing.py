@@ -27,7 +27,12 @@ from ml_backend.phonetics.phones import PHONE_INDEX
 
 @pytest.fixture(scope="module")
 def speech() -> Animation:
-    phones = np.array([PHONE_INDEX[name] for name in "PAU B AA M P IY B AH M W AA B UW M PAU F AY V M OW B IY PAU".split() * 3])
+    phones = np.array(
+        [
+            PHONE_INDEX[name]
+            for name in "PAU B AA M P IY B AH M W AA B UW M PAU F AY V M OW B IY PAU".split() * 3
+        ]
+    )
     ends = np.cumsum(np.where(phones == 0, 0.4, 0.1))
     frames = curves_from_phones(phones, ends, np.arange(int(ends[-1] * 30)) / 30)
     head = np.random.default_rng(0).normal(0, 0.05, (len(frames), 9)).astype(np.float32)
@@ -45,7 +50,12 @@ def test_every_expression_has_a_group():
 def test_the_lip_gap_is_the_rulers(speech):
     measured = LipRuler(BilinearFace.default()).measure(speech.frames).pressed_gap
     assert np.allclose(lip_gap(speech.frames), measured, atol=1e-3)
-    assert lip_steps()[EXPRESSION_NAMES.index("jawOpen")] > 10 > -10 > lip_steps()[EXPRESSION_NAMES.index("mouthClose")]
+    assert (
+        lip_steps()[EXPRESSION_NAMES.index("jawOpen")]
+        > 10
+        > -10
+        > lip_steps()[EXPRESSION_NAMES.index("mouthClose")]
+    )
 
 
 def test_nothing_changes_nothing(speech):
@@ -98,13 +108,21 @@ def test_smoothing_smooths(speech):
 
 def test_an_offset_moves_whole_and_half_frames(speech):
     later = edit_curves(speech, CurveEdit(offset=0.1))
-    assert np.allclose(later.frames[3:], speech.frames[:-3], atol=1e-6) and len(later.frames) == len(speech.frames)
+    assert np.allclose(later.frames[3:], speech.frames[:-3], atol=1e-6) and len(later.frames) == len(
+        speech.frames
+    )
     earlier = edit_curves(speech, CurveEdit(offset=-0.05))
     assert np.allclose(earlier.frames[:-2], (speech.frames[1:-1] + speech.frames[2:]) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "edit", [CurveEdit({"nose": 1.0}), CurveEdit({"jaw": -1.0}), CurveEdit(smoothing=2.0), CurveEdit(offset=float("nan"))]
+    "edit",
+    [
+        CurveEdit({"nose": 1.0}),
+        CurveEdit({"jaw": -1.0}),
+        CurveEdit(smoothing=2.0),
+        CurveEdit(offset=float("nan")),
+    ],
 )
 def test_what_cannot_be_is_refused(speech, edit):
     with pytest.raises(UserError):
@@ -128,7 +146,9 @@ def test_shared_keys_hold_for_each_curve(speech):
 def test_keys_of_lines_and_of_nothing():
     assert reduce_keys(np.linspace(0, 1, 50), 1e-6).tolist() == [0, 49]
     assert reduce_keys(np.zeros(50), 0.01).tolist() == [0, 49]
-    assert reduce_keys(np.zeros(5), 0.0).tolist() == [0, 1, 2, 3, 4] and reduce_keys(np.zeros(1), 0.1).tolist() == [0]
+    assert reduce_keys(np.zeros(5), 0.0).tolist() == [0, 1, 2, 3, 4] and reduce_keys(
+        np.zeros(1), 0.1
+    ).tolist() == [0]
 
 
 def test_another_rate_keeps_time(speech):
@@ -147,5 +167,7 @@ def test_eyes_turn_as_they_look():
     assert turns[1, 0] == turns[1, 3] > 0 and turns[2, 1] < 0  # both to the person's left; down
     head = np.concatenate([np.zeros((3, 3), np.float32), turns], 1)
     back = look_from_eyes(head)
-    assert len(back) == 8 and np.allclose(back["eyeLookOutLeft"], look[:, EXPRESSION_NAMES.index("eyeLookOutLeft")], atol=1e-6)
+    assert len(back) == 8 and np.allclose(
+        back["eyeLookOutLeft"], look[:, EXPRESSION_NAMES.index("eyeLookOutLeft")], atol=1e-6
+    )
     assert np.allclose(back["eyeLookDownLeft"], [0, 0, 0.4], atol=1e-6) and not back["eyeLookUpLeft"].any()

@@ -33,14 +33,20 @@ def test_there_and_back(tmp_path, extension, fps):
     write_curves(tmp_path / f"a.{extension}", written)
     read = read_curves(tmp_path / f"a.{extension}")
     assert read.fps == pytest.approx(fps, rel=1e-3) and read.names == EXPRESSION_NAMES
-    assert np.allclose(read.frames, written.frames, atol=1e-5) and np.allclose(read.head, written.head, atol=1e-5)
+    assert np.allclose(read.frames, written.frames, atol=1e-5) and np.allclose(
+        read.head, written.head, atol=1e-5
+    )
 
 
 def test_csv_is_live_link_faces_layout(tmp_path):
     write_csv(tmp_path / "a.csv", animation())
     lines = (tmp_path / "a.csv").read_text().splitlines()
     titles = lines[0].split(",")
-    assert titles[:3] == ["Timecode", "BlendShapeCount", "EyeBlinkLeft"] and titles[53] == "TongueOut" and titles[54:] == list(HEAD_NAMES)
+    assert (
+        titles[:3] == ["Timecode", "BlendShapeCount", "EyeBlinkLeft"]
+        and titles[53] == "TongueOut"
+        and titles[54:] == list(HEAD_NAMES)
+    )
     assert len(lines) == 71
     first = lines[1].split(",")
     assert first[0] == "00:00:00:00.000" and first[1] == "61" and len(first) == 63
@@ -60,7 +66,10 @@ def test_a_file_of_less_than_a_second_is_taken_for_the_apps_own_rate(tmp_path):
 
 
 def test_columns_in_another_order_and_without_rotations(tmp_path):
-    rows = ["Timecode,BlendShapeCount,JawOpen,EyeBlinkLeft", *(f"00:00:00:{i:02d}.000,2,0.5,{i / 10}" for i in range(10))]
+    rows = [
+        "Timecode,BlendShapeCount,JawOpen,EyeBlinkLeft",
+        *(f"00:00:00:{i:02d}.000,2,0.5,{i / 10}" for i in range(10)),
+    ]
     (tmp_path / "a.csv").write_text("\n".join(rows))
     read = read_csv(tmp_path / "a.csv")
     assert read.frames[3, EXPRESSION_NAMES.index("jawOpen")] == 0.5
@@ -79,7 +88,9 @@ def test_broken_files_are_named(tmp_path):
         "number.json": "3",
         "text.csv": "hello\nworld\n",
         "empty.csv": "",
-        "words.csv": (tmp_path / "good.csv").read_text().replace("00:00:00:05.000,61,", "00:00:00:05.000,61,oops"),
+        "words.csv": (tmp_path / "good.csv")
+        .read_text()
+        .replace("00:00:00:05.000,61,", "00:00:00:05.000,61,oops"),
         "infinite.csv": "Timecode,BlendShapeCount,JawOpen\n00:00:00:00.000,1,inf\n",
     }
     for name, text in bad.items():

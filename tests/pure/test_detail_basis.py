@@ -10,7 +10,9 @@ from ml_backend.pipelines.bake_detail import fit_linear_maps
 
 def frames(rank, count=40, points=300, noise=0.0):
     rng = np.random.default_rng(rank)
-    values = rng.normal(size=(count, rank)) @ rng.normal(size=(rank, points)) * 0.1 + rng.normal(size=points) * 0.2
+    values = (
+        rng.normal(size=(count, rank)) @ rng.normal(size=(rank, points)) * 0.1 + rng.normal(size=points) * 0.2
+    )
     return (values + noise * rng.normal(size=values.shape)).astype(np.float32)
 
 

@@ -27,7 +27,9 @@ def test_a_tile_is_drawn_again_when_what_it_shows_changes():
     ]
     assert len({tile.name, *(other.name for other in others)}) == 6
     smooth = replace(tile, detail=False)
-    assert smooth.name != tile.name and smooth.name == replace(smooth, weights="d").name  # no weights are seen in it
+    assert (
+        smooth.name != tile.name and smooth.name == replace(smooth, weights="d").name
+    )  # no weights are seen in it
 
 
 def test_tiles_stand_in_their_cells(tmp_path):

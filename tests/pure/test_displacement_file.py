@@ -39,7 +39,9 @@ def test_broken_files_are_named(tmp_path, suffix):
         path.write_bytes(body)
         try:
             assert np.isfinite(read_displacement(path)).all()
-            assert suffix == ".exr" and index >= 2, "only a scan-line image that lost its end may still be readable"
+            assert suffix == ".exr" and index >= 2, (
+                "only a scan-line image that lost its end may still be readable"
+            )
         except UserError as error:
             assert path.name in str(error)
     with pytest.raises(UserError, match="no such file"):

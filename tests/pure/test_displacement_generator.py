@@ -54,7 +54,9 @@ def test_modulated_convolution_equals_one_kernel_per_sample():
         plain = torch.nn.functional.conv2d(x[sample : sample + 1], kernel, padding=1)
         torch.testing.assert_close(layer(x, latent)[sample : sample + 1], plain, rtol=1e-4, atol=1e-5)
         with torch.no_grad():
-            torch.testing.assert_close(layer(x[sample : sample + 1], latent[sample : sample + 1]), plain, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(
+                layer(x[sample : sample + 1], latent[sample : sample + 1]), plain, rtol=1e-4, atol=1e-5
+            )
 
 
 def test_equalized_linear_keeps_variance_whatever_the_multiplier():
@@ -70,7 +72,9 @@ def test_tiles_round_trip_and_the_windowed_basis_is_the_weighted_sum():
     images = basis.images()
     torch.testing.assert_close(join_tiles(cut_tiles(images, 4), 4), images)
     flat = torch.randn(2, 3, dtype=torch.double)
-    torch.testing.assert_close(basis(flat[:, :, None, None].expand(-1, -1, 5, 5)), torch.einsum("bn,nhw->bhw", flat, images))
+    torch.testing.assert_close(
+        basis(flat[:, :, None, None].expand(-1, -1, 5, 5)), torch.einsum("bn,nhw->bhw", flat, images)
+    )
     corners = torch.randn(1, 3, 5, 5, dtype=torch.double)
     at = (torch.arange(16, dtype=torch.double) + 0.5) / 16 * 2 - 1
     grid = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1)[None]
@@ -140,14 +144,21 @@ def test_losses_prefer_the_truth_then_the_blurred_then_the_blank():
     truth = torch.randn(2, 1, 32, 32)
     mask = torch.ones(32, 32)
     blurred = double_size(halve_size(truth))
-    texture = [float(band_losses(own, truth, mask, 2)[1]) for own in (truth, blurred, torch.zeros_like(truth))]
+    texture = [
+        float(band_losses(own, truth, mask, 2)[1]) for own in (truth, blurred, torch.zeros_like(truth))
+    ]
     assert texture[0] < 1e-6 < texture[1] < texture[2]
     power = [float(power_loss(own, truth)) for own in (truth, 10**0.05 * truth, truth.flip(3))]
-    np.testing.assert_allclose(power, [0, 0.053, 0], atol=1e-3)  # one decibel louder; the same lines in another place
+    np.testing.assert_allclose(
+        power, [0, 0.053, 0], atol=1e-3
+    )  # one decibel louder; the same lines in another place
     sparse = torch.zeros(1, 1, 32, 32)
     sparse[:, :, 8:12] = 1
     weights = activity_weights(sparse, mask, 5)
-    assert float(weights.mean()) == pytest.approx(1, rel=1e-4) and weights[0, 0, 10, 10] > 5 * weights[0, 0, 28, 28]
+    assert (
+        float(weights.mean()) == pytest.approx(1, rel=1e-4)
+        and weights[0, 0, 10, 10] > 5 * weights[0, 0, 28, 28]
+    )
 
 
 def test_written_networks_come_back_and_broken_ones_are_refused(tmp_path, generator):

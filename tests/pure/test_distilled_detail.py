@@ -20,7 +20,14 @@ from ml_backend.models.distilled_detail import DistilledDetail, FieldBand, doubl
 from ml_backend.models.saved_latent import print_of_weights
 from ml_backend.training import train_distilled_detail
 from ml_backend.training.latent_labels import LatentLabels, ridge
-from ml_backend.training.train_distilled_detail import CoefficientNetwork, export, fit_band_above, fit_low_band, input_scaling, widen
+from ml_backend.training.train_distilled_detail import (
+    CoefficientNetwork,
+    export,
+    fit_band_above,
+    fit_low_band,
+    input_scaling,
+    widen,
+)
 
 SIZE = 16
 INFLUENCE = (np.linspace(1, 0.1, 4), np.array([0.3, 0, 0, 0]), 0.2)
@@ -34,7 +41,9 @@ def disc(size: int) -> np.ndarray:
 def set_of(size: int, maps: np.ndarray, seed: int = 0) -> MapSet:
     random = np.random.default_rng(seed)
     count = len(maps)
-    identity, skin, face = (random.standard_normal((count, width)).astype(np.float32) for width in (4, 16, 52))
+    identity, skin, face = (
+        random.standard_normal((count, width)).astype(np.float32) for width in (4, 16, 52)
+    )
     return MapSet(maps.astype(np.float16), identity, skin, face, disc(size))
 
 
@@ -44,7 +53,9 @@ def model() -> DistilledDetail:
     fields = {size: random.standard_normal((3, size, size)) for size in (SIZE, 2 * SIZE)}
     weights = random.standard_normal((40, 3)) * (0.3, 0.2, 0.1)
     small = np.einsum("nc,chw->nhw", weights, fields[SIZE])
-    large = double_size(torch.from_numpy(small)[:, None])[:, 0].numpy() + 0.05 * np.einsum("nc,chw->nhw", weights, fields[2 * SIZE])
+    large = double_size(torch.from_numpy(small)[:, None])[:, 0].numpy() + 0.05 * np.einsum(
+        "nc,chw->nhw", weights, fields[2 * SIZE]
+    )
     sets = {SIZE: set_of(SIZE, small), 2 * SIZE: set_of(2 * SIZE, large)}
     low, values = fit_low_band(sets[SIZE], 3)
     band, finer = fit_band_above(sets, 2 * SIZE, 3)
@@ -55,7 +66,9 @@ def model() -> DistilledDetail:
 
 def people(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(3)
-    identity, skin, face = (random.standard_normal((count, width)).astype(np.float32) for width in (4, 16, 52))
+    identity, skin, face = (
+        random.standard_normal((count, width)).astype(np.float32) for width in (4, 16, 52)
+    )
     return identity, skin, face
 
 
@@ -70,7 +83,11 @@ def test_numpy_is_the_network_that_was_trained(model):
     shared = model.coefficients(given[0][2], given[1][2], given[2])
     np.testing.assert_allclose(shared[2], wanted[2], atol=1e-5)
     age = given[0] @ INFLUENCE[1] + INFLUENCE[2]
-    np.testing.assert_allclose(condition[:, 4] * model.scaling.condition_deviation[4] + model.scaling.condition_mean[4], age, atol=1e-5)
+    np.testing.assert_allclose(
+        condition[:, 4] * model.scaling.condition_deviation[4] + model.scaling.condition_mean[4],
+        age,
+        atol=1e-5,
+    )
 
 
 def test_fields_at_texel_centres_and_between_are_the_map(model):
@@ -79,16 +96,24 @@ def test_fields_at_texel_centres_and_between_are_the_map(model):
     rows, columns = np.nonzero(model.low.inside)
     centres = ((np.stack([columns, rows], 1) + 0.5) / SIZE).astype(np.float32)
     fields = model.fields_at(centres)
-    assert fields.fields.shape == (len(centres), 6) and fields.fields.flags.c_contiguous and fields.fields.dtype == np.float32
+    assert (
+        fields.fields.shape == (len(centres), 6)
+        and fields.fields.flags.c_contiguous
+        and fields.fields.dtype == np.float32
+    )
     np.testing.assert_allclose(fields.at(coefficients), drawn[rows, columns], atol=1e-5)
     between = np.random.default_rng(0).uniform(0.4, 0.6, (50, 2)).astype(np.float32)
-    np.testing.assert_allclose(model.fields_at(between).at(coefficients), sample_map(drawn, between), atol=1e-5)
+    np.testing.assert_allclose(
+        model.fields_at(between).at(coefficients), sample_map(drawn, between), atol=1e-5
+    )
 
 
 def test_points_off_the_face_get_nothing_and_its_edge_is_not_halved(model):
     off = np.array([[0.01, 0.01], [1.5, 0.5], [0.5, -0.1]], np.float32)
     assert not model.fields_at(off).at(np.ones(6, np.float32)).any()
-    flat = FieldBand(model.low.inside, np.ones_like(model.low.mean), model.low.fields, np.zeros_like(model.low.scale))
+    flat = FieldBand(
+        model.low.inside, np.ones_like(model.low.mean), model.low.fields, np.zeros_like(model.low.scale)
+    )
     plain = DistilledDetail(model.scaling, model.layers, flat, model.above)
     u = np.linspace(0, 1, 400, dtype=np.float32)
     found = plain.fields_at(np.stack([u, np.full_like(u, 0.5)], 1)).at(np.zeros(6, np.float32))
@@ -111,8 +136,15 @@ def test_a_saved_model_comes_back_and_int8_is_close(model, tmp_path):
     model.save(tmp_path / "model.safetensors", {"command": "test"})
     again = DistilledDetail.load(tmp_path / "model.safetensors")
     given = people(4)
-    np.testing.assert_allclose(again.displacement(*given, 2 * SIZE), model.displacement(*given, 2 * SIZE), atol=5e-3)
-    assert (again.identity_size, again.skin_size, again.expression_size, again.component_count) == (4, 16, 52, 6)
+    np.testing.assert_allclose(
+        again.displacement(*given, 2 * SIZE), model.displacement(*given, 2 * SIZE), atol=5e-3
+    )
+    assert (again.identity_size, again.skin_size, again.expression_size, again.component_count) == (
+        4,
+        16,
+        52,
+        6,
+    )
     fields = np.random.default_rng(0).standard_normal((2, 30))
     band = FieldBand.quantise(np.ones((5, 6), bool)[:5, :6], np.zeros(30), fields)
     assert np.abs(band.fields * band.scale[:, None] - fields).max() <= band.scale.max() * 0.51
@@ -169,7 +201,9 @@ def test_latents_label_faces_where_coefficients_are_linear_in_them():
 def test_training_distils_a_small_full_model(tmp_path, monkeypatch):
     """The whole command on a tiny generator, from the teacher's maps to the installed layout; a second run goes on and keeps the maps."""
     torch.manual_seed(0)
-    generator = GeneratorConfig(resolution=32, latent_width=32, mapping_layers=1, channel_base=128, channel_most=8, constants={})
+    generator = GeneratorConfig(
+        resolution=32, latent_width=32, mapping_layers=1, channel_base=128, channel_most=8, constants={}
+    )
     encoder = EncoderConfig(identity_size=128, hidden=16, latent_width=32, styles=(4, 2, 2))
     write_network(tmp_path / GENERATOR_FILE, DisplacementGenerator(generator), generator, {})
     write_network(tmp_path / ENCODER_FILE, DetailEncoder(encoder), encoder, {})
@@ -198,7 +232,9 @@ training = { drawn = 300, steps = 400, batch = 64, rate = 4e-3, decay = 0.01, av
     np.testing.assert_allclose(stored.maps[rows], wanted, atol=2e-3)
     found = model.displacement(stored.identity[rows], stored.skin[rows], stored.expression[rows], 16)
     inside = stored.mask > 0
-    missed = np.square((found - wanted)[:, inside]).sum() / np.square((wanted - wanted.mean(0))[:, inside]).sum()
+    missed = (
+        np.square((found - wanted)[:, inside]).sum() / np.square((wanted - wanted.mean(0))[:, inside]).sum()
+    )
     assert missed < 0.5
     before = (tmp_path / "maps" / "coarse" / "maps_16.npy").stat().st_mtime_ns
     args.resume = True
@@ -211,7 +247,13 @@ training = { drawn = 300, steps = 400, batch = 64, rate = 4e-3, decay = 0.01, av
 def test_held_out_people_are_not_taught(tmp_path):
     torch.manual_seed(0)
     generator = GeneratorConfig(
-        resolution=16, latent_width=16, mapping_layers=1, channel_base=64, channel_most=4, constants={}, field_resolution=8
+        resolution=16,
+        latent_width=16,
+        mapping_layers=1,
+        channel_base=64,
+        channel_most=4,
+        constants={},
+        field_resolution=8,
     )
     encoder = EncoderConfig(identity_size=128, hidden=8, latent_width=16, styles=(2, 2, 2))
     full = Detailed3DMM(DisplacementGenerator(generator), DetailEncoder(encoder))
@@ -222,4 +264,6 @@ def test_held_out_people_are_not_taught(tmp_path):
 def test_cost_counts_milliseconds_and_megabytes(model, tmp_path):
     model.save(tmp_path / "model.safetensors", {})
     found = update_cost(tmp_path / "model.safetensors", points=500, repeats=3)
-    assert found["ms"] > 0 and found["mb"] == pytest.approx((tmp_path / "model.safetensors").stat().st_size / 1e6, abs=1e-3)
+    assert found["ms"] > 0 and found["mb"] == pytest.approx(
+        (tmp_path / "model.safetensors").stat().st_size / 1e6, abs=1e-3
+    )

@@ -25,7 +25,9 @@ def spoken_words() -> str:
 
 def test_troubleshooting_quotes_what_the_product_says():
     said = spoken_words()
-    headings = re.findall(r"^### `(.+)`$", (ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    headings = re.findall(
+        r"^### `(.+)`$", (ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.MULTILINE
+    )
     assert len(headings) > 20
     for heading in headings:
         assert heading in said, heading
@@ -36,11 +38,21 @@ EXPLAINED = "environment export_files export_stage delivery_mesh painted_texture
 
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_every_error_of_installation_export_and_own_characters_is_explained(name):
-    headings = re.findall(r"^### `(.+)`$", (ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    headings = re.findall(
+        r"^### `(.+)`$", (ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.MULTILINE
+    )
     tree = ast.parse((ROOT / "detailed3dmm_addon" / f"{name}.py").read_text("utf-8"))
-    raised = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UserError"]
+    raised = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UserError"
+    ]
     for call in raised:
-        parts = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        parts = [
+            node.value
+            for node in ast.walk(call.args[0])
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
         assert any(heading in part for part in parts for heading in headings), parts
 
 

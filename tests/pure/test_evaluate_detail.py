@@ -38,7 +38,10 @@ from ml_backend.training.model_card import note_evaluation
 
 SIZE = 128
 MASK = torch.ones(SIZE, SIZE, dtype=torch.bool)
-V, U = ((torch.arange(SIZE) + 0.5) / SIZE)[:, None].expand(SIZE, SIZE), ((torch.arange(SIZE) + 0.5) / SIZE).expand(SIZE, SIZE)
+V, U = (
+    ((torch.arange(SIZE) + 0.5) / SIZE)[:, None].expand(SIZE, SIZE),
+    ((torch.arange(SIZE) + 0.5) / SIZE).expand(SIZE, SIZE),
+)
 
 
 def totals(own: torch.Tensor, truth: torch.Tensor) -> dict:
@@ -52,11 +55,17 @@ def test_the_truth_is_perfect_and_a_quiet_copy_lacks_six_decibels():
     torch.manual_seed(0)
     truth = torch.randn(2, SIZE, SIZE)
     perfect = totals(truth.clone(), truth)
-    assert perfect["psnr_db"] > 100 and perfect["ssim"] == pytest.approx(1, abs=1e-4) and perfect["spectrum_worst_octave_db"] == 0
+    assert (
+        perfect["psnr_db"] > 100
+        and perfect["ssim"] == pytest.approx(1, abs=1e-4)
+        and perfect["spectrum_worst_octave_db"] == 0
+    )
     quiet = totals(truth * 0.5, truth)
     assert quiet["spectrum_octaves_db"] == pytest.approx([-6.02] * 5, abs=0.01)
     span = percentile_span(truth.numpy(), MASK.numpy())
-    assert quiet["psnr_db"] == pytest.approx(10 * np.log10(span**2 / float((truth * 0.5).square().mean())), abs=0.01)
+    assert quiet["psnr_db"] == pytest.approx(
+        10 * np.log10(span**2 / float((truth * 0.5).square().mean())), abs=0.01
+    )
     blank = totals(torch.zeros_like(truth), truth)
     assert blank["ssim"] < 0.2 < quiet["ssim"] < 1
 
@@ -74,7 +83,11 @@ def test_similarity_agrees_with_its_formula_on_one_window():
     window = np.exp(-0.5 * (at / 1.5) ** 2)
     window = np.outer(window, window) / window.sum() ** 2
     ma, mb = (window * a).sum(), (window * b).sum()
-    va, vb, cov = (window * a * a).sum() - ma**2, (window * b * b).sum() - mb**2, (window * a * b).sum() - ma * mb
+    va, vb, cov = (
+        (window * a * a).sum() - ma**2,
+        (window * b * b).sum() - mb**2,
+        (window * a * b).sum() - ma * mb,
+    )
     c1, c2 = 0.02**2, 0.06**2
     plain = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
     found = structural_similarity(torch.from_numpy(a)[None], torch.from_numpy(b)[None], 2.0)
@@ -118,7 +131,10 @@ def test_lines_across_the_compression_are_at_ninety_degrees():
     along_u = (torch.sin(v * 200)[:, None] * middle[:, None] * middle)[None]
     along_v = along_u.transpose(1, 2).contiguous()
     rest = torch.zeros(256, 256)
-    assert line_angles(along_u, rest, strain, chart).median() > 75 and line_angles(along_v, rest, strain, chart).median() < 15
+    assert (
+        line_angles(along_u, rest, strain, chart).median() > 75
+        and line_angles(along_v, rest, strain, chart).median() < 15
+    )
 
 
 def test_a_crease_that_flattens_is_no_forming_line():
@@ -150,8 +166,12 @@ def test_persistence_smoothness_and_variety():
     found = persistence(static + change, static, change, torch.ones(64, 64, dtype=torch.bool))
     assert found == pytest.approx([1, 1], abs=1e-6)
     face = np.ones(52, np.float32)
-    assert smoothness(lambda path: torch.from_numpy(path[:, :1, None]).expand(-1, 8, 8), face, 10) == pytest.approx(1, abs=1e-3)
-    jump = smoothness(lambda path: torch.from_numpy((path[:, :1, None] > 0.5) * 1.0).expand(-1, 8, 8), face, 10)
+    assert smoothness(
+        lambda path: torch.from_numpy(path[:, :1, None]).expand(-1, 8, 8), face, 10
+    ) == pytest.approx(1, abs=1e-3)
+    jump = smoothness(
+        lambda path: torch.from_numpy((path[:, :1, None] > 0.5) * 1.0).expand(-1, 8, 8), face, 10
+    )
     assert jump == pytest.approx(10, rel=1e-3)
     mask = torch.ones(64, 64, dtype=torch.bool)
     one, other = torch.randn(2, 3, 64, 64)
@@ -162,11 +182,16 @@ def test_persistence_smoothness_and_variety():
 def linear_maps(products: bool) -> MapSet:
     """Maps whose depth is a linear function of identity and expression, or of their product."""
     random = np.random.default_rng(0)
-    identity, skin = random.standard_normal((400, 3)).astype(np.float32), random.standard_normal((400, 16)).astype(np.float32)
+    identity, skin = (
+        random.standard_normal((400, 3)).astype(np.float32),
+        random.standard_normal((400, 16)).astype(np.float32),
+    )
     expression = random.random((400, len(EXPRESSION_NAMES)), np.float32)
     depth = identity[:, :1] * (expression[:, :1] - 0.5) if products else identity[:, :1] + expression[:, :1]
     wave = np.sin(np.arange(64) * 0.9).reshape(1, 8, 8)
-    return MapSet((depth[:, :, None] * wave).astype(np.float16), identity, skin, expression, np.ones((8, 8), np.float32))
+    return MapSet(
+        (depth[:, :, None] * wave).astype(np.float16), identity, skin, expression, np.ones((8, 8), np.float32)
+    )
 
 
 @pytest.mark.parametrize("products", [False, True])
@@ -178,8 +203,12 @@ def test_ridge_learns_what_its_features_allow(products):
     condition = torch.from_numpy(np.concatenate([maps.identity, maps.skin], 1))
     errors = {}
     for with_products in (False, True):
-        found = Ridge.fit(maps, space.coefficients, with_products)(condition[360:], torch.from_numpy(maps.expression[360:]))
-        errors[with_products] = float((found - space.coefficients[360:]).square().mean() / space.coefficients.var())
+        found = Ridge.fit(maps, space.coefficients, with_products)(
+            condition[360:], torch.from_numpy(maps.expression[360:])
+        )
+        errors[with_products] = float(
+            (found - space.coefficients[360:]).square().mean() / space.coefficients.var()
+        )
     assert errors[products] < 0.1
     assert products is False or errors[False] > 0.5
 
@@ -190,7 +219,9 @@ def test_the_rival_learns_on_unseen_people():
     rival = fit_multilayer(maps, space.coefficients, minutes=10, hidden=32, steps=600)
     given = torch.from_numpy(np.concatenate([maps.identity, maps.skin, maps.expression], 1))[360:]
     with torch.no_grad():
-        assert float((rival(given) - space.coefficients[360:]).square().mean()) < 0.5 * float(space.coefficients.var())
+        assert float((rival(given) - space.coefficients[360:]).square().mean()) < 0.5 * float(
+            space.coefficients.var()
+        )
 
 
 def test_everybody_makes_the_same_faces_and_cards_take_the_figures(tmp_path):
@@ -217,14 +248,20 @@ def test_everybody_makes_the_same_faces_and_cards_take_the_figures(tmp_path):
 def test_a_vertex_encoder_learns_the_latents_of_its_teacher():
     face = BilinearFace.default()
     torch.manual_seed(0)
-    generator = GeneratorConfig(resolution=32, latent_width=16, mapping_layers=1, channel_base=128, channel_most=8)
-    encoder = DetailEncoder(EncoderConfig(identity_size=face.identity_size, hidden=64, latent_width=16, styles=(4, 2, 2)))
+    generator = GeneratorConfig(
+        resolution=32, latent_width=16, mapping_layers=1, channel_base=128, channel_most=8
+    )
+    encoder = DetailEncoder(
+        EncoderConfig(identity_size=face.identity_size, hidden=64, latent_width=16, styles=(4, 2, 2))
+    )
     model = Detailed3DMM(DisplacementGenerator(generator), encoder)
     random = np.random.default_rng(0)
     identity = random.standard_normal((30, face.identity_size)).astype(np.float32).repeat(6, 0)
     skin = random.standard_normal((30, 16)).astype(np.float32).repeat(6, 0)
     expression = random.random((180, len(EXPRESSION_NAMES)), np.float32)
-    maps = MapSet(np.zeros((180, 32, 32), np.float16), identity, skin, expression, np.ones((32, 32), np.float32))
+    maps = MapSet(
+        np.zeros((180, 32, 32), np.float16), identity, skin, expression, np.ones((32, 32), np.float32)
+    )
 
     def missed(steps: int) -> float:
         rival = fit_vertex_rival(model, face, maps, 60, minutes=10, steps=steps)

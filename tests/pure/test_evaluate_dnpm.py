@@ -11,7 +11,12 @@ from PIL import Image
 from ml_backend.errors import UserError
 from ml_backend.evaluation import evaluate_dnpm
 from ml_backend.evaluation.damaged_relief import damaged_sets, ranks_correctly
-from ml_backend.evaluation.frechet_distance import FEATURES, ReliefFeatures, frechet_distance, frechet_of_moments
+from ml_backend.evaluation.frechet_distance import (
+    FEATURES,
+    ReliefFeatures,
+    frechet_distance,
+    frechet_of_moments,
+)
 from ml_backend.evaluation.nearest_neighbour import nearest_distances, novelty
 from ml_backend.training.training_curve import curves_of, draw_training_curve, heights_of, read_log
 
@@ -28,11 +33,18 @@ def test_gaussians_have_the_known_distance():
     mean = np.arange(5.0)
     assert frechet_of_moments(mean, covariance, mean, covariance) == pytest.approx(0, abs=1e-7)
     assert frechet_of_moments(mean, covariance, mean + 2, covariance) == pytest.approx(20)
-    assert frechet_of_moments(mean, covariance, mean, 9 * covariance) == pytest.approx(4 * np.trace(covariance))
-    assert frechet_of_moments(mean, covariance, 0 * mean, other) == pytest.approx(frechet_of_moments(0 * mean, other, mean, covariance))
+    assert frechet_of_moments(mean, covariance, mean, 9 * covariance) == pytest.approx(
+        4 * np.trace(covariance)
+    )
+    assert frechet_of_moments(mean, covariance, 0 * mean, other) == pytest.approx(
+        frechet_of_moments(0 * mean, other, mean, covariance)
+    )
     turned = frechet_of_moments(turn @ mean, turn @ covariance @ turn.T, 0 * mean, turn @ other @ turn.T)
     assert turned == pytest.approx(frechet_of_moments(mean, covariance, 0 * mean, other))
-    first, second = np.diag([1.0, 4.0]), np.diag([9.0, 16.0])  # commuting: the sum of (difference of deviations)^2
+    first, second = (
+        np.diag([1.0, 4.0]),
+        np.diag([9.0, 16.0]),
+    )  # commuting: the sum of (difference of deviations)^2
     assert frechet_of_moments(np.zeros(2), first, np.zeros(2), second) == pytest.approx(4 + 4)
 
 
@@ -50,12 +62,24 @@ def relief(count: int, seed: int) -> torch.Tensor:
     v, u = ((torch.arange(SIZE) + 0.5) / SIZE)[:, None], ((torch.arange(SIZE) + 0.5) / SIZE)[None]
     maps = []
     for _ in range(count):
-        depth, phase, wavelength = random.gamma(2.0, 0.1, 2), random.uniform(0, 0.8, 2), random.uniform(6, 10, 2) / SCALE[0]
+        depth, phase, wavelength = (
+            random.gamma(2.0, 0.1, 2),
+            random.uniform(0, 0.8, 2),
+            random.uniform(6, 10, 2) / SCALE[0],
+        )
         bend = 0.03 * torch.sin(2 * torch.pi * (u + random.uniform()))
         brow = torch.exp(-(((v - 0.75) / 0.12) ** 2) - ((u - 0.5) / 0.3) ** 2)
         cheek = torch.exp(-(((v - 0.35) / 0.15) ** 2) - ((u - 0.5) / 0.35) ** 2)
-        lines = [torch.sin(2 * torch.pi * (x + bend) / w + p) for x, w, p in zip((v, u), wavelength, phase, strict=True)]
-        maps.append(sum(float(d) * where * (line.abs().sqrt() - 0.6) for d, where, line in zip(depth, (brow, cheek), lines, strict=True)))
+        lines = [
+            torch.sin(2 * torch.pi * (x + bend) / w + p)
+            for x, w, p in zip((v, u), wavelength, phase, strict=True)
+        ]
+        maps.append(
+            sum(
+                float(d) * where * (line.abs().sqrt() - 0.6)
+                for d, where, line in zip(depth, (brow, cheek), lines, strict=True)
+            )
+        )
     return torch.stack(maps)
 
 
@@ -63,7 +87,10 @@ def test_the_distance_ranks_damaged_relief():
     features = ReliefFeatures(SIZE, SCALE, MASK)
     truth = relief(160, 2)
     target = features(relief(160, 1))
-    distances = {name: frechet_distance(features(maps), target) for name, maps in damaged_sets(truth, MASK, SCALE).items()}
+    distances = {
+        name: frechet_distance(features(maps), target)
+        for name, maps in damaged_sets(truth, MASK, SCALE).items()
+    }
     distances["truth"] = frechet_distance(features(truth), target)
     assert ranks_correctly(distances), distances
     assert not ranks_correctly({**distances, "noisy_slightly": distances["noisy_strongly"] + 1})
@@ -81,7 +108,9 @@ def test_features_are_fixed_finite_and_follow_the_size_of_a_wave():
     np.testing.assert_allclose(blank, 0, atol=1e-4)
     for band, wavelength in enumerate((3.0, 6.0, 12.0, 24.0)):
         filters, n = features.bands[band]
-        wave = torch.sin(2 * torch.pi * (torch.arange(SIZE) + 0.5) / SIZE * SCALE[0] / wavelength).expand(SIZE, SIZE)
+        wave = torch.sin(2 * torch.pi * (torch.arange(SIZE) + 0.5) / SIZE * SCALE[0] / wavelength).expand(
+            SIZE, SIZE
+        )
         spectrum = torch.fft.fft2(wave)
         keep = torch.cat([torch.arange(n // 2), torch.arange(SIZE - n // 2, SIZE)])
         slopes = torch.fft.ifft2(spectrum[keep][:, keep] * filters).abs().mean((1, 2))
@@ -115,19 +144,28 @@ def test_neighbours_agree_with_the_plain_loop_and_copies_are_found():
 def test_a_log_becomes_a_picture(tmp_path):
     log = tmp_path / "log.jsonl"
     rows = [{"stage": "principal", "seconds": 1.0, "power": 3.0}]
-    rows += [{"stage": "coarse", "seconds": 60.0 * s, "step": s, "loss": 100.0 / (s + 1), "minutes_left": 9 - s} for s in range(10)]
+    rows += [
+        {"stage": "coarse", "seconds": 60.0 * s, "step": s, "loss": 100.0 / (s + 1), "minutes_left": 9 - s}
+        for s in range(10)
+    ]
     log.write_text("\n".join(json.dumps(row) for row in rows))
     stages = read_log(log)
     assert list(stages) == ["coarse"] and list(curves_of(stages["coarse"])) == ["loss"]
     heights = heights_of([100.0, 10.0, 1.0])
-    assert heights == pytest.approx([1, 0.5, 0]) and heights_of([3.0, 3.0]) == [0.5, 0.5] and heights_of([-1.0, 0.0]) == [0, 1]
+    assert (
+        heights == pytest.approx([1, 0.5, 0])
+        and heights_of([3.0, 3.0]) == [0.5, 0.5]
+        and heights_of([-1.0, 0.0]) == [0, 1]
+    )
     draw_training_curve(log, tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as picture:
         colours = {colour for _, colour in picture.getcolors(1 << 20)}
         assert picture.height == 260 and (31, 97, 165) in colours  # the curve itself
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[1, 2]", '{"stage": "coarse", "seconds": 1, "step": 1, "loss": 2}'])
+@pytest.mark.parametrize(
+    "text", ["", "no json", "[1, 2]", '{"stage": "coarse", "seconds": 1, "step": 1, "loss": 2}']
+)
 def test_what_is_no_log_is_refused(tmp_path, text):
     path = tmp_path / "log.jsonl"
     path.write_text(text)

@@ -21,9 +21,13 @@ ICT = Path(__file__).resolve().parents[3] / "shared" / "data" / "ict_facekit_lig
 def grid(rows=9, columns=9):
     """A bumpy sheet of quads: positions, quads."""
     y, x = np.meshgrid(np.linspace(-0.1, 0.1, rows), np.linspace(-0.1, 0.1, columns), indexing="ij")
-    positions = np.stack([x.ravel(), 0.05 * np.cos(20 * x.ravel()) * np.cos(15 * y.ravel()), y.ravel()], axis=1)
+    positions = np.stack(
+        [x.ravel(), 0.05 * np.cos(20 * x.ravel()) * np.cos(15 * y.ravel()), y.ravel()], axis=1
+    )
     index = np.arange(rows * columns).reshape(rows, columns)
-    return positions, np.stack([index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]], axis=-1).reshape(-1, 4)
+    return positions, np.stack(
+        [index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]], axis=-1
+    ).reshape(-1, 4)
 
 
 def cup(rings=14, around=16):
@@ -32,11 +36,19 @@ def cup(rings=14, around=16):
     height = np.linspace(0.95, -0.9, rings)
     radius = 0.1 * np.sqrt(1 - height**2)
     side = np.stack([np.sin(angle), -np.cos(angle)], axis=1)
-    points = [[(0, 0, 0.105)], *[np.column_stack([r * side, np.full(around, 0.1 * h)]) for r, h in zip(radius, height, strict=True)]]
+    points = [
+        [(0, 0, 0.105)],
+        *[np.column_stack([r * side, np.full(around, 0.1 * h)]) for r, h in zip(radius, height, strict=True)],
+    ]
     positions = np.concatenate(points)
     positions[np.abs(positions[:, 0]) < 1e-9, 0] = 0
     quads = [
-        [1 + r * around + a, 1 + (r + 1) * around + a, 1 + (r + 1) * around + (a + 1) % around, 1 + r * around + (a + 1) % around]
+        [
+            1 + r * around + a,
+            1 + (r + 1) * around + a,
+            1 + (r + 1) * around + (a + 1) % around,
+            1 + r * around + (a + 1) % around,
+        ]
         for r in range(rings - 1)
         for a in range(around)
     ]
@@ -89,14 +101,18 @@ def test_decomposition_is_exact_for_bilinear_people():
     random = np.random.default_rng(0)
     weights = random.standard_normal((40, 5))
     weights -= weights.mean(axis=0)
-    modes, moves, by_person = (random.standard_normal(shape) for shape in ((5, 30, 3), (52, 30, 3), (5, 52, 30, 3)))
+    modes, moves, by_person = (
+        random.standard_normal(shape) for shape in ((5, 30, 3), (52, 30, 3), (5, 52, 30, 3))
+    )
     mean = random.standard_normal((30, 3))
     neutrals = mean + np.tensordot(weights, modes, 1)
     deltas = (moves + 0.1 * np.tensordot(weights, by_person, 1)).astype(np.float32)
     parts = decompose(neutrals, deltas, 5, 90, np.ones(30))
     np.testing.assert_allclose(parts.coefficients.std(axis=0), 1, atol=1e-6)
     for person in (0, 17):
-        rows = (np.tensordot(np.concatenate([[1], parts.coefficients[person]]), parts.core, 1) @ parts.basis).reshape(53, 30, 3)
+        rows = (
+            np.tensordot(np.concatenate([[1], parts.coefficients[person]]), parts.core, 1) @ parts.basis
+        ).reshape(53, 30, 3)
         np.testing.assert_allclose(rows[0] + parts.mean, neutrals[person], atol=1e-3)
         np.testing.assert_allclose(rows[1:], deltas[person], atol=2e-3)
 
@@ -104,7 +120,9 @@ def test_decomposition_is_exact_for_bilinear_people():
 def test_alignment_takes_out_rotation_and_place_but_not_size():
     positions, _ = grid()
     turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
-    aligned = align_rigidly((1.1 * positions @ turn.T + (0.3, 0, -2))[None], positions, np.ones(len(positions)))[0]
+    aligned = align_rigidly(
+        (1.1 * positions @ turn.T + (0.3, 0, -2))[None], positions, np.ones(len(positions))
+    )[0]
     centred = positions - positions.mean(axis=0)
     np.testing.assert_allclose(aligned - aligned.mean(axis=0), 1.1 * centred, atol=1e-9)
     rotation, shift = rigid_motion(positions, positions @ turn.T + (1, 2, 3))
@@ -115,7 +133,9 @@ def test_alignment_takes_out_rotation_and_place_but_not_size():
 def test_lids_are_pushed_out_of_the_eye_and_meet_when_closed():
     positions, quads = grid(21, 21)
     eye = positions.mean(axis=0) + (0, 0.07, 0) + 0.03 * np.random.default_rng(0).standard_normal((60, 3))
-    eye = eye.mean(axis=0) + 0.06 * (eye - eye.mean(axis=0)) / np.linalg.norm(eye - eye.mean(axis=0), axis=1, keepdims=True)
+    eye = eye.mean(axis=0) + 0.06 * (eye - eye.mean(axis=0)) / np.linalg.norm(
+        eye - eye.mean(axis=0), axis=1, keepdims=True
+    )
     everything = np.concatenate([positions, eye])
     eyes = np.arange(len(positions), len(everything))
     upper, lower = 12 * 21 + np.arange(7, 14), 8 * 21 + np.arange(7, 14)
@@ -136,7 +156,9 @@ def test_lips_meet_half_way():
     lips = Lips(positions, quads, 11 * 21 + np.arange(7, 14), 9 * 21 + np.arange(7, 14))
     closed = positions + lips.close(positions)
     np.testing.assert_allclose(closed[lips.upper], closed[lips.lower], atol=1e-9)
-    np.testing.assert_allclose(closed[lips.upper], (positions[lips.upper] + positions[lips.lower]) / 2, atol=1e-9)
+    np.testing.assert_allclose(
+        closed[lips.upper], (positions[lips.upper] + positions[lips.lower]) / 2, atol=1e-9
+    )
 
 
 def test_edge_loops_close_and_cut():
@@ -158,7 +180,9 @@ def test_absent_anny_says_how_to_get_it(tmp_path):
 def tiny_facescape(folder, **changes):
     random = np.random.default_rng(0)
     positions, quads = grid()
-    positions = np.stack([positions[:, 0], positions[:, 2], -positions[:, 1]], axis=1) * 1000  # millimetres, Y up, facing +Z
+    positions = (
+        np.stack([positions[:, 0], positions[:, 2], -positions[:, 1]], axis=1) * 1000
+    )  # millimetres, Y up, facing +Z
     core = np.zeros((positions.size, 52, 4))
     core[:, :, 0] = positions.ravel()[:, None]
     core[:, :, 1:] += random.standard_normal((positions.size, 1, 3))
@@ -177,7 +201,22 @@ def tiny_facescape(folder, **changes):
 def test_facescapes_layout_gives_its_own_shapes(tmp_path):
     path, arrays = tiny_facescape(tmp_path)
     out = tmp_path / "face.safetensors"
-    assert main(["build-face-model", "--source", "facescape", "--path", str(path), "--identities", "3", "--out", str(out)]) == 0
+    assert (
+        main(
+            [
+                "build-face-model",
+                "--source",
+                "facescape",
+                "--path",
+                str(path),
+                "--identities",
+                "3",
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     face = BilinearFace.load(out)
     assert face.identity_size == 3 and face.direction_names == ()
     identity = np.array([0.5, -1, 0.3], np.float32)
@@ -187,7 +226,9 @@ def test_facescapes_layout_gives_its_own_shapes(tmp_path):
     expression = np.eye(52, dtype=np.float32)[3]
     moved = face.evaluate(identity, expression) - face.neutral(identity)
     step = theirs[:, :, 1] - theirs[:, :, 0]
-    np.testing.assert_allclose(moved, np.stack([step[:, 0], -step[:, 2], step[:, 1]], axis=1) / 1000, atol=2e-5)
+    np.testing.assert_allclose(
+        moved, np.stack([step[:, 0], -step[:, 2], step[:, 1]], axis=1) / 1000, atol=2e-5
+    )
     assert np.isfinite(face.neutral(face.sample_identity(1))).all() and face.age_years(identity) == 45.0
     assert set(face.landmarks) == set(BilinearFace.default().landmarks)
 
@@ -216,7 +257,22 @@ def test_facescape_without_expression_names_says_what_to_write(tmp_path):
 @pytest.mark.skipif(not ICT.exists(), reason="ICT-FaceKit's arrays are not here")
 def test_ict_facekit_gives_a_working_model(tmp_path):
     out = tmp_path / "ict.safetensors"
-    assert main(["build-face-model", "--source", "ict-facekit", "--path", str(ICT), "--identities", "20", "--out", str(out)]) == 0
+    assert (
+        main(
+            [
+                "build-face-model",
+                "--source",
+                "ict-facekit",
+                "--path",
+                str(ICT),
+                "--identities",
+                "20",
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     face = BilinearFace.load(out)
     assert face.identity_size == 20 and face.vertex_count == 26719
     nobody = np.zeros(20, np.float32)
@@ -234,8 +290,23 @@ def test_ict_facekit_gives_a_working_model(tmp_path):
 
 def test_bad_options_are_a_users_mistake(tmp_path, capsys):
     assert main(["build-face-model", "--out", str(tmp_path / "a.safetensors"), "--people", "3"]) == 2
-    assert main(["build-face-model", "--source", "ict-facekit", "--out", str(tmp_path / "a.safetensors")]) == 2
+    assert (
+        main(["build-face-model", "--source", "ict-facekit", "--out", str(tmp_path / "a.safetensors")]) == 2
+    )
     missing = str(tmp_path / "missing.npz")
-    assert main(["build-face-model", "--source", "ict-facekit", "--path", missing, "--out", str(tmp_path / "a.safetensors")]) == 2
+    assert (
+        main(
+            [
+                "build-face-model",
+                "--source",
+                "ict-facekit",
+                "--path",
+                missing,
+                "--out",
+                str(tmp_path / "a.safetensors"),
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr().err
     assert "--people 3" in said and "needs --path" in said and "missing.npz" in said

@@ -44,7 +44,10 @@ def model():
 
 def test_the_nearer_of_two_triangles_is_seen_and_perspective_is_undone():
     camera = Camera(np.eye(3), np.zeros(3), 100.0, 100, 100)
-    far, near = np.array([[-2, -2, 4], [2, -2, 4], [0, 3, 4]]), np.array([[-0.2, -0.2, 1], [0.2, -0.2, 1], [0, 0.2, 2]])
+    far, near = (
+        np.array([[-2, -2, 4], [2, -2, 4], [0, 3, 4]]),
+        np.array([[-0.2, -0.2, 1], [0.2, -0.2, 1], [0, 0.2, 2]]),
+    )
     points = np.concatenate([far, near]).astype(float)
     pixels, depth = camera.project(points)
     view = rasterise_view(pixels, depth, np.array([[0, 1, 2], [3, 4, 5]]), 100, 100)
@@ -56,8 +59,12 @@ def test_the_nearer_of_two_triangles_is_seen_and_perspective_is_undone():
 
 
 def test_head_angles_are_those_that_the_head_was_turned_by():
-    turned = Camera(rotation_about(2, 0.05) @ FRONTAL @ rotation_about(2, 0.4), np.array([0, 0, 1.0]), 100.0, 100, 100)
-    yaw, pitch, roll = turned.head_angles()  # turned about Z by +0.4: what looked along -Y now looks towards +X, the person's left
+    turned = Camera(
+        rotation_about(2, 0.05) @ FRONTAL @ rotation_about(2, 0.4), np.array([0, 0, 1.0]), 100.0, 100, 100
+    )
+    yaw, pitch, roll = (
+        turned.head_angles()
+    )  # turned about Z by +0.4: what looked along -Y now looks towards +X, the person's left
     assert abs(yaw - np.degrees(0.4)) < 0.5 and abs(pitch) < 2.0 and abs(abs(roll) - np.degrees(0.05)) < 0.5
 
 
@@ -67,7 +74,9 @@ def test_products_with_the_noise_are_those_of_the_dense_inverse():
     jacobian, wrong = random.standard_normal((12, 4)), random.standard_normal(12)
     inverse = np.linalg.inv(factors @ factors.T + np.diag(own**2))
     product, slope = Noise.of(np.zeros(12), factors, own).products(jacobian, wrong)
-    assert np.allclose(product, jacobian.T @ inverse @ jacobian) and np.allclose(slope, jacobian.T @ inverse @ wrong)
+    assert np.allclose(product, jacobian.T @ inverse @ jacobian) and np.allclose(
+        slope, jacobian.T @ inverse @ wrong
+    )
 
 
 def synthetic(model, identity, expression, yaw):
@@ -94,10 +103,16 @@ def test_a_photo_of_an_old_looking_shape_has_younger_skin():
     face = BilinearFace.default()
 
     def years(identity):
-        return face.age_years(identity) + YEARS_PER_SKIN_AGE * (likely_skin(face, identity)[0] - sample_skin(0)[0])
+        return face.age_years(identity) + YEARS_PER_SKIN_AGE * (
+            likely_skin(face, identity)[0] - sample_skin(0)[0]
+        )
 
     usual = np.zeros(face.identity_size, np.float32)
-    older = next(face.sample_identity(seed) for seed in range(50) if 58 < face.age_years(face.sample_identity(seed)) < 66)
+    older = next(
+        face.sample_identity(seed)
+        for seed in range(50)
+        if 58 < face.age_years(face.sample_identity(seed)) < 66
+    )
     assert 30 < years(usual) < 40 and years(usual) < years(older) < face.age_years(older) - 10
     np.testing.assert_array_equal(likely_skin(face, older)[1:], sample_skin(0)[1:])
     assert all(abs(likely_skin(face, face.sample_identity(seed))[0]) <= 2.5 for seed in range(20))
@@ -121,13 +136,17 @@ def test_turned_covered_and_small_faces_say_how_sure_the_fit_is(model):
     def judged(yaw, points=None, scatter=0.004, degradation=0.0, covered=0.0):
         seen, _ = synthetic(model, np.zeros(128), np.zeros(52), yaw)
         found = FacePoints(seen.points if points is None else points, scatter)
-        return judge_fit(fit_face(model, [SeenFace(found.points, 600, 500)]).views[0], found, degradation, covered)
+        return judge_fit(
+            fit_face(model, [SeenFace(found.points, 600, 500)]).views[0], found, degradation, covered
+        )
 
     front = judged(0.0)
     assert front.value > 0.9 and front.sentence.startswith("Sure")
     side = judged(0.95)
     assert side.value < 0.6 * front.value and "turned" in side.sentence
-    scattered = synthetic(model, np.zeros(128), np.zeros(52), 0.0)[0].points + np.random.default_rng(2).normal(0, 12, (478, 2))
+    scattered = synthetic(model, np.zeros(128), np.zeros(52), 0.0)[0].points + np.random.default_rng(
+        2
+    ).normal(0, 12, (478, 2))
     assert judged(0.0, scattered).value < 0.5 and "agree" in judged(0.0, scattered).sentence
     assert judged(0.0, scatter=0.05).value < 0.5 and judged(0.0, degradation=1.0).value < 0.6
     assert judged(0.0, covered=0.1).value == front.value
@@ -143,11 +162,20 @@ def test_a_mask_is_seen_and_two_photos_make_one_face(astronaut, tmp_path):
     for path, image in zip(paths, (masked, Image.fromarray(astronaut), darker), strict=True):
         image.save(path)
     hidden = fit_from_image(FitFromImageRequest((str(paths[0]),)), lambda share, text: None)
-    assert hidden.unwrapped.covered > 0.5 and hidden.photos[0].sureness.value < 0.3 and "covers" in hidden.photos[0].sureness.sentence
+    assert (
+        hidden.unwrapped.covered > 0.5
+        and hidden.photos[0].sureness.value < 0.3
+        and "covers" in hidden.photos[0].sureness.sentence
+    )
     both = fit_from_image(FitFromImageRequest((str(paths[1]), str(paths[2]))), lambda share, text: None)
-    assert both.unwrapped.covered < 0.12 and [item.sureness.value > 0.8 for item in both.photos] == [True, True]
+    assert both.unwrapped.covered < 0.12 and [item.sureness.value > 0.8 for item in both.photos] == [
+        True,
+        True,
+    ]
     seen = both.unwrapped.confidence > 0.8
-    assert np.abs(both.unwrapped.albedo[seen] - hidden.unwrapped.albedo[seen]).mean() > 0.01  # no mask is painted on it
+    assert (
+        np.abs(both.unwrapped.albedo[seen] - hidden.unwrapped.albedo[seen]).mean() > 0.01
+    )  # no mask is painted on it
     np.testing.assert_allclose(both.photos[0].expression, both.photos[1].expression, atol=0.2)
 
 
@@ -196,7 +224,11 @@ def test_pictures_of_every_kind_become_upright_rgb(astronaut, tmp_path):
     assert saved(tmp_path / "turned.jpg", image, exif=turned).pixels.shape == (300, 200, 3)
     upright = np.asarray(image)
     grey = np.asarray(image.convert("L"))
-    for name, other in (("grey.png", image.convert("L")), ("cmyk.jpg", image.convert("CMYK")), ("palette.png", image.convert("P"))):
+    for name, other in (
+        ("grey.png", image.convert("L")),
+        ("cmyk.jpg", image.convert("CMYK")),
+        ("palette.png", image.convert("P")),
+    ):
         assert saved(tmp_path / name, other).pixels.shape == upright.shape
     deep = saved(tmp_path / "deep.png", Image.fromarray(grey.astype(np.uint16) * 257)).pixels
     assert np.abs(deep[..., 0].astype(int) - grey).max() <= 1
@@ -252,18 +284,31 @@ def test_a_bad_copy_of_a_photo_is_still_fitted(astronaut, model):
 def test_the_command_writes_what_was_asked_for(astronaut_file, tmp_path, capsys):
     out = {name: tmp_path / f"face.{name}" for name in ("json", "exr", "obj", "png")}
     albedo = tmp_path / "albedo.png"
-    argv = ["fit", str(astronaut_file), "--out", str(out["json"]), "--map", str(out["exr"]), "--mesh", str(out["obj"])]
+    argv = [
+        "fit",
+        str(astronaut_file),
+        "--out",
+        str(out["json"]),
+        "--map",
+        str(out["exr"]),
+        "--mesh",
+        str(out["obj"]),
+    ]
     assert main([*argv, "--preview", str(out["png"]), "--albedo", str(albedo), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["photos"][0]["sure"] > 0.5 and told["photos"][0]["reprojection"] < 0.03
     face = json.loads(out["json"].read_text())
     assert len(face["identity"]) == 128 and max(abs(value) for value in face["identity"]) < 4
-    assert face["expression"]["mouthSmileLeft"] > 0.2 and all(0 <= value <= 1 for value in face["expression"].values())
+    assert face["expression"]["mouthSmileLeft"] > 0.2 and all(
+        0 <= value <= 1 for value in face["expression"].values()
+    )
     with Image.open(albedo) as skin:
         colours = np.asarray(skin)
     middle = colours[400:700, 350:680].reshape(-1, 3).mean(0)
     assert colours.shape == (1024, 1024, 3) and middle[0] > middle[2] + 10  # skin is redder than blue
-    assert sum(line.startswith("v ") for line in out["obj"].open()) > 60_000 and out["exr"].stat().st_size > 1000
+    assert (
+        sum(line.startswith("v ") for line in out["obj"].open()) > 60_000 and out["exr"].stat().st_size > 1000
+    )
     with Image.open(out["png"]) as preview:
         assert preview.size == (2048, 512)
 

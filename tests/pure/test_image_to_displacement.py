@@ -48,7 +48,14 @@ from ml_backend.training.training_run import RunLog, read_configuration
 CPU = torch.device("cpu")
 SIZE = 64
 CONFIG = ImageToDisplacementConfig(
-    resolution=SIZE, filter_size=7, gain_size=4, widths=(8, 12), place_channels=2, place_size=4, enhancer_width=8, enhancer_layers=3
+    resolution=SIZE,
+    filter_size=7,
+    gain_size=4,
+    widths=(8, 12),
+    place_channels=2,
+    place_size=4,
+    enhancer_width=8,
+    enhancer_layers=3,
 )
 
 
@@ -69,7 +76,18 @@ def plane(size: int = SIZE) -> SkinSurface:
         return torch.tensor(direction)[:, None, None].expand(3, size, size).clone()
 
     nothing = torch.zeros(size, size)
-    return SkinSurface(axis(0, -1, 0), axis(1, 0, 0), axis(0, 0, 1), one, nothing, one, torch.ones(size, size), nothing, nothing, nothing)
+    return SkinSurface(
+        axis(0, -1, 0),
+        axis(1, 0, 0),
+        axis(0, 0, 1),
+        one,
+        nothing,
+        one,
+        torch.ones(size, size),
+        nothing,
+        nothing,
+        nothing,
+    )
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -90,7 +108,12 @@ class Flat:
 def drawn():
     """Bumps of random depth on the plane."""
     random, at = np.random.default_rng(0), (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
-    waves = np.stack([np.sin(40 * at[0]) * np.exp(-((at[1] - 0.3) ** 2) / 0.02), np.sin(30 * at[1]) * np.exp(-((at[0] - 0.6) ** 2) / 0.02)])
+    waves = np.stack(
+        [
+            np.sin(40 * at[0]) * np.exp(-((at[1] - 0.3) ** 2) / 0.02),
+            np.sin(30 * at[1]) * np.exp(-((at[0] - 0.6) ** 2) / 0.02),
+        ]
+    )
     maps = np.einsum("ni,ihw->nhw", 0.3 * random.standard_normal((40, 2)), waves).astype(np.float16)
     nothing = np.zeros((40, 1), np.float32)
     stored = MapSet(maps, nothing, nothing, nothing, np.ones((SIZE, SIZE), np.float32))
@@ -109,7 +132,9 @@ def test_slopes_towards_the_light_are_brighter_and_features_say_how_much():
     light = torch.zeros(1, 9, 3)
     light[:, 0], light[:, 3] = 1, 0.3  # from the person's left
     slope = 0.06
-    ramp = (torch.arange(SIZE) * 0.5 * slope).expand(1, 1, SIZE, SIZE)  # rises along u, so that it faces away from the light
+    ramp = (torch.arange(SIZE) * 0.5 * slope).expand(
+        1, 1, SIZE, SIZE
+    )  # rises along u, so that it faces away from the light
     flat, lit = smooth_shading(surface, light)
     tilted = torch.einsum("bkyx,bkc->bcyx", harmonics(surface.tilted(*surface.slopes(ramp))), light)
     inner = (slice(None), slice(None), slice(4, -4), slice(4, -4))
@@ -122,8 +147,14 @@ def test_slopes_towards_the_light_are_brighter_and_features_say_how_much():
 def test_the_face_is_laid_out_upright():
     surface = skin_surface(BilinearFace.default(), 64)
     forehead = (slice(None), 50, 32)
-    torch.testing.assert_close(surface.normal.norm(dim=0)[surface.mask > 0], torch.ones(int(surface.mask.sum())), atol=1e-4, rtol=0)
-    assert surface.normal[forehead][1] < -0.6 and surface.tangent[forehead][0] > 0.9 and surface.bitangent[forehead][2] > 0.6
+    torch.testing.assert_close(
+        surface.normal.norm(dim=0)[surface.mask > 0], torch.ones(int(surface.mask.sum())), atol=1e-4, rtol=0
+    )
+    assert (
+        surface.normal[forehead][1] < -0.6
+        and surface.tangent[forehead][0] > 0.9
+        and surface.bitangent[forehead][2] > 0.6
+    )
     assert (surface.normal * surface.tangent).sum(0).abs().max() < 1e-4
     assert 1 < float(surface.along[surface.mask > 0].median()) < 10
     assert surface.brows.max() > 0.8 and surface.beard.max() > 0.8 and surface.lips.max() > 0.5
@@ -160,14 +191,22 @@ def test_features_forget_exposure_and_what_is_not_seen():
     torch.testing.assert_close(one, brighter, atol=1e-4, rtol=0)
     other = texture.clone()
     other[..., :20] = 0.9
-    torch.testing.assert_close(image_features(other, sure, *shade)[..., 20:], one[..., 20:], atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        image_features(other, sure, *shade)[..., 20:], one[..., 20:], atol=1e-4, rtol=0
+    )
 
 
 def test_every_stage_learns(tmp_path, drawn):
     torch.manual_seed(0)
-    network, judges, log = ImageToDisplacement(CONFIG), PatchDiscriminators(3, 2, (8, 8)), RunLog(tmp_path, False)
+    network, judges, log = (
+        ImageToDisplacement(CONFIG),
+        PatchDiscriminators(3, 2, (8, 8)),
+        RunLog(tmp_path, False),
+    )
     network.unit.fill_(drawn.unit)
-    half = dataclasses.replace(drawn, maps=drawn.maps.seen_at(SIZE // 2), surface=plane(SIZE // 2), expect=Flat(SIZE // 2))
+    half = dataclasses.replace(
+        drawn, maps=drawn.maps.seen_at(SIZE // 2), surface=plane(SIZE // 2), expect=Flat(SIZE // 2)
+    )
     fit_linear(network, half, {"maps": 24, "texels": 300, "gains": 12, "ridge": 1e-3}, log)
     assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["missed_share"] < 0.9
     features, expected, truth, confidence = drawn.pair(np.arange(8), 1.0)
@@ -179,17 +218,26 @@ def test_every_stage_learns(tmp_path, drawn):
         optimiser.step()
     assert losses[-1] < 0.8 * losses[0]
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    train_stage("coarse", network, judges, half, {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1}, log, CPU)
+    train_stage(
+        "coarse", network, judges, half, {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1}, log, CPU
+    )
     now = network.state_dict()
     assert not torch.equal(now["coarse.heights.weight"], before["coarse.heights.weight"])
     assert torch.equal(now["last.weight"], before["last.weight"])
-    train_stage("whole", network, judges, drawn, {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1}, log, CPU)
+    train_stage(
+        "whole", network, judges, drawn, {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1}, log, CPU
+    )
     assert not torch.equal(network.state_dict()["last.weight"], before["last.weight"])
     judged = judges(truth, features[:, :3])[0][-1].clone()
     stage = {"steps": 4, "batch": 4, "rate": 1e-3, "deceive": 0.02, "match": 0.3, "log_steps": 1}
     train_stage("adversarial", network, judges, drawn, stage, log, CPU)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert {row["stage"] for row in rows} == {"linear", "coarse", "whole", "adversarial"} and "matched" in rows[-1]
+    assert {row["stage"] for row in rows} == {
+        "linear",
+        "coarse",
+        "whole",
+        "adversarial",
+    } and "matched" in rows[-1]
     assert not torch.equal(judged, judges(truth, features[:, :3])[0][-1])
     figures = measure(network, drawn, CPU)
     assert set(figures) == {"1/2", "1/4", "1/8"} and figures["1/2"]["correlation"] > 0.1
@@ -221,8 +269,12 @@ def test_files_round_trip_and_broken_ones_are_named(tmp_path):
     features = torch.randn(1, FEATURES, SIZE, SIZE, generator=seeded())
     expected = 0.1 * torch.randn(1, 1, SIZE, SIZE, generator=seeded(1))
     loaded = read_image_to_displacement(tmp_path)
-    torch.testing.assert_close(loaded.millimetres(features, expected), network.millimetres(features, expected), atol=1e-3, rtol=0)
-    torch.testing.assert_close(network.millimetres(torch.zeros_like(features), expected), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        loaded.millimetres(features, expected), network.millimetres(features, expected), atol=1e-3, rtol=0
+    )
+    torch.testing.assert_close(
+        network.millimetres(torch.zeros_like(features), expected), expected, atol=1e-6, rtol=0
+    )
     whole = path.read_bytes()
     for content in (b"", whole[:-100], b"{}" * 50):
         path.write_bytes(content)
@@ -247,4 +299,6 @@ def test_configurations_build(name):
     config = image_config(settings["network"])
     assert len(ImageToDisplacement(config).coarse.down) == len(config.widths) - 1
     assert settings["sets"]["photographed"]["resolution"] >= config.resolution
-    assert PatchDiscriminators(3, **settings["discriminators"])(torch.zeros(1, 1, 64, 64), torch.zeros(1, 3, 64, 64))
+    assert PatchDiscriminators(3, **settings["discriminators"])(
+        torch.zeros(1, 1, 64, 64), torch.zeros(1, 3, 64, 64)
+    )

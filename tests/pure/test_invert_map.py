@@ -15,7 +15,15 @@ from ml_backend.models.displacement_generator import DisplacementGenerator, Gene
 from ml_backend.models.latent_directions import LatentDirections
 from ml_backend.models.saved_latent import SavedLatent, read_latent
 from ml_backend.pipelines.generate_detail import displacement_maps, offset_of
-from ml_backend.pipelines.invert_map import InvertMapRequest, Start, fit_offset, gated_map, invert_map, psnr, resample_map
+from ml_backend.pipelines.invert_map import (
+    InvertMapRequest,
+    Start,
+    fit_offset,
+    gated_map,
+    invert_map,
+    psnr,
+    resample_map,
+)
 from ml_backend.training.train_latent_directions import fit_directions, ridge_slopes, simulation_parameters
 
 SIZE = 32
@@ -31,11 +39,19 @@ def model() -> Detailed3DMM:
     torch.manual_seed(2)
     generator = DisplacementGenerator(
         GeneratorConfig(
-            resolution=SIZE, latent_width=32, mapping_layers=1, channel_base=256, channel_most=16, constants={32: 12}, field_resolution=16
+            resolution=SIZE,
+            latent_width=32,
+            mapping_layers=1,
+            channel_base=256,
+            channel_most=16,
+            constants={32: 12},
+            field_resolution=16,
         )
     )
     generator.millimetres.fill_(0.1)
-    last = generator.synthesis_blocks[-1]  # as in a trained generator, the coarser map is the low band of the finer one
+    last = generator.synthesis_blocks[
+        -1
+    ]  # as in a trained generator, the coarser map is the low band of the finer one
     torch.nn.init.normal_(last.to_map.weight, std=0.05)
     torch.nn.init.normal_(last.basis.tiles, std=0.05)
     encoder = DetailEncoder(EncoderConfig(identity_size=4, hidden=32, latent_width=32, styles=(4, 2, 2)))
@@ -46,12 +62,18 @@ def model() -> Detailed3DMM:
 def given(count: int = 1, seed: int = 0, neutral: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     face = random.uniform(0, 1, (count, 52)).astype(np.float32) * (not neutral)
-    return random.standard_normal((count, 4)).astype(np.float32), random.standard_normal((count, 16)).astype(np.float32), face
+    return (
+        random.standard_normal((count, 4)).astype(np.float32),
+        random.standard_normal((count, 16)).astype(np.float32),
+        face,
+    )
 
 
 def start_of(model: Detailed3DMM, neutral: bool = False) -> Start:
     identity, skin, face = given(seed=1, neutral=neutral)
-    rest, own = model.latent(np.tile(identity, (2, 1)), np.tile(skin, (2, 1)), np.concatenate([0 * face, face])).clone()
+    rest, own = model.latent(
+        np.tile(identity, (2, 1)), np.tile(skin, (2, 1)), np.concatenate([0 * face, face])
+    ).clone()
     return Start(rest, rest if neutral else own, torch.from_numpy(face[0]))
 
 
@@ -78,12 +100,16 @@ def test_the_fitted_map_comes_back_and_edits_move_it_like_the_encoder(model):
     np.testing.assert_allclose(found, offset.numpy(), atol=1e-5)
     with torch.no_grad():
         wanted = gated_map(model, start, offset, SIZE)[0, 0].numpy() * 0.1
-    np.testing.assert_allclose(displacement_maps(model, identity, skin, face, SIZE, found)[0], wanted, atol=1e-4)
+    np.testing.assert_allclose(
+        displacement_maps(model, identity, skin, face, SIZE, found)[0], wanted, atol=1e-4
+    )
     at_rest = displacement_maps(model, identity, skin, 0 * face, SIZE, found)[0]
     assert np.abs(at_rest - wanted).max() > 1e-3
     np.testing.assert_allclose(at_rest, model.synthesize(start.rest[None] + offset, SIZE)[0], atol=1e-5)
     plain = displacement_maps(model, identity, skin, face, SIZE)
-    np.testing.assert_allclose(displacement_maps(model, identity, skin, face, SIZE, 0 * found), plain, atol=1e-5)
+    np.testing.assert_allclose(
+        displacement_maps(model, identity, skin, face, SIZE, 0 * found), plain, atol=1e-5
+    )
     with pytest.raises(UserError, match="shape"):
         displacement_maps(model, identity, skin, face, SIZE, found[:-1])
 
@@ -157,14 +183,22 @@ def test_latents_on_disk(tmp_path):
 def test_directions_are_the_slopes_of_the_latents(tmp_path):
     random = np.random.default_rng(0)
     parameters, slopes = random.standard_normal((500, 3)), random.standard_normal((3, 10))
-    found, explained = ridge_slopes(parameters, parameters @ slopes + 0.01 * random.standard_normal((500, 10)))
+    found, explained = ridge_slopes(
+        parameters, parameters @ slopes + 0.01 * random.standard_normal((500, 10))
+    )
     np.testing.assert_allclose(found, slopes, atol=0.02)
     assert explained > 0.99
-    directions = LatentDirections(("age", "pores"), ("decades", "deviations"), found[:2].reshape(2, 2, 5).astype(np.float32), "weights")
+    directions = LatentDirections(
+        ("age", "pores"), ("decades", "deviations"), found[:2].reshape(2, 2, 5).astype(np.float32), "weights"
+    )
     path = tmp_path / "directions.safetensors"
     directions.save(path, {})
     again = LatentDirections.load("weights", path)
-    np.testing.assert_allclose(again.offset({"age": 2.0, "pores": -1}), 2 * found[0].reshape(2, 5) - found[1].reshape(2, 5), atol=0.01)
+    np.testing.assert_allclose(
+        again.offset({"age": 2.0, "pores": -1}),
+        2 * found[0].reshape(2, 5) - found[1].reshape(2, 5),
+        atol=0.01,
+    )
     assert not again.offset({}).any()
     with pytest.raises(UserError, match="hair"):
         again.offset({"hair": 1.0})
@@ -176,7 +210,9 @@ def test_directions_of_a_real_encoder_follow_what_it_reads():
     """An encoder whose latent is the tendency alone has a tendency direction and no thickness."""
     face = BilinearFace.default()
     torch.manual_seed(0)
-    encoder = DetailEncoder(EncoderConfig(identity_size=face.identity_size, hidden=16, latent_width=8, styles=(2, 2, 2)))
+    encoder = DetailEncoder(
+        EncoderConfig(identity_size=face.identity_size, hidden=16, latent_width=8, styles=(2, 2, 2))
+    )
     for parameter in encoder.parameters():
         torch.nn.init.zeros_(parameter)
     with torch.no_grad():
@@ -186,7 +222,14 @@ def test_directions_of_a_real_encoder_follow_what_it_reads():
             layer.get_parameter("weight")[0, 0] = 1
         encoder.heads[0].get_parameter("weight")[0, 0] = 1
     generator = DisplacementGenerator(
-        GeneratorConfig(resolution=16, latent_width=8, mapping_layers=1, channel_base=16, channel_most=4, field_resolution=8)
+        GeneratorConfig(
+            resolution=16,
+            latent_width=8,
+            mapping_layers=1,
+            channel_base=16,
+            channel_most=4,
+            field_resolution=8,
+        )
     )
     found, _ = fit_directions(Detailed3DMM(generator, encoder), face, 150, "weights")
     tendency, thickness = (found.vectors[found.names.index(name)] for name in ("tendency", "thickness"))
@@ -202,7 +245,9 @@ def test_the_command_fits_a_file_and_generate_edits_it(tmp_path, capsys):
     """The whole way with the package's networks, few steps: a PNG, a latent, its map, another expression."""
     source, latent = tmp_path / "map.png", tmp_path / "latent.safetensors"
     smile = ["--expression", "mouthSmileLeft=1", "mouthSmileRight=1"]
-    assert main(["generate", "--identity-seed", "4", *smile, "--resolution", "256", "--out", str(source)]) == 0
+    assert (
+        main(["generate", "--identity-seed", "4", *smile, "--resolution", "256", "--out", str(source)]) == 0
+    )
     preview = tmp_path / "preview.png"
     words = [
         "invert",
@@ -222,10 +267,34 @@ def test_the_command_fits_a_file_and_generate_edits_it(tmp_path, capsys):
     assert main(words) == 0
     made = json.loads(capsys.readouterr().out)
     assert made["psnr_db"] > made["start_psnr_db"] and preview.stat().st_size > 1000
-    for name, more in (("same.npy", []), ("neutral.npy", ["--expression", "jawOpen=0"]), ("raised.npy", ["--expression", "browInnerUp=1"])):
-        assert main(["generate", "--latent", str(latent), "--resolution", "256", "--out", str(tmp_path / name), *more]) == 0
+    for name, more in (
+        ("same.npy", []),
+        ("neutral.npy", ["--expression", "jawOpen=0"]),
+        ("raised.npy", ["--expression", "browInnerUp=1"]),
+    ):
+        assert (
+            main(
+                [
+                    "generate",
+                    "--latent",
+                    str(latent),
+                    "--resolution",
+                    "256",
+                    "--out",
+                    str(tmp_path / name),
+                    *more,
+                ]
+            )
+            == 0
+        )
     same, neutral, raised = (np.load(tmp_path / name) for name in ("same.npy", "neutral.npy", "raised.npy"))
     assert np.abs(same - neutral).max() > 0.02 and np.abs(raised - neutral).max() > 0.02
     capsys.readouterr()
-    assert main(["invert", str(tmp_path / "none.exr"), "--out", str(latent)]) == 2 and "none.exr" in capsys.readouterr().err
-    assert main(["generate", "--latent", str(source), "--out", str(tmp_path / "x.npy")]) == 2 and "map.png" in capsys.readouterr().err
+    assert (
+        main(["invert", str(tmp_path / "none.exr"), "--out", str(latent)]) == 2
+        and "none.exr" in capsys.readouterr().err
+    )
+    assert (
+        main(["generate", "--latent", str(source), "--out", str(tmp_path / "x.npy")]) == 2
+        and "map.png" in capsys.readouterr().err
+    )

@@ -35,7 +35,13 @@ def tensor(pixels: np.ndarray) -> torch.Tensor:
 def test_the_points_are_the_librarys(network, picture, frame):
     square = torch.from_numpy(frame * np.array([1.45, 1.45, 1], np.float32))[None]
     features, found = network(face_crops(tensor(picture), square))
-    assert [tuple(one.shape[1:]) for one in features] == [(16, 96, 96), (32, 48, 48), (64, 24, 24), (128, 12, 12), (128, 6, 6)]
+    assert [tuple(one.shape[1:]) for one in features] == [
+        (16, 96, 96),
+        (32, 48, 48),
+        (64, 24, 24),
+        (128, 12, 12),
+        (128, 6, 6),
+    ]
     across = torch.cat([found[0] / CROP * 2 - 1, torch.ones(478, 1)], 1) @ square[0].T
     found = ((across + 1) * SIZE / 2).detach().numpy()
     wanted = find_faces(picture)[0].points

@@ -7,7 +7,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("ml_backend", "detailed3dmm_addon", "operators", "panels", "benchmarks", "tests")
-SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")) + [ROOT / "__init__.py"]
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")) + [
+    ROOT / "__init__.py"
+]
 BLENDER_SIDE = ("detailed3dmm_addon", "operators", "panels")
 # What the Blender process may load of the backend, and what those modules may load themselves.
 LIGHT_MODULES = {
@@ -23,7 +25,18 @@ LIGHT_MODULES = {
     "face_file",
     "plain_images",
 }
-HEAVY = {"torch", "scipy", "librosa", "soundfile", "safetensors", "PIL", "tqdm", "skimage", "pocketsphinx", "OpenEXR"}
+HEAVY = {
+    "torch",
+    "scipy",
+    "librosa",
+    "soundfile",
+    "safetensors",
+    "PIL",
+    "tqdm",
+    "skimage",
+    "pocketsphinx",
+    "OpenEXR",
+}
 TRAINING_MAY_IMPORT = {"torch", "numpy", "scipy", "safetensors", "PIL", "tqdm"}
 
 
@@ -52,7 +65,8 @@ def is_light(path: Path) -> bool:
     return parts[:1] == ("ml_backend",) and (
         (len(parts) == 2 and parts[1] in LIGHT_MODULES)
         or parts[1:2] == ("geometry",)
-        or parts[1:] in {("models", name) for name in ("bilinear_face", "skin_vector", "distilled_detail", "detail_basis")}
+        or parts[1:]
+        in {("models", name) for name in ("bilinear_face", "skin_vector", "distilled_detail", "detail_basis")}
     )
 
 
@@ -67,12 +81,22 @@ def test_there_is_something_to_check():
 def test_the_backend_never_sees_blender_and_never_climbs_above_itself():
     for path in (ROOT / "ml_backend").rglob("*.py"):
         for name in imports(path):
-            assert standard_or_own(name) not in {"bpy", "mathutils", "bmesh", "gpu", "addon_utils", *BLENDER_SIDE}, (path, name)
+            assert standard_or_own(name) not in {
+                "bpy",
+                "mathutils",
+                "bmesh",
+                "gpu",
+                "addon_utils",
+                *BLENDER_SIDE,
+            }, (path, name)
         depth = len(path.relative_to(ROOT).parts) - 1
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 assert node.level <= depth, (path, "climbs above ml_backend")
-                assert node.level or (node.module or "").split(".")[0] != "ml_backend", (path, "absolute import of its own package")
+                assert node.level or (node.module or "").split(".")[0] != "ml_backend", (
+                    path,
+                    "absolute import of its own package",
+                )
 
 
 def test_what_blender_loads_needs_numpy_alone():
@@ -109,7 +133,10 @@ def test_training_runs_on_any_machine_with_torch(folder):
     for path in (ROOT / "ml_backend" / folder).rglob("*.py"):
         for name in imports(path):
             top = standard_or_own(name)
-            assert top in TRAINING_MAY_IMPORT or top in sys.stdlib_module_names or top == "ml_backend", (path, name)
+            assert top in TRAINING_MAY_IMPORT or top in sys.stdlib_module_names or top == "ml_backend", (
+                path,
+                name,
+            )
 
 
 def test_lower_layers_do_not_import_upper_ones():

@@ -17,7 +17,9 @@ def sheared_plane(shear: float):
     uv = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
     positions = np.stack([0.08 * uv[:, 0] + shear * uv[:, 1], 0.06 * uv[:, 1], np.zeros(81)], 1)
     corner = (np.arange(8)[:, None] * 9 + np.arange(8)).ravel()
-    triangles = np.concatenate([np.stack([corner, corner + 1, corner + 10], 1), np.stack([corner, corner + 10, corner + 9], 1)])
+    triangles = np.concatenate(
+        [np.stack([corner, corner + 1, corner + 10], 1), np.stack([corner, corner + 10, corner + 9], 1)]
+    )
     return positions, uv, triangles
 
 
@@ -32,7 +34,12 @@ def test_the_slope_is_that_of_the_surface_in_metres(shear):
     heights = 1.5 * np.sin(wave * x) * np.cos(wave * y)  # millimetres
     normals = normals_of_heights(heights, metric)
     expected = np.stack(
-        [-1.5e-3 * wave * np.cos(wave * x) * np.cos(wave * y), 1.5e-3 * wave * np.sin(wave * x) * np.sin(wave * y), np.ones_like(x)], 2
+        [
+            -1.5e-3 * wave * np.cos(wave * x) * np.cos(wave * y),
+            1.5e-3 * wave * np.sin(wave * x) * np.sin(wave * y),
+            np.ones_like(x),
+        ],
+        2,
     )
     expected /= np.linalg.norm(expected, axis=2, keepdims=True)
     inner = (slice(2, -2), slice(2, -2))
@@ -42,7 +49,9 @@ def test_the_slope_is_that_of_the_surface_in_metres(shear):
 def test_a_flat_map_points_straight_out():
     positions, uv, triangles = sheared_plane(0.01)
     metric = measure_texels(positions, uv, triangles, rasterise(uv, triangles, triangles, 32))
-    assert np.array_equal(encode_normals(normals_of_heights(np.zeros((32, 32), np.float32), metric))[5, 5], [128, 128, 255])
+    assert np.array_equal(
+        encode_normals(normals_of_heights(np.zeros((32, 32), np.float32), metric))[5, 5], [128, 128, 255]
+    )
 
 
 def test_the_models_polygons_are_found_on_the_dense_mesh():
@@ -55,5 +64,7 @@ def test_the_models_polygons_are_found_on_the_dense_mesh():
     for mine, theirs in zip(face.polygons[present].tolist(), corners.vertex.tolist(), strict=True):
         assert one_to_one.setdefault(mine, theirs) == theirs
     assert len(set(one_to_one.values())) == len(one_to_one)
-    moved = np.linalg.norm(dense.refine(face.mean)[corners.vertex] - face.mean[face.polygons[present]], axis=1)
+    moved = np.linalg.norm(
+        dense.refine(face.mean)[corners.vertex] - face.mean[face.polygons[present]], axis=1
+    )
     assert moved.max() < 0.008 and np.median(moved) < 0.001

@@ -34,7 +34,11 @@ def write_plain(root, people=5):
     """People whose forehead lines deepen with the brow, maps as .npy, .png and .exr in turn."""
     for number in range(people):
         folder = root / f"person{number:02d}"
-        for name, face in (("neutral", {}), ("raise", {"browInnerUp": 1.0}), ("smile", {"mouthSmileLeft": 0.8})):
+        for name, face in (
+            ("neutral", {}),
+            ("raise", {"browInnerUp": 1.0}),
+            ("smile", {"mouthSmileLeft": 0.8}),
+        ):
             (folder / name).mkdir(parents=True)
             (folder / name / "expression.json").write_text(json.dumps(face))
             values = relief(0.1 + 0.05 * number + 0.2 * face.get("browInnerUp", 0))
@@ -62,7 +66,10 @@ def write_facescape(root, people=3):
             if index != 2:
                 face = np.zeros(52, np.float32)
                 face[EXPRESSION_NAMES.index("browInnerUp")] = 0.7 * (index == 19)
-                write_mesh(root / str(number) / "models_reg" / f"{name}.obj", FACE.evaluate(identity, face) @ TURN.T * 1000 + 20)
+                write_mesh(
+                    root / str(number) / "models_reg" / f"{name}.obj",
+                    FACE.evaluate(identity, face) @ TURN.T * 1000 + 20,
+                )
     (root / "facescape.json").write_text('{"zero": 32768, "range_mm": 4.0}')
     (root / "info_list_v1.txt").write_text("1 m 70 11111\n2 f - 11111\n3 f 25 11111\n")
 
@@ -106,7 +113,9 @@ def test_reading_resumes_and_notices_a_changed_file(plain, tmp_path, monkeypatch
         return read(path)
 
     clock = iter(range(0, 10**6, 20))
-    monkeypatch.setattr(scanned_maps.time, "monotonic", lambda: next(clock))  # so that it saves after every map
+    monkeypatch.setattr(
+        scanned_maps.time, "monotonic", lambda: next(clock)
+    )  # so that it saves after every map
     with pytest.raises(KeyboardInterrupt):
         scanned_maps.make_scanned_set(tmp_path / "data", people, counting, SIZE, FACE)
     again = scanned_maps.make_scanned_set(tmp_path / "data", people, counting, SIZE, FACE)
@@ -211,7 +220,12 @@ def test_a_person_of_the_plain_layout_may_have_a_mesh_instead(plain):
     (plain / "person02" / "identity.json").unlink()
     write_mesh(plain / "person02" / "neutral.obj", FACE.neutral(FACE.sample_identity(2)))
     people, _ = read_folder(plain, FACE)
-    assert np.sqrt(((FACE.neutral(people[2].identity) - FACE.neutral(FACE.sample_identity(2))) ** 2).sum(1).mean()) < 1.5e-3
+    assert (
+        np.sqrt(
+            ((FACE.neutral(people[2].identity) - FACE.neutral(FACE.sample_identity(2))) ** 2).sum(1).mean()
+        )
+        < 1.5e-3
+    )
 
 
 def test_facescapes_layout_is_read_as_it_is(published, tmp_path):
@@ -219,9 +233,15 @@ def test_facescapes_layout_is_read_as_it_is(published, tmp_path):
     assert [one.name for one in people] == ["1", "2", "3"] and all(len(one.maps) == 3 for one in people)
     assert all(not one.maps[0][0].any() and one.maps[0][1].stem == "1_neutral" for one in people)
     by_file = {path.stem: face for face, path in people[0].maps}
-    assert by_file["19_brow_raiser"][EXPRESSION_NAMES.index("browInnerUp")] == pytest.approx(0.7, abs=0.15), "fitted to the mesh"
-    assert by_file["2_smile"][EXPRESSION_NAMES.index("mouthSmileLeft")] == pytest.approx(0.9), "no mesh: from the list"
-    assert people[0].skin[0] == pytest.approx(np.clip((70 - FACE.age_years(people[0].identity)) / 9, -2.5, 2.5), abs=1e-5)
+    assert by_file["19_brow_raiser"][EXPRESSION_NAMES.index("browInnerUp")] == pytest.approx(0.7, abs=0.15), (
+        "fitted to the mesh"
+    )
+    assert by_file["2_smile"][EXPRESSION_NAMES.index("mouthSmileLeft")] == pytest.approx(0.9), (
+        "no mesh: from the list"
+    )
+    assert people[0].skin[0] == pytest.approx(
+        np.clip((70 - FACE.age_years(people[0].identity)) / 9, -2.5, 2.5), abs=1e-5
+    )
     assert not people[1].skin.any(), "the list does not give this age"
     np.testing.assert_allclose(read(people[0].maps[0][1]), relief(0.11), atol=2e-4)
     maps = scanned_maps.make_scanned_set(tmp_path / "data", people, read, SIZE, FACE)
@@ -299,7 +319,15 @@ def test_both_trainings_learn_from_scans_and_resume(layout, tmp_path, capsys):
     for stage in ("coarse", "encoder_training"):
         (tmp_path / f"{stage}.toml").write_text(CONFIGURATION.format(stage=stage))
     given = ["--maps", str(scans), "--layout", layout, "--data", str(tmp_path / "data"), "--device", "cpu"]
-    words = ["train", "dnpm", "--config", str(tmp_path / "coarse.toml"), "--out", str(tmp_path / "dnpm"), *given]
+    words = [
+        "train",
+        "dnpm",
+        "--config",
+        str(tmp_path / "coarse.toml"),
+        "--out",
+        str(tmp_path / "dnpm"),
+        *given,
+    ]
     assert main(words) == 0
     said = capsys.readouterr().err
     assert f"({layout})" in said and "minutes_left" in said
@@ -308,10 +336,16 @@ def test_both_trainings_learn_from_scans_and_resume(layout, tmp_path, capsys):
     assert main([*words, "--resume"]) == 0
     network = str(tmp_path / "dnpm" / "dnpm.safetensors")
     more = ["--out", str(tmp_path / "dnpm"), "--generator", network]
-    assert main(["train", "detail-encoder", "--config", str(tmp_path / "encoder_training.toml"), *more, *given]) == 0
+    assert (
+        main(["train", "detail-encoder", "--config", str(tmp_path / "encoder_training.toml"), *more, *given])
+        == 0
+    )
     model = Detailed3DMM.load(tmp_path / "dnpm", "cpu")
     people = np.stack([FACE.sample_identity(n) for n in (1, 2)])
     found = model.displacement(people, np.zeros((2, 16)), np.zeros((2, 52)), 32)
     assert np.isfinite(found).all() and found.std() > 0
-    assert main(["train", "dnpm", "--config", str(tmp_path / "coarse.toml"), "--maps", str(tmp_path / "none")]) == 2
+    assert (
+        main(["train", "dnpm", "--config", str(tmp_path / "coarse.toml"), "--maps", str(tmp_path / "none")])
+        == 2
+    )
     assert "none" in capsys.readouterr().err

@@ -49,10 +49,16 @@ def test_shade_darkens_the_nostrils_and_not_the_forehead(painter):
     random = np.random.default_rng(3)
     colours, light = head_colours(paint, random), sample_light(random)
     light[1:] *= 0.3
-    plain, shaded = (draw_head(paint, positions, colours, light, camera, shade=shade).astype(float).mean(2) for shade in (0.0, 2.0))
+    plain, shaded = (
+        draw_head(paint, positions, colours, light, camera, shade=shade).astype(float).mean(2)
+        for shade in (0.0, 2.0)
+    )
     ratio = (shaded + 1) / (plain + 1)
     forehead = slice(SIZE // 2 - 52, SIZE // 2 - 44), slice(SIZE // 2 - 10, SIZE // 2 + 10)
-    beneath = slice(SIZE // 2, SIZE // 2 + 16), slice(SIZE // 2 - 14, SIZE // 2 + 14)  # nostrils and where the nose meets the lip
+    beneath = (
+        slice(SIZE // 2, SIZE // 2 + 16),
+        slice(SIZE // 2 - 14, SIZE // 2 + 14),
+    )  # nostrils and where the nose meets the lip
     assert ratio[forehead].mean() > 0.95
     assert ratio[beneath].min() < 0.7
 

@@ -22,7 +22,10 @@ from ml_backend.pipelines.animate_from_audio import AnimateFromAudioRequest, ani
 
 DEMO = Path(__file__).resolve().parents[2] / "ml_backend/assets/demo_speech.wav"
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
-IPA = SPECIAL + "p b m f v t d n ŋ k ɡ s z ʃ ʒ θ ð h l ɹ j w æ ɑː ʌ ə ɪ iː ɛ ɜː ɔː uː ʊ eɪ aɪ aʊ oʊ ɔɪ tʃ dʒ ɑːɹ n̩ ɚ ǃ".split()
+IPA = (
+    SPECIAL
+    + "p b m f v t d n ŋ k ɡ s z ʃ ʒ θ ð h l ɹ j w æ ɑː ʌ ə ɪ iː ɛ ɜː ɔː uː ʊ eɪ aɪ aʊ oʊ ɔɪ tʃ dʒ ɑːɹ n̩ ɚ ǃ".split()
+)
 ARPABET = ["|", "[PAD]", "[UNK]", *(name for name in PHONES if name != "PAU"), "SIL", "XX"]
 
 
@@ -52,10 +55,16 @@ def base_tensors(config: dict, seed: int = 0) -> dict[str, torch.Tensor]:
     for name, width in norms.items():
         made[f"{name}.weight"] = torch.rand(width, generator=draw) + 0.5
         normal(f"{name}.bias", width)
-    linear = {"wav2vec2.feature_projection.projection": (hidden, before), "lm_head": (config["vocab_size"], hidden)}
+    linear = {
+        "wav2vec2.feature_projection.projection": (hidden, before),
+        "lm_head": (config["vocab_size"], hidden),
+    }
     for block in blocks:
         linear |= {f"{block}.attention.{name}_proj": (hidden, hidden) for name in "qkv"}
-        linear |= {f"{block}.attention.out_proj": (hidden, hidden), f"{block}.feed_forward.intermediate_dense": (inner, hidden)}
+        linear |= {
+            f"{block}.attention.out_proj": (hidden, hidden),
+            f"{block}.feed_forward.intermediate_dense": (inner, hidden),
+        }
         linear[f"{block}.feed_forward.output_dense"] = (hidden, inner)
     for name, shape in linear.items():
         normal(f"{name}.weight", *shape)
@@ -99,8 +108,15 @@ def checkpoint(folder: Path, vocabulary: list[str] = IPA, large: bool = False, *
     folder.mkdir(parents=True, exist_ok=True)
     config = configuration(vocabulary, large, **more)
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "vocab.json").write_text(json.dumps({symbol: row for row, symbol in enumerate(vocabulary)}), encoding="utf-8")
-    sound = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "sampling_rate": 16000, "do_normalize": True, "feature_size": 1}
+    (folder / "vocab.json").write_text(
+        json.dumps({symbol: row for row, symbol in enumerate(vocabulary)}), encoding="utf-8"
+    )
+    sound = {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "sampling_rate": 16000,
+        "do_normalize": True,
+        "feature_size": 1,
+    }
     (folder / "preprocessor_config.json").write_text(json.dumps(sound))
     save_file(base_tensors(config), folder / "model.safetensors")
     return folder
@@ -119,15 +135,21 @@ def network_of(config: dict, tensors: dict[str, torch.Tensor]) -> Wav2Vec2:
 
 @pytest.mark.parametrize("large", [False, True])
 def test_a_block_is_torchs_own_transformer_layer(large):
-    config = Wav2Vec2Config(hidden_size=24, num_attention_heads=3, intermediate_size=40, do_stable_layer_norm=large)
+    config = Wav2Vec2Config(
+        hidden_size=24, num_attention_heads=3, intermediate_size=40, do_stable_layer_norm=large
+    )
     block = TransformerBlock(config).eval()
     for parameter in block.parameters():
         nn.init.normal_(parameter, std=0.3)
     other = nn.TransformerEncoderLayer(24, 3, 40, 0.0, "gelu", batch_first=True, norm_first=large).eval()
     with torch.no_grad():
         attention = block.attention
-        other.self_attn.in_proj_weight.copy_(torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]))
-        other.self_attn.in_proj_bias.copy_(torch.cat([attention.q_proj.bias, attention.k_proj.bias, attention.v_proj.bias]))
+        other.self_attn.in_proj_weight.copy_(
+            torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
+        )
+        other.self_attn.in_proj_bias.copy_(
+            torch.cat([attention.q_proj.bias, attention.k_proj.bias, attention.v_proj.bias])
+        )
         other.self_attn.out_proj.load_state_dict(attention.out_proj.state_dict())
         other.linear1.load_state_dict(block.feed_forward.intermediate_dense.state_dict())
         other.linear2.load_state_dict(block.feed_forward.output_dense.state_dict())
@@ -142,11 +164,15 @@ def test_normalisation_over_time_and_over_channels():
     first, later = (ConvolutionLayer(Wav2Vec2Config(), index) for index in (0, 1))
     assert isinstance(first.layer_norm, nn.GroupNorm) and later.layer_norm is None
     plain = nn.functional.conv1d(x, first.conv.weight, stride=5)
-    steady = (plain - plain.mean(2, keepdim=True)) / (plain.var(2, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    steady = (plain - plain.mean(2, keepdim=True)) / (
+        plain.var(2, unbiased=False, keepdim=True) + 1e-5
+    ).sqrt()
     assert torch.allclose(first(x), nn.functional.gelu(steady), atol=1e-4)
     layered = ConvolutionLayer(Wav2Vec2Config(feat_extract_norm="layer", conv_bias=True), 0)
     plain = nn.functional.conv1d(x, layered.conv.weight, layered.conv.bias, stride=5)
-    steady = (plain - plain.mean(1, keepdim=True)) / (plain.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    steady = (plain - plain.mean(1, keepdim=True)) / (
+        plain.var(1, unbiased=False, keepdim=True) + 1e-5
+    ).sqrt()
     assert torch.allclose(layered(x), nn.functional.gelu(steady), atol=1e-4)
 
 
@@ -163,7 +189,9 @@ def test_the_positional_weight_is_torchs_weight_normalisation_under_every_name()
     newer = {name: value for name, value in tensors.items() if "weight_" not in name}
     newer[place + "parametrizations.weight.original0"] = tensors[place + "weight_g"]
     newer[place + "parametrizations.weight.original1"] = tensors[place + "weight_v"]
-    fused = {name: value for name, value in tensors.items() if "weight_" not in name} | {place + "weight": conv.weight.detach()}
+    fused = {name: value for name, value in tensors.items() if "weight_" not in name} | {
+        place + "weight": conv.weight.detach()
+    }
     samples = torch.randn(1, 8000)
     for same in (newer, fused):
         assert torch.allclose(network_of(config, same)(samples), old(samples), atol=1e-5)
@@ -185,7 +213,9 @@ def test_a_checkpoint_is_heard_frame_by_frame(tmp_path, large, vocabulary):
     times = np.arange(75) / 50 + 0.005
     heard = recogniser.listen(rng.normal(0, 0.1, 24000).astype(np.float32), times, np.zeros(75, np.float32))
     assert heard.shape == (75, 40) and np.allclose(heard.sum(1), 1, atol=1e-4)
-    loud = recogniser.listen(3 * rng.normal(0, 0.1, 24000).astype(np.float32), times, np.zeros(75, np.float32))
+    loud = recogniser.listen(
+        3 * rng.normal(0, 0.1, 24000).astype(np.float32), times, np.zeros(75, np.float32)
+    )
     assert loud.shape == heard.shape
     assert recogniser.listen(np.zeros(10, np.float32), times[:1], np.zeros(1, np.float32)).shape == (1, 40)
 
@@ -220,16 +250,37 @@ def test_a_checkpoint_in_parts_and_in_half_precision_is_the_same(tmp_path):
 def test_ipa_and_arpabet_vocabularies_reach_our_phones():
     ipa = map_vocabulary({symbol: row for row, symbol in enumerate(IPA)}, len(IPA))
     assert ipa.inventory == "ipa" and ipa.unknown == ("ǃ",)
-    for symbol, phones in {"uː": ["UW"], "tʃ": ["CH"], "ɑːɹ": ["AA", "R"], "n̩": ["N"], "aɪ": ["AY"], "ɚ": ["ER"], "<pad>": []}.items():
+    for symbol, phones in {
+        "uː": ["UW"],
+        "tʃ": ["CH"],
+        "ɑːɹ": ["AA", "R"],
+        "n̩": ["N"],
+        "aɪ": ["AY"],
+        "ɚ": ["ER"],
+        "<pad>": [],
+    }.items():
         row = ipa.matrix[IPA.index(symbol)]
-        assert {PHONES[index] for index in np.flatnonzero(row)} == set(phones) and row.sum() == pytest.approx(float(bool(phones)))
+        assert {PHONES[index] for index in np.flatnonzero(row)} == set(phones) and row.sum() == pytest.approx(
+            float(bool(phones))
+        )
     arpabet = map_vocabulary({symbol: row for row, symbol in enumerate(ARPABET)}, len(ARPABET))
     assert arpabet.inventory == "arpabet" and arpabet.unknown == ("XX",)
-    assert arpabet.matrix[ARPABET.index("SIL"), 0] == 1 and arpabet.matrix[ARPABET.index("B"), PHONE_INDEX["B"]] == 1
+    assert (
+        arpabet.matrix[ARPABET.index("SIL"), 0] == 1
+        and arpabet.matrix[ARPABET.index("B"), PHONE_INDEX["B"]] == 1
+    )
     timit = "h# bcl b dcl d ix ux ax-h axr eng p pcl t k g f v s z sh zh th dh m n ng l r w y iy ih eh ae aa ah ao uh uw er ey ay aw ow oy"
     mapped = map_vocabulary({symbol: row for row, symbol in enumerate(timit.split())}, 64)
-    assert not mapped.unknown and mapped.matrix[1, PHONE_INDEX["B"]] == 1 and mapped.matrix[8, PHONE_INDEX["ER"]] == 1
-    stressed = {f"{name}{stress}": row for row, name in enumerate(PHONES[1:]) for stress in ([0, 1] if name[0] in "AEIOU" else [""])}
+    assert (
+        not mapped.unknown
+        and mapped.matrix[1, PHONE_INDEX["B"]] == 1
+        and mapped.matrix[8, PHONE_INDEX["ER"]] == 1
+    )
+    stressed = {
+        f"{name}{stress}": row
+        for row, name in enumerate(PHONES[1:])
+        for stress in ([0, 1] if name[0] in "AEIOU" else [""])
+    }
     assert not map_vocabulary(stressed, 40).unknown
 
 
@@ -260,7 +311,14 @@ def test_spikes_become_phones_that_last():
     filled = fill_blanks(spikes, loudness)
     said = [PHONES[index] for index in filled.argmax(1)]
     assert np.allclose(filled.sum(1), 1, atol=1e-5)
-    assert said[0] == "B" and said[6] == "B" and said[8] == "UW" and said[10] == "UW" and said[12] == "M" and said[20] == "M"
+    assert (
+        said[0] == "B"
+        and said[6] == "B"
+        and said[8] == "UW"
+        and said[10] == "UW"
+        and said[12] == "M"
+        and said[20] == "M"
+    )
     assert said[30] == "PAU" and said[45] == "AA" and said[59] == "AA"
     assert (fill_blanks(np.zeros((5, 40), np.float32), np.zeros(5)).argmax(1) == 0).all()
 
@@ -275,7 +333,9 @@ def test_the_command_listens_with_it(tmp_path, capsys):
     save_file(tensors, folder / "model.safetensors")
     load_phoneme_recogniser.cache_clear()
     out = tmp_path / "a.csv"
-    assert main(["animate", str(DEMO), "--out", str(out), "--length", "2", "--speech-encoder", str(folder)]) == 0
+    assert (
+        main(["animate", str(DEMO), "--out", str(out), "--length", "2", "--speech-encoder", str(folder)]) == 0
+    )
     assert "ǃ" in capsys.readouterr().err
     shut = read_curves(out).frames
     assert len(shut) == 60

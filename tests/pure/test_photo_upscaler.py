@@ -18,7 +18,13 @@ from ml_backend.fitting.clear_face import clear_face
 from ml_backend.fitting.degraded_photo import degrade_photo, portrait_square
 from ml_backend.fitting.landmarks import find_faces, interocular_distance
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.models.photo_upscaler import PhotoUpscaler, PhotoUpscalerConfig, default_upscaler, enlarged, upscaler_config
+from ml_backend.models.photo_upscaler import (
+    PhotoUpscaler,
+    PhotoUpscalerConfig,
+    default_upscaler,
+    enlarged,
+    upscaler_config,
+)
 from ml_backend.simulation.portraits.dead_leaves import dead_leaves
 from ml_backend.simulation.portraits.painted_portrait import SIZE, PortraitPainter
 
@@ -80,7 +86,9 @@ def test_degraded_pictures_are_small_and_differ_by_chance(portraits):
     assert one.shape == (64, 64, 3) and one.dtype == np.uint8
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
-    poor, clear = small_and_clear([vary(portraits[1], np.eye(2, 3), np.random.default_rng(0))[0]], np.random.default_rng(0))
+    poor, clear = small_and_clear(
+        [vary(portraits[1], np.eye(2, 3), np.random.default_rng(0))[0]], np.random.default_rng(0)
+    )
     assert poor.shape == (1, 3, 64, 64) and clear.shape == (1, 3, 128, 128)
     assert float((enlarged(poor) - clear).abs().mean()) < 0.12, "the two do not lie on each other"
 
@@ -94,7 +102,9 @@ def test_an_untrained_network_is_bicubic_interpolation():
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (37, 51), (12, 9)])
 def test_any_size_becomes_twice_as_large_in_place(height, width):
     down, across = np.mgrid[:height, :width]
-    pixels = np.stack([40 + down * 120 // height, 40 + across * 120 // width, down * 0 + 90], -1).astype(np.uint8)
+    pixels = np.stack([40 + down * 120 // height, 40 + across * 120 // width, down * 0 + 90], -1).astype(
+        np.uint8
+    )
     found = default_upscaler().clear(pixels)
     assert found.shape == (2 * height, 2 * width, 3) and found.dtype == np.uint8
     usual = np.asarray(Image.fromarray(pixels).resize((2 * width, 2 * height), Image.Resampling.BICUBIC))
@@ -103,7 +113,16 @@ def test_any_size_becomes_twice_as_large_in_place(height, width):
 
 def test_training_beats_bicubic_interpolation_resumes_and_reads_back(tmp_path):
     (tmp_path / "tiny.toml").write_text(SETTINGS)
-    given = ["train", "photo-upscaler", "--config", str(tmp_path / "tiny.toml"), "--data", str(tmp_path / "set"), "--out", str(tmp_path)]
+    given = [
+        "train",
+        "photo-upscaler",
+        "--config",
+        str(tmp_path / "tiny.toml"),
+        "--data",
+        str(tmp_path / "set"),
+        "--out",
+        str(tmp_path),
+    ]
     assert main([*given, "--device", "cpu"]) == 0
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["stage"] == "measured"
@@ -114,13 +133,17 @@ def test_training_beats_bicubic_interpolation_resumes_and_reads_back(tmp_path):
     assert 0 < log[-1]["clear_mesh"] < 0.5
     card = (tmp_path / "photo_upscaler.md").read_text()
     assert "not from photographs of people" in card and f"{log[-1]['clear_db']:.1f} dB" in card
-    stored = read_network_file(tmp_path / "photo_upscaler.safetensors", lambda table: PhotoUpscaler(upscaler_config(table)))
+    stored = read_network_file(
+        tmp_path / "photo_upscaler.safetensors", lambda table: PhotoUpscaler(upscaler_config(table))
+    )
     assert stored.config.widths == (12, 16)
     with Image.open(tmp_path / "samples.png") as sheet:
         assert sheet.size[1] == 4 * 128
     before = (tmp_path / "photo_upscaler.safetensors").read_bytes()
     assert main([*given, "--device", "cpu", "--resume"]) == 0
-    assert (tmp_path / "photo_upscaler.safetensors").read_bytes()[-4096:] == before[-4096:], "a finished run was trained on"
+    assert (tmp_path / "photo_upscaler.safetensors").read_bytes()[-4096:] == before[-4096:], (
+        "a finished run was trained on"
+    )
     with pytest.raises(UserError, match="holds 16 portraits, not 20"):
         make_portrait_set(tmp_path / "set", 20)
 
@@ -164,7 +187,10 @@ def test_the_clear_part_lies_over_its_place_in_the_picture():
 
 
 def test_jpegs_blocks_stay_where_they_are():
-    photo = np.pad(np.asarray(Image.fromarray(astronaut()).resize((128, 128), Image.Resampling.LANCZOS)), ((90, 9), (53, 9), (0, 0)))
+    photo = np.pad(
+        np.asarray(Image.fromarray(astronaut()).resize((128, 128), Image.Resampling.LANCZOS)),
+        ((90, 9), (53, 9), (0, 0)),
+    )
     points = find_faces(photo)[0].points
     part = clear_face(photo, points, interocular_distance(points))
     assert part is not None

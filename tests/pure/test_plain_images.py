@@ -24,7 +24,9 @@ def test_exr_comes_back_from_openexr(tmp_path, shape, smooth):
     if smooth:
         values = np.add.outer(np.linspace(-3, 3, shape[0]), np.sin(np.arange(shape[1]))).astype(np.float32)
     write_exr(tmp_path / "map.exr", values)
-    assert np.array_equal(read_displacement(tmp_path / "map.exr"), values.astype(np.float16).astype(np.float32))
+    assert np.array_equal(
+        read_displacement(tmp_path / "map.exr"), values.astype(np.float16).astype(np.float32)
+    )
 
 
 def test_png16_is_the_products_encoding(tmp_path):

@@ -25,9 +25,15 @@ def spoken(repeats: int = 6) -> tuple[np.ndarray, np.ndarray, Prosody]:
     times = np.arange(int(ends[-1] * FPS)) / FPS
     heard = np.arange(int(ends[-1] * 50)) / 50
     rng = np.random.default_rng(0)
-    pause = (phones[np.minimum(np.searchsorted(ends, heard, side="right"), len(phones) - 1)] == 0).astype(float)
+    pause = (phones[np.minimum(np.searchsorted(ends, heard, side="right"), len(phones) - 1)] == 0).astype(
+        float
+    )
     pitch = 0.3 * np.sin(2 * np.pi * 0.4 * heard) + rng.normal(0, 0.05, len(heard))
-    return times, curves_from_phones(phones, ends, times), Prosody(rng.uniform(-1, 0.3, len(heard)), 1 - pause, pitch, pause)
+    return (
+        times,
+        curves_from_phones(phones, ends, times),
+        Prosody(rng.uniform(-1, 0.3, len(heard)), 1 - pause, pitch, pause),
+    )
 
 
 def layers_of(**amounts: float) -> dict[str, Layer]:
@@ -47,7 +53,10 @@ def test_each_layer_moves_its_own():
     assert 0.1 < blinks / times[-1] < 0.8
     assert channel(made["brows"], "browInnerUp").max() > 0.1
     assert np.radians(0.5) < np.abs(made["head"].head[:, :3]).max() < np.radians(12)
-    assert np.abs(made["gaze"].head[:, 3:]).max() > np.radians(1) and channel(made["gaze"], "eyeLookOutLeft").max() > 0
+    assert (
+        np.abs(made["gaze"].head[:, 3:]).max() > np.radians(1)
+        and channel(made["gaze"], "eyeLookOutLeft").max() > 0
+    )
     assert channel(made["emotion"], "mouthSmileLeft").max() > 0.4
     for name, motion in made.items():
         if name != "emotion":
@@ -75,7 +84,9 @@ def test_brows_rise_where_pitch_and_loudness_peak():
     flat = np.full(len(heard), -0.2)
     prosody = Prosody(flat, np.ones(len(heard)), pitch, np.zeros(len(heard)))
     times = np.arange(600) / FPS
-    lift = channel(procedural_layers(prosody, times, layers_of(), np.zeros((600, 52)))["brows"], "browInnerUp")
+    lift = channel(
+        procedural_layers(prosody, times, layers_of(), np.zeros((600, 52)))["brows"], "browInnerUp"
+    )
     near = np.abs(times[:, None] - peaks).min(1) < 0.3
     assert lift[near].mean() > 4 * lift[~near].mean()
 
@@ -86,12 +97,19 @@ def test_seeds_and_amounts_are_each_layers_own():
     base = procedural_layers(prosody, times, layers_of(), mouth, keys)
     for name in LAYERS:
         other = procedural_layers(prosody, times, layers_of() | {name: Layer(1.0, 4)}, mouth, keys)
-        assert not (np.array_equal(other[name].curves, base[name].curves) and np.array_equal(other[name].head, base[name].head)), name
-        unmoved = [kept for kept in LAYERS if kept != name and (name, kept) != ("gaze", "blinks")]  # blinks go with wide gaze shifts
+        assert not (
+            np.array_equal(other[name].curves, base[name].curves)
+            and np.array_equal(other[name].head, base[name].head)
+        ), name
+        unmoved = [
+            kept for kept in LAYERS if kept != name and (name, kept) != ("gaze", "blinks")
+        ]  # blinks go with wide gaze shifts
         assert all(np.array_equal(other[kept].curves, base[kept].curves) for kept in unmoved), name
         half = procedural_layers(prosody, times, layers_of(**{name: 0.5}), mouth, keys)[name]
         if name != "emotion":
-            assert np.allclose(half.curves, base[name].curves / 2, atol=1e-6) and np.allclose(half.head, base[name].head / 2, atol=1e-6)
+            assert np.allclose(half.curves, base[name].curves / 2, atol=1e-6) and np.allclose(
+                half.head, base[name].head / 2, atol=1e-6
+            )
         assert name not in procedural_layers(prosody, times, layers_of(**{name: 0.0}), mouth, keys)
 
 
@@ -103,7 +121,9 @@ def test_no_layer_opens_closed_lips(emotion, amount):
     before = ruler.measure(mouth).gap
     closed = before <= 0.15 * np.percentile(before, 95)
     assert 0.2 < closed.mean() < 0.9
-    made = procedural_layers(prosody, times, layers_of(**dict.fromkeys(LAYERS, amount)), mouth, parse_emotions(f"0:{emotion}:1.5"))
+    made = procedural_layers(
+        prosody, times, layers_of(**dict.fromkeys(LAYERS, amount)), mouth, parse_emotions(f"0:{emotion}:1.5")
+    )
     for motion in made.values():
         assert (ruler.measure(mouth + motion.curves).gap[closed] <= before[closed] + 0.05).all()
     total = ruler.measure(np.clip(mouth + sum(motion.curves for motion in made.values()), 0, 1)).gap
@@ -113,9 +133,17 @@ def test_no_layer_opens_closed_lips(emotion, amount):
 def test_an_emotion_leaves_the_words_readable():
     times, mouth, prosody = spoken(3)
     for emotion in EMOTIONS[1:]:
-        shown = mouth + procedural_layers(prosody, times, layers_of(), mouth, parse_emotions(f"0:{emotion}:1"))["emotion"].curves
+        shown = (
+            mouth
+            + procedural_layers(prosody, times, layers_of(), mouth, parse_emotions(f"0:{emotion}:1"))[
+                "emotion"
+            ].curves
+        )
         assert np.corrcoef(lip_gap(mouth), lip_gap(shown))[0, 1] > 0.9, emotion
-        assert shown[:, EXPRESSION_NAMES.index("jawOpen")].tolist() == mouth[:, EXPRESSION_NAMES.index("jawOpen")].tolist()
+        assert (
+            shown[:, EXPRESSION_NAMES.index("jawOpen")].tolist()
+            == mouth[:, EXPRESSION_NAMES.index("jawOpen")].tolist()
+        )
 
 
 def test_emotions_fade_from_key_to_key():
@@ -150,5 +178,9 @@ def test_lips_count_as_closed_to_a_millimetre():
 def test_nothing_and_one_frame_are_animated_too():
     prosody = Prosody(np.zeros(5), np.zeros(5), np.zeros(5), np.ones(5))
     for count in (0, 1):
-        made = procedural_layers(prosody, np.arange(count) / FPS, layers_of(), np.zeros((count, 52)), parse_emotions("0:joy"))
-        assert all(motion.curves.shape == (count, 52) and motion.head.shape == (count, 9) for motion in made.values())
+        made = procedural_layers(
+            prosody, np.arange(count) / FPS, layers_of(), np.zeros((count, 52)), parse_emotions("0:joy")
+        )
+        assert all(
+            motion.curves.shape == (count, 52) and motion.head.shape == (count, 9) for motion in made.values()
+        )

@@ -24,7 +24,9 @@ def test_messages_survive_any_cut():
     stream = as_bytes(Message("result", 3, {"text": "Ä", "n": 1.5}, arrays)) + as_bytes(Message("stop"))
     for step in (1, 7, 64, len(stream)):
         decoder = Decoder()
-        messages = [m for start in range(0, len(stream), step) for m in decoder.feed(stream[start : start + step])]
+        messages = [
+            m for start in range(0, len(stream), step) for m in decoder.feed(stream[start : start + step])
+        ]
         assert [m.kind for m in messages] == ["result", "stop"]
         assert messages[0].id == 3 and messages[0].parameters == {"text": "Ä", "n": 1.5}
         np.testing.assert_array_equal(messages[0].arrays["map"], arrays["map"])
@@ -50,9 +52,20 @@ def framed(header) -> bytes:
         struct.pack("<4sI", MAGIC, 4) + b"nope",
         framed({"kind": "x"}),
         framed({"kind": 1, "id": 1, "parameters": {}, "arrays": []}),
-        framed({"kind": "x", "id": 1, "parameters": {}, "arrays": [{"name": "a", "dtype": "|O", "shape": [1]}]}),
-        framed({"kind": "x", "id": 1, "parameters": {}, "arrays": [{"name": "a", "dtype": "<f4", "shape": [-1]}]}),
-        framed({"kind": "x", "id": 1, "parameters": {}, "arrays": [{"name": "a", "dtype": "<f4", "shape": [2**40]}]}),
+        framed(
+            {"kind": "x", "id": 1, "parameters": {}, "arrays": [{"name": "a", "dtype": "|O", "shape": [1]}]}
+        ),
+        framed(
+            {"kind": "x", "id": 1, "parameters": {}, "arrays": [{"name": "a", "dtype": "<f4", "shape": [-1]}]}
+        ),
+        framed(
+            {
+                "kind": "x",
+                "id": 1,
+                "parameters": {},
+                "arrays": [{"name": "a", "dtype": "<f4", "shape": [2**40]}],
+            }
+        ),
         framed([1, 2, 3]),
     ],
 )

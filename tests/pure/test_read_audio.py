@@ -49,7 +49,16 @@ def broken_files(folder):
     samples[500] = np.nan
     soundfile.write(folder / "nan.wav", samples, 16000, subtype="FLOAT")
     (folder / "folder.wav").mkdir()
-    return ["empty.wav", "text.wav", "truncated.wav", "header.wav", "no_samples.wav", "nan.wav", "folder.wav", "missing.wav"]
+    return [
+        "empty.wav",
+        "text.wav",
+        "truncated.wav",
+        "header.wav",
+        "no_samples.wav",
+        "nan.wav",
+        "folder.wav",
+        "missing.wav",
+    ]
 
 
 def test_every_broken_file_is_named_with_a_remedy(tmp_path):
@@ -77,7 +86,11 @@ def test_random_garbage_never_escapes(tmp_path):
 
 def test_filters_are_librosas():
     librosa = pytest.importorskip("librosa")
-    assert np.allclose(mel_filters(), librosa.filters.mel(sr=SAMPLE_RATE, n_fft=512, n_mels=BANDS, fmin=60, fmax=7600), atol=1e-6)
+    assert np.allclose(
+        mel_filters(),
+        librosa.filters.mel(sr=SAMPLE_RATE, n_fft=512, n_mels=BANDS, fmin=60, fmax=7600),
+        atol=1e-6,
+    )
 
 
 def test_level_and_microphone_go_out_of_the_features():

@@ -64,7 +64,11 @@ def model():
     torch.manual_seed(0)
     generator = DisplacementGenerator(GENERATOR)
     generator.millimetres.fill_(0.1)
-    return Detailed3DMM(generator, DetailEncoder(EncoderConfig(identity_size=4, hidden=24, latent_width=LATENT, styles=(4, 3, 3))), CPU)
+    return Detailed3DMM(
+        generator,
+        DetailEncoder(EncoderConfig(identity_size=4, hidden=24, latent_width=LATENT, styles=(4, 3, 3))),
+        CPU,
+    )
 
 
 @pytest.fixture
@@ -74,7 +78,9 @@ def maps(model):
     identity, skin = random.standard_normal((40, 4)).astype(np.float32), np.zeros((40, 16), np.float32)
     expression = random.random((40, len(EXPRESSION_NAMES)), np.float32)
     made = model.synthesize(model.latent(3 * identity, skin, 3 * expression), SIZE)
-    return MapSet(made.astype(np.float16), 3 * identity, skin, 3 * expression, np.ones((SIZE, SIZE), np.float32))
+    return MapSet(
+        made.astype(np.float16), 3 * identity, skin, 3 * expression, np.ones((SIZE, SIZE), np.float32)
+    )
 
 
 @pytest.fixture
@@ -115,7 +121,9 @@ def test_blend_follows_the_trusted_part_only(model, maps, network):
     trust[:, :, : SIZE // 2] = 1
     found, latents = restoration.blend(estimate, trust)
     torch.testing.assert_close(found[:, :, : SIZE // 2], estimate[:, :, : SIZE // 2], atol=1e-5, rtol=0)
-    torch.testing.assert_close(found[:, :, SIZE // 2 :], model.generator(latents)[:, :, SIZE // 2 :], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        found[:, :, SIZE // 2 :], model.generator(latents)[:, :, SIZE // 2 :], atol=1e-5, rtol=0
+    )
 
 
 def test_the_bottleneck_starts_as_the_latents_own_components(model, maps):
@@ -140,10 +148,26 @@ def test_every_stage_learns(tmp_path, model, maps, network):
     assert int(network.encoder.texels.sum()) == 200
     assert min(losses("latents", "unseen_share")) < 0.6
     model.generator.requires_grad_(False)
-    train_maps(network, model.generator, low, {"steps": 30, "batch": 8, "rate": 1e-3, "head_scale": 1.0, "log_steps": 1}, log, CPU)
+    train_maps(
+        network,
+        model.generator,
+        low,
+        {"steps": 30, "batch": 8, "rate": 1e-3, "head_scale": 1.0, "log_steps": 1},
+        log,
+        CPU,
+    )
     found = losses("maps", "loss")
     assert len(found) == 30 and np.mean(found[-8:]) < np.mean(found[:4])
-    stage = {"steps": 60, "batch": 4, "rate": 5e-3, "crop": 64, "square": 1.0, "lines": 0.01, "texture": 0.01, "log_steps": 1}
+    stage = {
+        "steps": 60,
+        "batch": 4,
+        "rate": 5e-3,
+        "crop": 64,
+        "square": 1.0,
+        "lines": 0.01,
+        "texture": 0.01,
+        "log_steps": 1,
+    }
     before = {name: value.clone() for name, value in network.encoder.state_dict().items()}
     train_refiner(network, model.generator, maps, stage, log, CPU)
     found = losses("refine", "square")
@@ -170,19 +194,31 @@ def test_identity_is_where_the_lines_are():
     noise, other = (torch.randn(2, 1, 64, 64, generator=random) for _ in range(2))
     where = torch.linspace(0, 1, 64) ** 4
     assert float(identity_loss(noise * where, noise * where)) == pytest.approx(0, abs=1e-5)
-    same_place, elsewhere = identity_loss(noise * where, other * where), identity_loss(noise * where, other * where.flip(0))
+    same_place, elsewhere = (
+        identity_loss(noise * where, other * where),
+        identity_loss(noise * where, other * where.flip(0)),
+    )
     assert same_place < 0.3 * elsewhere
 
 
 def test_files_round_trip_and_broken_ones_are_named(tmp_path, model, network):
     path = tmp_path / RESTORATION_FILE
-    facts = {"command": "c", "stages": "s", "device": "d", "training_minutes": "1", "maps": "m", "source": "x"}
+    facts = {
+        "command": "c",
+        "stages": "s",
+        "device": "d",
+        "training_minutes": "1",
+        "maps": "m",
+        "source": "x",
+    }
     sha256 = write_network_file(path, network, CONFIG, facts)
     write_photo_card(path, {"codes": 6}, 1000, facts, sha256)
     assert sha256 in path.with_suffix(".md").read_text()
     low = torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.1
     loaded = Restoration.load(model.generator, tmp_path)
-    torch.testing.assert_close(loaded.restore(low)[0], Restoration(network, model.generator).restore(low)[0], atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        loaded.restore(low)[0], Restoration(network, model.generator).restore(low)[0], atol=2e-3, rtol=0
+    )
     other = DisplacementGenerator(GeneratorConfig(**{**GENERATOR.__dict__, "resolution": 32}))
     with pytest.raises(UserError, match="do not fit"):
         Restoration.load(other, tmp_path)
@@ -223,7 +259,9 @@ def test_the_shipped_networks_bring_back_what_was_lost():
     restoration = Restoration.load(model.generator)
     faces = np.zeros((1, len(EXPRESSION_NAMES)), np.float32)
     faces[0, EXPRESSION_NAMES.index("browInnerUp")] = 1
-    truth = torch.from_numpy(model.displacement(np.zeros((1, model.identity_size)), np.zeros((1, model.skin_size)), faces))
+    truth = torch.from_numpy(
+        model.displacement(np.zeros((1, model.identity_size)), np.zeros((1, model.skin_size)), faces)
+    )
     low = shrink(truth[:, None], 128)
     found = restoration.restore(low[:, 0])[0]
     assert (found - truth).square().mean() < 0.5 * (enlarge(low, 1024)[:, 0] - truth).square().mean()

@@ -23,7 +23,14 @@ from ml_backend.simulation.relief.strain import (
 from ml_backend.simulation.relief.wrinkle_profile import depth_response, fold_profile, wrinkle_profile
 
 RAISE = ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")
-SMILE = ("mouthSmileLeft", "mouthSmileRight", "cheekSquintLeft", "cheekSquintRight", "eyeSquintLeft", "eyeSquintRight")
+SMILE = (
+    "mouthSmileLeft",
+    "mouthSmileRight",
+    "cheekSquintLeft",
+    "cheekSquintRight",
+    "eyeSquintLeft",
+    "eyeSquintRight",
+)
 
 
 def expression(*units: str, strength: float = 1.0) -> torch.Tensor:
@@ -38,7 +45,9 @@ def power_direction_and_wavelength(field: torch.Tensor) -> tuple[float, float]:
     power = torch.fft.fft2(field - field.mean()).abs() ** 2
     rows = torch.fft.fftfreq(field.shape[0])[:, None].expand_as(power)
     columns = torch.fft.fftfreq(field.shape[1])[None].expand_as(power)
-    normal = 0.5 * math.atan2(float((power * 2 * rows * columns).sum()), float((power * (columns**2 - rows**2)).sum()))
+    normal = 0.5 * math.atan2(
+        float((power * 2 * rows * columns).sum()), float((power * (columns**2 - rows**2)).sum())
+    )
     radius = float((power * torch.sqrt(rows**2 + columns**2)).sum() / power.sum())
     return math.degrees(normal + math.pi / 2) % 180, 1 / radius
 
@@ -87,18 +96,26 @@ def test_strain_of_a_known_deformation():
     uv_edges = uv[:, 1] - uv[:, 0]
     assert np.allclose((frames @ edges[:, :, None])[:, :2, 0], (jacobian @ uv_edges[:, :, None])[:, :, 0])
     turn = np.linalg.qr(random.normal(size=(3, 3)))[0]
-    rigid = green_strain(torch.from_numpy(displacement_gradients(corners, (corners @ turn.T + 3 - corners)[None], frames)[..., None]))
+    rigid = green_strain(
+        torch.from_numpy(
+            displacement_gradients(corners, (corners @ turn.T + 3 - corners)[None], frames)[..., None]
+        )
+    )
     assert rigid.abs().max() < 1e-4
     halved = corners * 0.5 - corners
     strain = green_strain(torch.from_numpy(displacement_gradients(corners, halved[None], frames)[..., None]))
-    assert torch.allclose(strain[0, [0, 2]], torch.tensor(-0.375), atol=1e-4) and strain[0, 1].abs().max() < 1e-4
+    assert (
+        torch.allclose(strain[0, [0, 2]], torch.tensor(-0.375), atol=1e-4) and strain[0, 1].abs().max() < 1e-4
+    )
 
 
 def test_compression_and_its_direction():
     strain = torch.tensor([-0.2, 0.0, 0.1]).view(3, 1, 1)
     size, angle = principal_compression(strain)
     assert float(size) == pytest.approx(0.2, abs=1e-5) and abs(math.sin(float(angle))) < 1e-5
-    across = compression_across(strain, torch.full((1, 1), math.pi / 2))  # upright creases, squeezed from the sides
+    across = compression_across(
+        strain, torch.full((1, 1), math.pi / 2)
+    )  # upright creases, squeezed from the sides
     assert float(across) == pytest.approx(0.2, abs=1e-6)
 
 
@@ -106,7 +123,9 @@ def test_profiles():
     stripes = torch.linspace(-1, 1, 201)
     relief = wrinkle_profile(stripes)
     assert relief[100].abs() < 1e-6 and relief[-1] < -0.5 and 0 < relief[0] < 0.5
-    assert (relief < relief.min() / 2).float().mean() < (relief > relief.min() / 2).float().mean()  # the valley is narrow
+    assert (relief < relief.min() / 2).float().mean() < (
+        relief > relief.min() / 2
+    ).float().mean()  # the valley is narrow
     fold = fold_profile(torch.linspace(-20, 20, 401), 1.8, 0.4, 6.0)
     assert abs(float(fold.argmin()) - 200) < 12 and fold[201:].max() > 0.1 and fold[:190].max() < 0.05
     response = depth_response(torch.linspace(-1, 2, 301), 0.1, 0.6)
@@ -136,7 +155,9 @@ def states(face, simulation):
 
 
 def people(face, seeds):
-    return torch.from_numpy(np.stack([face.sample_identity(s) for s in seeds])), torch.from_numpy(np.stack([sample_skin(s) for s in seeds]))
+    return torch.from_numpy(np.stack([face.sample_identity(s) for s in seeds])), torch.from_numpy(
+        np.stack([sample_skin(s) for s in seeds])
+    )
 
 
 def maps(simulation, states, *rows):
@@ -155,13 +176,17 @@ def test_maps_are_plausible_and_in_place(simulation, states):
 
 
 def test_left_and_right_act_alone(simulation, states):
-    neutral, left = maps(simulation, states, torch.zeros(52), expression("eyeSquintLeft", "cheekSquintLeft")).unbind(1)
+    neutral, left = maps(
+        simulation, states, torch.zeros(52), expression("eyeSquintLeft", "cheekSquintLeft")
+    ).unbind(1)
     change = (left - neutral).square().sum((0, 1))
     assert change[128:].sum() > 20 * change[:128].sum()
 
 
 def test_units_that_move_nothing_change_nothing(simulation, states):
-    neutral, tongue, smile = maps(simulation, states, torch.zeros(52), expression("tongueOut"), expression(*SMILE)).unbind(1)
+    neutral, tongue, smile = maps(
+        simulation, states, torch.zeros(52), expression("tongueOut"), expression(*SMILE)
+    ).unbind(1)
     assert (tongue - neutral)[:, 128:].square().mean().sqrt() < 0.002
     assert (smile - neutral)[:, 200:].square().mean().sqrt() < 0.004
 
@@ -173,7 +198,9 @@ def test_same_input_same_map_alone_or_in_a_batch(face, simulation, states):
     assert torch.allclose(one[0], maps(simulation, states, *rows)[1], atol=1e-4)
 
 
-@pytest.mark.parametrize("units", [RAISE, SMILE, ("browDownLeft", "browDownRight", "noseSneerLeft", "noseSneerRight")])
+@pytest.mark.parametrize(
+    "units", [RAISE, SMILE, ("browDownLeft", "browDownRight", "noseSneerLeft", "noseSneerRight")]
+)
 def test_smooth_in_expression(simulation, states, units):
     path = [expression(*units, strength=float(s)) for s in np.linspace(0, 1, 25)]
     steps = maps(simulation, states, *path).diff(dim=1).square().mean((2, 3)).sqrt()
@@ -249,9 +276,18 @@ def test_command_writes_maps_people_and_sheet_the_same_as_before(face, simulatio
     told = json.loads(capsys.readouterr().out)
     stored, rows = np.load(out / "maps.npy"), np.load(out / "people.npz", allow_pickle=False)
     assert stored.shape == (2, 256, 256) and told["maps"] == 2 and (out / "sheet.png").stat().st_size > 1000
-    assert rows["expression"].shape == (2, 52) and not rows["expression"][0].any() and rows["skin"].shape == (2, 16)
+    assert (
+        rows["expression"].shape == (2, 52)
+        and not rows["expression"][0].any()
+        and rows["skin"].shape == (2, 16)
+    )
     shown = torch.from_numpy(rows["expression"])[None]
-    assert np.abs(simulation.displacement(simulation.prepare(*people(face, (5,))), shown)[0].numpy() - stored).max() < 2e-3
+    assert (
+        np.abs(
+            simulation.displacement(simulation.prepare(*people(face, (5,))), shown)[0].numpy() - stored
+        ).max()
+        < 2e-3
+    )
 
 
 def test_command_names_a_wrong_folder(tmp_path, capsys):

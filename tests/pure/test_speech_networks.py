@@ -46,7 +46,9 @@ def test_the_decoder_answers_at_any_time_and_only_with_speech(decoder):
     assert not slow[..., ~torch.from_numpy(speech_channels())].any()
     changed = posteriors.clone()
     changed[:, 140:] = 0
-    assert torch.allclose(decoder(changed, prosody, at, torch.arange(0, 3, 1 / 25))[:, :20], slow[:, :20], atol=1e-5)
+    assert torch.allclose(
+        decoder(changed, prosody, at, torch.arange(0, 3, 1 / 25))[:, :20], slow[:, :20], atol=1e-5
+    )
 
 
 def test_gradients_reach_every_parameter(encoder, decoder):

@@ -5,8 +5,13 @@ import pytest
 
 from ml_backend.geometry.subdivision import build_dense_mesh, subdivide
 
-CUBE = np.array([[-1, -1, -1], [1, -1, -1], [1, 1, -1], [-1, 1, -1], [-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]], np.float32)
-QUADS = np.array([[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [2, 3, 7, 6], [1, 2, 6, 5], [0, 4, 7, 3]], np.int32)
+CUBE = np.array(
+    [[-1, -1, -1], [1, -1, -1], [1, 1, -1], [-1, 1, -1], [-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]],
+    np.float32,
+)
+QUADS = np.array(
+    [[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [2, 3, 7, 6], [1, 2, 6, 5], [0, 4, 7, 3]], np.int32
+)
 
 
 def grid(n):
@@ -32,7 +37,9 @@ def test_rows_sum_to_one_and_planes_stay_flat():
         np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
     dense = level.stencils.apply(positions)
     interior = (dense[:, :2] > 0.4).all(1) & (dense[:, :2] < 4.6).all(1)
-    np.testing.assert_allclose(dense[interior] * 2, np.round(dense[interior] * 2), atol=1e-5)  # a regular grid maps to its half grid
+    np.testing.assert_allclose(
+        dense[interior] * 2, np.round(dense[interior] * 2), atol=1e-5
+    )  # a regular grid maps to its half grid
     assert dense[:, 0].min() == pytest.approx(0, abs=1e-6) and dense[:, 0].max() == pytest.approx(5, abs=1e-6)
 
 
@@ -65,6 +72,8 @@ def test_dense_mesh_is_linear_and_refines_parts_apart():
     dense = build_dense_mesh(both, part, values[:, :2] / 20, both, levels=(2, 0))
     assert dense.vertex_count == 13 * 13 + 16 and len(dense.polygons) == 9 * 16 + 9
     other = np.random.default_rng(0).normal(size=values.shape).astype(np.float32)
-    np.testing.assert_allclose(dense.refine(values + 2 * other), dense.refine(values) + 2 * dense.refine(other), atol=1e-4)
+    np.testing.assert_allclose(
+        dense.refine(values + 2 * other), dense.refine(values) + 2 * dense.refine(other), atol=1e-4
+    )
     np.testing.assert_allclose(dense.vertex_uv(), dense.refine(values)[:, :2] / 20, atol=1e-5)
     assert set(dense.base_polygon[dense.base_polygon >= 9]) == set(range(9, 18))

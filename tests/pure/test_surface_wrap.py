@@ -9,10 +9,18 @@ from ml_backend.geometry.surface_wrap import fit_similarity, triangle_normals, w
 
 def bumpy_sphere(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """A closed surface of some 10 cm with a nose and two cheeks: positions and triangles."""
-    polar, around = np.meshgrid(np.linspace(0.05, np.pi - 0.05, rows), np.arange(columns) / columns * 2 * np.pi, indexing="ij")
-    direction = np.stack([np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)], -1).reshape(-1, 3)
+    polar, around = np.meshgrid(
+        np.linspace(0.05, np.pi - 0.05, rows), np.arange(columns) / columns * 2 * np.pi, indexing="ij"
+    )
+    direction = np.stack(
+        [np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)], -1
+    ).reshape(-1, 3)
     radius = np.full(len(direction), 0.1)
-    for place, height, width in (((1, 0, 0), 0.05, 0.3), ((0.7, 0.7, -0.2), 0.03, 0.4), ((0.7, -0.7, -0.2), 0.03, 0.4)):
+    for place, height, width in (
+        ((1, 0, 0), 0.05, 0.3),
+        ((0.7, 0.7, -0.2), 0.03, 0.4),
+        ((0.7, -0.7, -0.2), 0.03, 0.4),
+    ):
         axis = np.array(place) / np.linalg.norm(place)
         radius += height * np.exp(-((direction - axis) ** 2).sum(1) / width**2)
     first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns)).ravel()
@@ -48,8 +56,14 @@ def test_a_warped_surface_is_found_again():
     wrapped = wrap_surface(positions, triangles, closest, np.ones(len(positions)))
     truth = warp(positions)
     before, after = (np.linalg.norm(points - truth, axis=1) for points in (positions, wrapped))
-    shaped = np.linalg.norm(positions, axis=1) > 0.11  # where there is something to hold on to; elsewhere a sphere slides
-    assert np.median(before[shaped]) > 0.015 and np.median(after[shaped]) < 0.01 and np.median(after) < 0.5 * np.median(before)
+    shaped = (
+        np.linalg.norm(positions, axis=1) > 0.11
+    )  # where there is something to hold on to; elsewhere a sphere slides
+    assert (
+        np.median(before[shaped]) > 0.015
+        and np.median(after[shaped]) < 0.01
+        and np.median(after) < 0.5 * np.median(before)
+    )
     assert np.median(KDTree(target).query(wrapped)[0]) < 0.001
 
 

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from ml_backend.geometry.texture_space import covered_texels, rasterise, sample_map, signed_areas, triangles_of
+from ml_backend.geometry.texture_space import (
+    covered_texels,
+    rasterise,
+    sample_map,
+    signed_areas,
+    triangles_of,
+)
 
 UV = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 SQUARE = np.array([[0, 1, 2], [0, 2, 3]])

@@ -21,7 +21,15 @@ from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save
 from ml_backend.training.pair_training import held_out_error, maps_through_gate, recentre, train_pair
 from ml_backend.training.principal_start import principal_components, project_on_block
 from ml_backend.training.restore_power import filtered, restore_octaves, ring_power
-from ml_backend.training.train_dnpm import STAGES, StageKeeper, bands_stage, build_pair, export, generator_config, principal_stage
+from ml_backend.training.train_dnpm import (
+    STAGES,
+    StageKeeper,
+    bands_stage,
+    build_pair,
+    export,
+    generator_config,
+    principal_stage,
+)
 from ml_backend.training.training_run import RunLog, Schedule, add_run_arguments, read_configuration
 
 CPU = torch.device("cpu")
@@ -38,7 +46,9 @@ def stripes(people: int = 40, faces: int = 6, size: int = 32) -> MapSet:
     skin = np.zeros((people * faces, 16), np.float32)
     expression = random.random((people * faces, len(EXPRESSION_NAMES)), np.float32)
     v, u = (np.mgrid[:size, :size] + 0.5) / size
-    one, two = ((np.sin(40 * v) * np.exp(-((v - place) ** 2 + (u - 0.5) ** 2) / 0.03)) for place in (0.25, 0.75))
+    one, two = (
+        (np.sin(40 * v) * np.exp(-((v - place) ** 2 + (u - 0.5) ** 2) / 0.03)) for place in (0.25, 0.75)
+    )
     depth = 0.1 * (1 + 0.5 * np.tanh(identity[:, :1]))
     maps = np.einsum("ni,ihw->nhw", depth * expression[:, :2], np.stack([one, two]))
     return MapSet(maps.astype(np.float16), identity, skin, expression, np.ones((size, size), np.float32))
@@ -59,7 +69,12 @@ def pair_and_maps():
 
 
 def test_principal_components_are_those_of_an_exact_decomposition():
-    rows = np.random.default_rng(1).standard_normal((60, 5)) @ np.random.default_rng(2).standard_normal((5, 40)) * 0.1 + 1
+    rows = (
+        np.random.default_rng(1).standard_normal((60, 5))
+        @ np.random.default_rng(2).standard_normal((5, 40))
+        * 0.1
+        + 1
+    )
     mean, components, values = principal_components(rows.astype(np.float32), np.ones(40, np.float32), 5)
     np.testing.assert_allclose(mean + values @ components, rows, atol=1e-4)
     np.testing.assert_allclose(values.std(0, unbiased=False), 1, atol=1e-3)
@@ -69,17 +84,25 @@ def test_start_and_pairs_learn_people_that_training_does_not_see(tmp_path, pair_
     pair, maps = pair_and_maps
     log = RunLog(tmp_path, False)
     principal_stage(pair, {"coarse": maps}, {"steps": 8, "batch": 64, "rate": 3e-3}, log, CPU)
-    started = held_out_error(pair.generator_average, pair.encoder_average, maps, 216, torch.ones(32, 32), CPU)["unseen"]
+    started = held_out_error(
+        pair.generator_average, pair.encoder_average, maps, 216, torch.ones(32, 32), CPU
+    )["unseen"]
     stage = {
         "steps": 120, "batch": 16, "rate": 2e-3, "square": 1.0, "lines": 0.1, "octaves": 2, "average_steps": 10, "log_steps": 60,
         "encoder_scale": 3.0,
     }  # fmt: skip
     keeper = StageKeeper(tmp_path / "checkpoint.safetensors", dict(pair.modules), False)
     train_pair("coarse", pair, maps, stage, log, CPU, *keeper.hooks("coarse"))
-    learned = held_out_error(pair.generator_average, pair.encoder_average, maps, 216, torch.ones(32, 32), CPU)["unseen"]
+    learned = held_out_error(
+        pair.generator_average, pair.encoder_average, maps, 216, torch.ones(32, 32), CPU
+    )["unseen"]
     assert learned < 0.7 * started
     assert (tmp_path / "coarse.png").exists()
-    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines() if '"coarse"' in line]
+    steps = [
+        json.loads(line)["step"]
+        for line in (tmp_path / "log.jsonl").read_text().splitlines()
+        if '"coarse"' in line
+    ]
     assert steps == [60, 120]
     before = pair.generator(pair.encoder(*maps.batch(np.array([3]), CPU)[1:]) + pair.generator.mean_latent)
     recentre(pair, maps, CPU)
@@ -96,8 +119,13 @@ def test_bands_stage_repairs_what_moved_and_trains_the_last_layers_alone(tmp_pat
     wanted = torch.randn(5, len(images) - 1)
     drawn = (images[0] + torch.einsum("nk,kyx->nyx", wanted, images[1:])) * pair.generator.millimetres
     found = project_on_block(block, 3, drawn.numpy(), float(pair.generator.millimetres)).values
-    low = [project_on_block(block, 3, part.numpy(), float(pair.generator.millimetres)).values for part in (2 * drawn, 0 * drawn)]
-    torch.testing.assert_close(low[0] - low[1], 2 * (found - low[1]), rtol=1e-3, atol=1e-3)  # linear in the maps
+    low = [
+        project_on_block(block, 3, part.numpy(), float(pair.generator.millimetres)).values
+        for part in (2 * drawn, 0 * drawn)
+    ]
+    torch.testing.assert_close(
+        low[0] - low[1], 2 * (found - low[1]), rtol=1e-3, atol=1e-3
+    )  # linear in the maps
     assert found.shape == wanted.shape
     with torch.no_grad():
         pair.encoder.deep[-1].weight.mul_(0.5)
@@ -116,7 +144,9 @@ def test_fine_stage_leaves_coarser_blocks_alone(tmp_path, pair_and_maps):
     for name, value in pair.generator.state_dict().items():
         moved = not torch.equal(value, before[name])
         assert not moved or name.startswith("blocks.3."), name
-    assert not torch.equal(pair.generator.state_dict()["blocks.3.basis.tiles"], before["blocks.3.basis.tiles"])
+    assert not torch.equal(
+        pair.generator.state_dict()["blocks.3.basis.tiles"], before["blocks.3.basis.tiles"]
+    )
 
 
 def test_maps_through_the_gate_put_each_person_to_rest_once_and_change_only_open_places(pair_and_maps):
@@ -148,8 +178,20 @@ def test_prior_and_adversary_run_and_resume(tmp_path, pair_and_maps):
     assert all(torch.isfinite(p).all() for p in pair.generator.parameters())
     again = StageKeeper(tmp_path / "checkpoint.safetensors", modules, True)
     assert again.state["stage"] == "adversarial" and again.state["done"] == 9
-    train_adversarially(pair, discriminator, maps, {**stage, "steps": 12}, RunLog(tmp_path, True), CPU, *again.hooks("adversarial"))
-    steps = [json.loads(line).get("step") for line in (tmp_path / "log.jsonl").read_text().splitlines() if '"adversarial"' in line]
+    train_adversarially(
+        pair,
+        discriminator,
+        maps,
+        {**stage, "steps": 12},
+        RunLog(tmp_path, True),
+        CPU,
+        *again.hooks("adversarial"),
+    )
+    steps = [
+        json.loads(line).get("step")
+        for line in (tmp_path / "log.jsonl").read_text().splitlines()
+        if '"adversarial"' in line
+    ]
     assert steps == [3, 6, 9, 12]
 
 
@@ -226,8 +268,13 @@ def test_shipped_configurations_build(name):
     settings = read_configuration(name, "dnpm")
     config = generator_config(settings["generator"])
     assert config.style_count == 18 and config.resolution == 1024
-    assert set(settings["sets"]) >= {settings[stage].get("set", "coarse") for stage in STAGES if stage in settings}
-    assert EncoderConfig(identity_size=128, **read_configuration(name, "detail-encoder")["encoder"]).hidden == settings["encoder"]["hidden"]
+    assert set(settings["sets"]) >= {
+        settings[stage].get("set", "coarse") for stage in STAGES if stage in settings
+    }
+    assert (
+        EncoderConfig(identity_size=128, **read_configuration(name, "detail-encoder")["encoder"]).hidden
+        == settings["encoder"]["hidden"]
+    )
 
 
 def test_unknown_or_broken_configurations_are_refused(tmp_path):
@@ -245,31 +292,49 @@ def test_exported_weights_load_and_their_cards_say_how_they_came_to_be(tmp_path,
     add_run_arguments(parser, str(tmp_path))
     args = parser.parse_args([])
     table = {"people": 40, "expressions": 6, "resolution": 32, "rendered": 32}
-    export(args, pair, {"sets": {"coarse": table}, "coarse": {"minutes": 1}}, ["coarse"], RunLog(tmp_path, False), CPU)
+    export(
+        args,
+        pair,
+        {"sets": {"coarse": table}, "coarse": {"minutes": 1}},
+        ["coarse"],
+        RunLog(tmp_path, False),
+        CPU,
+    )
     card = (tmp_path / GENERATOR_FILE).with_suffix(".md").read_text()
     assert "train dnpm --config 2core" in card and "CC0" in card and "40 people" in card
     model = Detailed3DMM.load(tmp_path, "cpu")
     given = [np.zeros((1, width), np.float32) for width in (4, 16, 52)]
-    own = pair.generator_average(pair.encoder_average(*map(torch.from_numpy, given)) + pair.generator_average.mean_latent)
-    np.testing.assert_allclose(model.displacement(*given, 32), own.detach().numpy(), atol=2e-3 * float(own.abs().max()) + 1e-5)
+    own = pair.generator_average(
+        pair.encoder_average(*map(torch.from_numpy, given)) + pair.generator_average.mean_latent
+    )
+    np.testing.assert_allclose(
+        model.displacement(*given, 32), own.detach().numpy(), atol=2e-3 * float(own.abs().max()) + 1e-5
+    )
     assert (tmp_path / ENCODER_FILE).exists()
 
 
 def test_octaves_of_unseen_people_get_their_power_back(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
-    principal_stage(pair, {"coarse": maps}, {"steps": 150, "batch": 64, "rate": 3e-3}, RunLog(tmp_path, False), CPU)
+    principal_stage(
+        pair, {"coarse": maps}, {"steps": 150, "batch": 64, "rate": 3e-3}, RunLog(tmp_path, False), CPU
+    )
     with torch.no_grad():
         for network in (pair.generator, pair.generator_average):
             network.synthesis_blocks[-1].basis.tiles[:, 1:] *= 1.4
     first = restore_octaves(pair, maps, CPU, count=16, rounds=1)
     after = restore_octaves(pair, maps, CPU, count=16, rounds=1)
-    ring = int(np.argmax([float(value) for value in ring_power(torch.from_numpy(maps.maps.astype(np.float32)))]))
+    ring = int(
+        np.argmax([float(value) for value in ring_power(torch.from_numpy(maps.maps.astype(np.float32)))])
+    )
     assert first[ring] > 1 and abs(after[ring]) < 0.75 * abs(first[ring])
 
 
 def test_filtered_images_keep_what_has_gain_one():
     v = torch.arange(64.0)
-    fine, broad = torch.sin(2 * np.pi * v / 4)[None].expand(64, -1), torch.sin(2 * np.pi * v / 32)[:, None].expand(-1, 64)
+    fine, broad = (
+        torch.sin(2 * np.pi * v / 4)[None].expand(64, -1),
+        torch.sin(2 * np.pi * v / 32)[:, None].expand(-1, 64),
+    )
     gains = torch.ones(10)
     gains[1:3] = 1.4  # wavelengths of 2.8 to 5.7 texels
     made = filtered((fine + broad)[None], gains, 0.0)[0]

@@ -65,7 +65,9 @@ def data(tmp_path_factory):
             ends = np.cumsum(rng.uniform(0.06, 0.2, 12)).astype(np.float32)
             time = np.arange(int(ends[-1] * 16000)) / 16000
             which = phones[np.minimum(np.searchsorted(ends, time), 11)].astype(int)
-            sound = np.sin(2 * np.pi * (200 + 90 * which) * time) * (which > 0) * 0.3 + rng.normal(0, 0.003, len(time))
+            sound = np.sin(2 * np.pi * (200 + 90 * which) * time) * (which > 0) * 0.3 + rng.normal(
+                0, 0.003, len(time)
+            )
             utterances.append(Utterance(sound.astype(np.float32), phones, ends))
         write_voice(folder / f"{name}.safetensors", utterances, name)
     return folder
@@ -74,7 +76,11 @@ def data(tmp_path_factory):
 def train(data, out, steps, resume=False):
     config = out.parent / "tiny.toml"
     config.write_text(TINY.format(steps=steps))
-    return train_speech.run(argparse.Namespace(start=None, config=str(config), data=data, out=out, resume=resume, device="cpu", threads=1))
+    return train_speech.run(
+        argparse.Namespace(
+            start=None, config=str(config), data=data, out=out, resume=resume, device="cpu", threads=1
+        )
+    )
 
 
 def test_training_runs_resumes_and_writes_weights_that_load(data, tmp_path):
@@ -90,7 +96,11 @@ def test_training_runs_resumes_and_writes_weights_that_load(data, tmp_path):
 def test_crops_label_the_sound_they_hold(data):
     sampler = SpeechSampler([read_stream(data / "flite-a.safetensors")], 1.5, 0, augmented=False)
     batch = sampler.batch(8, 30.0)
-    assert batch.mel.shape == (8, 150, 64) and batch.labels.shape == (8, 75) and batch.curves.shape == (8, 45, 52)
+    assert (
+        batch.mel.shape == (8, 150, 64)
+        and batch.labels.shape == (8, 75)
+        and batch.curves.shape == (8, 45, 52)
+    )
     spoken = (batch.labels > 3) & (batch.labels < 40)
 
     def at_tone(labels: torch.Tensor) -> float:
@@ -111,7 +121,9 @@ def test_warping_moves_a_peak_by_the_factor():
     hz = band_frequencies()
     mel = -((hz - 2000) ** 2 / 2e5)[None, None].expand(2, 3, 64).clamp(min=-12)
     warped = warp_frequency(mel, torch.tensor([0.8, 1.25]))
-    assert hz[warped[0, 0].argmax()] == pytest.approx(1600, rel=0.06) and hz[warped[1, 0].argmax()] == pytest.approx(2500, rel=0.06)
+    assert hz[warped[0, 0].argmax()] == pytest.approx(1600, rel=0.06) and hz[
+        warped[1, 0].argmax()
+    ] == pytest.approx(2500, rel=0.06)
     assert torch.allclose(warp_frequency(mel, torch.ones(2)), mel, atol=1e-5)
 
 
@@ -124,9 +136,14 @@ def test_augmentation_is_seeded_and_finite():
 
 def test_sentences_are_seeded_and_varied():
     lines = [english_sentence(np.random.default_rng(i), ("apple", "boat", "vivid")) for i in range(200)]
-    assert lines == [english_sentence(np.random.default_rng(i), ("apple", "boat", "vivid")) for i in range(200)]
+    assert lines == [
+        english_sentence(np.random.default_rng(i), ("apple", "boat", "vivid")) for i in range(200)
+    ]
     assert len(set(lines)) > 150 and all(line[-1] in ".?!" for line in lines)
-    assert all("," in syllables(np.random.default_rng(i), language) for i, language in enumerate(("it", "cs", "fi", "ca")))
+    assert all(
+        "," in syllables(np.random.default_rng(i), language)
+        for i, language in enumerate(("it", "cs", "fi", "ca"))
+    )
 
 
 @pytest.mark.skipif(not shutil.which("flite"), reason="flite is not installed")
@@ -150,7 +167,9 @@ def test_a_folder_without_speech_and_an_engine_that_is_not_there(tmp_path):
 
 
 def test_the_baseline_learns_visemes_and_loads(data, tmp_path):
-    args = argparse.Namespace(config="2core", data=data, out=tmp_path / "perceptron", steps=30, device="cpu", threads=1)
+    args = argparse.Namespace(
+        config="2core", data=data, out=tmp_path / "perceptron", steps=30, device="cpu", threads=1
+    )
     assert train_viseme_perceptron.run(args) == 0
     row = json.loads((tmp_path / "perceptron/log.jsonl").read_text().splitlines()[-1])
     assert row["step"] == 30 and row["train_loss"] < np.log(len(VISEMES))

@@ -33,7 +33,9 @@ def test_the_collector_finds_labels_tooltips_items_and_reasons():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_has_a_translation(language):
     lacking = missing()[language]
-    assert not lacking, f"{len(lacking)} texts: add them to detailed3dmm_addon/translations/{language}.json: {lacking[:5]}"
+    assert not lacking, (
+        f"{len(lacking)} texts: add them to detailed3dmm_addon/translations/{language}.json: {lacking[:5]}"
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -57,7 +57,10 @@ def test_generate_is_deterministic_and_follows_the_expression(client):
 
 def test_latest_wins(client):
     client.wait(client.request("generate", {"resolution": 256}, person()), 120)
-    numbers = [client.request("generate", {"resolution": 1024}, person(jawOpen=step / 12), latest_of="face") for step in range(12)]
+    numbers = [
+        client.request("generate", {"resolution": 1024}, person(jawOpen=step / 12), latest_of="face")
+        for step in range(12)
+    ]
     kinds = [client.wait(number, 60).kind for number in numbers]
     assert kinds[-1] == "result" and set(kinds[:-1]) <= {"result", "superseded"}
     assert kinds.count("superseded") >= 6
@@ -72,10 +75,15 @@ def test_requests_of_two_faces_do_not_displace_each_other(client):
 def test_bake_reports_progress_and_a_basis(client):
     seen = []
     event = client.wait(
-        client.request("bake_detail", {"resolution": 256}, clip(12)), 120, lambda fraction, text: seen.append((fraction, text))
+        client.request("bake_detail", {"resolution": 256}, clip(12)),
+        120,
+        lambda fraction, text: seen.append((fraction, text)),
     )
     assert event.kind == "result" and seen and all(0 <= fraction <= 1 for fraction, _ in seen)
-    assert event.arrays["basis"].shape[1] == 500 and event.arrays["coefficients"].shape == (12, len(event.arrays["basis"]))
+    assert event.arrays["basis"].shape[1] == 500 and event.arrays["coefficients"].shape == (
+        12,
+        len(event.arrays["basis"]),
+    )
 
 
 def test_cancel_stops_a_long_job_and_short_ones_do_not_wait_for_it(client):
@@ -170,7 +178,10 @@ def test_invert_reports_progress_and_ends_when_cancelled(client):
     number = client.request("invert", {"steps": 10, "resolution": 256}, {"map": values})
     event = client.wait(number, 120, lambda share, text: shares.append(share))
     assert event.kind == "result" and event.arrays["latent_offset"].shape == event.arrays["latent"].shape
-    assert event.arrays["map"].shape == (256, 256) and event.parameters["psnr_db"] > event.parameters["start_psnr_db"]
+    assert (
+        event.arrays["map"].shape == (256, 256)
+        and event.parameters["psnr_db"] > event.parameters["start_psnr_db"]
+    )
     assert shares == sorted(shares) and len(shares) > 2
     offset = {"latent_offset": event.arrays["latent_offset"]}
     made = client.wait(client.request("generate", {"resolution": 256}, person() | offset), 60).arrays["map"]

@@ -33,7 +33,10 @@ class DragSource:
         """The first window at or below one that takes drops, or None."""
         if window.get_full_property(self.atom("XdndAware"), X.AnyPropertyType) is not None:
             return window
-        return next((found for child in window.query_tree().children if (found := self.aware(child)) is not None), None)
+        return next(
+            (found for child in window.query_tree().children if (found := self.aware(child)) is not None),
+            None,
+        )
 
     def tell(self, target, kind: str, *numbers: int) -> None:
         """Sends the target one message of the protocol."""
@@ -71,7 +74,11 @@ class DragSource:
             place = X.NONE
         request.requestor.send_event(
             event.SelectionNotify(
-                time=request.time, requestor=request.requestor, selection=request.selection, target=request.target, property=place
+                time=request.time,
+                requestor=request.requestor,
+                selection=request.selection,
+                target=request.target,
+                property=place,
             )
         )
         self.display.flush()

@@ -22,7 +22,10 @@ class Drops:
         height = bpy.context.window_manager.windows[0].height
         with Path(OUT, "drop.log").open("a") as log:
             source = subprocess.Popen(
-                ["/usr/bin/python3", str(SOURCE), str(x), str(height - y), str(path)], stdout=log, stderr=log, env=dict(os.environ)
+                ["/usr/bin/python3", str(SOURCE), str(x), str(height - y), str(path)],
+                stdout=log,
+                stderr=log,
+                env=dict(os.environ),
             )
             yield from self.ui.until(lambda: source.poll() is not None, 40)
         yield from self.ui.turns(6)
@@ -39,9 +42,15 @@ class Drops:
         backend.clear_problem()
         self.check("Blender takes a dropped recording", (yield from self.drop(RECORDING)))
         self.check("its job begins", (yield from self.ui.until(backend.running_job, 30)), self.problem())
-        yield from self.ui.until(lambda: not backend.running_job() and (self.face.d3dmm.has_baked_detail or self.problem()), 300)
+        yield from self.ui.until(
+            lambda: not backend.running_job() and (self.face.d3dmm.has_baked_detail or self.problem()), 300
+        )
         keys = self.face.data.shape_keys.animation_data
-        self.check("the face speaks what was dropped", keys is not None and keys.action is not None and not self.problem(), self.problem())
+        self.check(
+            "the face speaks what was dropped",
+            keys is not None and keys.action is not None and not self.problem(),
+            self.problem(),
+        )
         yield from self.ui.picture("recording_dropped")
         photo = Path(OUT, "astronaut.png")
         subprocess.run([INTERPRETER, "-c", PHOTO, str(photo)], check=True, cwd="/")
@@ -54,5 +63,9 @@ class Drops:
         yield from self.ui.until(lambda: not backend.running_job(), 300)
         yield from self.settled()
         made = bpy.context.view_layer.objects.active
-        self.check("the photo became a face", len(bpy.data.objects) > faces and made.d3dmm.photo == photo.name, self.problem())
+        self.check(
+            "the photo became a face",
+            len(bpy.data.objects) > faces and made.d3dmm.photo == photo.name,
+            self.problem(),
+        )
         yield from self.ui.picture("face_of_the_dropped_photo")

@@ -1,6 +1,7 @@
 """Mouse, keys, pictures and what lies under the mouse, in the first window of a Blender that runs.
 
-Everything that needs Blender's own loop to go on is a generator: it yields once a turn of the loop, `drive` runs it from a timer.
+Everything that needs Blender's own loop to go on is a generator: it yields once a turn of the loop, `drive`
+runs it from a timer.
 """
 
 import subprocess
@@ -58,7 +59,9 @@ class Interface:
 
     def override(self, kind: str = "UI", area: str = "VIEW_3D"):
         """The context of a region, for calls that need one."""
-        return bpy.context.temp_override(window=self.window, area=self.area(area), region=self.region(kind, area))
+        return bpy.context.temp_override(
+            window=self.window, area=self.area(area), region=self.region(kind, area)
+        )
 
     def turns(self, count: int = 2) -> Turns:
         """Lets Blender handle events and draw."""
@@ -89,7 +92,9 @@ class Interface:
             yield
         yield from self.turns(3)
 
-    def drag(self, x: int, y: int, across: int, steps: int = 12, each: Callable[[], Turns] | None = None) -> Turns:
+    def drag(
+        self, x: int, y: int, across: int, steps: int = 12, each: Callable[[], Turns] | None = None
+    ) -> Turns:
         """Drags from a point by some pixels to the right.
 
         Args:
@@ -129,7 +134,9 @@ class Interface:
             yield from self.move(region.x + 5, region.y + 5)
         yield from self.turns(6)
         self.pictures += 1
-        subprocess.run(["import", "-window", "root", str(self.out / f"{self.pictures:02d}_{name}.png")], check=True)
+        subprocess.run(
+            ["import", "-window", "root", str(self.out / f"{self.pictures:02d}_{name}.png")], check=True
+        )
 
     def press(self, button: Button) -> Turns:
         """Clicks a button where the mouse, at rest, finds it again; whether it did."""
@@ -167,13 +174,16 @@ class Interface:
             columns: where to look, shares of the width without the tabs.
             step: pixels between two looks downwards; a button is 20 high.
             top, bottom: shares of the region's height.
-            until: where a button whose key holds this was found, the mouse finds its lower edge and goes no further.
+            until: where a button whose key holds this was found, the mouse finds its lower edge and goes no
+                further.
         """
         region = self.region()
         found: dict[str, list[tuple[int, int]]] = {}
         width = region.width - 30  # the tabs
         wanted: str = ""
-        for y in range(region.y + int(region.height * top) - 6, region.y + int(region.height * bottom) + 6, -step):
+        for y in range(
+            region.y + int(region.height * top) - 6, region.y + int(region.height * bottom) + 6, -step
+        ):
             for share in columns:
                 x = region.x + int(width * share)
                 yield from self.move(x, y)
@@ -184,7 +194,9 @@ class Interface:
             if wanted and found[wanted][-1][1] != y:
                 break
         return [
-            Button(key, sorted(x for x, _ in hits)[len(hits) // 2], (hits[0][1] + hits[-1][1]) // 2, tuple(hits))
+            Button(
+                key, sorted(x for x, _ in hits)[len(hits) // 2], (hits[0][1] + hits[-1][1]) // 2, tuple(hits)
+            )
             for key, hits in found.items()
         ]
 

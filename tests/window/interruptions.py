@@ -25,7 +25,15 @@ class Interruptions:
 
     def buttons(self) -> Turns:
         """Presses what no other step presses, one after another, by what the mouse finds."""
-        wanted = ("random_face", "reset_face()", "reset_face(to_seed", "load_face", "save_face", "scene_setup", "start_backend")
+        wanted = (
+            "random_face",
+            "reset_face()",
+            "reset_face(to_seed",
+            "load_face",
+            "save_face",
+            "scene_setup",
+            "start_backend",
+        )
         pressed: set[str] = set()
         for _ in range(3):
             for button in (yield from self.ui.scan(columns=(0.3, 0.7))):
@@ -55,7 +63,14 @@ class Interruptions:
         scene.render.image_settings.file_format = "PNG"
         bpy.data.images["Render Result"].save_render(str(out / "f12.exported"), scene=scene)
         bpy.ops.wm.save_as_mainfile(filepath=str(out / "render.blend"), copy=True, compress=True)
-        command = [bpy.app.binary_path, "-b", "--factory-startup", str(out / "render.blend"), "--addons", MODULE]
+        command = [
+            bpy.app.binary_path,
+            "-b",
+            "--factory-startup",
+            str(out / "render.blend"),
+            "--addons",
+            MODULE,
+        ]
         command += ["-o", str(out / "background_####"), "-x", "0", "-f", str(scene.frame_current)]
         with (out / "background.log").open("w") as log:
             other = subprocess.Popen(command, stdout=log, stderr=log)
@@ -70,7 +85,11 @@ class Interruptions:
     def languages(self) -> Turns:
         """Shows the panels in other languages; a picture of each."""
         view, say = bpy.context.preferences.view, bpy.app.translations.pgettext_iface
-        for language, wanted in (("ja_JP", "顔を作成"), ("zh_HANS", "创建脸部"), ("de_DE", "Gesicht erstellen")):
+        for language, wanted in (
+            ("ja_JP", "顔を作成"),
+            ("zh_HANS", "创建脸部"),
+            ("de_DE", "Gesicht erstellen"),
+        ):
             view.language = language
             view.use_translate_interface = view.use_translate_tooltips = True
             yield from self.ui.turns(10)
@@ -113,7 +132,10 @@ class Interruptions:
         self.check("a job for a file that will go", (yield from self.begin_speech()), self.problem())
         bpy.ops.wm.read_homefile(use_empty=False)
         yield from self.ui.until(lambda: not backend.running_job(), 120)
-        self.check("the new file is left alone", self.face is None and not bpy.data.actions and not backend.running_job())
+        self.check(
+            "the new file is left alone",
+            self.face is None and not bpy.data.actions and not backend.running_job(),
+        )
         self.new_face()
         self.check("a job for an extension that will go", (yield from self.begin_speech()), self.problem())
         bpy.ops.preferences.addon_disable(module=MODULE)
@@ -122,7 +144,8 @@ class Interruptions:
         bpy.context.preferences.addons[MODULE].preferences.interpreter = INTERPRETER
         yield from self.ui.turns(10)
         self.check(
-            "enabled again, the face is one", self.face is not None and not self.module("detailed3dmm_addon.worker.jobs").running_job()
+            "enabled again, the face is one",
+            self.face is not None and not self.module("detailed3dmm_addon.worker.jobs").running_job(),
         )
         bpy.context.view_layer.objects.active = self.face
         self.check("and it speaks", (yield from self.begin_speech()), self.problem())

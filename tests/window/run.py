@@ -2,9 +2,12 @@
 
     .venv/bin/python tests/window/run.py [steps]        # as root: it makes and enters a folder with Debian 13
 
-The folder is made once (two minutes, 1.8 GB) in the user's cache, or where D3DMM_WINDOW_ROOT says. Blender runs there under a
-virtual screen, inside a mount namespace that ends with it; the extension is installed from its zip into a user folder whose path
-has spaces and non-Latin letters; the worker runs on this interpreter. Screenshots and report.json go to build/window.
+The folder is made once (two minutes, 1.8 GB) in the user's cache, or where D3DMM_WINDOW_ROOT says. Blender
+runs there under a
+virtual screen, inside a mount namespace that ends with it; the extension is installed from its zip into a
+user folder whose path
+has spaces and non-Latin letters; the worker runs on this interpreter. Screenshots and report.json go to
+build/window.
 """
 
 import json
@@ -32,7 +35,8 @@ DEBIAN_FRONTEND=noninteractive chroot "$1" apt-get install -y -qq --no-install-r
 echo "$2" > "$1/.complete"
 """
 
-# $1 the Debian folder, $2 places of this machine that it needs, one a line, $3 and $4 the screen's size, the rest: Blender's arguments.
+# $1 the Debian folder, $2 places of this machine that it needs, one a line, $3 and $4 the screen's size, the
+# rest: Blender's arguments.
 SESSION = """
 set -e
 debian=$1; places=$2; width=$3; height=$4; shift 4
@@ -73,10 +77,15 @@ def unpack_debian() -> None:
     """Makes the folder with the bare system."""
     if shutil.which("debootstrap") is None:
         subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "debootstrap"], check=True)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "debootstrap"], check=True
+        )
     print(f"making Debian 13 with Blender in {DEBIAN} (some minutes, 1.8 GB)", flush=True)
     DEBIAN.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", "trixie", str(DEBIAN), mirror()], check=True)
+    subprocess.run(
+        ["debootstrap", "--variant=minbase", "--include=ca-certificates", "trixie", str(DEBIAN), mirror()],
+        check=True,
+    )
     for name in ("etc/resolv.conf", "etc/hosts", "etc/ssl/certs/ca-certificates.crt"):
         if Path("/", name).exists():
             shutil.copyfile(f"/{name}", DEBIAN / name)
@@ -115,7 +124,10 @@ def needed_places() -> list[str]:
 def main() -> int:
     """Prepares, runs, reports."""
     if os.geteuid() != 0:
-        print("A folder with Debian is entered as root; run this line instead:  sudo make test-window", file=sys.stderr)
+        print(
+            "A folder with Debian is entered as root; run this line instead:  sudo make test-window",
+            file=sys.stderr,
+        )
         return 1
     make_debian()
     shutil.rmtree(OUT, ignore_errors=True)
@@ -128,7 +140,9 @@ def main() -> int:
     script = Path(__file__).with_name("session.py")
     arguments = ["--python", str(script), "--", str(archive), sys.executable, str(OUT), *sys.argv[1:]]
     with (OUT / "blender.log").open("w") as log:
-        status = in_namespace(SESSION, [str(DEBIAN), "\n".join(needed_places()), *map(str, SCREEN), *arguments], log)
+        status = in_namespace(
+            SESSION, [str(DEBIAN), "\n".join(needed_places()), *map(str, SCREEN), *arguments], log
+        )
     archive.unlink()  # ninety megabytes that `make package` makes as well
     return report(status)
 
@@ -137,11 +151,17 @@ def report(status: int) -> int:
     """Prints what the session found; the true status."""
     path = OUT / "report.json"
     if not path.exists():
-        print(f"error: Blender ended with {status} before it reported; see {OUT / 'blender.log'}", file=sys.stderr)
+        print(
+            f"error: Blender ended with {status} before it reported; see {OUT / 'blender.log'}",
+            file=sys.stderr,
+        )
         return status or 1
     found = json.loads(path.read_text())
     for row in found["checks"]:
-        print(f"{'ok    ' if row['ok'] else 'FAILED'} {row['name']}" + (f": {row['note']}" if row["note"] else ""))
+        print(
+            f"{'ok    ' if row['ok'] else 'FAILED'} {row['name']}"
+            + (f": {row['note']}" if row["note"] else "")
+        )
     print(json.dumps(found["measured"], indent=1))
     failed = sum(not row["ok"] for row in found["checks"])
     log = (OUT / "blender.log").read_text("utf-8", "replace")
@@ -149,8 +169,13 @@ def report(status: int) -> int:
         failed += 1
         print("FAILED no traceback in Blender's log:\n" + log[log.index("Traceback") :][:2000])
     if not found["finished"]:
-        print(f"error: the session did not end within {TIME_LIMIT} s, or ended early; see {OUT / 'blender.log'}", file=sys.stderr)
-    print(f"{len(found['checks'])} checks, {failed} failed, {len(list(OUT.glob('*.png')))} screenshots in {OUT}")
+        print(
+            f"error: the session did not end within {TIME_LIMIT} s, or ended early; see {OUT / 'blender.log'}",
+            file=sys.stderr,
+        )
+    print(
+        f"{len(found['checks'])} checks, {failed} failed, {len(list(OUT.glob('*.png')))} screenshots in {OUT}"
+    )
     return 1 if failed or not found["finished"] else status
 
 

@@ -1,6 +1,7 @@
 """What a user does in Blender's window: install, shape, drag, speak, undo, save, render. Run by `run.py`, inside Blender.
 
-Arguments after `--`: the extension's zip, the worker's Python, the folder for screenshots and report.json, and the names of the
+Arguments after `--`: the extension's zip, the worker's Python, the folder for screenshots and report.json,
+and the names of the
 steps to take after the face was made (all of them where none is named).
 """
 
@@ -74,9 +75,16 @@ class Session(Interruptions, Drops, Showing):
 
     def settled(self, seconds: float = 120.0) -> Turns:
         """Waits for the timer to have nothing left to do."""
-        live, backend = self.module("detailed3dmm_addon.detail.follow"), self.module("detailed3dmm_addon.worker.jobs")
+        live, backend = (
+            self.module("detailed3dmm_addon.detail.follow"),
+            self.module("detailed3dmm_addon.worker.jobs"),
+        )
         yield from self.ui.turns(8)
-        return (yield from self.ui.until(lambda: not bpy.app.timers.is_registered(live.tick) and not backend.running_job(), seconds))
+        return (
+            yield from self.ui.until(
+                lambda: not bpy.app.timers.is_registered(live.tick) and not backend.running_job(), seconds
+            )
+        )
 
     # Finding and pressing.
 
@@ -85,7 +93,13 @@ class Session(Interruptions, Drops, Showing):
         buttons = yield from self.ui.scan(**where, until=part)
         return next((button for button in buttons if part in button.key), None)
 
-    def press(self, button: Button | None, name: str, effect: Callable[[], object] | None = None, settle: bool = True) -> Turns:
+    def press(
+        self,
+        button: Button | None,
+        name: str,
+        effect: Callable[[], object] | None = None,
+        settle: bool = True,
+    ) -> Turns:
         """Presses a button and checks that nothing went wrong and what it does; `settle` waits for the full map too."""
         if button is None:
             self.check(f"button {name} is there", False)
@@ -101,10 +115,15 @@ class Session(Interruptions, Drops, Showing):
         """Installs from the zip, looks at the preferences, chooses the worker's Python."""
         preferences = bpy.context.preferences
         began = time.perf_counter()
-        bpy.ops.extensions.package_install_files(filepath=ARCHIVE, repo="user_default", enable_on_install=True)
+        bpy.ops.extensions.package_install_files(
+            filepath=ARCHIVE, repo="user_default", enable_on_install=True
+        )
         self.measured["install_s"] = round(time.perf_counter() - began, 2)
         self.check("installed and enabled", MODULE in preferences.addons)
-        self.check("user folder has spaces and other letters", " " in (folder := bpy.utils.user_resource("EXTENSIONS")) and "户" in folder)
+        self.check(
+            "user folder has spaces and other letters",
+            " " in (folder := bpy.utils.user_resource("EXTENSIONS")) and "户" in folder,
+        )
         self.check("no torch in Blender", "torch" not in sys.modules and "librosa" not in sys.modules)
         area = self.ui.area()
         area.ui_type = "PREFERENCES"
@@ -132,16 +151,23 @@ class Session(Interruptions, Drops, Showing):
         yield from self.open_tab()
         yield from self.ui.picture("before_the_first_face")
         yield from self.press(
-            (yield from self.find("create_face()", columns=(0.5,), bottom=0.5)), "Create Face", lambda: self.face is not None
+            (yield from self.find("create_face()", columns=(0.5,), bottom=0.5)),
+            "Create Face",
+            lambda: self.face is not None,
         )
         for key in ("NUMPAD_1", "NUMPAD_PERIOD"):
             yield from self.ui.key(key)
         with self.ui.override("WINDOW"):
             bpy.ops.view3d.view_axis(type="FRONT")
             bpy.ops.view3d.view_selected()
-        backend, live = self.module("detailed3dmm_addon.worker.jobs"), self.module("detailed3dmm_addon.detail.live")
+        backend, live = (
+            self.module("detailed3dmm_addon.worker.jobs"),
+            self.module("detailed3dmm_addon.detail.live"),
+        )
         began = time.perf_counter()
-        ready = yield from self.ui.until(lambda: backend.state() == "ready" and live.shown_full(self.face), 180)
+        ready = yield from self.ui.until(
+            lambda: backend.state() == "ready" and live.shown_full(self.face), 180
+        )
         self.measured["worker_and_full_map_s"] = round(time.perf_counter() - began, 1)
         self.check("the full map came", ready, backend.state())
         yield from self.ui.picture("face_and_panels")
@@ -167,7 +193,9 @@ class Session(Interruptions, Drops, Showing):
         left = self.ui.region().x + 60
         yield from self.ui.click(left, last.y - 33)
         yield from self.ui.turns(10)
-        yield from self.slider('key_blocks["browInnerUp"].value', "expression", lambda: self.value("browInnerUp"))
+        yield from self.slider(
+            'key_blocks["browInnerUp"].value', "expression", lambda: self.value("browInnerUp")
+        )
         yield from self.ui.picture("expression_sliders")
         yield from self.ui.click(left, last.y - 33)
         hair = yield from self.find("d3dmm.hair", columns=(0.7,), step=6)
@@ -187,7 +215,9 @@ class Session(Interruptions, Drops, Showing):
         buttons = yield from self.ui.scan(columns=(0.16, 0.5, 0.84))
         keys = self.module("detailed3dmm_addon.model.expression_groups").EXPRESSION_PRESETS
         pressed = [button for button in buttons if "set_expression_preset" in button.key]
-        self.check("every preset has a button in sight", len(pressed) == len(keys), f"{len(pressed)} of {len(keys)}")
+        self.check(
+            "every preset has a button in sight", len(pressed) == len(keys), f"{len(pressed)} of {len(keys)}"
+        )
         for button in pressed:
             preset = button.key.split("'")[1] if "'" in button.key else button.key.split('"')[1]
             wanted = keys[preset][1]
@@ -207,7 +237,9 @@ class Session(Interruptions, Drops, Showing):
         yield from self.settled()
         self.check("redo brings it again", {name: self.value(name) for name in last} == last)
         self.check(
-            "redo shows the same surface", float(np.abs(self.shown() - after).max()) < 1e-4, float(np.abs(self.shown() - after).max())
+            "redo shows the same surface",
+            float(np.abs(self.shown() - after).max()) < 1e-4,
+            float(np.abs(self.shown() - after).max()),
         )
         for name in ("mirror_expression", "random_expression", "reset_expression"):
             button = next((b for b in buttons if name in b.key), None)
@@ -226,7 +258,9 @@ class Session(Interruptions, Drops, Showing):
             return
         drawn: list[float] = []
         evaluated: list[float] = []
-        handler = bpy.types.SpaceView3D.draw_handler_add(lambda: drawn.append(time.perf_counter()), (), "WINDOW", "POST_PIXEL")
+        handler = bpy.types.SpaceView3D.draw_handler_add(
+            lambda: drawn.append(time.perf_counter()), (), "WINDOW", "POST_PIXEL"
+        )
         note = lambda *_: evaluated.append(time.perf_counter())  # noqa: E731
         bpy.app.handlers.depsgraph_update_post.append(note)
         to_mesh: list[float] = []
@@ -245,11 +279,19 @@ class Session(Interruptions, Drops, Showing):
         bpy.app.handlers.depsgraph_update_post.remove(note)
         yield from self.settled()
         moved = float(np.abs(self.shown() - before).max()) * 1000
-        self.check(f"dragging {name} moves it and the face", read() != was and moved > 0.01, f"{was:.2f} to {read():.2f}, {moved:.2f} mm")
+        self.check(
+            f"dragging {name} moves it and the face",
+            read() != was and moved > 0.01,
+            f"{was:.2f} to {read():.2f}, {moved:.2f} mm",
+        )
         for what, times in (("mesh", to_mesh), ("redraw", to_redraw)):
             if times:
                 low, high = np.percentile(times, (50, 95))
-                self.measured[f"{name}_to_{what}_ms"] = {"median": round(low, 1), "p95": round(high, 1), "n": len(times)}
+                self.measured[f"{name}_to_{what}_ms"] = {
+                    "median": round(low, 1),
+                    "p95": round(high, 1),
+                    "n": len(times),
+                }
 
     def detail(self) -> Turns:
         """The Detail panel: strength, switch, resolution, seed."""
@@ -281,7 +323,9 @@ class Session(Interruptions, Drops, Showing):
             self.check("Import Audio is there", False)
             return
         yield from self.ui.press(button)
-        opened = yield from self.ui.until(lambda: any(area.type == "FILE_BROWSER" for area in self.ui.window.screen.areas), 20)
+        opened = yield from self.ui.until(
+            lambda: any(area.type == "FILE_BROWSER" for area in self.ui.window.screen.areas), 20
+        )
         self.check("Import Audio opens the file browser", opened)
         yield from self.ui.turns(8)
         parameters = self.ui.area("FILE_BROWSER").spaces.active.params
@@ -295,7 +339,9 @@ class Session(Interruptions, Drops, Showing):
         yield from self.ui.turns(20)
         yield from self.ui.picture("speech_under_way")
         began = time.perf_counter()
-        yield from self.ui.until(lambda: not backend.running_job() and self.face.data.shape_keys.animation_data is not None, 240)
+        yield from self.ui.until(
+            lambda: not backend.running_job() and self.face.data.shape_keys.animation_data is not None, 240
+        )
         yield from self.settled()
         self.measured["speech_s"] = round(time.perf_counter() - began, 1)
         data = self.face.data.shape_keys.animation_data
@@ -388,10 +434,22 @@ class Session(Interruptions, Drops, Showing):
     def run(self) -> Turns:
         """All steps."""
         steps = (
-            *(self.look, self.sliders, self.presets, self.detail, self.buttons, self.speech, self.save_and_reopen),
+            *(
+                self.look,
+                self.sliders,
+                self.presets,
+                self.detail,
+                self.buttons,
+                self.speech,
+                self.save_and_reopen,
+            ),
             *(self.render, self.languages, self.panels, self.interrupted_jobs, self.drops, self.trouble),
         )
-        for step in (self.install, self.create, *(step for step in steps if not STEPS or step.__name__ in STEPS)):
+        for step in (
+            self.install,
+            self.create,
+            *(step for step in steps if not STEPS or step.__name__ in STEPS),
+        ):
             began = time.perf_counter()
             yield from step()
             self.measured.setdefault("step_s", {})[step.__name__] = round(time.perf_counter() - began, 1)

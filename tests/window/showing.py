@@ -15,7 +15,11 @@ class Showing:
         """Every panel open, in English and in German, in a workspace where the tab was never drawn."""
         view, window = bpy.context.preferences.view, self.ui.window
         before = window.workspace
-        closed = [cls for cls in self.module("panels")._classes() if CLOSED in getattr(cls, "bl_options", ()) and cls.bl_idname != LONG]
+        closed = [
+            cls
+            for cls in self.module("panels")._classes()
+            if CLOSED in getattr(cls, "bl_options", ()) and cls.bl_idname != LONG
+        ]
         options = {cls: cls.bl_options for cls in closed}
         self.registered_with({cls: set(cls.bl_options) - {CLOSED} for cls in closed})
         try:

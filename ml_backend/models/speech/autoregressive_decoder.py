@@ -1,8 +1,11 @@
 """The autoregressive decoder: phone posteriors, loudness and pitch to 52 ARKit curves, each frame made from the frames before it.
 
-The shape is that of FaceFormer (Fan et al. 2022, "FaceFormer: Speech-Driven 3D Facial Animation with Transformers"), which Cao et al. 2024,
-"DNPM", take over: the motion so far with a periodic position encoding, causal self-attention with a temporal bias, cross-attention to the
-speech with an alignment bias. It listens 0.4 s ahead and looks 1 s back in each layer, so it streams with constant memory.
+The shape is that of FaceFormer (Fan et al. 2022, "FaceFormer: Speech-Driven 3D Facial Animation with
+Transformers"), which Cao et al. 2024,
+"DNPM", take over: the motion so far with a periodic position encoding, causal self-attention with a temporal
+bias, cross-attention to the
+speech with an alignment bias. It listens 0.4 s ahead and looks 1 s back in each layer, so it streams with
+constant memory.
 """
 
 import math
@@ -54,7 +57,9 @@ class Past:
         """
         drop = self.next - index
         if not 0 <= drop <= self.keep - WINDOW:
-            raise ValueError(f"frame {index}: the stream is at {self.next} and can go back {self.keep - WINDOW} frames.")
+            raise ValueError(
+                f"frame {index}: the stream is at {self.next} and can go back {self.keep - WINDOW} frames."
+            )
         if drop:
             self.frames = self.frames[:-drop]
             self.keys, self.values = [k[:, :-drop] for k in self.keys], [v[:, :-drop] for v in self.values]
@@ -64,7 +69,8 @@ class Past:
 class CausalAttention(nn.Module):
     """Multi-head attention of frames to themselves and the frames before, WINDOW in all.
 
-    The temporal bias falls with distance, with another slope in each head (FaceFormer's Eq. 3), and is learned from there on.
+    The temporal bias falls with distance, with another slope in each head (FaceFormer's Eq. 3), and is
+    learned from there on.
     """
 
     def __init__(self, width: int, heads: int):
@@ -79,16 +85,27 @@ class CausalAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Args: x (B, T, C), all frames. Returns: (B, T, C)."""
-        lag = torch.arange(x.shape[1], device=x.device)[:, None] - torch.arange(x.shape[1], device=x.device)[None]
+        lag = (
+            torch.arange(x.shape[1], device=x.device)[:, None]
+            - torch.arange(x.shape[1], device=x.device)[None]
+        )
         bias = self.bias[:, lag.clamp(0, WINDOW - 1)].masked_fill((lag < 0) | (lag >= WINDOW), -1e4)
         q, k, v = (self.split(f(x)) for f in (self.query, self.key, self.value))
-        return self.out(nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias[None]).transpose(1, 2).flatten(2))
+        return self.out(
+            nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
+            .transpose(1, 2)
+            .flatten(2)
+        )
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One frame: x (1, C), remembered keys and values (H, N, C / H). Returns: (1, C), and the memory with this frame in it."""
-        keys, values = (torch.cat([old, self.split(f(x))], 1) for old, f in ((keys, self.key), (values, self.value)))
+        keys, values = (
+            torch.cat([old, self.split(f(x))], 1) for old, f in ((keys, self.key), (values, self.value))
+        )
         seen = min(WINDOW, keys.shape[1])
-        logits = self.split(self.query(x)) @ keys[:, -seen:].transpose(1, 2) / math.sqrt(keys.shape[2])  # (H, 1, seen)
+        logits = (
+            self.split(self.query(x)) @ keys[:, -seen:].transpose(1, 2) / math.sqrt(keys.shape[2])
+        )  # (H, 1, seen)
         weights = (logits + self.bias[:, :seen].flip(1)[:, None]).softmax(2)
         return self.out((weights @ values[:, -seen:]).transpose(0, 1).flatten(1)), keys, values
 
@@ -132,14 +149,17 @@ class AutoregressiveDecoder(nn.Module):
         angles = (indices % self.config.period)[:, None] * rates
         return torch.stack([angles.sin(), angles.cos()], 2).flatten(1) * 0.1
 
-    def forward(self, posteriors: Tensor, prosody: Tensor, speech_times: Tensor, past: Tensor, first: int = 0) -> Tensor:
+    def forward(
+        self, posteriors: Tensor, prosody: Tensor, speech_times: Tensor, past: Tensor, first: int = 0
+    ) -> Tensor:
         """All frames at once, each given the true (or any) frames before it: training, and the check of `step`.
 
         Args:
             posteriors: (B, S, 40) in 0..1 over PHONES.
             prosody: (B, S, 3), see PROSODY.
             speech_times: (S,) seconds of the rows above.
-            past: (B, T, 52), row i is what is remembered when frame `first` + i is made: the frame before it, zeros at the start.
+            past: (B, T, 52), row i is what is remembered when frame `first` + i is made: the frame before it,
+                zeros at the start.
             first: index of the first frame; frame n is at n / FRAME_RATE seconds.
 
         Returns:
@@ -157,14 +177,29 @@ class AutoregressiveDecoder(nn.Module):
         weight = self.write.weight
         empty = weight.new_zeros(self.config.heads, 0, self.config.width // self.config.heads)
         layers = len(self.layers)
-        return Past(index, WINDOW + slack, weight.new_zeros(0, len(EXPRESSION_NAMES)), [empty] * layers, [empty] * layers)
+        return Past(
+            index,
+            WINDOW + slack,
+            weight.new_zeros(0, len(EXPRESSION_NAMES)),
+            [empty] * layers,
+            [empty] * layers,
+        )
 
-    def step(self, past: Past, posteriors: Tensor, prosody: Tensor, speech_times: Tensor, count: int, origin: float = 0.0) -> Tensor:
+    def step(
+        self,
+        past: Past,
+        posteriors: Tensor,
+        prosody: Tensor,
+        speech_times: Tensor,
+        count: int,
+        origin: float = 0.0,
+    ) -> Tensor:
         """Makes the stream's next `count` frames from their own past; its memory does not grow.
 
         Args:
             past: the stream; it moves on.
-            posteriors: (S, 40), prosody (S, 3), speech_times (S,): 0.02 s apart, 0.4 s and more around the frames where there is speech.
+            posteriors: (S, 40), prosody (S, 3), speech_times (S,): 0.02 s apart, 0.4 s and more around the
+                frames where there is speech.
             count: frames wanted.
             origin: seconds of the stream at which speech_times are 0.
 
@@ -193,7 +228,9 @@ class AutoregressiveDecoder(nn.Module):
                 x = x + y
                 query = layer.own.split(layer.cross.query(layer.norms[1](x)))  # (H, 1, C / H)
                 near, said = (part[depth][:, low:high] for part in speech)
-                weights = (query @ near.transpose(1, 2) / math.sqrt(query.shape[2]) + layer.cross.bias_at(gap)).softmax(2)
+                weights = (
+                    query @ near.transpose(1, 2) / math.sqrt(query.shape[2]) + layer.cross.bias_at(gap)
+                ).softmax(2)
                 x = x + layer.cross.out((weights @ said).transpose(0, 1).flatten(1))
                 x = x + layer.perceptron(layer.norms[2](x))
             last = (self.write(self.norm(x)) * self.channels).clamp(0, 1)

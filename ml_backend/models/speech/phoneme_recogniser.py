@@ -1,6 +1,7 @@
 """A phoneme recogniser that the user owns: a wav2vec 2.0 checkpoint with a CTC head, in transformers' folder layout.
 
-Written from the papers and the layout's public description, and tested on small random checkpoints; no released checkpoint was ever run.
+Written from the papers and the layout's public description, and tested on small random checkpoints; no
+released checkpoint was ever run.
 """
 
 import json
@@ -18,9 +19,7 @@ from ...errors import UserError
 from ...phonetics.recogniser_phones import PhoneMap, fill_blanks, map_vocabulary
 from .wav2vec2 import Wav2Vec2, Wav2Vec2Config
 
-_REMEDY = (
-    "Give the folder of a phoneme-CTC wav2vec 2.0 checkpoint with config.json, model.safetensors, vocab.json and preprocessor_config.json."
-)
+_REMEDY = "Give the folder of a phoneme-CTC wav2vec 2.0 checkpoint with config.json, model.safetensors, vocab.json and preprocessor_config.json."
 _LARGEST = 8 * 2**30  # bytes of a tensor file
 
 
@@ -58,7 +57,9 @@ class PhonemeRecogniser:
         chances[:, config.pad_token_id] = 0
         places = (np.arange(len(chances)) * config.stride + config.reach / 2) / SAMPLE_RATE
         filled = fill_blanks(chances @ self.phones.matrix, np.interp(places, times, loudness))
-        nearest = np.clip(np.round(np.interp(times, places, np.arange(len(places)))), 0, len(places) - 1).astype(int)
+        nearest = np.clip(
+            np.round(np.interp(times, places, np.arange(len(places)))), 0, len(places) - 1
+        ).astype(int)
         return filled[nearest]
 
 
@@ -66,7 +67,8 @@ class PhonemeRecogniser:
 def load_phoneme_recogniser(folder: Path) -> PhonemeRecogniser:
     """Reads a checkpoint's folder.
 
-    A file phone_map.json in it, {symbol: ARPAbet phone, list of phones or null}, is asked before the built-in tables.
+    A file phone_map.json in it, {symbol: ARPAbet phone, list of phones or null}, is asked before the built-in
+    tables.
 
     Raises:
         UserError: a file is missing or broken, or the network or its vocabulary is of another kind.
@@ -75,10 +77,16 @@ def load_phoneme_recogniser(folder: Path) -> PhonemeRecogniser:
         raise UserError(f"{folder}: no such folder.", _REMEDY)
     sound = _document(folder / "preprocessor_config.json")
     if sound.get("sampling_rate", SAMPLE_RATE) != SAMPLE_RATE:
-        raise UserError(f"{folder}: listens to {sound['sampling_rate']} Hz.", f"Only checkpoints for {SAMPLE_RATE} Hz can be used.")
+        raise UserError(
+            f"{folder}: listens to {sound['sampling_rate']} Hz.",
+            f"Only checkpoints for {SAMPLE_RATE} Hz can be used.",
+        )
     vocabulary = _document(folder / "vocab.json")
     if not vocabulary or not all(isinstance(row, int) and row >= 0 for row in vocabulary.values()):
-        raise UserError(f"{folder / 'vocab.json'}: not a vocabulary of one language.", "Expected {symbol: row of the head}.")
+        raise UserError(
+            f"{folder / 'vocab.json'}: not a vocabulary of one language.",
+            "Expected {symbol: row of the head}.",
+        )
     own = _document(folder / "phone_map.json") if (folder / "phone_map.json").exists() else None
     try:
         config = Wav2Vec2Config.from_document(_document(folder / "config.json"))
@@ -89,7 +97,9 @@ def load_phoneme_recogniser(folder: Path) -> PhonemeRecogniser:
         network.load(_tensors(folder))
     except (ValueError, TypeError) as error:
         raise UserError(f"{folder}: cannot be used: {error}.", _REMEDY) from error
-    return PhonemeRecogniser(network.eval().requires_grad_(False), phones, bool(sound.get("do_normalize", True)))
+    return PhonemeRecogniser(
+        network.eval().requires_grad_(False), phones, bool(sound.get("do_normalize", True))
+    )
 
 
 def _document(path: Path) -> dict:
@@ -110,8 +120,15 @@ def _tensors(folder: Path) -> dict[str, torch.Tensor]:
     names = ["model.safetensors"]
     if not (folder / names[0]).exists():
         if not index.exists():
-            old = "; it has a pickled pytorch_model.bin, which is not opened" if (folder / "pytorch_model.bin").exists() else ""
-            raise UserError(f"{folder / names[0]}: no such file{old}.", "Save the checkpoint as safetensors." if old else _REMEDY)
+            old = (
+                "; it has a pickled pytorch_model.bin, which is not opened"
+                if (folder / "pytorch_model.bin").exists()
+                else ""
+            )
+            raise UserError(
+                f"{folder / names[0]}: no such file{old}.",
+                "Save the checkpoint as safetensors." if old else _REMEDY,
+            )
         names = sorted({str(part) for part in _document(index).get("weight_map", {}).values()})
     found: dict[str, torch.Tensor] = {}
     for name in names:

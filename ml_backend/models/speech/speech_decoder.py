@@ -27,9 +27,11 @@ class SpeechDecoderConfig:
 class BiasedAttention(nn.Module):
     """Multi-head attention whose logits get a learned function of the time between query and key.
 
-    FaceFormer (Fan et al. 2022) biases self-attention by temporal distance and lets the cross-attention see only the aligned audio frame;
+    FaceFormer (Fan et al. 2022) biases self-attention by temporal distance and lets the cross-attention see
+    only the aligned audio frame;
     here both
-    biases are one learned curve per head over +-0.4 s, started as a tent around its own delay, so heads can look a little ahead or back.
+    biases are one learned curve per head over +-0.4 s, started as a tent around its own delay, so heads can
+    look a little ahead or back.
     """
 
     def __init__(self, width: int, heads: int):
@@ -46,7 +48,10 @@ class BiasedAttention(nn.Module):
         """Args: x (B, T, C), memory (B, S, C), times (T,) and (S,) in seconds. Returns: (B, T, C)."""
         batch, count, width = x.shape
         split = (batch, -1, self.heads, width // self.heads)
-        q, k, v = (f(y).reshape(split).transpose(1, 2) for f, y in ((self.query, x), (self.key, memory), (self.value, memory)))
+        q, k, v = (
+            f(y).reshape(split).transpose(1, 2)
+            for f, y in ((self.query, x), (self.key, memory), (self.value, memory))
+        )
         bias = self.bias_at(memory_times[None, :] - x_times[:, None])
         y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
         return self.out(y.transpose(1, 2).reshape(batch, count, width))
@@ -106,8 +111,16 @@ class SpeechDecoder(nn.Module):
             (B, T, 52), about 0..1; exactly 0 in the channels that speech does not move.
         """
         memory = self.read(torch.cat([posteriors, prosody], 2))
-        angles = times[:, None] / self.config.period * 2 * math.pi * torch.arange(1, self.config.width // 2 + 1, device=times.device)
-        periodic = torch.cat([angles.sin(), angles.cos()], 1) * 0.1  # FaceFormer's periodic position encoding, in seconds instead of frames
+        angles = (
+            times[:, None]
+            / self.config.period
+            * 2
+            * math.pi
+            * torch.arange(1, self.config.width // 2 + 1, device=times.device)
+        )
+        periodic = (
+            torch.cat([angles.sin(), angles.cos()], 1) * 0.1
+        )  # FaceFormer's periodic position encoding, in seconds instead of frames
         x = (self.start + periodic).expand(len(memory), -1, -1)
         for layer in self.layers:
             x = layer(x, memory, times, speech_times)

@@ -43,7 +43,8 @@ class TemporalBlock(nn.Module):
 class SpeechEncoder(nn.Module):
     """Phone logits from normalised log-mel.
 
-    The output of a frame depends on 0.5 s to either side and on nothing else, so a long recording may be cut into overlapping windows.
+    The output of a frame depends on 0.5 s to either side and on nothing else, so a long recording may be cut
+    into overlapping windows.
     """
 
     def __init__(self, config: SpeechEncoderConfig | None = None):
@@ -52,7 +53,9 @@ class SpeechEncoder(nn.Module):
         width = self.config.width
         self.lift = nn.Conv1d(BANDS, width, 5, padding=2)
         self.halve = nn.Conv1d(width, width, 4, stride=2, padding=1)
-        self.blocks = nn.ModuleList(TemporalBlock(width, self.config.taps, self.config.dropout) for _ in range(self.config.blocks))
+        self.blocks = nn.ModuleList(
+            TemporalBlock(width, self.config.taps, self.config.dropout) for _ in range(self.config.blocks)
+        )
         self.norm = nn.LayerNorm(width)
         self.classify = nn.Linear(width, len(PHONES))
 

@@ -45,7 +45,9 @@ def load_speech_networks(path: Path = DEFAULT_FILE) -> SpeechNetworks:
         encoder = SpeechEncoder(SpeechEncoderConfig(**json.loads(metadata["encoder"])))
         decoder = SpeechDecoder(SpeechDecoderConfig(**json.loads(metadata["decoder"])))
         for prefix, module in (("encoder.", encoder), ("decoder.", decoder)):
-            module.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
+            module.load_state_dict(
+                {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            )
         return SpeechNetworks(encoder.eval().requires_grad_(False), decoder.eval().requires_grad_(False))
 
     return _read(path, "speech networks", build)
@@ -60,7 +62,9 @@ def load_autoregressive_decoder(path: Path = AUTOREGRESSIVE_FILE) -> Autoregress
     """
 
     def build(state: dict[str, Tensor], metadata: dict[str, str]) -> AutoregressiveDecoder:
-        decoder = AutoregressiveDecoder(AutoregressiveDecoderConfig(**json.loads(metadata["autoregressive_decoder"])))
+        decoder = AutoregressiveDecoder(
+            AutoregressiveDecoderConfig(**json.loads(metadata["autoregressive_decoder"]))
+        )
         decoder.load_state_dict(state)
         return decoder.eval().requires_grad_(False)
 
@@ -70,10 +74,14 @@ def load_autoregressive_decoder(path: Path = AUTOREGRESSIVE_FILE) -> Autoregress
 def _read(path: Path, what: str, build: Callable[[dict[str, Tensor], dict[str, str]], Networks]) -> Networks:
     """What `build` makes of a file's tensors and metadata."""
     arrays, metadata = read_tensors(path)
-    broken = UserError(f"{path}: not weights of this version's {what}.", "Reinstall the extension, or train them again.")
+    broken = UserError(
+        f"{path}: not weights of this version's {what}.", "Reinstall the extension, or train them again."
+    )
     if metadata.get("phones") != " ".join(PHONES):
         raise broken
     try:
-        return build({name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}, metadata)
+        return build(
+            {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}, metadata
+        )
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise broken from error

@@ -52,7 +52,12 @@ def load_viseme_perceptron(path: Path = DEFAULT_FILE) -> VisemePerceptron:
     arrays, _ = read_tensors(path)
     model = VisemePerceptron()
     try:
-        model.load_state_dict({name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()})
+        model.load_state_dict(
+            {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
+        )
     except RuntimeError as error:
-        raise UserError(f"{path}: not weights of this version's viseme perceptron.", "Train it again: train viseme-perceptron.") from error
+        raise UserError(
+            f"{path}: not weights of this version's viseme perceptron.",
+            "Train it again: train viseme-perceptron.",
+        ) from error
     return model.eval().requires_grad_(False)

@@ -1,7 +1,9 @@
 """wav2vec 2.0 with a CTC head, written from the papers, as far as listening needs it.
 
-Baevski et al. 2020, "wav2vec 2.0": a convolutional feature encoder over the waveform, a convolution for relative positions, a transformer.
-The two shapes of released networks: normalisation over time in the first convolution and after each block ("base"), or over channels in
+Baevski et al. 2020, "wav2vec 2.0": a convolutional feature encoder over the waveform, a convolution for
+relative positions, a transformer.
+The two shapes of released networks: normalisation over time in the first convolution and after each block
+("base"), or over channels in
 every convolution and before each block ("large", and the multilingual ones of Conneau et al. 2020).
 """
 
@@ -20,7 +22,8 @@ class Wav2Vec2Config:
     Attributes:
         conv_dim, conv_kernel, conv_stride: channels, taps and steps of each convolution over the waveform.
         conv_bias: whether they have a bias.
-        feat_extract_norm: "group" (over time, first convolution only) or "layer" (over channels, every convolution).
+        feat_extract_norm: "group" (over time, first convolution only) or "layer" (over channels, every
+            convolution).
         hidden_size, num_hidden_layers, num_attention_heads, intermediate_size: of the transformer.
         num_conv_pos_embeddings, num_conv_pos_embedding_groups: taps and groups of the positional convolution.
         do_stable_layer_norm: normalise before each block instead of after it.
@@ -61,7 +64,9 @@ class Wav2Vec2Config:
         for name in ("add_adapter", "adapter_attn_dim"):
             if document.get(name):
                 raise ValueError(f"it has adapters ({name})")
-        values = {field.name: document[field.name] for field in fields(cls) if document.get(field.name) is not None}
+        values = {
+            field.name: document[field.name] for field in fields(cls) if document.get(field.name) is not None
+        }
         for name in ("conv_dim", "conv_stride", "conv_kernel"):
             if name in values:
                 values[name] = tuple(int(value) for value in values[name])
@@ -71,11 +76,20 @@ class Wav2Vec2Config:
 
     def check(self) -> None:
         """Raises ValueError where the sizes do not fit each other, or are absurd."""
-        sizes = (self.hidden_size, self.num_hidden_layers, self.num_attention_heads, self.intermediate_size, self.vocab_size)
+        sizes = (
+            self.hidden_size,
+            self.num_hidden_layers,
+            self.num_attention_heads,
+            self.intermediate_size,
+            self.vocab_size,
+        )
         numbers = (*sizes, *self.conv_dim, *self.conv_stride, *self.conv_kernel, self.num_conv_pos_embeddings)
         if not all(isinstance(value, int) and 0 < value <= 65536 for value in numbers):
             raise ValueError("its sizes are not numbers of 1 to 65536")
-        if not (len(self.conv_dim) == len(self.conv_stride) == len(self.conv_kernel) and 0 < len(self.conv_dim) <= 16):
+        if not (
+            len(self.conv_dim) == len(self.conv_stride) == len(self.conv_kernel)
+            and 0 < len(self.conv_dim) <= 16
+        ):
             raise ValueError("its convolutions are not described alike")
         groups = self.num_conv_pos_embedding_groups
         if self.hidden_size % self.num_attention_heads or groups < 1 or self.hidden_size % groups:
@@ -106,7 +120,9 @@ class ConvolutionLayer(nn.Module):
         super().__init__()
         width = config.conv_dim[index]
         before = config.conv_dim[index - 1] if index else 1
-        self.conv = nn.Conv1d(before, width, config.conv_kernel[index], config.conv_stride[index], bias=config.conv_bias)
+        self.conv = nn.Conv1d(
+            before, width, config.conv_kernel[index], config.conv_stride[index], bias=config.conv_bias
+        )
         self.over_time = config.feat_extract_norm == "group"
         self.layer_norm: nn.Module | None = None
         if not self.over_time:
@@ -131,8 +147,13 @@ class Attention(nn.Module):
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, C) -> (B, T, C)
-        query, key, value = (part(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (self.q_proj, self.k_proj, self.v_proj))
-        return self.out_proj(functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+        query, key, value = (
+            part(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for part in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        return self.out_proj(
+            functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        )
 
 
 class FeedForward(nn.Module):
@@ -172,11 +193,15 @@ class Wav2Vec2(nn.Module):
         super().__init__()
         self.config = config
         width = config.hidden_size
-        self.conv_layers = nn.ModuleList(ConvolutionLayer(config, index) for index in range(len(config.conv_dim)))
+        self.conv_layers = nn.ModuleList(
+            ConvolutionLayer(config, index) for index in range(len(config.conv_dim))
+        )
         self.projection_norm = nn.LayerNorm(config.conv_dim[-1], eps=config.layer_norm_eps)
         self.projection = nn.Linear(config.conv_dim[-1], width)
         taps = config.num_conv_pos_embeddings
-        self.positions = nn.Conv1d(width, width, taps, padding=taps // 2, groups=config.num_conv_pos_embedding_groups)
+        self.positions = nn.Conv1d(
+            width, width, taps, padding=taps // 2, groups=config.num_conv_pos_embedding_groups
+        )
         self.layer_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.layers = nn.ModuleList(TransformerBlock(config) for _ in range(config.num_hidden_layers))
         self.lm_head = nn.Linear(width, config.vocab_size)
@@ -199,17 +224,28 @@ class Wav2Vec2(nn.Module):
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Takes a checkpoint's tensors, by their names in transformers' layout.
 
-        The positional convolution is stored as direction and length of its taps (weight normalisation, Salimans and Kingma 2016, over all
-        but the taps), under the older names weight_g and weight_v or the newer parametrizations.weight.original0 and 1; a plain weight is
+        The positional convolution is stored as direction and length of its taps (weight normalisation,
+        Salimans and Kingma 2016, over all
+        but the taps), under the older names weight_g and weight_v or the newer
+        parametrizations.weight.original0 and 1; a plain weight is
         taken too.
 
         Raises:
             ValueError: one is missing or has another shape; the message names it.
         """
         renamed = {
-            **{f"conv_layers.{rest}": f"wav2vec2.feature_extractor.conv_layers.{rest}" for rest in _names(self.conv_layers)},
-            **{f"projection_norm.{part}": f"wav2vec2.feature_projection.layer_norm.{part}" for part in ("weight", "bias")},
-            **{f"projection.{part}": f"wav2vec2.feature_projection.projection.{part}" for part in ("weight", "bias")},
+            **{
+                f"conv_layers.{rest}": f"wav2vec2.feature_extractor.conv_layers.{rest}"
+                for rest in _names(self.conv_layers)
+            },
+            **{
+                f"projection_norm.{part}": f"wav2vec2.feature_projection.layer_norm.{part}"
+                for part in ("weight", "bias")
+            },
+            **{
+                f"projection.{part}": f"wav2vec2.feature_projection.projection.{part}"
+                for part in ("weight", "bias")
+            },
             "positions.bias": "wav2vec2.encoder.pos_conv_embed.conv.bias",
             **{f"layer_norm.{part}": f"wav2vec2.encoder.layer_norm.{part}" for part in ("weight", "bias")},
             **{f"layers.{rest}": f"wav2vec2.encoder.layers.{rest}" for rest in _names(self.layers)},
@@ -223,7 +259,9 @@ class Wav2Vec2(nn.Module):
         state["positions.weight"] = _positional_weight(tensors)
         for name, parameter in self.state_dict().items():
             if state[name].shape != parameter.shape:
-                raise ValueError(f"{renamed.get(name, name)} is {tuple(state[name].shape)}, not {tuple(parameter.shape)}")
+                raise ValueError(
+                    f"{renamed.get(name, name)} is {tuple(state[name].shape)}, not {tuple(parameter.shape)}"
+                )
             if not torch.isfinite(state[name]).all():
                 raise ValueError(f"{renamed.get(name, name)} holds values that are not finite")
         self.load_state_dict(state)
@@ -235,10 +273,17 @@ def _names(module: nn.Module) -> list[str]:
 
 def _positional_weight(tensors: dict[str, Tensor]) -> Tensor:
     place = "wav2vec2.encoder.pos_conv_embed.conv."
-    for length, direction in (("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1")):
+    for length, direction in (
+        ("weight_g", "weight_v"),
+        ("parametrizations.weight.original0", "parametrizations.weight.original1"),
+    ):
         if place + length in tensors and place + direction in tensors:
             taps = tensors[place + direction].float()
-            return tensors[place + length].float() * taps / taps.square().sum((0, 1), keepdim=True).sqrt().clamp_min(1e-12)
+            return (
+                tensors[place + length].float()
+                * taps
+                / taps.square().sum((0, 1), keepdim=True).sqrt().clamp_min(1e-12)
+            )
     if place + "weight" in tensors:
         return tensors[place + "weight"].float()
     raise ValueError(f"{place}weight is missing")

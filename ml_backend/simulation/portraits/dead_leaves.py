@@ -1,6 +1,7 @@
 """Pictures of opaque shapes that hide each other: they have the edges and the spectrum of photographs, and belong to nobody.
 
-Source: Lee, Mumford and Huang 2001, "Occlusion models for natural images"; Achddou, Gousseau and Ladjal 2021, "Synthetic images as a
+Source: Lee, Mumford and Huang 2001, "Occlusion models for natural images"; Achddou, Gousseau and Ladjal 2021,
+"Synthetic images as a
 regularity prior for image restoration neural networks".
 """
 
@@ -24,7 +25,11 @@ def dead_leaves(size: int, random: np.random.Generator) -> np.ndarray:
         (size, size, 3) float64, 0..1, sRGB encoded.
     """
     tones = random.uniform(0, 1, (random.integers(3, 9), 1))
-    colours = tones + random.uniform(0.02, 0.35) * random.standard_normal((1, 3)) + random.uniform(0, 0.2) * random.standard_normal((1, 3))
+    colours = (
+        tones
+        + random.uniform(0.02, 0.35) * random.standard_normal((1, 3))
+        + random.uniform(0, 0.2) * random.standard_normal((1, 3))
+    )
     picture = np.ones((size, size, 3)) * random.uniform(0, 1, 3)
     largest = random.uniform(0.08, 0.47) * size
     for _ in range(random.integers(_FEWEST, _MOST)):
@@ -35,7 +40,11 @@ def dead_leaves(size: int, random: np.random.Generator) -> np.ndarray:
 
 def _draw_shape(picture: np.ndarray, radius: float, colour: np.ndarray, random: np.random.Generator) -> None:
     size = len(picture)
-    centre, flatness, angle = random.uniform(-0.08 * size, 1.08 * size, 2), random.uniform(0.25, 1), random.uniform(0, np.pi)
+    centre, flatness, angle = (
+        random.uniform(-0.08 * size, 1.08 * size, 2),
+        random.uniform(0.25, 1),
+        random.uniform(0, np.pi),
+    )
     reach = int(1.3 * radius) + 3
     low, high = np.clip(centre.astype(int) - reach, 0, size), np.clip(centre.astype(int) + reach, 0, size)
     if (high <= low).any():
@@ -48,7 +57,13 @@ def _draw_shape(picture: np.ndarray, radius: float, colour: np.ndarray, random: 
     inside = 1 - np.abs(along) ** exponent - np.abs(aside) ** exponent
     cover = np.clip(inside * radius / 2 / (1 + softness * radius) + 0.5, 0, 1)[..., None]
     waves = random.uniform(0.2, 1.6) * (across * random.standard_normal() + down * random.standard_normal())
-    shade = 1 + random.uniform(-0.5, 0.5) * along.clip(-1, 1) + random.uniform(0, 0.15) * np.sin(waves + random.uniform(0, 6))
-    own = np.clip((colour * random.uniform(0.6, 1.3) + 0.08 * random.standard_normal(3)) * shade[..., None], 0, 1)
+    shade = (
+        1
+        + random.uniform(-0.5, 0.5) * along.clip(-1, 1)
+        + random.uniform(0, 0.15) * np.sin(waves + random.uniform(0, 6))
+    )
+    own = np.clip(
+        (colour * random.uniform(0.6, 1.3) + 0.08 * random.standard_normal(3)) * shade[..., None], 0, 1
+    )
     window = slice(low[1], high[1]), slice(low[0], high[0])
     picture[window] += (own - picture[window]) * cover

@@ -16,7 +16,15 @@ from ...geometry.subdivision import DenseMesh
 from ...geometry.texture_space import triangles_of
 from ...models.bilinear_face import BilinearFace
 
-_HAIRLINE = ((-0.100, 0.076), (-0.070, 0.064), (-0.036, 0.020), (-0.019, -0.010), (0.008, 0.014), (0.030, -0.065), (0.080, -0.085))
+_HAIRLINE = (
+    (-0.100, 0.076),
+    (-0.070, 0.064),
+    (-0.036, 0.020),
+    (-0.019, -0.010),
+    (0.008, 0.014),
+    (0.030, -0.065),
+    (0.080, -0.085),
+)
 _BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.14, 0.23), (0.4, 1.22, 0.19), (0.95, 1.20, 0.13), (1.55, 1.04, 0.06))
 
 _REACHES = 0.003, 0.008, 0.02
@@ -84,7 +92,11 @@ def prepare_paint(face: BilinearFace) -> HeadPaint:
         along = (place[:, 0] - centre[0]) / (outer[0] - centre[0])
         stations, height, thickness = np.array(_BROW).T
         up = (place[:, 2] - centre[2]) / half
-        cover = np.clip(1.25 - np.abs(up - np.interp(along, stations, height)) / np.interp(along, stations, thickness), 0, 1)
+        cover = np.clip(
+            1.25 - np.abs(up - np.interp(along, stations, height)) / np.interp(along, stations, thickness),
+            0,
+            1,
+        )
         cover *= np.clip((along + 1.25) / 0.55, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
         brows = np.maximum(brows, np.where(skin & (place[:, 1] < centre[1] + 2.5 * half), cover, 0))
         for lid, width in ((upper, 0.0014), (lower, 0.0007)):
@@ -113,7 +125,11 @@ def head_colours(paint: HeadPaint, random: np.random.Generator) -> np.ndarray:
     colour = colour * (1 - paint.flush[:, None] * random.uniform(0.1, 0.7) * np.array([0.0, 0.34, 0.40]))
     lips = skin * np.array([0.88, 0.52, 0.50]) * random.uniform(0.8, 1.1)
     colour += (lips - colour) * np.clip((paint.lips[:, None] - 0.3) / 0.45, 0, 1)
-    for cover, strength in ((paint.scalp, random.uniform(0.2, 1.0)), (paint.brows, random.uniform(0.5, 0.95)), (paint.lid_edge, 0.8)):
+    for cover, strength in (
+        (paint.scalp, random.uniform(0.2, 1.0)),
+        (paint.brows, random.uniform(0.5, 0.95)),
+        (paint.lid_edge, 0.8),
+    ):
         colour += (hair * 0.6 - colour) * (cover * strength)[:, None]
     radius = np.hypot(paint.eye[:, 0], paint.eye[:, 1])
     brown = random.random() < 1 / 3 + tone  # who has dark skin has brown eyes
@@ -132,7 +148,11 @@ def sample_expression(face: BilinearFace, random: np.random.Generator) -> np.nda
     """(52,): a third at rest, a third smiling, else up to three groups of units at random strength."""
     expression = np.zeros(len(face.expression_names), np.float32)
     kind = random.integers(3)
-    groups = [_SMILE] if kind == 1 else [_GROUPS[i] for i in random.choice(len(_GROUPS), random.integers(1, 4), replace=False)]
+    groups = (
+        [_SMILE]
+        if kind == 1
+        else [_GROUPS[i] for i in random.choice(len(_GROUPS), random.integers(1, 4), replace=False)]
+    )
     for group in groups if kind else ():
         strength = random.uniform(0.2, 1.0)
         for name in group:
@@ -148,7 +168,11 @@ def sample_light(random: np.random.Generator) -> np.ndarray:
     light[0] = 1.0
     direction = np.array([random.normal(0, 0.5), -abs(random.normal(0.7, 0.4)), random.normal(0.4, 0.35)])
     direction /= np.linalg.norm(direction)
-    light += random.uniform(0.35, 1.1) * harmonics(direction[None])[0][:, None] * np.array([0.0, 1, 1, 1, 0.4, 0.4, 0.4, 0.4, 0.4])[:, None]
+    light += (
+        random.uniform(0.35, 1.1)
+        * harmonics(direction[None])[0][:, None]
+        * np.array([0.0, 1, 1, 1, 0.4, 0.4, 0.4, 0.4, 0.4])[:, None]
+    )
     return light * (1 + 0.06 * random.standard_normal(3)) * random.uniform(0.75, 1.25)
 
 
@@ -179,7 +203,9 @@ def draw_head(
     """
     fine = camera.resized(2 * camera.width, 2 * camera.height)
     pixels, depth = fine.project(positions)
-    view = rasterise_view(pixels, depth, _facing(pixels, paint.triangles, fine.height, fine.width), fine.height, fine.width)
+    view = rasterise_view(
+        pixels, depth, _facing(pixels, paint.triangles, fine.height, fine.width), fine.height, fine.width
+    )
     normals = vertex_normals(positions, paint.mesh.polygons)
     to_camera = fine.position - positions
     to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
@@ -187,7 +213,9 @@ def draw_head(
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     shine = 0.06 * gloss * np.clip((normals * half).sum(1), 0, 1) ** 24
     shading = np.clip(harmonics(normals) @ light, 0.04, None)
-    hidden = np.where((paint.teeth > 0) | (paint.tongue > 0), 0.45, 1.0)[:, None]  # the mouth's inside is in shade
+    hidden = np.where((paint.teeth > 0) | (paint.tongue > 0), 0.45, 1.0)[
+        :, None
+    ]  # the mouth's inside is in shade
     linear = view.spread(colours * shading * hidden + shine[:, None])
     if shade:
         linear *= np.exp(-shade * hollows(view.depth, view.mask, fine.focal))[..., None]
@@ -215,7 +243,9 @@ def hollows(depth: np.ndarray, mask: np.ndarray, focal: float) -> np.ndarray:
     pixel = float(np.median(depth[mask])) / focal
     found = np.zeros(depth.shape, np.float32)
     for reach in _REACHES:
-        around = gaussian_filter(filled, reach / pixel) / np.maximum(gaussian_filter(inside, reach / pixel), 1e-3)
+        around = gaussian_filter(filled, reach / pixel) / np.maximum(
+            gaussian_filter(inside, reach / pixel), 1e-3
+        )
         found += np.clip((filled - around) / reach, 0, 1) * inside / len(_REACHES)
     return found
 

@@ -13,14 +13,27 @@ from ...geometry.displacement import vertex_normals
 from ...geometry.spherical_harmonics import harmonics
 from ...models.bilinear_face import BilinearFace
 from .dead_leaves import dead_leaves
-from .painted_face import HeadPaint, draw_head, from_srgb, head_colours, prepare_paint, sample_expression, sample_light
+from .painted_face import (
+    HeadPaint,
+    draw_head,
+    from_srgb,
+    head_colours,
+    prepare_paint,
+    sample_expression,
+    sample_light,
+)
 
 SIZE = 256
 _DARKEST, _BRIGHTEST = 0.12, 0.65  # linear light that the skin's brighter parts are exposed to
 _STOPS = 0.6  # of exposure for the surroundings, natural logarithm
 _DEEPEST = 2.5  # shade in hollows
-_UPWARD = 5.0  # degrees: whoever looks at a camera holds the head a little higher than the face model's rest does
-_SOFTEST, _HARDEST = 0.2, 0.9  # of `sample_light`'s light from one side, which alone is harder than that of most portraits
+_UPWARD = (
+    5.0  # degrees: whoever looks at a camera holds the head a little higher than the face model's rest does
+)
+_SOFTEST, _HARDEST = (
+    0.2,
+    0.9,
+)  # of `sample_light`'s light from one side, which alone is harder than that of most portraits
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,9 @@ class PortraitPainter:
     farthest: float
 
     @classmethod
-    def of(cls, face: BilinearFace, size: int = SIZE, nearest: float = 0.13, farthest: float = 0.30) -> "PortraitPainter":
+    def of(
+        cls, face: BilinearFace, size: int = SIZE, nearest: float = 0.13, farthest: float = 0.30
+    ) -> "PortraitPainter":
         """Prepares the colours' fields of a model; as it is, eyes lie 54 to 123 pixels apart, and the nearest faces fill the picture."""
         return cls(face, prepare_paint(face), size, nearest, farthest)
 
@@ -65,7 +80,8 @@ class PortraitPainter:
         """One person, expression, light, camera and ground by chance.
 
         Args:
-            first: seed of the set's first person; sets with different ones share nobody as long as they are smaller than what lies between.
+            first: seed of the set's first person; sets with different ones share nobody as long as they are
+                smaller than what lies between.
             seed: number of the picture in the set.
         """
         random = np.random.default_rng([first, seed])
@@ -80,7 +96,9 @@ class PortraitPainter:
         light = light * self._exposure(colours[seen], (colours * shading)[seen], random)
         camera = self._camera(random)
         gloss, shade = random.uniform(0, 1.5), random.uniform(0, _DEEPEST)
-        pixels = draw_head(self.paint, positions, colours, light, camera, from_srgb(self._ground(random)), gloss, shade)
+        pixels = draw_head(
+            self.paint, positions, colours, light, camera, from_srgb(self._ground(random)), gloss, shade
+        )
         return PaintedPortrait(pixels, identity, expression, camera)
 
     @staticmethod
@@ -94,36 +112,65 @@ class PortraitPainter:
 
     def _camera(self, random: np.random.Generator) -> Camera:
         """Yaw 16, pitch 8, roll 7 degrees of deviation; 0.45 to 2.5 m away; the face in the picture's middle."""
-        yaw, pitch, roll = np.radians([random.normal(0, 16), random.normal(-_UPWARD, 8), random.normal(0, 7)]).clip(-0.62, 0.62)
+        yaw, pitch, roll = np.radians(
+            [random.normal(0, 16), random.normal(-_UPWARD, 8), random.normal(0, 7)]
+        ).clip(-0.62, 0.62)
         rotation = rotation_about(2, roll) @ rotation_about(0, pitch) @ rotation_about(1, yaw) @ FRONTAL
         distance = float(np.exp(random.uniform(np.log(0.45), np.log(2.5))))
-        eyes = np.mean([self.face.mean[self.face.landmarks[f"eye_{side}"]].mean(0) for side in ("left", "right")], 0)
+        eyes = np.mean(
+            [self.face.mean[self.face.landmarks[f"eye_{side}"]].mean(0) for side in ("left", "right")], 0
+        )
         aim = eyes + (random.normal(0, 0.008), 0, -0.025 + random.normal(0, 0.012))
         width = np.exp(random.uniform(np.log(self.nearest), np.log(self.farthest)))
-        return Camera(rotation, np.array([0, 0, distance]) - rotation @ aim, self.size * distance / width, self.size, self.size)
+        return Camera(
+            rotation,
+            np.array([0, 0, distance]) - rotation @ aim,
+            self.size * distance / width,
+            self.size,
+            self.size,
+        )
 
     def _with_marks(self, colours: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Colours (N, 3) with blotches, freckles and often a shadow of a beard."""
-        blotches = self.paint.mesh.refine(random.standard_normal((self.face.vertex_count, 1)).astype(np.float32))[:, 0]
+        blotches = self.paint.mesh.refine(
+            random.standard_normal((self.face.vertex_count, 1)).astype(np.float32)
+        )[:, 0]
         grain = random.standard_normal(len(colours)).astype(np.float32)
         marks = random.uniform(0, 0.12) * blotches + random.uniform(0, 0.2) * random.random() * grain
         if random.random() < 0.3:
-            jaw = np.clip(self.paint.mesh.refine(self.face.regions["chin"]) * 1.5, 0, 1) * (self.paint.lips < 0.3)
+            jaw = np.clip(self.paint.mesh.refine(self.face.regions["chin"]) * 1.5, 0, 1) * (
+                self.paint.lips < 0.3
+            )
             marks = marks - random.uniform(0.2, 1.6) * jaw * (1 + 0.3 * grain)
         return np.clip(colours * np.exp(marks * self.paint.skin)[:, None], 0.002, 1).astype(np.float32)
 
-    def _with_hair(self, positions: np.ndarray, colours: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _with_hair(
+        self, positions: np.ndarray, colours: np.ndarray, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Positions and colours (N, 3) with a head of hair, for four in five: as thick as chance will have it, with strands."""
         if random.random() < 0.2:
             return positions, colours
         along = positions @ random.standard_normal(3)
-        strands = np.sin(along * random.uniform(300, 1500) + 3 * random.standard_normal(len(along)) * random.uniform(0, 0.6))
+        strands = np.sin(
+            along * random.uniform(300, 1500)
+            + 3 * random.standard_normal(len(along)) * random.uniform(0, 0.6)
+        )
         thickness = random.uniform(0.002, 0.035) * (1 + 0.15 * strands)
-        waves = self.paint.mesh.refine(random.standard_normal((self.face.vertex_count, 1)).astype(np.float32))[:, 0]
+        waves = self.paint.mesh.refine(
+            random.standard_normal((self.face.vertex_count, 1)).astype(np.float32)
+        )[:, 0]
         cover = self.paint.scalp
-        raised = positions + vertex_normals(positions, self.paint.mesh.polygons) * (cover * thickness * (1 + 0.15 * waves))[:, None]
+        raised = (
+            positions
+            + vertex_normals(positions, self.paint.mesh.polygons)
+            * (cover * thickness * (1 + 0.15 * waves))[:, None]
+        )
         dark, fair = np.array([0.012, 0.009, 0.007]), np.array([0.42, 0.28, 0.13])
-        hair = dark * (fair / dark) ** random.beta(0.9, 1.8) * (1 + 0.5 * random.uniform(0, 1) * strands)[:, None]
+        hair = (
+            dark
+            * (fair / dark) ** random.beta(0.9, 1.8)
+            * (1 + 0.5 * random.uniform(0, 1) * strands)[:, None]
+        )
         return raised, (colours + (hair - colours) * cover[:, None]).clip(0.002, 1).astype(np.float32)
 
     def _ground(self, random: np.random.Generator) -> np.ndarray:

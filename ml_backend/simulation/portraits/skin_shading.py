@@ -1,6 +1,7 @@
 """Simulated photographs of skin in texture space: relief shaded under spherical-harmonics light, with an albedo of its own.
 
-What a photograph shows of relief is a change of shading; what it shows beside relief - freckles, spots, brows, stubble, soft shadows,
+What a photograph shows of relief is a change of shading; what it shows beside relief - freckles, spots,
+brows, stubble, soft shadows,
 shine - must not become relief. Both are drawn here at random, so that a network can learn to tell them apart.
 """
 
@@ -32,7 +33,8 @@ def harmonics(normals: Tensor) -> Tensor:
         normals: (..., 3, H, W), unit length, in the face's axes (Z up, the face looks along -Y).
 
     Returns:
-        (..., 9, H, W) in the order 1; y, z, x; xy, yz, 3 z^2 - 1, xz, x^2 - y^2. A light of (1, 0, ...) shades everything by 1.
+        (..., 9, H, W) in the order 1; y, z, x; xy, yz, 3 z^2 - 1, xz, x^2 - y^2. A light of (1, 0, ...)
+        shades everything by 1.
 
     Source: Ramamoorthi and Hanrahan 2001, "An efficient representation for irradiance environment maps".
     """
@@ -48,8 +50,10 @@ class SkinSurface:
     """The mean face's smooth surface in texture space, row 0 at v = 0.
 
     Attributes:
-        normal, tangent, bitangent: (3, R, R) unit vectors in the face's axes; the tangent points along growing u.
-        along, shear, across: (R, R) millimetres along tangent, tangent and bitangent for one texel of u, v and v; 1 off the surface.
+        normal, tangent, bitangent: (3, R, R) unit vectors in the face's axes; the tangent points along
+            growing u.
+        along, shear, across: (R, R) millimetres along tangent, tangent and bitangent for one texel of u, v
+            and v; 1 off the surface.
         mask: (R, R) 0..1, 1 on skin.
         brows, beard, lips: (R, R) 0..1, where hair grows and where skin is red.
     """
@@ -103,14 +107,22 @@ def skin_surface(face: BilinearFace, resolution: int) -> SkinSurface:
     chart = build_chart(face)
 
     def texels(metres: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.where(mask & (metric.across > 1e-6), metres * (1000 / resolution), 1).astype(np.float32))
+        return torch.from_numpy(
+            np.where(mask & (metric.across > 1e-6), metres * (1000 / resolution), 1).astype(np.float32)
+        )
 
     def enlarged(field: Tensor) -> Tensor:
-        return functional.interpolate(field[None, None].float(), size=(resolution, resolution), mode="bilinear")[0, 0]
+        return functional.interpolate(
+            field[None, None].float(), size=(resolution, resolution), mode="bilinear"
+        )[0, 0]
 
     side = chart.across.abs()
     brow_line = 16 + 5 * torch.exp(-(((side - 36) / 14) ** 2))
-    brows = torch.exp(-(((chart.up - brow_line) / 4.5) ** 4)) * torch.sigmoid((side - 11) / 2) * torch.sigmoid((53 - side) / 3)
+    brows = (
+        torch.exp(-(((chart.up - brow_line) / 4.5) ** 4))
+        * torch.sigmoid((side - 11) / 2)
+        * torch.sigmoid((53 - side) / 3)
+    )
     jaw = torch.sigmoid((-46 - chart.up - 0.25 * side.clamp(max=50)) / 4) * (1 - chart.lips)
 
     def axes(vectors: np.ndarray) -> Tensor:
@@ -134,11 +146,15 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
-def _tangents(positions: np.ndarray, uv: np.ndarray, triangles: np.ndarray, uv_triangles: np.ndarray) -> np.ndarray:
+def _tangents(
+    positions: np.ndarray, uv: np.ndarray, triangles: np.ndarray, uv_triangles: np.ndarray
+) -> np.ndarray:
     """(V, 3) directions of growing u at vertices, means over their triangles."""
     corners, places = positions[triangles], uv[uv_triangles]
     edges, steps = corners[:, 1:] - corners[:, :1], places[:, 1:] - places[:, :1]
-    by_u = edges[:, 0] * steps[:, 1, 1, None] - edges[:, 1] * steps[:, 0, 1, None]  # times the texture area, which weighs
+    by_u = (
+        edges[:, 0] * steps[:, 1, 1, None] - edges[:, 1] * steps[:, 0, 1, None]
+    )  # times the texture area, which weighs
     sign = np.sign(steps[:, 0, 0] * steps[:, 1, 1] - steps[:, 0, 1] * steps[:, 1, 0])[:, None]
     total = np.zeros_like(positions)
     for corner in range(3):
@@ -151,7 +167,9 @@ def sample_light(count: int, random: torch.Generator) -> Tensor:
     light = torch.zeros(count, 9)
     light[:, 0] = 1
     for strongest in (1.1, 0.4):
-        towards = torch.randn(count, 3, generator=random) * torch.tensor([0.7, 0.4, 0.5]) + torch.tensor([0.0, -0.7, 0.35])
+        towards = torch.randn(count, 3, generator=random) * torch.tensor([0.7, 0.4, 0.5]) + torch.tensor(
+            [0.0, -0.7, 0.35]
+        )
         towards = functional.normalize(towards, dim=1)
         strength = strongest * (0.25 + 0.75 * torch.rand(count, 1, generator=random))
         lobes = harmonics(towards[:, :, None, None])[..., 0, 0]
@@ -163,7 +181,9 @@ def sample_light(count: int, random: torch.Generator) -> Tensor:
 def smooth_noise(count: int, size: int, cells: int, random: torch.Generator) -> Tensor:
     """(count, 1, size, size) noise of unit deviation that varies over size / cells texels."""
     coarse = torch.randn(count, 1, cells + 3, cells + 3, generator=random)
-    fine = functional.interpolate(coarse, size=(size + 3 * size // cells,) * 2, mode="bicubic", align_corners=False)
+    fine = functional.interpolate(
+        coarse, size=(size + 3 * size // cells,) * 2, mode="bicubic", align_corners=False
+    )
     return 1.25 * fine[..., :size, :size]
 
 
@@ -182,15 +202,26 @@ def sample_albedo(surface: SkinSurface, count: int, random: torch.Generator) -> 
     spots = functional.relu(smooth_noise(count, size, size // 14, random) - uniform(2.0, 2.8))
     blood = blood + uniform(0, 1.0) * spots * (uniform(0, 1) < 0.5)
     melanin = melanin + uniform(0, 0.05) * torch.randn(count, 1, size, size, generator=random)
-    hair = functional.interpolate(torch.randn(count, 1, size // 2, size, generator=random), size=(size, size), mode="bilinear")
+    hair = functional.interpolate(
+        torch.randn(count, 1, size // 2, size, generator=random), size=(size, size), mode="bilinear"
+    )
     brows = surface.brows * uniform(0.2, 1.5) * (0.8 + 0.5 * hair) + uniform(0, 0.2) * surface.brows
-    stubble = surface.beard * uniform(0, 0.8) * (uniform(0, 1) < 0.4) * (0.6 + 0.5 * torch.randn(count, 1, size, size, generator=random))
+    stubble = (
+        surface.beard
+        * uniform(0, 0.8)
+        * (uniform(0, 1) < 0.4)
+        * (0.6 + 0.5 * torch.randn(count, 1, size, size, generator=random))
+    )
     melanin = (melanin + 2.2 * functional.relu(brows) + functional.relu(stubble)).clamp_min(0)
-    pigments = melanin * torch.tensor(MELANIN).view(1, 3, 1, 1) + blood.clamp_min(0) * torch.tensor(HAEMOGLOBIN).view(1, 3, 1, 1)
+    pigments = melanin * torch.tensor(MELANIN).view(1, 3, 1, 1) + blood.clamp_min(0) * torch.tensor(
+        HAEMOGLOBIN
+    ).view(1, 3, 1, 1)
     return torch.tensor(PALE).view(1, 3, 1, 1) * torch.exp(-pigments)
 
 
-def shade_skin(surface: SkinSurface, heights: Tensor, albedo: Tensor, light: Tensor, random: torch.Generator) -> Tensor:
+def shade_skin(
+    surface: SkinSurface, heights: Tensor, albedo: Tensor, light: Tensor, random: torch.Generator
+) -> Tensor:
     """Draws skin.
 
     Args:
@@ -216,7 +247,9 @@ def shade_skin(surface: SkinSurface, heights: Tensor, albedo: Tensor, light: Ten
     edge = smooth_noise(count, size, 4, random) - uniform(0.2, 2.0)
     shade = shade * (1 - uniform(0, 0.5) * (uniform(0, 1) < 0.3) * torch.sigmoid(edge / uniform(0.05, 0.6)))
     shade = shade * torch.exp(0.12 * smooth_noise(count, size, 5, random))
-    half = functional.normalize(torch.randn(count, 3, generator=random) * 0.4 + torch.tensor([0.0, -1.0, 0.35]), dim=1)
+    half = functional.normalize(
+        torch.randn(count, 3, generator=random) * 0.4 + torch.tensor([0.0, -1.0, 0.35]), dim=1
+    )
     shine = (normals * half[:, :, None, None]).sum(1, keepdim=True).clamp_min(0) ** 16
     drawn = albedo * shade + uniform(0, 0.1) * shine * light[:, 0].mean(1).view(-1, 1, 1, 1)
     bright = (drawn * surface.mask).mean(1).flatten(1).quantile(0.93, dim=1).clamp_min(1e-3)
@@ -231,7 +264,8 @@ def smooth_shading(surface: SkinSurface, light: Tensor) -> tuple[Tensor, Tensor]
         light: (B, 9, 3).
 
     Returns:
-        (B, 1, R, R) shading, and (B, 2, R, R) the change of its logarithm per slope along tangent and bitangent.
+        (B, 1, R, R) shading, and (B, 2, R, R) the change of its logarithm per slope along tangent and
+        bitangent.
     """
     grey = light.mean(2)
 
@@ -240,5 +274,8 @@ def smooth_shading(surface: SkinSurface, light: Tensor) -> tuple[Tensor, Tensor]
 
     step = 0.1
     flat = shading(surface.normal)
-    moved = [shading(functional.normalize(surface.normal - step * axis, dim=0)) for axis in (surface.tangent, surface.bitangent)]
+    moved = [
+        shading(functional.normalize(surface.normal - step * axis, dim=0))
+        for axis in (surface.tangent, surface.bitangent)
+    ]
     return flat, torch.cat([(one / flat).log() / step for one in moved], 1)

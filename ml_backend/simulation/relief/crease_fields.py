@@ -7,18 +7,27 @@ from torch import Tensor
 
 
 def solve_creases(
-    start: Tensor, direction: Tensor, wavelength: float, anisotropy: float = 0.7, growth: float = 0.35, steps: int = 160
+    start: Tensor,
+    direction: Tensor,
+    wavelength: float,
+    anisotropy: float = 0.7,
+    growth: float = 0.35,
+    steps: int = 160,
 ) -> Tensor:
     """Lets stripes grow from a starting field until they are creases of one wavelength along given lines.
 
-    u_t = r u - u^3 - (1 + lap / k0^2)^2 u + div(D t t^T grad u) / k0^2 on a periodic grid, t along the creases. The stiff linear part is
-    implicit in Fourier space, the rest explicit with a time step of 0.35. Mirrored inputs give the mirrored field.
+    u_t = r u - u^3 - (1 + lap / k0^2)^2 u + div(D t t^T grad u) / k0^2 on a periodic grid, t along the
+    creases. The stiff linear part is
+    implicit in Fourier space, the rest explicit with a time step of 0.35. Mirrored inputs give the mirrored
+    field.
 
     Args:
         start: (N, H, W) starting field, of the order of 0.1 to 1.
-        direction: (N, 2, H, W) unit vectors along the creases, (column, row) components, either sign; shorter vectors guide less.
+        direction: (N, 2, H, W) unit vectors along the creases, (column, row) components, either sign; shorter
+            vectors guide less.
         wavelength: distance between neighbouring creases, grid cells; 6 to 16 resolve the pattern well.
-        anisotropy: D, 0 for a labyrinth, 0.7 for long lines. Beyond about 1 the explicit term is unstable and turns the stripes.
+        anisotropy: D, 0 for a labyrinth, 0.7 for long lines. Beyond about 1 the explicit term is unstable and
+            turns the stripes.
         growth: r, distance above the buckling threshold.
         steps: time steps.
 
@@ -28,7 +37,8 @@ def solve_creases(
     Raises:
         ValueError: anisotropy out of [0, 1] or wavelength below 4 cells.
 
-    Source: Stoop et al. 2015, "Curvature-induced symmetry breaking determines elastic surface patterns", Nature Materials 14.
+    Source: Stoop et al. 2015, "Curvature-induced symmetry breaking determines elastic surface patterns",
+    Nature Materials 14.
     """
     if not 0 <= anisotropy <= 1:
         raise ValueError(f"anisotropy {anisotropy} is outside [0, 1], where the solver is stable")
@@ -55,7 +65,9 @@ def solve_creases(
     return u
 
 
-def noise_field(seed: int, shape: tuple[int, int, int], correlation: tuple[float, float] = (0.0, 0.0)) -> Tensor:
+def noise_field(
+    seed: int, shape: tuple[int, int, int], correlation: tuple[float, float] = (0.0, 0.0)
+) -> Tensor:
     """Smooth periodic Gaussian noise, the same on every machine.
 
     Args:
@@ -91,10 +103,15 @@ def smooth_along(fields: Tensor, direction: Tensor, length: float) -> Tensor:
     across, up = direction.unbind(1)
     u = fields
     for _ in range(steps):
-        along = across * 0.5 * (torch.roll(u, -1, 2) - torch.roll(u, 1, 2)) + up * 0.5 * (torch.roll(u, -1, 1) - torch.roll(u, 1, 1))
+        along = across * 0.5 * (torch.roll(u, -1, 2) - torch.roll(u, 1, 2)) + up * 0.5 * (
+            torch.roll(u, -1, 1) - torch.roll(u, 1, 1)
+        )
         flux_across, flux_up = across * along, up * along
         u = u + rate * 0.5 * (
-            torch.roll(flux_across, -1, 2) - torch.roll(flux_across, 1, 2) + torch.roll(flux_up, -1, 1) - torch.roll(flux_up, 1, 1)
+            torch.roll(flux_across, -1, 2)
+            - torch.roll(flux_across, 1, 2)
+            + torch.roll(flux_up, -1, 1)
+            - torch.roll(flux_up, 1, 1)
         )
     u = u - u.mean((1, 2), keepdim=True)
     return u / u.std((1, 2), keepdim=True).clamp_min(1e-6)

@@ -34,7 +34,8 @@ class GroupField:
         spread: standard deviations (rows, columns), texels.
         slack: of `spread_compression`.
         drive: (52,) compression that each unit makes by itself where the mesh does not show it.
-        choosy: 0..1, how much less compression counts that runs mainly along its creases; 0 for a fold, whose line is given.
+        choosy: 0..1, how much less compression counts that runs mainly along its creases; 0 for a fold, whose
+            line is given.
     """
 
     angle: Tensor
@@ -84,7 +85,12 @@ def contraction_matrix(contractions: tuple[dict[str, float], ...]) -> Tensor:
 
 
 def group_field(
-    group: MuscleGroup | Fold, chart: FaceChart, gradients: Tensor, contractions: Tensor, region: Tensor, guide: Tensor | None
+    group: MuscleGroup | Fold,
+    chart: FaceChart,
+    gradients: Tensor,
+    contractions: Tensor,
+    region: Tensor,
+    guide: Tensor | None,
 ) -> GroupField:
     """Measures where a group compresses the mean face and along which lines it creases.
 
@@ -100,7 +106,9 @@ def group_field(
     weight = getattr(group, "guide_weight", 1.0) if guide is not None else 0.0
     compression, normal = principal_compression(strains)
     lines = 2 * normal + math.pi  # doubled angle of the creases
-    lean = torch.stack([(compression * torch.cos(lines)).sum(0), (compression * torch.sin(lines)).sum(0)]) * (region + 0.02)
+    lean = torch.stack([(compression * torch.cos(lines)).sum(0), (compression * torch.sin(lines)).sum(0)]) * (
+        region + 0.02
+    )
     lean = lean / lean.norm(dim=0).flatten().quantile(0.95).clamp_min(1e-6)
     lean = gaussian_blur(lean, chart.texels(5.0))
     lean = (1 - weight) * lean / (lean.norm(dim=0) + 0.03)
@@ -117,7 +125,9 @@ def group_field(
     return dataclasses.replace(field, reference=max(float(strong.quantile(0.9)), LEAST_REFERENCE))
 
 
-def spread_compression(across: Tensor, support: Tensor, spread: tuple[float, float], slack: float = 1.0) -> Tensor:
+def spread_compression(
+    across: Tensor, support: Tensor, spread: tuple[float, float], slack: float = 1.0
+) -> Tensor:
     """Spreads compression over the length of the muscle that causes it.
 
     Args:
@@ -131,14 +141,17 @@ def spread_compression(across: Tensor, support: Tensor, spread: tuple[float, flo
     """
     if slack < 1:
         soft = 0.08
-        across = slack * across + (1 - slack) * soft * (torch.nn.functional.softplus(across / soft) - math.log(2))
+        across = slack * across + (1 - slack) * soft * (
+            torch.nn.functional.softplus(across / soft) - math.log(2)
+        )
     return gaussian_blur(across * support, spread) / gaussian_blur(support[None], spread).clamp_min(1e-5)
 
 
 def crease_load(strain: Tensor, strongest: Tensor, expression: Tensor, field: "GroupField") -> Tensor:
     """Compression that a group's creases feel, in units of its full contraction.
 
-    A film buckles across its strongest compression: what compresses the skin mainly along a crease hardly deepens it.
+    A film buckles across its strongest compression: what compresses the skin mainly along a crease hardly
+    deepens it.
 
     Args:
         strain: (N, 3, G, G) Green strain.
@@ -157,15 +170,23 @@ def crease_load(strain: Tensor, strongest: Tensor, expression: Tensor, field: "G
     return load + (expression @ field.drive)[:, None, None]
 
 
-def solve_patch(index: int, group: MuscleGroup, level_index: int, side: int, field: GroupField, chart: FaceChart) -> CreasePatch:
+def solve_patch(
+    index: int, group: MuscleGroup, level_index: int, side: int, field: GroupField, chart: FaceChart
+) -> CreasePatch:
     """Solves the canonical patterns of one level of a group over the rectangle that holds its region."""
     level = group.levels[level_index]
     region = field.region if side == 0 else field.region * (chart.across * side > -3)
     rows, columns = torch.nonzero((region > 0.03) & (chart.raster.covered > 0), as_tuple=True)
     weight = region * chart.raster.covered
     scale = [float((chart.jacobian[axis, axis].abs() * weight).sum() / weight.sum()) for axis in (0, 1)]
-    low = [max(0.0, float(axis.min()) / GRID - 1.5 * level.wavelength / s) for axis, s in ((columns, scale[0]), (rows, scale[1]))]
-    high = [min(1.0, float(axis.max() + 1) / GRID + 1.5 * level.wavelength / s) for axis, s in ((columns, scale[0]), (rows, scale[1]))]
+    low = [
+        max(0.0, float(axis.min()) / GRID - 1.5 * level.wavelength / s)
+        for axis, s in ((columns, scale[0]), (rows, scale[1]))
+    ]
+    high = [
+        min(1.0, float(axis.max() + 1) / GRID + 1.5 * level.wavelength / s)
+        for axis, s in ((columns, scale[0]), (rows, scale[1]))
+    ]
     size = [(high[axis] - low[axis]) * scale[axis] for axis in (0, 1)]
     cells = min(CELLS_PER_WAVELENGTH / level.wavelength, 360 / max(size))
     width, height = (max(16, round(extent * cells)) for extent in size)
@@ -173,8 +194,13 @@ def solve_patch(index: int, group: MuscleGroup, level_index: int, side: int, fie
     seed = 7919 * (index + 1) + 101 * level_index + (side + 1)
     wavelength = max(4.0, level.wavelength * cells)
     start = 0.25 * noise_field(seed, (TEMPLATES, height, width), (0.2 * wavelength, 0.35 * wavelength))
-    stripes = solve_creases(start, direction.expand(TEMPLATES, -1, -1, -1), wavelength, group.anisotropy) / STRIPE_AMPLITUDE
-    wander = noise_field(seed + 31, (2, height, width), (1.1 * wavelength, 1.6 * wavelength)) * (0.13 * wavelength)
+    stripes = (
+        solve_creases(start, direction.expand(TEMPLATES, -1, -1, -1), wavelength, group.anisotropy)
+        / STRIPE_AMPLITUDE
+    )
+    wander = noise_field(seed + 31, (2, height, width), (1.1 * wavelength, 1.6 * wavelength)) * (
+        0.13 * wavelength
+    )
     rough = noise_field(seed + 57, (2, height, width), (0.35 * wavelength, 0.35 * wavelength))
     shown = field.region if side == 0 else field.region * torch.sigmoid(chart.across * side / 1.5)
     irregularity = smooth_along(rough, direction.expand(2, -1, -1, -1), 1.6 * wavelength)
@@ -184,7 +210,12 @@ def solve_patch(index: int, group: MuscleGroup, level_index: int, side: int, fie
 
 
 def _patch_directions(
-    angle: Tensor, chart: FaceChart, low: list[float], high: list[float], shape: tuple[int, int], scale: list[float]
+    angle: Tensor,
+    chart: FaceChart,
+    low: list[float],
+    high: list[float],
+    shape: tuple[int, int],
+    scale: list[float],
 ) -> Tensor:
     """(1, 2, h, w) unit vectors along the creases in the patch's own cells."""
     inverse = torch.linalg.inv(chart.jacobian.permute(2, 3, 0, 1))
@@ -194,7 +225,9 @@ def _patch_directions(
     field = torch.stack([torch.cos(doubled), torch.sin(doubled)])[None]
     v = low[1] + (torch.arange(shape[0]) + 0.5) / shape[0] * (high[1] - low[1])
     u = low[0] + (torch.arange(shape[1]) + 0.5) / shape[1] * (high[0] - low[0])
-    grid = torch.stack([(2 * u - 1).expand(shape[0], -1), (2 * v - 1)[:, None].expand(-1, shape[1])], -1)[None]
+    grid = torch.stack([(2 * u - 1).expand(shape[0], -1), (2 * v - 1)[:, None].expand(-1, shape[1])], -1)[
+        None
+    ]
     sampled = torch.nn.functional.grid_sample(field, grid, align_corners=False, padding_mode="border")[0]
     half = 0.5 * torch.atan2(sampled[1], sampled[0])
     return torch.stack([torch.cos(half), torch.sin(half)])[None]
@@ -206,7 +239,9 @@ def _displaced(fields: Tensor, shift: Tensor) -> Tensor:
     x = (torch.arange(width) + 0.5 + shift[0]) / width * 2 - 1
     y = ((torch.arange(height) + 0.5)[:, None] + shift[1]) / height * 2 - 1
     grid = torch.stack([x, y], -1)[None]
-    return torch.nn.functional.grid_sample(fields[None], grid, mode="bicubic", align_corners=False, padding_mode="border")[0]
+    return torch.nn.functional.grid_sample(
+        fields[None], grid, mode="bicubic", align_corners=False, padding_mode="border"
+    )[0]
 
 
 def fold_geometry(fold: Fold, chart: FaceChart) -> tuple[Tensor, Tensor, Tensor]:
@@ -220,7 +255,9 @@ def fold_geometry(fold: Fold, chart: FaceChart) -> tuple[Tensor, Tensor, Tensor]
     side = chart.across.abs() if fold.paired else chart.across
     curve = _spline(torch.tensor(fold.points), 64)  # (S, 2)
     flat = torch.stack([side, chart.up])
-    gap = ((flat[:, :, :, None] - curve.T[:, None, None, :]) ** 2).sum(0) + 4e3 * (chart.behind > 58)[..., None]  # (G, G, S)
+    gap = ((flat[:, :, :, None] - curve.T[:, None, None, :]) ** 2).sum(0) + 4e3 * (chart.behind > 58)[
+        ..., None
+    ]  # (G, G, S)
     tangent = torch.gradient(curve, dim=0)[0]
     tangent = tangent / tangent.norm(dim=1, keepdim=True)
     soft = torch.softmax(-gap / 18, -1)  # a smooth choice of the nearest point
@@ -230,9 +267,9 @@ def fold_geometry(fold: Fold, chart: FaceChart) -> tuple[Tensor, Tensor, Tensor]
     position = (soft @ torch.arange(64.0)) / 63
     length = float((curve[1:] - curve[:-1]).norm(dim=1).sum())
     beyond = (offset * along).sum(-1).abs()
-    ends = torch.sigmoid((torch.minimum(position, 1 - position) * length - 0.5 * fold.fade) / (0.22 * fold.fade)) * torch.exp(
-        -((beyond / fold.fade) ** 2)
-    )
+    ends = torch.sigmoid(
+        (torch.minimum(position, 1 - position) * length - 0.5 * fold.fade) / (0.22 * fold.fade)
+    ) * torch.exp(-((beyond / fold.fade) ** 2))
     angle = torch.atan2(along[..., 1], along[..., 0] * (torch.sign(chart.across) if fold.paired else 1))
     return signed, ends * torch.sigmoid((58 - chart.behind) / 4), angle
 

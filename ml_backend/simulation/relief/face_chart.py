@@ -11,9 +11,15 @@ from ...models.bilinear_face import BilinearFace
 from .strain import StrainRaster, gaussian_blur, tangent_frames
 
 GRID = 128
-POCKET_STRETCH = 9.0  # a texel that covers so many times the face's area lies inside mouth or sockets, or at the back
+POCKET_STRETCH = (
+    9.0  # a texel that covers so many times the face's area lies inside mouth or sockets, or at the back
+)
 SMOOTHING_MM = 3.0
-MOUTH_UP, CHIN_UP, EYE_ACROSS = -66.0, -103.0, 29.0  # the anatomical frame: the mean adult's proportions, millimetres
+MOUTH_UP, CHIN_UP, EYE_ACROSS = (
+    -66.0,
+    -103.0,
+    29.0,
+)  # the anatomical frame: the mean adult's proportions, millimetres
 
 
 @dataclass(frozen=True)
@@ -68,14 +74,24 @@ def build_chart(face: BilinearFace) -> FaceChart:
     _, jacobian = tangent_frames(rest[corners], uv[uv_corners])
     texel_jacobian = jacobian[lookup.triangle.clip(0)].transpose(2, 3, 0, 1)  # (2, 2, G, G)
     position = _filled(torch.from_numpy(lookup.spread(_anatomical(face, rest))).permute(2, 0, 1), covered)
-    front = lookup.mask & (position[2] < 50).numpy() & (position[1] > CHIN_UP).numpy() & (position[1] < 70).numpy()
+    front = (
+        lookup.mask
+        & (position[2] < 50).numpy()
+        & (position[1] > CHIN_UP).numpy()
+        & (position[1] < 70).numpy()
+    )
     lengths = np.median(np.linalg.norm(texel_jacobian[:, :, front], axis=0), axis=-1)  # (2,)
     scale = (float(lengths[0]), float(lengths[1]))
     open_skin = open_triangles(jacobian, scale)
-    visible = gaussian_blur(torch.from_numpy((open_skin[lookup.triangle.clip(0)] & lookup.mask).astype(np.float32))[None], (0.7, 0.7))[0]
+    visible = gaussian_blur(
+        torch.from_numpy((open_skin[lookup.triangle.clip(0)] & lookup.mask).astype(np.float32))[None],
+        (0.7, 0.7),
+    )[0]
     sigma = (SMOOTHING_MM * GRID / scale[1], SMOOTHING_MM * GRID / scale[0])
     raster = StrainRaster(torch.from_numpy(lookup.triangle.clip(0).astype(np.int64)), covered, sigma)
-    metric = raster.smooth_texels(torch.from_numpy(texel_jacobian.reshape(4, GRID, GRID).astype(np.float32)), sigma)
+    metric = raster.smooth_texels(
+        torch.from_numpy(texel_jacobian.reshape(4, GRID, GRID).astype(np.float32)), sigma
+    )
     lips = torch.from_numpy(lookup.spread(np.asarray(face.regions["lips"], np.float32)))
     return FaceChart(
         corners, uv[uv_corners], raster, position[0], position[1], position[2], metric.view(2, 2, GRID, GRID),
@@ -86,8 +102,13 @@ def build_chart(face: BilinearFace) -> FaceChart:
 def _anatomical(face: BilinearFace, rest: np.ndarray) -> np.ndarray:
     """(V, 3) float32: across, up, behind of every vertex, millimetres in the anatomical frame."""
     marks = face.landmarks
-    eyes = [rest[np.concatenate([marks[f"lid_upper_{side}"], marks[f"lid_lower_{side}"]])].mean(0) for side in ("left", "right")]
-    mouth = rest[[*np.atleast_1d(marks["lip_corner_left"]), *np.atleast_1d(marks["lip_corner_right"])]].mean(0)
+    eyes = [
+        rest[np.concatenate([marks[f"lid_upper_{side}"], marks[f"lid_lower_{side}"]])].mean(0)
+        for side in ("left", "right")
+    ]
+    mouth = rest[[*np.atleast_1d(marks["lip_corner_left"]), *np.atleast_1d(marks["lip_corner_right"])]].mean(
+        0
+    )
     chin = rest[np.atleast_1d(marks["chin_tip"])].mean(0)
     middle = (eyes[0] + eyes[1]) / 2
     across = (rest[:, 0] - middle[0]) * (2 * EYE_ACROSS / (eyes[0][0] - eyes[1][0]))
@@ -119,7 +140,8 @@ def open_skin(face: BilinearFace, chart: FaceChart, resolution: int) -> tuple[Te
     """Skin that is seen, at a map's resolution.
 
     Returns:
-        (R, R) float32, 1 on the outside of the face, 0 in pockets and beyond the chart; (R, R) bool, the region "face".
+        (R, R) float32, 1 on the outside of the face, 0 in pockets and beyond the chart; (R, R) bool, the
+        region "face".
     """
     corners, uv_corners = skin_triangles(face)
     lookup = rasterise(np.asarray(face.uv, np.float64), uv_corners, corners, resolution)

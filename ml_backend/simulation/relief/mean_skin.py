@@ -8,7 +8,14 @@ from torch import Tensor
 
 from ...expression_names import EXPRESSION_NAMES
 from ...models.bilinear_face import BilinearFace
-from .crease_templates import CreasePatch, GroupField, contraction_matrix, fold_geometry, group_field, solve_patch
+from .crease_templates import (
+    CreasePatch,
+    GroupField,
+    contraction_matrix,
+    fold_geometry,
+    group_field,
+    solve_patch,
+)
 from .face_chart import GRID, FaceChart, build_chart
 from .muscle_groups import FOLDS, GROUPS, Fold, front_of_face
 from .strain import displacement_gradients, tangent_frames
@@ -56,7 +63,9 @@ def unit_gradients(face: BilinearFace, identity: np.ndarray, chart: FaceChart) -
     corners = np.asarray(neutral, np.float64)[chart.corners]
     frames, _ = tangent_frames(corners, chart.corner_uv)
     gradients = displacement_gradients(corners, np.asarray(deltas)[:, chart.corners], frames)
-    return chart.raster.smooth(torch.from_numpy(gradients).flatten(0, 1)).view(len(EXPRESSION_NAMES), 6, GRID, GRID)
+    return chart.raster.smooth(torch.from_numpy(gradients).flatten(0, 1)).view(
+        len(EXPRESSION_NAMES), 6, GRID, GRID
+    )
 
 
 def solve_mean_skin(face: BilinearFace) -> MeanSkin:
@@ -68,11 +77,16 @@ def solve_mean_skin(face: BilinearFace) -> MeanSkin:
     folds: list[LaidFold] = []
     for index, group in enumerate(GROUPS):
         guide = group.guide(chart) if group.guide else None
-        region = group.region(chart) * (chart.visible * front_of_face(chart) if group.name != "platysma" else 1)
+        region = group.region(chart) * (
+            chart.visible * front_of_face(chart) if group.name != "platysma" else 1
+        )
         field = group_field(group, chart, gradients, contraction_matrix(group.contractions), region, guide)
         fields.append(field)
         for level in range(len(group.levels)):
-            patches += [solve_patch(index, group, level, side, field, chart) for side in ((-1, 1) if group.paired else (0,))]
+            patches += [
+                solve_patch(index, group, level, side, field, chart)
+                for side in ((-1, 1) if group.paired else (0,))
+            ]
     for fold in FOLDS:
         distance, along, angle = fold_geometry(fold, chart)
         near = chart.visible * along * torch.exp(-((distance / (2.2 * fold.bulge_width)) ** 4))

@@ -20,8 +20,10 @@ def micro_templates(chart: FaceChart, resolution: int) -> Tensor:
     Returns:
         (2, R, R) float32 millimetres, at most about 0.05 deep.
 
-    Source: spacing and depth of pores and of the primary lines of the skin's micro-relief, 20-100 micrometres deep, up to 2 mm apart:
-    Hashimoto 1974, "New methods for surface ultrastructure", Int. J. Dermatol. 13; Weiss et al. 2023, "Graph-Based Synthesis for Skin
+    Source: spacing and depth of pores and of the primary lines of the skin's micro-relief, 20-100 micrometres
+    deep, up to 2 mm apart:
+    Hashimoto 1974, "New methods for surface ultrastructure", Int. J. Dermatol. 13; Weiss et al. 2023,
+    "Graph-Based Synthesis for Skin
     Micro Wrinkles", Computer Graphics Forum 42.
     """
     per_mm = (MASTER / chart.scale[1], MASTER / chart.scale[0])  # texels, (rows, columns)
@@ -31,7 +33,11 @@ def micro_templates(chart: FaceChart, resolution: int) -> Tensor:
     nose = _upsampled(_nose(chart))
     cheek = _upsampled(_cheeks(chart))
     forehead = _upsampled(torch.sigmoid((chart.up - 22) / 5))
-    dimples = 0.030 * nose * _pits(round_pores[:2]) + 0.022 * cheek * _pits(long_pores[:2]) + 0.012 * forehead * _pits(round_pores[2:])
+    dimples = (
+        0.030 * nose * _pits(round_pores[:2])
+        + 0.022 * cheek * _pits(long_pores[:2])
+        + 0.012 * forehead * _pits(round_pores[2:])
+    )
     fields = -dimples - 0.016 * (1 - 0.6 * nose) * hatch
     return functional.interpolate(fields[None], size=(resolution, resolution), mode="area")[0]
 
@@ -49,7 +55,9 @@ def _hatch(per_mm: tuple[float, float]) -> Tensor:
     return net - net.mean((1, 2), keepdim=True)
 
 
-def _band_noise(count: int, spacing: float, per_mm: tuple[float, float], stretch: tuple[float, float], seed: int) -> Tensor:
+def _band_noise(
+    count: int, spacing: float, per_mm: tuple[float, float], stretch: tuple[float, float], seed: int
+) -> Tensor:
     """(count, M, M) noise of one spacing in millimetres, unit deviation; stretched (up, across)."""
     white = torch.randn(count, MASTER, MASTER, generator=torch.Generator().manual_seed(seed))
     up = torch.fft.fftfreq(MASTER)[:, None] * per_mm[0] * stretch[0] * spacing
@@ -65,7 +73,11 @@ def _upsampled(field: Tensor) -> Tensor:
 
 
 def _nose(chart: FaceChart) -> Tensor:
-    return torch.exp(-((chart.across / 17) ** 4)) * torch.sigmoid((chart.up + 44) / 2) * torch.sigmoid((-8 - chart.up) / 3)
+    return (
+        torch.exp(-((chart.across / 17) ** 4))
+        * torch.sigmoid((chart.up + 44) / 2)
+        * torch.sigmoid((-8 - chart.up) / 3)
+    )
 
 
 def _cheeks(chart: FaceChart) -> Tensor:

@@ -35,11 +35,13 @@ class MuscleGroup:
 
     Attributes:
         name: of the group.
-        contractions: expressions (unit -> weight) that together show where and across which lines it compresses the skin.
+        contractions: expressions (unit -> weight) that together show where and across which lines it
+            compresses the skin.
         region: FaceChart -> (G, G) 0..1, where its creases may lie.
         levels: coarse to fine.
         anisotropy: D of the Swift-Hohenberg equation; 0 = dimples and a labyrinth instead of lines.
-        guide: FaceChart -> (G, G) anatomical angle of the creases from tangent 1, radians; None = the strain alone decides.
+        guide: FaceChart -> (G, G) anatomical angle of the creases from tangent 1, radians; None = the strain
+            alone decides.
         guide_weight: 0..1 against the strain's own direction.
         spread: (across, up) millimetres over which the muscle's pull spreads along it.
         paired: left and right have patterns of their own.
@@ -67,7 +69,8 @@ class Fold:
     Attributes:
         name: of the fold.
         contractions: as for a group.
-        points: (across, up) of the line on the left half, anatomical millimetres, in the order that puts the bulge on its left.
+        points: (across, up) of the line on the left half, anatomical millimetres, in the order that puts the
+            bulge on its left.
         depth: millimetres at full contraction and the age of 60.
         width, bulge, bulge_width: of `fold_profile`.
         fade: millimetres over which it runs out at its ends.
@@ -108,7 +111,9 @@ def _from_point(chart: FaceChart, across: float, up: float) -> tuple[Tensor, Ten
     side = chart.across.abs()
     at = ((side - across) ** 2 + (chart.up - up) ** 2 + 4 * (chart.behind > 40)).argmin()
     lateral, behind = side - across, chart.behind - chart.behind.flatten()[at]
-    return torch.sign(lateral) * torch.sqrt(lateral**2 + behind.clamp_min(0) ** 2 * (lateral > 0) + 1e-6), chart.up - up
+    return torch.sign(lateral) * torch.sqrt(
+        lateral**2 + behind.clamp_min(0) ** 2 * (lateral > 0) + 1e-6
+    ), chart.up - up
 
 
 def _radial(chart: FaceChart, across: float, up: float) -> Tensor:
@@ -120,7 +125,11 @@ def _radial(chart: FaceChart, across: float, up: float) -> Tensor:
 def _forehead(chart: FaceChart) -> Tensor:
     brow = 25 - 0.004 * (chart.across.abs() - 22).clamp_min(0) ** 2
     top = 70 - 0.006 * chart.across**2
-    return torch.sigmoid((chart.up - brow) / 2) * torch.sigmoid((top - chart.up) / 4) * torch.sigmoid((50 - chart.across.abs()) / 4)
+    return (
+        torch.sigmoid((chart.up - brow) / 2)
+        * torch.sigmoid((top - chart.up) / 4)
+        * torch.sigmoid((50 - chart.across.abs()) / 4)
+    )
 
 
 def _glabella(chart: FaceChart) -> Tensor:
@@ -198,9 +207,12 @@ def _upright_lines(chart: FaceChart) -> Tensor:
     return torch.full_like(chart.up, torch.pi / 2) - 0.012 * chart.across * torch.sign(chart.up + 66)
 
 
-# Depths: forehead 0.3-0.8, crow's feet 0.2-0.6, glabella up to 1 mm in older skin, a third of it or less below 30: Lemperle et al. 2001
-# (Plast. Reconstr. Surg. 108), Akazaki & Imokawa 2001 (J. Dermatol. Sci. 27), Fujimura et al. 2007 (Skin Res. Technol. 13).
-# Wavelengths: counted on photographs, 3-5 forehead lines over 45 mm, 3-4 crow's feet over a fan of 25 mm, with finer lines between.
+# Depths: forehead 0.3-0.8, crow's feet 0.2-0.6, glabella up to 1 mm in older skin, a third of it or less
+# below 30: Lemperle et al. 2001
+# (Plast. Reconstr. Surg. 108), Akazaki & Imokawa 2001 (J. Dermatol. Sci. 27), Fujimura et al. 2007 (Skin Res.
+# Technol. 13).
+# Wavelengths: counted on photographs, 3-5 forehead lines over 45 mm, 3-4 crow's feet over a fan of 25 mm,
+# with finer lines between.
 GROUPS: tuple[MuscleGroup, ...] = (
     MuscleGroup(
         "frontalis", ({"browInnerUp": 1, **both("browOuterUp")},), _forehead,

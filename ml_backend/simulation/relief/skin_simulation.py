@@ -32,7 +32,8 @@ class SkinState:
 
     Attributes:
         gradients: (B, 52, 6 G G) displacement gradient of each unit, smoothed.
-        resting: (B, N, G, G) compression that is left in the skin at rest, per group and fold, in units of full contraction.
+        resting: (B, N, G, G) compression that is left in the skin at rest, per group and fold, in units of
+            full contraction.
         reliefs: per window, (B, h, w) millimetres at full depth.
         static: (B, R, R) pores and crosshatch, millimetres.
     """
@@ -77,7 +78,13 @@ class SkinSimulation:
         mean_skin: the `mean_skin` of another simulation of the same face, which saves its solution (seconds).
     """
 
-    def __init__(self, face: BilinearFace, resolution: int = 512, device: str = "cpu", mean_skin: MeanSkin | None = None):
+    def __init__(
+        self,
+        face: BilinearFace,
+        resolution: int = 512,
+        device: str = "cpu",
+        mean_skin: MeanSkin | None = None,
+    ):
         if resolution not in (256, 512, 1024):
             raise ValueError(f"resolution {resolution} is not 256, 512 or 1024")
         self.face, self.resolution, self.device = face, resolution, torch.device(device)
@@ -87,12 +94,18 @@ class SkinSimulation:
         self.mask = inside.to(self.device)
         self._fade = border_fade(seen, chart.scale).to(self.device)
         moved = ("angle", "support", "contractions", "drive")
-        self._fields = [dataclasses.replace(f, **{name: getattr(f, name).to(self.device) for name in moved}) for f in self._mean.fields]
+        self._fields = [
+            dataclasses.replace(f, **{name: getattr(f, name).to(self.device) for name in moved})
+            for f in self._mean.fields
+        ]
         self._windows = [self._window(patch.group, patch.region, patch.level) for patch in self._mean.patches]
         self._windows += [self._window(fold.source, fold.region, fold.fold) for fold in self._mean.folds]
         self._warps = self._warp_basis(chart)
         self._micro = micro_templates(chart, resolution).to(self.device)
-        self._upper = [float((f.region * chart.up).sum() / f.region.sum().clamp_min(1e-6)) > -20 for f in self._mean.fields]
+        self._upper = [
+            float((f.region * chart.up).sum() / f.region.sum().clamp_min(1e-6)) > -20
+            for f in self._mean.fields
+        ]
 
     @property
     def mean_skin(self) -> MeanSkin:
@@ -105,13 +118,22 @@ class SkinSimulation:
         ranges = []
         for axis in (rows, columns):
             low, high = int(axis.min()), int(axis.max()) + 1
-            ranges.append((max(0, (low - 1) * self.resolution // GRID), min(self.resolution, (high + 1) * self.resolution // GRID)))
+            ranges.append(
+                (
+                    max(0, (low - 1) * self.resolution // GRID),
+                    min(self.resolution, (high + 1) * self.resolution // GRID),
+                )
+            )
         up, across = (spline_matrix(GRID, self.resolution, *span_).to(self.device) for span_ in ranges)
         return Window(source, ranges[0], ranges[1], up, across, region.to(self.device), family)
 
     def _warp_basis(self, chart: FaceChart) -> Tensor:
         """(WARPS, 2, G, G): smooth displacements of unit deviation, (across, up)."""
-        return noise_field(4001, (2 * WARPS, GRID, GRID), chart.texels(WARP_CORRELATION_MM / 2)).view(WARPS, 2, GRID, GRID).to(self.device)
+        return (
+            noise_field(4001, (2 * WARPS, GRID, GRID), chart.texels(WARP_CORRELATION_MM / 2))
+            .view(WARPS, 2, GRID, GRID)
+            .to(self.device)
+        )
 
     def prepare(self, identity: Tensor, skin: Tensor) -> SkinState:
         """Computes what stays for all expressions of people: strain of each unit, creases, permanent creases, pores.
@@ -123,15 +145,25 @@ class SkinSimulation:
         Raises:
             ValueError: a shape disagrees.
         """
-        if identity.ndim != 2 or identity.shape[1] != self.face.identity_size or tuple(skin.shape) != (len(identity), SKIN_SIZE):
+        if (
+            identity.ndim != 2
+            or identity.shape[1] != self.face.identity_size
+            or tuple(skin.shape) != (len(identity), SKIN_SIZE)
+        ):
             raise ValueError(
                 f"identity {tuple(identity.shape)} and skin {tuple(skin.shape)}: expected (B, {self.face.identity_size}), (B, 16)"
             )
         people = identity.detach().cpu().numpy().astype(np.float32)
         skin = skin.detach().to(self.device, torch.float32)
-        gradients = torch.stack([unit_gradients(self.face, one, self._mean.chart) for one in people]).to(self.device)
-        traits = person_traits(torch.tensor([self.face.age_years(one) for one in people], device=self.device), skin)
-        moves = torch.cat([skin[:, 5:8], 0.5 * torch.from_numpy(people[:, :2]).to(self.device)], 1) / math.sqrt(3.4)
+        gradients = torch.stack([unit_gradients(self.face, one, self._mean.chart) for one in people]).to(
+            self.device
+        )
+        traits = person_traits(
+            torch.tensor([self.face.age_years(one) for one in people], device=self.device), skin
+        )
+        moves = torch.cat(
+            [skin[:, 5:8], 0.5 * torch.from_numpy(people[:, :2]).to(self.device)], 1
+        ) / math.sqrt(3.4)
         warps = torch.einsum("bj,jcyx->bcyx", moves, self._warps)
         flat = gradients.flatten(2)
         resting = torch.stack([self._full_compression(index, flat) for index in range(len(self._fields))], 1)
@@ -144,7 +176,9 @@ class SkinSimulation:
             else:
                 relief = self._fold(self._mean.folds[number - len(self._mean.patches)], window, warps, skin)
             family = window.family
-            strength = family.depth * (family.youth + (1 - family.youth) * traits["aged"]) * traits["tendency"]
+            strength = (
+                family.depth * (family.youth + (1 - family.youth) * traits["aged"]) * traits["tendency"]
+            )
             half = (0.12 if self._upper[window.source] else -0.12) * skin[:, 12]
             reliefs.append(relief * (strength * torch.exp(half))[:, None, None])
         mix = torch.stack([torch.ones_like(skin[:, 15]), 0.45 * skin[:, 15]], 1) * traits["pores"][:, None]
@@ -165,7 +199,9 @@ class SkinSimulation:
         u = (torch.arange(*window.columns, device=self.device) + 0.5) / self.resolution
         return u, v
 
-    def _creases(self, patch: CreasePatch, window: Window, warps: Tensor, skin: Tensor, traits: dict[str, Tensor]) -> Tensor:
+    def _creases(
+        self, patch: CreasePatch, window: Window, warps: Tensor, skin: Tensor, traits: dict[str, Tensor]
+    ) -> Tensor:
         """(B, h, w) relief of unit depth: templates mixed, moved and stretched for each person."""
         u, v = self._texture_points(window)
         shift = WARP_SHARE * patch.level.wavelength * (window.up @ warps @ window.across.T)  # (B, 2, h, w) mm
@@ -178,7 +214,11 @@ class SkinSimulation:
         grid = torch.stack([x, y], -1)
         parts = torch.cat([patch.templates, patch.irregularity]).to(self.device)
         sampled = functional.grid_sample(
-            parts[None].expand(len(grid), -1, -1, -1), grid, mode="bicubic", align_corners=False, padding_mode="reflection"
+            parts[None].expand(len(grid), -1, -1, -1),
+            grid,
+            mode="bicubic",
+            align_corners=False,
+            padding_mode="reflection",
         )
         stripes, rough = sampled[:, :3], sampled[:, 3:]
         weights = torch.stack([torch.full_like(skin[:, 3], 0.85), 0.5 * skin[:, 3], 0.5 * skin[:, 4]], 1)
@@ -196,7 +236,9 @@ class SkinSimulation:
             warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.35 * skin[:, 13, None, None]
         )
         fine = window.up @ moved @ window.across.T
-        lopsided = torch.exp(0.35 * side * skin[:, 11] + 0.3 * skin[:, 13 if fold.name != "eleven" else 14])[:, None, None]
+        lopsided = torch.exp(0.35 * side * skin[:, 11] + 0.3 * skin[:, 13 if fold.name != "eleven" else 14])[
+            :, None, None
+        ]
         return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * lopsided
 
     def displacement(self, state: SkinState, expression: Tensor) -> Tensor:
@@ -212,8 +254,14 @@ class SkinSimulation:
         Raises:
             ValueError: a shape disagrees.
         """
-        if expression.ndim != 3 or expression.shape[0] != len(state) or expression.shape[2] != len(EXPRESSION_NAMES):
-            raise ValueError(f"expression {tuple(expression.shape)}: expected ({len(state)}, E, {len(EXPRESSION_NAMES)})")
+        if (
+            expression.ndim != 3
+            or expression.shape[0] != len(state)
+            or expression.shape[2] != len(EXPRESSION_NAMES)
+        ):
+            raise ValueError(
+                f"expression {tuple(expression.shape)}: expected ({len(state)}, E, {len(EXPRESSION_NAMES)})"
+            )
         expression = expression.to(self.device, torch.float32)
         count = expression.shape[1]
         maps = torch.zeros(len(state), count, self.resolution, self.resolution, device=self.device)
@@ -222,9 +270,14 @@ class SkinSimulation:
             strongest, _ = principal_compression(strains)
             loads = []
             for index, field in enumerate(self._fields):
-                loads.append(crease_load(strains, strongest, expression[person], field) + state.resting[person, index])
+                loads.append(
+                    crease_load(strains, strongest, expression[person], field) + state.resting[person, index]
+                )
             for window, relief in zip(self._windows, state.reliefs, strict=True):
-                depth = depth_response(loads[window.source], window.family.onset, window.family.span) * window.region
+                depth = (
+                    depth_response(loads[window.source], window.family.onset, window.family.span)
+                    * window.region
+                )
                 fine = window.up @ depth @ window.across.T
                 maps[person, :, slice(*window.rows), slice(*window.columns)] += fine * relief[person]
         maps *= self._fade
@@ -239,7 +292,8 @@ def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
         skin: (B, 16).
 
     Returns:
-        (B,) each: "aged" 0 at 20 to 1 at 60 and beyond 1 above; "slack" 0 at 25 to 1 at 70, what stays at rest; "tendency" and
+        (B,) each: "aged" 0 at 20 to 1 at 60 and beyond 1 above; "slack" 0 at 25 to 1 at 70, what stays at
+        rest; "tendency" and
         "wavelength" factors around 1; "pores" a factor.
     """
     age = years + YEARS_PER_SKIN_AGE * skin[:, 0]
@@ -259,7 +313,9 @@ def spline_matrix(coarse: int, fine: int, start: int, stop: int) -> Tensor:
     at = (torch.arange(start, stop) + 0.5) * coarse / fine - 0.5
     below = at.floor()
     t = at - below
-    weights = torch.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], 1) / 6
+    weights = (
+        torch.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], 1) / 6
+    )
     matrix = torch.zeros(stop - start, coarse)
     index = (below[:, None].long() + torch.arange(-1, 3)).clamp(0, coarse - 1)
     return matrix.scatter_add_(1, index, weights)

@@ -15,7 +15,8 @@ def tangent_frames(corners: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.
         uv: (T, 3, 2) texture coordinates of the corners.
 
     Returns:
-        (T, 3, 3) frames, rows = tangent along +u, tangent towards +v, normal; and (T, 2, 2) the Jacobian d(tangent coordinates) / d(uv).
+        (T, 3, 3) frames, rows = tangent along +u, tangent towards +v, normal; and (T, 2, 2) the Jacobian
+        d(tangent coordinates) / d(uv).
     """
     edges = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], 2)  # (T, 3, edge)
     uv_edges = np.stack([uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]], 2)  # (T, 2, edge)
@@ -35,11 +36,14 @@ def displacement_gradients(corners: np.ndarray, deltas: np.ndarray, frames: np.n
         frames: (T, 3, 3) from `tangent_frames`.
 
     Returns:
-        (N, 6, T) float32: rows tangent 1, tangent 2, normal of the displacement, columns derivative along tangent 1, tangent 2; row-major.
+        (N, 6, T) float32: rows tangent 1, tangent 2, normal of the displacement, columns derivative along
+        tangent 1, tangent 2; row-major.
     """
     edges = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], 2)
     inverse = _safe_inverse((frames @ edges)[:, :2])  # (T, edge, 2)
-    change = np.stack([deltas[:, :, 1] - deltas[:, :, 0], deltas[:, :, 2] - deltas[:, :, 0]], 3)  # (N, T, 3, edge)
+    change = np.stack(
+        [deltas[:, :, 1] - deltas[:, :, 0], deltas[:, :, 2] - deltas[:, :, 0]], 3
+    )  # (N, T, 3, edge)
     gradients = frames[None] @ change @ inverse[None]  # (N, T, 3, 2)
     return np.ascontiguousarray(gradients.reshape(*deltas.shape[:2], 6).transpose(0, 2, 1), np.float32)
 
@@ -115,7 +119,8 @@ def green_strain(gradient: Tensor) -> Tensor:
     Returns:
         (..., 3, H, W): E11, E12, E22 in the tangent frame; negative = compression.
 
-    Source: the right Cauchy-Green tensor C = F^T F; used on faces by Raman et al. 2023, "Mesh-Tension Driven Expression-Based
+    Source: the right Cauchy-Green tensor C = F^T F; used on faces by Raman et al. 2023, "Mesh-Tension Driven
+    Expression-Based
     Wrinkles for Synthetic Faces" (WACV).
     """
     a, b, c, d, e, f = gradient.unbind(-3)  # rows (a b), (c d), (e f)
@@ -132,7 +137,8 @@ def principal_compression(strain: Tensor) -> tuple[Tensor, Tensor]:
         strain: (..., 3, H, W) E11, E12, E22.
 
     Returns:
-        (..., H, W) compression, at least 0, and (..., H, W) angle of its direction from tangent 1, radians, modulo pi.
+        (..., H, W) compression, at least 0, and (..., H, W) angle of its direction from tangent 1, radians,
+        modulo pi.
     """
     e11, e12, e22 = strain.unbind(-3)
     half, centre = 0.5 * (e11 - e22), 0.5 * (e11 + e22)

@@ -14,9 +14,11 @@ def wrinkle_profile(stripes: Tensor, sharpness: float = 3.0) -> Tensor:
         sharpness: kappa of the valley; 0.5 gives nearly a sine, 4 a cut.
 
     Returns:
-        Same shape: 0 where stripes are 0, about -0.6 in a crease, a positive, round shoulder between creases. Smooth everywhere.
+        Same shape: 0 where stripes are 0, about -0.6 in a crease, a positive, round shoulder between creases.
+            Smooth everywhere.
 
-    Source: profilometry of periorbital and forehead wrinkles shows narrow valleys between broad plateaus; Lemperle et al. 2001,
+    Source: profilometry of periorbital and forehead wrinkles shows narrow valleys between broad plateaus;
+    Lemperle et al. 2001,
     "A classification of facial wrinkles", Plastic and Reconstructive Surgery 108.
     """
     bounded = 1.15 * torch.tanh(stripes / 1.15)
