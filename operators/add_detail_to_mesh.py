@@ -5,8 +5,8 @@ from math import ceil, log2
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty
 
-from ..detailed3dmm_addon import is_face
 from ..detailed3dmm_addon.model.arkit_keys import FEWEST, expression_keys
+from ..detailed3dmm_addon.model.registry import is_face
 from ..detailed3dmm_addon.other_heads.detail import (
     FINE_ENOUGH,
     MARK,

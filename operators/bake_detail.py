@@ -3,9 +3,9 @@
 import bpy
 from bpy.props import BoolProperty, IntProperty
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.actions import action_writer as face_animation
 from ..detailed3dmm_addon.detail.bake import ClipBake
+from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
 from ..ml_backend.errors import UserError
 from .operator_base import JobOperator, needs_face

@@ -5,9 +5,9 @@ import random
 import bpy
 from bpy.props import IntProperty
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.characters.identity import reset_identity, set_identity_seed
 from ..detailed3dmm_addon.detail import follow as live_update
+from ..detailed3dmm_addon.model.registry import active_face
 from ..ml_backend.errors import UserError
 from .create_face import show_detail
 from .operator_base import FaceOperator, needs_face

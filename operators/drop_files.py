@@ -3,9 +3,9 @@
 import bpy
 from bpy.props import StringProperty
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.characters.photo import PHOTO_SUFFIXES
 from ..detailed3dmm_addon.clips.speech_animation import AUDIO_SUFFIXES
+from ..detailed3dmm_addon.model.registry import active_face
 from ..ml_backend.errors import UserError
 from .animate_from_audio import D3DMM_OT_import_audio
 from .fit_from_image import D3DMM_OT_fit_from_image

@@ -6,9 +6,9 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.export import formats as export_files
 from ..detailed3dmm_addon.export.stage import export_stage, finished_files
+from ..detailed3dmm_addon.model.registry import active_face
 from ..ml_backend.errors import UserError
 from .operator_base import FaceOperator, named_file, needs_face
 

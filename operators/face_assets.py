@@ -5,9 +5,9 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.characters import assets as face_assets
 from ..detailed3dmm_addon.characters.face_file import save_expression, save_preset
+from ..detailed3dmm_addon.model.registry import active_face
 from ..ml_backend.errors import UserError
 from .create_face import show_detail
 from .operator_base import FaceOperator, needs_face

@@ -4,8 +4,8 @@ import bpy
 from bpy.props import StringProperty
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.characters.face_file import apply_preset, read_preset, save_preset
+from ..detailed3dmm_addon.model.registry import active_face
 from ..ml_backend.errors import UserError
 from .create_face import show_detail
 from .operator_base import FaceOperator, named_file

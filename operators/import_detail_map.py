@@ -4,9 +4,9 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.characters.imported_map import MAP_SUFFIXES, MapImport
 from ..detailed3dmm_addon.detail import live as live_detail
+from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
 from ..ml_backend.errors import UserError
 from .create_face import show_detail

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import bpy
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.detail import follow as live_update
 from ..detailed3dmm_addon.face import mesh as face_mesh
+from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
 from ..ml_backend.errors import UserError
 from ..ml_backend.process.client import Event

@@ -5,9 +5,9 @@ import random
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.detail import follow as live_update
 from ..detailed3dmm_addon.model.expression_groups import EXPRESSION_PRESETS, mirrored_name
+from ..detailed3dmm_addon.model.registry import active_face
 from ..ml_backend.errors import UserError
 from ..ml_backend.expression_names import EXPRESSION_NAMES
 from .create_face import show_detail

@@ -2,9 +2,9 @@
 
 import bpy
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.clips.settings import LAYER_TEXTS
 from ..detailed3dmm_addon.clips.targets import active_target
+from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
 from ..ml_backend.animation.curve_editing import GAIN_GROUPS
 from .sidebar import SidebarPanel

@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.nodes import detail_modifier as detail_modifiers
 from ..detailed3dmm_addon.nodes.detail_groups import PORES_INPUT, REGION_INPUTS, STRENGTH_INPUT
 from ..detailed3dmm_addon.nodes.modifier_inputs import input_slider

@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..detailed3dmm_addon import active_face
 from ..detailed3dmm_addon.model.expression_groups import EXPRESSION_GROUPS, EXPRESSION_PRESETS
+from ..detailed3dmm_addon.model.registry import active_face
 from .sidebar import FacePanel, readable
 
 

@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
 from .sidebar import FacePanel, readable
 

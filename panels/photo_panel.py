@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.model.registry import active_face
 from .sidebar import FacePanel, characters_across, draw_paragraph
 
 

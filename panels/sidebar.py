@@ -2,7 +2,7 @@
 
 import textwrap
 
-from ..detailed3dmm_addon import active_face
+from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
 
 

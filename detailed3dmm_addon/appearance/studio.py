@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from .. import is_face
+from ..model.registry import is_face
 
 COLLECTION_NAME = "Portrait Studio"
 _SHOWN, _HEADROOM = 0.9, 0.05

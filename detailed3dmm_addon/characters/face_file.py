@@ -9,11 +9,11 @@ import numpy as np
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.files.face_file import FaceParameters, read_face, write_face
-from .. import is_face
 from ..appearance.face_materials import HAIR_NODE, IRIS_NODE
 from ..detail import follow as live_update
 from ..detail import live as live_detail
 from ..model.face_model import direction_step, expression_of, face_model, identity_of, skin_of
+from ..model.registry import is_face
 from ..nodes.detail_groups import REGIONS
 
 _NUMBERS = ("skin_tone", "hair", "age_offset", "skin_tendency", "skin_thickness", "detail_strength", "pores")

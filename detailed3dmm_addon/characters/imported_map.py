@@ -9,8 +9,8 @@ import numpy as np
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.process.client import Event
-from .. import find_face
 from ..detail import live as live_detail
+from ..model.registry import find_face
 
 MAP_SUFFIXES = (".exr", ".png", ".npy")
 

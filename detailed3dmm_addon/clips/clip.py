@@ -10,7 +10,6 @@ from ...ml_backend.animation.curve_editing import Motion, edit_layers, look_from
 from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.files.curve_file import read_curves
-from .. import is_face
 from ..actions import action_writer as face_animation
 from ..actions.action_writer import EXPRESSION_ACTION, OBJECT_ACTION, Bake
 from ..actions.sound_strip import add_sound, include_frames
@@ -20,6 +19,7 @@ from ..detail import follow as live_update
 from ..detail.baked import ClipDetail
 from ..face import mesh as face_mesh
 from ..model.face_model import face_model, identity_of, skin_of
+from ..model.registry import is_face
 from ..nodes.detail_modifier import MODIFIER
 from . import targets as animation_targets
 from .targets import TargetName

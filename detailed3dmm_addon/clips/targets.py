@@ -9,9 +9,9 @@ from mathutils import Euler, Matrix
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
-from .. import active_face, find_face, is_face
 from ..actions import action_writer as face_animation
 from ..actions.action_writer import Curves, key_path
+from ..model.registry import active_face, find_face, is_face
 
 _LEAST = 8
 """Shape keys with ARKit's names that make a mesh a target."""

@@ -8,10 +8,10 @@ import numpy as np
 from ...ml_backend.errors import UserError
 from ...ml_backend.models.detail_basis import fit_detail_basis, spread_order
 from ...ml_backend.process.client import Event
-from .. import find_face
 from ..actions import action_writer as face_animation
 from ..face import mesh as face_mesh
 from ..model.face_model import expression_of, identity_of, skin_of
+from ..model.registry import find_face
 from ..nodes.detail_groups import FINE_FIELDS
 from ..nodes.detail_modifier import MODIFIER
 from . import baked as baked_detail

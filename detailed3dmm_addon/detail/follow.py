@@ -19,9 +19,9 @@ from bpy.app.handlers import persistent
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.process.client import Event
-from .. import find_face, is_face
 from ..face import mesh as face_mesh
 from ..model.face_model import expression_of, face_model, identity_digest, identity_of
+from ..model.registry import find_face, is_face
 from ..nodes import detail_modifier as detail_modifiers
 from ..worker import jobs as backend
 from . import live as live_detail
