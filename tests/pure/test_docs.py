@@ -33,7 +33,14 @@ def test_troubleshooting_quotes_what_the_product_says():
         assert heading in said, heading
 
 
-EXPLAINED = "environment export_files export_stage delivery_mesh painted_textures mesh_correspondence".split()
+EXPLAINED = (
+    "worker/environment",
+    "export/formats",
+    "export/stage",
+    "export/mesh",
+    "export/textures",
+    "other_heads/correspondence",
+)
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
