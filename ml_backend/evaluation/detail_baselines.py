@@ -8,9 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.map_set import MapSet
+from ..geometry.linear_models import fit_ridge, solve_ridge
 from ..layers.blur_resampling import resize_by_doubling, resize_by_halving
 from ..training.principal_start import full_rows, principal_components
 from ..training.training_run import Schedule, set_rate
+
+_DETAIL_PENALTY = 0.02
+"""Ridge penalty of the part above the low band, in mean sums of squares of a coefficient."""
 
 
 @dataclasses.dataclass
@@ -75,10 +79,8 @@ def fit_principal_maps(coarse: MapSet, fine: MapSet, resolution: int, count: int
         own[s : s + 16] = part - resize_by_doubling(resize_by_halving(part, size), resolution)
     above = own.flatten(1)
     above_mean = above.mean(0)
-    gram = known.T @ known
-    slopes = torch.linalg.solve(
-        gram + 0.02 * gram.diagonal().mean() * torch.eye(len(gram)), known.T @ (above - above_mean)
-    )
+    missing = (above - above_mean).numpy()
+    slopes = torch.from_numpy(fit_ridge(known.numpy(), missing, _DETAIL_PENALTY, relative=True).slopes)
     raised = torch.cat([resize_by_doubling(part[:, None], resolution)[:, 0] for part in low.split(16)])
     space.components = raised.add_(slopes.view_as(raised))
     space.mean = resize_by_doubling(low_mean[None, None], resolution)[0, 0] + above_mean.view(
@@ -123,8 +125,7 @@ class Ridge:
             return gram, sums
 
         def solved(gram: Tensor, sums: Tensor, strength: float) -> Tensor:
-            ridge = strength * torch.eye(len(gram), dtype=torch.double)
-            return torch.cholesky_solve(sums, torch.linalg.cholesky(gram + ridge)).float()
+            return torch.from_numpy(solve_ridge(gram.numpy(), sums.numpy(), strength)).float()
 
         known, held = normal(0, training), normal(training, len(maps))
         errors = {}

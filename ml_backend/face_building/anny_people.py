@@ -3,13 +3,13 @@
 import numpy as np
 
 from ..expression_names import EXPRESSION_NAMES
+from ..geometry.similarity import fit_similarity
 from ..geometry.texture_space import triangles_of
 from . import anatomy as head_anatomy
 from .anny import AnnyHead
-from .contact import Lashes, Lids, Lips, rigid_motion, sphere_of
+from .contact import Lashes, Lids, Lips, sphere_of
 from .deformation_transfer import ExpressionSource
 from .identity_sampling import Person, TargetLibrary, sample_person
-from .tucker import align_rigidly
 
 # How far the eyes turn in degrees at 1; the face units turn them less, and up hardly at all.
 _GAZE_DEGREES = {"Down": 24.0, "Up": 20.0, "In": 27.0, "Out": 27.0}
@@ -77,10 +77,8 @@ class AnnyPeople:
 
     def neutral(self, person: Person) -> np.ndarray:
         """(V, 3) at rest, metres: aligned on the base head, eyeballs round, lids on them, lips together."""
-        face = (
-            align_rigidly(self.library.neutral(person)[None], self.head.positions, self._align_weight)[0]
-            + self._tuck
-        )
+        face = self.library.neutral(person)
+        face = fit_similarity(face, self.head.positions, self._align_weight, scale=False)(face) + self._tuck
         for part in _EYES.values():
             eye = np.flatnonzero(self.head.vertex_part == part)
             centre, radius = sphere_of(face[eye])
@@ -146,19 +144,20 @@ class AnnyPeople:
         teeth = head.vertex_part == _LOWER_TEETH
         for name in _JAW:
             before = head.positions[teeth]
-            rotation, translation = rigid_motion(
-                before, before + self.units[EXPRESSION_NAMES.index(name)][teeth]
-            )
+            after = before + self.units[EXPRESSION_NAMES.index(name)][teeth]
+            motion = fit_similarity(before, after, scale=False)
+            turned = np.eye(3) - motion.rotation
             pivot = (
-                np.linalg.pinv(np.eye(3) - rotation, rcond=1e-2) @ translation
+                np.linalg.pinv(turned, rcond=1e-2) @ motion.offset
             )  # the point that the rotation alone keeps
-            motions[name] = (rotation, translation - (np.eye(3) - rotation) @ pivot, pivot)
+            motions[name] = (motion.rotation, motion.offset - turned @ pivot, pivot)
         for side, part in _EYES.items():
             ball = head.vertex_part == part
             for way, degrees in _GAZE_DEGREES.items():
                 name = f"eyeLook{way}{side}"
                 before = head.positions[ball]
-                rotation, _ = rigid_motion(before, before + self.units[EXPRESSION_NAMES.index(name)][ball])
+                after = before + self.units[EXPRESSION_NAMES.index(name)][ball]
+                rotation = fit_similarity(before, after, scale=False).rotation
                 axis = np.array(
                     [
                         rotation[2, 1] - rotation[1, 2],

@@ -183,12 +183,3 @@ def sphere_of(eye: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre (3,) and radius of an eyeball's vertices (N, 3)."""
     centre = eye.mean(axis=0)
     return centre, float(np.linalg.norm(eye - centre, axis=1).mean())
-
-
-def rigid_motion(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rotation (3, 3) and translation (3,) with after ~ before @ rotation.T + translation."""
-    one, other = before.mean(axis=0), after.mean(axis=0)
-    left, _, right = np.linalg.svd((before - one).T @ (after - other))
-    flip = np.diag([1, 1, np.sign(np.linalg.det(left @ right))])
-    rotation = (left @ flip @ right).T
-    return rotation, other - rotation @ one

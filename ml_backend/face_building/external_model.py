@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ..expression_names import EXPRESSION_NAMES
+from ..geometry.similarity import fit_similarity
 from ..models.bilinear_face import BilinearFace
 from .anny import PARTS
 
@@ -84,7 +85,7 @@ def _borrowed(model: ExternalModel) -> tuple[dict[str, np.ndarray], dict[str, np
     names = sorted(model.anchors)
     source = np.stack([face[known.landmarks[name]].mean(axis=0) for name in names])
     target = np.stack([model.anchors[name] for name in names])
-    laid = _similarity(face, source, target)
+    laid = fit_similarity(source, target)(face)
     regions = {name: np.zeros(len(model.mean), np.float32) for name in known.regions}
     nearest = np.zeros(len(face), np.int64)
     for part in range(len(PARTS)):
@@ -97,13 +98,3 @@ def _borrowed(model: ExternalModel) -> tuple[dict[str, np.ndarray], dict[str, np
             for name, weights in known.regions.items():
                 regions[name][mine] = weights[back]
     return regions, {name: nearest[indices].astype(np.int32) for name, indices in known.landmarks.items()}
-
-
-def _similarity(points: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Points moved by the rotation, scale and translation that bring source (A, 3) nearest to target (A, 3)."""
-    one, other = source.mean(axis=0), target.mean(axis=0)
-    left, values, right = np.linalg.svd((source - one).T @ (target - other))
-    sign = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
-    rotation = left @ np.diag(sign) @ right
-    scale = (values * sign).sum() / ((source - one) ** 2).sum()
-    return scale * (points - one) @ rotation + other

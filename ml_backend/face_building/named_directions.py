@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry.linear_models import fit_ridge
+
 # Of a sampled person (macro attributes): name -> (unit, least, greatest value away from the mean person)
 MACROS = {
     "age": ("years", -32.0, 33.0),
@@ -95,10 +97,10 @@ def learn_directions(
         macros: by name (N,), those of MACROS.
         features: by name (N,), millimetres.
     """
-    count, size = coefficients.shape
     centred = {name: values - values.mean() for name, values in (macros | features).items()}
-    stiff = coefficients.T @ coefficients + RIDGE * count * np.eye(size)
-    slopes = {name: np.linalg.solve(stiff, coefficients.T @ values) for name, values in centred.items()}
+    penalty = RIDGE * len(coefficients)
+    fitted = fit_ridge(coefficients, np.stack(list(centred.values()), axis=1), penalty)
+    slopes = dict(zip(centred, fitted.slopes.T, strict=True))
 
     free = [name for name in MACROS if name != ORIGINS[-1]]  # the shares add up to one
     table = np.stack([centred[name] for name in free], axis=1)

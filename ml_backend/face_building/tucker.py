@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry.linear_models import leading_row_space, strongest_eigenvectors
+
 DELTA_SHARE = 0.3  # how much one expression displacement counts against the neutral in the identity mode (expressions are rarely full)
 _PEOPLE_FOR_BASIS = 150
 
@@ -47,10 +49,9 @@ def decompose(
         moved = np.abs(centred).max(axis=0) > 1e-6
         centred = centred[:, moved]
         gram += DELTA_SHARE**2 * (centred @ centred.T)
-    values, vectors = np.linalg.eigh(gram)
-    identity_size = min(identity_size, people - 1, int((values > values[-1] * 1e-9).sum()))
-    mode = vectors[:, ::-1][:, :identity_size]  # (N, K), orthonormal, mean zero
-    coefficients = mode * np.sqrt(people)
+    values, vectors = strongest_eigenvectors(gram)
+    identity_size = min(identity_size, people - 1, int((values > values[0] * 1e-9).sum()))
+    coefficients = vectors[:, :identity_size] * np.sqrt(people)  # (N, K), orthogonal, mean zero
 
     rest_rows = coefficients.T.astype(np.float32) @ rest / people  # (K, 3 V)
     rest_basis = np.linalg.qr(rest_rows.T.astype(np.float64))[0].T.astype(np.float32)  # (K, 3 V)
@@ -76,28 +77,11 @@ def _leading_rows(rows: np.ndarray, count: int) -> np.ndarray:
     """The leading right singular vectors of a tall matrix (M, C), by a randomised range finder with one power iteration."""
     if count <= 0:
         return np.zeros((0, rows.shape[1]), np.float32)
-    random = np.random.default_rng(0)
-    start = random.standard_normal((rows.shape[1], min(count + 30, *rows.shape))).astype(rows.dtype)
-    sketch = rows.T @ (rows @ start)
-    frame = np.linalg.qr(sketch)[0]
-    frame = np.linalg.qr(rows.T @ (rows @ frame))[0]
+    frame = leading_row_space(rows, min(count + 30, *rows.shape))
     small = (rows @ frame).astype(np.float64)
-    values, vectors = np.linalg.eigh(small.T @ small)
-    vectors = vectors[:, ::-1][:, : min(count, int((values > values[-1] * 1e-12).sum()))]
+    values, vectors = strongest_eigenvectors(small.T @ small, count)
+    vectors = vectors[:, values > values[0] * 1e-12]
     return np.ascontiguousarray((frame @ vectors.astype(rows.dtype)).T)
-
-
-def align_rigidly(faces: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Turns and moves faces (N, V, 3), without scaling, onto a reference (V, 3), weighted by vertex (V,)."""
-    share = weight / weight.sum()
-    target = reference - share @ reference
-    aligned = np.empty_like(faces)
-    for index, face in enumerate(faces):
-        centred = face - share @ face
-        left, _, right = np.linalg.svd((centred * share[:, None]).T @ target)
-        flip = np.diag([1, 1, np.sign(np.linalg.det(left @ right))])
-        aligned[index] = centred @ (left @ flip @ right) + share @ reference
-    return aligned
 
 
 def decompose_linear(
