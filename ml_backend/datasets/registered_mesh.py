@@ -1,11 +1,8 @@
 """Identity and expression coefficients of a mesh that shares the face model's vertices."""
 
-from pathlib import Path
-
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from ..errors import UserError
 from ..geometry.linear_models import fit_ridge
 from ..geometry.similarity import fit_similarity
 from ..models.bilinear_face import BilinearFace
@@ -15,30 +12,6 @@ _PRIOR_MM = 0.03  # a coefficient of 1 costs as much as all vertices lying off b
 _FIT_VERTICES = 3000
 _ROUNDS = 6
 _LEAST_MOVE_MM, _UNIT_PRIOR = 0.1, 0.05
-_METRES = 3.0  # a head larger than this is in millimetres
-
-
-def read_obj_vertices(path: Path, count: int) -> np.ndarray:
-    """The vertices of a Wavefront OBJ: (count, 3) float64 in metres; files in millimetres are noticed by their size.
-
-    Raises:
-        UserError: the file cannot be read, or has another number of vertices.
-    """
-    try:
-        rows = [
-            line.split()[1:4]
-            for line in path.read_text("utf-8", errors="replace").splitlines()
-            if line.startswith("v ")
-        ]
-        vertices = np.array(rows, np.float64).reshape(-1, 3)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a mesh that can be read ({error}).", "Give a Wavefront OBJ.") from error
-    if len(vertices) != count or not np.isfinite(vertices).all():
-        raise UserError(
-            f"{path}: {len(vertices)} vertices, the face model has {count}.",
-            "Identities are fitted to meshes registered to the face model; build the model of your meshes with build-face-model.",
-        )
-    return vertices / 1000 if np.ptp(vertices, 0).max() > _METRES else vertices
 
 
 def _aligned(points: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:

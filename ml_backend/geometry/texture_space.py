@@ -140,13 +140,33 @@ def sample_map(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
         (N,) or (N, C) float32.
     """
     height, width = texture.shape[:2]
+    corners, weights = bilinear_corners(uv, height, width)
+    flat = texture.reshape(height * width, *texture.shape[2:])
+    if texture.ndim == 3:
+        weights = weights[..., None]
+    return sum(flat[corners[:, k]] * weights[:, k] for k in range(4)).astype(np.float32)
+
+
+def bilinear_corners(uv: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the four texels around texture coordinates and their weights, the map's border repeated outwards.
+
+    Args:
+        uv: (N, 2), origin bottom left.
+        height, width: of the map, texels.
+
+    Returns:
+        (N, 4) int64 flat texel indices, row * width + column, and (N, 4) float32 weights with sum 1.
+    """
     column = np.clip(uv[:, 0] * width - 0.5, 0, width - 1)
     row = np.clip(uv[:, 1] * height - 0.5, 0, height - 1)
-    left, below = np.floor(column).astype(np.int64), np.floor(row).astype(np.int64)
-    right, above = np.minimum(left + 1, width - 1), np.minimum(below + 1, height - 1)
-    across, up = (column - left).astype(np.float32), (row - below).astype(np.float32)
-    if texture.ndim == 3:
-        across, up = across[:, None], up[:, None]
-    lower = texture[below, left] * (1 - across) + texture[below, right] * across
-    upper = texture[above, left] * (1 - across) + texture[above, right] * across
-    return (lower * (1 - up) + upper * up).astype(np.float32)
+    left = np.floor(column).astype(np.int64)
+    below = np.floor(row).astype(np.int64)
+    right = np.minimum(left + 1, width - 1)
+    above = np.minimum(below + 1, height - 1)
+    across = (column - left).astype(np.float32)
+    up = (row - below).astype(np.float32)
+    corners = np.stack(
+        [below * width + left, below * width + right, above * width + left, above * width + right], 1
+    )
+    weights = np.stack([(1 - across) * (1 - up), across * (1 - up), (1 - across) * up, across * up], 1)
+    return corners, weights

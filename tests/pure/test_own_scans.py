@@ -12,11 +12,11 @@ from ml_backend.datasets import own_scans, scanned_maps
 from ml_backend.datasets.facescape import EXPRESSIONS, read_facescape_maps, read_grey16
 from ml_backend.datasets.folder import read_folder
 from ml_backend.datasets.own_scans import open_scans
-from ml_backend.datasets.registered_mesh import fit_expression, fit_identity, read_obj_vertices
+from ml_backend.datasets.registered_mesh import fit_expression, fit_identity
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.files.displacement_file import write_displacement
-from ml_backend.files.wavefront import write_obj
+from ml_backend.files.wavefront import read_obj_vertices, write_obj
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.detailed_3dmm import Detailed3DMM
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ...expression_names import both_sides
 from .face_chart import FaceChart
 
 
@@ -90,11 +91,6 @@ class Fold:
     resting: float = 0.4
     paired: bool = True
     spread: tuple[float, float] = field(default=(4.0, 4.0))
-
-
-def both(*units: str, weight: float = 1.0) -> dict[str, float]:
-    """The units on both sides: both("mouthSmile") = {"mouthSmileLeft": 1, "mouthSmileRight": 1}."""
-    return {unit + side: weight for unit in units for side in ("Left", "Right")}
 
 
 def _band(value: Tensor, low: float, high: float, soft: float) -> Tensor:
@@ -215,38 +211,38 @@ def _upright_lines(chart: FaceChart) -> Tensor:
 # with finer lines between.
 GROUPS: tuple[MuscleGroup, ...] = (
     MuscleGroup(
-        "frontalis", ({"browInnerUp": 1, **both("browOuterUp")},), _forehead,
+        "frontalis", (both_sides(browInnerUp=1.0, browOuterUp=1.0),), _forehead,
         (CreaseLevel(10.5, 0.74, 3.4, onset=0.15), CreaseLevel(4.6, 0.2, 2.2, onset=0.05, span=0.4)),
         guide=_level_lines, guide_weight=0.35, spread=(5, 11), paired=False,
     ),
     MuscleGroup(
-        "corrugator", (both("browDown"),), _glabella, (CreaseLevel(5.5, 0.2, 2.6),),
+        "corrugator", (both_sides(browDown=1.0),), _glabella, (CreaseLevel(5.5, 0.2, 2.6),),
         guide=_upright_lines, guide_weight=0.5, spread=(3, 5), paired=False,
     ),
     MuscleGroup(
-        "procerus", (both("browDown"), both("noseSneer")), _nose_root, (CreaseLevel(5.5, 0.34, 2.8), CreaseLevel(2.6, 0.1, 2.0)),
+        "procerus", (both_sides(browDown=1.0), both_sides(noseSneer=1.0)), _nose_root, (CreaseLevel(5.5, 0.34, 2.8), CreaseLevel(2.6, 0.1, 2.0)),
         guide=_level_lines, guide_weight=0.5, paired=False,
     ),
     MuscleGroup(
-        "orbicularis_lateral", (both("eyeSquint"), both("cheekSquint"), both("mouthSmile")), _crows_feet,
+        "orbicularis_lateral", (both_sides(eyeSquint=1.0), both_sides(cheekSquint=1.0), both_sides(mouthSmile=1.0)), _crows_feet,
         (CreaseLevel(5.4, 0.52, 3.2), CreaseLevel(2.7, 0.16, 2.0, onset=0.05, span=0.4)),
         guide=lambda chart: _radial(chart, 34, 2), guide_weight=0.75,
     ),
     MuscleGroup(
-        "orbicularis_lower", (both("eyeSquint"), both("cheekSquint")), _under_eye,
+        "orbicularis_lower", (both_sides(eyeSquint=1.0), both_sides(cheekSquint=1.0)), _under_eye,
         (CreaseLevel(3.8, 0.17, 2.2, onset=0.05), CreaseLevel(2.2, 0.07, 1.6, onset=0.03, span=0.4)),
         guide=_under_eye_arcs, guide_weight=0.6, resting=0.5,
     ),
     MuscleGroup(
-        "nasalis", (both("noseSneer"),), _bunny, (CreaseLevel(4.4, 0.4, 2.8), CreaseLevel(2.4, 0.12, 1.8)),
+        "nasalis", (both_sides(noseSneer=1.0),), _bunny, (CreaseLevel(4.4, 0.4, 2.8), CreaseLevel(2.4, 0.12, 1.8)),
         guide=_bunny_lines, guide_weight=0.35, resting=0.2,
     ),
     MuscleGroup(
-        "zygomatic", (both("mouthSmile"), both("mouthDimple")), _cheek, (CreaseLevel(8.5, 0.3, 2.2, onset=0.25, youth=0.05),),
+        "zygomatic", (both_sides(mouthSmile=1.0), both_sides(mouthDimple=1.0)), _cheek, (CreaseLevel(8.5, 0.3, 2.2, onset=0.25, youth=0.05),),
         guide=_cheek_arcs, guide_weight=0.25, spread=(5, 6),
     ),
     MuscleGroup(
-        "depressors", (both("mouthFrown"), both("mouthStretch")), _below_corner, (CreaseLevel(6.5, 0.24, 2.4, onset=0.2, youth=0.2),),
+        "depressors", (both_sides(mouthFrown=1.0), both_sides(mouthStretch=1.0)), _below_corner, (CreaseLevel(6.5, 0.24, 2.4, onset=0.2, youth=0.2),),
         guide=None, spread=(4, 5),
     ),
     MuscleGroup(
@@ -261,7 +257,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
     MuscleGroup(
         "mentalis", ({"mouthShrugLower": 1},), _chin, (CreaseLevel(5.0, 0.4, 1.8, youth=0.6), CreaseLevel(2.6, 0.1, 1.4, youth=0.6)),
         anisotropy=0.0, spread=(8, 8), paired=False, resting=0.1,
-        drive={"mouthShrugLower": 0.9, "mouthPucker": 0.3, **both("mouthFrown", weight=0.12)},
+        drive=both_sides(mouthShrugLower=0.9, mouthPucker=0.3, mouthFrown=0.12),
     ),
     MuscleGroup(
         "platysma", ({"jawOpen": 1},), _neck,
@@ -272,19 +268,19 @@ GROUPS: tuple[MuscleGroup, ...] = (
 
 FOLDS: tuple[Fold, ...] = (
     Fold(
-        "nasolabial", (both("mouthSmile"), both("noseSneer", "mouthUpperUp")), ((18.5, -35), (22, -43), (29, -54), (33.5, -66), (35, -76)),
+        "nasolabial", (both_sides(mouthSmile=1.0), both_sides(noseSneer=1.0, mouthUpperUp=1.0)), ((18.5, -35), (22, -43), (29, -54), (33.5, -66), (35, -76)),
         depth=1.1, width=1.7, bulge=0.3, bulge_width=6.0, fade=9, onset=0.05, span=0.4, spread=(7, 11),
     ),
     Fold(
-        "marionette", (both("mouthFrown"), both("mouthSmile")), ((26, -68), (28, -74), (30.5, -86), (31, -96)),
+        "marionette", (both_sides(mouthFrown=1.0), both_sides(mouthSmile=1.0)), ((26, -68), (28, -74), (30.5, -86), (31, -96)),
         depth=0.6, width=1.4, bulge=0.25, bulge_width=4.5, fade=9, youth=0.12, spread=(6, 6),
     ),
     Fold(
-        "eleven", (both("browDown"),), ((10.5, 38), (8.0, 28), (7.0, 18), (7.5, 8)),
+        "eleven", (both_sides(browDown=1.0),), ((10.5, 38), (8.0, 28), (7.0, 18), (7.5, 8)),
         depth=0.75, width=1.2, bulge=0.25, bulge_width=3.2, fade=7, youth=0.35, resting=0.3,
     ),
     Fold(
-        "mentolabial", ({"mouthShrugLower": 1}, both("mouthFrown")), ((20, -87), (11, -83), (0, -81.5), (-11, -83), (-20, -87)),
+        "mentolabial", ({"mouthShrugLower": 1}, both_sides(mouthFrown=1.0)), ((20, -87), (11, -83), (0, -81.5), (-11, -83), (-20, -87)),
         depth=0.4, width=1.8, bulge=0.25, bulge_width=5.0, fade=10, paired=False, spread=(5, 5),
     ),
 )  # fmt: skip
