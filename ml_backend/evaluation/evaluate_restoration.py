@@ -180,18 +180,3 @@ def restoration_rows(
         "peak_mm": round(peak, 4),
         "paper": PAPER,
     }
-
-
-def restoration_text(table: dict) -> str:
-    """The table as Markdown."""
-    lines = [
-        "| down-sampled to | method | PSNR dB | SSIM, active texels | spectrum, worst octave dB | maps |",
-        "|---|---|---|---|---|---|",
-    ]
-    for factor in (f"1/{factor}" for factor in FACTORS):
-        for name, row in table[factor].items():
-            figures = f"{row['psnr_db']:.2f} | {row['ssim']:.4f} | {row['spectrum_worst_octave_db']:+.2f}"
-            lines.append(f"| {factor} | {name} | {figures} | {table['n'][name]} |")
-        paper = table["paper"][factor]
-        lines.append(f"| {factor} | {table['paper']['data']} | {paper['psnr_db']} | {paper['ssim']} | | |")
-    return "\n".join(lines)

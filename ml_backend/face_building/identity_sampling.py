@@ -7,7 +7,6 @@ import numpy as np
 from .anny import LOCAL_FOLDERS, AnnyHead
 
 ORIGINS = ("african", "asian", "caucasian")
-_AGES = ("child", "young", "old")
 _PAIRS = (
     ("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"), ("compress", "uncompress"), ("l", "r"),
 )  # fmt: skip

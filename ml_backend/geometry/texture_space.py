@@ -94,12 +94,6 @@ class TexelLookup:
         weights = self.barycentric if values.ndim == 1 else self.barycentric[..., None]
         return (corners * weights).sum(axis=2)
 
-    def spread_faces(self, values: np.ndarray) -> np.ndarray:
-        """Spreads triangle values (T,) or (T, C) over the map, constant in each triangle: float32, 0 outside."""
-        values = np.asarray(values, np.float32)
-        mask = self.mask if values.ndim == 1 else self.mask[..., None]
-        return np.where(mask, values[self.triangle.clip(0)], np.float32(0))
-
 
 def rasterise(
     uv: np.ndarray, uv_triangles: np.ndarray, triangles: np.ndarray, resolution: int

@@ -31,10 +31,6 @@ class DetailBasis:
         scale = (self.fields**2).sum(1)
         return ((values - self.mean) @ self.fields.T / np.maximum(scale, 1e-12)).astype(np.float32)
 
-    def reconstruct(self, coefficients: np.ndarray) -> np.ndarray:
-        """Fields from coefficients: (T, K) -> (T, N) float32, millimetres."""
-        return self.mean + coefficients @ self.fields
-
     def scatter(self, covered: np.ndarray) -> "DetailBasis":
         """Spreads the basis over more points, zero on the new ones.
 

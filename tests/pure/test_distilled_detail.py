@@ -9,7 +9,6 @@ import torch
 from ml_backend.datasets import teacher_maps
 from ml_backend.datasets.map_set import MapSet
 from ml_backend.errors import UserError
-from ml_backend.evaluation.distilled_cost import update_cost
 from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.geometry.map_bands import enlarge
 from ml_backend.geometry.texture_space import sample_map
@@ -262,11 +261,3 @@ def test_held_out_people_are_not_taught(tmp_path):
     full = Detailed3DMM(DisplacementGenerator(generator), DetailEncoder(encoder))
     with pytest.raises(UserError, match="held-out"):
         teacher_maps.make_teacher_maps(tmp_path, full, "x", 10, 1, (16,), 999_995)
-
-
-def test_cost_counts_milliseconds_and_megabytes(model, tmp_path):
-    model.save(tmp_path / "model.safetensors", {})
-    found = update_cost(tmp_path / "model.safetensors", points=500, repeats=3)
-    assert found["ms"] > 0 and found["mb"] == pytest.approx(
-        (tmp_path / "model.safetensors").stat().st_size / 1e6, abs=1e-3
-    )
