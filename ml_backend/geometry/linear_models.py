@@ -8,6 +8,7 @@ Source: Hoerl and Kennard 1970, "Ridge Regression"; Saunders et al. 1998 for the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -142,8 +143,14 @@ class _RidgeProblem:
         self.x = x
         self.y = y
         self.column_power = float(np.square(x).sum()) / max(x.shape[1], 1)
-        self._primal: tuple[np.ndarray, np.ndarray] | None = None
-        self._dual: np.ndarray | None = None
+
+    @cached_property
+    def _column_products(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.x.T @ self.x, self.x.T @ self.y
+
+    @cached_property
+    def _row_products(self) -> np.ndarray:
+        return self.x @ self.x.T
 
     def solve(self, penalty: float | np.ndarray, relative: bool) -> LinearModel:
         """Returns the model under one penalty; arguments as `fit_ridge` takes them."""
@@ -152,16 +159,13 @@ class _RidgeProblem:
         if relative:
             strength = strength * self.column_power
         if rows < columns and np.ndim(penalty) == 0 and strength[0] > 0:
-            if self._dual is None:
-                self._dual = self.x @ self.x.T
-            slopes = self.x.T @ solve_ridge(self._dual, self.y, strength[0])
+            slopes = self.x.T @ solve_ridge(self._row_products, self.y, strength[0])
         elif rows < columns and strength.min() > 0:
             loose = self.x / strength
             slopes = loose.T @ solve_ridge(loose @ self.x.T, self.y, 1.0)
         else:
-            if self._primal is None:
-                self._primal = self.x.T @ self.x, self.x.T @ self.y
-            slopes = solve_ridge(*self._primal, strength)
+            gram, moments = self._column_products
+            slopes = solve_ridge(gram, moments, strength)
         offset = self.y_mean - self.x_mean @ slopes
         return LinearModel(
             slopes.reshape(columns, *self.target_shape).astype(self.precision),

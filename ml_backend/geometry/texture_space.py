@@ -138,7 +138,10 @@ def sample_map(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
     flat = texture.reshape(height * width, *texture.shape[2:])
     if texture.ndim == 3:
         weights = weights[..., None]
-    return sum(flat[corners[:, k]] * weights[:, k] for k in range(4)).astype(np.float32)
+    values = flat[corners[:, 0]] * weights[:, 0]
+    for corner in range(1, 4):
+        values = values + flat[corners[:, corner]] * weights[:, corner]
+    return values.astype(np.float32)
 
 
 def bilinear_corners(uv: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
