@@ -155,7 +155,7 @@ class Ridge:
 def fit_multilayer(
     maps: MapSet, targets: Tensor, minutes: float, hidden: int = 512, seed: int = 0, steps: int = 1_000_000
 ) -> nn.Module:
-    """An MLP from (w_id, w_exp) to principal coefficients, the honest rival; the best state on held-out people is kept.
+    """An MLP from (w_id, w_exp) to principal coefficients, the strongest baseline; the best state on held-out people is kept.
 
     Args:
         maps: the inputs.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,39 +31,6 @@ def active_texels(truth: Tensor, mask: Tensor, deviation: float, window: int) ->
     window = max(1, window) | 1
     local = functional.avg_pool2d(truth.abs()[:, None], window, 1, window // 2)[:, 0]
     return (local > ACTIVE_SHARE * deviation) & mask
-
-
-def gaussian_window(x: Tensor, sigma: float = 1.5, radius: int = 5) -> Tensor:
-    """Separable Gaussian mean of (B, C, H, W)."""
-    at = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
-    taps = torch.exp(-0.5 * (at / sigma) ** 2)
-    taps = (taps / taps.sum()).expand(x.shape[1], 1, -1)
-    x = functional.conv2d(x, taps[:, :, :, None], padding=(radius, 0), groups=x.shape[1])
-    return functional.conv2d(x, taps[:, :, None, :], padding=(0, radius), groups=x.shape[1])
-
-
-def similarity_of_moments(
-    own: Tensor, truth: Tensor, own_square: Tensor, true_square: Tensor, product: Tensor, peak: float
-) -> Tensor:
-    """SSIM from local means of x, y, x^2, y^2 and xy, any shape.
-
-    Source: Wang et al. 2004, "Image quality assessment", Eq. 13.
-    """
-    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    nearness = (2 * own * truth + c1) / (own * own + truth * truth + c1)
-    return (
-        nearness
-        * (2 * (product - own * truth) + c2)
-        / (own_square - own * own + true_square - truth * truth + c2)
-    )
-
-
-def structural_similarity(own: Tensor, truth: Tensor, peak: float) -> Tensor:
-    """SSIM per texel of (B, R, R) maps, Gaussian window of 1.5 texels."""
-    a, b, aa, bb, ab = gaussian_window(
-        torch.stack([own, truth, own * own, truth * truth, own * truth], 1)
-    ).unbind(1)
-    return similarity_of_moments(a, b, aa, bb, ab, peak)
 
 
 class SpectrumBins:
@@ -122,9 +90,6 @@ class TrueMaps:
         self.chosen = cells.any(-1).any(-1)
         self.active = cells[self.chosen]  # (M, 64, 64)
         self.blocks = self.cut(maps)
-        self.mean, self.square = gaussian_window(torch.stack([self.blocks, self.blocks.square()], 1)).unbind(
-            1
-        )
 
     def cut(self, maps: Tensor) -> Tensor:
         """(B, R, R) -> (M, 74, 74): the blocks that are compared, with a halo for the window."""
@@ -133,13 +98,25 @@ class TrueMaps:
         return padded.unfold(1, size, self.BLOCK).unfold(2, size, self.BLOCK)[self.chosen]
 
     def similarity(self, own: Tensor, peak: float) -> Tensor:
-        """SSIM of own maps (B, R, R) at the active texels, flat."""
-        blocks = self.cut(own)
-        mean, square, product = gaussian_window(
-            torch.stack([blocks, blocks.square(), blocks * self.blocks], 1)
-        ).unbind(1)
-        found = similarity_of_moments(mean, self.mean, square, self.square, product, peak)
-        return found[:, self.HALO : -self.HALO, self.HALO : -self.HALO][self.active]
+        """Returns the SSIM of other maps (B, R, R) at the active texels, flat.
+
+        Source: Wang et al. 2004, "Image quality assessment", with its Gaussian window of 1.5 texels; the
+        blocks lie under one another in one picture, and their halos keep the window inside each.
+        """
+        size = self.blocks.shape[-1]
+        if not len(self.blocks):
+            return torch.zeros(0)
+        _, texels = structural_similarity(
+            self.cut(own).reshape(-1, size).numpy(),
+            self.blocks.reshape(-1, size).numpy(),
+            data_range=peak,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            full=True,
+        )
+        inner = slice(self.HALO, size - self.HALO)
+        return torch.from_numpy(texels).view(-1, size, size)[:, inner, inner][self.active]
 
 
 class FidelityTotals:

@@ -14,7 +14,7 @@ from ..training.training_run import Schedule, set_rate
 
 
 @dataclasses.dataclass
-class VertexRival:
+class VertexBaseline:
     """A vertex encoder with the vertices that it reads.
 
     Attributes:
@@ -59,7 +59,7 @@ def posed_vertices(
     return (np.asarray(neutral, np.float32)[chosen].ravel() + expressions @ flat).astype(np.float32)
 
 
-def fit_vertex_rival(
+def fit_vertex_baseline(
     model: Detailed3DMM,
     face: BilinearFace,
     maps: MapSet,
@@ -67,15 +67,15 @@ def fit_vertex_rival(
     minutes: float,
     steps: int = 1_000_000,
     people: int = 1000,
-) -> VertexRival:
+) -> VertexBaseline:
     """Teaches an encoder from `count` vertices the latents of the model's own encoder, on the training people.
 
-    Teaching by latents costs a hundredth of teaching by maps. It bounds the rival by its teacher: the row
+    Teaching by latents costs a hundredth of teaching by maps. It bounds the baseline by its teacher: the row
     tells whether vertices
     say what coefficients say, not which loss is better.
 
     Args:
-        model: teacher, and the generator of the rival's maps.
+        model: teacher, and the generator of the baseline's maps.
         face: the face model.
         maps: training people and expressions; its maps are not read.
         count: vertices, spread evenly over the skin's.
@@ -115,4 +115,4 @@ def fit_vertex_rival(
         optimiser.step()
         schedule.done += 1
     parameters = sum(p.numel() for p in network.parameters())
-    return VertexRival(network.eval().requires_grad_(False), chosen, face, parameters)
+    return VertexBaseline(network.eval().requires_grad_(False), chosen, face, parameters)
