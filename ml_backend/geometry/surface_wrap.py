@@ -1,8 +1,8 @@
-"""Lays one surface over another: similarity from named places, then rigid, affine and non-rigid closest-point steps. numpy only.
+"""Lays one surface over another by closest points: rigid, affine, then non-rigid steps. numpy only.
 
 Source: Amberg et al. 2007, "Optimal Step Nonrigid ICP Algorithms for Surface Registration": stiffness is
-lowered step by step; here the
-vertices have displacements instead of affine maps, and one affine map is taken off first.
+lowered step by step; here the vertices have displacements instead of affine maps, and one affine map is taken
+off first.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,11 @@ from .similarity import fit_similarity
 Closest = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(points (N, 3), their normals (N, 3)) -> (closest places on the target (N, 3), trust in each (N,) 0..1)."""
 STIFFNESS = (60.0, 20.0, 6.0, 2.0, 0.6)
-_SIMILARITY_STEPS, _AFFINE_STEPS, _STEPS_A_STIFFNESS = 12, 6, 3
-_SOLVER_STEPS, _SOLVED = 200, 1e-5
+_SIMILARITY_STEPS = 12
+_AFFINE_STEPS = 6
+_STEPS_A_STIFFNESS = 3
+_SOLVER_STEPS = 200
+_SOLVED = 1e-5
 
 
 def wrap_surface(
@@ -72,7 +75,10 @@ def _edges(triangles: np.ndarray) -> np.ndarray:
 
 
 def _smooth_steps(wanted: np.ndarray, weights: np.ndarray, edges: np.ndarray, stiffness: float) -> np.ndarray:
-    """The steps (V, 3) nearest to those wanted whose differences along edges are small: conjugate gradients on the normal equations."""
+    """Returns the steps (V, 3) nearest to the goals whose differences along edges are small.
+
+    Conjugate gradients on the normal equations.
+    """
     count = len(wanted)
     first, second = edges.T
     degree = np.bincount(edges.ravel(), minlength=count)[:, None]

@@ -1,4 +1,4 @@
-"""Between meshes and maps: rasterises UV triangles, spreads vertex values over the texture, samples maps at texture coordinates.
+"""Between meshes and maps: rasterises UV triangles, spreads vertex values, samples maps.
 
 Maps have row 0 at v = 0 and column 0 at u = 0; the centre of texel (row, column) of an R x R map is ((column
 + .5) / R, (row + .5) / R).
@@ -27,7 +27,7 @@ def triangles_of(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def signed_areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(T,) areas of triangles in the plane, positive where counter-clockwise; points (N, 2)."""
+    """Returns (T,) areas of triangles in the plane, positive where counter-clockwise; points (N, 2)."""
     a, b, c = (points[triangles[:, corner]] for corner in range(3))
     return 0.5 * ((b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]))
 
@@ -57,10 +57,13 @@ def covered_texels(points: np.ndarray, triangles: np.ndarray, resolution: int, m
     width = size[triangle, 0]
     column = low[triangle, 0] + within % width
     row = low[triangle, 1] + within // width
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    a = corners[:, 0]
+    b = corners[:, 1]
+    c = corners[:, 2]
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     inverse = np.divide(1.0, area, out=np.zeros_like(area), where=np.abs(area) > 1e-14)
-    dx, dy = column - a[triangle, 0], row - a[triangle, 1]
+    dx = column - a[triangle, 0]
+    dy = row - a[triangle, 1]
     second = (dx * (c - a)[triangle, 1] - dy * (c - a)[triangle, 0]) * inverse[triangle]
     third = (dy * (b - a)[triangle, 0] - dx * (b - a)[triangle, 1]) * inverse[triangle]
     barycentric = np.stack([1 - second - third, second, third], axis=1)
@@ -70,7 +73,7 @@ def covered_texels(points: np.ndarray, triangles: np.ndarray, resolution: int, m
 
 @dataclass(frozen=True)
 class TexelLookup:
-    """Which triangle each texel shows.
+    """The triangle that each texel shows.
 
     Attributes:
         triangle: (R, R) int32, -1 where no triangle is.
@@ -88,7 +91,10 @@ class TexelLookup:
         return self.triangle >= 0
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """Spreads vertex values (V,) or (V, C) over the map, linearly in each triangle: (R, R) or (R, R, C) float32, 0 outside."""
+        """Spreads vertex values over the map, linearly in each triangle, 0 outside.
+
+        (V,) or (V, C) becomes (R, R) or (R, R, C) float32.
+        """
         values = np.asarray(values, np.float32)
         corners = values[self.triangles[self.triangle.clip(0)]]  # (R, R, 3[, C])
         weights = self.barycentric if values.ndim == 1 else self.barycentric[..., None]
