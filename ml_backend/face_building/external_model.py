@@ -1,4 +1,4 @@
-"""Turns a linear face model from elsewhere into a `BilinearFace`: identity modes, expressions, a mesh of its own."""
+"""Turns a linear face model from elsewhere into a `BilinearFace` with a mesh of its own."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,9 @@ class ExternalModel:
 
 
 def to_bilinear_face(model: ExternalModel) -> BilinearFace:
-    """Completes a model with regions and landmarks, taken from the nearest skin of the embedded face laid over it.
+    """Completes a model with regions and landmarks of the embedded face.
+
+    They are taken from the nearest skin of the embedded face laid over it.
 
     It has no named directions: what its people were is not known.
     """
@@ -64,7 +66,9 @@ def to_bilinear_face(model: ExternalModel) -> BilinearFace:
 
 
 def separate_core(identity_size: int, moved: list[int]) -> np.ndarray:
-    """The core of a model whose expressions are the same for everybody: basis rows are K identity modes, then one row an expression.
+    """Returns the core of a model whose expressions are the same for everybody.
+
+    Basis rows are K identity modes, then one row an expression.
 
     Args:
         identity_size: K.
@@ -89,7 +93,8 @@ def _borrowed(model: ExternalModel) -> tuple[dict[str, np.ndarray], dict[str, np
     regions = {name: np.zeros(len(model.mean), np.float32) for name in known.regions}
     nearest = np.zeros(len(face), np.int64)
     for part in range(len(PARTS)):
-        mine, theirs = np.flatnonzero(model.vertex_part == part), np.flatnonzero(known.vertex_part == part)
+        mine = np.flatnonzero(model.vertex_part == part)
+        theirs = np.flatnonzero(known.vertex_part == part)
         if not len(mine):
             mine = np.flatnonzero(model.vertex_part == 0)
         nearest[theirs] = mine[KDTree(model.mean[mine]).query(laid[theirs])[1]]

@@ -1,4 +1,6 @@
-"""Tucker decomposition of faces (people x expressions x vertices) with an exact mean and a truncated vertex mode.
+"""Tucker decomposition of faces with an exact mean and a truncated vertex mode.
+
+The modes are people x expressions x vertices.
 
 Source: Tucker 1966; De Lathauwer et al. 2000 (HOSVD); as in Vlasic et al. 2005 and Cao et al. 2014
 (FaceWarehouse).
@@ -10,13 +12,18 @@ import numpy as np
 
 from ..geometry.linear_models import leading_row_space, strongest_eigenvectors
 
-DELTA_SHARE = 0.3  # how much one expression displacement counts against the neutral in the identity mode (expressions are rarely full)
+DELTA_SHARE = 0.3
+"""Weight of an expression displacement against the neutral in the identity mode; few expressions are full."""
 _PEOPLE_FOR_BASIS = 150
 
 
 @dataclass(frozen=True)
 class Decomposition:
-    """mean (V, 3), core (1 + K, 1 + E, B), basis (B, 3 V), and the samples' identity coefficients (N, K), zero mean, unit deviation."""
+    """A decomposed sample of faces.
+
+    mean (V, 3), core (1 + K, 1 + E, B), basis (B, 3 V), and the samples' identity coefficients (N, K), zero
+    mean, unit deviation.
+    """
 
     mean: np.ndarray
     core: np.ndarray
@@ -74,7 +81,10 @@ def decompose(
 
 
 def _leading_rows(rows: np.ndarray, count: int) -> np.ndarray:
-    """The leading right singular vectors of a tall matrix (M, C), by a randomised range finder with one power iteration."""
+    """Returns the leading right singular vectors of a tall matrix (M, C).
+
+    By a randomised range finder with one power iteration.
+    """
     if count <= 0:
         return np.zeros((0, rows.shape[1]), np.float32)
     frame = leading_row_space(rows, min(count + 30, *rows.shape))
@@ -97,7 +107,8 @@ def decompose_linear(
     Returns:
         core (1 + K, 1 + E, B) and basis (B, 3 V).
     """
-    size, expressions = len(modes), deltas.shape[1]
+    size = len(modes)
+    expressions = deltas.shape[1]
     rest = modes.reshape(size, -1)
     rows = deltas.reshape((1 + size) * expressions, -1)
     rest_basis = np.linalg.qr(rest.T)[0].T
