@@ -1,4 +1,4 @@
-"""Other ways of making the same maps, fitted to the same people: the rows that Detailed3DMM is measured beside."""
+"""Fits the rows that Detailed3DMM is measured beside, to the same people."""
 
 import dataclasses
 from collections.abc import Callable
@@ -42,8 +42,12 @@ class Baselines:
     def make(
         self, identity: np.ndarray, skin: np.ndarray, expressions: np.ndarray, truth: Tensor
     ) -> dict[str, Tensor]:
-        """Maps (E, R, R) by row, of one person (K,), (16,) under expressions (E, 52); `truth` (E, R, R) for its projection."""
-        count, resolution = len(expressions), truth.shape[-1]
+        """Makes maps (E, R, R) by row, of one person (K,), (16,) under expressions (E, 52).
+
+        `truth` (E, R, R) is there for its projection.
+        """
+        count = len(expressions)
+        resolution = truth.shape[-1]
         people = np.repeat(identity[None], count, 0), np.repeat(skin[None], count, 0)
         condition = torch.from_numpy(np.concatenate(people, 1))
         faces = torch.from_numpy(expressions)
@@ -79,7 +83,8 @@ def fit_baselines(
         minutes: training time of each network among them.
         tell: told what is under way.
     """
-    coarse, fine = sets["coarse"], sets.get("fine", sets["coarse"])
+    coarse = sets["coarse"]
+    fine = sets.get("fine", sets["coarse"])
     tell("principal components of the training maps")
     space = fit_principal_maps(coarse, fine, resolution)
     tell("ridge regressions")

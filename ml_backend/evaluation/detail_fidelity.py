@@ -11,13 +11,16 @@ ACTIVE_SHARE = 0.25
 
 
 def percentile_span(maps: np.ndarray, mask: np.ndarray) -> float:
-    """0.1 to 99.9 percentile span of maps (N, R, R) inside mask (R, R): the peak of PSNR and SSIM, in the maps' unit."""
+    """Returns the 0.1 to 99.9 percentile span of maps (N, R, R) inside mask (R, R), in their unit.
+
+    It is the peak of PSNR and SSIM.
+    """
     low, high = np.percentile(np.asarray(maps)[:, mask > 0], [0.1, 99.9])
     return float(high - low)
 
 
 def active_texels(truth: Tensor, mask: Tensor, deviation: float, window: int) -> Tensor:
-    """Where the truth has something to show.
+    """Marks the texels where the truth has wrinkles.
 
     Args:
         truth: (B, R, R) millimetres.
@@ -78,10 +81,12 @@ class TrueMaps:
         window: texels in 2 mm.
     """
 
-    BLOCK, HALO = 64, 5
+    BLOCK = 64
+    HALO = 5
 
     def __init__(self, maps: Tensor, mask: Tensor, deviation: float, bins: SpectrumBins, window: int):
-        self.maps, self.mask = maps, mask
+        self.maps = maps
+        self.mask = mask
         self.power = bins.power(maps)
         active = active_texels(maps, mask, deviation, window)
         cells = active.unfold(1, self.BLOCK, self.BLOCK).unfold(
@@ -128,8 +133,12 @@ class FidelityTotals:
     """
 
     def __init__(self, peak: float, bins: SpectrumBins):
-        self.peak, self.bins = peak, bins
-        self.square, self.texels, self.similarity, self.active = 0.0, 0, 0.0, 0
+        self.peak = peak
+        self.bins = bins
+        self.square = 0.0
+        self.texels = 0
+        self.similarity = 0.0
+        self.active = 0
         self.own_power = torch.zeros(len(OCTAVES_MM), dtype=torch.double)
         self.true_power = torch.zeros(len(OCTAVES_MM), dtype=torch.double)
 
@@ -144,7 +153,10 @@ class FidelityTotals:
         self.true_power += truth.power
 
     def octaves_db(self) -> list[float]:
-        """Generated over true power per octave that the resolution holds, shortest first, dB; at least -60."""
+        """Returns generated over true power by octave, shortest first, dB; at least -60.
+
+        Octaves that the resolution does not hold are left out.
+        """
         ratio = (self.own_power / self.true_power.clamp_min(1e-30)).clamp_min(1e-6)
         return [
             round(float(value), 3)

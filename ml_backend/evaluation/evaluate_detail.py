@@ -1,11 +1,9 @@
-"""Measures Detailed3DMM on simulated people that training never saw, beside simpler ways of making the same maps.
+"""Measures Detailed3DMM beside its baselines on simulated people that no training saw.
 
 The training people of --config are simulated into --data unless they are there already (minutes); the
-baselines are fitted
-to them in this process. Figures: see the keys of --json. PSNR's peak is the 0.1 to 99.9 percentile span of
-the held-out truth inside
-the face; SSIM counts active texels only; the spectrum compares power per octave of wavelength from 0.5 to 16
-mm, worst octave.
+baselines are fitted to them in this process. Figures: see the keys of --json. PSNR's peak is the 0.1 to 99.9
+percentile span of the held-out truth inside the face; SSIM counts active texels only; the spectrum compares
+power per octave of wavelength from 0.5 to 16 mm, worst octave.
 
 rows:
   ours            detail encoder + DNPM
@@ -55,7 +53,8 @@ from .detail_fidelity import FidelityTotals
 from .detail_forms import BASIS_RESOLUTION, INVERTED_PEOPLE, basis_figures, distilled_speed, inverted
 from .held_out_people import VARIETY_FACES, BehaviourRows, HeldOutPeople
 
-BEHAVIOUR_PEOPLE, SHOWN_PEOPLE = 12, 8
+BEHAVIOUR_PEOPLE = 12
+SHOWN_PEOPLE = 8
 PAPER = {"psnr_db": 24.083, "ssim": 0.591, "data": "the paper, on FaceScape"}
 
 
@@ -235,12 +234,16 @@ def seeds_correlation(held_out: HeldOutPeople) -> float:
 def behaviour_at_256(
     model: Detailed3DMM, large: SkinSimulation, people: list[tuple[np.ndarray, np.ndarray]]
 ) -> dict[str, float]:
-    """Locality (largest over units and regions, pooled over people) and smoothness (largest over paths), on 256 maps."""
+    """Measures locality and smoothness on maps of 256.
+
+    Locality is the largest over units and regions, pooled over people; smoothness the largest over paths.
+    """
     simulation = SkinSimulation(large.face, resolution=256, mean_skin=large.mean_skin)
     mask = simulation.mask.cpu()
     regions = {name: weight * mask for name, weight in behaviour.region_weights(large.face, 256).items()}
     units = behaviour.single_units()
-    moved, jumps = [], []
+    moved = []
+    jumps = []
     for identity, skin in people:
         state = simulation.prepare(torch.from_numpy(identity)[None], torch.from_numpy(skin)[None])
 
@@ -264,10 +267,12 @@ def behaviour_at_256(
 
 
 def card_text(figures: dict) -> str:
-    """The figures as a Markdown table."""
-    basis, distilled = figures["basis"], figures["distilled"]
+    """Returns the figures as a Markdown table."""
+    basis = figures["basis"]
+    distilled = figures["distilled"]
     lines = [
-        f"{figures['n_identities']} held-out people x {figures['n_expressions']} expressions at {figures['resolution']}; "
+        f"{figures['n_identities']} held-out people x {figures['n_expressions']} expressions "
+        f"at {figures['resolution']}; "
         f"peak {figures['peak_mm']} mm, standard deviation of the truth {figures['deviation_mm']} mm.",
         "",
         "| row | PSNR dB | SSIM, active texels | spectrum, worst octave dB |",
@@ -286,18 +291,23 @@ def card_text(figures: dict) -> str:
         for name, value in figures["placement"].items()
     )
     lines += [
-        f"| {PAPER['data']} | {PAPER['psnr_db']} | {PAPER['ssim']} | |", "",
-        f"- Octaves up to 16 mm, shortest first, generated over true power, dB: {figures['spectrum_octaves_db']}.",
+        f"| {PAPER['data']} | {PAPER['psnr_db']} | {PAPER['ssim']} | |",
+        "",
+        "- Octaves up to 16 mm, shortest first, generated over true power, dB: "
+        f"{figures['spectrum_octaves_db']}.",
         f"- The lines below are of the first {min(BEHAVIOUR_PEOPLE, figures['n_identities'])} people.",
         f"- Placement, correlation of wrinkle energy with compression over expressions: {place}.",
-        f"- Direction against compression {figures['direction_deg']} degrees (truth {figures['direction_deg_truth']}); "
-        f"locality {figures['locality_mm']} mm; persistence {figures['persistence']}; smoothness {figures['smoothness']}.",
-        f"- Detail basis of a clip of {basis['frames']} frames: K {basis['k']}, {basis['psnr_db']} dB against the generator, "
+        f"- Direction against compression {figures['direction_deg']} degrees "
+        f"(truth {figures['direction_deg_truth']}); locality {figures['locality_mm']} mm; "
+        f"persistence {figures['persistence']}; smoothness {figures['smoothness']}.",
+        f"- Detail basis of a clip of {basis['frames']} frames: K {basis['k']}, "
+        f"{basis['psnr_db']} dB against the generator, "
         f"{basis['mb_per_minute']} MB a minute (image sequence {basis['mb_per_minute_image_sequence']}).",
         f"- Distilled detail: {distilled['ms']} ms an update of 72,000 vertices, {distilled['mb']} MB.",
-        f"- Parameters of the encoders: {figures['parameters']}. `inversion` is of {figures['n_inversion']} maps; the vertex",
+        f"- Parameters of the encoders: {figures['parameters']}. "
+        f"`inversion` is of {figures['n_inversion']} maps; the vertex",
         "  encoders were taught the encoder's latents, which bounds them by it.",
         f"- Variety of the truth: people {figures['variety']}, wrinkle seeds {figures['variety_seeds']}.",
         "",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines)

@@ -38,7 +38,10 @@ class VertexBaseline:
         expressions: np.ndarray,
         resolution: int,
     ) -> np.ndarray:
-        """Maps (E, R, R) of one person, millimetres: the model's generator and gate from this encoder's latents."""
+        """Makes maps (E, R, R) of one person, millimetres.
+
+        The model's generator and gate run from this encoder's latents.
+        """
         rest = np.zeros((1, expressions.shape[1]), np.float32)
         vertices = torch.from_numpy(
             posed_vertices(self.face, identity, np.concatenate([rest, expressions]), self.chosen)
@@ -68,11 +71,10 @@ def fit_vertex_baseline(
     steps: int = 1_000_000,
     people: int = 1000,
 ) -> VertexBaseline:
-    """Teaches an encoder from `count` vertices the latents of the model's own encoder, on the training people.
+    """Teaches an encoder from `count` vertices the latents of the model's own encoder.
 
     Teaching by latents costs a hundredth of teaching by maps. It bounds the baseline by its teacher: the row
-    tells whether vertices
-    say what coefficients say, not which loss is better.
+    tells whether vertices say what coefficients say, not which loss is better.
 
     Args:
         model: teacher, and the generator of the baseline's maps.
@@ -103,9 +105,11 @@ def fit_vertex_baseline(
     network = VertexEncoder(len(chosen), config.skin_size, config.hidden, config.latent_width, config.styles)
     network.mean.copy_(torch.from_numpy(vertices.mean(0)))
     network.deviation.fill_(float((vertices - vertices.mean(0)).std()))
-    inputs, skins = torch.from_numpy(vertices), torch.from_numpy(maps.skin[rows])
+    inputs = torch.from_numpy(vertices)
+    skins = torch.from_numpy(maps.skin[rows])
     optimiser = torch.optim.AdamW(network.parameters(), lr=5e-4, weight_decay=0.01)
-    schedule, random = Schedule(steps, minutes), torch.Generator().manual_seed(0)
+    schedule = Schedule(steps, minutes)
+    random = torch.Generator().manual_seed(0)
     while schedule.progress < 1:
         set_rate(optimiser, schedule.rate(5e-4))
         batch = torch.randint(len(rows), (128,), generator=random)
