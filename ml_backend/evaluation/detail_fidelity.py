@@ -111,7 +111,7 @@ class TrueMaps:
         size = self.blocks.shape[-1]
         if not len(self.blocks):
             return torch.zeros(0)
-        _, texels = structural_similarity(
+        similarity = structural_similarity(
             self.cut(own).reshape(-1, size).numpy(),
             self.blocks.reshape(-1, size).numpy(),
             data_range=peak,
@@ -121,7 +121,8 @@ class TrueMaps:
             full=True,
         )
         inner = slice(self.HALO, size - self.HALO)
-        return torch.from_numpy(texels).view(-1, size, size)[:, inner, inner][self.active]
+        texels = torch.from_numpy(np.asarray(similarity[1]))
+        return texels.view(-1, size, size)[:, inner, inner][self.active]
 
 
 class FidelityTotals:

@@ -1,5 +1,7 @@
 """The evaluation's mathematics, on maps whose figures are known."""
 
+import argparse
+
 import numpy as np
 import pytest
 import torch
@@ -26,7 +28,7 @@ from ml_backend.evaluation.detail_fidelity import (
     percentile_span,
 )
 from ml_backend.evaluation.detail_forms import clip_of
-from ml_backend.evaluation.evaluate_detail import card_text
+from ml_backend.evaluation.evaluate_detail import add_arguments, card_text
 from ml_backend.evaluation.held_out_people import held_out_expressions
 from ml_backend.evaluation.vertex_baselines import fit_vertex_baseline
 from ml_backend.expression_names import EXPRESSION_NAMES
@@ -294,3 +296,10 @@ def test_a_clip_speaks_and_then_walks_through_faces():
     for face in faces:
         assert np.abs(clip - face).max(1).min() < 1e-6
     assert clip[:60, EXPRESSION_NAMES.index("jawOpen")].max() > 0.1
+
+
+@pytest.mark.parametrize("option", ["--baseline-minutes", "--rival-minutes"])
+def test_the_old_name_of_an_option_is_understood(option):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert parser.parse_args([option, "0.5"]).baseline_minutes == 0.5
