@@ -10,3 +10,18 @@ EXPRESSION_NAMES: tuple[str, ...] = tuple(
     browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft cheekSquintRight
     noseSneerLeft noseSneerRight tongueOut""".split()
 )
+
+
+def both_sides(**values: float) -> dict[str, float]:
+    """Expands names without a side, such as browDown, to the left and the right unit; full names stay.
+
+    Raises:
+        ValueError: a name is neither a unit nor one without its side.
+    """
+    units = {}
+    for name, value in values.items():
+        names = (name,) if name in EXPRESSION_NAMES else (f"{name}Left", f"{name}Right")
+        if not set(names) <= set(EXPRESSION_NAMES):
+            raise ValueError(f"{name} is no expression unit")
+        units |= dict.fromkeys(names, value)
+    return units

@@ -1,23 +1,11 @@
 """Expressions that have a name: joy, anger, ... as ARKit coefficients. Standard library only."""
 
-from .expression_names import EXPRESSION_NAMES
-
-
-def _both(**values: float) -> dict[str, float]:
-    """Expands names without a side, such as browDown, to both sides; full names stay."""
-    full = {}
-    for name, value in values.items():
-        if name in EXPRESSION_NAMES:
-            full[name] = value
-        else:
-            full[name + "Left"] = full[name + "Right"] = value
-    return full
-
+from .expression_names import both_sides
 
 EXPRESSION_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     "joy": (
         "Joy",
-        _both(
+        both_sides(
             mouthSmile=0.85,
             cheekSquint=0.75,
             eyeSquint=0.45,
@@ -28,7 +16,7 @@ EXPRESSION_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "laugh": (
         "Laugh",
-        _both(
+        both_sides(
             mouthSmile=0.95,
             cheekSquint=0.9,
             eyeSquint=0.6,
@@ -40,17 +28,17 @@ EXPRESSION_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "anger": (
         "Anger",
-        _both(
+        both_sides(
             browDown=1.0, noseSneer=0.55, eyeSquint=0.45, mouthPress=0.55, mouthFrown=0.35, jawForward=0.15
         ),
     ),
     "surprise": (
         "Surprise",
-        _both(browInnerUp=1.0, browOuterUp=0.95, eyeWide=0.8, jawOpen=0.45, mouthFunnel=0.15),
+        both_sides(browInnerUp=1.0, browOuterUp=0.95, eyeWide=0.8, jawOpen=0.45, mouthFunnel=0.15),
     ),
     "disgust": (
         "Disgust",
-        _both(
+        both_sides(
             noseSneer=1.0,
             mouthUpperUp=0.6,
             browDown=0.55,
@@ -61,11 +49,13 @@ EXPRESSION_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "fear": (
         "Fear",
-        _both(browInnerUp=1.0, browOuterUp=0.45, browDown=0.35, eyeWide=0.9, mouthStretch=0.75, jawOpen=0.25),
+        both_sides(
+            browInnerUp=1.0, browOuterUp=0.45, browDown=0.35, eyeWide=0.9, mouthStretch=0.75, jawOpen=0.25
+        ),
     ),
     "sadness": (
         "Sadness",
-        _both(
+        both_sides(
             browInnerUp=0.95,
             browDown=0.25,
             mouthFrown=0.8,
@@ -76,7 +66,7 @@ EXPRESSION_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "contempt": (
         "Contempt",
-        _both(
+        both_sides(
             mouthSmileLeft=0.45,
             mouthDimpleLeft=0.8,
             cheekSquintLeft=0.3,
@@ -86,7 +76,7 @@ EXPRESSION_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "skeptical": (
         "Skeptical",
-        _both(
+        both_sides(
             browOuterUpLeft=0.95,
             browInnerUp=0.25,
             browDownRight=0.8,
@@ -97,15 +87,15 @@ EXPRESSION_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "wink": (
         "Wink",
-        _both(
+        both_sides(
             eyeBlinkLeft=1.0, eyeSquintLeft=0.6, cheekSquintLeft=0.7, mouthSmileLeft=0.6, mouthSmileRight=0.25
         ),
     ),
-    "kiss": ("Kiss", _both(mouthPucker=1.0, mouthFunnel=0.2, eyeBlink=0.35, cheekSquint=0.15)),
-    "blink": ("Blink", _both(eyeBlink=1.0)),
+    "kiss": ("Kiss", both_sides(mouthPucker=1.0, mouthFunnel=0.2, eyeBlink=0.35, cheekSquint=0.15)),
+    "blink": ("Blink", both_sides(eyeBlink=1.0)),
     "scream": (
         "Scream",
-        _both(
+        both_sides(
             jawOpen=1.0,
             mouthStretch=0.5,
             mouthLowerDown=0.6,
@@ -117,7 +107,7 @@ EXPRESSION_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "effort": (
         "Effort",
-        _both(
+        both_sides(
             eyeBlink=0.7,
             eyeSquint=1.0,
             noseSneer=0.8,
@@ -129,7 +119,7 @@ EXPRESSION_PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "thinking": (
         "Thinking",
-        _both(
+        both_sides(
             browInnerUp=0.5,
             browDownLeft=0.3,
             browDownRight=0.3,

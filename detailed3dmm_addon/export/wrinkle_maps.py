@@ -8,6 +8,7 @@ import numpy as np
 
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.files.image_writers import PNG_OFFSET_MM, write_png16_millimetres
+from ...ml_backend.geometry.linear_models import strongest_eigenvectors
 from ..actions import action_writer as face_animation
 from ..detail import distilled as fast_detail
 from ..detail import live as live_detail
@@ -82,8 +83,7 @@ def _of_person(stage: Stage, maps: SkinMaps, most_fields: int, progress):
     weighing = (dense.fields.T @ dense.fields).astype(
         np.float64
     )  # (C, C): the coefficients' inner product as heights at the vertices
-    power, vectors = np.linalg.eigh(added @ weighing @ added.T)
-    power, vectors = np.maximum(power[::-1], 0), vectors[:, ::-1]
+    power, vectors = strongest_eigenvectors(added @ weighing @ added.T)
     enough = np.flatnonzero(np.cumsum(power) >= (1 - _LEFT_OUT) * power.sum())
     count = int(min(most_fields, enough[0] + 1, (power > 1e-9 * power[0]).sum()))
     axes = vectors[:, :count].T @ added

@@ -9,7 +9,8 @@ from mathutils.bvhtree import BVHTree
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.dense_face import coarse_corners
-from ...ml_backend.geometry.surface_wrap import Similarity, fit_similarity, triangle_normals, wrap_surface
+from ...ml_backend.geometry.similarity import Similarity, fit_similarity
+from ...ml_backend.geometry.surface_wrap import triangle_normals, wrap_surface
 from ...ml_backend.geometry.texture_space import rasterise, sample_map, triangles_of
 from ..detail.distilled import distilled_model
 from ..model.arkit_keys import expression_keys, moved_places

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
+from ...ml_backend.geometry.linear_models import fit_ridge
 from ...ml_backend.geometry.texture_space import rasterise, sample_map
 from ...ml_backend.models.skin_vector import sample_skin
 from ..detail import distilled as fast_detail
@@ -174,8 +175,7 @@ def _expression_steps(age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     expressions = np.concatenate([mixed, alone]).clip(0, 1.2).astype(np.float32)
     rest = distilled.coefficients(identity, skin, np.zeros(len(EXPRESSION_NAMES), np.float32))
     added = distilled.coefficients(identity, skin, expressions) - rest
-    normal = expressions.T @ expressions + _RIDGE * np.eye(len(EXPRESSION_NAMES), dtype=np.float32)
-    return rest, np.linalg.solve(normal, expressions.T @ added)
+    return rest, fit_ridge(expressions, added, _RIDGE).slopes
 
 
 def _fields_at(found: Correspondence, age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

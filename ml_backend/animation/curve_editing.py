@@ -95,16 +95,6 @@ def keep_lips_closed(frames: np.ndarray, before: np.ndarray) -> np.ndarray:
     return kept
 
 
-def edit_curves(animation: Animation, edit: CurveEdit) -> Animation:
-    """Applies gains, then smoothing, then the offset; the ends are held, the length stays.
-
-    Raises:
-        UserError: a group is unknown, or a value is out of its range.
-    """
-    frames, head = edit_layers(animation.fps, {"all": (animation.frames, animation.head)}, edit)["all"]
-    return Animation(animation.fps, animation.names, frames, head)
-
-
 def edit_layers(fps: float, layers: Mapping[str, Motion], edit: CurveEdit) -> dict[str, Motion]:
     """Edits speech or a capture together with what is added to it.
 

@@ -25,13 +25,23 @@ def mel_filters() -> np.ndarray:
 
     Source: Slaney 1998, "Auditory Toolbox".
     """
-    edges = _mel_to_hz(np.linspace(_hz_to_mel(_LOW_HZ), _hz_to_mel(_HIGH_HZ), BANDS + 2))
+    edges = _band_edges()
     frequencies = np.arange(_FFT // 2 + 1) * SAMPLE_RATE / _FFT
     rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
     return (np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(
         np.float32
     )
+
+
+def band_frequencies() -> np.ndarray:
+    """Returns the centres of the mel bands: (BANDS,) Hz."""
+    return _band_edges()[1:-1]
+
+
+def _band_edges() -> np.ndarray:
+    """Returns where the triangles begin, peak and end: (BANDS + 2,) Hz."""
+    return _mel_to_hz(np.linspace(_hz_to_mel(_LOW_HZ), _hz_to_mel(_HIGH_HZ), BANDS + 2))
 
 
 def _hz_to_mel(hz: np.ndarray | float) -> np.ndarray:

@@ -22,49 +22,37 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..expression_names import both_sides
 from ..files.face_file import expression_vector
+from ..files.wavefront import read_obj_vertices
 from ..models.bilinear_face import BilinearFace
 from ..models.skin_vector import SKIN_SIZE, YEARS_PER_SKIN_AGE
-from .registered_mesh import fit_expression, fit_identity, read_obj_vertices
+from .registered_mesh import fit_expression, fit_identity
 from .scanned_maps import ReadMap, ScannedPerson, order_maps
 
 SCALE_FILE, AGES_FILE = "facescape.json", "info_list_v1.txt"
 
-
-def both(name: str, value: float) -> dict[str, float]:
-    """A unit on both sides."""
-    return {f"{name}Left": value, f"{name}Right": value}
-
-
 EXPRESSIONS: dict[int, tuple[str, dict[str, float]]] = {
     1: ("neutral", {}),
-    2: ("smile", {**both("mouthSmile", 0.9), **both("cheekSquint", 0.4)}),
-    3: ("mouth_stretch", {"jawOpen": 1.0}),
-    4: (
-        "anger",
-        {
-            **both("browDown", 1.0),
-            **both("noseSneer", 0.5),
-            **both("eyeSquint", 0.4),
-            **both("mouthPress", 0.4),
-        },
-    ),
-    5: ("jaw_left", {"jawLeft": 1.0}),
-    6: ("jaw_right", {"jawRight": 1.0}),
-    7: ("jaw_forward", {"jawForward": 1.0}),
-    8: ("mouth_left", {"mouthLeft": 1.0}),
-    9: ("mouth_right", {"mouthRight": 1.0}),
-    10: ("dimpler", both("mouthDimple", 1.0)),
-    11: ("chin_raiser", {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.5}),
-    12: ("lip_puckerer", {"mouthPucker": 1.0}),
-    13: ("lip_funneler", {"mouthFunnel": 1.0}),
-    14: ("sadness", {"browInnerUp": 0.8, **both("mouthFrown", 0.8)}),
-    15: ("lip_roll", {"mouthRollLower": 1.0, "mouthRollUpper": 1.0}),
-    16: ("grin", {**both("mouthSmile", 0.7), **both("mouthStretch", 0.5), **both("mouthLowerDown", 0.4)}),
-    17: ("cheek_blowing", {"cheekPuff": 1.0}),
-    18: ("eye_closed", both("eyeBlink", 1.0)),
-    19: ("brow_raiser", {"browInnerUp": 1.0, **both("browOuterUp", 1.0)}),
-    20: ("brow_lower", both("browDown", 1.0)),
+    2: ("smile", both_sides(mouthSmile=0.9, cheekSquint=0.4)),
+    3: ("mouth_stretch", both_sides(jawOpen=1.0)),
+    4: ("anger", both_sides(browDown=1.0, noseSneer=0.5, eyeSquint=0.4, mouthPress=0.4)),
+    5: ("jaw_left", both_sides(jawLeft=1.0)),
+    6: ("jaw_right", both_sides(jawRight=1.0)),
+    7: ("jaw_forward", both_sides(jawForward=1.0)),
+    8: ("mouth_left", both_sides(mouthLeft=1.0)),
+    9: ("mouth_right", both_sides(mouthRight=1.0)),
+    10: ("dimpler", both_sides(mouthDimple=1.0)),
+    11: ("chin_raiser", both_sides(mouthShrugLower=1.0, mouthShrugUpper=0.5)),
+    12: ("lip_puckerer", both_sides(mouthPucker=1.0)),
+    13: ("lip_funneler", both_sides(mouthFunnel=1.0)),
+    14: ("sadness", both_sides(browInnerUp=0.8, mouthFrown=0.8)),
+    15: ("lip_roll", both_sides(mouthRollLower=1.0, mouthRollUpper=1.0)),
+    16: ("grin", both_sides(mouthSmile=0.7, mouthStretch=0.5, mouthLowerDown=0.4)),
+    17: ("cheek_blowing", both_sides(cheekPuff=1.0)),
+    18: ("eye_closed", both_sides(eyeBlink=1.0)),
+    19: ("brow_raiser", both_sides(browInnerUp=1.0, browOuterUp=1.0)),
+    20: ("brow_lower", both_sides(browDown=1.0)),
 }
 
 

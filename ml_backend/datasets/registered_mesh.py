@@ -1,11 +1,10 @@
 """Identity and expression coefficients of a mesh that shares the face model's vertices."""
 
-from pathlib import Path
-
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from ..errors import UserError
+from ..geometry.linear_models import fit_ridge
+from ..geometry.similarity import fit_similarity
 from ..models.bilinear_face import BilinearFace
 
 LARGEST_IDENTITY = 4.0
@@ -13,42 +12,11 @@ _PRIOR_MM = 0.03  # a coefficient of 1 costs as much as all vertices lying off b
 _FIT_VERTICES = 3000
 _ROUNDS = 6
 _LEAST_MOVE_MM, _UNIT_PRIOR = 0.1, 0.05
-_METRES = 3.0  # a head larger than this is in millimetres
 
 
-def read_obj_vertices(path: Path, count: int) -> np.ndarray:
-    """The vertices of a Wavefront OBJ: (count, 3) float64 in metres; files in millimetres are noticed by their size.
-
-    Raises:
-        UserError: the file cannot be read, or has another number of vertices.
-    """
-    try:
-        rows = [
-            line.split()[1:4]
-            for line in path.read_text("utf-8", errors="replace").splitlines()
-            if line.startswith("v ")
-        ]
-        vertices = np.array(rows, np.float64).reshape(-1, 3)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a mesh that can be read ({error}).", "Give a Wavefront OBJ.") from error
-    if len(vertices) != count or not np.isfinite(vertices).all():
-        raise UserError(
-            f"{path}: {len(vertices)} vertices, the face model has {count}.",
-            "Identities are fitted to meshes registered to the face model; build the model of your meshes with build-face-model.",
-        )
-    return vertices / 1000 if np.ptp(vertices, 0).max() > _METRES else vertices
-
-
-def rigid_onto(points: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Points (V, 3) turned and moved, not scaled, to lie nearest to the target.
-
-    Source: Kabsch 1976, "A solution for the best rotation to relate two sets of vectors".
-    """
-    weights = weights[:, None] / weights.sum()
-    one, other = (weights * points).sum(0), (weights * target).sum(0)
-    left, _, right = np.linalg.svd((points - one).T @ (weights * (target - other)))
-    sign = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
-    return (points - one) @ ((left * sign) @ right) + other
+def _aligned(points: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns points (V, 3) turned and moved, not scaled, to lie nearest to the target."""
+    return fit_similarity(points, target, weights, scale=False)(points)
 
 
 def _chosen(face: BilinearFace) -> tuple[np.ndarray, np.ndarray]:
@@ -81,18 +49,16 @@ def fit_identity(face: BilinearFace, vertices: np.ndarray) -> tuple[np.ndarray, 
         np.float64
     ) * 1000  # (K, 3 n) mm per standard deviation
     mean = np.asarray(face.neutral(np.zeros(face.identity_size, np.float32)), np.float64)[chosen] * 1000
-    root = np.sqrt(np.repeat(weights, 3))
-    prior = np.diag(np.r_[np.full(len(modes), _PRIOR_MM * np.sqrt(len(chosen))), np.zeros(6)])
-    found, points = np.zeros(len(modes) + 6), vertices[chosen] * 1000
+    penalty = np.r_[np.full(len(modes), _PRIOR_MM**2 * len(chosen)), np.zeros(6)] + 1e-9
+    found = np.zeros(len(modes) + 6)
+    points = vertices[chosen] * 1000
     for _ in range(_ROUNDS):
-        points = rigid_onto(points, mean + (found[:-6] @ modes).reshape(-1, 3), weights)
-        known = np.concatenate([modes, _small_motions(points)]) * root
-        found = np.linalg.solve(
-            known @ known.T + prior**2 + 1e-9 * np.eye(len(known)), known @ ((points - mean).ravel() * root)
-        )
+        points = _aligned(points, mean + (found[:-6] @ modes).reshape(-1, 3), weights)
+        columns = np.concatenate([modes, _small_motions(points)]).T
+        found = fit_ridge(columns, (points - mean).ravel(), penalty, weights=np.repeat(weights, 3)).slopes
     identity = found[:-6].clip(-LARGEST_IDENTITY, LARGEST_IDENTITY)
     shape = mean + (identity @ modes).reshape(-1, 3)
-    missed = rigid_onto(points, shape, weights) - shape
+    missed = _aligned(points, shape, weights) - shape
     return identity.astype(np.float32), float(np.sqrt((missed**2).sum(1).mean()))
 
 
@@ -126,7 +92,7 @@ def fit_expression(face: BilinearFace, identity: np.ndarray, vertices: np.ndarra
     )
     found, points = np.zeros(len(moving) + 6), vertices[chosen] * 1000
     for _ in range(_ROUNDS):
-        points = rigid_onto(points, rest + (found[:-6] @ flat).reshape(-1, 3), weights)
+        points = _aligned(points, rest + (found[:-6] @ flat).reshape(-1, 3), weights)
         columns = np.concatenate([flat, _small_motions(points)]) * root
         missed = np.concatenate([(points - rest).ravel() * root, np.zeros(len(found))])
         found = lsq_linear(np.concatenate([columns.T, prior]), missed, (low, high)).x

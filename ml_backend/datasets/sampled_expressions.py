@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..expression_names import EXPRESSION_NAMES
+from ..expression_names import EXPRESSION_NAMES, both_sides
 
 EXPRESSION_SIZE = len(EXPRESSION_NAMES)
 LATENT_SIZE = 2 * EXPRESSION_SIZE
@@ -21,41 +21,24 @@ _RARE = {
 _COMMON_THRESHOLD = 0.85
 
 FACES: dict[str, dict[str, float]] = {
-    "raised brows": {"browInnerUp": 1.0, "browOuterUpLeft": 1.0, "browOuterUpRight": 1.0},
-    "frown": {"browDownLeft": 1.0, "browDownRight": 1.0},
-    "smile": {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0},
-    "joy": {
-        "mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.8, "cheekSquintRight": 0.8,
-        "eyeSquintLeft": 0.6, "eyeSquintRight": 0.6, "jawOpen": 0.2, "mouthDimpleLeft": 0.3, "mouthDimpleRight": 0.3,
-    },
-    "anger": {
-        "browDownLeft": 1.0, "browDownRight": 1.0, "noseSneerLeft": 0.6, "noseSneerRight": 0.6, "eyeSquintLeft": 0.5,
-        "eyeSquintRight": 0.5, "mouthPressLeft": 0.7, "mouthPressRight": 0.7, "mouthShrugLower": 0.4,
-    },
-    "surprise": {
-        "browInnerUp": 1.0, "browOuterUpLeft": 0.9, "browOuterUpRight": 0.9, "eyeWideLeft": 0.8, "eyeWideRight": 0.8, "jawOpen": 0.6,
-    },
-    "disgust": {
-        "noseSneerLeft": 1.0, "noseSneerRight": 1.0, "mouthUpperUpLeft": 0.7, "mouthUpperUpRight": 0.7, "browDownLeft": 0.6,
-        "browDownRight": 0.6, "cheekSquintLeft": 0.6, "cheekSquintRight": 0.6, "mouthShrugLower": 0.3,
-    },
-    "fear": {
-        "browInnerUp": 1.0, "browDownLeft": 0.4, "browDownRight": 0.4, "eyeWideLeft": 0.9, "eyeWideRight": 0.9,
-        "mouthStretchLeft": 0.9, "mouthStretchRight": 0.9, "jawOpen": 0.3,
-    },
-    "sadness": {
-        "browInnerUp": 0.9, "mouthFrownLeft": 0.9, "mouthFrownRight": 0.9, "mouthShrugLower": 0.6, "eyeSquintLeft": 0.2,
-        "eyeSquintRight": 0.2,
-    },
-    "pucker": {"mouthPucker": 1.0},
-    "funnel": {"mouthFunnel": 1.0},
-    "tight eyes": {
-        "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0, "eyeSquintLeft": 1.0, "eyeSquintRight": 1.0, "cheekSquintLeft": 0.7,
-        "cheekSquintRight": 0.7,
-    },
-    "open jaw": {"jawOpen": 1.0},
-    "chin raise": {"mouthShrugLower": 1.0, "mouthPressLeft": 0.4, "mouthPressRight": 0.4},
-}  # fmt: skip
+    "raised brows": both_sides(browInnerUp=1.0, browOuterUp=1.0),
+    "frown": both_sides(browDown=1.0),
+    "smile": both_sides(mouthSmile=1.0),
+    "joy": both_sides(mouthSmile=0.9, cheekSquint=0.8, eyeSquint=0.6, jawOpen=0.2, mouthDimple=0.3),
+    "anger": both_sides(browDown=1.0, noseSneer=0.6, eyeSquint=0.5, mouthPress=0.7, mouthShrugLower=0.4),
+    "surprise": both_sides(browInnerUp=1.0, browOuterUp=0.9, eyeWide=0.8, jawOpen=0.6),
+    "disgust": both_sides(
+        noseSneer=1.0, mouthUpperUp=0.7, browDown=0.6, cheekSquint=0.6, mouthShrugLower=0.3
+    ),
+    "fear": both_sides(browInnerUp=1.0, browDown=0.4, eyeWide=0.9, mouthStretch=0.9, jawOpen=0.3),
+    "sadness": both_sides(browInnerUp=0.9, mouthFrown=0.9, mouthShrugLower=0.6, eyeSquint=0.2),
+    "pucker": both_sides(mouthPucker=1.0),
+    "funnel": both_sides(mouthFunnel=1.0),
+    "tight eyes": both_sides(eyeBlink=1.0, eyeSquint=1.0, cheekSquint=0.7),
+    "open jaw": both_sides(jawOpen=1.0),
+    "chin raise": both_sides(mouthShrugLower=1.0, mouthPress=0.4),
+}
+"""Faces to learn from and to measure with, by name. Not the artist's presets: models and figures rest on them."""
 
 
 def partner(name: str) -> str | None:

@@ -5,24 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from ..audio.log_mel import BANDS, FRAME_RATE
-
-_LOW_HZ, _HIGH_HZ = 60.0, 7600.0
-
-
-def band_frequencies() -> Tensor:
-    """Centres of the mel bands in Hz: (64,)."""
-
-    def mel(hz: float) -> float:
-        return hz * 3 / 200 if hz < 1000 else 15 + math.log(hz / 1000) * 27 / math.log(6.4)
-
-    mels = torch.linspace(mel(_LOW_HZ), mel(_HIGH_HZ), BANDS + 2)[1:-1]
-    return torch.where(mels < 15, mels * 200 / 3, 1000 * torch.exp((mels - 15) * math.log(6.4) / 27))
+from ..audio.log_mel import BANDS, FRAME_RATE, band_frequencies
 
 
 def warp_frequency(mel: Tensor, factor: Tensor) -> Tensor:
     """Moves the spectra up (factor > 1: a shorter vocal tract) or down: (B, T, 64), (B,) or, by band, (B, 64) -> (B, T, 64)."""
-    hz = band_frequencies()
+    hz = torch.from_numpy(band_frequencies()).float()
     wanted = hz / (
         factor[:, None] if factor.ndim == 1 else factor
     )  # (B, 64): where each band's content comes from
@@ -91,7 +79,7 @@ def augment(mel: Tensor, generator: torch.Generator) -> Tensor:
     babble = torch.where(chosen(0.15), 10 ** (-uniform(8, 25) / 10), torch.zeros(batch))
     power = power + power.roll(1, 0) * (babble * level / level.roll(1).clamp(min=1e-8))[:, None, None]
 
-    hz = band_frequencies()
+    hz = torch.from_numpy(band_frequencies()).float()
     top = torch.where(chosen(0.35), uniform(3000, 5500), torch.full((batch,), 1e5))[:, None]
     bottom = torch.where(chosen(0.35), uniform(80, 350), torch.ones(batch))[:, None]
     cut = -torch.relu(torch.log2(hz / top)) * 60 - torch.relu(torch.log2(bottom / hz)) * 12  # dB

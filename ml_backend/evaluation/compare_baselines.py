@@ -1,4 +1,4 @@
-"""Other ways of making the same maps, fitted to the same people: the rows that Detailed3DMM is measured beside."""
+"""Fits the rows that Detailed3DMM is measured beside, to the same people."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.distilled_detail import DistilledDetail
 from .detail_baselines import PrincipalMaps, Ridge, fit_multilayer, fit_principal_maps
-from .vertex_baselines import VertexRival, fit_vertex_rival
+from .vertex_baselines import VertexBaseline, fit_vertex_baseline
 
 VERTEX_COUNTS = (1700, 5000)
 
 
 @dataclasses.dataclass
-class Rivals:
+class Baselines:
     """The rows beside the model's own.
 
     Attributes:
         model: for the generator that the vertex encoders share.
         space: principal components of the training maps.
         regressions: ridge rows by name.
-        rival: mlp_pca.
+        multilayer: mlp_pca.
         mean: (R, R) mean map.
         vertices: vertex encoders by name.
         distilled: the distilled detail that is shipped.
@@ -34,16 +34,20 @@ class Rivals:
     model: Detailed3DMM
     space: PrincipalMaps
     regressions: dict[str, Ridge]
-    rival: torch.nn.Module
+    multilayer: torch.nn.Module
     mean: Tensor
-    vertices: dict[str, VertexRival]
+    vertices: dict[str, VertexBaseline]
     distilled: DistilledDetail
 
     def make(
         self, identity: np.ndarray, skin: np.ndarray, expressions: np.ndarray, truth: Tensor
     ) -> dict[str, Tensor]:
-        """Maps (E, R, R) by row, of one person (K,), (16,) under expressions (E, 52); `truth` (E, R, R) for its projection."""
-        count, resolution = len(expressions), truth.shape[-1]
+        """Makes maps (E, R, R) by row, of one person (K,), (16,) under expressions (E, 52).
+
+        `truth` (E, R, R) is there for its projection.
+        """
+        count = len(expressions)
+        resolution = truth.shape[-1]
         people = np.repeat(identity[None], count, 0), np.repeat(skin[None], count, 0)
         condition = torch.from_numpy(np.concatenate(people, 1))
         faces = torch.from_numpy(expressions)
@@ -51,7 +55,7 @@ class Rivals:
         for name, regression in self.regressions.items():
             found[name] = self.space.draw(regression(condition, faces))
         with torch.inference_mode():
-            found["mlp_pca"] = self.space.draw(self.rival(torch.cat([condition, faces], 1)))
+            found["mlp_pca"] = self.space.draw(self.multilayer(torch.cat([condition, faces], 1)))
         for name, encoder in self.vertices.items():
             found[name] = torch.from_numpy(
                 encoder.displacement(self.model, identity, skin, expressions, resolution)
@@ -61,14 +65,14 @@ class Rivals:
         return found
 
 
-def fit_rivals(
+def fit_baselines(
     model: Detailed3DMM,
     face: BilinearFace,
     sets: dict[str, MapSet],
     resolution: int,
     minutes: float,
     tell: Callable[[str], None],
-) -> Rivals:
+) -> Baselines:
     """Fits the rows to the training people.
 
     Args:
@@ -79,7 +83,8 @@ def fit_rivals(
         minutes: training time of each network among them.
         tell: told what is under way.
     """
-    coarse, fine = sets["coarse"], sets.get("fine", sets["coarse"])
+    coarse = sets["coarse"]
+    fine = sets.get("fine", sets["coarse"])
     tell("principal components of the training maps")
     space = fit_principal_maps(coarse, fine, resolution)
     tell("ridge regressions")
@@ -88,10 +93,10 @@ def fit_rivals(
         "ridge_products": Ridge.fit(coarse, space.coefficients, products=True),
     }
     tell("mlp_pca")
-    rival = fit_multilayer(coarse, space.coefficients, minutes)
+    multilayer = fit_multilayer(coarse, space.coefficients, minutes)
     vertices = {}
     for count in VERTEX_COUNTS:
         tell(f"vertex encoder of {count}")
-        vertices[f"vertices_{count}"] = fit_vertex_rival(model, face, coarse, count, minutes)
+        vertices[f"vertices_{count}"] = fit_vertex_baseline(model, face, coarse, count, minutes)
     mean = space.draw(space.coefficients.mean(0, keepdim=True))[0]
-    return Rivals(model, space, regressions, rival, mean, vertices, DistilledDetail.load())
+    return Baselines(model, space, regressions, multilayer, mean, vertices, DistilledDetail.load())

@@ -43,8 +43,12 @@ def damaged_sets(truth: Tensor, mask: Tensor, scale: tuple[float, float], seed: 
 
 
 def ranks_correctly(distances: dict[str, float]) -> bool:
-    """Whether truth < slight < strong damage, for blur and for noise, and all of these < the mean map; all damage > truth."""
-    truth, mean = distances["truth"], distances["mean"]
+    """Returns True if the distance ranks damage as it should.
+
+    For blur and for noise: truth < slight < strong damage; these < the mean map; all damage > truth.
+    """
+    truth = distances["truth"]
+    mean = distances["mean"]
     ordered = all(
         truth < distances[f"{kind}_slightly"] < distances[f"{kind}_strongly"] < mean
         for kind in ("blurred", "noisy")

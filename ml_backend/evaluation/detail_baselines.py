@@ -1,4 +1,4 @@
-"""Simple ways of making displacement maps, fitted to the same people as the networks: what a model has to beat."""
+"""Simple ways of making displacement maps, fitted to the same people as the networks."""
 
 import dataclasses
 import itertools
@@ -8,9 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.map_set import MapSet
+from ..geometry.linear_models import fit_ridge, solve_ridge
 from ..layers.blur_resampling import resize_by_doubling, resize_by_halving
 from ..training.principal_start import full_rows, principal_components
 from ..training.training_run import Schedule, set_rate
+
+_DETAIL_PENALTY = 0.02
+"""Ridge penalty of the part above the low band, in mean sums of squares of a coefficient."""
 
 
 @dataclasses.dataclass
@@ -43,7 +47,9 @@ class PrincipalMaps:
 
 
 def fit_principal_maps(coarse: MapSet, fine: MapSet, resolution: int, count: int = 200) -> PrincipalMaps:
-    """Principal components of the coarse set's many maps; what lies above its resolution follows them by ridge regression on the fine set.
+    """Fits principal components of the coarse set's many maps.
+
+    What lies above its resolution follows them by ridge regression on the fine set.
 
     Args:
         coarse: many people.
@@ -57,7 +63,8 @@ def fit_principal_maps(coarse: MapSet, fine: MapSet, resolution: int, count: int
     inside = (resize_by_halving(inside, size) > 0).float().flatten().numpy()
     mean, components, values = principal_components(rows, inside, min(count, len(rows) - 1))
     norm = components.norm(dim=1).clamp_min(1e-9)
-    low_mean, low = mean.view(size, size), (components / norm[:, None]).view(-1, size, size)
+    low_mean = mean.view(size, size)
+    low = (components / norm[:, None]).view(-1, size, size)
     space = PrincipalMaps(low_mean, low, low_mean, low, values * norm)
     if resolution == size:
         return space
@@ -75,10 +82,8 @@ def fit_principal_maps(coarse: MapSet, fine: MapSet, resolution: int, count: int
         own[s : s + 16] = part - resize_by_doubling(resize_by_halving(part, size), resolution)
     above = own.flatten(1)
     above_mean = above.mean(0)
-    gram = known.T @ known
-    slopes = torch.linalg.solve(
-        gram + 0.02 * gram.diagonal().mean() * torch.eye(len(gram)), known.T @ (above - above_mean)
-    )
+    missing = (above - above_mean).numpy()
+    slopes = torch.from_numpy(fit_ridge(known.numpy(), missing, _DETAIL_PENALTY, relative=True).slopes)
     raised = torch.cat([resize_by_doubling(part[:, None], resolution)[:, 0] for part in low.split(16)])
     space.components = raised.add_(slopes.view_as(raised))
     space.mean = resize_by_doubling(low_mean[None, None], resolution)[0, 0] + above_mean.view(
@@ -116,17 +121,19 @@ class Ridge:
         training = int(len(maps) * 0.9)
 
         def normal(start: int, stop: int) -> tuple[Tensor, Tensor]:
-            gram, sums = torch.zeros((), dtype=torch.double), torch.zeros((), dtype=torch.double)
+            gram = torch.zeros((), dtype=torch.double)
+            sums = torch.zeros((), dtype=torch.double)
             for rows in torch.arange(start, stop).split(2048):
                 features = model.features(condition[rows], expression[rows]).double()
-                gram, sums = gram + features.T @ features, sums + features.T @ targets[rows].double()
+                gram = gram + features.T @ features
+                sums = sums + features.T @ targets[rows].double()
             return gram, sums
 
         def solved(gram: Tensor, sums: Tensor, strength: float) -> Tensor:
-            ridge = strength * torch.eye(len(gram), dtype=torch.double)
-            return torch.cholesky_solve(sums, torch.linalg.cholesky(gram + ridge)).float()
+            return torch.from_numpy(solve_ridge(gram.numpy(), sums.numpy(), strength)).float()
 
-        known, held = normal(0, training), normal(training, len(maps))
+        known = normal(0, training)
+        held = normal(training, len(maps))
         errors = {}
         for strength in 10.0 ** np.arange(-3, 3):
             model.weights = solved(*known, strength)
@@ -154,7 +161,9 @@ class Ridge:
 def fit_multilayer(
     maps: MapSet, targets: Tensor, minutes: float, hidden: int = 512, seed: int = 0, steps: int = 1_000_000
 ) -> nn.Module:
-    """An MLP from (w_id, w_exp) to principal coefficients, the honest rival; the best state on held-out people is kept.
+    """Fits an MLP from (w_id, w_exp) to principal coefficients, the strongest baseline.
+
+    The best state on held-out people is kept.
 
     Args:
         maps: the inputs.
@@ -179,7 +188,8 @@ def fit_multilayer(
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)
     schedule = Schedule(steps, minutes)
     training = int(len(maps) * 0.9)
-    best, kept = float("inf"), {name: value.clone() for name, value in network.state_dict().items()}
+    best = float("inf")
+    kept = {name: value.clone() for name, value in network.state_dict().items()}
     random = torch.Generator().manual_seed(seed)
     while schedule.progress < 1:
         set_rate(optimiser, schedule.rate(1e-3))
@@ -193,7 +203,8 @@ def fit_multilayer(
             with torch.no_grad():
                 error = float((network(given[training:]) - targets[training:]).square().mean())
             if error < best:
-                best, kept = error, {name: value.clone() for name, value in network.state_dict().items()}
+                best = error
+                kept = {name: value.clone() for name, value in network.state_dict().items()}
     network.load_state_dict(kept)
     return network.eval()
 

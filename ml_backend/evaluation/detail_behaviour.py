@@ -1,4 +1,7 @@
-"""How wrinkle maps behave over expressions: right place, right direction, local, persistent, smooth, and different between people."""
+"""The behaviour of wrinkle maps over expressions and people.
+
+Right place, right direction, local, persistent, smooth, and different between people.
+"""
 
 from collections.abc import Callable
 
@@ -20,7 +23,7 @@ Maker = Callable[[np.ndarray], Tensor]
 
 
 def region_weights(face: BilinearFace, resolution: int) -> dict[str, Tensor]:
-    """The metrics' regions as (R, R) weights in 0..1."""
+    """Returns the metrics' regions as (R, R) weights in 0..1."""
     skin = np.asarray(face.polygon_part) == 0
     corners, _ = triangles_of(np.asarray(face.polygons)[skin])
     uv_corners, _ = triangles_of(np.asarray(face.uv_polygons)[skin])
@@ -38,7 +41,8 @@ def person_strain(state: SkinState, expressions: np.ndarray) -> Tensor:
 
 def correlation(a: Tensor, b: Tensor) -> float:
     """Pearson correlation of two flat tensors; 0 where one is constant."""
-    a, b = a.double() - a.double().mean(), b.double() - b.double().mean()
+    a = a.double() - a.double().mean()
+    b = b.double() - b.double().mean()
     return float((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12))
 
 
@@ -82,11 +86,13 @@ def relief_tensor(maps: Tensor, chart: FaceChart) -> Tensor:
 
 
 def line_angles(maps: Tensor, neutral: Tensor, strain: Tensor, chart: FaceChart) -> Tensor:
-    """Angles between forming wrinkle lines and the strongest compression where both are strong, degrees in 0..90.
+    """Returns the angles between forming wrinkle lines and the strongest compression, degrees in 0..90.
+
+    Only places count where both are strong.
 
     Where an expression stretches the skin across a crease of the face at rest, the crease flattens and the
-    map changes strongly
-    along it, but no wrinkle forms: only cells whose relief is steeper than at rest count.
+    map changes strongly along it, but no wrinkle forms: only cells whose relief is steeper than at rest
+    count.
 
     Args:
         maps: (E, R, R), one person's.
@@ -99,7 +105,8 @@ def line_angles(maps: Tensor, neutral: Tensor, strain: Tensor, chart: FaceChart)
         2 * tensor[..., 0, 1], tensor[..., 0, 0] - tensor[..., 1, 1]
     )  # of the gradient
     strength = tensor[..., 0, 0] + tensor[..., 1, 1]
-    full, rest = relief_tensor(maps, chart), relief_tensor(neutral[None], chart)
+    full = relief_tensor(maps, chart)
+    rest = relief_tensor(neutral[None], chart)
     forming = (full[..., 0, 0] + full[..., 1, 1]) > (rest[..., 0, 0] + rest[..., 1, 1])
     compression, direction = principal_compression(strain)
     strong = (
@@ -147,7 +154,10 @@ def persistence(maps: Tensor, neutral: Tensor, truth_changes: Tensor, mask: Tens
 
 
 def smoothness(make: Maker, expression: np.ndarray, steps: int = 24) -> float:
-    """Largest map change per step over the mean step, along the straight path from neutral to (52,) `expression`."""
+    """Returns the largest map change per step over the mean step.
+
+    The path is straight, from neutral to (52,) `expression`.
+    """
     path = np.linspace(0, 1, steps + 1, dtype=np.float32)[:, None] * expression
     maps = make(path)
     change = (maps[1:] - maps[:-1]).square().mean((1, 2)).sqrt()
@@ -171,7 +181,7 @@ def variety(changes: list[Tensor], mask: Tensor) -> float:
 
 
 def single_units() -> np.ndarray:
-    """(53, 52): neutral, then every unit at 1."""
+    """Returns (53, 52): neutral, then every unit at 1."""
     return np.concatenate([np.zeros((1, len(EXPRESSION_NAMES))), np.eye(len(EXPRESSION_NAMES))]).astype(
         np.float32
     )

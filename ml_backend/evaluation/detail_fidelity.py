@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.nn import functional
 
@@ -10,13 +11,16 @@ ACTIVE_SHARE = 0.25
 
 
 def percentile_span(maps: np.ndarray, mask: np.ndarray) -> float:
-    """0.1 to 99.9 percentile span of maps (N, R, R) inside mask (R, R): the peak of PSNR and SSIM, in the maps' unit."""
+    """Returns the 0.1 to 99.9 percentile span of maps (N, R, R) inside mask (R, R), in their unit.
+
+    It is the peak of PSNR and SSIM.
+    """
     low, high = np.percentile(np.asarray(maps)[:, mask > 0], [0.1, 99.9])
     return float(high - low)
 
 
 def active_texels(truth: Tensor, mask: Tensor, deviation: float, window: int) -> Tensor:
-    """Where the truth has something to show.
+    """Marks the texels where the truth has wrinkles.
 
     Args:
         truth: (B, R, R) millimetres.
@@ -30,39 +34,6 @@ def active_texels(truth: Tensor, mask: Tensor, deviation: float, window: int) ->
     window = max(1, window) | 1
     local = functional.avg_pool2d(truth.abs()[:, None], window, 1, window // 2)[:, 0]
     return (local > ACTIVE_SHARE * deviation) & mask
-
-
-def gaussian_window(x: Tensor, sigma: float = 1.5, radius: int = 5) -> Tensor:
-    """Separable Gaussian mean of (B, C, H, W)."""
-    at = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
-    taps = torch.exp(-0.5 * (at / sigma) ** 2)
-    taps = (taps / taps.sum()).expand(x.shape[1], 1, -1)
-    x = functional.conv2d(x, taps[:, :, :, None], padding=(radius, 0), groups=x.shape[1])
-    return functional.conv2d(x, taps[:, :, None, :], padding=(0, radius), groups=x.shape[1])
-
-
-def similarity_of_moments(
-    own: Tensor, truth: Tensor, own_square: Tensor, true_square: Tensor, product: Tensor, peak: float
-) -> Tensor:
-    """SSIM from local means of x, y, x^2, y^2 and xy, any shape.
-
-    Source: Wang et al. 2004, "Image quality assessment", Eq. 13.
-    """
-    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    nearness = (2 * own * truth + c1) / (own * own + truth * truth + c1)
-    return (
-        nearness
-        * (2 * (product - own * truth) + c2)
-        / (own_square - own * own + true_square - truth * truth + c2)
-    )
-
-
-def structural_similarity(own: Tensor, truth: Tensor, peak: float) -> Tensor:
-    """SSIM per texel of (B, R, R) maps, Gaussian window of 1.5 texels."""
-    a, b, aa, bb, ab = gaussian_window(
-        torch.stack([own, truth, own * own, truth * truth, own * truth], 1)
-    ).unbind(1)
-    return similarity_of_moments(a, b, aa, bb, ab, peak)
 
 
 class SpectrumBins:
@@ -110,10 +81,12 @@ class TrueMaps:
         window: texels in 2 mm.
     """
 
-    BLOCK, HALO = 64, 5
+    BLOCK = 64
+    HALO = 5
 
     def __init__(self, maps: Tensor, mask: Tensor, deviation: float, bins: SpectrumBins, window: int):
-        self.maps, self.mask = maps, mask
+        self.maps = maps
+        self.mask = mask
         self.power = bins.power(maps)
         active = active_texels(maps, mask, deviation, window)
         cells = active.unfold(1, self.BLOCK, self.BLOCK).unfold(
@@ -122,9 +95,6 @@ class TrueMaps:
         self.chosen = cells.any(-1).any(-1)
         self.active = cells[self.chosen]  # (M, 64, 64)
         self.blocks = self.cut(maps)
-        self.mean, self.square = gaussian_window(torch.stack([self.blocks, self.blocks.square()], 1)).unbind(
-            1
-        )
 
     def cut(self, maps: Tensor) -> Tensor:
         """(B, R, R) -> (M, 74, 74): the blocks that are compared, with a halo for the window."""
@@ -133,13 +103,26 @@ class TrueMaps:
         return padded.unfold(1, size, self.BLOCK).unfold(2, size, self.BLOCK)[self.chosen]
 
     def similarity(self, own: Tensor, peak: float) -> Tensor:
-        """SSIM of own maps (B, R, R) at the active texels, flat."""
-        blocks = self.cut(own)
-        mean, square, product = gaussian_window(
-            torch.stack([blocks, blocks.square(), blocks * self.blocks], 1)
-        ).unbind(1)
-        found = similarity_of_moments(mean, self.mean, square, self.square, product, peak)
-        return found[:, self.HALO : -self.HALO, self.HALO : -self.HALO][self.active]
+        """Returns the SSIM of other maps (B, R, R) at the active texels, flat.
+
+        Source: Wang et al. 2004, "Image quality assessment", with its Gaussian window of 1.5 texels; the
+        blocks lie under one another in one picture, and their halos keep the window inside each.
+        """
+        size = self.blocks.shape[-1]
+        if not len(self.blocks):
+            return torch.zeros(0)
+        similarity = structural_similarity(
+            self.cut(own).reshape(-1, size).numpy(),
+            self.blocks.reshape(-1, size).numpy(),
+            data_range=peak,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            full=True,
+        )
+        inner = slice(self.HALO, size - self.HALO)
+        texels = torch.from_numpy(np.asarray(similarity[1]))
+        return texels.view(-1, size, size)[:, inner, inner][self.active]
 
 
 class FidelityTotals:
@@ -151,8 +134,12 @@ class FidelityTotals:
     """
 
     def __init__(self, peak: float, bins: SpectrumBins):
-        self.peak, self.bins = peak, bins
-        self.square, self.texels, self.similarity, self.active = 0.0, 0, 0.0, 0
+        self.peak = peak
+        self.bins = bins
+        self.square = 0.0
+        self.texels = 0
+        self.similarity = 0.0
+        self.active = 0
         self.own_power = torch.zeros(len(OCTAVES_MM), dtype=torch.double)
         self.true_power = torch.zeros(len(OCTAVES_MM), dtype=torch.double)
 
@@ -167,7 +154,10 @@ class FidelityTotals:
         self.true_power += truth.power
 
     def octaves_db(self) -> list[float]:
-        """Generated over true power per octave that the resolution holds, shortest first, dB; at least -60."""
+        """Returns generated over true power by octave, shortest first, dB; at least -60.
+
+        Octaves that the resolution does not hold are left out.
+        """
         ratio = (self.own_power / self.true_power.clamp_min(1e-30)).clamp_min(1e-6)
         return [
             round(float(value), 3)

@@ -1,4 +1,4 @@
-"""Measures the other forms of the same detail: the detail basis of a clip, the distilled detail, the generator's own inversion."""
+"""Measures the detail basis of a clip, the distilled detail and the generator's own inversion."""
 
 import time
 
@@ -14,15 +14,18 @@ from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from
 from ..pipelines.generate_detail import displacement_maps
 from ..pipelines.invert_map import InvertMapRequest, invert_map
 
-BASIS_RESOLUTION, BASIS_FPS, PLAYED_FPS = 512, 10, 30
+BASIS_RESOLUTION = 512
+BASIS_FPS = 10
+PLAYED_FPS = 30
 MOST_COMPONENTS = 48
 STEPS_BETWEEN_FACES = 5
 DRAGGED_VERTICES = 72_000
-INVERTED_PEOPLE, INVERSION_STEPS = 4, 150
+INVERTED_PEOPLE = 4
+INVERSION_STEPS = 150
 
 
 def clip_of(faces: np.ndarray) -> np.ndarray:
-    """(T, 52): the demo recording's curves, then a walk through faces (E, 52) and back to rest."""
+    """Returns (T, 52): the demo recording's curves, then a walk through faces (E, 52) and back to rest."""
     spoken = animate_from_audio(
         AnimateFromAudioRequest(str(ASSETS / "demo_speech.wav"), BASIS_FPS), lambda *_: None, lambda: False
     )
@@ -37,7 +40,9 @@ def clip_of(faces: np.ndarray) -> np.ndarray:
 def basis_figures(
     model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, faces: np.ndarray, mask: np.ndarray
 ) -> dict[str, float]:
-    """The detail basis of one person's clip against the generator: `k`, `psnr_db`, `mb_per_minute`, that of an image sequence, `frames`.
+    """Measures the detail basis of one person's clip against the generator.
+
+    Figures: `k`, `psnr_db`, `mb_per_minute`, that of an image sequence, `frames`.
 
     Args:
         model: the generator's side.
@@ -49,7 +54,8 @@ def basis_figures(
     people = np.repeat(identity[None], len(clip), 0), np.repeat(skin[None], len(clip), 0)
     values = model.displacement(*people, clip, BASIS_RESOLUTION)[:, mask]
     basis = fit_detail_basis(values, most_components=MOST_COMPONENTS)
-    count, image = len(basis.fields), 2 * 1024 * 1024  # bytes of one map as half floats
+    count = len(basis.fields)
+    image = 2 * 1024 * 1024  # bytes of one map as half floats
     frames = 60 * PLAYED_FPS
     return {
         "k": count,
@@ -64,7 +70,8 @@ def distilled_speed(distilled: DistilledDetail, repeats: int = 30) -> dict[str, 
     """`ms`: median of one slider update at 72,000 vertices; `mb`: the file."""
     random = np.random.default_rng(0)
     fields = distilled.fields_at(random.random((DRAGGED_VERTICES, 2), np.float32))
-    identity, skin = np.zeros(distilled.identity_size, np.float32), np.zeros(distilled.skin_size, np.float32)
+    identity = np.zeros(distilled.identity_size, np.float32)
+    skin = np.zeros(distilled.skin_size, np.float32)
     taken = []
     for _ in range(repeats):
         expression = random.random(distilled.expression_size, np.float32)
@@ -80,7 +87,10 @@ def distilled_speed(distilled: DistilledDetail, repeats: int = 30) -> dict[str, 
 def inverted(
     model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, truth: Tensor
 ) -> Tensor:
-    """(R, R) the generator's nearest map to a truth (R, R) of one face, fitted at 512 or less from the encoder's latent."""
+    """Returns (R, R) the generator's nearest map to a truth (R, R) of one face.
+
+    It is fitted at 512 or less, from the encoder's latent.
+    """
     size = min(512, truth.shape[-1])
     request = InvertMapRequest(
         map=truth.numpy(),

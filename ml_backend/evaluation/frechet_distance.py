@@ -59,15 +59,11 @@ class ReliefFeatures:
     """64 numbers of a displacement map; learned from nothing, the same for every model.
 
     Four octaves of wavelength around 3, 6, 12 and 24 mm in four orientations (log-Gabor filters; the
-    amplitude is that of the
-    complex response). An amplitude counts as slope, which is what shading shows, and by its power of 3/4, so
-    that fine lines
-    count beside deep folds. Over cells of 1/16 of the map: mean amplitudes; means of the products of two
-    orientations of an
-    octave, which tell crossing lines from lines side by side; of one orientation in neighbouring octaves,
-    which tell a sharp
-    valley from a wave; and of the signed response, which tells valleys from ridges. A fixed random projection
-    makes 64 of them.
+    amplitude is that of the complex response). An amplitude counts as slope, which is what shading shows, and
+    by its power of 3/4, so that fine lines count beside deep folds. Over cells of 1/16 of the map: mean
+    amplitudes; means of the products of two orientations of an octave, which tell crossing lines from lines
+    side by side; of one orientation in neighbouring octaves, which tell a sharp valley from a wave; and of
+    the signed response, which tells valleys from ridges. A fixed random projection makes 64 of them.
 
     Args:
         resolution: texels along a side of the maps, 256 for instance.
@@ -78,7 +74,8 @@ class ReliefFeatures:
     def __init__(self, resolution: int, scale: tuple[float, float], mask: Tensor):
         if resolution < 8 * CELLS or tuple(mask.shape) != (resolution, resolution):
             raise ValueError(
-                f"resolution {resolution} and mask {tuple(mask.shape)}: expected at least {8 * CELLS} and a mask of that size"
+                f"resolution {resolution} and mask {tuple(mask.shape)}: "
+                f"expected at least {8 * CELLS} and a mask of that size"
             )
         self.resolution = resolution
         width = max(3, resolution // 64) | 1
@@ -135,7 +132,8 @@ class ReliefFeatures:
 
     def _features(self, maps: Tensor) -> Tensor:
         spectrum = torch.fft.fft2(maps * self.taper)
-        amplitudes, found = [], []
+        amplitudes = []
+        found = []
         for filters, n in self.bands:
             response = torch.fft.ifft2(_cropped(spectrum, n)[:, None] * filters)  # (B, 4, n, n)
             amplitude = response.abs().clamp_min(1e-12) ** POWER
@@ -154,7 +152,7 @@ class ReliefFeatures:
 
 
 def _cropped(spectrum: Tensor, n: int) -> Tensor:
-    """The n x n lowest frequencies of a full spectrum (B, R, R), in the order of fft2."""
+    """Returns the n x n lowest frequencies of a full spectrum (B, R, R), in the order of fft2."""
     size = spectrum.shape[-1]
     if n == size:
         return spectrum

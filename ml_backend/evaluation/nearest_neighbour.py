@@ -1,4 +1,4 @@
-"""Whether a generator repeats what it was trained on: distances to the nearest training map."""
+"""Distances of generated maps to the nearest training map: does the generator repeat its training?"""
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ def nearest_distances(maps: Tensor, known: Tensor, batch: int = 64) -> np.ndarra
 def novelty(
     distances: np.ndarray, energies: np.ndarray, true_distances: np.ndarray, true_energies: np.ndarray
 ) -> dict[str, float]:
-    """How far maps are from the training maps, as a share of how far maps of unseen people are.
+    """Compares the maps' distance to the training maps with that of unseen people's maps.
 
     A quiet map has quiet neighbours, so each distance is divided by the root mean square of the map itself.
 
@@ -40,10 +40,10 @@ def novelty(
 
     Returns:
         "ratio" of the medians, about 1 for new people, near 0 for copies; "copies", the share of maps that
-        are nearer to a
-        training map than 99 in 100 of unseen people's.
+        are nearer to a training map than 99 in 100 of unseen people's.
     """
-    own, true = distances / np.maximum(energies, 1e-9), true_distances / np.maximum(true_energies, 1e-9)
+    own = distances / np.maximum(energies, 1e-9)
+    true = true_distances / np.maximum(true_energies, 1e-9)
     return {
         "ratio": round(float(np.median(own) / np.median(true)), 3),
         "copies": round(float((own < np.quantile(true, 0.01)).mean()), 4),

@@ -14,7 +14,7 @@ from ..training.training_run import Schedule, set_rate
 
 
 @dataclasses.dataclass
-class VertexRival:
+class VertexBaseline:
     """A vertex encoder with the vertices that it reads.
 
     Attributes:
@@ -38,7 +38,10 @@ class VertexRival:
         expressions: np.ndarray,
         resolution: int,
     ) -> np.ndarray:
-        """Maps (E, R, R) of one person, millimetres: the model's generator and gate from this encoder's latents."""
+        """Makes maps (E, R, R) of one person, millimetres.
+
+        The model's generator and gate run from this encoder's latents.
+        """
         rest = np.zeros((1, expressions.shape[1]), np.float32)
         vertices = torch.from_numpy(
             posed_vertices(self.face, identity, np.concatenate([rest, expressions]), self.chosen)
@@ -59,7 +62,7 @@ def posed_vertices(
     return (np.asarray(neutral, np.float32)[chosen].ravel() + expressions @ flat).astype(np.float32)
 
 
-def fit_vertex_rival(
+def fit_vertex_baseline(
     model: Detailed3DMM,
     face: BilinearFace,
     maps: MapSet,
@@ -67,15 +70,14 @@ def fit_vertex_rival(
     minutes: float,
     steps: int = 1_000_000,
     people: int = 1000,
-) -> VertexRival:
-    """Teaches an encoder from `count` vertices the latents of the model's own encoder, on the training people.
+) -> VertexBaseline:
+    """Teaches an encoder from `count` vertices the latents of the model's own encoder.
 
-    Teaching by latents costs a hundredth of teaching by maps. It bounds the rival by its teacher: the row
-    tells whether vertices
-    say what coefficients say, not which loss is better.
+    Teaching by latents costs a hundredth of teaching by maps. It bounds the baseline by its teacher: the row
+    tells whether vertices say what coefficients say, not which loss is better.
 
     Args:
-        model: teacher, and the generator of the rival's maps.
+        model: teacher, and the generator of the baseline's maps.
         face: the face model.
         maps: training people and expressions; its maps are not read.
         count: vertices, spread evenly over the skin's.
@@ -103,9 +105,11 @@ def fit_vertex_rival(
     network = VertexEncoder(len(chosen), config.skin_size, config.hidden, config.latent_width, config.styles)
     network.mean.copy_(torch.from_numpy(vertices.mean(0)))
     network.deviation.fill_(float((vertices - vertices.mean(0)).std()))
-    inputs, skins = torch.from_numpy(vertices), torch.from_numpy(maps.skin[rows])
+    inputs = torch.from_numpy(vertices)
+    skins = torch.from_numpy(maps.skin[rows])
     optimiser = torch.optim.AdamW(network.parameters(), lr=5e-4, weight_decay=0.01)
-    schedule, random = Schedule(steps, minutes), torch.Generator().manual_seed(0)
+    schedule = Schedule(steps, minutes)
+    random = torch.Generator().manual_seed(0)
     while schedule.progress < 1:
         set_rate(optimiser, schedule.rate(5e-4))
         batch = torch.randint(len(rows), (128,), generator=random)
@@ -115,4 +119,4 @@ def fit_vertex_rival(
         optimiser.step()
         schedule.done += 1
     parameters = sum(p.numel() for p in network.parameters())
-    return VertexRival(network.eval().requires_grad_(False), chosen, face, parameters)
+    return VertexBaseline(network.eval().requires_grad_(False), chosen, face, parameters)

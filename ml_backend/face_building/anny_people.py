@@ -1,28 +1,37 @@
-"""Finished people on the anny head: from a seed to a face at rest and its 52 expressions; lids, lips, eyes, jaw and lashes in order."""
+"""Finished people on the anny head: from a seed to a face at rest and its 52 expressions.
+
+Lids, lips, eyes, jaw and lashes are put in order.
+"""
 
 import numpy as np
 
 from ..expression_names import EXPRESSION_NAMES
+from ..geometry.similarity import fit_similarity
 from ..geometry.texture_space import triangles_of
 from . import anatomy as head_anatomy
 from .anny import AnnyHead
-from .contact import Lashes, Lids, Lips, rigid_motion, sphere_of
+from .contact import Lashes, Lids, Lips, sphere_of
 from .deformation_transfer import ExpressionSource
 from .identity_sampling import Person, TargetLibrary, sample_person
-from .tucker import align_rigidly
 
 # How far the eyes turn in degrees at 1; the face units turn them less, and up hardly at all.
 _GAZE_DEGREES = {"Down": 24.0, "Up": 20.0, "In": 27.0, "Out": 27.0}
 _JAW = ("jawForward", "jawRight", "jawLeft", "jawOpen")
 # Expressions during which closed lips stay closed (mouthClose is given with a full jawOpen).
 _LIPS_CLOSED = (
-    "jawRight", "jawLeft", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft",
+    "jawRight", "jawLeft", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight",
+    "mouthFrownLeft",
     "mouthFrownRight",
-    "mouthDimpleLeft", "mouthDimpleRight", "mouthPressLeft", "mouthPressRight", "mouthStretchLeft", "mouthStretchRight", "mouthRollLower",
+    "mouthDimpleLeft", "mouthDimpleRight", "mouthPressLeft", "mouthPressRight", "mouthStretchLeft",
+    "mouthStretchRight", "mouthRollLower",
     "mouthRollUpper", "cheekPuff", "noseSneerLeft", "noseSneerRight", "mouthShrugLower",
 )  # fmt: skip
-_LASHES, _EYES, _LOWER_TEETH, _TONGUE = 6, {"Left": 1, "Right": 2}, 4, 5
-_FULL_STEPS, _FADING_STEPS = 2, 6
+_LASHES = 6
+_EYES = {"Left": 1, "Right": 2}
+_LOWER_TEETH = 4
+_TONGUE = 5
+_FULL_STEPS = 2
+_FADING_STEPS = 6
 
 
 class AnnyPeople:
@@ -72,15 +81,13 @@ class AnnyPeople:
         self._source = self._expression_source(skin)
 
     def person(self, seed: int) -> Person:
-        """The person of a seed."""
+        """Returns the person of a seed."""
         return sample_person(self.library, np.random.default_rng(seed))
 
     def neutral(self, person: Person) -> np.ndarray:
         """(V, 3) at rest, metres: aligned on the base head, eyeballs round, lids on them, lips together."""
-        face = (
-            align_rigidly(self.library.neutral(person)[None], self.head.positions, self._align_weight)[0]
-            + self._tuck
-        )
+        face = self.library.neutral(person)
+        face = fit_similarity(face, self.head.positions, self._align_weight, scale=False)(face) + self._tuck
         for part in _EYES.values():
             eye = np.flatnonzero(self.head.vertex_part == part)
             centre, radius = sphere_of(face[eye])
@@ -95,7 +102,7 @@ class AnnyPeople:
         return finished
 
     def expressions(self, neutral: np.ndarray) -> np.ndarray:
-        """(52, V, 3) float32 displacements of the ARKit units on a person at rest, metres."""
+        """Returns (52, V, 3) float32 displacements of the ARKit units on a person at rest, metres."""
         count = self._skin_count
         deltas = self.units.copy()
         deltas[:, :count] = self._source.transfer(neutral[:count])
@@ -125,7 +132,7 @@ class AnnyPeople:
         return deltas.astype(np.float32)
 
     def _move_rigid_parts(self, delta: np.ndarray, neutral: np.ndarray, name: str) -> None:
-        """Turns the eyes about their centres; moves lower teeth and tongue with the jaw; keeps the upper teeth."""
+        """Turns the eyes about their centres, moves lower teeth and tongue with the jaw."""
         part = self.head.vertex_part
         delta[(part != 0) & (part != _TONGUE)] = 0
         if name in _JAW:
@@ -142,23 +149,25 @@ class AnnyPeople:
 
     def _rigid_motions(self) -> dict:
         """Of each jaw unit: rotation, translation, pivot; of each gaze unit and eye: the rotation."""
-        head, motions = self.head, {}
+        head = self.head
+        motions = {}
         teeth = head.vertex_part == _LOWER_TEETH
         for name in _JAW:
             before = head.positions[teeth]
-            rotation, translation = rigid_motion(
-                before, before + self.units[EXPRESSION_NAMES.index(name)][teeth]
-            )
+            after = before + self.units[EXPRESSION_NAMES.index(name)][teeth]
+            motion = fit_similarity(before, after, scale=False)
+            turned = np.eye(3) - motion.rotation
             pivot = (
-                np.linalg.pinv(np.eye(3) - rotation, rcond=1e-2) @ translation
+                np.linalg.pinv(turned, rcond=1e-2) @ motion.offset
             )  # the point that the rotation alone keeps
-            motions[name] = (rotation, translation - (np.eye(3) - rotation) @ pivot, pivot)
+            motions[name] = (motion.rotation, motion.offset - turned @ pivot, pivot)
         for side, part in _EYES.items():
             ball = head.vertex_part == part
             for way, degrees in _GAZE_DEGREES.items():
                 name = f"eyeLook{way}{side}"
                 before = head.positions[ball]
-                rotation, _ = rigid_motion(before, before + self.units[EXPRESSION_NAMES.index(name)][ball])
+                after = before + self.units[EXPRESSION_NAMES.index(name)][ball]
+                rotation = fit_similarity(before, after, scale=False).rotation
                 axis = np.array(
                     [
                         rotation[2, 1] - rotation[1, 2],

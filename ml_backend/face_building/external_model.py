@@ -1,4 +1,4 @@
-"""Turns a linear face model from elsewhere into a `BilinearFace`: identity modes, expressions, a mesh of its own."""
+"""Turns a linear face model from elsewhere into a `BilinearFace` with a mesh of its own."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ..expression_names import EXPRESSION_NAMES
+from ..geometry.similarity import fit_similarity
 from ..models.bilinear_face import BilinearFace
 from .anny import PARTS
 
@@ -34,7 +35,9 @@ class ExternalModel:
 
 
 def to_bilinear_face(model: ExternalModel) -> BilinearFace:
-    """Completes a model with regions and landmarks, taken from the nearest skin of the embedded face laid over it.
+    """Completes a model with regions and landmarks of the embedded face.
+
+    They are taken from the nearest skin of the embedded face laid over it.
 
     It has no named directions: what its people were is not known.
     """
@@ -63,7 +66,9 @@ def to_bilinear_face(model: ExternalModel) -> BilinearFace:
 
 
 def separate_core(identity_size: int, moved: list[int]) -> np.ndarray:
-    """The core of a model whose expressions are the same for everybody: basis rows are K identity modes, then one row an expression.
+    """Returns the core of a model whose expressions are the same for everybody.
+
+    Basis rows are K identity modes, then one row an expression.
 
     Args:
         identity_size: K.
@@ -84,11 +89,12 @@ def _borrowed(model: ExternalModel) -> tuple[dict[str, np.ndarray], dict[str, np
     names = sorted(model.anchors)
     source = np.stack([face[known.landmarks[name]].mean(axis=0) for name in names])
     target = np.stack([model.anchors[name] for name in names])
-    laid = _similarity(face, source, target)
+    laid = fit_similarity(source, target)(face)
     regions = {name: np.zeros(len(model.mean), np.float32) for name in known.regions}
     nearest = np.zeros(len(face), np.int64)
     for part in range(len(PARTS)):
-        mine, theirs = np.flatnonzero(model.vertex_part == part), np.flatnonzero(known.vertex_part == part)
+        mine = np.flatnonzero(model.vertex_part == part)
+        theirs = np.flatnonzero(known.vertex_part == part)
         if not len(mine):
             mine = np.flatnonzero(model.vertex_part == 0)
         nearest[theirs] = mine[KDTree(model.mean[mine]).query(laid[theirs])[1]]
@@ -97,13 +103,3 @@ def _borrowed(model: ExternalModel) -> tuple[dict[str, np.ndarray], dict[str, np
             for name, weights in known.regions.items():
                 regions[name][mine] = weights[back]
     return regions, {name: nearest[indices].astype(np.int32) for name, indices in known.landmarks.items()}
-
-
-def _similarity(points: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Points moved by the rotation, scale and translation that bring source (A, 3) nearest to target (A, 3)."""
-    one, other = source.mean(axis=0), target.mean(axis=0)
-    left, values, right = np.linalg.svd((source - one).T @ (target - other))
-    sign = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
-    rotation = left @ np.diag(sign) @ right
-    scale = (values * sign).sum() / ((source - one) ** 2).sum()
-    return scale * (points - one) @ rotation + other

@@ -1,14 +1,13 @@
-"""Reads FaceScape's published bilinear model, version 1.6 (facescape_bm_v1.6_847_50_52_id.npz and its relatives).
+"""Reads FaceScape's published bilinear model, version 1.6.
+
+The file is facescape_bm_v1.6_847_50_52_id.npz or one of its relatives.
 
 Arrays used: shape_bm_core (3 V, 52, K), the core tensor, its first expression the neutral; fv_indices (F, 3
-or 4) vertices and ft_indices
-texture coordinates of the faces, texcoords (U, 2); id_mean, id_var (K) of the identity factors. Millimetres,
-Y up, facing +Z; x to
-the person's left. The file holds pickled tables as well; they are never opened. It does not name its
-expressions: a text file beside it
-with the ending `.expressions.txt` gives the 51 ARKit names after the neutral, one a line (`-` for none).
-FaceScape's data are for
-non-commercial use and are not part of this project.
+or 4) vertices and ft_indices texture coordinates of the faces, texcoords (U, 2); id_mean, id_var (K) of the
+identity factors. Millimetres, Y up, facing +Z; x to the person's left. The file holds pickled tables as well;
+they are never opened. It does not name its expressions: a text file beside it with the ending
+`.expressions.txt` gives the 51 ARKit names after the neutral, one a line (`-` for none). FaceScape's data are
+for non-commercial use and are not part of this project.
 """
 
 from pathlib import Path
@@ -21,12 +20,15 @@ from ..models.bilinear_face import BilinearFace
 from .external_model import ExternalModel, to_bilinear_face
 from .tucker import decompose_linear
 
-_REMEDY = "Give FaceScape's bilinear model v1.6, an .npz with shape_bm_core, fv_indices, ft_indices, texcoords, id_mean and id_var."
+_REMEDY = (
+    "Give FaceScape's bilinear model v1.6, an .npz with shape_bm_core, fv_indices, ft_indices, texcoords, "
+    "id_mean and id_var."
+)
 _VERTEX_MODES = 300
 
 
 def read_facescape(path: Path, identity_size: int) -> BilinearFace:
-    """Reads the model, its first `identity_size` identity factors, as a `BilinearFace` (metres, Blender axes).
+    """Reads the model with its first `identity_size` factors as a `BilinearFace` (metres, Blender axes).
 
     Raises:
         UserError: the file, or the list of expression names beside it, is missing or has other contents.
@@ -51,7 +53,8 @@ def _expression_names(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{beside}: cannot be read.",
-            "FaceScape's file does not name its expressions: list the 51 ARKit names in its order, `-` for none.",
+            "FaceScape's file does not name its expressions: "
+            "list the 51 ARKit names in its order, `-` for none.",
         ) from error
     wrong = [name for name in names if name != "-" and name not in EXPRESSION_NAMES]
     if wrong or len(names) != 51:
@@ -67,14 +70,13 @@ def _convert(arrays: dict[str, np.ndarray], names: list[str], identity_size: int
     if core.ndim != 3 or core.shape[0] % 3 or core.shape[1] != 52:
         raise ValueError(f"shape_bm_core has shape {core.shape}")
     size = min(identity_size, core.shape[2])
-    mean_factors, deviation = (
-        arrays["id_mean"].astype(np.float64),
-        np.sqrt(np.maximum(arrays["id_var"].astype(np.float64), 0)),
-    )
+    mean_factors = arrays["id_mean"].astype(np.float64)
+    deviation = np.sqrt(np.maximum(arrays["id_var"].astype(np.float64), 0))
     tensor = core.reshape(-1, 3, 52, core.shape[2]).transpose(3, 2, 0, 1)  # (K, 52, V, 3)
     faces = np.tensordot(mean_factors, tensor, 1)  # (52, V, 3) of the mean person
     modes = tensor[:size] * deviation[:size, None, None, None]
-    faces, modes = _axes(faces), _axes(modes)
+    faces = _axes(faces)
+    modes = _axes(modes)
     middle = np.median(faces[0], axis=0)
     rest = faces[0] - middle
     deltas = np.zeros((1 + size, 52, *rest.shape))
@@ -108,7 +110,7 @@ def _axes(millimetres: np.ndarray) -> np.ndarray:
 
 
 def _quads(faces: np.ndarray) -> np.ndarray:
-    """(F, 4) from triangles or quads counted from 0 or, as in OBJ files, from 1."""
+    """Returns (F, 4) from triangles or quads counted from 0 or, as in OBJ files, from 1."""
     faces = np.asarray(faces, np.int64)
     if faces.ndim != 2 or faces.shape[1] not in (3, 4):
         raise ValueError(f"faces have shape {faces.shape}")

@@ -1,9 +1,10 @@
-"""Reads ICT-FaceKit ("light" release) from one .npz: 100 identity modes of light-stage scans and ARKit-like expressions.
+"""Reads ICT-FaceKit ("light" release) from one .npz.
+
+It holds 100 identity modes of light-stage scans and ARKit-like expressions.
 
 Arrays: neutral (V, 3), identity (I, V, 3) per standard deviation, expression (E, V, 3), expression_names (E)
-with `_L`/`_R` for sides,
-uv (U, 2), faces and faces_uv (F, 4; the last -1 for a triangle), materials (F). Centimetres, Y up, facing +Z.
-MIT licence.
+with `_L`/`_R` for sides, uv (U, 2), faces and faces_uv (F, 4; the last -1 for a triangle), materials (F).
+Centimetres, Y up, facing +Z. MIT licence.
 """
 
 from pathlib import Path
@@ -18,7 +19,8 @@ from .external_model import ExternalModel, separate_core, to_bilinear_face
 _REMEDY = "Give ICT-FaceKit's light release as one .npz (see `build-face-model --help`)."
 # Material -> part; the back of the head is skin too, but its texture tile lies beside the face's.
 _PARTS = {
-    "M_Face": 0, "M_BackHead": 0, "M_GumsTongue": 5, "M_Teeth": 3, "M_ScleraLeft": 1, "M_IrisLeft": 1, "M_ScleraRight": 2, "M_IrisRight": 2,
+    "M_Face": 0, "M_BackHead": 0, "M_GumsTongue": 5, "M_Teeth": 3, "M_ScleraLeft": 1, "M_IrisLeft": 1,
+    "M_ScleraRight": 2, "M_IrisRight": 2,
     "M_LacrimalFluid": 6, "M_EyeBlend": 6, "M_EyeOcclusion": 6, "M_EyeLashes": 6,
 }  # fmt: skip
 _OTHER_TILE = {
@@ -51,7 +53,8 @@ def _convert(arrays: dict[str, np.ndarray], identity_size: int) -> ExternalModel
     neutral = _axes(arrays["neutral"])
     modes = _axes(arrays["identity"][:identity_size]).reshape(-1, neutral.size)
     names = [str(name) for name in arrays["expression_names"]]
-    rows, moved = [], []
+    rows = []
+    moved = []
     for index, name in enumerate(EXPRESSION_NAMES):
         found = [names.index(theirs) for theirs in _theirs(name) if theirs in names]
         if found:
@@ -63,7 +66,8 @@ def _convert(arrays: dict[str, np.ndarray], identity_size: int) -> ExternalModel
         raise ValueError("values that are not finite")
     materials = [str(name) for name in arrays["materials"]]
     polygon_part = np.array([_PARTS[name] for name in materials], np.uint8)
-    polygons, uv_polygons = arrays["faces"], arrays["faces_uv"]
+    polygons = arrays["faces"]
+    uv_polygons = arrays["faces_uv"]
     vertex_part = np.full(len(neutral), 6, np.uint8)
     for part in range(6, -1, -1):  # a vertex shared by two parts is the first one's
         corners = polygons[polygon_part == part]
@@ -105,7 +109,8 @@ def _own_tiles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gives each material that shares the face's tile a tile of its own."""
     uv_polygons = uv_polygons.astype(np.int64).copy()
-    pieces, count = [uv], len(uv)
+    pieces = [uv]
+    count = len(uv)
     for name, tile in _OTHER_TILE.items():
         here = np.array([material == name for material in materials])
         if not here.any():

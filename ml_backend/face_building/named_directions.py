@@ -1,9 +1,11 @@
-"""Named directions of identity: what the sampled people's attributes and measured features say about the coefficients."""
+"""Named directions of identity, from attributes and measured features of sampled people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..geometry.linear_models import fit_ridge
 
 # Of a sampled person (macro attributes): name -> (unit, least, greatest value away from the mean person)
 MACROS = {
@@ -28,7 +30,10 @@ RIDGE = 1e-3
 
 @dataclass(frozen=True)
 class Directions:
-    """names (D), units (D), vectors (D, K), ranges (D, 2), measures (D, 1 + K): each attribute as linear in [1, identity]."""
+    """Directions of identity, and each attribute as linear in [1, identity].
+
+    names (D), units (D), vectors (D, K), ranges (D, 2), measures (D, 1 + K).
+    """
 
     names: tuple[str, ...]
     units: tuple[str, ...]
@@ -86,33 +91,35 @@ def learn_directions(
     """Learns one direction an attribute.
 
     A macro attribute's direction is what the average person changes by per unit, the other macro attributes
-    held (features follow them: a
-    heavier face is wider). A feature's is the smallest change of the coefficients that changes it and, to
-    first order, no other feature.
+    held (features follow them: a heavier face is wider). A feature's is the smallest change of the
+    coefficients that changes it and, to first order, no other feature.
 
     Args:
         coefficients: (N, K), zero mean, unit deviation.
         macros: by name (N,), those of MACROS.
         features: by name (N,), millimetres.
     """
-    count, size = coefficients.shape
     centred = {name: values - values.mean() for name, values in (macros | features).items()}
-    stiff = coefficients.T @ coefficients + RIDGE * count * np.eye(size)
-    slopes = {name: np.linalg.solve(stiff, coefficients.T @ values) for name, values in centred.items()}
+    penalty = RIDGE * len(coefficients)
+    fitted = fit_ridge(coefficients, np.stack(list(centred.values()), axis=1), penalty)
+    slopes = dict(zip(centred, fitted.slopes.T, strict=True))
 
     free = [name for name in MACROS if name != ORIGINS[-1]]  # the shares add up to one
     table = np.stack([centred[name] for name in free], axis=1)
     effects = dict(zip(free, np.linalg.lstsq(table, coefficients, rcond=None)[0], strict=True))
-    first, second = effects["african"], effects["asian"]
-    effects["african"], effects["asian"], effects["caucasian"] = (
-        first - second / 2,
-        second - first / 2,
-        -(first + second) / 2,
-    )
+    first = effects["african"]
+    second = effects["asian"]
+    effects["african"] = first - second / 2
+    effects["asian"] = second - first / 2
+    effects["caucasian"] = -(first + second) / 2
 
     stacked = np.stack([slopes[name] for name in features])
     own = np.linalg.pinv(stacked, rcond=1e-3)  # (K, features)
-    names, units, vectors, ranges, measures = [], [], [], [], []
+    names = []
+    units = []
+    vectors = []
+    ranges = []
+    measures = []
     for name, (unit, least, greatest) in MACROS.items():
         reached = float(slopes[name] @ effects[name])
         names.append(name)
@@ -127,5 +134,9 @@ def learn_directions(
         ranges.append((-bound, bound))
     measures = [np.concatenate([[(macros | features)[name].mean()], slopes[name]]) for name in names]
     return Directions(
-        tuple(names), tuple(units), np.array(vectors, np.float32), np.array(ranges, np.float32), np.array(measures, np.float32),
-    )  # fmt: skip
+        tuple(names),
+        tuple(units),
+        np.array(vectors, np.float32),
+        np.array(ranges, np.float32),
+        np.array(measures, np.float32),
+    )

@@ -1,4 +1,6 @@
-"""Tucker decomposition of faces (people x expressions x vertices) with an exact mean and a truncated vertex mode.
+"""Tucker decomposition of faces with an exact mean and a truncated vertex mode.
+
+The modes are people x expressions x vertices.
 
 Source: Tucker 1966; De Lathauwer et al. 2000 (HOSVD); as in Vlasic et al. 2005 and Cao et al. 2014
 (FaceWarehouse).
@@ -8,13 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DELTA_SHARE = 0.3  # how much one expression displacement counts against the neutral in the identity mode (expressions are rarely full)
+from ..geometry.linear_models import leading_row_space, strongest_eigenvectors
+
+DELTA_SHARE = 0.3
+"""Weight of an expression displacement against the neutral in the identity mode; few expressions are full."""
 _PEOPLE_FOR_BASIS = 150
 
 
 @dataclass(frozen=True)
 class Decomposition:
-    """mean (V, 3), core (1 + K, 1 + E, B), basis (B, 3 V), and the samples' identity coefficients (N, K), zero mean, unit deviation."""
+    """A decomposed sample of faces.
+
+    mean (V, 3), core (1 + K, 1 + E, B), basis (B, 3 V), and the samples' identity coefficients (N, K), zero
+    mean, unit deviation.
+    """
 
     mean: np.ndarray
     core: np.ndarray
@@ -47,10 +56,9 @@ def decompose(
         moved = np.abs(centred).max(axis=0) > 1e-6
         centred = centred[:, moved]
         gram += DELTA_SHARE**2 * (centred @ centred.T)
-    values, vectors = np.linalg.eigh(gram)
-    identity_size = min(identity_size, people - 1, int((values > values[-1] * 1e-9).sum()))
-    mode = vectors[:, ::-1][:, :identity_size]  # (N, K), orthonormal, mean zero
-    coefficients = mode * np.sqrt(people)
+    values, vectors = strongest_eigenvectors(gram)
+    identity_size = min(identity_size, people - 1, int((values > values[0] * 1e-9).sum()))
+    coefficients = vectors[:, :identity_size] * np.sqrt(people)  # (N, K), orthogonal, mean zero
 
     rest_rows = coefficients.T.astype(np.float32) @ rest / people  # (K, 3 V)
     rest_basis = np.linalg.qr(rest_rows.T.astype(np.float64))[0].T.astype(np.float32)  # (K, 3 V)
@@ -73,31 +81,17 @@ def decompose(
 
 
 def _leading_rows(rows: np.ndarray, count: int) -> np.ndarray:
-    """The leading right singular vectors of a tall matrix (M, C), by a randomised range finder with one power iteration."""
+    """Returns the leading right singular vectors of a tall matrix (M, C).
+
+    By a randomised range finder with one power iteration.
+    """
     if count <= 0:
         return np.zeros((0, rows.shape[1]), np.float32)
-    random = np.random.default_rng(0)
-    start = random.standard_normal((rows.shape[1], min(count + 30, *rows.shape))).astype(rows.dtype)
-    sketch = rows.T @ (rows @ start)
-    frame = np.linalg.qr(sketch)[0]
-    frame = np.linalg.qr(rows.T @ (rows @ frame))[0]
+    frame = leading_row_space(rows, min(count + 30, *rows.shape))
     small = (rows @ frame).astype(np.float64)
-    values, vectors = np.linalg.eigh(small.T @ small)
-    vectors = vectors[:, ::-1][:, : min(count, int((values > values[-1] * 1e-12).sum()))]
+    values, vectors = strongest_eigenvectors(small.T @ small, count)
+    vectors = vectors[:, values > values[0] * 1e-12]
     return np.ascontiguousarray((frame @ vectors.astype(rows.dtype)).T)
-
-
-def align_rigidly(faces: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Turns and moves faces (N, V, 3), without scaling, onto a reference (V, 3), weighted by vertex (V,)."""
-    share = weight / weight.sum()
-    target = reference - share @ reference
-    aligned = np.empty_like(faces)
-    for index, face in enumerate(faces):
-        centred = face - share @ face
-        left, _, right = np.linalg.svd((centred * share[:, None]).T @ target)
-        flip = np.diag([1, 1, np.sign(np.linalg.det(left @ right))])
-        aligned[index] = centred @ (left @ flip @ right) + share @ reference
-    return aligned
 
 
 def decompose_linear(
@@ -113,7 +107,8 @@ def decompose_linear(
     Returns:
         core (1 + K, 1 + E, B) and basis (B, 3 V).
     """
-    size, expressions = len(modes), deltas.shape[1]
+    size = len(modes)
+    expressions = deltas.shape[1]
     rest = modes.reshape(size, -1)
     rows = deltas.reshape((1 + size) * expressions, -1)
     rest_basis = np.linalg.qr(rest.T)[0].T

@@ -1,12 +1,12 @@
-"""Unwraps the skin of a head into one chart that fills the unit square: the seam at the back, the face large, no triangle flipped.
+"""Unwraps the skin of a head into one chart that fills the unit square.
+
+The seam is at the back, the face is large, and no triangle is flipped.
 
 The chart's outline (neck and seam) is fixed on the square. Inside, a harmonic map with positive weights
-(Tutte; bijective) is the start;
-then the symmetric Dirichlet energy against the surface, shrunk away from the face, is lowered by
-Laplacian-preconditioned L-BFGS whose line
-search never lets a triangle flip. Sources: Floater 1997; Smith and Schaefer 2015, "Bijective Parameterization
-with Free Boundaries";
-Kovalsky et al. 2016 for the preconditioner.
+(Tutte; bijective) is the start; then the symmetric Dirichlet energy against the surface, shrunk away from the
+face, is lowered by Laplacian-preconditioned L-BFGS whose line search never lets a triangle flip. Sources:
+Floater 1997; Smith and Schaefer 2015, "Bijective Parameterization with Free Boundaries"; Kovalsky et al. 2016
+for the preconditioner.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ from ..geometry.texture_space import signed_areas, triangles_of
 
 @dataclass(frozen=True)
 class Chart:
-    """uv (U, 2) float64; polygons (F, 4) int32 into uv; vertex (U,) the mesh vertex of each texture coordinate."""
+    """A chart of the skin.
+
+    uv (U, 2) float64; polygons (F, 4) int32 into uv; vertex (U,) the mesh vertex of each texture coordinate.
+    """
 
     uv: np.ndarray
     polygons: np.ndarray
@@ -60,7 +63,7 @@ def unwrap_head(
 
 
 def _seam(positions: np.ndarray, polygons: np.ndarray, neck_loop: np.ndarray) -> list[int]:
-    """The midline from the back of the neck to the top of the head."""
+    """Returns the midline from the back of the neck to the top of the head."""
     middle = np.abs(positions[:, 0]) < 1e-6
     edges = triangles_of(polygons)[0][:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     edges = edges[middle[edges].all(axis=1)]
@@ -78,7 +81,7 @@ def _seam(positions: np.ndarray, polygons: np.ndarray, neck_loop: np.ndarray) ->
 
 
 def _cut_open(positions: np.ndarray, polygons: np.ndarray, seam: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Gives the polygons on the person's left their own copies of the seam's vertices, its upper end excepted."""
+    """Gives the polygons on the person's left copies of the seam's vertices, its upper end excepted."""
     vertex = np.concatenate([np.arange(len(positions)), seam[:-1]])
     copy = np.arange(len(positions))
     copy[seam[:-1]] = len(positions) + np.arange(len(seam) - 1)
@@ -90,7 +93,10 @@ def _cut_open(positions: np.ndarray, polygons: np.ndarray, seam: list[int]) -> t
 def _outline(
     positions: np.ndarray, neck_loop: np.ndarray, seam: list[int], copies: dict[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The chart's boundary vertices and their places on the square: neck along the bottom, the seam up both sides to the top's middle."""
+    """Returns the chart's boundary vertices and their places on the square.
+
+    The neck lies along the bottom, the seam along both sides up to the top's middle.
+    """
     back = list(neck_loop).index(seam[0])
     around = np.concatenate(
         [neck_loop[back:], neck_loop[:back], neck_loop[back : back + 1]]
@@ -137,7 +143,9 @@ class _Distortion:
         height = np.sqrt(np.maximum(((c - a) ** 2).sum(axis=1) - along**2, (0.02 * first) ** 2))
         area = 0.5 * first * height * factor**2
         unit = 1 / np.sqrt(area.sum())  # the whole chart has area one
-        first, along, height = first * factor * unit, along * factor * unit, height * factor * unit
+        first = first * factor * unit
+        along = along * factor * unit
+        height = height * factor * unit
         self.area = area * unit**2
         zero = np.zeros_like(first)
         self.inverse = np.stack(
@@ -180,7 +188,7 @@ class _Distortion:
         return gradient
 
     def laplacian(self) -> sparse.csr_matrix:
-        """The Hessian's simple relative: the Laplacian of the rest triangles."""
+        """Returns the Hessian's simple relative: the Laplacian of the rest triangles."""
         slopes = np.stack(
             [-self.inverse.sum(axis=1), self.inverse[:, 0], self.inverse[:, 1]], axis=1
         )  # (T, 3, 2)
@@ -202,7 +210,8 @@ def _optimise(
     energy = _Distortion(rest, triangles, scale)
     inner = np.setdiff1d(np.arange(len(uv)), outline)
     solve = splu((energy.laplacian()[inner][:, inner] + 1e-9 * sparse.eye(len(inner))).tocsc()).solve
-    value, gradient = energy.value(uv), energy.gradient(uv)[inner]
+    value = energy.value(uv)
+    gradient = energy.gradient(uv)[inner]
     history: list[tuple[np.ndarray, np.ndarray]] = []
     for _ in range(iterations):
         direction = -_two_loops(gradient, history, solve)
@@ -224,14 +233,15 @@ def _optimise(
         if (change * direction).sum() > 0:
             history = [*history[-7:], (length * direction, change)]
         converged = value - trial < 1e-7 * value
-        value, gradient = trial, new_gradient
+        value = trial
+        gradient = new_gradient
         if converged:
             break
     return uv
 
 
 def _two_loops(gradient: np.ndarray, history: list[tuple[np.ndarray, np.ndarray]], solve) -> np.ndarray:
-    """The L-BFGS product of the inverse Hessian with a gradient, started from the preconditioner."""
+    """Returns the L-BFGS product of the inverse Hessian with a gradient, started from the preconditioner."""
     direction = gradient.copy()
     factors = []
     for step, change in reversed(history):
@@ -244,9 +254,11 @@ def _two_loops(gradient: np.ndarray, history: list[tuple[np.ndarray, np.ndarray]
 
 
 def _longest_step(uv: np.ndarray, step: np.ndarray, triangles: np.ndarray) -> float:
-    """The smallest positive step at which some triangle's area vanishes: the root of a quadratic per triangle."""
-    a, b = uv[triangles[:, 1]] - uv[triangles[:, 0]], uv[triangles[:, 2]] - uv[triangles[:, 0]]
-    da, db = step[triangles[:, 1]] - step[triangles[:, 0]], step[triangles[:, 2]] - step[triangles[:, 0]]
+    """Returns the smallest positive step at which a triangle's area vanishes: a quadratic per triangle."""
+    a = uv[triangles[:, 1]] - uv[triangles[:, 0]]
+    b = uv[triangles[:, 2]] - uv[triangles[:, 0]]
+    da = step[triangles[:, 1]] - step[triangles[:, 0]]
+    db = step[triangles[:, 2]] - step[triangles[:, 0]]
     constant = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     linear = a[:, 0] * db[:, 1] + da[:, 0] * b[:, 1] - a[:, 1] * db[:, 0] - da[:, 1] * b[:, 0]
     square = da[:, 0] * db[:, 1] - da[:, 1] * db[:, 0]

@@ -6,9 +6,9 @@ from tokenize import TokenError
 import numpy as np
 
 from ..errors import UserError
+from .image_writers import PNG_OFFSET_MM, PNG_RANGE_MM
 
 SUFFIXES = (".exr", ".png", ".npy")
-PNG_OFFSET_MM, PNG_RANGE_MM = 4.0, 8.0
 _REMEDY = "Give an .exr, a 16-bit grey .png or an .npy file."
 
 

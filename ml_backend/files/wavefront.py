@@ -1,8 +1,12 @@
-"""Writes meshes as Wavefront OBJ."""
+"""Wavefront OBJ: writes meshes with texture coordinates, reads vertices."""
 
 from pathlib import Path
 
 import numpy as np
+
+from ..errors import UserError
+
+_METRES = 3.0  # a head larger than this is in millimetres
 
 
 def write_obj(
@@ -25,3 +29,26 @@ def write_obj(
             file.write(
                 "f " + " ".join(f"{v}/{t}" for v, t in zip(corners, texture, strict=True) if v > 0) + "\n"
             )
+
+
+def read_obj_vertices(path: Path, count: int) -> np.ndarray:
+    """The vertices of a Wavefront OBJ: (count, 3) float64 in metres; files in millimetres are noticed by their size.
+
+    Raises:
+        UserError: the file cannot be read, or has another number of vertices.
+    """
+    try:
+        rows = [
+            line.split()[1:4]
+            for line in path.read_text("utf-8", errors="replace").splitlines()
+            if line.startswith("v ")
+        ]
+        vertices = np.array(rows, np.float64).reshape(-1, 3)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a mesh that can be read ({error}).", "Give a Wavefront OBJ.") from error
+    if len(vertices) != count or not np.isfinite(vertices).all():
+        raise UserError(
+            f"{path}: {len(vertices)} vertices, the face model has {count}.",
+            "Identities are fitted to meshes registered to the face model; build the model of your meshes with build-face-model.",
+        )
+    return vertices / 1000 if np.ptp(vertices, 0).max() > _METRES else vertices

@@ -8,6 +8,7 @@ from scipy.spatial import KDTree
 
 from ..geometry.camera_view import Camera
 from ..geometry.displacement import vertex_normals
+from ..geometry.linear_models import principal_components
 from ..models.bilinear_face import BilinearFace
 from ..simulation.portraits.painted_face import HeadPaint
 from ..simulation.portraits.painted_portrait import PortraitPainter
@@ -167,12 +168,12 @@ def error_model(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     """
     kept = errors[np.argsort((errors**2).mean(1))[: 1 + 2 * len(errors) // 3]]
     mean = np.median(kept, axis=0)
-    kept = kept - mean
-    _, singular, directions = np.linalg.svd(kept / np.sqrt(len(kept)), full_matrices=False)
-    count = min(_FACTORS, len(singular) // 2)
-    noise = singular[count:].mean() ** 2
-    factors = directions[:count].T * np.sqrt(np.clip(singular[:count] ** 2 - noise, 0, None))
-    rest = (kept**2).mean(0) - (factors**2).sum(1)
+    principal = principal_components(kept, mean=mean)
+    deviations = principal.deviations
+    count = min(_FACTORS, len(deviations) // 2)
+    noise = deviations[count:].mean() ** 2
+    factors = principal.axes[:count].T * np.sqrt(np.clip(deviations[:count] ** 2 - noise, 0, None))
+    rest = ((kept - mean) ** 2).mean(0) - (factors**2).sum(1)
     return mean, factors, np.sqrt(np.clip(rest, 0.004**2, None))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..geometry.camera_view import Camera, rasterise_view
 from ..geometry.dense_face import dense_face_mesh
 from ..geometry.displacement import vertex_normals
+from ..geometry.linear_models import fit_ridge
 from ..geometry.map_bands import enlarge
 from ..geometry.spherical_harmonics import harmonics
 from ..geometry.subdivision import DenseMesh
@@ -235,16 +236,10 @@ def fit_light(texture: np.ndarray, weight: np.ndarray, normals: np.ndarray) -> n
     for channel in range(3):
         values = colours[:, channel]
         level = max(float(np.average(values, weights=weight)), 1e-4)
-        ridge = (
-            np.diag([0.0 if np.isinf(spread) else 1 / spread**2 for spread in _LIGHT_SPREAD])
-            * weight.sum()
-            * 0.02
-        )
+        penalty = 0.02 * weight.sum() / np.square(_LIGHT_SPREAD)
         trust = weight.copy()
         for _ in range(12):
-            found = np.linalg.solve(
-                basis.T @ (basis * trust[:, None]) + ridge, basis.T @ (values / level * trust)
-            )
+            found = fit_ridge(basis, values / level, penalty, weights=trust).slopes
             shading = np.maximum(basis @ found, 0.05)
             wrong = np.log(np.maximum(values / level, 1e-3) / shading)
             trust = weight / (1 + (wrong / 0.2) ** 2) ** 2

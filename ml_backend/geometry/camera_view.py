@@ -1,8 +1,7 @@
-"""A perspective camera in front of a face, and what it sees: projection and a depth-tested raster. numpy only.
+"""A perspective camera in front of a face: projection and a depth-tested raster. numpy only.
 
 Camera axes: x to the right of the picture, y down, z away from the camera. Pixels: column and row from the
-top left corner, the centre
-of the first pixel at (0.5, 0.5).
+top left corner, the centre of the first pixel at (0.5, 0.5).
 """
 
 from dataclasses import dataclass
@@ -16,12 +15,14 @@ FRONTAL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 
 def rotation_about(axis: int, angle: float) -> np.ndarray:
-    """(3, 3): a turn about one of the axes, radians."""
-    cos, sin = np.cos(angle), np.sin(angle)
+    """Returns (3, 3): a turn about one of the axes, radians."""
+    cos = np.cos(angle)
+    sin = np.sin(angle)
     first, second = [other for other in range(3) if other != axis]
     turn = np.eye(3)
     turn[first, first] = turn[second, second] = cos
-    turn[first, second], turn[second, first] = -sin, sin
+    turn[first, second] = -sin
+    turn[second, first] = sin
     return turn
 
 
@@ -54,11 +55,14 @@ class Camera:
         return -self.rotation.T @ self.translation
 
     def resized(self, width: int, height: int) -> "Camera":
-        """The same view in a picture of another size and the same shape."""
+        """Returns the same view in a picture of another size and the same shape."""
         return Camera(self.rotation, self.translation, self.focal * width / self.width, width, height)
 
     def head_angles(self) -> tuple[float, float, float]:
-        """Yaw (positive: the person turns to their left), pitch (positive: up) and roll (positive: to their left shoulder), degrees."""
+        """Returns yaw, pitch and roll in degrees.
+
+        Positive: the person turns to their left, looks up, leans to their left shoulder.
+        """
         turned = FRONTAL.T @ self.rotation  # from the face's axes at rest to where it looks
         yaw = np.arctan2(turned[0, 1], turned[1, 1])
         pitch = np.arcsin(np.clip(turned[2, 1], -1, 1))
@@ -68,7 +72,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class ViewRaster:
-    """Which triangle each pixel shows.
+    """The triangle that each pixel shows.
 
     Attributes:
         triangle: (H, W) int32, -1 where none is.
@@ -122,7 +126,8 @@ def rasterise_view(
     total = weights.sum(1)
     near = 1 / total
     order = np.argsort(-near, kind="stable")  # the nearest is written last
-    texel, owner = texel[order], owner[order]
+    texel = texel[order]
+    owner = owner[order]
     triangle = np.full(side * side, -1, np.int32)
     distance = np.full(side * side, np.inf, np.float32)
     barycentric = np.zeros((side * side, 3), np.float32)
@@ -132,5 +137,8 @@ def rasterise_view(
     shape = (side, side)
     cut = (slice(0, height), slice(0, width))
     return ViewRaster(
-        triangle.reshape(shape)[cut], barycentric.reshape(*shape, 3)[cut], distance.reshape(shape)[cut], triangles
-    )  # fmt: skip
+        triangle.reshape(shape)[cut],
+        barycentric.reshape(*shape, 3)[cut],
+        distance.reshape(shape)[cut],
+        triangles,
+    )

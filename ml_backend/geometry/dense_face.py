@@ -6,7 +6,8 @@ import numpy as np
 
 from .subdivision import DenseMesh, build_dense_mesh
 
-SKIN_LEVELS, OTHER_LEVELS = 2, 1
+SKIN_LEVELS = 2
+OTHER_LEVELS = 1
 
 
 def dense_face_mesh(face) -> DenseMesh:
@@ -24,7 +25,7 @@ def dense_face_mesh(face) -> DenseMesh:
 
 @dataclass(frozen=True)
 class CoarseCorners:
-    """Where the corners of the model's own polygons are on the dense mesh.
+    """The corners of the model's own polygons on the dense mesh.
 
     Attributes:
         polygon: (M,) int64, the model's polygon of each corner, ascending, corners in their order.

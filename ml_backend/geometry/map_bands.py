@@ -1,4 +1,4 @@
-"""Cuts displacement maps in two: a coarse band that vertices follow, and a fine one that only shading shows. numpy only."""
+"""Cuts displacement maps into a coarse band for vertices and a fine one for shading. numpy only."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Tangent-space normal maps from displacement: the slope of a height over a surface, measured on the surface. numpy only."""
+"""Tangent-space normal maps from displacement, measured on the surface. numpy only."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ _SLIVER = 1e-12
 
 @dataclass(frozen=True)
 class TexelMetric:
-    """How long a step in the texture is on the surface, by texel; 0 off the surface.
+    """The length of a step in the texture on the surface, by texel; 0 off the surface.
 
     The tangent T points along growing u, B is square to it and to the normal, on the side of growing v (as
     MikkTSpace has them).
@@ -37,7 +37,8 @@ def measure_texels(
         uv: (U, 2), uv_triangles: (T, 3) into uv; in the order of `lookup.triangles`.
         lookup: which triangle each texel shows.
     """
-    corners, places = positions[lookup.triangles].astype(np.float64), uv[uv_triangles].astype(np.float64)
+    corners = positions[lookup.triangles].astype(np.float64)
+    places = uv[uv_triangles].astype(np.float64)
     edges = corners[:, 1:] - corners[:, :1]  # (T, 2, 3)
     steps = places[:, 1:] - places[:, :1]  # (T, 2, 2): edge, uv
     double = steps[:, 0, 0] * steps[:, 1, 1] - steps[:, 0, 1] * steps[:, 1, 0]
@@ -59,7 +60,7 @@ def measure_texels(
 
 
 def normals_of_heights(heights: np.ndarray, metric: TexelMetric) -> np.ndarray:
-    """The normals of a displaced surface in its undisplaced tangent frame.
+    """Returns the normals of a displaced surface in its undisplaced tangent frame.
 
     Args:
         heights: (R, R) float32, millimetres along the normal, row 0 at v = 0.
@@ -88,7 +89,9 @@ def encode_normals(normals: np.ndarray) -> np.ndarray:
 
 
 def smooth_inside(values: np.ndarray, mask: np.ndarray, steps: int) -> np.ndarray:
-    """Averages each texel with its neighbours inside a mask, a binomial step at a time; outside, what lies near is carried outwards.
+    """Averages each texel with its neighbours inside a mask, a binomial step at a time.
+
+    Outside, nearby values are carried outwards.
 
     Args:
         values: (R, R) float32.
@@ -102,13 +105,18 @@ def smooth_inside(values: np.ndarray, mask: np.ndarray, steps: int) -> np.ndarra
     total = np.where(mask, values, 0).astype(np.float32)
     for _ in range(steps):
         for axis in (0, 1):
-            total, weight = _binomial(total, axis), _binomial(weight, axis)
+            total = _binomial(total, axis)
+            weight = _binomial(weight, axis)
     return np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-6)
 
 
 def carry_outwards(values: np.ndarray, mask: np.ndarray, rings: int) -> np.ndarray:
-    """Repeats what is at a mask's edge outwards by some texels, so that slopes and filters see no step there; 0 beyond."""
-    known, found = mask.copy(), np.where(mask, values, 0).astype(np.float32)
+    """Repeats the values at a mask's edge outwards by some texels; 0 beyond.
+
+    Slopes and filters then see no step at the edge.
+    """
+    known = mask.copy()
+    found = np.where(mask, values, 0).astype(np.float32)
     for _ in range(rings):
         near = np.pad(known, 1).astype(np.float32)
         around = np.pad(found, 1)

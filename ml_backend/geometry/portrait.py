@@ -1,11 +1,13 @@
-"""A small picture of a mesh from the front, drawn in numpy: for previews, alike on every machine, with no graphics card."""
+"""A small picture of a mesh from the front, for previews: numpy alone, equal on every machine."""
 
 import numpy as np
 
 from .texture_space import covered_texels
 
 _LIGHTS = (((-0.5, -0.6, 0.75), 0.85), ((0.7, -0.7, 0.1), 0.3))
-_AMBIENT, _MARGIN, _SUPERSAMPLING = 0.12, 0.06, 2
+_AMBIENT = 0.12
+_MARGIN = 0.06
+_SUPERSAMPLING = 2
 
 
 def draw_portrait(
@@ -25,8 +27,10 @@ def draw_portrait(
     """
     fine = size * _SUPERSAMPLING
     shown = positions[np.unique(triangles)]
-    low, high = shown.min(0), shown.max(0)
-    middle, span = (low + high) / 2, max(high[2] - low[2], high[0] - low[0]) * (1 + 2 * _MARGIN)
+    low = shown.min(0)
+    high = shown.max(0)
+    middle = (low + high) / 2
+    span = max(high[2] - low[2], high[0] - low[0]) * (1 + 2 * _MARGIN)
     screen = (positions[:, [0, 2]] - middle[[0, 2]]) / span + 0.5
     ahead = (
         np.cross(
@@ -40,7 +44,8 @@ def draw_portrait(
     depth = (positions[triangles[owner], 1] * weights).sum(1)
     order = np.lexsort((depth, texel))
     texel, first = np.unique(texel[order], return_index=True)
-    owner, weights = triangles[owner[order[first]]], weights[order[first]][:, :, None]
+    owner = triangles[owner[order[first]]]
+    weights = weights[order[first]][:, :, None]
     facing = (normals[owner] * weights).sum(1)
     facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
     light = np.full(len(texel), _AMBIENT)

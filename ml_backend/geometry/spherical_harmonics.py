@@ -1,4 +1,7 @@
-"""Light on a convex, matt surface by nine spherical harmonics of its normal (Ramamoorthi and Hanrahan 2001)."""
+"""Light on a convex, matt surface by nine spherical harmonics of its normal.
+
+Source: Ramamoorthi and Hanrahan 2001, "An efficient representation for irradiance environment maps".
+"""
 
 import numpy as np
 
@@ -8,7 +11,7 @@ _BAND_2 = (1.092548, 0.315392, 0.546274)
 
 
 def harmonics(normals: np.ndarray) -> np.ndarray:
-    """The first nine real spherical harmonics, each divided by the constant one: (..., 9) float64.
+    """Returns the first nine real spherical harmonics, each divided by the constant one: (..., 9) float64.
 
     Args:
         normals: (..., 3), unit length, in the face's axes (Z up, the face looks along -Y).

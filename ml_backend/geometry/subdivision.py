@@ -1,8 +1,9 @@
-"""Catmull-Clark subdivision as fixed linear stencils, so that a dense face follows its base mesh by one weighted sum a vertex.
+"""Catmull-Clark subdivision as fixed linear stencils.
+
+A dense face follows its base mesh by one weighted sum a vertex.
 
 Source: Catmull and Clark 1978, "Recursively generated B-spline surfaces on arbitrary topological meshes";
-boundary
-edges follow the cubic B-spline rule of DeRose et al. 1998.
+boundary edges follow the cubic B-spline rule of DeRose et al. 1998.
 """
 
 from dataclasses import dataclass
@@ -73,7 +74,8 @@ def subdivide(polygons: np.ndarray, vertex_count: int) -> SubdivisionLevel:
     present = polygons >= 0  # [F4]
     if polygons.max(initial=-1) >= vertex_count or not present[:, :3].all():
         raise ValueError("a polygon's corner lies outside the vertices")
-    face_count, sizes = len(polygons), present.sum(1)
+    face_count = len(polygons)
+    sizes = present.sum(1)
     face_of, corner_of = np.nonzero(present)
     start = polygons[face_of, corner_of]
     end = polygons[face_of, (corner_of + 1) % sizes[face_of]]
@@ -128,7 +130,8 @@ def _refinement_rows(vertex_count, face_of, start, edge_of, edge_ends, edge_uses
         (vertices, vertices, np.select([smooth, boundary_vertex], [(valence - 2) / valence, 0.75], 1.0))
     )
     for side in (0, 1):
-        here, there = edge_ends[:, side], edge_ends[:, 1 - side]
+        here = edge_ends[:, side]
+        there = edge_ends[:, 1 - side]
         keep = smooth[here]
         entries.append((here[keep], there[keep], 1 / valence[here[keep]] ** 2))
         rim = ~interior_edge
@@ -143,7 +146,8 @@ def _group(entries, row_count) -> Stencils:
     width = int(columns.max()) + 1
     keys, index = np.unique(rows * width + columns, return_inverse=True)
     weights = np.bincount(index, weights)
-    rows, columns = keys // width, keys % width
+    rows = keys // width
+    columns = keys % width
     counts = np.bincount(rows, minlength=row_count)
     first = np.concatenate([[0], np.cumsum(counts)])
     groups = []
@@ -210,8 +214,13 @@ def build_dense_mesh(polygons, polygon_part, uv, uv_polygons, levels) -> DenseMe
     Returns:
         The dense mesh; its vertices are ordered by part.
     """
-    polygons, uv_polygons = np.asarray(polygons), np.asarray(uv_polygons)
-    pieces, quads, parents, uvs, uv_quads = [], [], [], [], []
+    polygons = np.asarray(polygons)
+    uv_polygons = np.asarray(uv_polygons)
+    pieces = []
+    quads = []
+    parents = []
+    uvs = []
+    uv_quads = []
     vertex_total = uv_total = 0
     for part, level_count in enumerate(levels):
         chosen = np.nonzero(polygon_part == part)[0]
@@ -244,9 +253,13 @@ def _refine_piece(polygons: np.ndarray, level_count: int):
     vertices, local = np.unique(polygons[present], return_inverse=True)
     current = np.full(polygons.shape, -1)
     current[present] = local
-    parent, stencils, count = np.arange(len(polygons)), [], len(vertices)
+    parent = np.arange(len(polygons))
+    stencils = []
+    count = len(vertices)
     for _ in range(level_count):
         level = subdivide(current, count)
         stencils.append(level.stencils)
-        parent, current, count = parent[level.parent], level.quads, level.stencils.row_count
+        parent = parent[level.parent]
+        current = level.quads
+        count = level.stencils.row_count
     return vertices, current, parent, tuple(stencils)

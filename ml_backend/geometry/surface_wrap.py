@@ -1,52 +1,25 @@
-"""Lays one surface over another: similarity from named places, then rigid, affine and non-rigid closest-point steps. numpy only.
+"""Lays one surface over another by closest points: rigid, affine, then non-rigid steps. numpy only.
 
 Source: Amberg et al. 2007, "Optimal Step Nonrigid ICP Algorithms for Surface Registration": stiffness is
-lowered step by step; here the
-vertices have displacements instead of affine maps, and one affine map is taken off first. Umeyama 1991 for
-the similarity.
+lowered step by step; here the vertices have displacements instead of affine maps, and one affine map is taken
+off first.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+
+from .linear_models import fit_ridge
+from .similarity import fit_similarity
 
 Closest = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(points (N, 3), their normals (N, 3)) -> (closest places on the target (N, 3), trust in each (N,) 0..1)."""
 STIFFNESS = (60.0, 20.0, 6.0, 2.0, 0.6)
-_SIMILARITY_STEPS, _AFFINE_STEPS, _STEPS_A_STIFFNESS = 12, 6, 3
-_SOLVER_STEPS, _SOLVED = 200, 1e-5
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """x -> scale * rotation @ x + offset."""
-
-    scale: float
-    rotation: np.ndarray
-    offset: np.ndarray
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Moves points (N, 3)."""
-        return self.scale * points @ self.rotation.T + self.offset
-
-
-def fit_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> Similarity:
-    """The similarity that brings source (N, 3) nearest to target (N, 3), without a reflection.
-
-    Raises:
-        ValueError: fewer than three points count.
-    """
-    share = np.ones(len(source)) if weights is None else np.asarray(weights, np.float64)
-    if (share > 0).sum() < 3:
-        raise ValueError("a similarity needs three points")
-    share = share / share.sum()
-    one, other = share @ source, share @ target
-    left, values, right = np.linalg.svd((target - other).T @ ((source - one) * share[:, None]))
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    rotation = left @ np.diag(sign) @ right
-    scale = float((values * sign).sum() / (share @ ((source - one) ** 2).sum(1)))
-    return Similarity(scale, rotation, other - scale * rotation @ one)
+_SIMILARITY_STEPS = 12
+_AFFINE_STEPS = 6
+_STEPS_A_STIFFNESS = 3
+_SOLVER_STEPS = 200
+_SOLVED = 1e-5
 
 
 def wrap_surface(
@@ -92,10 +65,8 @@ def _fit_affine(source: np.ndarray, goals: np.ndarray, weights: np.ndarray) -> n
     """Source moved by the affine map that brings it nearest to the goals, held a little to what it is."""
     middle = source.mean(0)
     local = np.concatenate([source - middle, np.ones((len(source), 1))], 1)
-    held = 0.05 * weights.sum() * np.diag([*(local[:, :3] ** 2).mean(0), 0.0]) + 1e-12 * np.eye(4)
-    normal = local.T @ (local * weights[:, None]) + held
-    change = np.linalg.solve(normal, local.T @ ((goals - source) * weights[:, None]))
-    return source + local @ change
+    penalty = 0.05 * weights.sum() * np.array([*(local[:, :3] ** 2).mean(0), 0.0]) + 1e-12
+    return source + fit_ridge(local, goals - source, penalty, weights=weights)(local)
 
 
 def _edges(triangles: np.ndarray) -> np.ndarray:
@@ -104,7 +75,10 @@ def _edges(triangles: np.ndarray) -> np.ndarray:
 
 
 def _smooth_steps(wanted: np.ndarray, weights: np.ndarray, edges: np.ndarray, stiffness: float) -> np.ndarray:
-    """The steps (V, 3) nearest to those wanted whose differences along edges are small: conjugate gradients on the normal equations."""
+    """Returns the steps (V, 3) nearest to the goals whose differences along edges are small.
+
+    Conjugate gradients on the normal equations.
+    """
     count = len(wanted)
     first, second = edges.T
     degree = np.bincount(edges.ravel(), minlength=count)[:, None]

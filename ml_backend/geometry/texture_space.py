@@ -1,4 +1,4 @@
-"""Between meshes and maps: rasterises UV triangles, spreads vertex values over the texture, samples maps at texture coordinates.
+"""Between meshes and maps: rasterises UV triangles, spreads vertex values, samples maps.
 
 Maps have row 0 at v = 0 and column 0 at u = 0; the centre of texel (row, column) of an R x R map is ((column
 + .5) / R, (row + .5) / R).
@@ -27,7 +27,7 @@ def triangles_of(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def signed_areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(T,) areas of triangles in the plane, positive where counter-clockwise; points (N, 2)."""
+    """Returns (T,) areas of triangles in the plane, positive where counter-clockwise; points (N, 2)."""
     a, b, c = (points[triangles[:, corner]] for corner in range(3))
     return 0.5 * ((b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]))
 
@@ -57,10 +57,13 @@ def covered_texels(points: np.ndarray, triangles: np.ndarray, resolution: int, m
     width = size[triangle, 0]
     column = low[triangle, 0] + within % width
     row = low[triangle, 1] + within // width
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    a = corners[:, 0]
+    b = corners[:, 1]
+    c = corners[:, 2]
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     inverse = np.divide(1.0, area, out=np.zeros_like(area), where=np.abs(area) > 1e-14)
-    dx, dy = column - a[triangle, 0], row - a[triangle, 1]
+    dx = column - a[triangle, 0]
+    dy = row - a[triangle, 1]
     second = (dx * (c - a)[triangle, 1] - dy * (c - a)[triangle, 0]) * inverse[triangle]
     third = (dy * (b - a)[triangle, 0] - dx * (b - a)[triangle, 1]) * inverse[triangle]
     barycentric = np.stack([1 - second - third, second, third], axis=1)
@@ -70,7 +73,7 @@ def covered_texels(points: np.ndarray, triangles: np.ndarray, resolution: int, m
 
 @dataclass(frozen=True)
 class TexelLookup:
-    """Which triangle each texel shows.
+    """The triangle that each texel shows.
 
     Attributes:
         triangle: (R, R) int32, -1 where no triangle is.
@@ -88,17 +91,14 @@ class TexelLookup:
         return self.triangle >= 0
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """Spreads vertex values (V,) or (V, C) over the map, linearly in each triangle: (R, R) or (R, R, C) float32, 0 outside."""
+        """Spreads vertex values over the map, linearly in each triangle, 0 outside.
+
+        (V,) or (V, C) becomes (R, R) or (R, R, C) float32.
+        """
         values = np.asarray(values, np.float32)
         corners = values[self.triangles[self.triangle.clip(0)]]  # (R, R, 3[, C])
         weights = self.barycentric if values.ndim == 1 else self.barycentric[..., None]
         return (corners * weights).sum(axis=2)
-
-    def spread_faces(self, values: np.ndarray) -> np.ndarray:
-        """Spreads triangle values (T,) or (T, C) over the map, constant in each triangle: float32, 0 outside."""
-        values = np.asarray(values, np.float32)
-        mask = self.mask if values.ndim == 1 else self.mask[..., None]
-        return np.where(mask, values[self.triangle.clip(0)], np.float32(0))
 
 
 def rasterise(
@@ -140,13 +140,36 @@ def sample_map(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
         (N,) or (N, C) float32.
     """
     height, width = texture.shape[:2]
+    corners, weights = bilinear_corners(uv, height, width)
+    flat = texture.reshape(height * width, *texture.shape[2:])
+    if texture.ndim == 3:
+        weights = weights[..., None]
+    values = flat[corners[:, 0]] * weights[:, 0]
+    for corner in range(1, 4):
+        values = values + flat[corners[:, corner]] * weights[:, corner]
+    return values.astype(np.float32)
+
+
+def bilinear_corners(uv: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the four texels around texture coordinates and their weights, the map's border repeated outwards.
+
+    Args:
+        uv: (N, 2), origin bottom left.
+        height, width: of the map, texels.
+
+    Returns:
+        (N, 4) int64 flat texel indices, row * width + column, and (N, 4) float32 weights with sum 1.
+    """
     column = np.clip(uv[:, 0] * width - 0.5, 0, width - 1)
     row = np.clip(uv[:, 1] * height - 0.5, 0, height - 1)
-    left, below = np.floor(column).astype(np.int64), np.floor(row).astype(np.int64)
-    right, above = np.minimum(left + 1, width - 1), np.minimum(below + 1, height - 1)
-    across, up = (column - left).astype(np.float32), (row - below).astype(np.float32)
-    if texture.ndim == 3:
-        across, up = across[:, None], up[:, None]
-    lower = texture[below, left] * (1 - across) + texture[below, right] * across
-    upper = texture[above, left] * (1 - across) + texture[above, right] * across
-    return (lower * (1 - up) + upper * up).astype(np.float32)
+    left = np.floor(column).astype(np.int64)
+    below = np.floor(row).astype(np.int64)
+    right = np.minimum(left + 1, width - 1)
+    above = np.minimum(below + 1, height - 1)
+    across = (column - left).astype(np.float32)
+    up = (row - below).astype(np.float32)
+    corners = np.stack(
+        [below * width + left, below * width + right, above * width + left, above * width + right], 1
+    )
+    weights = np.stack([(1 - across) * (1 - up), across * (1 - up), (1 - across) * up, across * up], 1)
+    return corners, weights

@@ -5,7 +5,10 @@ from torch.nn import functional
 
 
 def shrink(maps: Tensor, resolution: int) -> Tensor:
-    """(B, C, R, R) -> (B, C, r, r), bicubic, its kernel widened by R / r against aliasing; the maps themselves where R = r."""
+    """Shrinks maps (B, C, R, R) to (B, C, r, r), bicubic; the maps themselves where R = r.
+
+    The kernel is widened by R / r against aliasing.
+    """
     if maps.shape[-1] == resolution:
         return maps
     return functional.interpolate(
@@ -21,5 +24,5 @@ def enlarge(maps: Tensor, resolution: int) -> Tensor:
 
 
 def above(maps: Tensor, resolution: int) -> Tensor:
-    """What of maps (B, C, R, R) a grid of r x r does not hold; same shape."""
+    """Returns the part of maps (B, C, R, R) that a grid of r x r does not hold; same shape."""
     return maps - enlarge(shrink(maps, resolution), maps.shape[-1])

@@ -1,4 +1,4 @@
-"""Doubling and halving of images with the binomial filter [1, 3, 3, 1] that StyleGAN2 uses against aliasing."""
+"""Doubles and halves images with StyleGAN2's binomial filter [1, 3, 3, 1] against aliasing."""
 
 import torch
 from torch import Tensor
@@ -6,12 +6,18 @@ from torch.nn import functional
 
 
 def double_size(x: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, C, 2H, 2W). Zero insertion followed by [1, 3, 3, 1] is bilinear interpolation between texel centres."""
+    """Doubles images: (B, C, H, W) -> (B, C, 2H, 2W).
+
+    Zero insertion followed by [1, 3, 3, 1] is bilinear interpolation between texel centres.
+    """
     return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def halve_size(x: Tensor) -> Tensor:
-    """(B, C, H, W), H and W even -> (B, C, H/2, W/2), low-passed by [1, 3, 3, 1] / 8 along each axis; edges are repeated."""
+    """Halves images: (B, C, H, W), H and W even -> (B, C, H/2, W/2).
+
+    Low-passed by [1, 3, 3, 1] / 8 along each axis; edges are repeated.
+    """
     channels = x.shape[1]
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=x.dtype, device=x.device) / 8
     kernel = (taps[:, None] * taps).expand(channels, 1, 4, 4)

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 
 class EqualizedLinear(nn.Module):
-    """y = x (W g)^T + b m, with W ~ N(0, 1) / m and g = m / sqrt(inputs): every weight has the same dynamic range for Adam.
+    """A linear layer y = x (W g)^T + b m, with W ~ N(0, 1) / m and g = m / sqrt(inputs).
+
+    Every weight has the same dynamic range for Adam.
 
     Args:
         inputs: width of x.

@@ -13,8 +13,7 @@ class ModulatedConvolution(nn.Module):
     """A square convolution with kernel s_i W_oi, demodulated to unit norm over inputs i and taps.
 
     The scales are applied to activations before and after one shared convolution, which equals per-sample
-    kernels and is
-    faster where a batch shares memory bandwidth.
+    kernels and is faster where a batch shares memory bandwidth.
 
     Args:
         inputs: channels in.

@@ -7,7 +7,8 @@ from torch.nn import functional
 
 def cut_tiles(images: Tensor, grid: int) -> Tensor:
     """(N, R, R) -> (grid * grid, N, t * t), t = R / grid: the layout in which the basis is stored."""
-    count, size = images.shape[0], images.shape[-1] // grid
+    count = images.shape[0]
+    size = images.shape[-1] // grid
     return (
         images.reshape(count, grid, size, grid, size)
         .permute(1, 3, 0, 2, 4)
@@ -17,7 +18,8 @@ def cut_tiles(images: Tensor, grid: int) -> Tensor:
 
 def join_tiles(tiles: Tensor, grid: int) -> Tensor:
     """(grid * grid, N, t * t) -> (N, R, R)."""
-    count, size = tiles.shape[1], round(tiles.shape[2] ** 0.5)
+    count = tiles.shape[1]
+    size = round(tiles.shape[2] ** 0.5)
     return (
         tiles.reshape(grid, grid, count, size, size)
         .permute(2, 0, 3, 1, 4)
@@ -26,14 +28,17 @@ def join_tiles(tiles: Tensor, grid: int) -> Tensor:
 
 
 def corner_windows(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """(4, size * size): bilinear weights of a tile's corners (low row low column, low high, high low, high high) at its texel centres."""
+    """Returns bilinear weights of a tile's corners at its texel centres: (4, size * size).
+
+    Corners: low row low column, low high, high low, high high.
+    """
     along = (torch.arange(size, device=device, dtype=dtype) + 0.5) / size
     near = torch.stack([1 - along, along])  # (2, size)
     return torch.einsum("ai,bj->abij", near, near).reshape(4, size * size)
 
 
 class WindowedBasis(nn.Module):
-    """sum_n w_n(x) P_n(x): learned images P_n, weights w_n given at the corners of a grid and bilinear in between.
+    """The layer sum_n w_n(x) P_n(x): learned images P_n, weights w_n bilinear between a grid's corners.
 
     Args:
         count: images N.
@@ -47,7 +52,7 @@ class WindowedBasis(nn.Module):
         self.tiles = nn.Parameter(cut_tiles(torch.randn(count, resolution, resolution) * 0.1, grid))
 
     def images(self, count: int | None = None) -> Tensor:
-        """The first `count` images, default all: (count, R, R)."""
+        """Returns the first `count` images, default all: (count, R, R)."""
         return join_tiles(self.tiles[:, :count], self.grid)
 
     def forward(self, weights: Tensor) -> Tensor:
@@ -64,5 +69,5 @@ class WindowedBasis(nn.Module):
 
 
 def spread_to_corners(cells: Tensor) -> Tensor:
-    """Values of cells (B, C, g, g) -> of their corners (B, C, g + 1, g + 1): the mean of the cells that meet there."""
+    """Averages the cells (B, C, g, g) that meet at each corner: (B, C, g + 1, g + 1)."""
     return functional.avg_pool2d(functional.pad(cells, (1, 1, 1, 1), mode="replicate"), 2, stride=1)

@@ -1,4 +1,4 @@
-"""How far a displacement map is from the truth, so that sparse wrinkles are neither blurred nor ignored."""
+"""Losses between displacement maps that neither blur nor ignore sparse wrinkles."""
 
 import math
 
@@ -34,7 +34,7 @@ def weighted_square(generated: Tensor, truth: Tensor, weights: Tensor) -> Tensor
 
 
 def bands(maps: Tensor, levels: int) -> list[Tensor]:
-    """A Laplacian pyramid: `levels` bands, finest first. maps (B, 1, R, R)."""
+    """Returns a Laplacian pyramid: `levels` bands, finest first. maps (B, 1, R, R)."""
     found = []
     for _ in range(levels):
         low = halve_size(maps)
@@ -46,7 +46,7 @@ def bands(maps: Tensor, levels: int) -> list[Tensor]:
 def band_losses(
     generated: Tensor, truth: Tensor, mask: Tensor, levels: int, window: int = 9, floor: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """The perceptual part: every octave counts alike, as lines and as texture.
+    """Returns the perceptual part: every octave counts alike, as lines and as texture.
 
     Args:
         generated, truth: (B, 1, R, R) in the generator's units.
@@ -62,7 +62,8 @@ def band_losses(
             likewise relative.
         A blurred map pays in `texture` even where the exact line cannot be known.
     """
-    lines, texture = generated.new_zeros(()), generated.new_zeros(())
+    lines = generated.new_zeros(())
+    texture = generated.new_zeros(())
     inside = mask[None, None]
     least = max(1e-8, floor * float((truth.square() * inside).mean()))
     for own, wanted in zip(bands(generated, levels), bands(truth, levels), strict=True):
@@ -79,7 +80,7 @@ def band_losses(
 
 
 def power_loss(generated: Tensor, truth: Tensor, longest: float = 16.0) -> Tensor:
-    """How far the batch's power spectrum is from the truth's: 0.053 where every ring is one decibel off.
+    """Compares the batch's power spectrum with the truth's: 0.053 where every ring is one decibel off.
 
     A regression that cannot know a line leaves it faint; here faint lines cost as much as wrong ones.
 

@@ -5,7 +5,9 @@ from torch import Tensor
 
 
 def judged_real(scales: list[list[Tensor]]) -> Tensor:
-    """How far patches are from being taken for true, a scalar; `scales` from `PatchDiscriminators`.
+    """Returns the distance of patches from being taken for true, a scalar.
+
+    `scales` come from `PatchDiscriminators`.
 
     Source: Mao et al. 2017, "Least squares generative adversarial networks", Eq. 9.
     """
@@ -13,7 +15,7 @@ def judged_real(scales: list[list[Tensor]]) -> Tensor:
 
 
 def discrimination_loss(true: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:
-    """What the discriminators pay for true patches not at 1 and made ones not at 0."""
+    """Returns the discriminators' loss: true patches are to be 1, made ones 0."""
     return (
         0.5 * judged_real(true)
         + 0.5 * torch.stack([features[-1].square().mean() for features in made]).mean()

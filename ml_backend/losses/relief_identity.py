@@ -1,4 +1,4 @@
-"""Whether two displacement maps are of one person: where and in which octaves the skin is lined."""
+"""The loss of identity: where and in which octaves the skin of one person is lined."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,10 @@ from .map_reconstruction import bands
 
 
 def relief_features(maps: Tensor, levels: int = 5, cells: int = 16) -> list[Tensor]:
-    """Local amplitude of each octave band in a grid of cells, (B, cells^2) each, finest first; maps (B, 1, R, R)."""
+    """Returns the local amplitude of each octave band in a grid of cells, finest first.
+
+    Maps (B, 1, R, R) become (B, cells^2) a band.
+    """
     found = []
     for band in bands(maps, levels):
         size = min(cells, band.shape[-1])
@@ -20,8 +23,7 @@ def identity_loss(generated: Tensor, truth: Tensor, levels: int = 5) -> Tensor:
     """Sum over levels of 1 - cosine of the features, mean over the batch.
 
     ArcFace, which the paper's Eq. 14 asks at five levels, knows photographs of faces and not relief; its
-    place is taken by what tells
-    people's skin apart: the amplitude of five octaves by place.
+    place is taken by what tells people's skin apart: the amplitude of five octaves by place.
 
     Args:
         generated, truth: (B, 1, R, R) in the generator's units, 0 outside the face.

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry.linear_models import principal_components
+
 _MOVING_SHARE = 0.1
 
 
@@ -28,10 +30,6 @@ class DetailBasis:
         """Coefficients of fields: (T, N) -> (T, K) float32."""
         scale = (self.fields**2).sum(1)
         return ((values - self.mean) @ self.fields.T / np.maximum(scale, 1e-12)).astype(np.float32)
-
-    def reconstruct(self, coefficients: np.ndarray) -> np.ndarray:
-        """Fields from coefficients: (T, K) -> (T, N) float32, millimetres."""
-        return self.mean + coefficients @ self.fields
 
     def scatter(self, covered: np.ndarray) -> "DetailBasis":
         """Spreads the basis over more points, zero on the new ones.
@@ -62,25 +60,18 @@ def fit_detail_basis(values: np.ndarray, psnr_db: float = 48.0, most_components:
     """
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise ValueError("values must be (T, N), finite, with at least one row")
-    mean = values.mean(0, dtype=np.float64).astype(np.float32)
-    centred = values - mean
-    power, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-    fields = (
-        vectors[:, ::-1].T.astype(np.float32) @ centred
-    )  # [TN], strongest first; the squared error left is that of the rest
-    movement = centred.std(0)
+    principal = principal_components(values)
+    fields = principal.axes * principal.deviations[:, None]  # [KN], strongest first; millimetres
+    movement = values.std(0)
     moving = movement >= _MOVING_SHARE * movement.max()
     low, high = np.percentile(values[:: max(1, len(values) // 64), moving], [0.1, 99.9])
-    energy = (fields[:, moving].astype(np.float64) ** 2).sum(1)
-    size = len(values) * moving.sum()
-    left = (
-        np.maximum(energy.sum() - np.cumsum(energy), 1e-12 * size) / size
-    )  # mean squared error with 1, 2, ... fields
+    energy = (fields[:, moving].astype(np.float64) ** 2).mean(1)
+    left = np.maximum(energy.sum() - np.cumsum(energy), 1e-12)  # mean squared error with 1, 2, ... fields
     reached = 10 * np.log10(max(float(high - low), 1e-6) ** 2 / left)
     enough = np.nonzero(reached >= psnr_db)[0]
-    count = int(min(most_components, len(power), enough[0] + 1 if len(enough) else len(power)))
+    count = int(min(most_components, len(fields), enough[0] + 1 if len(enough) else len(fields)))
     scale = np.sqrt((fields[:count] ** 2).mean(1, keepdims=True))
-    return DetailBasis(mean, fields[:count] / np.maximum(scale, 1e-12), float(reached[count - 1]))
+    return DetailBasis(principal.mean, fields[:count] / np.maximum(scale, 1e-12), float(reached[count - 1]))
 
 
 def spread_order(points: np.ndarray, count: int) -> np.ndarray:

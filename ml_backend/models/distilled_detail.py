@@ -14,6 +14,8 @@ import numpy as np
 from ..asset_files import ASSETS
 from ..errors import UserError
 from ..files.tensor_file import read_tensors, write_tensors
+from ..geometry.map_bands import enlarge
+from ..geometry.texture_space import bilinear_corners
 
 DEFAULT_FILE = ASSETS / "distilled_detail.safetensors"
 FORMAT = "detailed3dmm-distilled-detail-1"
@@ -22,19 +24,6 @@ _LARGEST_INT8 = 127
 _RING = 2  # texels beyond the mask that repeat its edge
 _POINTS_AT_ONCE = 8192
 _REMEDY = "Reinstall the extension, or make the file again with `train distilled-detail`."
-
-
-def double_map(values: np.ndarray) -> np.ndarray:
-    """(R, R) -> (2 R, 2 R), linear between texel centres, the border repeated outwards."""
-    for axis in (0, 1):
-        moved = np.moveaxis(values, axis, 0)
-        before = np.concatenate([moved[:1], moved[:-1]])
-        after = np.concatenate([moved[1:], moved[-1:]])
-        doubled = np.empty((2 * len(moved), *moved.shape[1:]), np.float32)
-        doubled[0::2] = 0.75 * moved + 0.25 * before
-        doubled[1::2] = 0.75 * moved + 0.25 * after
-        values = np.moveaxis(doubled, 0, axis)
-    return np.ascontiguousarray(values)
 
 
 @dataclass(frozen=True)
@@ -295,16 +284,10 @@ class DistilledDetail:
             Mean and fields at the points.
         """
         band, size = self.low, self.low.resolution
-        at = np.clip(np.asarray(uv, np.float32) * size - 0.5, 0, size - 1)
-        left, below = np.floor(at[:, 0]).astype(np.int64), np.floor(at[:, 1]).astype(np.int64)
-        across, up = at[:, 0] - left, at[:, 1] - below
-        right, above = np.minimum(left + 1, size - 1), np.minimum(below + 1, size - 1)
-        index = np.full((size, size), -1, np.int64)
-        index[band.inside] = np.arange(len(band.mean))
-        corners = np.stack(
-            [index[below, left], index[below, right], index[above, left], index[above, right]], 1
-        )  # (V, 4)
-        weights = np.stack([(1 - across) * (1 - up), across * (1 - up), (1 - across) * up, across * up], 1)
+        index = np.full(size * size, -1, np.int64)
+        index[band.inside.ravel()] = np.arange(len(band.mean))
+        texels, weights = bilinear_corners(np.asarray(uv, np.float32), size, size)
+        corners = index[texels]  # (V, 4)
         weights *= (corners >= 0) & ((np.asarray(uv) >= 0) & (np.asarray(uv) <= 1)).all(1)[:, None]
         total = weights.sum(1, keepdims=True)
         weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 1e-6).astype(np.float32)
@@ -336,7 +319,7 @@ class DistilledDetail:
         found = self.low.spread(self.low.values(coefficients), self._index[self.low.resolution])
         for band, slopes in self.above:
             if band.resolution <= resolution:
-                found = double_map(found) + band.spread(
+                found = enlarge(found, band.resolution) + band.spread(
                     band.values(slopes @ coefficients), self._index[band.resolution]
                 )
         return found

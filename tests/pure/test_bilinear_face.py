@@ -5,7 +5,7 @@ import pytest
 
 from ml_backend.errors import UserError
 from ml_backend.evaluation.evaluate_face_model import contact_figures, direction_table
-from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.expression_names import EXPRESSION_NAMES, both_sides
 from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.geometry.texture_space import covered_texels, rasterise, signed_areas, triangles_of
 from ml_backend.models.bilinear_face import DEFAULT_FILE, BilinearFace
@@ -223,3 +223,14 @@ def test_the_asset_is_small_and_finite():
     arrays, _ = read_tensors(DEFAULT_FILE)
     assert DEFAULT_FILE.stat().st_size <= 16e6
     assert all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")
+
+
+def test_units_without_a_side_stand_for_both():
+    assert both_sides(jawOpen=0.2, browDown=1.0, mouthLeft=0.3) == {
+        "jawOpen": 0.2,
+        "browDownLeft": 1.0,
+        "browDownRight": 1.0,
+        "mouthLeft": 0.3,
+    }
+    with pytest.raises(ValueError, match="browdown"):
+        both_sides(browdown=1.0)

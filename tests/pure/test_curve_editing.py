@@ -6,7 +6,7 @@ import pytest
 from ml_backend.animation.curve_editing import (
     GAIN_GROUPS,
     CurveEdit,
-    edit_curves,
+    edit_layers,
     eyes_from_look,
     group_of,
     keyed_error,
@@ -23,6 +23,12 @@ from ml_backend.files.curve_file import Animation
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.phonetics.coarticulation import curves_from_phones
 from ml_backend.phonetics.phones import PHONE_INDEX
+
+
+def edit_curves(animation: Animation, edit: CurveEdit) -> Animation:
+    """A single layer, edited."""
+    frames, head = edit_layers(animation.fps, {"all": (animation.frames, animation.head)}, edit)["all"]
+    return Animation(animation.fps, animation.names, frames, head)
 
 
 @pytest.fixture(scope="module")

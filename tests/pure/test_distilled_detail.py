@@ -9,14 +9,14 @@ import torch
 from ml_backend.datasets import teacher_maps
 from ml_backend.datasets.map_set import MapSet
 from ml_backend.errors import UserError
-from ml_backend.evaluation.distilled_cost import update_cost
 from ml_backend.files.tensor_file import read_tensors, write_tensors
+from ml_backend.geometry.map_bands import enlarge
 from ml_backend.geometry.texture_space import sample_map
 from ml_backend.layers.blur_resampling import double_size
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
 from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM, write_network
 from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
-from ml_backend.models.distilled_detail import DistilledDetail, FieldBand, double_map
+from ml_backend.models.distilled_detail import DistilledDetail, FieldBand
 from ml_backend.models.saved_latent import print_of_weights
 from ml_backend.training import train_distilled_detail
 from ml_backend.training.latent_labels import LatentLabels, ridge
@@ -124,10 +124,12 @@ def test_finer_maps_hold_the_coarser_one_and_the_band(model):
     coefficients = np.array([1.0, 0.3, -0.7, 0.5, -0.2, 0.1], np.float32)
     low, high = model.draw(coefficients, SIZE), model.draw(coefficients, 2 * SIZE)
     band, slopes = model.above[0]
-    share = (high - double_map(low))[band.inside]
+    share = (high - enlarge(low, 2 * len(low)))[band.inside]
     np.testing.assert_allclose(share, band.values(slopes @ coefficients), atol=1e-5)
     image = torch.randn(1, 1, 8, 8)
-    np.testing.assert_allclose(double_map(image[0, 0].numpy()), double_size(image)[0, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        enlarge(image[0, 0].numpy(), 2 * image.shape[-1]), double_size(image)[0, 0], atol=1e-6
+    )
     with pytest.raises(ValueError, match="resolution 7"):
         model.draw(coefficients, 7)
 
@@ -259,11 +261,3 @@ def test_held_out_people_are_not_taught(tmp_path):
     full = Detailed3DMM(DisplacementGenerator(generator), DetailEncoder(encoder))
     with pytest.raises(UserError, match="held-out"):
         teacher_maps.make_teacher_maps(tmp_path, full, "x", 10, 1, (16,), 999_995)
-
-
-def test_cost_counts_milliseconds_and_megabytes(model, tmp_path):
-    model.save(tmp_path / "model.safetensors", {})
-    found = update_cost(tmp_path / "model.safetensors", points=500, repeats=3)
-    assert found["ms"] > 0 and found["mb"] == pytest.approx(
-        (tmp_path / "model.safetensors").stat().st_size / 1e6, abs=1e-3
-    )

@@ -1,8 +1,11 @@
 """The evaluation's mathematics, on maps whose figures are known."""
 
+import argparse
+
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 
 from ml_backend.datasets.map_set import MapSet
 from ml_backend.errors import UserError
@@ -23,11 +26,11 @@ from ml_backend.evaluation.detail_fidelity import (
     TrueMaps,
     active_texels,
     percentile_span,
-    structural_similarity,
 )
 from ml_backend.evaluation.detail_forms import clip_of
-from ml_backend.evaluation.evaluate_detail import card_text, held_out_expressions
-from ml_backend.evaluation.vertex_baselines import fit_vertex_rival
+from ml_backend.evaluation.evaluate_detail import add_arguments, card_text
+from ml_backend.evaluation.held_out_people import held_out_expressions
+from ml_backend.evaluation.vertex_baselines import fit_vertex_baseline
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
@@ -78,7 +81,8 @@ def test_a_wave_falls_into_the_octave_of_its_wavelength():
 
 def test_similarity_agrees_with_its_formula_on_one_window():
     random = np.random.default_rng(0)
-    a, b = random.standard_normal((2, 11, 11))
+    maps = random.standard_normal((2, 64, 64))
+    a, b = maps[:, 15:26, 15:26]
     at = np.arange(-5, 6)
     window = np.exp(-0.5 * (at / 1.5) ** 2)
     window = np.outer(window, window) / window.sum() ** 2
@@ -90,17 +94,29 @@ def test_similarity_agrees_with_its_formula_on_one_window():
     )
     c1, c2 = 0.02**2, 0.06**2
     plain = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
-    found = structural_similarity(torch.from_numpy(a)[None], torch.from_numpy(b)[None], 2.0)
-    assert float(found[0, 5, 5]) == pytest.approx(plain, rel=1e-9)
+    own, truth = torch.from_numpy(maps)[:, None]
+    everywhere = torch.ones(64, 64, dtype=torch.bool)
+    compared = TrueMaps(truth, everywhere, 0.0, SpectrumBins(64, (64.0, 64.0), everywhere), 5)
+    assert float(compared.similarity(own, 2.0).view(64, 64)[20, 20]) == pytest.approx(plain, rel=1e-9)
 
 
 def test_similarity_in_blocks_is_that_of_the_whole_map():
     torch.manual_seed(0)
     truth, own = torch.randn(2, 2, SIZE, SIZE) * (V < 0.4)
     maps = TrueMaps(truth, MASK, float(truth.std()), SpectrumBins(SIZE, (64.0, 64.0), MASK), 5)
-    whole = structural_similarity(own, truth, 2.0)[active_texels(truth, MASK, float(truth.std()), 5)]
+    active = active_texels(truth, MASK, float(truth.std()), 5).numpy()
+    whole = []
+    for one, other, chosen in zip(own.numpy(), truth.numpy(), active, strict=True):
+        padded = (np.pad(one, 8), np.pad(other, 8))
+        options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "full": True}
+        texels = structural_similarity(*padded, data_range=2.0, **options)[1][8:-8, 8:-8]
+        whole.append(texels[chosen])
     assert 0 < maps.active.sum() < truth.numel() / 2
-    torch.testing.assert_close(maps.similarity(own, 2.0).sum(), whole.sum(), rtol=1e-4, atol=1e-3)
+    assert float(maps.similarity(own, 2.0).sum()) == pytest.approx(
+        float(np.concatenate(whole).sum()), rel=1e-5
+    )
+    nothing = TrueMaps(torch.zeros_like(truth), MASK, 1.0, SpectrumBins(SIZE, (64.0, 64.0), MASK), 5)
+    assert nothing.similarity(own, 2.0).numel() == 0
 
 
 def test_only_texels_near_wrinkles_are_active():
@@ -213,13 +229,13 @@ def test_ridge_learns_what_its_features_allow(products):
     assert products is False or errors[False] > 0.5
 
 
-def test_the_rival_learns_on_unseen_people():
+def test_the_multilayer_baseline_learns_on_unseen_people():
     maps = linear_maps(False)
     space = fit_principal_maps(maps, maps, 8, count=2)
-    rival = fit_multilayer(maps, space.coefficients, minutes=10, hidden=32, steps=600)
+    baseline = fit_multilayer(maps, space.coefficients, minutes=10, hidden=32, steps=600)
     given = torch.from_numpy(np.concatenate([maps.identity, maps.skin, maps.expression], 1))[360:]
     with torch.no_grad():
-        assert float((rival(given) - space.coefficients[360:]).square().mean()) < 0.5 * float(
+        assert float((baseline(given) - space.coefficients[360:]).square().mean()) < 0.5 * float(
             space.coefficients.var()
         )
 
@@ -264,10 +280,10 @@ def test_a_vertex_encoder_learns_the_latents_of_its_teacher():
     )
 
     def missed(steps: int) -> float:
-        rival = fit_vertex_rival(model, face, maps, 60, minutes=10, steps=steps)
-        own = rival.displacement(model, identity[0], skin[0], expression[:6], 32)
+        baseline = fit_vertex_baseline(model, face, maps, 60, minutes=10, steps=steps)
+        own = baseline.displacement(model, identity[0], skin[0], expression[:6], 32)
         truth = model.displacement(identity[:6], skin[:6], expression[:6], 32)
-        assert own.shape == (6, 32, 32) and len(rival.chosen) == 60
+        assert own.shape == (6, 32, 32) and len(baseline.chosen) == 60
         return float(np.square(own - truth).mean() / truth.var())
 
     assert missed(200) < 0.5 * missed(1)
@@ -280,3 +296,10 @@ def test_a_clip_speaks_and_then_walks_through_faces():
     for face in faces:
         assert np.abs(clip - face).max(1).min() < 1e-6
     assert clip[:60, EXPRESSION_NAMES.index("jawOpen")].max() > 0.1
+
+
+@pytest.mark.parametrize("option", ["--baseline-minutes", "--rival-minutes"])
+def test_the_old_name_of_an_option_is_understood(option):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert parser.parse_args([option, "0.5"]).baseline_minutes == 0.5

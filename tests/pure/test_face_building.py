@@ -7,10 +7,10 @@ from ml_backend.__main__ import main
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.face_building.anny import edge_loop, find_data_folder, inside_loop
-from ml_backend.face_building.contact import Lids, Lips, rigid_motion
+from ml_backend.face_building.contact import Lids, Lips
 from ml_backend.face_building.deformation_transfer import ExpressionSource
 from ml_backend.face_building.facescape import read_facescape
-from ml_backend.face_building.tucker import align_rigidly, decompose
+from ml_backend.face_building.tucker import decompose
 from ml_backend.face_building.unwrap import unwrap_head
 from ml_backend.geometry.texture_space import covered_texels, signed_areas, triangles_of
 from ml_backend.models.bilinear_face import BilinearFace
@@ -115,19 +115,6 @@ def test_decomposition_is_exact_for_bilinear_people():
         ).reshape(53, 30, 3)
         np.testing.assert_allclose(rows[0] + parts.mean, neutrals[person], atol=1e-3)
         np.testing.assert_allclose(rows[1:], deltas[person], atol=2e-3)
-
-
-def test_alignment_takes_out_rotation_and_place_but_not_size():
-    positions, _ = grid()
-    turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
-    aligned = align_rigidly(
-        (1.1 * positions @ turn.T + (0.3, 0, -2))[None], positions, np.ones(len(positions))
-    )[0]
-    centred = positions - positions.mean(axis=0)
-    np.testing.assert_allclose(aligned - aligned.mean(axis=0), 1.1 * centred, atol=1e-9)
-    rotation, shift = rigid_motion(positions, positions @ turn.T + (1, 2, 3))
-    np.testing.assert_allclose(rotation, turn, atol=1e-9)
-    np.testing.assert_allclose(shift, (1, 2, 3), atol=1e-9)
 
 
 def test_lids_are_pushed_out_of_the_eye_and_meet_when_closed():

@@ -1,10 +1,9 @@
 """The wrap against surfaces whose correspondence is known."""
 
 import numpy as np
-import pytest
 from scipy.spatial import KDTree
 
-from ml_backend.geometry.surface_wrap import fit_similarity, triangle_normals, wrap_surface
+from ml_backend.geometry.surface_wrap import triangle_normals, wrap_surface
 
 
 def bumpy_sphere(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,17 +64,3 @@ def test_a_warped_surface_is_found_again():
         and np.median(after) < 0.5 * np.median(before)
     )
     assert np.median(KDTree(target).query(wrapped)[0]) < 0.001
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_a_similarity_is_recovered_and_never_a_mirror(seed):
-    draw = np.random.default_rng(seed)
-    points = draw.normal(size=(20, 3))
-    rotation = np.linalg.qr(draw.normal(size=(3, 3)))[0]
-    rotation *= np.sign(np.linalg.det(rotation))
-    moved = 37.0 * points @ rotation.T + (5, -2, 9)
-    found = fit_similarity(points, moved)
-    assert np.allclose(found(points), moved) and found.scale == pytest.approx(37.0)
-    assert np.linalg.det(fit_similarity(points, points * (-1, 1, 1)).rotation) == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="three points"):
-        fit_similarity(points[:2], moved[:2])

@@ -1,4 +1,4 @@
-"""Where creases run: an anisotropic Swift-Hohenberg equation, the buckling of a stiff film on a soft foundation."""
+"""Patterns of creases: an anisotropic Swift-Hohenberg equation, a stiff film on a soft foundation."""
 
 import math
 
@@ -17,9 +17,8 @@ def solve_creases(
     """Lets stripes grow from a starting field until they are creases of one wavelength along given lines.
 
     u_t = r u - u^3 - (1 + lap / k0^2)^2 u + div(D t t^T grad u) / k0^2 on a periodic grid, t along the
-    creases. The stiff linear part is
-    implicit in Fourier space, the rest explicit with a time step of 0.35. Mirrored inputs give the mirrored
-    field.
+    creases. The stiff linear part is implicit in Fourier space, the rest explicit with a time step of 0.35.
+    Mirrored inputs give the mirrored field.
 
     Args:
         start: (N, H, W) starting field, of the order of 0.1 to 1.
@@ -45,7 +44,8 @@ def solve_creases(
     if wavelength < 4:
         raise ValueError(f"a wavelength of {wavelength} cells is not resolved; use at least 4")
     height, width = start.shape[-2:]
-    k0, dt = 2 * math.pi / wavelength, 0.35
+    k0 = 2 * math.pi / wavelength
+    dt = 0.35
     rows = torch.fft.fftfreq(height, device=start.device, dtype=start.dtype)[:, None] * (2 * math.pi / k0)
     columns = torch.fft.rfftfreq(width, device=start.device, dtype=start.dtype)[None] * (2 * math.pi / k0)
     square = rows**2 + columns**2
@@ -57,7 +57,8 @@ def solve_creases(
         slope_across = 0.5 * (torch.roll(u, -1, 2) - torch.roll(u, 1, 2))
         slope_up = 0.5 * (torch.roll(u, -1, 1) - torch.roll(u, 1, 1))
         along = strength * (across * slope_across + up * slope_up)
-        flux_across, flux_up = across * along, up * along
+        flux_across = across * along
+        flux_up = up * along
         change = 0.5 * (torch.roll(flux_across, -1, 2) - torch.roll(flux_across, 1, 2))
         change = change + 0.5 * (torch.roll(flux_up, -1, 1) - torch.roll(flux_up, 1, 1))
         change = change + growth * u - u**3
@@ -106,7 +107,8 @@ def smooth_along(fields: Tensor, direction: Tensor, length: float) -> Tensor:
         along = across * 0.5 * (torch.roll(u, -1, 2) - torch.roll(u, 1, 2)) + up * 0.5 * (
             torch.roll(u, -1, 1) - torch.roll(u, 1, 1)
         )
-        flux_across, flux_up = across * along, up * along
+        flux_across = across * along
+        flux_up = up * along
         u = u + rate * 0.5 * (
             torch.roll(flux_across, -1, 2)
             - torch.roll(flux_across, 1, 2)

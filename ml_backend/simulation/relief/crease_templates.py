@@ -1,4 +1,7 @@
-"""Canonical creases of the mean face: patches of texture space, each with a few solved patterns that people's creases are mixed from."""
+"""Canonical creases of the mean face: patches of texture space with a few solved patterns each.
+
+People's creases are mixed from these patterns.
+"""
 
 import dataclasses
 import math
@@ -76,7 +79,7 @@ class CreasePatch:
 
 
 def contraction_matrix(contractions: tuple[dict[str, float], ...]) -> Tensor:
-    """(C, 52) from named expressions."""
+    """Returns (C, 52) from named expressions."""
     rows = torch.zeros(len(contractions), len(EXPRESSION_NAMES))
     for row, units in zip(rows, contractions, strict=True):
         for unit, weight in units.items():
@@ -116,7 +119,8 @@ def group_field(
         lean = lean + weight * torch.stack([torch.cos(2 * guide), torch.sin(2 * guide)])
     angle = 0.5 * torch.atan2(lean[1], lean[0])
     drive = contraction_matrix((getattr(group, "drive", {}),))[0]
-    spread, slack = chart.texels(*group.spread), 0.25 if isinstance(group, Fold) else 0.6
+    spread = chart.texels(*group.spread)
+    slack = 0.25 if isinstance(group, Fold) else 0.6
     support = (4 * region).clamp(0, 1) * chart.raster.covered + 1e-4
     choosy = 0.0 if isinstance(group, Fold) else 1.0
     field = GroupField(angle, region, support, 1.0, contractions, spread, slack, drive, choosy)
@@ -205,7 +209,8 @@ def solve_patch(
     shown = field.region if side == 0 else field.region * torch.sigmoid(chart.across * side / 1.5)
     irregularity = smooth_along(rough, direction.expand(2, -1, -1, -1), 1.6 * wavelength)
     return CreasePatch(
-        index, side, level, shown, (low[0], low[1]), (high[0], high[1]), (size[0], size[1]), _displaced(stripes, wander), irregularity
+        index, side, level, shown, (low[0], low[1]), (high[0], high[1]), (size[0], size[1]),
+        _displaced(stripes, wander), irregularity,
     )  # fmt: skip
 
 
@@ -217,7 +222,7 @@ def _patch_directions(
     shape: tuple[int, int],
     scale: list[float],
 ) -> Tensor:
-    """(1, 2, h, w) unit vectors along the creases in the patch's own cells."""
+    """Returns (1, 2, h, w) unit vectors along the creases in the patch's own cells."""
     inverse = torch.linalg.inv(chart.jacobian.permute(2, 3, 0, 1))
     tangent = torch.stack([torch.cos(angle), torch.sin(angle)], -1)
     uv = (inverse @ tangent[..., None])[..., 0] * torch.tensor(scale)  # cells are square on average
@@ -249,8 +254,8 @@ def fold_geometry(fold: Fold, chart: FaceChart) -> tuple[Tensor, Tensor, Tensor]
 
     Returns:
         (G, G) signed millimetres from the line, positive on its left, measured on the left half and mirrored;
-        (G, G) 0..1, 1 along the line, 0 beyond its ends and on the back of the head;
-        (G, G) angle of the line from tangent 1, radians.
+        (G, G) 0..1, 1 along the line, 0 beyond its ends and on the back of the head; (G, G) angle of the line
+        from tangent 1, radians.
     """
     side = chart.across.abs() if fold.paired else chart.across
     curve = _spline(torch.tensor(fold.points), 64)  # (S, 2)
@@ -261,7 +266,8 @@ def fold_geometry(fold: Fold, chart: FaceChart) -> tuple[Tensor, Tensor, Tensor]
     tangent = torch.gradient(curve, dim=0)[0]
     tangent = tangent / tangent.norm(dim=1, keepdim=True)
     soft = torch.softmax(-gap / 18, -1)  # a smooth choice of the nearest point
-    along, foot = soft @ tangent, soft @ curve
+    along = soft @ tangent
+    foot = soft @ curve
     offset = flat.permute(1, 2, 0) - foot
     signed = FOLD_SLOPE * (along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0])
     position = (soft @ torch.arange(64.0)) / 63
@@ -278,6 +284,7 @@ def _spline(points: Tensor, count: int) -> Tensor:
     """Catmull-Rom curve through (N, 2) points, (count, 2) samples."""
     padded = torch.cat([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     at = torch.linspace(0, len(points) - 1 - 1e-4, count)
-    i, t = at.long(), (at - at.long())[:, None]
+    i = at.long()
+    t = (at - at.long())[:, None]
     a, b, c, d = (padded[i + k] for k in range(4))
     return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)

@@ -1,4 +1,4 @@
-"""The mean face laid out in texture space: positions in anatomical millimetres, metric, where the chart ends."""
+"""The mean face in texture space: positions in anatomical millimetres, metric, the chart's edge."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,10 @@ POCKET_STRETCH = (
     9.0  # a texel that covers so many times the face's area lies inside mouth or sockets, or at the back
 )
 SMOOTHING_MM = 3.0
-MOUTH_UP, CHIN_UP, EYE_ACROSS = (
-    -66.0,
-    -103.0,
-    29.0,
-)  # the anatomical frame: the mean adult's proportions, millimetres
+# The anatomical frame: the mean adult's proportions, millimetres.
+MOUTH_UP = -66.0
+CHIN_UP = -103.0
+EYE_ACROSS = 29.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class FaceChart:
     visible: Tensor
 
     def texels(self, millimetres: float, vertical: float | None = None) -> tuple[float, float]:
-        """A length on the front of the face as texels of this grid, (rows, columns)."""
+        """Returns a length on the front of the face as texels of this grid, (rows, columns)."""
         upright = millimetres if vertical is None else vertical
         return upright * GRID / self.scale[1], millimetres * GRID / self.scale[0]
 
@@ -100,7 +99,7 @@ def build_chart(face: BilinearFace) -> FaceChart:
 
 
 def _anatomical(face: BilinearFace, rest: np.ndarray) -> np.ndarray:
-    """(V, 3) float32: across, up, behind of every vertex, millimetres in the anatomical frame."""
+    """Returns (V, 3) float32: across, up, behind of every vertex, millimetres in the anatomical frame."""
     marks = face.landmarks
     eyes = [
         rest[np.concatenate([marks[f"lid_upper_{side}"], marks[f"lid_lower_{side}"]])].mean(0)
@@ -121,7 +120,8 @@ def _anatomical(face: BilinearFace, rest: np.ndarray) -> np.ndarray:
 
 def _filled(fields: Tensor, covered: Tensor) -> Tensor:
     """Extends fields (C, G, G) smoothly beyond the chart, coarser the farther out."""
-    out, known = fields * covered, covered
+    out = fields * covered
+    known = covered
     for width in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0):
         weight = gaussian_blur(covered[None], (width, width))
         near = gaussian_blur(fields * covered, (width, width)) / weight.clamp_min(1e-6)
@@ -132,7 +132,10 @@ def _filled(fields: Tensor, covered: Tensor) -> Tensor:
 
 
 def open_triangles(jacobian: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    """(T,) bool: triangles on the outside of the face, from (T, 2, 2) Jacobians and the front's scale in millimetres."""
+    """Returns (T,) bool: triangles on the outside of the face.
+
+    From their Jacobians (T, 2, 2) and the front's scale in millimetres.
+    """
     return np.abs(np.linalg.det(jacobian)) < POCKET_STRETCH * scale[0] * scale[1]
 
 

@@ -58,7 +58,7 @@ class MeanSkin:
 
 
 def unit_gradients(face: BilinearFace, identity: np.ndarray, chart: FaceChart) -> Tensor:
-    """(52, 6, G, G) displacement gradients of a person's units, smoothed; identity (K,)."""
+    """Returns (52, 6, G, G) displacement gradients of a person's units, smoothed; identity (K,)."""
     neutral, deltas = face.shapes(identity)
     corners = np.asarray(neutral, np.float64)[chart.corners]
     frames, _ = tangent_frames(corners, chart.corner_uv)

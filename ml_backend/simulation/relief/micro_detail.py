@@ -1,4 +1,4 @@
-"""What skin shows at rest at every age: pores and the fine crosshatch between them."""
+"""Pores and the fine crosshatch between them, at rest and at every age."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,8 @@ from torch.nn import functional
 from .face_chart import GRID, FaceChart
 
 MASTER = 1024
-PORE_SPACING_MM, HATCH_SPACING_MM = 1.5, 1.7
+PORE_SPACING_MM = 1.5
+HATCH_SPACING_MM = 1.7
 
 
 def micro_templates(chart: FaceChart, resolution: int) -> Tensor:
@@ -21,10 +22,8 @@ def micro_templates(chart: FaceChart, resolution: int) -> Tensor:
         (2, R, R) float32 millimetres, at most about 0.05 deep.
 
     Source: spacing and depth of pores and of the primary lines of the skin's micro-relief, 20-100 micrometres
-    deep, up to 2 mm apart:
-    Hashimoto 1974, "New methods for surface ultrastructure", Int. J. Dermatol. 13; Weiss et al. 2023,
-    "Graph-Based Synthesis for Skin
-    Micro Wrinkles", Computer Graphics Forum 42.
+    deep, up to 2 mm apart: Hashimoto 1974, "New methods for surface ultrastructure", Int. J. Dermatol. 13;
+    Weiss et al. 2023, "Graph-Based Synthesis for Skin Micro Wrinkles", Computer Graphics Forum 42.
     """
     per_mm = (MASTER / chart.scale[1], MASTER / chart.scale[0])  # texels, (rows, columns)
     round_pores = _band_noise(4, PORE_SPACING_MM, per_mm, (1.0, 1.0), 11)
@@ -49,7 +48,7 @@ def _pits(noise: Tensor) -> Tensor:
 
 
 def _hatch(per_mm: tuple[float, float]) -> Tensor:
-    """(2, M, M): a net of fine furrows, where smooth noise crosses zero."""
+    """Returns (2, M, M): a net of fine furrows, where smooth noise crosses zero."""
     noise = _band_noise(4, 2 * HATCH_SPACING_MM, per_mm, (1.0, 1.0), 41).view(2, 2, MASTER, MASTER)
     net = torch.exp(-((noise / 0.3) ** 2)).amax(1)
     return net - net.mean((1, 2), keepdim=True)
@@ -58,7 +57,7 @@ def _hatch(per_mm: tuple[float, float]) -> Tensor:
 def _band_noise(
     count: int, spacing: float, per_mm: tuple[float, float], stretch: tuple[float, float], seed: int
 ) -> Tensor:
-    """(count, M, M) noise of one spacing in millimetres, unit deviation; stretched (up, across)."""
+    """Returns (count, M, M) noise of one spacing in millimetres, unit deviation; stretched (up, across)."""
     white = torch.randn(count, MASTER, MASTER, generator=torch.Generator().manual_seed(seed))
     up = torch.fft.fftfreq(MASTER)[:, None] * per_mm[0] * stretch[0] * spacing
     across = torch.fft.rfftfreq(MASTER)[None] * per_mm[1] * stretch[1] * spacing

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ...expression_names import both_sides
 from .face_chart import FaceChart
 
 
@@ -92,11 +93,6 @@ class Fold:
     spread: tuple[float, float] = field(default=(4.0, 4.0))
 
 
-def both(*units: str, weight: float = 1.0) -> dict[str, float]:
-    """The units on both sides: both("mouthSmile") = {"mouthSmileLeft": 1, "mouthSmileRight": 1}."""
-    return {unit + side: weight for unit in units for side in ("Left", "Right")}
-
-
 def _band(value: Tensor, low: float, high: float, soft: float) -> Tensor:
     return torch.sigmoid((value - low) / soft * 2) * torch.sigmoid((high - value) / soft * 2)
 
@@ -107,10 +103,14 @@ def front_of_face(chart: FaceChart) -> Tensor:
 
 
 def _from_point(chart: FaceChart, across: float, up: float) -> tuple[Tensor, Tensor]:
-    """Lateral (measured along the skin, outwards) and vertical millimetres from a point given on the left half."""
+    """Returns lateral and vertical millimetres from a point given on the left half.
+
+    Lateral is measured along the skin, outwards.
+    """
     side = chart.across.abs()
     at = ((side - across) ** 2 + (chart.up - up) ** 2 + 4 * (chart.behind > 40)).argmin()
-    lateral, behind = side - across, chart.behind - chart.behind.flatten()[at]
+    lateral = side - across
+    behind = chart.behind - chart.behind.flatten()[at]
     return torch.sign(lateral) * torch.sqrt(
         lateral**2 + behind.clamp_min(0) ** 2 * (lateral > 0) + 1e-6
     ), chart.up - up
@@ -148,12 +148,14 @@ def _crows_feet(chart: FaceChart) -> Tensor:
 
 
 def _under_eye(chart: FaceChart) -> Tensor:
-    across, up = (chart.across.abs() - 28) / 22, chart.up / 15
+    across = (chart.across.abs() - 28) / 22
+    up = chart.up / 15
     return _band(torch.sqrt(across**2 + up**2), 0.62, 1.35, 0.12) * torch.sigmoid((-5 - chart.up) / 1.5)
 
 
 def _under_eye_arcs(chart: FaceChart) -> Tensor:
-    across, up = (chart.across.abs() - 28) / 22**2, chart.up / 15**2
+    across = (chart.across.abs() - 28) / 22**2
+    up = chart.up / 15**2
     return torch.atan2(across * torch.sign(chart.across), -up)
 
 
@@ -215,38 +217,43 @@ def _upright_lines(chart: FaceChart) -> Tensor:
 # with finer lines between.
 GROUPS: tuple[MuscleGroup, ...] = (
     MuscleGroup(
-        "frontalis", ({"browInnerUp": 1, **both("browOuterUp")},), _forehead,
+        "frontalis", (both_sides(browInnerUp=1.0, browOuterUp=1.0),), _forehead,
         (CreaseLevel(10.5, 0.74, 3.4, onset=0.15), CreaseLevel(4.6, 0.2, 2.2, onset=0.05, span=0.4)),
         guide=_level_lines, guide_weight=0.35, spread=(5, 11), paired=False,
     ),
     MuscleGroup(
-        "corrugator", (both("browDown"),), _glabella, (CreaseLevel(5.5, 0.2, 2.6),),
+        "corrugator", (both_sides(browDown=1.0),), _glabella, (CreaseLevel(5.5, 0.2, 2.6),),
         guide=_upright_lines, guide_weight=0.5, spread=(3, 5), paired=False,
     ),
     MuscleGroup(
-        "procerus", (both("browDown"), both("noseSneer")), _nose_root, (CreaseLevel(5.5, 0.34, 2.8), CreaseLevel(2.6, 0.1, 2.0)),
+        "procerus", (both_sides(browDown=1.0), both_sides(noseSneer=1.0)), _nose_root,
+        (CreaseLevel(5.5, 0.34, 2.8), CreaseLevel(2.6, 0.1, 2.0)),
         guide=_level_lines, guide_weight=0.5, paired=False,
     ),
     MuscleGroup(
-        "orbicularis_lateral", (both("eyeSquint"), both("cheekSquint"), both("mouthSmile")), _crows_feet,
+        "orbicularis_lateral",
+        (both_sides(eyeSquint=1.0), both_sides(cheekSquint=1.0), both_sides(mouthSmile=1.0)), _crows_feet,
         (CreaseLevel(5.4, 0.52, 3.2), CreaseLevel(2.7, 0.16, 2.0, onset=0.05, span=0.4)),
         guide=lambda chart: _radial(chart, 34, 2), guide_weight=0.75,
     ),
     MuscleGroup(
-        "orbicularis_lower", (both("eyeSquint"), both("cheekSquint")), _under_eye,
+        "orbicularis_lower", (both_sides(eyeSquint=1.0), both_sides(cheekSquint=1.0)), _under_eye,
         (CreaseLevel(3.8, 0.17, 2.2, onset=0.05), CreaseLevel(2.2, 0.07, 1.6, onset=0.03, span=0.4)),
         guide=_under_eye_arcs, guide_weight=0.6, resting=0.5,
     ),
     MuscleGroup(
-        "nasalis", (both("noseSneer"),), _bunny, (CreaseLevel(4.4, 0.4, 2.8), CreaseLevel(2.4, 0.12, 1.8)),
+        "nasalis", (both_sides(noseSneer=1.0),), _bunny,
+        (CreaseLevel(4.4, 0.4, 2.8), CreaseLevel(2.4, 0.12, 1.8)),
         guide=_bunny_lines, guide_weight=0.35, resting=0.2,
     ),
     MuscleGroup(
-        "zygomatic", (both("mouthSmile"), both("mouthDimple")), _cheek, (CreaseLevel(8.5, 0.3, 2.2, onset=0.25, youth=0.05),),
+        "zygomatic", (both_sides(mouthSmile=1.0), both_sides(mouthDimple=1.0)), _cheek,
+        (CreaseLevel(8.5, 0.3, 2.2, onset=0.25, youth=0.05),),
         guide=_cheek_arcs, guide_weight=0.25, spread=(5, 6),
     ),
     MuscleGroup(
-        "depressors", (both("mouthFrown"), both("mouthStretch")), _below_corner, (CreaseLevel(6.5, 0.24, 2.4, onset=0.2, youth=0.2),),
+        "depressors", (both_sides(mouthFrown=1.0), both_sides(mouthStretch=1.0)), _below_corner,
+        (CreaseLevel(6.5, 0.24, 2.4, onset=0.2, youth=0.2),),
         guide=None, spread=(4, 5),
     ),
     MuscleGroup(
@@ -255,36 +262,42 @@ GROUPS: tuple[MuscleGroup, ...] = (
         guide=_mouth_rays, guide_weight=0.93, paired=False, resting=0.15,
     ),
     MuscleGroup(
-        "lips", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _lips, (CreaseLevel(2.4, 0.08, 1.4, onset=-0.3, span=0.8, youth=0.9),),
+        "lips", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _lips,
+        (CreaseLevel(2.4, 0.08, 1.4, onset=-0.3, span=0.8, youth=0.9),),
         guide=_upright_lines, guide_weight=1.0, paired=False, resting=0.2,
     ),
     MuscleGroup(
-        "mentalis", ({"mouthShrugLower": 1},), _chin, (CreaseLevel(5.0, 0.4, 1.8, youth=0.6), CreaseLevel(2.6, 0.1, 1.4, youth=0.6)),
+        "mentalis", ({"mouthShrugLower": 1},), _chin,
+        (CreaseLevel(5.0, 0.4, 1.8, youth=0.6), CreaseLevel(2.6, 0.1, 1.4, youth=0.6)),
         anisotropy=0.0, spread=(8, 8), paired=False, resting=0.1,
-        drive={"mouthShrugLower": 0.9, "mouthPucker": 0.3, **both("mouthFrown", weight=0.12)},
+        drive=both_sides(mouthShrugLower=0.9, mouthPucker=0.3, mouthFrown=0.12),
     ),
     MuscleGroup(
         "platysma", ({"jawOpen": 1},), _neck,
-        (CreaseLevel(18.0, 0.45, 2.6, onset=0.15, youth=0.15), CreaseLevel(6.0, 0.1, 1.6, onset=0.15, youth=0.05)),
+        (CreaseLevel(18.0, 0.45, 2.6, onset=0.15, youth=0.15),
+            CreaseLevel(6.0, 0.1, 1.6, onset=0.15, youth=0.05)),
         guide=_level_lines, guide_weight=1.0, spread=(12, 8), paired=False, resting=0.8,
     ),
 )  # fmt: skip
 
 FOLDS: tuple[Fold, ...] = (
     Fold(
-        "nasolabial", (both("mouthSmile"), both("noseSneer", "mouthUpperUp")), ((18.5, -35), (22, -43), (29, -54), (33.5, -66), (35, -76)),
+        "nasolabial", (both_sides(mouthSmile=1.0), both_sides(noseSneer=1.0, mouthUpperUp=1.0)),
+        ((18.5, -35), (22, -43), (29, -54), (33.5, -66), (35, -76)),
         depth=1.1, width=1.7, bulge=0.3, bulge_width=6.0, fade=9, onset=0.05, span=0.4, spread=(7, 11),
     ),
     Fold(
-        "marionette", (both("mouthFrown"), both("mouthSmile")), ((26, -68), (28, -74), (30.5, -86), (31, -96)),
+        "marionette", (both_sides(mouthFrown=1.0), both_sides(mouthSmile=1.0)),
+        ((26, -68), (28, -74), (30.5, -86), (31, -96)),
         depth=0.6, width=1.4, bulge=0.25, bulge_width=4.5, fade=9, youth=0.12, spread=(6, 6),
     ),
     Fold(
-        "eleven", (both("browDown"),), ((10.5, 38), (8.0, 28), (7.0, 18), (7.5, 8)),
+        "eleven", (both_sides(browDown=1.0),), ((10.5, 38), (8.0, 28), (7.0, 18), (7.5, 8)),
         depth=0.75, width=1.2, bulge=0.25, bulge_width=3.2, fade=7, youth=0.35, resting=0.3,
     ),
     Fold(
-        "mentolabial", ({"mouthShrugLower": 1}, both("mouthFrown")), ((20, -87), (11, -83), (0, -81.5), (-11, -83), (-20, -87)),
+        "mentolabial", ({"mouthShrugLower": 1}, both_sides(mouthFrown=1.0)),
+        ((20, -87), (11, -83), (0, -81.5), (-11, -83), (-20, -87)),
         depth=0.4, width=1.8, bulge=0.25, bulge_width=5.0, fade=10, paired=False, spread=(5, 5),
     ),
 )  # fmt: skip

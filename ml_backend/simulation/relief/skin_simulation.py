@@ -1,4 +1,7 @@
-"""The skin of a person under an expression: strain to wrinkles, a smooth deterministic function of identity, skin and expression."""
+"""The skin of a person under an expression: from strain to wrinkles.
+
+A smooth, deterministic function of identity, skin and expression.
+"""
 
 import dataclasses
 import math
@@ -28,7 +31,7 @@ WARP_CORRELATION_MM = 22.0
 
 @dataclass(frozen=True)
 class SkinState:
-    """What does not change with a person's expression.
+    """The part of a person's skin that no expression changes.
 
     Attributes:
         gradients: (B, 52, 6 G G) displacement gradient of each unit, smoothed.
@@ -87,7 +90,9 @@ class SkinSimulation:
     ):
         if resolution not in (256, 512, 1024):
             raise ValueError(f"resolution {resolution} is not 256, 512 or 1024")
-        self.face, self.resolution, self.device = face, resolution, torch.device(device)
+        self.face = face
+        self.resolution = resolution
+        self.device = torch.device(device)
         self._mean = solve_mean_skin(face) if mean_skin is None else mean_skin
         chart = self._mean.chart
         seen, inside = open_skin(face, chart, resolution)
@@ -109,7 +114,7 @@ class SkinSimulation:
 
     @property
     def mean_skin(self) -> MeanSkin:
-        """What does not hang on the resolution, to be given to another simulation of the same face."""
+        """The part that does not depend on the resolution, for another simulation of the same face."""
         return self._mean
 
     def _window(self, source: int, region: Tensor, family: CreaseLevel | Fold) -> Window:
@@ -117,7 +122,8 @@ class SkinSimulation:
         rows, columns = torch.nonzero((region > 0.004) & (covered > 0), as_tuple=True)
         ranges = []
         for axis in (rows, columns):
-            low, high = int(axis.min()), int(axis.max()) + 1
+            low = int(axis.min())
+            high = int(axis.max()) + 1
             ranges.append(
                 (
                     max(0, (low - 1) * self.resolution // GRID),
@@ -128,7 +134,7 @@ class SkinSimulation:
         return Window(source, ranges[0], ranges[1], up, across, region.to(self.device), family)
 
     def _warp_basis(self, chart: FaceChart) -> Tensor:
-        """(WARPS, 2, G, G): smooth displacements of unit deviation, (across, up)."""
+        """Returns (WARPS, 2, G, G): smooth displacements of unit deviation, (across, up)."""
         return (
             noise_field(4001, (2 * WARPS, GRID, GRID), chart.texels(WARP_CORRELATION_MM / 2))
             .view(WARPS, 2, GRID, GRID)
@@ -136,7 +142,7 @@ class SkinSimulation:
         )
 
     def prepare(self, identity: Tensor, skin: Tensor) -> SkinState:
-        """Computes what stays for all expressions of people: strain of each unit, creases, permanent creases, pores.
+        """Computes the part that stays for all expressions: strains, creases, permanent creases, pores.
 
         Args:
             identity: (B, K), standard deviations.
@@ -151,7 +157,8 @@ class SkinSimulation:
             or tuple(skin.shape) != (len(identity), SKIN_SIZE)
         ):
             raise ValueError(
-                f"identity {tuple(identity.shape)} and skin {tuple(skin.shape)}: expected (B, {self.face.identity_size}), (B, 16)"
+                f"identity {tuple(identity.shape)} and skin {tuple(skin.shape)}: "
+                f"expected (B, {self.face.identity_size}), (B, 16)"
             )
         people = identity.detach().cpu().numpy().astype(np.float32)
         skin = skin.detach().to(self.device, torch.float32)
@@ -202,7 +209,7 @@ class SkinSimulation:
     def _creases(
         self, patch: CreasePatch, window: Window, warps: Tensor, skin: Tensor, traits: dict[str, Tensor]
     ) -> Tensor:
-        """(B, h, w) relief of unit depth: templates mixed, moved and stretched for each person."""
+        """Returns (B, h, w) relief of unit depth: templates mixed, moved and stretched for each person."""
         u, v = self._texture_points(window)
         shift = WARP_SHARE * patch.level.wavelength * (window.up @ warps @ window.across.T)  # (B, 2, h, w) mm
         stretch = 1 / traits["wavelength"]
@@ -220,7 +227,8 @@ class SkinSimulation:
             align_corners=False,
             padding_mode="reflection",
         )
-        stripes, rough = sampled[:, :3], sampled[:, 3:]
+        stripes = sampled[:, :3]
+        rough = sampled[:, 3:]
         weights = torch.stack([torch.full_like(skin[:, 3], 0.85), 0.5 * skin[:, 3], 0.5 * skin[:, 4]], 1)
         weights = weights / weights.norm(dim=1, keepdim=True)
         mixed = torch.einsum("bk,bkyx->byx", weights, stripes)
@@ -230,8 +238,9 @@ class SkinSimulation:
         return wrinkle_profile(1.15 * mixed, patch.level.sharpness) * uneven * lopsided
 
     def _fold(self, laid: LaidFold, window: Window, warps: Tensor, skin: Tensor) -> Tensor:
-        """(B, h, w) relief of one fold of unit depth."""
-        fold, side = laid.fold, laid.side
+        """Returns (B, h, w) relief of one fold of unit depth."""
+        fold = laid.fold
+        side = laid.side
         moved = laid.distance.to(self.device) + (0.75 * fold.width) * (
             warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.35 * skin[:, 13, None, None]
         )
@@ -285,7 +294,7 @@ class SkinSimulation:
 
 
 def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
-    """What age and skin make of wrinkles.
+    """Returns the effect of age and skin on wrinkles.
 
     Args:
         years: (B,) age of the geometry.
@@ -293,8 +302,7 @@ def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
 
     Returns:
         (B,) each: "aged" 0 at 20 to 1 at 60 and beyond 1 above; "slack" 0 at 25 to 1 at 70, what stays at
-        rest; "tendency" and
-        "wavelength" factors around 1; "pores" a factor.
+        rest; "tendency" and "wavelength" factors around 1; "pores" a factor.
     """
     age = years + YEARS_PER_SKIN_AGE * skin[:, 0]
     aged = 1.25 * torch.sigmoid((age - 43) / 11)
@@ -309,7 +317,10 @@ def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
 
 
 def spline_matrix(coarse: int, fine: int, start: int, stop: int) -> Tensor:
-    """(stop - start, coarse) cubic B-spline weights that carry a coarse grid's rows to texels start..stop of a fine one."""
+    """Returns (stop - start, coarse) weights of a cubic B-spline.
+
+    They carry a coarse grid's rows to texels start..stop of a fine one.
+    """
     at = (torch.arange(start, stop) + 0.5) * coarse / fine - 0.5
     below = at.floor()
     t = at - below

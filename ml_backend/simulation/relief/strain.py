@@ -80,7 +80,10 @@ def gaussian_blur(fields: Tensor, sigma: tuple[float, float]) -> Tensor:
 
 
 def blur_matrix(size: int, sigma: float) -> Tensor:
-    """(size, size) matrix that blurs a row of texels by a Gaussian of standard deviation sigma texels, zero beyond the ends."""
+    """Returns the matrix (size, size) that blurs a row of texels by a Gaussian, zero beyond the ends.
+
+    Its standard deviation is sigma texels.
+    """
     texel = torch.arange(size, dtype=torch.float32)
     kernel = torch.exp(-0.5 * ((texel[:, None] - texel[None]) / sigma) ** 2)
     return kernel / (sigma * (2 * torch.pi) ** 0.5)
@@ -88,7 +91,7 @@ def blur_matrix(size: int, sigma: float) -> Tensor:
 
 @dataclass(frozen=True)
 class StrainRaster:
-    """Where the skin's triangles lie in a small texture grid.
+    """The skin's triangles in a small texture grid.
 
     Attributes:
         triangle: (G, G) int64 index of the triangle under each texel, any where there is none.
@@ -120,8 +123,7 @@ def green_strain(gradient: Tensor) -> Tensor:
         (..., 3, H, W): E11, E12, E22 in the tangent frame; negative = compression.
 
     Source: the right Cauchy-Green tensor C = F^T F; used on faces by Raman et al. 2023, "Mesh-Tension Driven
-    Expression-Based
-    Wrinkles for Synthetic Faces" (WACV).
+    Expression-Based Wrinkles for Synthetic Faces" (WACV).
     """
     a, b, c, d, e, f = gradient.unbind(-3)  # rows (a b), (c d), (e f)
     e11 = a + 0.5 * (a * a + c * c + e * e)
@@ -131,7 +133,7 @@ def green_strain(gradient: Tensor) -> Tensor:
 
 
 def principal_compression(strain: Tensor) -> tuple[Tensor, Tensor]:
-    """The strongest compression of a strain field and its direction.
+    """Returns the strongest compression of a strain field and its direction.
 
     Args:
         strain: (..., 3, H, W) E11, E12, E22.
@@ -141,13 +143,18 @@ def principal_compression(strain: Tensor) -> tuple[Tensor, Tensor]:
         modulo pi.
     """
     e11, e12, e22 = strain.unbind(-3)
-    half, centre = 0.5 * (e11 - e22), 0.5 * (e11 + e22)
+    half = 0.5 * (e11 - e22)
+    centre = 0.5 * (e11 + e22)
     radius = torch.sqrt(half * half + e12 * e12 + 1e-16)
     return (radius - centre).clamp_min(0), 0.5 * torch.atan2(-e12, -half)
 
 
 def compression_across(strain: Tensor, crease_angle: Tensor) -> Tensor:
-    """Compression at right angles to creases: (..., 3, H, W) and (H, W) angles of the creases -> (..., H, W), negative where stretched."""
+    """Returns the compression at right angles to creases, negative where stretched.
+
+    (..., 3, H, W) strain and (H, W) angles of the creases -> (..., H, W).
+    """
     e11, e12, e22 = strain.unbind(-3)
-    s, c = torch.sin(crease_angle), torch.cos(crease_angle)  # the normal of a crease is (-s, c)
+    s = torch.sin(crease_angle)
+    c = torch.cos(crease_angle)  # the normal of a crease is (-s, c)
     return -(e11 * (s * s) - 2 * e12 * (s * c) + e22 * (c * c))

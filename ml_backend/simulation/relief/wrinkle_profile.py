@@ -1,4 +1,4 @@
-"""The cross-section of wrinkles and folds: a sharp valley between round shoulders, the fold bulging beside it."""
+"""The cross-section of wrinkles and folds: a sharp valley, round shoulders, a bulge beside a fold."""
 
 import math
 
@@ -18,8 +18,7 @@ def wrinkle_profile(stripes: Tensor, sharpness: float = 3.0) -> Tensor:
             Smooth everywhere.
 
     Source: profilometry of periorbital and forehead wrinkles shows narrow valleys between broad plateaus;
-    Lemperle et al. 2001,
-    "A classification of facial wrinkles", Plastic and Reconstructive Surgery 108.
+    Lemperle et al. 2001, "A classification of facial wrinkles", Plastic and Reconstructive Surgery 108.
     """
     bounded = 1.15 * torch.tanh(stripes / 1.15)
     valley = torch.exp(sharpness * (bounded - 1)) - math.exp(-sharpness)
@@ -47,7 +46,9 @@ def fold_profile(distance: Tensor, width: float, bulge: float, bulge_width: floa
 
 
 def depth_response(compression: Tensor, onset: float, span: float, softness: float = 0.05) -> Tensor:
-    """How deep creases are under compression: nothing below the onset, then growing and saturating, without a kink.
+    """Returns the depth of creases under compression.
+
+    Nothing below the onset; then it grows and saturates without a kink.
 
     Args:
         compression: in units of the group's full contraction, any sign.
