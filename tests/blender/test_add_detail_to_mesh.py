@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ict_head import FILE, ict_head
 from mathutils import Euler, geometry
-from test_create_face import evaluated
+from scene_state import evaluated
 
 GRID, UNITS = 120, 37.0
 TURN = np.array(Euler((0.7, -0.4, 2.1)).to_matrix())

@@ -8,7 +8,7 @@ import wave
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
+from scene_state import evaluated
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -6,7 +6,7 @@ import sys
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
+from scene_state import evaluated
 
 FRAMES, COMPONENTS, FINE = 12, 5, 32
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from test_panels import context, draw_all
+from checking_layout import context, draw_all
 
 FRAMES, FIRST = 24, 10
 

@@ -3,8 +3,7 @@
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
-from test_detail import full_map, live_height, sampled
+from scene_state import evaluated, full_map, live_height, sampled
 
 
 def key_brows(face):

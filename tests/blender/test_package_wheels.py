@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bpy
 import pytest
-from test_install_backend import tiny_wheel
+from tiny_wheel import tiny_wheel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 

@@ -11,8 +11,7 @@ import time
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
-from test_scene_changes import state_of_scene
+from scene_state import evaluated, state_of_scene
 
 pytestmark = pytest.mark.usefixtures("worker")
 

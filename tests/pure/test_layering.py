@@ -313,6 +313,17 @@ def test_root_init_imports_nothing_when_loaded():
     assert not list(imports(ROOT / "__init__.py", only_top_level=True))
 
 
+def test_no_test_file_imports_another():
+    """Fixtures live in conftest.py, what several tests share in a file of its own (tests/blender/scene_state.py)."""
+    between = [
+        f"{shown(path)} -> {module}"
+        for path in sources("tests")
+        for module, _ in imports(path)
+        if module.startswith("test_")
+    ]
+    assert between == []
+
+
 def test_habits():
     for path in SOURCES:
         assert path.stem not in {"utils", "misc", "helpers", "common"}, path
