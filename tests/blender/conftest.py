@@ -15,6 +15,13 @@ import pytest
 EXTENSION = "bl_ext.user_default.detailed3dmm"
 
 
+def pytest_collection_modifyitems(items):
+    """Marks every test that asks the worker."""
+    for item in items:
+        if "worker" in item.fixturenames:
+            item.add_marker("worker")
+
+
 @pytest.fixture(scope="session")
 def module():
     """Imports one of the extension's modules by its path inside it."""

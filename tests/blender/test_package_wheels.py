@@ -37,7 +37,7 @@ os._exit(status)
 @pytest.fixture
 def small_archive(tmp_path) -> Path:
     """The extension's manifest with next to nothing behind it."""
-    path = tmp_path / "detailed3dmm-0.1.0.zip"
+    path = tmp_path / "detailed3dmm.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(ROOT / "blender_manifest.toml", "blender_manifest.toml")
         archive.writestr("__init__.py", "def register():\n    pass\n\n\ndef unregister():\n    pass\n")

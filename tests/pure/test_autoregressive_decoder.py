@@ -165,6 +165,8 @@ leave_out = ["flite-b"]
 """
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_training_lowers_the_loss_resumes_and_writes_weights_that_load(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("flite-a", "flite-b"):

@@ -198,6 +198,8 @@ def test_latents_label_faces_where_coefficients_are_linear_in_them():
     np.testing.assert_allclose(labels(latents, 0 * resting), latents[:, 5] @ slopes.T, atol=0.01)
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_training_distils_a_small_full_model(tmp_path, monkeypatch):
     """The whole command on a tiny generator, from the teacher's maps to the installed layout; a second run goes on and keeps the maps."""
     torch.manual_seed(0)

@@ -213,6 +213,7 @@ def test_ridge_learns_what_its_features_allow(products):
     assert products is False or errors[False] > 0.5
 
 
+@pytest.mark.train
 def test_the_rival_learns_on_unseen_people():
     maps = linear_maps(False)
     space = fit_principal_maps(maps, maps, 8, count=2)
@@ -245,6 +246,8 @@ def test_everybody_makes_the_same_faces_and_cards_take_the_figures(tmp_path):
         note_evaluation(tmp_path / "missing.md", "")
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_a_vertex_encoder_learns_the_latents_of_its_teacher():
     face = BilinearFace.default()
     torch.manual_seed(0)

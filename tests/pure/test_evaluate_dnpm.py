@@ -83,6 +83,7 @@ def relief(count: int, seed: int) -> torch.Tensor:
     return torch.stack(maps)
 
 
+@pytest.mark.slow
 def test_the_distance_ranks_damaged_relief():
     features = ReliefFeatures(SIZE, SCALE, MASK)
     truth = relief(160, 2)

@@ -59,15 +59,6 @@ CONFIG = ImageToDisplacementConfig(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """These networks are so small that threads only wait for each other."""
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(count)
-
-
 def plane(size: int = SIZE) -> SkinSurface:
     """A flat piece of skin that looks along -Y, 32 mm wide."""
     one = torch.full((size, size), 32 / size)
@@ -196,6 +187,8 @@ def test_features_forget_exposure_and_what_is_not_seen():
     )
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_every_stage_learns(tmp_path, drawn):
     torch.manual_seed(0)
     network, judges, log = (

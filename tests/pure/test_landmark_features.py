@@ -11,6 +11,8 @@ from ml_backend.datasets.simulated_portraits import face_frames
 from ml_backend.fitting.landmarks import find_faces, interocular_distance
 from ml_backend.training.landmark_features import CROP, LandmarkFeatures, face_crops, landmark_losses
 
+pytestmark = pytest.mark.photo
+
 
 @pytest.fixture(scope="module")
 def network() -> LandmarkFeatures:

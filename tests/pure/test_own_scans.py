@@ -20,6 +20,8 @@ from ml_backend.files.wavefront import write_obj
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.detailed_3dmm import Detailed3DMM
 
+pytestmark = pytest.mark.scans
+
 FACE = BilinearFace.default()
 SIZE = 64
 TURN = np.array([[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1.0]])
@@ -228,6 +230,7 @@ def test_a_person_of_the_plain_layout_may_have_a_mesh_instead(plain):
     )
 
 
+@pytest.mark.slow
 def test_facescapes_layout_is_read_as_it_is(published, tmp_path):
     people, read = read_facescape_maps(published, FACE)
     assert [one.name for one in people] == ["1", "2", "3"] and all(len(one.maps) == 3 for one in people)
@@ -253,6 +256,7 @@ def test_facescapes_list_is_complete():
     assert all(name in EXPRESSION_NAMES for _, units in EXPRESSIONS.values() for name in units)
 
 
+@pytest.mark.slow
 def test_a_broken_facescape_set_is_refused_by_name(published):
     eight = published / "2" / "dpmap" / "19_brow_raiser.png"
     eight.write_bytes(b"x")
@@ -312,6 +316,8 @@ log_steps = 1
 """
 
 
+@pytest.mark.train
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["folder", "facescape"])
 def test_both_trainings_learn_from_scans_and_resume(layout, tmp_path, capsys):
     scans = tmp_path / "scans"

@@ -113,6 +113,7 @@ def test_seeds_and_amounts_are_each_layers_own():
         assert name not in procedural_layers(prosody, times, layers_of(**{name: 0.0}), mouth, keys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emotion", EMOTIONS[1:])
 @pytest.mark.parametrize("amount", [1.0, 3.0])
 def test_no_layer_opens_closed_lips(emotion, amount):

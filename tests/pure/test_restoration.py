@@ -50,15 +50,6 @@ CONFIG = RestorationConfig(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """These networks are so small that threads only wait for each other."""
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(count)
-
-
 @pytest.fixture
 def model():
     torch.manual_seed(0)
@@ -137,6 +128,8 @@ def test_the_bottleneck_starts_as_the_latents_own_components(model, maps):
         start_codes(RestorationNetwork(RestorationConfig(**{**CONFIG.__dict__, "codes": 40})), model, maps)
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_every_stage_learns(tmp_path, model, maps, network):
     def losses(stage: str, key: str) -> list[float]:
         rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -254,6 +247,7 @@ def test_optimisation_comes_closer_to_the_input(model, maps):
     assert (last - wanted).square().mean() < 0.7 * (first - wanted).square().mean()
 
 
+@pytest.mark.slow
 def test_the_shipped_networks_bring_back_what_was_lost():
     model = Detailed3DMM.default()
     restoration = Restoration.load(model.generator)

@@ -32,6 +32,8 @@ from ml_backend.training.train_dnpm import (
 )
 from ml_backend.training.training_run import RunLog, Schedule, add_run_arguments, read_configuration
 
+pytestmark = pytest.mark.train
+
 CPU = torch.device("cpu")
 TINY = GeneratorConfig(
     resolution=32, latent_width=160, mapping_layers=1, channel_base=128, channel_most=8, channel_least=4, constants={32: 9},
@@ -80,6 +82,7 @@ def test_principal_components_are_those_of_an_exact_decomposition():
     np.testing.assert_allclose(values.std(0, unbiased=False), 1, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_start_and_pairs_learn_people_that_training_does_not_see(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     log = RunLog(tmp_path, False)
@@ -163,6 +166,7 @@ def test_maps_through_the_gate_put_each_person_to_rest_once_and_change_only_open
     assert float((direct - rest).abs()[:, :, :15].max()) > 1e-4
 
 
+@pytest.mark.slow
 def test_prior_and_adversary_run_and_resume(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     log = RunLog(tmp_path, False)
