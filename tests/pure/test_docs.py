@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+DOCUMENTS = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+]
+PACKAGES = ("ml_backend", "detailed3dmm_addon")
 
 
 def spoken_words() -> str:
@@ -73,3 +77,25 @@ def test_links_and_commands_exist(document):
     commands = {path.stem.replace("_", "-") for path in (ROOT / "ml_backend" / "commands").glob("*.py")}
     for name in re.findall(r"python -m ml_backend ([a-z][a-z-]+)", text):
         assert name in commands, name
+
+
+def test_the_map_names_every_room_and_no_file_that_is_missing():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for package in PACKAGES:
+        for folder in (ROOT / package).glob("*/__init__.py"):
+            assert f"`{folder.parent.name}/`" in text, folder
+    places = [ROOT, *(ROOT / package for package in PACKAGES)]
+    for document in ("docs/architecture.md", "CONTRIBUTING.md"):
+        named = re.findall(
+            r"`([a-z_/0-9]+\.(?:py|txt|md|lock|in|toml))`", (ROOT / document).read_text("utf-8")
+        )
+        assert len(named) > 8
+        for name in named:
+            assert any((place / name).is_file() for place in places), f"{document}: {name}"
+
+
+def test_make_commands_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for document in DOCUMENTS:
+        for name in re.findall(r"`make ([a-z-]+)`", document.read_text("utf-8")):
+            assert name in targets, f"{document.name}: make {name}"
