@@ -110,7 +110,7 @@ def _as_in_a_window(measure) -> dict:
     """Measures with the behaviour of a window: what is not seen is left to a timer."""
     import importlib
 
-    live_update = importlib.import_module(f"{MODULE}.detailed3dmm_addon.live_update")
+    live_update = importlib.import_module(f"{MODULE}.detailed3dmm_addon.detail.follow")
     live_update.interactive = True
     try:
         return measure()

@@ -30,6 +30,7 @@ LAYOUT_CALLS = {
     "draw_paragraph",
 }
 TABLES = {"EXPRESSION_GROUPS", "_STATES", "_LABELS"}
+"""Names of constants whose texts are shown; each must exist."""
 
 
 def strings_in(node: ast.AST) -> Iterator[str]:
@@ -131,6 +132,7 @@ def readable_names() -> Iterator[str]:
 def interface_strings() -> list[str]:
     """Every text of the interface, once, in order."""
     found: set[str] = set(readable_names())
+    missing_tables = set(TABLES)
     for path in (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef):
@@ -144,14 +146,15 @@ def interface_strings() -> list[str]:
             ):
                 found |= set(reasons(node))
             elif isinstance(node, ast.Assign | ast.AnnAssign):
-                names = node.targets if isinstance(node, ast.Assign) else [node.target]
-                if (
-                    any(isinstance(name, ast.Name) and name.id in TABLES for name in names)
-                    and node.value is not None
-                ):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                tables = TABLES.intersection(name.id for name in targets if isinstance(name, ast.Name))
+                if tables and node.value is not None:
+                    missing_tables -= tables
                     found |= {
                         text for text in strings_in(node.value) if text[:1].isupper() and not text.isupper()
                     }
+    if missing_tables:
+        raise SystemExit(f"error: no module holds {', '.join(sorted(missing_tables))}: correct TABLES")
     return sorted(
         text
         for text in found
