@@ -1,4 +1,4 @@
-"""The managed environment: greyed offline, honest when it fails, goes on where it was, repaired offline, removed without a trace."""
+"""The managed environment: offline, failure, cancel and resume, repair offline, removal."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The zip for one platform: which packages it carries, its manifest, and that Blender unpacks its wheels and finds them."""
+"""The zip for one platform: its packages, its manifest, its wheels inside Blender."""
 
 import os
 import subprocess
@@ -22,7 +22,8 @@ import os, sys, traceback, bpy
 status = 1
 try:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
+    archive = sys.argv[1]
+    bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
     assert "bl_ext.user_default.detailed3dmm" in bpy.context.preferences.addons, "not enabled"
     import d3dmm_tiny
     print("FOUND", d3dmm_tiny.value, d3dmm_tiny.__file__, flush=True)

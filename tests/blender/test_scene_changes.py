@@ -1,4 +1,4 @@
-"""What Blender does with scenes - undo, save, append, override, duplicate, rename, other files, render - to faces and to running jobs."""
+"""Faces and running jobs under undo, save, append, override, duplicate, rename, other files and renders."""
 
 import json
 import os

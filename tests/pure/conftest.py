@@ -1,4 +1,4 @@
-"""One thread for torch and the BLAS libraries: the tested networks are so small that threads wait for each other."""
+"""One thread for torch and the BLAS libraries: in such small networks threads wait for each other."""
 
 import os
 

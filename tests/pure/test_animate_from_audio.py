@@ -125,7 +125,10 @@ def test_mistakes_are_named(tmp_path):
 @pytest.mark.slow
 def test_a_transcript_is_followed():
     pytest.importorskip("pocketsphinx")
-    text = "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. Wow, what a beautiful morning!"
+    text = (
+        "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. "
+        "Wow, what a beautiful morning!"
+    )
     told = animate(DEMO, transcript=text)
     assert np.percentile(told.frames[:, JAW], 95) > 0.2
     odd = text.replace("Maybe", "Maybeezz").replace("purple", "purrpelish").replace("boats", "bo\u00e4tts")

@@ -1,4 +1,4 @@
-"""The decoder that reads its own past: the same with and without memory, causal, constant in memory, rewindable, trainable."""
+"""The autoregressive decoder: same with and without cache, causal, constant memory, rewind, training."""
 
 import argparse
 import json

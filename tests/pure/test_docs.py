@@ -1,4 +1,4 @@
-"""What the documents promise: messages that the product shows, commands that exist, links that lead somewhere."""
+"""The documents agree with the product: messages, commands, links, and the map of the code."""
 
 import ast
 import re
@@ -14,8 +14,8 @@ DOCUMENTS = [
 PACKAGES = ("ml_backend", "detailed3dmm_addon")
 
 
-def spoken_words() -> str:
-    """Every string constant of the product, f-strings by their parts, one a line."""
+def product_strings() -> str:
+    """Returns every string constant of the product, f-strings by their parts, one a line."""
     found = []
     for folder in ("ml_backend", "detailed3dmm_addon", "operators", "panels"):
         for path in (ROOT / folder).rglob("*.py"):
@@ -28,13 +28,13 @@ def spoken_words() -> str:
 
 
 def test_troubleshooting_quotes_what_the_product_says():
-    said = spoken_words()
+    strings = product_strings()
     headings = re.findall(
         r"^### `(.+)`$", (ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.MULTILINE
     )
     assert len(headings) > 20
     for heading in headings:
-        assert heading in said, heading
+        assert heading in strings, heading
 
 
 EXPLAINED = (

@@ -1,4 +1,4 @@
-"""Image to displacement: simulated photographs obey the light, features forget exposure, training learns, files round trip."""
+"""Image to displacement: light of simulated photos, features without exposure, training, files."""
 
 import dataclasses
 import json
@@ -277,7 +277,8 @@ def test_files_round_trip_and_broken_ones_are_named(tmp_path):
 
 def test_wrong_shapes_are_refused():
     right = {
-        "texture": np.zeros((8, 8, 3), np.float32), "confidence": np.ones((8, 8), np.float32), "lighting": np.ones((9, 3), np.float32),
+        "texture": np.zeros((8, 8, 3), np.float32), "confidence": np.ones((8, 8), np.float32),
+        "lighting": np.ones((9, 3), np.float32),
         "expected": np.zeros((8, 8), np.float32),
     }  # fmt: skip
     for name, values in right.items():

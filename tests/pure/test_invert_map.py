@@ -1,4 +1,4 @@
-"""Inversion: a map that a small generator made is found again, edits move it as they should, bad files and cancel."""
+"""Inversion: a generated map is recovered, edits move it like the encoder, bad files, cancel."""
 
 import json
 

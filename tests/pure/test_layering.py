@@ -41,7 +41,7 @@ ADDON_ROOMS = (
     "translations",
     "properties",
 )
-"""Rooms of detailed3dmm_addon: each imports its own folder and those before it; nobody imports the package itself."""
+"""Rooms of detailed3dmm_addon: each imports itself and those before it; nobody imports the package."""
 TOP_LINES = (
     ("ml_backend",),
     ("detailed3dmm_addon",),
@@ -314,7 +314,7 @@ def test_root_init_imports_nothing_when_loaded():
 
 
 def test_no_test_file_imports_another():
-    """Fixtures live in conftest.py, what several tests share in a file of its own (tests/blender/scene_state.py)."""
+    """Fixtures live in conftest.py, shared functions in files of their own (tests/blender/scene_state.py)."""
     between = [
         f"{shown(path)} -> {module}"
         for path in sources("tests")

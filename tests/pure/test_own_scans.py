@@ -1,4 +1,4 @@
-"""Training on own scans: tiny sets in both layouts are read as they are, refused by name when broken, and trained on for real."""
+"""Training on own scans: tiny sets in both layouts are read, refused by name when broken, trained on."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Small photographs made clear: the pictures it learns from, the network, its training, and what landmarks gain by it."""
+"""Small photographs made clear: training pictures, network, training, gain for the landmarks."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The version is spelled once for the code and once for Blender; the pinned packages hold what is asked for."""
+"""One version for the code and for Blender; a complete list of pinned packages."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""The living face: every layer moves what it should, on its own seed, and none opens lips that the words close."""
+"""Procedural layers: each moves its own curves by its own seed, and none opens closed lips."""
 
 import numpy as np
 import pytest

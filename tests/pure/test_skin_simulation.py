@@ -1,4 +1,4 @@
-"""The physics of simulated skin: strain, buckling, profiles, and maps as a smooth function of person and expression."""
+"""Simulated skin: strain, buckling, profiles, and maps that are smooth in person and expression."""
 
 import json
 import math
@@ -41,7 +41,7 @@ def expression(*units: str, strength: float = 1.0) -> torch.Tensor:
 
 
 def power_direction_and_wavelength(field: torch.Tensor) -> tuple[float, float]:
-    """Angle of the lines in degrees (0 = along columns' axis) and wavelength in cells, from the strongest part of the spectrum."""
+    """Returns the angle of the lines (degrees, 0 along columns) and the wavelength (cells) of a field."""
     power = torch.fft.fft2(field - field.mean()).abs() ** 2
     rows = torch.fft.fftfreq(field.shape[0])[:, None].expand_as(power)
     columns = torch.fft.fftfreq(field.shape[1])[None].expand_as(power)

@@ -18,7 +18,7 @@ SIZE, AWAY, WIDE = 500, 1.2, 0.32
 
 @pytest.fixture(scope="module")
 def seen() -> tuple[np.ndarray, np.ndarray]:
-    """The albedo of a dark head with a beard before a white wall, unwrapped from a head fitted 4 % too wide, and where the beard is."""
+    """Returns the albedo of a dark, bearded head before a white wall, fitted 4 % too wide, and the beard."""
     face = BilinearFace.default()
     paint, domain = prepare_paint(face), TextureDomain.of(face, 512)
     beard = np.clip(paint.mesh.refine(face.regions["chin"])[:, None] * 2, 0, 1)
