@@ -1,4 +1,4 @@
-"""Writes the matrix of Blender versions and tests into the README, from the results in build/results.
+"""Writes the matrix of Blender versions and tests into the README, from what the last complete runs left in build/results.
 
 make test-blender test-versions        # and, with Python 3.13, make test-blender-5.2
 python -m tools.version_matrix    # --check only says whether the README agrees
@@ -26,13 +26,13 @@ class Count:
     skipped: int = 0
 
     def __str__(self) -> str:
-        parts = [f"{self.passed} passed"] if self.passed else []
-        parts += [f"**{self.failed} failed**"] if self.failed else []
-        return ", ".join(parts + ([f"{self.skipped} skipped"] if self.skipped else [])) or "-"
+        said = [f"{self.passed} passed"] if self.passed else []
+        said += [f"**{self.failed} failed**"] if self.failed else []
+        return ", ".join(said + ([f"{self.skipped} skipped"] if self.skipped else [])) or "-"
 
 
 def read_results(path: Path) -> dict[str, Count]:
-    """Returns the counts of a run by test file.
+    """By test file, what a run counted.
 
     Args:
         path: JUnit XML that pytest wrote.
@@ -57,7 +57,7 @@ def read_results(path: Path) -> dict[str, Count]:
 
 
 def matrix(results: dict[str, dict[str, Count]]) -> str:
-    """Returns the Markdown table.
+    """The Markdown table.
 
     Args:
         results: by version, then by test file.
@@ -68,15 +68,16 @@ def matrix(results: dict[str, dict[str, Count]]) -> str:
         f"|---|{'---|' * len(versions)}",
     ]
     for name in sorted({name for counts in results.values() for name in counts}):
-        counts = " | ".join(str(results[version].get(name, Count())) for version in versions)
-        lines.append(f"| {name.replace('_', ' ')} | {counts} |")
+        lines.append(
+            f"| {name.replace('_', ' ')} | {' | '.join(str(results[version].get(name, Count())) for version in versions)} |"
+        )
     totals = [sum((counts.passed for counts in results[version].values()), 0) for version in versions]
     lines.append(f"| **all** | {' | '.join(f'**{total}**' for total in totals)} |")
     return "\n".join(lines)
 
 
 def with_table(text: str, table: str) -> str:
-    """Returns the README with the table between its marks.
+    """The README with the table between its marks.
 
     Raises:
         SystemExit: the marks are missing.
@@ -88,7 +89,7 @@ def with_table(text: str, table: str) -> str:
 
 
 def main() -> int:
-    """Reads the results and writes the README."""
+    """Reads, writes."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -103,10 +104,10 @@ def main() -> int:
     if not found:
         sys.exit(f"error: {RESULTS} holds no results; run `make test-blender test-versions` first")
     text = README.read_text("utf-8")
-    updated = with_table(text, matrix(found))
+    wanted = with_table(text, matrix(found))
     if args.check:
-        return int(text != updated)
-    README.write_text(updated, "utf-8")
+        return int(text != wanted)
+    README.write_text(wanted, "utf-8")
     print(matrix(found))
     return 0
 

@@ -1,4 +1,4 @@
-"""The landmark library's network rebuilt for losses: same features, and gradients pass through it."""
+"""The landmark library's network in torch, for losses: it sees what the library sees, and gradients pass."""
 
 import numpy as np
 import pytest

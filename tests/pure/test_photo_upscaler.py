@@ -1,4 +1,4 @@
-"""Small photographs made clear: training pictures, network, training, gain for the landmarks."""
+"""Small photographs made clear: the training pictures, the network, its training, what landmarks gain."""
 
 import json
 
