@@ -1,38 +1,65 @@
-# Detailed3DMM. Two commands matter: `make demo` and `make test`. Everything installs itself into .venv, pinned.
-PYTHON ?= python3.11
-PYTHON_OF_5_2 ?= python3.13
+# Detailed3DMM. `make demo` shows it, `make test` checks it, `make quick` checks a change in a minute.
+# Everything installs itself into .venv, pinned. Windows needs GNU make and Git Bash.
+WINDOWS := $(filter Windows_NT,$(OS))
+PYTHON ?= $(if $(WINDOWS),py -3.11,python3.11)
+PYTHON_OF_5_2 ?= $(if $(WINDOWS),py -3.13,python3.13)
 VENV := .venv
-PY := $(VENV)/bin/python
+BIN := $(if $(WINDOWS),Scripts,bin)
+PY := $(VENV)/$(BIN)/python
 STAMP := $(VENV)/.installed
 AUDIO ?= ml_backend/assets/demo_speech.wav
 BLENDERS := 4.2 4.5
+JOBS ?= 2
+# The output of tests that run at the same time is printed one test run after the other; macOS's old make cannot.
+APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+ONE_THREAD := OMP_NUM_THREADS=1
+IN_BLENDER := $(ONE_THREAD) D3DMM_WORKER_PYTHON="$(abspath $(PY))"
 SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libglib2.0-bin libegl1 libegl-mesa0 libgl1-mesa-dri
 export PYTHONDONTWRITEBYTECODE = 1
 
 .SECONDARY:
-.PHONY: demo test test-pure test-blender test-versions test-window test-kills test-broken-inputs lint bench package install system-libraries clean
+.PHONY: demo test quick check lint style types test-quick test-pure test-blender test-versions test-window test-kills \
+	test-broken-inputs bench package install system-libraries print-system-libraries clean
 
 demo: install
 	$(PY) -m tools.demo --audio "$(AUDIO)" --out build/demo
 
-test: lint test-pure test-blender test-versions
+# The longest runs begin first, two at a time.
+test: lint
+	$(MAKE) --no-print-directory -j$(JOBS) $(APART) test-blender $(BLENDERS:%=test-blender-%) test-pure
 
-lint: install
+# Before every commit: style, types, and the tests that are not marked slow.
+quick: install
+	$(MAKE) --no-print-directory -j$(JOBS) $(APART) types test-quick style
+
+# One file or one test: make check F=tests/pure/test_curves.py, make check F="tests/blender/test_sliders.py -k jaw"
+check: install
+	@test -n "$(F)" || { echo "Name a test file: make check F=tests/pure/test_curves.py" >&2; exit 2; }
+	$(if $(findstring tests/blender,$(F)),$(IN_BLENDER) $(PY) tests/blender/run.py,$(ONE_THREAD) $(PY) -m pytest) $(F)
+
+lint: style types
+
+style: install
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+types: install
 	$(PY) -m pyright
 
 # One thread: two of them wait for each other whenever something else runs on the machine.
 test-pure: install
-	OMP_NUM_THREADS=1 $(PY) -m pytest tests/pure
+	$(ONE_THREAD) $(PY) -m pytest tests/pure
+
+test-quick: install
+	$(ONE_THREAD) $(PY) -m pytest tests/pure -m "not slow"
 
 test-blender: install
-	D3DMM_WORKER_PYTHON="$(abspath $(PY))" $(PY) tests/blender/run.py
+	$(IN_BLENDER) $(PY) tests/blender/run.py
 
 test-versions: $(BLENDERS:%=test-blender-%)
 
 test-blender-%: install $(VENV)-blender-%/.installed
-	D3DMM_WORKER_PYTHON="$(abspath $(PY))" $(VENV)-blender-$*/bin/python tests/blender/run.py
+	$(IN_BLENDER) $(VENV)-blender-$*/$(BIN)/python tests/blender/run.py
 
 # A full Blender in a window of its own, used as a user does; as root. Screenshots: build/window.
 test-window: install
@@ -40,7 +67,7 @@ test-window: install
 
 # The worker killed two hundred times at random moments of random jobs: half an hour.
 test-kills: install
-	D3DMM_KILLS=200 D3DMM_TEST_SECONDS=7200 D3DMM_WORKER_PYTHON="$(abspath $(PY))" $(PY) tests/blender/run.py -s tests/blender/test_worker_kills.py
+	D3DMM_KILLS=200 D3DMM_TEST_SECONDS=7200 $(IN_BLENDER) $(PY) tests/blender/run.py -s tests/blender/test_worker_kills.py
 
 # A thousand broken files for each reader: five minutes.
 test-broken-inputs: install
@@ -62,16 +89,20 @@ $(STAMP): requirements.lock
 	touch $@
 
 $(VENV)-blender-%/.installed: requirements-blender.lock
-	test -x $(@D)/bin/python || $(if $(filter 5.2,$*),$(PYTHON_OF_5_2),$(PYTHON)) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-blender.lock "bpy~=$*.0"
+	test -x $(@D)/$(BIN)/python || $(if $(filter 5.2,$*),$(PYTHON_OF_5_2),$(PYTHON)) -m venv $(@D)
+	$(@D)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-blender.lock "bpy~=$*.0"
 	touch $@
 
-# bpy opens these libraries even without a screen; Mesa draws the tests' pictures.
+# bpy opens these libraries even without a screen; Mesa draws the tests' pictures. Debian and Ubuntu only.
 system-libraries:
-	@missing=""; for package in $(SYSTEM); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	@command -v dpkg >/dev/null || exit 0; \
+	missing=""; for package in $(SYSTEM); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  else echo "Libraries are missing; run this line, then make again:  sudo apt-get install$$missing" >&2; exit 1; fi; fi
+
+print-system-libraries:
+	@echo $(SYSTEM)
 
 clean:
 	rm -rf build dist

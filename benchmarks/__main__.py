@@ -1,4 +1,4 @@
-"""All benchmark figures, as JSON and as a table.
+"""Measures all benchmark rows and writes them as JSON and as a table.
 
 python -m benchmarks --out build/bench.json
 """

@@ -105,5 +105,5 @@ def _never() -> bool:
 
 
 def rows() -> dict:
-    """Every row of this file."""
+    """Returns every row of this file."""
     return face_model_rows() | generator_rows() | speech_rows() | bake_rows()

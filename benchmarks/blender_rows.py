@@ -26,7 +26,7 @@ def evaluate(face) -> None:
 
 
 def rows() -> dict:
-    """Every row of this file."""
+    """Returns every row of this file."""
     import bpy
 
     bpy.ops.preferences.addon_disable(module=MODULE)
@@ -107,10 +107,10 @@ def rows() -> dict:
 
 
 def _as_in_a_window(measure) -> dict:
-    """Measures with the behaviour of a window: what is not seen is left to a timer."""
+    """Measures with the behaviour of a window: a timer does the work that is not visible."""
     import importlib
 
-    live_update = importlib.import_module(f"{MODULE}.detailed3dmm_addon.live_update")
+    live_update = importlib.import_module(f"{MODULE}.detailed3dmm_addon.detail.follow")
     live_update.interactive = True
     try:
         return measure()
@@ -119,7 +119,7 @@ def _as_in_a_window(measure) -> dict:
 
 
 def _keyed_rows(face) -> dict:
-    """Playback of keyed sliders: with the detail made anew at every frame, and baked by the distilled model."""
+    """Measures playback of keyed sliders, with live detail and with detail baked by the distilled model."""
     import bpy
 
     scene, key = bpy.context.scene, face.data.shape_keys.key_blocks["browInnerUp"]

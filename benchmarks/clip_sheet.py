@@ -1,13 +1,12 @@
-"""A picture sheet of a spoken clip: the mouth at each phone, with the phone, its second and the lips' distance under the frame.
+"""A picture sheet of a spoken clip: the mouth at each phone, with phone, second and lip distance below.
 
     python -m benchmarks.clip_sheet                                       # the shipped recording
     python -m benchmarks.clip_sheet --audio voice.wav --text voice.txt --start 2 --length 6
     python -m benchmarks.clip_sheet --engine cycles --wide
 
 The phones are those of a forced alignment where the text is given (or lies beside the recording as .txt),
-else those that the
-speech network hears. Labels are coloured by what the lips should do: closed on p b m, lip on teeth on f v,
-round on w oo, open on ah.
+else those that the speech network hears. Labels are coloured by what the lips should do: closed on p b m, lip
+on teeth on f v, round on w oo, open on ah.
 """
 
 import argparse
@@ -24,7 +23,10 @@ from tools.extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "ml_backend/assets/demo_speech.wav"
-DEMO_TEXT = "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. Wow, what a beautiful morning!"
+DEMO_TEXT = (
+    "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. "
+    "Wow, what a beautiful morning!"
+)
 SEED, LABEL = 9, 34
 COLOURS = {
     "bilabial": (255, 120, 110),
@@ -37,7 +39,7 @@ MOUTH_LENS, MOUTH_SHIFT, FACE_LENS, FACE_SHIFT = 270.0, -0.72, 108.0, -0.04
 
 @dataclass(frozen=True)
 class Label:
-    """One tile: the phone, the second of the clip at which it is shown, the lips' distance there in millimetres."""
+    """One tile: the phone, its second in the clip, the distance of the lips there in millimetres."""
 
     phone: str
     seconds: float
@@ -45,7 +47,7 @@ class Label:
 
     @property
     def colour(self) -> tuple[int, int, int]:
-        """By what the lips should do."""
+        """Returns the colour of a phone, by the task of the lips."""
         from ml_backend.phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, ROUNDED
 
         classes = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "rounded": ROUNDED, "open": OPEN_VOWELS}
@@ -55,7 +57,7 @@ class Label:
 
 
 def phones_of(samples: np.ndarray, text: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Phones (P,) and the seconds at which each ends (P,): aligned where there is a text, else as the network hears them."""
+    """Returns phones (P,) and their ends in seconds (P,), aligned to the text or recognised without one."""
     from ml_backend.models.speech.speech_networks import load_speech_networks
     from ml_backend.phonetics.align_transcript import align_transcript
     from ml_backend.pipelines.animate_from_audio import hear

@@ -1,4 +1,4 @@
-"""A picture sheet: eight people of different age in eight expressions, rendered with Cycles, detail on and off side by side.
+"""A picture sheet: eight people of different ages in eight expressions, detail off and on, by Cycles.
 
     python -m benchmarks.detail_sheet --out build/detail_sheet
     python -m benchmarks.detail_sheet --people 2 --expressions 2
@@ -6,8 +6,7 @@
     docs/pictures/detail_sheet.jpg
 
 Writes on.png, off.png, sheet.png (each tile: off, on) and, for looking closely, tiles/. A tile is kept under
-a name made of
-everything that it shows, weights included, so that a rerun goes on where the last one ended.
+a name made of everything that it shows, weights included, so that a rerun goes on where the last one ended.
 """
 
 import argparse
@@ -112,7 +111,8 @@ def render_tiles(tiles: list[Tile], folder: Path) -> None:
         unfinished.rename(folder / tile.name)
         each = (time.monotonic() - began) / (number + 1)
         print(
-            f"{number + 1} of {len(missing)} tiles, {each * (len(missing) - number - 1) / 60:.1f} minutes left",
+            f"{number + 1} of {len(missing)} tiles, "
+            f"{each * (len(missing) - number - 1) / 60:.1f} minutes left",
             flush=True,
         )
 
@@ -193,7 +193,8 @@ def main() -> int:
         and args.samples > 0
     ):
         print(
-            f"error: at most {len(PEOPLE)} people, {len(EXPRESSIONS)} expressions and 1024 pixels, at least one of each",
+            f"error: at most {len(PEOPLE)} people, {len(EXPRESSIONS)} expressions and 1024 pixels, "
+            "at least one of each",
             file=sys.stderr,
         )
         return 2

@@ -1,4 +1,4 @@
-"""Lays out, for every photo of a folder, the photo, the mesh over it, the detailed face, and the same of its degraded copy.
+"""A picture sheet of photo fits: photo, mesh over it, detailed face, and the same of a degraded copy.
 
     python -m benchmarks.photo_sheet --set photos --out build/photo_sheet.png
 
@@ -32,7 +32,8 @@ def pictures_of(fitted: FittedFace, size: int) -> np.ndarray:
     positions = domain.mesh.refine(BilinearFace.default().evaluate(fitted.identity, first.expression))
     unwrapped = fitted.unwrapped
     return preview_sheet(
-        domain, first.photo.pixels, first.camera, positions, fitted.detail, unwrapped.albedo, unwrapped.light, size
+        domain, first.photo.pixels, first.camera, positions, fitted.detail, unwrapped.albedo,
+        unwrapped.light, size
     )  # fmt: skip
 
 

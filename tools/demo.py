@@ -1,10 +1,9 @@
-"""The main job, headless, by the extension's own operators: a face, its sliders, a recording, baked detail, pictures.
+"""The demo, without a window: a face, its sliders, a recording, baked detail and pictures.
 
     python -m tools.demo --audio recording.wav --out build/demo
 
 Writes face.blend, still.png (with detail), still_smooth.png (the same, detail off), sheet.png (frames of the
-clip) and
-report.json.
+clip) and report.json.
 """
 
 import argparse
@@ -22,8 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 IDENTITY_SEED, SKIN_TONE, AGE_CHANGE, AGE_OFFSET = 1, 0.3, 0.5, 1.6
 LENS, SHIFT = 108.0, -0.04
 STILL_EXPRESSION = {
-    "browInnerUp": 0.95, "browOuterUpLeft": 1.0, "browOuterUpRight": 0.9, "mouthSmileLeft": 0.8, "mouthSmileRight": 0.72,
-    "cheekSquintLeft": 0.75, "cheekSquintRight": 0.7, "eyeSquintLeft": 0.4, "eyeSquintRight": 0.35, "mouthDimpleLeft": 0.2,
+    "browInnerUp": 0.95, "browOuterUpLeft": 1.0, "browOuterUpRight": 0.9, "mouthSmileLeft": 0.8,
+    "mouthSmileRight": 0.72,
+    "cheekSquintLeft": 0.75, "cheekSquintRight": 0.7, "eyeSquintLeft": 0.4, "eyeSquintRight": 0.35,
+    "mouthDimpleLeft": 0.2,
     "mouthDimpleRight": 0.2,
 }  # fmt: skip
 STILL_SIZE, SHEET_SIZE = 640, 240
@@ -91,7 +92,7 @@ def sheet_of(paths: list[Path], labels: list[str], out: Path) -> None:
 
 
 def make_face(seed: int):
-    """Creates the demo's person by the operator: an older adult, so that there is something to wrinkle, seen from near."""
+    """Creates the demo's person with the operator: an older adult, whose skin wrinkles, seen from near."""
     import bpy
 
     bpy.ops.d3dmm.create_face(identity_seed=seed, skin_tone=SKIN_TONE, scene_setup=True, update_detail=False)
@@ -113,7 +114,7 @@ def show_expression(face, values: dict[str, float]) -> None:
 
 
 def shown_map(face):
-    """The displacement that the face's vertices show, (N,) float32, millimetres."""
+    """Returns the displacement of the face's vertices, (N,) float32, millimetres."""
     import numpy as np
 
     values = np.empty(len(face.data.vertices), np.float32)
@@ -122,7 +123,7 @@ def shown_map(face):
 
 
 def evaluated_vertices(face) -> int:
-    """How many vertices the face has with its modifiers applied."""
+    """Returns the number of vertices with the modifiers applied."""
     import bpy
 
     evaluated = face.evaluated_get(bpy.context.evaluated_depsgraph_get())
@@ -133,7 +134,7 @@ def evaluated_vertices(face) -> int:
 
 
 def speaking_frames(start: int, end: int, face, count: int) -> list[int]:
-    """Frames spread over the clip, each moved to the nearest extreme of the lips so that closures are seen."""
+    """Returns frames spread over the clip, each moved to the nearest extreme of the lips."""
     import bpy
     import numpy as np
 
@@ -219,7 +220,7 @@ def demonstrate(audio: Path, out: Path, still_samples: int, sheet_samples: int) 
 
 
 def main() -> int:
-    """Parses, checks the recording, works."""
+    """Parses the arguments, checks the recording, runs the demo."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

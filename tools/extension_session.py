@@ -1,4 +1,4 @@
-"""A Blender with the extension installed from its zip as a user would, inside a folder that is thrown away."""
+"""A Blender with the extension installed from its zip, in a temporary folder."""
 
 import contextlib
 import os

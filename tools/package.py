@@ -1,12 +1,11 @@
-"""Builds the extension's zip with Blender's own tool, and validates it; for one platform on request, with the backend's wheels inside.
+"""Builds and validates the extension's zip; on request for one platform, with the backend's wheels.
 
 python -m tools.package --out dist
 python -m tools.package --out dist --platform linux-x64 --python 3.11      # needs nothing but Blender
 afterwards
 
 Wheels come from the index that pip is set to. For Linux they must be PyTorch's CPU ones: name its CPU index
-in PIP_EXTRA_INDEX_URL,
-or a folder that holds them in PIP_FIND_LINKS. Blender brings its own numpy.
+in PIP_EXTRA_INDEX_URL, or a folder that holds them in PIP_FIND_LINKS. Blender brings its own numpy.
 """
 
 import argparse
@@ -16,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ROOT / "detailed3dmm_addon" / "requirements.txt"
+REQUIREMENTS = ROOT / "detailed3dmm_addon" / "worker" / "requirements.txt"
 PLATFORMS = {
     "linux-x64": (
         "linux",
@@ -35,13 +34,14 @@ FIRST_BLENDER = {"3.11": "4.5.0", "3.13": "5.1.0"}
 
 
 def extension_tool() -> Path:
-    """The path of Blender's extension builder, inside the installed bpy."""
+    """Returns the path of Blender's extension builder inside the installed bpy."""
     import bpy
 
     tool = Path(bpy.utils.system_resource("SCRIPTS")) / "addons_core" / "bl_pkg" / "cli" / "blender_ext.py"
     if not tool.is_file():
         sys.exit(
-            f"error: {tool} is missing: this bpy has no extension builder; install the pinned version with `make install`"
+            f"error: {tool} is missing: this bpy has no extension builder; "
+            "install the pinned version with `make install`"
         )
     return tool
 
@@ -69,7 +69,7 @@ def build(out: Path) -> Path:
 
 
 def wanted_packages(platform: str, python: str) -> list[str]:
-    """The pinned packages that a platform's wheels are of, without numpy.
+    """Returns the pinned packages of a platform, without numpy.
 
     Args:
         platform: a key of PLATFORMS.
@@ -94,7 +94,7 @@ def wanted_packages(platform: str, python: str) -> list[str]:
 
 
 def fetch_wheels(platform: str, python: str, folder: Path) -> list[Path]:
-    """Downloads a platform's wheels, or takes them from the folder where they are there already.
+    """Downloads a platform's wheels that the folder does not hold yet.
 
     Returns:
         The wheels, one a package.
@@ -135,7 +135,8 @@ def fetch_wheels(platform: str, python: str, folder: Path) -> list[Path]:
     torch = next(path for path in wheels if path.name.startswith("torch-"))
     if platform.startswith("linux") and "+cpu" not in torch.name:
         sys.exit(
-            f"error: {torch.name} is the build for NVIDIA GPUs, which needs 2 GB more: name PyTorch's CPU index in PIP_EXTRA_INDEX_URL"
+            f"error: {torch.name} is the build for NVIDIA GPUs, which needs 2 GB more: "
+            "name PyTorch's CPU index in PIP_EXTRA_INDEX_URL"
         )
     return wheels
 
@@ -145,7 +146,7 @@ def carry(archive: Path, wheels: list[Path], platform: str, python: str) -> Path
 
     Args:
         archive: the zip that `build` made.
-        wheels: what it is to carry.
+        wheels: the wheels to add.
         platform: a key of PLATFORMS.
         python: "3.11" or "3.13".
 
@@ -174,7 +175,7 @@ def carry(archive: Path, wheels: list[Path], platform: str, python: str) -> Path
 
 
 def main() -> None:
-    """Builds what the arguments ask for."""
+    """Builds the zip that the arguments name."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,11 +1,10 @@
-"""Every text of the interface, read off the syntax trees, and which translations are missing.
+"""Lists the texts of the interface, read from the syntax trees, and the missing translations.
 
 python -m tools.ui_strings             # how many there are and what is missing, by language
 python -m tools.ui_strings --missing   # the missing texts alone, as JSON, to be translated
 
 Texts are labels, names and tooltips of panels, operators and properties, items of menus, and why a button is
-grey. Messages of errors
-and reports stay English: the troubleshooting page is keyed by them.
+grey. Messages of errors and reports stay English: the troubleshooting page is keyed by them.
 """
 
 import argparse
@@ -30,10 +29,11 @@ LAYOUT_CALLS = {
     "draw_paragraph",
 }
 TABLES = {"EXPRESSION_GROUPS", "_STATES", "_LABELS"}
+"""Names of constants whose texts are shown; each must exist."""
 
 
 def strings_in(node: ast.AST) -> Iterator[str]:
-    """Every whole text below a node; parts of composed ones are left out."""
+    """Yields every whole text below a node, without parts of composed texts."""
     if isinstance(node, ast.JoinedStr):
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -43,7 +43,7 @@ def strings_in(node: ast.AST) -> Iterator[str]:
 
 
 def shown_strings(node: ast.AST) -> Iterator[str]:
-    """Texts that an expression can give: a constant, or the branches of a choice."""
+    """Yields the texts that an expression can give: a constant, or the branches of a choice."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):
@@ -55,7 +55,7 @@ def shown_strings(node: ast.AST) -> Iterator[str]:
 
 
 def class_strings(node: ast.ClassDef) -> Iterator[str]:
-    """Label and tooltip of an operator or panel."""
+    """Yields label and tooltip of an operator or panel."""
     for item in node.body:
         if isinstance(item, ast.Assign) and any(
             isinstance(t, ast.Name) and t.id in ("bl_label", "bl_description") for t in item.targets
@@ -68,7 +68,7 @@ def class_strings(node: ast.ClassDef) -> Iterator[str]:
 
 
 def call_strings(node: ast.Call) -> Iterator[str]:
-    """Texts that a property or a call of the layout is given."""
+    """Yields the texts in the declaration of a property or in a call of the layout."""
     name = (
         node.func.attr
         if isinstance(node.func, ast.Attribute)
@@ -95,14 +95,14 @@ def call_strings(node: ast.Call) -> Iterator[str]:
 
 
 def reasons(node: ast.FunctionDef) -> Iterator[str]:
-    """Why a button is grey: the sentences of a function that says so."""
+    """Yields the sentences of a function that says why a button is grey."""
     for statement in ast.walk(node):
         if isinstance(statement, ast.Return | ast.Assign) and statement.value is not None:
             yield from (text for text in strings_in(statement.value) if " " in text)
 
 
 def constant(path: str, name: str) -> tuple[str, ...]:
-    """A tuple of texts that a module holds under a name, without importing it."""
+    """Returns a tuple of texts that a module holds under a name, without importing it."""
     for node in ast.parse((ROOT / path).read_text("utf-8")).body:
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == name for target in node.targets
@@ -112,7 +112,7 @@ def constant(path: str, name: str) -> tuple[str, ...]:
 
 
 def readable_names() -> Iterator[str]:
-    """Labels made of the names of expressions, identity directions, regions, layers and groups of curves."""
+    """Yields labels made of names: expressions, identity directions, regions, layers, groups of curves."""
     sys.path.insert(0, str(ROOT))
     from ml_backend.animation.curve_editing import GAIN_GROUPS
     from ml_backend.expression_names import EXPRESSION_NAMES
@@ -129,8 +129,9 @@ def readable_names() -> Iterator[str]:
 
 
 def interface_strings() -> list[str]:
-    """Every text of the interface, once, in order."""
+    """Returns every text of the interface, once, in order."""
     found: set[str] = set(readable_names())
+    missing_tables = set(TABLES)
     for path in (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef):
@@ -144,14 +145,15 @@ def interface_strings() -> list[str]:
             ):
                 found |= set(reasons(node))
             elif isinstance(node, ast.Assign | ast.AnnAssign):
-                names = node.targets if isinstance(node, ast.Assign) else [node.target]
-                if (
-                    any(isinstance(name, ast.Name) and name.id in TABLES for name in names)
-                    and node.value is not None
-                ):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                tables = TABLES.intersection(name.id for name in targets if isinstance(name, ast.Name))
+                if tables and node.value is not None:
+                    missing_tables -= tables
                     found |= {
                         text for text in strings_in(node.value) if text[:1].isupper() and not text.isupper()
                     }
+    if missing_tables:
+        raise SystemExit(f"error: no module holds {', '.join(sorted(missing_tables))}: correct TABLES")
     return sorted(
         text
         for text in found
@@ -160,13 +162,13 @@ def interface_strings() -> list[str]:
 
 
 def translations() -> dict[str, dict[str, str]]:
-    """By locale, what the product's tables say."""
+    """Returns the tables of translations by locale."""
     sys.path.insert(0, str(ROOT))
     return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(TRANSLATIONS.glob("*.json"))}
 
 
 def missing() -> dict[str, list[str]]:
-    """By locale, the texts that have no translation; names of a side are made of their parts."""
+    """Returns the untranslated texts by locale; names of a side are made of their parts."""
     wanted = interface_strings()
     return {
         locale: [text for text in wanted if text not in known and not has_sides(text, known)]
@@ -175,13 +177,13 @@ def missing() -> dict[str, list[str]]:
 
 
 def has_sides(text: str, known: dict[str, str]) -> bool:
-    """Whether "Mouth Smile Left" can be made of "Mouth Smile" and "{} Left"."""
+    """Returns true if "Mouth Smile Left" can be made of "Mouth Smile" and "{} Left"."""
     base, _, side = text.rpartition(" ")
     return side in ("Left", "Right") and base in known and f"{{}} {side}" in known
 
 
 def main() -> int:
-    """Prints; the status says whether something is missing."""
+    """Prints the result; the status is 1 if a translation is missing."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

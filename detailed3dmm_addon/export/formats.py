@@ -286,11 +286,11 @@ def _paint(
     rough = found.roughness
     if packed:
         rough = np.stack([np.full_like(rough, 255), rough, np.zeros_like(rough)], 2)
-    made = [
+    made = (
         _as_image(path, "skin", found.skin, True),
         _as_image(path, "roughness", rough),
         _as_image(path, "parts", found.parts, True),
-    ]
+    )
     dress(delivery, found, *made, packed)
     pictures += made
     return ", 3 textures"

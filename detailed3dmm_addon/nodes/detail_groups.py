@@ -41,7 +41,7 @@ def detail_group(components: int) -> bpy.types.NodeTree:
     """
     name = f"{GROUP_NAME} {components}" if components else GROUP_NAME
     found = next(
-        (group for group in bpy.data.node_groups if group.get("d3dmm") == name and group.library is None),
+        (group for group in bpy.data.node_groups if group.get("d3dmm") == name and not group.library),
         None,
     )
     if found is not None:

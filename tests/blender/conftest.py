@@ -15,6 +15,13 @@ import pytest
 EXTENSION = "bl_ext.user_default.detailed3dmm"
 
 
+def pytest_collection_modifyitems(items):
+    """Marks every test that asks the worker."""
+    for item in items:
+        if "worker" in item.fixturenames:
+            item.add_marker("worker")
+
+
 @pytest.fixture(scope="session")
 def module():
     """Imports one of the extension's modules by its path inside it."""
@@ -27,7 +34,7 @@ def module():
 
 @pytest.fixture(autouse=True)
 def empty_file(module):
-    """Every test begins with an empty file, a known interpreter and no error on display."""
+    """Begins every test with an empty file, the given interpreter and no error on display."""
     bpy.ops.wm.read_homefile(use_empty=True)
     bpy.context.preferences.addons[EXTENSION].preferences.interpreter = os.environ.get(
         "D3DMM_WORKER_PYTHON", ""
@@ -38,7 +45,7 @@ def empty_file(module):
 
 @pytest.fixture
 def worker(module):
-    """Skips where no Python with torch is given or found; the reason says so. One that is given must work."""
+    """Skips without a Python with torch and says why; one that D3DMM_WORKER_PYTHON names must work."""
     reason = module("detailed3dmm_addon.worker.jobs").missing_reason()
     if reason:
         (pytest.fail if os.environ.get("D3DMM_WORKER_PYTHON") else pytest.skip)(reason)

@@ -1,4 +1,4 @@
-"""Reads exported files with other people's libraries, in a process without Blender: python read_back.py FILE OUT.npz."""
+"""Reads exported files with independent libraries, without Blender: python read_back.py FILE OUT.npz."""
 
 import io
 import sys
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def read_usd(path: Path) -> dict[str, np.ndarray]:
-    """Every mesh's points by time code, with its texture coordinates, through Pixar's library."""
+    """Returns every mesh's points by time code and its texture coordinates, by Pixar's library."""
     from pxr import Usd, UsdGeom
 
     stage = Usd.Stage.Open(str(path))

@@ -3,10 +3,8 @@
     D3DMM_WORKER_PYTHON=/path/to/python/with/torch  python tests/blender/run.py [pytest arguments]
 
 The extension is enabled by its true name from a throw-away user folder. A process that leaves with its
-classes still
-registered hangs in 4.5 and crashes in 4.2: so everything is taken back, and the process ends by `os._exit`. A
-run of all tests
-leaves its results in build/results, for `python -m tools.version_matrix`.
+classes still registered hangs in 4.5 and crashes in 4.2: so everything is taken back, and the process ends by
+`os._exit`. A run of all tests leaves its results in build/results, for `python -m tools.version_matrix`.
 """
 
 import os

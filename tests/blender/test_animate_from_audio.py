@@ -8,7 +8,7 @@ import wave
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
+from scene_state import evaluated
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -20,7 +20,7 @@ def sound_strips():
 
 
 def scene_state(face):
-    """What must not change when an import fails."""
+    """Returns everything that must not change when an import fails."""
     scene = bpy.context.scene
     keys = face.data.shape_keys
     return (
@@ -175,7 +175,10 @@ def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_pat
     elif kind == "truncated":
         path.write_bytes(recording.read_bytes()[:30])
     elif kind == "nan":
-        header = b"RIFF\x64\x20\x00\x00WAVEfmt \x10\x00\x00\x00\x03\x00\x01\x00\x80>\x00\x00\x00\xfa\x00\x00\x04\x00 \x00data@\x1f\x00\x00"
+        header = (
+            b"RIFF\x64\x20\x00\x00WAVEfmt \x10\x00\x00\x00\x03\x00\x01\x00\x80>\x00\x00"
+            b"\x00\xfa\x00\x00\x04\x00 \x00data@\x1f\x00\x00"
+        )
         path.write_bytes(header + np.full(2000, np.nan, "<f4").tobytes())
     elif kind == "folder":
         path.mkdir()
@@ -190,7 +193,7 @@ def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_pat
 
 @pytest.fixture
 def operator(module):
-    """The import's own steps, driven as the window's modal loop drives them, without its file browser and timer."""
+    """Returns a driver of the import's steps, as the modal loop of a window runs them."""
     backend, speech = (
         module("detailed3dmm_addon.worker.jobs"),
         module("detailed3dmm_addon.clips.speech_animation"),

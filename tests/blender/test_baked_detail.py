@@ -6,7 +6,7 @@ import sys
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
+from scene_state import evaluated
 
 FRAMES, COMPONENTS, FINE = 12, 5, 32
 
@@ -119,7 +119,8 @@ def test_strength_and_regions_scale_a_clip_and_can_be_keyed(baked, module):
     face = baked[0]
     modifiers = module("detailed3dmm_addon.nodes.detail_modifier")
     scene, modifier = bpy.context.scene, face.modifiers["D3DMM Detail"]
-    path = f'modifiers["D3DMM Detail"]{module("detailed3dmm_addon.nodes.modifier_inputs").input_path(modifier, "Strength")}'
+    inputs = module("detailed3dmm_addon.nodes.modifier_inputs")
+    path = f'modifiers["D3DMM Detail"]{inputs.input_path(modifier, "Strength")}'
     for frame, value in ((1, 0.0), (11, 2.0)):
         modifiers.set_scale(face, "Strength", value)
         assert face.keyframe_insert(path, frame=frame)

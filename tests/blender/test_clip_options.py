@@ -1,11 +1,11 @@
-"""Clips without a worker: curve files, layers, gains, destinations, fewer keys, other meshes, bones, and what a second bake replaces."""
+"""Clips without a worker: curve files, layers, gains, targets, fewer keys, bones, a second bake."""
 
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
-from test_panels import context, draw_all
+from checking_layout import context, draw_all
 
 FRAMES, FIRST = 24, 10
 
@@ -53,7 +53,7 @@ def clip_of(module):
 
 @pytest.fixture
 def light(module):
-    """A triangle with ARKit's shape keys that turns as its own head: all that most of this needs of a face."""
+    """Returns a triangle with ARKit's shape keys that turns as its own head: a light face."""
     other = arkit_mesh(module("ml_backend.expression_names").EXPRESSION_NAMES)
     other.d3dmm_animation.head_object = other
     return other

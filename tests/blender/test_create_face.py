@@ -2,14 +2,7 @@
 
 import bpy
 import numpy as np
-
-
-def evaluated(face) -> np.ndarray:
-    """(N, 3) positions after shape keys and modifiers."""
-    mesh = face.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    positions = np.empty((len(mesh.vertices), 3), np.float32)
-    mesh.attributes["position"].data.foreach_get("vector", positions.ravel())
-    return positions
+from scene_state import evaluated
 
 
 def test_face_is_the_models_person(face, module):

@@ -7,7 +7,7 @@ import time
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
+from scene_state import evaluated, full_map, live_height, sampled
 
 BROWS = ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")
 
@@ -30,30 +30,6 @@ def detailed(worker, wrinkled):
     raise_brows(wrinkled)
     assert bpy.ops.d3dmm.update_detail() == {"FINISHED"}
     return wrinkled
-
-
-def live_height(face):
-    """The millimetres that the vertices show."""
-    values = np.empty(len(face.data.vertices), np.float32)
-    face.data.attributes["d3dmm_live"].data.foreach_get("value", values)
-    return values
-
-
-def full_map(module, face, resolution=512):
-    """What the worker makes of the sliders as they stand."""
-    inputs = module("detailed3dmm_addon.detail.live").detail_inputs(face)
-    return (
-        module("detailed3dmm_addon.worker.jobs")
-        .ask("generate", {"resolution": resolution}, inputs)
-        .arrays["map"]
-    )
-
-
-def sampled(module, face, full):
-    """A full map's coarse band at the vertices."""
-    coarse, _ = module("ml_backend.geometry.map_bands").split_map(full)
-    uv = module("detailed3dmm_addon.detail.distilled").skin_uv()
-    return np.where((uv >= 0).all(1), module("ml_backend.geometry.texture_space").sample_map(coarse, uv), 0)
 
 
 def test_displacement_is_the_map_along_the_normal(detailed, module):

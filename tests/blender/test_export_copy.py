@@ -1,4 +1,4 @@
-"""What leaves Blender is what Blender shows, read back by other programs' readers; and the scene stays as it was."""
+"""Export Copy: independent readers find what Blender shows, and the scene stays as it was."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
+from scene_state import evaluated
 
 FRAMES = 3
 
@@ -38,7 +38,7 @@ def playing(wrinkled, module):
 
 
 def read_back(path: Path, tmp_path: Path) -> dict:
-    """What another process reads from a file, with the libraries of the development environment."""
+    """Reads a file in another process, with the libraries of the development environment."""
     python = os.environ.get("D3DMM_WORKER_PYTHON") or sys.executable
     script = Path(__file__).with_name("read_back.py")
     done = subprocess.run(
@@ -54,7 +54,7 @@ def read_back(path: Path, tmp_path: Path) -> dict:
 
 
 def census() -> dict:
-    """What there is in the file, and what the active face shows."""
+    """Returns the data blocks of the file and the surface of the active face."""
     face, scene = bpy.context.active_object, bpy.context.scene
     ids = {}
     for name in (item.identifier for item in bpy.data.bl_rna.properties if item.type == "COLLECTION"):
@@ -209,7 +209,7 @@ def test_the_normal_map_bends_as_the_displaced_mesh_does(playing, module, tmp_pa
 
 
 def test_textures_hold_the_painted_skin_and_the_eyes(playing, module, tmp_path):
-    """The colours of places that the model knows: lips are redder than cheeks, brows darker than the forehead, a pupil in each eye."""
+    """Lips are redder than cheeks, brows are darker than the forehead, each eye has a pupil."""
     before = census()
     playing.d3dmm.skin_tone = 0.1
     light = gltf_of(playing, tmp_path)

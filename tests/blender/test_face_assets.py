@@ -1,4 +1,4 @@
-"""Presets in Blender's menus, faces and expressions as assets with pictures, files dropped on the viewport."""
+"""Presets in Blender's menus, assets with pictures, files dropped on the viewport."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,7 +87,7 @@ def test_presets_are_listed_loaded_and_removed_through_blenders_menus(face, modu
 
 
 def files_of(menu) -> list[Path]:
-    """What Blender's own code would list in a menu of presets."""
+    """Returns the files that Blender's own code lists in a menu of presets."""
     found = []
     rows = SimpleNamespace(
         layout=SimpleNamespace(

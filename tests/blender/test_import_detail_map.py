@@ -1,10 +1,9 @@
-"""Import Detail Map and Bake Detail for Action: what they put on the face, what they refuse, what stays editable."""
+"""Import Detail Map and Bake Detail for Action: their results, their refusals, editing afterwards."""
 
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
-from test_detail import full_map, live_height, sampled
+from scene_state import evaluated, full_map, live_height, sampled
 
 
 def key_brows(face):

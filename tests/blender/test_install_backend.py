@@ -1,15 +1,15 @@
-"""The managed environment: greyed offline, honest when it fails, goes on where it was, repaired offline, removed without a trace."""
+"""The managed environment: offline, failure, cancel and resume, repair offline, removal."""
 
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
 import pytest
-from test_panels import CheckingLayout
+from checking_layout import CheckingLayout
+from tiny_wheel import tiny_wheel
 
 EXTENSION = "bl_ext.user_default.detailed3dmm"
 
@@ -102,21 +102,6 @@ def test_every_kind_has_its_words_and_suits_some_system(module, monkeypatch):
         preferences.preferences().build = "AUTO"
         assert environment.chosen_build() == environment.available_builds()[0]
     assert offered == set(environment.BUILDS)
-
-
-def tiny_wheel(folder: Path) -> Path:
-    """A package of one module, made here."""
-    path = folder / "d3dmm_tiny-1.0-py3-none-any.whl"
-    files = {
-        "d3dmm_tiny.py": "value = 7\n",
-        "d3dmm_tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: d3dmm-tiny\nVersion: 1.0\n",
-        "d3dmm_tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "d3dmm_tiny-1.0.dist-info/RECORD": "",
-    }
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
 
 
 def test_installed_repaired_offline_and_removed(online, environment, module, tmp_path, monkeypatch):

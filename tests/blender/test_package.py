@@ -1,4 +1,4 @@
-"""The zip: built by Blender's own tool, installed as a user would, pressed; and one with a broken weight file."""
+"""The zip: built by Blender's own tool, installed and used; and one with a broken weight file."""
 
 import subprocess
 import sys
@@ -14,7 +14,8 @@ import os, sys, traceback, bpy
 status = 1
 try:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
+    archive = sys.argv[1]
+    bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
     module = "bl_ext.user_default.detailed3dmm"
     assert module in bpy.context.preferences.addons, "not enabled"
     try:
@@ -22,7 +23,8 @@ try:
         assert result == {"FINISHED"} and len(bpy.context.active_object.data.vertices) >= 60000
         print("CREATED", flush=True)
     except RuntimeError as error:
-        print("REFUSED", str(error).replace(chr(10), " "), "objects", len(bpy.data.objects), "meshes", len(bpy.data.meshes), flush=True)
+        counts = "objects", len(bpy.data.objects), "meshes", len(bpy.data.meshes)
+        print("REFUSED", str(error).replace(chr(10), " "), *counts, flush=True)
     bpy.ops.preferences.addon_disable(module=module)
     status = 0
 except BaseException:
@@ -75,7 +77,8 @@ def test_zip_holds_the_extension_and_nothing_else(archive):
     assert not tops & {"tests", "build", "dist", "benchmarks", ".git", ".venv", ".ci"}
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".zip"))]
     assert (
-        "ml_backend/assets/face_model.safetensors" in names and "detailed3dmm_addon/requirements.txt" in names
+        "ml_backend/assets/face_model.safetensors" in names
+        and "detailed3dmm_addon/worker/requirements.txt" in names
     )
 
 

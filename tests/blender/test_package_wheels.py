@@ -1,4 +1,4 @@
-"""The zip for one platform: which packages it carries, its manifest, and that Blender unpacks its wheels and finds them."""
+"""The zip for one platform: its packages, its manifest, its wheels inside Blender."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bpy
 import pytest
-from test_install_backend import tiny_wheel
+from tiny_wheel import tiny_wheel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -22,7 +22,8 @@ import os, sys, traceback, bpy
 status = 1
 try:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
+    archive = sys.argv[1]
+    bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
     assert "bl_ext.user_default.detailed3dmm" in bpy.context.preferences.addons, "not enabled"
     import d3dmm_tiny
     print("FOUND", d3dmm_tiny.value, d3dmm_tiny.__file__, flush=True)
@@ -37,7 +38,7 @@ os._exit(status)
 @pytest.fixture
 def small_archive(tmp_path) -> Path:
     """The extension's manifest with next to nothing behind it."""
-    path = tmp_path / "detailed3dmm-0.1.0.zip"
+    path = tmp_path / "detailed3dmm.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(ROOT / "blender_manifest.toml", "blender_manifest.toml")
         archive.writestr("__init__.py", "def register():\n    pass\n\n\ndef unregister():\n    pass\n")

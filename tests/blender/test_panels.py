@@ -1,159 +1,12 @@
-"""Draws every panel against a layout that checks what a real one would: that properties, operators and icons exist, that texts fit."""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
-from types import SimpleNamespace
+"""Draws every panel on a layout that checks its properties, operators and icons, and that its texts fit."""
 
 import blf
 import bpy
 import pytest
+from checking_layout import context, draw_all, layouts
 
-CONTENT, UNIT, MARGIN, NUMBER, DIGIT = 235, 20, 6, 58, 8
-"""Pixels, read off screenshots: the tab at its first width, an icon, around a text, a slider's number, a third digit of it."""
 OTHER_FONTS = 1.04
-"""A Linux distribution's own letters are so much wider."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text that a panel shows.
-
-    Attributes:
-        said: in English.
-        taken: pixels of its place that other things take.
-        share: of the whole width, where the text stands beside its slider.
-    """
-
-    said: str
-    taken: int = 0
-    share: float = 1.0
-
-
-class CheckingLayout:
-    """Takes the calls of a UILayout, refuses what Blender would refuse, and keeps the labels and where they are."""
-
-    def __init__(self, seen=None, across: int = 1, split: bool = False):
-        self.seen = seen if seen is not None else []
-        self.across = across
-        self.use_property_split = split
-        self.items: list[CheckingLayout | Text | None] = []
-
-    def _within(self, across: int) -> "CheckingLayout":
-        self.items.append(CheckingLayout(self.seen, across, self.use_property_split))
-        return self.items[-1]
-
-    def column(self, **_):
-        return self._within(1)
-
-    box = column
-
-    def row(self, **_):
-        return self._within(0)
-
-    def grid_flow(self, columns=1, **_):
-        return self._within(columns)
-
-    def _say(self, text, icon="NONE", taken=0, share=1.0):
-        assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items, icon
-        self.seen.append(text)
-        self.items.append(Text(text, taken + (UNIT if icon != "NONE" else 0), share) if text else None)
-
-    def places(self, width: float = CONTENT) -> Iterator[tuple[Text, float]]:
-        """Every text with the pixels that it may fill; a row's items share it evenly, icons alone are square."""
-        icons = sum(item is None for item in self.items)
-        shares = self.across or max(len(self.items) - icons, 1)
-        each = (width - UNIT * (0 if self.across else icons)) / shares
-        for item in self.items:
-            if isinstance(item, Text):
-                yield item, (each if item.share == 1 else width * item.share) - item.taken - MARGIN
-            elif item is not None:
-                yield from item.places(each)
-
-    def prop(self, data, name, text=None, icon="NONE", expand=False, **_):
-        assert name in data.bl_rna.properties or name.strip('["]') in data, (data, name)
-        rna = data.bl_rna.properties.get(name)
-        number = rna is not None and rna.type in ("INT", "FLOAT")
-        said = text if text is not None else rna.name
-        if self.use_property_split:
-            self._say(said, share=0.4)
-        else:
-            digit = DIGIT if getattr(rna, "precision", 0) > 2 else 0
-            self._say(said, icon, NUMBER + digit if number or rna is None else UNIT)
-
-    def prop_search(self, data, name, search_data, search_property, text=None, **_):
-        assert search_property in search_data.bl_rna.properties, (search_data, search_property)
-        self.prop(data, name, text)
-
-    def prop_decorator(self, data, name):
-        assert name in data.bl_rna.properties, (data, name)
-        self.items.append(None)
-
-    def label(self, text="", icon="NONE", **_):
-        self._say(text, icon)
-
-    def operator(self, idname, text=None, icon="NONE", **_):
-        group, name = idname.split(".")
-        rna = getattr(getattr(bpy.ops, group), name).get_rna_type()
-        self._say(text if text is not None else rna.name, icon)
-        return _CheckingProperties(rna)
-
-    def menu(self, idname, text=None, **_):
-        assert hasattr(bpy.types, idname), idname
-        self._say(text, taken=UNIT)
-
-    def progress(self, factor=0.0, text="", type="BAR"):
-        assert 0.0 <= factor <= 1.0
-        self._say(text)
-
-
-class _CheckingProperties:
-    def __init__(self, rna):
-        object.__setattr__(self, "rna", rna)
-
-    def __setattr__(self, name, value):
-        assert name in self.rna.properties, name
-
-
-def context():
-    region = SimpleNamespace(width=280)
-    preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))  # 0 without a window
-    return SimpleNamespace(
-        active_object=bpy.context.active_object,
-        region=region,
-        preferences=preferences,
-        scene=bpy.context.scene,
-        mode="OBJECT",
-    )
-
-
-def panels():
-    found = [
-        cls
-        for cls in bpy.types.Panel.__subclasses__()
-        if cls.__module__.startswith("bl_ext.user_default.detailed3dmm")
-    ]
-    for cls in list(found):
-        found += [sub for sub in cls.__subclasses__() if sub not in found]
-    return [cls for cls in found if hasattr(cls, "bl_label")]
-
-
-def draw_all(ctx) -> list[str]:
-    return [said for layout in layouts(ctx) for said in layout.seen]
-
-
-def layouts(ctx) -> list[CheckingLayout]:
-    """What each panel draws."""
-    drawn = []
-    for cls in panels():
-        if hasattr(cls, "poll") and not cls.poll(ctx):
-            continue
-        drawn.append(CheckingLayout())
-        for part in ("draw_header", "draw"):
-            if part in dir(cls) and any(
-                part in base.__dict__ for base in cls.__mro__ if base.__module__.startswith("bl_ext")
-            ):
-                getattr(cls, part)(SimpleNamespace(layout=drawn[-1], names=getattr(cls, "names", ())), ctx)
-    return drawn
+"""The fonts of a Linux distribution are wider by this factor."""
 
 
 @pytest.mark.parametrize("language", ["en", "de_DE", "es", "fr_FR", "ja_JP", "zh_HANS"])
@@ -168,10 +21,10 @@ def test_no_text_is_cut_at_the_sidebars_first_width(face, module, language):
     assert len(places) > 150
     cut = {}
     for text, room in places:
-        said = table.get(text.said, text.said)
+        said = table.get(text.english, text.english)
         wide = OTHER_FONTS * blf.dimensions(0, said)[0]
         if wide > room:
-            cut[said] = f"{text.said}: {wide:.0f} of {room:.0f} pixels"
+            cut[said] = f"{text.english}: {wide:.0f} of {room:.0f} pixels"
     assert not cut, "\n".join(cut.values())
 
 

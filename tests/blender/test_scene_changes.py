@@ -1,4 +1,4 @@
-"""What Blender does with scenes - undo, save, append, override, duplicate, rename, other files, render - to faces and to running jobs."""
+"""Faces and running jobs under undo, save, append, override, duplicate, rename, other files and renders."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
+from scene_state import evaluated, state_of_scene
 
 EXTENSION = "bl_ext.user_default.detailed3dmm"
 
@@ -41,50 +41,6 @@ EVERY_OPERATOR = {
 }
 UNCHANGED = ("update_detail", "update_animation")
 """What these make again is what the scene showed before."""
-
-
-def state_of_scene() -> dict:
-    """All that an undo must bring back, in plain values."""
-    scene = bpy.context.scene
-    found: dict = {
-        "objects": sorted(item.name for item in bpy.data.objects),
-        "assets": sorted(
-            item.name for item in (*bpy.data.objects, *bpy.data.actions) if item.asset_data is not None
-        ),
-        "camera": (
-            scene.camera.name if scene.camera else "",
-            scene.render.resolution_x,
-            scene.render.resolution_y,
-        ),
-    }
-    for face in (
-        item for item in bpy.data.objects if item.type == "MESH" and item.data.shape_keys is not None
-    ):
-        keys, settings = face.data.shape_keys, face.d3dmm
-        actions = [
-            owner.animation_data.action.name
-            for owner in (face, keys)
-            if owner.animation_data and owner.animation_data.action
-        ]
-        found[face.name] = {
-            "keys": [round(key.value, 5) for key in keys.key_blocks],
-            "identity": [round(item.value, 5) for item in (*settings.directions, *settings.coefficients)],
-            "settings": [
-                settings.wrinkle_seed,
-                settings.identity_seed,
-                settings.detail_source,
-                settings.imported_map,
-                settings.has_baked_detail,
-            ],
-            "modifiers": [modifier.name for modifier in face.modifiers],
-            "actions": actions,
-            "drivers": len(face.animation_data.drivers) if face.animation_data else 0,
-            "attributes": sorted(item.name for item in face.data.attributes),
-            "photo": [settings.photo, round(settings.photo_wrinkles, 5), round(settings.photo_colour, 5)],
-            "emotions": len(face.d3dmm_animation.emotions),
-            "surface": np.round(evaluated(face), 5).sum(0).round(2).tolist(),
-        }
-    return found
 
 
 def prepare(face, name: str, folder: Path, module) -> None:

@@ -3,7 +3,7 @@
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
+from scene_state import evaluated
 
 
 def expected(module, face) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The worker killed at random moments of random jobs: told within two seconds, the scene as it was, the next request works.
+"""The worker killed at random moments: reported within two seconds, scene unchanged, next request works.
 
 A few here; `make test-kills` does two hundred (D3DMM_KILLS).
 """
@@ -11,8 +11,7 @@ import time
 import bpy
 import numpy as np
 import pytest
-from test_create_face import evaluated
-from test_scene_changes import state_of_scene
+from scene_state import evaluated, state_of_scene
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -3,8 +3,8 @@
     python tests/pure/broken_files.py READER [--count 1000] [--seed 0]      READER: a name of READERS, or all
 
 A reader may refuse a file with a UserError that names it and says what to do, or read it and give finite
-values. Anything else is
-a fault: it is printed as a line of JSON, the broken file is kept beside, and the exit status is 1.
+values. Anything else is a fault: it is printed as a line of JSON, the broken file is kept beside, and the
+exit status is 1.
 """
 
 import argparse
@@ -214,7 +214,7 @@ def broken_bytes(good: bytes, draw: random.Random) -> tuple[str, bytes]:
 
 
 def is_text(data: bytes) -> bool:
-    """Whether a file is a text of ours."""
+    """Returns true for a text file of this product."""
     return data[:1] in (b"{", b"T")
 
 
@@ -255,7 +255,7 @@ def with_right_sums(data: bytearray) -> bytearray:
 
 
 def fault_of(path: Path, read: Callable) -> str:
-    """What is wrong with how a reader takes a file; empty when nothing is."""
+    """Returns the fault of a reader with a file, or an empty string."""
     try:
         values = read(path)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""`python -m ml_backend animate` on real sound files of every kind: one, many, long, stereo, at any rate, broken, and no speech at all."""
+"""`python -m ml_backend animate` on sound files: one, many, long, stereo, any rate, broken, no speech."""
 
 import shutil
 import tracemalloc
@@ -168,7 +168,7 @@ def test_options_reach_the_curves(voice, tmp_path):
 
 
 def test_hearing_an_hour_takes_no_more_memory_than_a_minute(tmp_path):
-    """The file is read and cut into windows as for an animation; only what is kept of a window grows, and that is curves."""
+    """The file is read in windows, as for an animation; only the curves grow with its length."""
     from ml_backend.pipelines.animate_from_audio import windows
 
     tone = (np.random.default_rng(0).normal(0, 0.1, 4000 * 60) * 32767 * 0.3).astype(np.int16)

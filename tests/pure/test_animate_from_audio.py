@@ -84,6 +84,7 @@ def test_frame_by_frame_says_the_same(demo):
         animate(DEMO, decoder="backwards")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_a_long_recording_is_cut_without_a_trace(tmp_path, decoder):
     samples = np.tile(read_audio(DEMO), 8)  # about a minute: three windows
@@ -121,9 +122,13 @@ def test_mistakes_are_named(tmp_path):
         animate(DEMO, weights=str(weights))
 
 
+@pytest.mark.slow
 def test_a_transcript_is_followed():
     pytest.importorskip("pocketsphinx")
-    text = "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. Wow, what a beautiful morning!"
+    text = (
+        "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. "
+        "Wow, what a beautiful morning!"
+    )
     told = animate(DEMO, transcript=text)
     assert np.percentile(told.frames[:, JAW], 95) > 0.2
     odd = text.replace("Maybe", "Maybeezz").replace("purple", "purrpelish").replace("boats", "bo\u00e4tts")
@@ -150,6 +155,7 @@ def test_jitter_tells_slow_from_fast():
     assert jitter_share([slow], 30) < 0.01 and jitter_share([fast], 30) > 0.95
 
 
+@pytest.mark.slow
 def test_real_voices(tmp_path):
     """On a few real recordings our lips must beat a still face and our own curves 0.4 s late."""
     pytest.importorskip("pocketsphinx")

@@ -1,4 +1,4 @@
-"""The decoder that reads its own past: the same with and without memory, causal, constant in memory, rewindable, trainable."""
+"""The autoregressive decoder: same with and without cache, causal, constant memory, rewind, training."""
 
 import argparse
 import json
@@ -165,6 +165,8 @@ leave_out = ["flite-b"]
 """
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_training_lowers_the_loss_resumes_and_writes_weights_that_load(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("flite-a", "flite-b"):

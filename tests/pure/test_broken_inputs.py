@@ -1,4 +1,4 @@
-"""Broken files of every kind that a user opens: refused by name with a remedy, or read as sound values; nothing in between.
+"""Broken files of every kind: each is refused by name with a remedy, or read as finite values.
 
 60 of each here; `D3DMM_BROKEN_INPUTS=1000` or `python tests/pure/broken_files.py all --count 1000` tries
 more.

@@ -1,4 +1,4 @@
-"""What an artist does to curves: each change does what it says, and closed lips stay closed."""
+"""Edits of curves: each does what it says, and closed lips stay closed."""
 
 import numpy as np
 import pytest

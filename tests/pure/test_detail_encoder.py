@@ -1,4 +1,4 @@
-"""The detail encoder: shape of its styles, second entry of the expression, agreement of partial and full latents."""
+"""The detail encoder: shapes of its styles, second entry of the expression, partial and full latents."""
 
 import torch
 

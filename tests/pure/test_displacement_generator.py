@@ -17,7 +17,8 @@ from ml_backend.models.displacement_discriminator import DisplacementDiscriminat
 from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
 
 SMALL = GeneratorConfig(
-    resolution=64, latent_width=32, mapping_layers=2, channel_base=256, channel_most=16, constants={32: 6, 64: 4}, constants_seen=2,
+    resolution=64, latent_width=32, mapping_layers=2, channel_base=256, channel_most=16, constants={32: 6,
+    64: 4}, constants_seen=2,
     field_resolution=16, spread_rank=4,
 )  # fmt: skip
 

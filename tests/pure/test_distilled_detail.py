@@ -1,4 +1,4 @@
-"""Distilled detail: the numpy model is the trained network, its fields are the maps, and a tiny full model is recovered."""
+"""Distilled detail: numpy equals the network, its fields equal the maps, a tiny model is recovered."""
 
 import argparse
 
@@ -200,8 +200,10 @@ def test_latents_label_faces_where_coefficients_are_linear_in_them():
     np.testing.assert_allclose(labels(latents, 0 * resting), latents[:, 5] @ slopes.T, atol=0.01)
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_training_distils_a_small_full_model(tmp_path, monkeypatch):
-    """The whole command on a tiny generator, from the teacher's maps to the installed layout; a second run goes on and keeps the maps."""
+    """The whole command on a tiny generator: maps, training, weights; a second run keeps the maps."""
     torch.manual_seed(0)
     generator = GeneratorConfig(
         resolution=32, latent_width=32, mapping_layers=1, channel_base=128, channel_most=8, constants={}
@@ -216,11 +218,19 @@ teacher = { people = 60, expressions = 2 }
 teacher_fine = { people = 10, expressions = 2, first_seed = 1000 }
 fields = { resolution = 16, components = 12, above = { 32 = 3 } }
 network = { hidden = [48, 48, 48] }
-training = { drawn = 300, steps = 400, batch = 64, rate = 4e-3, decay = 0.01, average_steps = 20, log_steps = 100 }
+[training]
+drawn = 300
+steps = 400
+batch = 64
+rate = 4e-3
+decay = 0.01
+average_steps = 20
+log_steps = 100
 """
     )
     args = argparse.Namespace(
-        config=str(tmp_path / "tiny.toml"), data=tmp_path / "maps", out=tmp_path / "out", resume=False, device="cpu", threads=0,
+        config=str(tmp_path / "tiny.toml"), data=tmp_path / "maps", out=tmp_path / "out", resume=False,
+        device="cpu", threads=0,
         weights=tmp_path, install=False,
     )  # fmt: skip
     assert train_distilled_detail.run(args) == 0

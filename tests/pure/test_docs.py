@@ -1,4 +1,4 @@
-"""What the documents promise: messages that the product shows, commands that exist, links that lead somewhere."""
+"""The documents agree with the product: messages, commands, links, and the map of the code."""
 
 import ast
 import re
@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+DOCUMENTS = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+]
+PACKAGES = ("ml_backend", "detailed3dmm_addon")
 
 
-def spoken_words() -> str:
-    """Every string constant of the product, f-strings by their parts, one a line."""
+def product_strings() -> str:
+    """Returns every string constant of the product, f-strings by their parts, one a line."""
     found = []
     for folder in ("ml_backend", "detailed3dmm_addon", "operators", "panels"):
         for path in (ROOT / folder).rglob("*.py"):
@@ -24,13 +28,13 @@ def spoken_words() -> str:
 
 
 def test_troubleshooting_quotes_what_the_product_says():
-    said = spoken_words()
+    strings = product_strings()
     headings = re.findall(
         r"^### `(.+)`$", (ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.MULTILINE
     )
     assert len(headings) > 20
     for heading in headings:
-        assert heading in said, heading
+        assert heading in strings, heading
 
 
 EXPLAINED = (
@@ -41,6 +45,7 @@ EXPLAINED = (
     "export/textures",
     "other_heads/correspondence",
 )
+"""Files of detailed3dmm_addon whose every error has a heading in troubleshooting.md."""
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
@@ -54,6 +59,7 @@ def test_every_error_of_installation_export_and_own_characters_is_explained(name
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UserError"
     ]
+    assert raised, "this file raises no error: the list above names the wrong one"
     for call in raised:
         parts = [
             node.value
@@ -71,3 +77,25 @@ def test_links_and_commands_exist(document):
     commands = {path.stem.replace("_", "-") for path in (ROOT / "ml_backend" / "commands").glob("*.py")}
     for name in re.findall(r"python -m ml_backend ([a-z][a-z-]+)", text):
         assert name in commands, name
+
+
+def test_the_map_names_every_room_and_no_file_that_is_missing():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for package in PACKAGES:
+        for folder in (ROOT / package).glob("*/__init__.py"):
+            assert f"`{folder.parent.name}/`" in text, folder
+    places = [ROOT, *(ROOT / package for package in PACKAGES)]
+    for document in ("docs/architecture.md", "CONTRIBUTING.md"):
+        named = re.findall(
+            r"`([a-z_/0-9]+\.(?:py|txt|md|lock|in|toml))`", (ROOT / document).read_text("utf-8")
+        )
+        assert len(named) > 8
+        for name in named:
+            assert any((place / name).is_file() for place in places), f"{document}: {name}"
+
+
+def test_make_commands_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for document in DOCUMENTS:
+        for name in re.findall(r"`make ([a-z-]+)`", document.read_text("utf-8")):
+            assert name in targets, f"{document.name}: make {name}"

@@ -229,6 +229,7 @@ def test_ridge_learns_what_its_features_allow(products):
     assert products is False or errors[False] > 0.5
 
 
+@pytest.mark.train
 def test_the_multilayer_baseline_learns_on_unseen_people():
     maps = linear_maps(False)
     space = fit_principal_maps(maps, maps, 8, count=2)
@@ -246,10 +247,14 @@ def test_everybody_makes_the_same_faces_and_cards_take_the_figures(tmp_path):
     np.testing.assert_array_equal(faces, held_out_expressions(20))
     row = {"psnr_db": 30.0, "ssim": 0.8, "spectrum_worst_octave_db": -1.0}
     figures = {
-        **row, "spectrum_octaves_db": [-1.0], "baselines": {"zero": row}, "placement": {"chin": 0.9}, "placement_truth": {"chin": 0.9},
-        "direction_deg": 80.0, "direction_deg_truth": 81.0, "locality_mm": 0.01, "persistence": 0.99, "smoothness": 2.0, "variety": 0.4,
-        "variety_seeds": 0.5, "distilled": {**row, "ms": 5.0, "mb": 14.0}, "parameters": {"ours": 5}, "n_inversion": 2,
-        "basis": {"k": 9, "psnr_db": 48.5, "mb_per_minute": 20.0, "mb_per_minute_image_sequence": 3600.0, "frames": 100},
+        **row, "spectrum_octaves_db": [-1.0], "baselines": {"zero": row}, "placement": {"chin": 0.9},
+        "placement_truth": {"chin": 0.9},
+        "direction_deg": 80.0, "direction_deg_truth": 81.0, "locality_mm": 0.01, "persistence": 0.99,
+        "smoothness": 2.0, "variety": 0.4,
+        "variety_seeds": 0.5, "distilled": {**row, "ms": 5.0, "mb": 14.0}, "parameters": {"ours": 5},
+        "n_inversion": 2,
+        "basis": {"k": 9, "psnr_db": 48.5, "mb_per_minute": 20.0, "mb_per_minute_image_sequence": 3600.0,
+        "frames": 100},
         "peak_mm": 1.0, "deviation_mm": 0.03, "n_identities": 40, "n_expressions": 20, "resolution": 1024,
     }  # fmt: skip
     card = tmp_path / "dnpm.md"
@@ -261,6 +266,8 @@ def test_everybody_makes_the_same_faces_and_cards_take_the_figures(tmp_path):
         note_evaluation(tmp_path / "missing.md", "")
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_a_vertex_encoder_learns_the_latents_of_its_teacher():
     face = BilinearFace.default()
     torch.manual_seed(0)

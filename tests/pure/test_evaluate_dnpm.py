@@ -57,7 +57,7 @@ def test_samples_approach_the_distance_of_their_gaussians():
 
 
 def relief(count: int, seed: int) -> torch.Tensor:
-    """Faces whose brow folds in lines of a person's own place and depth, and whose cheeks fold the other way."""
+    """Returns maps with brow lines of a person's own place and depth, and cheek lines across them."""
     random = np.random.default_rng(seed)
     v, u = ((torch.arange(SIZE) + 0.5) / SIZE)[:, None], ((torch.arange(SIZE) + 0.5) / SIZE)[None]
     maps = []
@@ -83,6 +83,7 @@ def relief(count: int, seed: int) -> torch.Tensor:
     return torch.stack(maps)
 
 
+@pytest.mark.slow
 def test_the_distance_ranks_damaged_relief():
     features = ReliefFeatures(SIZE, SCALE, MASK)
     truth = relief(160, 2)

@@ -21,6 +21,8 @@ from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.skin_vector import YEARS_PER_SKIN_AGE, sample_skin
 from ml_backend.pipelines.fit_from_image import FitFromImageRequest, fit_from_image, likely_skin
 
+pytestmark = pytest.mark.photo
+
 
 @pytest.fixture(scope="module")
 def astronaut():
@@ -132,6 +134,7 @@ def test_two_photos_tell_more_of_a_person_than_one(model):
     assert closeness(together.identity) > max(0.6, closeness(alone.identity) - 0.02)
 
 
+@pytest.mark.slow
 def test_turned_covered_and_small_faces_say_how_sure_the_fit_is(model):
     def judged(yaw, points=None, scatter=0.004, degradation=0.0, covered=0.0):
         seen, _ = synthetic(model, np.zeros(128), np.zeros(52), yaw)
@@ -153,6 +156,7 @@ def test_turned_covered_and_small_faces_say_how_sure_the_fit_is(model):
     assert judged(0.0, covered=0.8).value < 0.2 and "covers" in judged(0.0, covered=0.8).sentence
 
 
+@pytest.mark.slow
 def test_a_mask_is_seen_and_two_photos_make_one_face(astronaut, tmp_path):
     points = find_faces(astronaut)[0].points
     masked, darker = Image.fromarray(astronaut), Image.fromarray((0.7 * astronaut).astype(np.uint8))
@@ -281,6 +285,7 @@ def test_a_bad_copy_of_a_photo_is_still_fitted(astronaut, model):
     assert np.median(view.residual) < 0.05
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_was_asked_for(astronaut_file, tmp_path, capsys):
     out = {name: tmp_path / f"face.{name}" for name in ("json", "exr", "obj", "png")}
     albedo = tmp_path / "albedo.png"

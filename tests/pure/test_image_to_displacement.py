@@ -1,4 +1,4 @@
-"""Image to displacement: simulated photographs obey the light, features forget exposure, training learns, files round trip."""
+"""Image to displacement: light of simulated photos, features without exposure, training, files."""
 
 import dataclasses
 import json
@@ -57,15 +57,6 @@ CONFIG = ImageToDisplacementConfig(
     enhancer_width=8,
     enhancer_layers=3,
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """These networks are so small that threads only wait for each other."""
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(count)
 
 
 def plane(size: int = SIZE) -> SkinSurface:
@@ -196,6 +187,8 @@ def test_features_forget_exposure_and_what_is_not_seen():
     )
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_every_stage_learns(tmp_path, drawn):
     torch.manual_seed(0)
     network, judges, log = (
@@ -284,7 +277,8 @@ def test_files_round_trip_and_broken_ones_are_named(tmp_path):
 
 def test_wrong_shapes_are_refused():
     right = {
-        "texture": np.zeros((8, 8, 3), np.float32), "confidence": np.ones((8, 8), np.float32), "lighting": np.ones((9, 3), np.float32),
+        "texture": np.zeros((8, 8, 3), np.float32), "confidence": np.ones((8, 8), np.float32),
+        "lighting": np.ones((9, 3), np.float32),
         "expected": np.zeros((8, 8), np.float32),
     }  # fmt: skip
     for name, values in right.items():

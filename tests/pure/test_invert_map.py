@@ -1,4 +1,4 @@
-"""Inversion: a map that a small generator made is found again, edits move it as they should, bad files and cancel."""
+"""Inversion: a generated map is recovered, edits move it like the encoder, bad files, cancel."""
 
 import json
 
@@ -77,6 +77,7 @@ def start_of(model: Detailed3DMM, neutral: bool = False) -> Start:
     return Start(rest, rest if neutral else own, torch.from_numpy(face[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neutral", [True, False])
 def test_a_generated_map_is_found_again(model, neutral):
     target = model.displacement(*given(seed=5), SIZE)[0]
@@ -241,6 +242,7 @@ def test_directions_of_a_real_encoder_follow_what_it_reads():
     assert age[1] - age[0] == pytest.approx(0.9)
 
 
+@pytest.mark.slow
 def test_the_command_fits_a_file_and_generate_edits_it(tmp_path, capsys):
     """The whole way with the package's networks, few steps: a PNG, a latent, its map, another expression."""
     source, latent = tmp_path / "map.png", tmp_path / "latent.safetensors"

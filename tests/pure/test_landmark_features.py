@@ -1,4 +1,4 @@
-"""The landmark library's network rebuilt for losses: it sees what the library sees, and gradients pass through it."""
+"""The landmark library's network in torch, for losses: it sees what the library sees, and gradients pass."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,8 @@ from ml_backend.datasets.degraded_portraits import SIZE, looked_at, vary
 from ml_backend.datasets.simulated_portraits import face_frames
 from ml_backend.fitting.landmarks import find_faces, interocular_distance
 from ml_backend.training.landmark_features import CROP, LandmarkFeatures, face_crops, landmark_losses
+
+pytestmark = pytest.mark.photo
 
 
 @pytest.fixture(scope="module")

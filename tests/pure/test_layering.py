@@ -41,7 +41,7 @@ ADDON_ROOMS = (
     "translations",
     "properties",
 )
-"""Rooms of detailed3dmm_addon: each imports its own folder and those before it; nobody imports the package itself."""
+"""Rooms of detailed3dmm_addon: each imports itself and those before it; nobody imports the package."""
 TOP_LINES = (
     ("ml_backend",),
     ("detailed3dmm_addon",),
@@ -311,6 +311,17 @@ def test_training_runs_on_any_machine_with_torch(folder):
 
 def test_root_init_imports_nothing_when_loaded():
     assert not list(imports(ROOT / "__init__.py", only_top_level=True))
+
+
+def test_no_test_file_imports_another():
+    """Fixtures live in conftest.py, shared functions in files of their own (tests/blender/scene_state.py)."""
+    between = [
+        f"{shown(path)} -> {module}"
+        for path in sources("tests")
+        for module, _ in imports(path)
+        if module.startswith("test_")
+    ]
+    assert between == []
 
 
 def test_habits():

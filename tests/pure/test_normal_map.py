@@ -1,4 +1,4 @@
-"""Normal maps against the calculus of known surfaces, and the model's polygons found again on its dense mesh."""
+"""Normal maps of surfaces with known slopes, and the model's polygons on its dense mesh."""
 
 import numpy as np
 import pytest

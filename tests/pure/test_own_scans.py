@@ -1,4 +1,4 @@
-"""Training on own scans: tiny sets in both layouts are read as they are, refused by name when broken, and trained on for real."""
+"""Training on own scans: tiny sets in both layouts are read, refused by name when broken, trained on."""
 
 import json
 
@@ -19,6 +19,8 @@ from ml_backend.files.displacement_file import write_displacement
 from ml_backend.files.wavefront import read_obj_vertices, write_obj
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.detailed_3dmm import Detailed3DMM
+
+pytestmark = pytest.mark.scans
 
 FACE = BilinearFace.default()
 SIZE = 64
@@ -226,6 +228,7 @@ def test_a_person_of_the_plain_layout_may_have_a_mesh_instead(plain):
     )
 
 
+@pytest.mark.slow
 def test_facescapes_layout_is_read_as_it_is(published, tmp_path):
     people, read = read_facescape_maps(published, FACE)
     assert [one.name for one in people] == ["1", "2", "3"] and all(len(one.maps) == 3 for one in people)
@@ -251,6 +254,7 @@ def test_facescapes_list_is_complete():
     assert all(name in EXPRESSION_NAMES for _, units in EXPRESSIONS.values() for name in units)
 
 
+@pytest.mark.slow
 def test_a_broken_facescape_set_is_refused_by_name(published):
     eight = published / "2" / "dpmap" / "19_brow_raiser.png"
     eight.write_bytes(b"x")
@@ -310,6 +314,8 @@ log_steps = 1
 """
 
 
+@pytest.mark.train
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["folder", "facescape"])
 def test_both_trainings_learn_from_scans_and_resume(layout, tmp_path, capsys):
     scans = tmp_path / "scans"

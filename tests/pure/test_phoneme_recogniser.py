@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - phonetic symbols look like Latin letters
-"""A user's wav2vec 2.0 checkpoint: small random ones in transformers' layout, both shapes of network, IPA and ARPAbet, and broken ones."""
+"""A user's wav2vec 2.0 checkpoint: small random ones, both network shapes, IPA, ARPAbet, broken ones."""
 
 import json
 import shutil
@@ -24,7 +24,8 @@ DEMO = Path(__file__).resolve().parents[2] / "ml_backend/assets/demo_speech.wav"
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 IPA = (
     SPECIAL
-    + "p b m f v t d n ŋ k ɡ s z ʃ ʒ θ ð h l ɹ j w æ ɑː ʌ ə ɪ iː ɛ ɜː ɔː uː ʊ eɪ aɪ aʊ oʊ ɔɪ tʃ dʒ ɑːɹ n̩ ɚ ǃ".split()
+    + "p b m f v t d n ŋ k ɡ s z ʃ ʒ θ ð h l ɹ j w æ ɑː ʌ ə ɪ iː ɛ".split()
+    + "ɜː ɔː uː ʊ eɪ aɪ aʊ oʊ ɔɪ tʃ dʒ ɑːɹ n̩ ɚ ǃ".split()
 )
 ARPABET = ["|", "[PAD]", "[UNK]", *(name for name in PHONES if name != "PAU"), "SIL", "XX"]
 
@@ -269,7 +270,10 @@ def test_ipa_and_arpabet_vocabularies_reach_our_phones():
         arpabet.matrix[ARPABET.index("SIL"), 0] == 1
         and arpabet.matrix[ARPABET.index("B"), PHONE_INDEX["B"]] == 1
     )
-    timit = "h# bcl b dcl d ix ux ax-h axr eng p pcl t k g f v s z sh zh th dh m n ng l r w y iy ih eh ae aa ah ao uh uw er ey ay aw ow oy"
+    timit = (
+        "h# bcl b dcl d ix ux ax-h axr eng p pcl t k g f v s z sh zh th dh m n ng l r w y "
+        "iy ih eh ae aa ah ao uh uw er ey ay aw ow oy"
+    )
     mapped = map_vocabulary({symbol: row for row, symbol in enumerate(timit.split())}, 64)
     assert (
         not mapped.unknown
@@ -349,8 +353,10 @@ def test_the_command_listens_with_it(tmp_path, capsys):
 @pytest.mark.parametrize(
     "change",
     [
-        {"model_type": "hubert"}, {"hidden_act": "relu"}, {"add_adapter": True}, {"num_attention_heads": 5}, {"vocab_size": 9},
-        {"hidden_size": 10**9}, {"feat_extract_norm": "batch"}, {"conv_dim": [16] * 6}, {"pad_token_id": 900}, {"conv_dim": "many"},
+        {"model_type": "hubert"}, {"hidden_act": "relu"}, {"add_adapter": True},
+        {"num_attention_heads": 5}, {"vocab_size": 9},
+        {"hidden_size": 10**9}, {"feat_extract_norm": "batch"}, {"conv_dim": [16] * 6},
+        {"pad_token_id": 900}, {"conv_dim": "many"},
         {"hidden_size": 48}, {"num_hidden_layers": 3},
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Small photographs made clear: the pictures it learns from, the network, its training, and what landmarks gain by it."""
+"""Small photographs made clear: the training pictures, the network, its training, what landmarks gain."""
 
 import json
 
@@ -27,6 +27,8 @@ from ml_backend.models.photo_upscaler import (
 )
 from ml_backend.simulation.portraits.dead_leaves import dead_leaves
 from ml_backend.simulation.portraits.painted_portrait import SIZE, PortraitPainter
+
+pytestmark = pytest.mark.photo
 
 TINY = PhotoUpscalerConfig(widths=(8, 12), blocks=1, last=8)
 SETTINGS = """
@@ -74,6 +76,7 @@ def test_dead_leaves_hide_each_other_and_repeat_by_seed():
     assert np.abs(np.diff(first, axis=0)).max() > 0.1, "no edges"
 
 
+@pytest.mark.slow
 def test_portraits_show_faces_that_the_detector_finds(portraits):
     found = [find_faces(picture) for picture in portraits]
     assert all(picture.shape == (SIZE, SIZE, 3) for picture in portraits)
@@ -81,6 +84,7 @@ def test_portraits_show_faces_that_the_detector_finds(portraits):
     assert all(50 < interocular_distance(faces[0].points) < 130 for faces in found if faces)
 
 
+@pytest.mark.slow
 def test_degraded_pictures_are_small_and_differ_by_chance(portraits):
     one, again, other = (degrade(portraits[0], np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert one.shape == (64, 64, 3) and one.dtype == np.uint8
@@ -111,6 +115,8 @@ def test_any_size_becomes_twice_as_large_in_place(height, width):
     assert np.abs(found.astype(int) - usual).mean() < 6, "a smooth picture is moved or recoloured"
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_training_beats_bicubic_interpolation_resumes_and_reads_back(tmp_path):
     (tmp_path / "tiny.toml").write_text(SETTINGS)
     given = [
@@ -186,6 +192,7 @@ def test_the_clear_part_lies_over_its_place_in_the_picture():
     assert (whole[400:] == usual[400:]).all()
 
 
+@pytest.mark.slow
 def test_jpegs_blocks_stay_where_they_are():
     photo = np.pad(
         np.asarray(Image.fromarray(astronaut()).resize((128, 128), Image.Resampling.LANCZOS)),
@@ -197,6 +204,7 @@ def test_jpegs_blocks_stay_where_they_are():
     assert (part.low > 0).all() and (part.low % 8 == 0).all()
 
 
+@pytest.mark.slow
 def test_a_face_of_a_few_pixels_in_a_large_picture_is_found_where_it_is():
     photo = astronaut()
     clear = find_faces(photo)[0].points

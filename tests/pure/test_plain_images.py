@@ -1,4 +1,4 @@
-"""What is written by hand is read back by Pillow and OpenEXR, value for value."""
+"""Pictures of our own writers, read back by Pillow and OpenEXR, value for value."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The living face: every layer moves what it should, on its own seed, and none opens lips that the words close."""
+"""Procedural layers: each moves its own curves by its own seed, and none opens closed lips."""
 
 import numpy as np
 import pytest
@@ -113,6 +113,7 @@ def test_seeds_and_amounts_are_each_layers_own():
         assert name not in procedural_layers(prosody, times, layers_of(**{name: 0.0}), mouth, keys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emotion", EMOTIONS[1:])
 @pytest.mark.parametrize("amount", [1.0, 3.0])
 def test_no_layer_opens_closed_lips(emotion, amount):

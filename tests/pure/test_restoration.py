@@ -33,7 +33,8 @@ from ml_backend.training.training_run import RunLog, read_configuration
 CPU = torch.device("cpu")
 SIZE, LATENT = 64, 32
 GENERATOR = GeneratorConfig(
-    resolution=SIZE, latent_width=LATENT, mapping_layers=1, channel_base=256, channel_most=12, channel_least=4, field_resolution=16,
+    resolution=SIZE, latent_width=LATENT, mapping_layers=1, channel_base=256, channel_most=12,
+    channel_least=4, field_resolution=16,
     spread_rank=2,
 )  # fmt: skip
 CONFIG = RestorationConfig(
@@ -48,15 +49,6 @@ CONFIG = RestorationConfig(
     refiner_width=8,
     refiner_layers=3,
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """These networks are so small that threads only wait for each other."""
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(count)
 
 
 @pytest.fixture
@@ -137,6 +129,8 @@ def test_the_bottleneck_starts_as_the_latents_own_components(model, maps):
         start_codes(RestorationNetwork(RestorationConfig(**{**CONFIG.__dict__, "codes": 40})), model, maps)
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_every_stage_learns(tmp_path, model, maps, network):
     def losses(stage: str, key: str) -> list[float]:
         rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -253,6 +247,7 @@ def test_optimisation_comes_closer_to_the_input(model, maps):
     assert (last - wanted).square().mean() < 0.7 * (first - wanted).square().mean()
 
 
+@pytest.mark.slow
 def test_the_shipped_networks_bring_back_what_was_lost():
     model = Detailed3DMM.default()
     restoration = Restoration.load(model.generator)

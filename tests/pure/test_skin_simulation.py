@@ -1,4 +1,4 @@
-"""The physics of simulated skin: strain, buckling, profiles, and maps as a smooth function of person and expression."""
+"""Simulated skin: strain, buckling, profiles, and maps that are smooth in person and expression."""
 
 import json
 import math
@@ -41,7 +41,7 @@ def expression(*units: str, strength: float = 1.0) -> torch.Tensor:
 
 
 def power_direction_and_wavelength(field: torch.Tensor) -> tuple[float, float]:
-    """Angle of the lines in degrees (0 = along columns' axis) and wavelength in cells, from the strongest part of the spectrum."""
+    """Returns the angle of the lines (degrees, 0 along columns) and the wavelength (cells) of a field."""
     power = torch.fft.fft2(field - field.mean()).abs() ** 2
     rows = torch.fft.fftfreq(field.shape[0])[:, None].expand_as(power)
     columns = torch.fft.fftfreq(field.shape[1])[None].expand_as(power)
@@ -164,6 +164,7 @@ def maps(simulation, states, *rows):
     return simulation.displacement(states, torch.stack(rows)[None].expand(len(states), -1, -1))
 
 
+@pytest.mark.slow
 def test_maps_are_plausible_and_in_place(simulation, states):
     neutral, raised = maps(simulation, states, torch.zeros(52), expression(*RAISE)).unbind(1)
     assert torch.isfinite(raised).all() and raised.abs().max() < 4
@@ -175,6 +176,7 @@ def test_maps_are_plausible_and_in_place(simulation, states):
     assert border.abs().max() < 0.02
 
 
+@pytest.mark.slow
 def test_left_and_right_act_alone(simulation, states):
     neutral, left = maps(
         simulation, states, torch.zeros(52), expression("eyeSquintLeft", "cheekSquintLeft")
@@ -183,6 +185,7 @@ def test_left_and_right_act_alone(simulation, states):
     assert change[128:].sum() > 20 * change[:128].sum()
 
 
+@pytest.mark.slow
 def test_units_that_move_nothing_change_nothing(simulation, states):
     neutral, tongue, smile = maps(
         simulation, states, torch.zeros(52), expression("tongueOut"), expression(*SMILE)
@@ -191,6 +194,7 @@ def test_units_that_move_nothing_change_nothing(simulation, states):
     assert (smile - neutral)[:, 200:].square().mean().sqrt() < 0.004
 
 
+@pytest.mark.slow
 def test_same_input_same_map_alone_or_in_a_batch(face, simulation, states):
     rows = torch.stack([expression(*SMILE), expression("jawOpen")])
     again = SkinSimulation(face, resolution=256, mean_skin=simulation.mean_skin)
@@ -198,6 +202,7 @@ def test_same_input_same_map_alone_or_in_a_batch(face, simulation, states):
     assert torch.allclose(one[0], maps(simulation, states, *rows)[1], atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "units", [RAISE, SMILE, ("browDownLeft", "browDownRight", "noseSneerLeft", "noseSneerRight")]
 )
@@ -207,6 +212,7 @@ def test_smooth_in_expression(simulation, states, units):
     assert (steps.amax(1) / steps.mean(1)).max() < 3
 
 
+@pytest.mark.slow
 def test_smooth_in_the_person(face, simulation):
     (first, second), (skin, other) = people(face, (3, 4))
     shares = torch.linspace(0, 1, 9)[:, None]
@@ -217,6 +223,7 @@ def test_smooth_in_the_person(face, simulation):
     assert steps.max() < 3 * steps.mean()
 
 
+@pytest.mark.slow
 def test_age_deepens_creases(face, simulation):
     identity = torch.zeros(2, face.identity_size)
     skin = torch.zeros(2, 16)
@@ -228,6 +235,7 @@ def test_age_deepens_creases(face, simulation):
     assert neutral[1].square().mean() > 1.5 * neutral[0].square().mean()
 
 
+@pytest.mark.slow
 def test_resolutions_agree(face, simulation, states):
     finer = SkinSimulation(face, resolution=512, mean_skin=simulation.mean_skin)
     row = expression(*RAISE)[None, None]
@@ -238,6 +246,7 @@ def test_resolutions_agree(face, simulation, states):
     assert float(torch.corrcoef(both)[0, 1]) > 0.97
 
 
+@pytest.mark.slow
 def test_wrong_shapes_are_refused(face, simulation, states):
     with pytest.raises(ValueError, match="expected"):
         simulation.prepare(torch.zeros(1, 3), torch.zeros(1, 16))
@@ -247,6 +256,7 @@ def test_wrong_shapes_are_refused(face, simulation, states):
         SkinSimulation(face, resolution=300)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_graphics_processor_agrees(face, simulation, states):
     other = SkinSimulation(face, resolution=256, device="cuda", mean_skin=simulation.mean_skin)
@@ -255,6 +265,7 @@ def test_the_graphics_processor_agrees(face, simulation, states):
     assert torch.allclose(found, simulation.displacement(states, row), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_command_writes_maps_people_and_sheet_the_same_as_before(face, simulation, tmp_path, capsys):
     out = tmp_path / "set"
     command = [

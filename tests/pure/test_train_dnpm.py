@@ -1,4 +1,4 @@
-"""Training on tiny sets of maps: the principal start, pairs, prior, adversary, checkpoints, configurations."""
+"""Training on tiny sets of maps: principal start, pairs, prior, adversary, checkpoints, settings."""
 
 import argparse
 import json
@@ -32,15 +32,18 @@ from ml_backend.training.train_dnpm import (
 )
 from ml_backend.training.training_run import RunLog, Schedule, add_run_arguments, read_configuration
 
+pytestmark = pytest.mark.train
+
 CPU = torch.device("cpu")
 TINY = GeneratorConfig(
-    resolution=32, latent_width=160, mapping_layers=1, channel_base=128, channel_most=8, channel_least=4, constants={32: 9},
+    resolution=32, latent_width=160, mapping_layers=1, channel_base=128, channel_most=8, channel_least=4,
+    constants={32: 9},
     constants_seen=2, field_resolution=16, spread_rank=2,
 )  # fmt: skip
 
 
 def stripes(people: int = 40, faces: int = 6, size: int = 32) -> MapSet:
-    """Stripes in two places: one deepens with the first unit, one with the second, both with the first identity coefficient."""
+    """Returns maps of two stripes: each deepens with its unit, both with the first identity coefficient."""
     random = np.random.default_rng(0)
     identity = random.standard_normal((people, 4)).astype(np.float32).repeat(faces, 0)
     skin = np.zeros((people * faces, 16), np.float32)
@@ -80,6 +83,7 @@ def test_principal_components_are_those_of_an_exact_decomposition():
     np.testing.assert_allclose(values.std(0, unbiased=False), 1, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_start_and_pairs_learn_people_that_training_does_not_see(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     log = RunLog(tmp_path, False)
@@ -88,7 +92,8 @@ def test_start_and_pairs_learn_people_that_training_does_not_see(tmp_path, pair_
         pair.generator_average, pair.encoder_average, maps, 216, torch.ones(32, 32), CPU
     )["unseen"]
     stage = {
-        "steps": 120, "batch": 16, "rate": 2e-3, "square": 1.0, "lines": 0.1, "octaves": 2, "average_steps": 10, "log_steps": 60,
+        "steps": 120, "batch": 16, "rate": 2e-3, "square": 1.0, "lines": 0.1, "octaves": 2,
+        "average_steps": 10, "log_steps": 60,
         "encoder_scale": 3.0,
     }  # fmt: skip
     keeper = StageKeeper(tmp_path / "checkpoint.safetensors", dict(pair.modules), False)
@@ -163,13 +168,15 @@ def test_maps_through_the_gate_put_each_person_to_rest_once_and_change_only_open
     assert float((direct - rest).abs()[:, :, :15].max()) > 1e-4
 
 
+@pytest.mark.slow
 def test_prior_and_adversary_run_and_resume(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     log = RunLog(tmp_path, False)
     fit_prior(pair, {"steps": 5, "batch": 8, "rate": 1e-3}, log, CPU)
     discriminator = DisplacementDiscriminator(32, channel_base=64, channel_most=8)
     stage = {
-        "steps": 9, "batch": 4, "rate": 1e-3, "penalty": 1.0, "path": 0.1, "paired": 1.0, "square": 1.0, "octaves": 2, "span": 50,
+        "steps": 9, "batch": 4, "rate": 1e-3, "penalty": 1.0, "path": 0.1, "paired": 1.0, "square": 1.0,
+        "octaves": 2, "span": 50,
         "log_steps": 3,
     }  # fmt: skip
     modules = {**pair.modules, "discriminator": discriminator}

@@ -83,6 +83,8 @@ def train(data, out, steps, resume=False):
     )
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_training_runs_resumes_and_writes_weights_that_load(data, tmp_path):
     assert train(data, tmp_path / "run", 6) == 0
     assert train(data, tmp_path / "run", 12, resume=True) == 0
@@ -166,6 +168,8 @@ def test_a_folder_without_speech_and_an_engine_that_is_not_there(tmp_path):
         build_speech_data(BuildSpeechDataRequest(tmp_path, 0.1, 0, ("nonsense",)), lambda line: None)
 
 
+@pytest.mark.train
+@pytest.mark.slow
 def test_the_baseline_learns_visemes_and_loads(data, tmp_path):
     args = argparse.Namespace(
         config="2core", data=data, out=tmp_path / "perceptron", steps=30, device="cpu", threads=1

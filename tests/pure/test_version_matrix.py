@@ -1,4 +1,4 @@
-"""The README's matrix of versions: counted from results as pytest writes them, put between its marks and nowhere else."""
+"""The README's matrix of versions: counted from pytest's results, written between its marks only."""
 
 import pytest
 

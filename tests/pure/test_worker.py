@@ -1,4 +1,4 @@
-"""A real worker process: answers, progress, cancel, latest wins, death at any moment, bad requests, no torch."""
+"""A real worker process: answers, progress, cancel, latest wins, death, bad requests, no torch."""
 
 import os
 import signal
@@ -13,6 +13,8 @@ from ml_backend.errors import UserError
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.skin_vector import sample_skin
 from ml_backend.process.client import WorkerClient, resident_megabytes
+
+pytestmark = pytest.mark.worker
 
 ROOT = Path(__file__).resolve().parents[2]
 FACE = BilinearFace.default()
@@ -45,6 +47,7 @@ def test_says_who_it_is(client):
     assert client.state == "ready" and client.device == event.parameters["device"]
 
 
+@pytest.mark.slow
 def test_generate_is_deterministic_and_follows_the_expression(client):
     neutral, again, raised = (
         client.wait(client.request("generate", {"resolution": 256}, arrays), 120).arrays["map"]
@@ -72,6 +75,7 @@ def test_requests_of_two_faces_do_not_displace_each_other(client):
     assert client.wait(one, 60).kind == client.wait(other, 60).kind == "result"
 
 
+@pytest.mark.slow
 def test_bake_reports_progress_and_a_basis(client):
     seen = []
     event = client.wait(
@@ -114,6 +118,7 @@ def test_bad_resolution_and_missing_recording(client):
     assert event.kind == "error" and "voice.wav" in event.message and event.remedy
 
 
+@pytest.mark.slow
 def test_death_at_any_moment_is_reported_and_the_next_request_works(client):
     rng = np.random.default_rng(5)
     client.wait(client.request("generate", {"resolution": 256}, person()), 120)
@@ -130,6 +135,7 @@ def test_death_at_any_moment_is_reported_and_the_next_request_works(client):
     assert client.wait(client.request("generate", {"resolution": 256}, person()), 120).kind == "result"
 
 
+@pytest.mark.slow
 def test_stop_ends_the_process(tmp_path):
     client = WorkerClient(sys.executable, ROOT, tmp_path)
     number = client.request("info")
@@ -143,6 +149,7 @@ def test_stop_ends_the_process(tmp_path):
         os.kill(pid, 0)
 
 
+@pytest.mark.slow
 def test_worker_ends_when_its_owner_goes(tmp_path):
     client = WorkerClient(sys.executable, ROOT, tmp_path)
     client.wait(client.request("info"), 120)
@@ -172,6 +179,7 @@ def test_what_is_no_worker_is_noticed(tmp_path):
     assert event.kind == "died" and "unreadable" in event.message
 
 
+@pytest.mark.slow
 def test_invert_reports_progress_and_ends_when_cancelled(client):
     values = np.random.default_rng(0).normal(0, 0.1, (64, 64)).astype(np.float32)
     shares = []

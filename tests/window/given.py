@@ -1,4 +1,4 @@
-"""What `run.py` gives to the session, after `--`: the zip, the worker's Python, the folder for what is found, the steps to take."""
+"""The session's arguments after `--`: the zip, the worker's Python, the folder of results, the steps."""
 
 import sys
 from pathlib import Path

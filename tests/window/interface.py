@@ -78,7 +78,7 @@ class Interface:
         return False
 
     def move(self, x: int, y: int) -> Turns:
-        """Moves the mouse; twice, because Blender takes the first event over another region as leaving the last."""
+        """Moves the mouse twice: Blender takes the first event over another region as leaving the last."""
         self.at = (x, y)
         for step in (1, 0):
             self.window.event_simulate("MOUSEMOVE", "NOTHING", x=x + step, y=y)
@@ -128,7 +128,7 @@ class Interface:
             self.window.event_simulate(kind, value, x=self.at[0], y=self.at[1])
 
     def picture(self, name: str, still: bool = False) -> Turns:
-        """Writes a screenshot, numbered in order, with the mouse out of the way; `still` leaves it where it is."""
+        """Writes a numbered screenshot with the mouse out of the way; `still` leaves the mouse in place."""
         region = self.region("WINDOW") if any(a.type == "VIEW_3D" for a in self.window.screen.areas) else None
         if region is not None and not still:
             yield from self.move(region.x + 5, region.y + 5)

@@ -1,4 +1,4 @@
-"""Steps of the session that press what is left, and that interrupt jobs: the face, the file, the worker or the extension goes."""
+"""Steps of the session that interrupt jobs, and steps that press the remaining buttons."""
 
 import os
 import subprocess
@@ -112,7 +112,7 @@ class Interruptions:
             bpy.ops.d3dmm.create_face(identity_seed=4, update_detail=False)
 
     def interrupted_jobs(self) -> Turns:
-        """The face is deleted, another file is opened, the extension is disabled, the worker is killed: each while a job runs."""
+        """Deletes the face, opens a file, disables the extension, kills the worker: each during a job."""
         backend = self.module("detailed3dmm_addon.worker.jobs")
         self.check("a job for a face that will go", (yield from self.begin_speech()), self.problem())
         bpy.data.objects.remove(self.face)

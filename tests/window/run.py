@@ -3,11 +3,9 @@
     .venv/bin/python tests/window/run.py [steps]        # as root: it makes and enters a folder with Debian 13
 
 The folder is made once (two minutes, 1.8 GB) in the user's cache, or where D3DMM_WINDOW_ROOT says. Blender
-runs there under a
-virtual screen, inside a mount namespace that ends with it; the extension is installed from its zip into a
-user folder whose path
-has spaces and non-Latin letters; the worker runs on this interpreter. Screenshots and report.json go to
-build/window.
+runs there under a virtual screen, inside a mount namespace that ends with it; the extension is installed from
+its zip into a user folder whose path has spaces and non-Latin letters; the worker runs on this interpreter.
+Screenshots and report.json go to build/window.
 """
 
 import json
@@ -43,12 +41,14 @@ debian=$1; places=$2; width=$3; height=$4; shift 4
 mount -t proc proc "$debian/proc"; mount --rbind /dev "$debian/dev"; mount -t sysfs sys "$debian/sys"
 mount -t tmpfs tmpfs "$debian/tmp"
 while IFS= read -r place; do
-  if test -d "$place"; then mkdir -p "$debian$place"; else mkdir -p "$debian$(dirname "$place")"; touch "$debian$place"; fi
+  if test -d "$place"; then mkdir -p "$debian$place"
+  else mkdir -p "$debian$(dirname "$place")"; touch "$debian$place"; fi
   mount --rbind "$place" "$debian$place"
 done <<< "$places"
 user="/tmp/用户 résumé/Blender"
 mkdir -p "$debian$user"
-export DISPLAY=:77 LIBGL_ALWAYS_SOFTWARE=1 BLENDER_USER_RESOURCES="$user" HOME=/root LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+export DISPLAY=:77 LIBGL_ALWAYS_SOFTWARE=1 BLENDER_USER_RESOURCES="$user"
+export HOME=/root LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 chroot "$debian" Xvfb :77 -screen 0 "${width}x${height}x24" +extension GLX -nolisten tcp >/dev/null 2>&1 &
 screen=$!
 for attempt in $(seq 50); do test -S "$debian/tmp/.X11-unix/X77" && break; sleep 0.1; done
@@ -94,7 +94,7 @@ def unpack_debian() -> None:
 
 
 def mirror() -> str:
-    """The Debian archive that this machine's own packages come from, or the one that D3DMM_DEBIAN_MIRROR names."""
+    """Returns the Debian archive that D3DMM_DEBIAN_MIRROR names, or the one of this machine's packages."""
     if os.environ.get("D3DMM_DEBIAN_MIRROR"):
         return os.environ["D3DMM_DEBIAN_MIRROR"]
     places = [Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")]
@@ -113,11 +113,11 @@ def in_namespace(script: str, arguments: list[str], log: IO[str] | None = None) 
 
 
 def needed_places() -> list[str]:
-    """What Blender must see of this machine: the repository, and the Python of the virtual environment."""
+    """Returns the folders that Blender must see: the repository, and the Python of the environment."""
     base = os.path.realpath(sys.base_prefix)
     if base != "/usr":
         return [str(ROOT), base]
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"  # a part of /usr only: the rest is Debian 13's own
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"  # the rest of /usr is Debian 13's
     return [str(ROOT), f"/usr/bin/{version}", f"/usr/lib/{version}"]
 
 
@@ -170,7 +170,8 @@ def report(status: int) -> int:
         print("FAILED no traceback in Blender's log:\n" + log[log.index("Traceback") :][:2000])
     if not found["finished"]:
         print(
-            f"error: the session did not end within {TIME_LIMIT} s, or ended early; see {OUT / 'blender.log'}",
+            f"error: the session did not end within {TIME_LIMIT} s, or ended early; "
+            f"see {OUT / 'blender.log'}",
             file=sys.stderr,
         )
     print(

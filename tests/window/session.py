@@ -1,8 +1,7 @@
-"""What a user does in Blender's window: install, shape, drag, speak, undo, save, render. Run by `run.py`, inside Blender.
+"""A user's session in Blender's window: install, shape, drag, speak, undo, save, render.
 
 Arguments after `--`: the extension's zip, the worker's Python, the folder for screenshots and report.json,
-and the names of the
-steps to take after the face was made (all of them where none is named).
+and the names of the steps to take after the face was made (all of them where none is named).
 """
 
 import importlib
@@ -100,7 +99,7 @@ class Session(Interruptions, Drops, Showing):
         effect: Callable[[], object] | None = None,
         settle: bool = True,
     ) -> Turns:
-        """Presses a button and checks that nothing went wrong and what it does; `settle` waits for the full map too."""
+        """Presses a button and checks its effect and that nothing failed; `settle` waits for the full map."""
         if button is None:
             self.check(f"button {name} is there", False)
             return
@@ -173,7 +172,7 @@ class Session(Interruptions, Drops, Showing):
         yield from self.ui.picture("face_and_panels")
 
     def look(self) -> Turns:
-        """Everything that the sidebar holds, page after page."""
+        """Shows the whole sidebar, page after page."""
         seen: set[str] = set()
         for page in range(2):
             buttons = yield from self.ui.scan(columns=(0.3, 0.62, 0.93))
@@ -185,7 +184,7 @@ class Session(Interruptions, Drops, Showing):
         self.check("many buttons are found", len(seen) > 30, len(seen))
 
     def sliders(self) -> Turns:
-        """Opens the first group of expressions below the presets and drags a slider; then one of the identity's."""
+        """Drags a slider of the first group of expressions, then one of the identity."""
         last = yield from self.find("thinking", columns=(0.84,), step=6)
         if last is None:
             self.check("the presets are in sight", False)
@@ -247,7 +246,7 @@ class Session(Interruptions, Drops, Showing):
         self.check("reset relaxes the face", all(v == 0 for v in self.values()))
 
     def values(self) -> list[float]:
-        """All expression values."""
+        """Returns the values of all expressions."""
         return [key.value for key in self.face.data.shape_keys.key_blocks[1:]]
 
     def slider(self, part: str, name: str, read: Callable[[], float]) -> Turns:
@@ -432,7 +431,7 @@ class Session(Interruptions, Drops, Showing):
         yield from self.ui.picture("extension_disabled")
 
     def run(self) -> Turns:
-        """All steps."""
+        """Runs all steps."""
         steps = (
             *(
                 self.look,

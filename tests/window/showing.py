@@ -12,7 +12,7 @@ class Showing:
     """Mixed into the session, whose checks and mouse it uses."""
 
     def panels(self) -> Turns:
-        """Every panel open, in English and in German, in a workspace where the tab was never drawn."""
+        """Opens every panel, in English and in German, in a workspace where the tab was never drawn."""
         view, window = bpy.context.preferences.view, self.ui.window
         before = window.workspace
         closed = [
