@@ -88,14 +88,14 @@ def add_face_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Makes the map and the mesh."""
     from ..files.displacement_file import check_suffix, write_displacement
-    from ..models.saved_latent import print_of_weights, read_latent
+    from ..models.saved_latent import read_latent, weights_fingerprint
     from ..pipelines.generate_detail import GenerateDetailRequest, detail_model, generate_detail, offset_of
 
     check_suffix(args.out)
     face, identity, skin, expression = read_face_arguments(args)
     offset = None
     if args.latent:
-        saved = read_latent(args.latent, print_of_weights())
+        saved = read_latent(args.latent, weights_fingerprint())
         offset = offset_of(detail_model(), saved)
         if not args.identity and args.identity_seed is None:
             identity, skin = saved.identity, saved.skin if args.skin_seed is None else skin

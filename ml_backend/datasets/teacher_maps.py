@@ -35,7 +35,7 @@ def make_teacher_maps(
     Args:
         folder: where the set lives; made if need be.
         model: the full model.
-        weights: `print_of_weights` of the model, see `models/saved_latent.py`.
+        weights: `weights_fingerprint` of the model, see `models/saved_latent.py`.
         people: how many, below HELD_OUT_SEED.
         expressions: of each, the first at rest, the others drawn as for the training of the model.
         resolutions: of the maps; each is the model's own map of that resolution.

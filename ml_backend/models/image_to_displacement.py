@@ -226,5 +226,7 @@ def read_image_to_displacement(folder: str | Path = ASSETS) -> ImageToDisplaceme
         UserError: the file is missing, broken or of another kind.
     """
     return read_network_file(
-        Path(folder) / IMAGE_FILE, lambda config: ImageToDisplacement(image_config(config))
+        Path(folder) / IMAGE_FILE,
+        lambda config: ImageToDisplacement(image_config(config)),
+        "network from images to displacement",
     )

@@ -134,4 +134,4 @@ def default_upscaler(path: Path = ASSETS / UPSCALER_FILE) -> PhotoUpscaler:
     Raises:
         UserError: the file is missing or broken.
     """
-    return read_network_file(path, lambda table: PhotoUpscaler(upscaler_config(table)))
+    return read_network_file(path, lambda table: PhotoUpscaler(upscaler_config(table)), "photo upscaler")

@@ -199,7 +199,9 @@ class Restoration:
             UserError: the file is missing, broken, or made for another generator.
         """
         path = Path(folder) / RESTORATION_FILE
-        network = read_network_file(path, lambda config: RestorationNetwork(restoration_config(config)))
+        network = read_network_file(
+            path, lambda config: RestorationNetwork(restoration_config(config)), "restoration network"
+        )
         return cls(network.to(generator.mean_latent.device), generator)
 
     @torch.inference_mode()

@@ -1,18 +1,14 @@
-"""Distils the full model, DNPM and its encoder, into a small network and principal fields that numpy evaluates inside Blender.
+"""Distils the full model, DNPM and its encoder, into a small network and principal fields for numpy in Blender.
 
 The full model's maps of random people are generated into --data on first use. Their principal components at
-256 become the fields
-of the low band, those of what maps of 512 and 1024 hold beyond it the fields of two finer bands. The fields'
-coefficients turn out to
-be almost linear in the full model's latents, which cost no map: that labels many more people. A multilayer
-perceptron learns the
-coefficients of all (squared error, each component by its power); the last tenth of the people with maps is
-held out, and the network
-that is best on them is kept.
+256 become the fields of the low band, those of what maps of 512 and 1024 hold beyond it the fields of two
+finer bands. The fields' coefficients are almost linear in the full model's latents, which cost no map: that
+labels many more people. A multilayer perceptron learns the coefficients of all (squared error, each component
+by its power); the last tenth of the people with maps is held out, and the network that is best on them is
+kept.
 
 Writes to --out: distilled_detail.safetensors, distilled_detail.md (model card), log.jsonl, a sheet of the
-full model's and the
-distilled maps, checkpoint.safetensors.
+full model's and the distilled maps, checkpoint.safetensors.
 
 examples:
   python -m ml_backend train distilled-detail --config 2core --out build/distilled --install
@@ -30,19 +26,21 @@ from torch import Tensor, nn
 from ..asset_files import ASSETS
 from ..datasets.map_set import MapSet
 from ..datasets.teacher_maps import make_teacher_maps
+from ..files.model_card import ModelCard, install
 from ..files.relief_sheet import write_sample_sheet
 from ..layers.blur_resampling import double_size
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.distilled_detail import DistilledDetail, FieldBand, InputScaling
-from ..models.saved_latent import print_of_weights
-from .checkpoints import WeightAverage
+from ..models.saved_latent import weights_fingerprint
+from .checkpoints import BestWeights, WeightAverage
+from .input_statistics import EXPRESSION_SHARE, IDENTITY_SHARE, identity_influence
 from .latent_labels import LatentLabels, draw_faces, latents_of_faces
-from .model_card import install, write_distilled_card
 from .principal_start import full_rows, principal_components
-from .train_dnpm import EXPRESSION_SHARE, IDENTITY_SHARE, StageKeeper, identity_influence
-from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
+from .steps import TrainingRun
+from .training_run import add_run_arguments, read_configuration
 
+STAGE = "network"
 FILE = "distilled_detail.safetensors"
 TRAINING_SHARE = 0.9
 FIRST_DRAWN = 600_000  # seed of the people of whom only the latents are asked
@@ -152,134 +150,149 @@ def train_network(
     targets: Tensor,
     training: int,
     settings: dict,
-    log: RunLog,
-    keeper: StageKeeper,
+    run: TrainingRun,
 ) -> float:
-    """Trains on the first rows; the moving average that is best on the rest is kept.
+    """Trains on the first rows; the weight average that is best on the rest is kept.
 
     Args:
         network: trained in place.
         given: scaled condition (N, K + 17) and expression (N, 52).
         targets: (N, C).
         training: how many rows to train on.
-        settings: steps, minutes, batch, rate, decay, average_steps, log_steps.
-        log: receives the errors relative to the targets' power.
-        keeper: resumes.
+        settings: those of `TrainingRun.steps`; batch, decay, average_steps.
+        run: its log receives the errors relative to the targets' power.
 
     Returns:
         The least error of unseen people, relative.
     """
-    device = targets.device
     power = (targets - targets[:training].mean(0)).square().sum(1).mean()
     average = copy.deepcopy(network)
-    keeping = WeightAverage(network, average, settings["average_steps"])
+    averages = [WeightAverage(network, average, settings["average_steps"])]
+    best = BestWeights(average)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings["rate"], betas=(0.9, 0.99), weight_decay=settings["decay"]
     )
-    schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
-    save, resume = keeper.hooks("network")
-    resume({"network": optimiser}, schedule)
-    random = torch.Generator().manual_seed(schedule.done)
-    best, kept = float("inf"), copy.deepcopy(average.state_dict())
-    while schedule.progress < 1:
-        set_rate(optimiser, schedule.rate(settings["rate"]))
-        rows = torch.randint(training, (settings["batch"],), generator=random).to(device)
+    random = torch.Generator().manual_seed(0)
+
+    @torch.no_grad()
+    def measure() -> dict[str, float]:
+        coefficients = average(*(values[training:] for values in given))
+        unseen = float((coefficients - targets[training:]).square().sum(1).mean() / power)
+        best.update(unseen, average)
+        return {"unseen": unseen}
+
+    kept = {"average": average, "best": best}
+    for step in run.steps(
+        STAGE, {"network": optimiser}, averages, settings, measure=measure, kept=kept, random=[random]
+    ):
+        rows = torch.randint(training, (settings["batch"],), generator=random).to(targets.device)
         loss = (network(*(values[rows] for values in given)) - targets[rows]).square().sum(1).mean() / power
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        keeping.update()
-        schedule.done += 1
-        if schedule.done % settings["log_steps"] == 0 or schedule.progress >= 1:
-            with torch.no_grad():
-                found = average(*(values[training:] for values in given))
-                unseen = float((found - targets[training:]).square().sum(1).mean() / power)
-            if unseen < best:
-                best, kept = unseen, copy.deepcopy(average.state_dict())
-            log.write(
-                "network",
-                step=schedule.done,
-                loss=float(loss.detach()),
-                unseen=unseen,
-                minutes_left=schedule.minutes_left,
-            )
-            save({"network": optimiser}, schedule)
-    network.load_state_dict(kept)
-    return best
+        step.descend(loss, loss=loss)
+    network.load_state_dict(best.weights)
+    return best.error
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "distilled-detail")
-    device = choose_device(args)
-    log = RunLog(args.out, args.resume)
-    teacher, weights = Detailed3DMM.load(args.weights, device), print_of_weights(args.weights)
-    own = settings["fields"]
-    above = {int(resolution): count for resolution, count in own.get("above", {}).items()}
-    coarse = make_teacher_maps(
+    training = TrainingRun.begin(args, (STAGE,))
+    device = training.device
+    teacher = Detailed3DMM.load(args.weights, device)
+    weights = weights_fingerprint(args.weights)
+    table = settings["fields"]
+    low_resolution = table["resolution"]
+    above = {int(resolution): count for resolution, count in table.get("above", {}).items()}
+    maps = make_teacher_maps(
         args.data / "coarse",
         teacher,
         weights,
-        resolutions=(own["resolution"],),
+        resolutions=(low_resolution,),
         **_people(settings["teacher"]),
-    )
-    maps = coarse[own["resolution"]]
+    )[low_resolution]
     fine = make_teacher_maps(
         args.data / "fine",
         teacher,
         weights,
-        resolutions=(own["resolution"], *above),
+        resolutions=(low_resolution, *above),
         **_people(settings["teacher_fine"]),
     )
-    log.write("fields", maps=len(maps), fine_maps=len(next(iter(fine.values()))))
-    low, values = fit_low_band(maps, own["components"])
-    labels = [LatentLabels.fit(own["resolution"], *latents_of_faces(teacher, *inputs(maps)), values.numpy())]
+    training.write("fields", maps=len(maps), fine_maps=len(next(iter(fine.values()))))
+    low, values = fit_low_band(maps, table["components"])
+    labels = [LatentLabels.fit(low_resolution, *latents_of_faces(teacher, *inputs(maps)), values.numpy())]
     bands = []
     for resolution, count in above.items():
         band, finer = fit_band_above(fine, resolution, count)
         bands.append(band)
-        labels.append(
-            LatentLabels.fit(resolution, *latents_of_faces(teacher, *inputs(fine[resolution])), finer.numpy())
-        )
+        latents = latents_of_faces(teacher, *inputs(fine[resolution]))
+        labels.append(LatentLabels.fit(resolution, *latents, finer.numpy()))
     for label in labels:
-        log.write("labels", style=label.style, components=len(label.offset), unexplained=label.unexplained)
+        components = label.model.slopes.shape[1]
+        training.write("labels", style=label.style, components=components, unexplained=label.unexplained)
     face = BilinearFace.default()
     scaling = input_scaling(maps, identity_influence(face))
-    known = int(len(maps) * TRAINING_SHARE)
     drawn = draw_faces(face, settings["training"]["drawn"], FIRST_DRAWN)
     targets = torch.from_numpy(
-        np.concatenate([label_faces(teacher, labels, *given) for given in (drawn, inputs(maps))])
+        np.concatenate([label_faces(teacher, labels, *faces) for faces in (drawn, inputs(maps))])
     )
-    targets[len(drawn[0]) :, : values.shape[1]] = values  # what the maps themselves say is worth more
-    condition, faces = scaling(
-        *(np.concatenate([one, other]) for one, other in zip(drawn, inputs(maps), strict=True))
+    targets[len(drawn[0]) :, : values.shape[1]] = values  # the maps' own coefficients are exact
+    given = tuple(
+        torch.from_numpy(part).to(device)
+        for part in scaling(*(np.concatenate(both) for both in zip(drawn, inputs(maps), strict=True)))
     )
-    given = torch.from_numpy(condition).to(device), torch.from_numpy(faces).to(device)
     torch.manual_seed(0)
     network = CoefficientNetwork(
         given[0].shape[1], given[1].shape[1], settings["network"]["hidden"], targets.shape[1]
     ).to(device)
-    keeper = StageKeeper(args.out / "checkpoint.safetensors", {"network": network}, args.resume)
-    training = len(drawn[0]) + known
-    unseen = train_network(network, given, targets.to(device), training, settings["training"], log, keeper)
+    training.keep({"network": network}, args.resume)
+    rows = len(drawn[0]) + int(len(maps) * TRAINING_SHARE)
+    unseen = train_network(
+        network, (given[0], given[1]), targets.to(device), rows, settings["training"], training
+    )
     model = export(network, scaling, *widen(low, bands))
-    facts = {
-        "command": f"python -m ml_backend train distilled-detail --config {args.config}",
-        "teacher": weights,
-        "maps": f"{settings['teacher']['people']} people x {settings['teacher']['expressions']} expressions",
-        "device": f"{device.type}, {torch.get_num_threads()} threads"
-        if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
-        "training_minutes": f"{log.minutes:.0f}",
-        "unseen": f"{unseen:.4f}",
-        **closeness(model, maps, args.out / "distilled.png"),
-    }
+    facts = training.facts(f"python -m ml_backend train distilled-detail --config {args.config}", (STAGE,))
+    facts["teacher"] = weights
+    facts["maps"] = (
+        f"{settings['teacher']['people']} people x {settings['teacher']['expressions']} expressions"
+    )
+    facts["unseen"] = f"{unseen:.4f}"
+    facts |= closeness(model, maps, args.out / "distilled.png")
     model.save(args.out / FILE, facts)
-    write_distilled_card(args.out / FILE, model, sum(p.numel() for p in network.parameters()), facts)
-    log.write("done", **facts)
+    distilled_card(model, sum(p.numel() for p in network.parameters()), facts).write(args.out / FILE)
+    training.write("done", **facts)
     if args.install:
         install(args.out, (FILE,))
     return 0
+
+
+def distilled_card(model: DistilledDetail, parameters: int, facts: dict[str, str]) -> ModelCard:
+    """Returns the model card.
+
+    Args:
+        model: what the file holds.
+        parameters: numbers of the network.
+        facts: of `TrainingRun.facts`, with teacher, maps, psnr_db, fields_psnr_db, held_out.
+    """
+    above = ", ".join(f"{len(band.scale)} at {band.resolution}" for band, _ in model.above)
+    resolution = model.low.resolution
+    return ModelCard(
+        "Distilled detail",
+        "Wrinkles in Blender with no backend installed: a multilayer perceptron from identity, skin vector and ARKit\n"
+        "expression to the coefficients of principal fields, evaluated by numpy\n"
+        "(`ml_backend/models/distilled_detail.py`). Output: millimetres.",
+        source=f"maps of DNPM and the detail encoder ({facts['maps']}; their weights {facts['teacher']}), which\n"
+        "  learned from simulated skin, not from scans of people",
+        command=facts["command"],
+        device=f"{facts['device']}; {facts['training_minutes']} minutes with the full model's maps",
+        evaluation="`python -m ml_backend evaluate detail --json` compares it with simulated truth.",
+        stages=facts["stages"],
+        steps=facts.get("steps", ""),
+        parameters=parameters,
+        notes=(
+            f"Fields, stored as int8: {model.component_count} at {resolution}, {above}.",
+            f"Against the full model on people that training did not see ({facts['held_out']} maps at {resolution}):\n"
+            f"  {facts['psnr_db']} dB; the nearest maps that the fields hold {facts['fields_psnr_db']} dB.",
+        ),
+    )
 
 
 def inputs(maps: MapSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,7 +22,6 @@ examples:
 """
 
 import argparse
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +31,13 @@ from ..asset_files import ASSETS
 from ..datasets.map_set import HELD_OUT_SEED, person
 from ..datasets.sampled_expressions import sample_expressions
 from ..errors import UserError
+from ..files.model_card import ModelCard, install
+from ..geometry.linear_models import fit_ridge
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.latent_directions import LatentDirections
-from ..models.saved_latent import print_of_weights
+from ..models.saved_latent import weights_fingerprint
 from ..simulation.relief.skin_simulation import person_traits
-from .model_card import install
 
 FILE = "latent_directions.safetensors"
 UNITS = {
@@ -104,7 +104,7 @@ def ridge_slopes(parameters: np.ndarray, latents: np.ndarray) -> tuple[np.ndarra
     mean, deviation = parameters.mean(0), parameters.std(0)
     x = (parameters - mean) / np.maximum(deviation, 1e-9)
     y = latents - latents.mean(0)
-    slopes = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]), x.T @ y)
+    slopes = fit_ridge(x, y, _RIDGE * len(x)).slopes
     explained = 1 - np.square(y - x @ slopes).sum() / max(np.square(y).sum(), 1e-20)
     return slopes / np.maximum(deviation, 1e-9)[:, None], float(explained)
 
@@ -139,27 +139,24 @@ def run(args: argparse.Namespace) -> int:
     if not 100 <= args.people <= HELD_OUT_SEED:
         raise UserError(f"--people {args.people} is not 100 to {HELD_OUT_SEED}.")
     args.out.mkdir(parents=True, exist_ok=True)
-    weights = print_of_weights(args.weights)
+    weights = weights_fingerprint(args.weights)
     directions, explained = fit_directions(
         Detailed3DMM.load(args.weights), BilinearFace.default(), args.people, weights
     )
     path = args.out / FILE
     directions.save(path, {"people": str(args.people)})
     listed = "\n".join(f"- {name}: {unit}" for name, unit in UNITS.items())
-    path.with_suffix(".md").write_text(
-        f"""# Latent directions
-
-Directions in DNPM's W+ space that carry the names of the skin simulation's parameters (`ml_backend/training/train_latent_directions.py`).
-
-{listed}
-
-- Learned from: the detail encoder's latents (weights {weights}) of {args.people} random simulated people. No scans of people.
-- Made by: `python -m ml_backend train latent-directions --people {args.people}`, in seconds.
-- Share of the latents' power that the directions explain together: {explained:.3f}; the rest is expression and where creases run.
-- Licence: CC0 1.0.
-- sha256: `{hashlib.sha256(path.read_bytes()).hexdigest()}`
-"""
-    )
+    ModelCard(
+        "Latent directions",
+        "Directions in DNPM's W+ space that carry the names of the skin simulation's parameters\n"
+        f"(`ml_backend/training/train_latent_directions.py`).\n\n{listed}",
+        source=f"the detail encoder's latents (weights {weights}) of {args.people} random simulated people. No scans "
+        "of people",
+        command=f"python -m ml_backend train latent-directions --people {args.people}",
+        device="a CPU, in seconds",
+        evaluation=f"Share of the latents' power that the directions explain together: {explained:.3f}; the rest is "
+        "expression and where creases run.",
+    ).write(path)
     print(f"{path}: {', '.join(directions.names)}; they explain {explained:.3f} of the latents' power")
     if args.install:
         install(args.out, (FILE,))

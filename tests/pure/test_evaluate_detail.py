@@ -22,19 +22,19 @@ from ml_backend.evaluation.detail_fidelity import (
     SpectrumBins,
     TrueMaps,
     active_texels,
-    percentile_span,
     structural_similarity,
 )
 from ml_backend.evaluation.detail_forms import clip_of
 from ml_backend.evaluation.evaluate_detail import card_text, held_out_expressions
 from ml_backend.evaluation.vertex_baselines import fit_vertex_rival
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.model_card import note_evaluation
+from ml_backend.losses.map_reconstruction import percentile_span
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
 from ml_backend.models.detailed_3dmm import Detailed3DMM
 from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
 from ml_backend.simulation.relief.face_chart import GRID, build_chart
-from ml_backend.training.model_card import note_evaluation
 
 SIZE = 128
 MASK = torch.ones(SIZE, SIZE, dtype=torch.bool)

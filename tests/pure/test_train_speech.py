@@ -78,7 +78,14 @@ def train(data, out, steps, resume=False):
     config.write_text(TINY.format(steps=steps))
     return train_speech.run(
         argparse.Namespace(
-            start=None, config=str(config), data=data, out=out, resume=resume, device="cpu", threads=1
+            start=None,
+            config=str(config),
+            data=data,
+            out=out,
+            resume=resume,
+            device="cpu",
+            threads=1,
+            steps=None,
         )
     )
 
