@@ -81,6 +81,36 @@ class PhotographedSkin:
         """Draws pairs of people that are not measured."""
         return self.pair(self.numbers.integers(int(len(self.maps) * TRAINING_SHARE), size=count))
 
+    def mean_map(self) -> Tensor:
+        """Returns the mean map (R, R) of the people that are not measured, in units."""
+        last = int(len(self.maps) * TRAINING_SHARE) - 1
+        rows = np.linspace(0, last, min(200, len(self.maps))).astype(int)
+        mean = np.asarray(self.maps.maps[rows], np.float32).mean(0)
+        return torch.from_numpy(mean) * self.inside / self.unit
+
+    def wrinkle_windows(
+        self, channels: Tensor, truth: Tensor, confidence: Tensor, side: int, count: int
+    ) -> tuple[Tensor, Tensor]:
+        """Draws windows around texels where the truth has wrinkles.
+
+        Args:
+            channels: (1, C, R, R).
+            truth: (1, 1, R, R) heights.
+            confidence: (1, 1, R, R).
+            side: of a window, odd.
+            count: windows.
+
+        Returns:
+            (count, C * side * side), and the texels' places in a flat map.
+        """
+        local = torch.nn.functional.avg_pool2d(truth.abs(), 9, 1, 4)[0, 0]
+        chance = (local + 0.2) * self.inside * (confidence[0, 0] > 0.5)
+        places = torch.multinomial(chance.flatten(), count, generator=self.random)
+        width = truth.shape[-1]
+        padded = torch.nn.functional.pad(channels, (side // 2,) * 4)[0]
+        windows = padded.unfold(1, side, 1).unfold(2, side, 1)[:, places // width, places % width]
+        return windows.permute(1, 0, 2, 3).flatten(1), places
+
 
 @dataclass(frozen=True)
 class PoorlyFitted:

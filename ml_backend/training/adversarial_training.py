@@ -170,7 +170,7 @@ class AdversarialStage:
         if penalise:
             penalty = gradient_penalty(real_logits, real_seen)
             loss = loss + _PENALTY_STEPS * self.settings["penalty"] * penalty
-        step.descend(loss, optimiser="discriminator")
+        step.descend(loss, "discriminator")
         self.augmentation.update(real_logits)
         step.note(augmentation=self.augmentation.probability)
 
@@ -187,7 +187,7 @@ class AdversarialStage:
             held, _ = reconstruction_loss(self.pair.generator, maps[:count], truth, self.mask, self.settings)
             step.note(held=held)
             loss = loss + self.paired * held
-        step.descend(loss, optimiser="generator")
+        step.descend(loss, "generator")
         weight = self.settings.get("path", 0.0)
         if step.number % _PATH_STEPS == 0 and weight > 0:
             self._shorten_paths(step, weight)
@@ -197,7 +197,7 @@ class AdversarialStage:
         latents = self.prior_latents(max(1, self.settings["batch"] // 2)).detach().requires_grad_(True)
         image = self.pair.generator.maps(latents, resolution, noise=True)[resolution]
         penalty, self.mean_length = path_length_penalty(image, latents, self.mean_length)
-        step.descend(_PATH_STEPS * weight * penalty, optimiser="generator", path=self.mean_length)
+        step.descend(_PATH_STEPS * weight * penalty, "generator", path=self.mean_length)
 
 
 def train_adversarially(

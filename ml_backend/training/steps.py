@@ -1,4 +1,4 @@
-"""The one training loop: a generator of steps that sets the rate, counts, logs, saves and resumes inside a stage.
+"""The training loop: a generator of steps that sets the rate, counts, logs, saves and resumes inside a stage.
 
 for step in run.steps("coarse", {"pair": optimiser}, averages, settings):
     loss, terms = ...
@@ -87,7 +87,7 @@ class Step:
         self._optimisers = optimisers
 
     def descend(
-        self, loss: Tensor, /, optimiser: str = "", clip: float = 0.0, **terms: Tensor | float
+        self, loss: Tensor, optimiser: str = "", /, *, clip: float = 0.0, **terms: Tensor | float
     ) -> None:
         """Takes one step of an optimiser down the loss.
 

@@ -171,8 +171,8 @@ def fit_linear(
     pairs = []
     for _ in range(settings["maps"]):
         features, expected, truth, confidence = drawn.training_pair(1)
-        windows, places = wrinkle_windows(
-            linear.channels(features), truth, drawn, confidence, side, settings["texels"]
+        windows, places = drawn.wrinkle_windows(
+            linear.channels(features), truth, confidence, side, settings["texels"]
         )
         gram += windows.T @ windows
         sums += windows.T @ (truth - expected).flatten()[places]
@@ -199,39 +199,6 @@ def fit_linear(
         total += float((seen * difference.square()).sum())
     gain = float(linear.gain.mean())
     run.write("linear", maps=settings["maps"], gain=gain, missed_share=missed / max(total, 1e-9))
-
-
-def wrinkle_windows(
-    channels: Tensor, truth: Tensor, drawn: PhotographedSkin, confidence: Tensor, side: int, count: int
-) -> tuple[Tensor, Tensor]:
-    """Draws windows around texels where the truth has wrinkles.
-
-    Args:
-        channels: (1, C, R, R).
-        truth: (1, 1, R, R) heights.
-        drawn: the face's mask and the source of randomness.
-        confidence: (1, 1, R, R).
-        side: of a window, odd.
-        count: windows.
-
-    Returns:
-        (count, C * side * side), and the texels' places in a map.
-    """
-    local = torch.nn.functional.avg_pool2d(truth.abs(), 9, 1, 4)[0, 0]
-    chance = (local + 0.2) * drawn.inside * (confidence[0, 0] > 0.5)
-    places = torch.multinomial(chance.flatten(), count, generator=drawn.random)
-    width = truth.shape[-1]
-    padded = torch.nn.functional.pad(channels, (side // 2,) * 4)[0]
-    windows = padded.unfold(1, side, 1).unfold(2, side, 1)[:, places // width, places % width]
-    return windows.permute(1, 0, 2, 3).flatten(1), places
-
-
-def mean_map(drawn: PhotographedSkin) -> Tensor:
-    """(1, 1, R, R) mean of the people that are not measured, in units."""
-    rows = np.linspace(0, int(len(drawn.maps) * TRAINING_SHARE) - 1, min(200, len(drawn.maps))).astype(int)
-    return (
-        torch.from_numpy(np.asarray(drawn.maps.maps[rows], np.float32).mean(0)) * drawn.inside / drawn.unit
-    )[None, None]
 
 
 def train_stage(
@@ -275,7 +242,7 @@ def train_stage(
         if stage == "adversarial":
             seen = confidence * inside
             loss = loss + adversarial_terms(step, judges, heights, truth, seen, features, settings)
-        step.descend(loss, optimiser="network", loss=loss, **terms)
+        step.descend(loss, "network", loss=loss, **terms)
     network.eval()
 
 
@@ -301,7 +268,7 @@ def adversarial_terms(
     condition = features[:, [0, 3, 4]]
     real = judges(truth * seen, condition)
     wrong = discrimination_loss(real, judges(heights.detach() * seen, condition))
-    step.descend(wrong, optimiser="judges", wrong=wrong)
+    step.descend(wrong, "judges", wrong=wrong)
     generated = judges(heights * seen, condition)
     matched = feature_matching(generated, real)
     deceived = judged_real(generated)
@@ -341,7 +308,7 @@ def measure(
     """
     first = int(len(drawn.maps) * TRAINING_SHARE)
     rows = np.linspace(first, len(drawn.maps) - 1, min(MEASURED, len(drawn.maps) - first)).astype(int)
-    mean = mean_map(drawn)[0, 0]
+    mean = drawn.mean_map()
     found = {}
     for name, coarser in (("1/2", 2), ("1/4", 4), ("1/8", 8)):
         factor = max(1.0, coarser * network.config.resolution / FULL)

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,8 @@ from ..errors import UserError
 from ..files.model_card import ModelCard
 from ..files.network_file import write_network_file
 from ..models.bilinear_face import BilinearFace
-from ..models.speech.speech_encoder import FRAME_RATE
+from ..models.speech.speech_decoder import SpeechDecoder
+from ..models.speech.speech_encoder import FRAME_RATE, SpeechEncoder
 from ..models.speech.speech_networks import PHONES_FACT, build_speech_networks, load_speech_networks
 from ..phonetics.phones import BILABIAL, LABIODENTAL, LIP_CLASSES, PHONE_INDEX, PHONES
 from .checkpoints import WeightAverage
@@ -185,7 +187,7 @@ def run(args: argparse.Namespace) -> int:
     voices = ", ".join(stream.name for stream in held) or "the training voices"
     facts["validation"] = f"{json.dumps(rounded)} on {voices}"
     path = args.out / "speech.safetensors"
-    sizes = {name: asdict(model[name].config) for name in ("encoder", "decoder")}
+    sizes = speech_sizes(average)
     write_network_file(path, average, sizes, {**PHONES_FACT, "configuration": json.dumps(config), **facts})
     speech_card(
         "The speech encoder and decoder",
@@ -238,6 +240,15 @@ def train_networks(
             logits, curves = _forward(model, batch, settings["given_phones"])
         total = loss(batch, logits.float(), curves.float())
         step.descend(total, clip=1.0, **{f"train_{name}": value for name, value in loss.figures.items()})
+
+
+def speech_sizes(pair: nn.ModuleDict) -> dict[str, Any]:
+    """Returns the configurations of encoder and decoder by name, as `build_speech_networks` takes them."""
+    encoder = pair["encoder"]
+    decoder = pair["decoder"]
+    assert isinstance(encoder, SpeechEncoder)
+    assert isinstance(decoder, SpeechDecoder)
+    return {"encoder": asdict(encoder.config), "decoder": asdict(decoder.config)}
 
 
 def hours_of(streams: Sequence[VoiceStream]) -> float:

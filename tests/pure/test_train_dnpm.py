@@ -190,6 +190,48 @@ def test_prior_and_adversary_run_and_resume(tmp_path, pair_and_maps):
     assert steps == [3, 6, 9, 12]
 
 
+class Killed(Exception):
+    """The process ends."""
+
+
+class KillingLog(RunLog):
+    """A log whose process ends when step 9 is logged, after the checkpoint of step 6."""
+
+    def write(self, stage, **figures):
+        if figures.get("step") == 9:
+            raise Killed
+        super().write(stage, **figures)
+
+
+def test_a_killed_adversary_goes_on_with_the_same_numbers(tmp_path):
+    maps = stripes(12)
+    stage = {
+        "steps": 11, "batch": 4, "rate": 1e-3, "penalty": 1.0, "path": 0.1, "paired": 1.0, "square": 1.0, "octaves": 2,
+        "span": 20, "target": -1.0, "log_steps": 3,
+    }  # fmt: skip
+    encoder = EncoderConfig(identity_size=4, hidden=16, latent_width=160, styles=(4, 2, 2))
+
+    def go(name, log, resume=False):
+        pair = build_pair(TINY, encoder, maps, INFLUENCE, torch.ones(len(EXPRESSION_NAMES), 64, 64), CPU)
+        discriminator = DisplacementDiscriminator(32, channel_base=64, channel_most=8)
+        run = TrainingRun(log)
+        run.keep({**pair.modules, "discriminator": discriminator}, resume)
+        train_adversarially(pair, discriminator, maps, stage, run)
+        return pair, (tmp_path / name / "log.jsonl").read_text().splitlines()
+
+    whole, rows = go("whole", RunLog(tmp_path / "whole", False))
+    with pytest.raises(Killed):
+        go("broken", KillingLog(tmp_path / "broken", False))
+    broken, resumed = go("broken", RunLog(tmp_path / "broken", True), resume=True)
+    for name, module in whole.modules.items():
+        for key, value in module.state_dict().items():
+            assert torch.equal(value, broken.modules[name].state_dict()[key]), (name, key)
+    for one, other in zip(rows, resumed, strict=True):
+        one, other = json.loads(one), json.loads(other)
+        assert all(other[key] == one[key] for key in one if key not in ("seconds", "minutes_left"))
+    assert json.loads(rows[-1])["augmentation"] > 0
+
+
 def test_checkpoints_restore_the_optimiser_and_refuse_rubbish(tmp_path):
     def one_step(module, adam):
         module(torch.ones(1, 3)).sum().backward()

@@ -126,9 +126,9 @@ def test_steps_of_two_optimisers_and_an_end_by_the_clock(tmp_path):
     for step in run.steps("both", optimisers, [], {"steps": 4, "rate": 0.1}):
         with pytest.raises(ValueError, match="unpack"):
             step.descend(one.square().sum())
-        step.descend(one.square().sum(), optimiser="one", first=one)
+        step.descend(one.square().sum(), "one", first=one)
         assert float(two.detach()) == 1 or step.number
-        step.descend(two.square().sum(), optimiser="two", second=2.0)
+        step.descend(two.square().sum(), "two", second=2.0)
     assert 0 < float(one.detach()) < 1 and float(one.detach()) == float(two.detach())
     row = json.loads((tmp_path / "log.jsonl").read_text())
     assert row["step"] == 4 and row["second"] == 2.0 and "first" in row
