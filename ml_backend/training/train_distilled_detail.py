@@ -192,6 +192,33 @@ def train_network(
     return best.error
 
 
+def fit_bands(
+    teacher: Detailed3DMM, maps: MapSet, fine: dict[int, MapSet], components: int, above: dict[int, int]
+) -> tuple[FieldBand, list[FieldBand], list[LatentLabels], Tensor]:
+    """Fits the fields of all bands, and the linear maps from latents to their coefficients.
+
+    Args:
+        teacher: the full model.
+        maps: of many people, at the low band's resolution.
+        fine: maps of fewer people by resolution.
+        components: fields of the low band.
+        above: fields of each finer band, by resolution.
+
+    Returns:
+        The low band, the finer bands, labels of all bands, and the coefficients (N, C) of `maps`.
+    """
+    resolution = maps.maps.shape[-1]
+    low, values = fit_low_band(maps, components)
+    labels = [LatentLabels.fit(resolution, *latents_of_faces(teacher, *inputs(maps)), values.numpy())]
+    bands = []
+    for finer, count in above.items():
+        band, coefficients = fit_band_above(fine, finer, count)
+        bands.append(band)
+        latents = latents_of_faces(teacher, *inputs(fine[finer]))
+        labels.append(LatentLabels.fit(finer, *latents, coefficients.numpy()))
+    return low, bands, labels, values
+
+
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "distilled-detail")
@@ -217,14 +244,7 @@ def run(args: argparse.Namespace) -> int:
         **_people(settings["teacher_fine"]),
     )
     training.write("fields", maps=len(maps), fine_maps=len(next(iter(fine.values()))))
-    low, values = fit_low_band(maps, table["components"])
-    labels = [LatentLabels.fit(low_resolution, *latents_of_faces(teacher, *inputs(maps)), values.numpy())]
-    bands = []
-    for resolution, count in above.items():
-        band, finer = fit_band_above(fine, resolution, count)
-        bands.append(band)
-        latents = latents_of_faces(teacher, *inputs(fine[resolution]))
-        labels.append(LatentLabels.fit(resolution, *latents, finer.numpy()))
+    low, bands, labels, values = fit_bands(teacher, maps, fine, table["components"], above)
     for label in labels:
         components = label.model.slopes.shape[1]
         training.write("labels", style=label.style, components=components, unexplained=label.unexplained)
