@@ -40,13 +40,16 @@ def conditions_from_normal(z: Tensor, identity_size: int, skin_size: int) -> lis
     rest = z[:, identity_size + skin_size :][:, :LATENT_SIZE]
     if rest.shape[1] < LATENT_SIZE:
         raise ValueError(
-            f"a latent of width {z.shape[1]} cannot hold {identity_size} + {skin_size} + {LATENT_SIZE} numbers"
+            f"a latent of width {z.shape[1]} cannot hold {identity_size} + {skin_size} + {LATENT_SIZE} "
+            "numbers"
         )
     return [identity, skin, torch.from_numpy(expressions_from_normal(rest.cpu().numpy())).to(z.device)]
 
 
 def fit_prior(pair: Pair, settings: dict, run: TrainingRun) -> None:
-    """Starts the mapping network so that z ~ N(0, 1) gives the latents that random people get from the encoder.
+    """Starts the mapping network so that the prior gives the latents of random people.
+
+    z ~ N(0, 1) is to give the latents that the encoder gives to random people.
 
     Args:
         pair: the generator's mapping network is trained in place.
@@ -141,7 +144,10 @@ class AdversarialStage:
         return generator.sample_latents(z, mix=mix if crossed else None, crossover=crossover)
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        """Draws real maps in the generator's units, and latents: of the same faces first, then of the prior."""
+        """Draws real maps in the generator's units, and latents.
+
+        The latents are of the same faces first, then of the prior.
+        """
         batch = self.settings["batch"]
         rows = np.sort(self.random.integers(0, len(self.maps), batch))
         truth, *given = self.maps.batch(rows, self.device)

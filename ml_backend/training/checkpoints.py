@@ -1,4 +1,7 @@
-"""Checkpoints as safetensors: networks, optimisers, random states and counters, readable without unpickling."""
+"""Checkpoints as safetensors: networks, optimisers, random states and counters.
+
+They are read without unpickling.
+"""
 
 import copy
 import json

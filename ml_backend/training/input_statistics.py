@@ -1,4 +1,4 @@
-"""Statistics of the inputs of detail networks: how far identities move a face, and where expressions strain it."""
+"""Statistics of the inputs of detail networks: the reach of identities, the strain of expressions."""
 
 import numpy as np
 import torch

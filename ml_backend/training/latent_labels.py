@@ -1,4 +1,7 @@
-"""Coefficients of principal fields from the full model's latents: labels for people at the cost of the encoder."""
+"""Coefficients of principal fields from the full model's latents.
+
+They label any number of people at the cost of the encoder alone.
+"""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Training on pairs: identity, skin and expression against the simulated map, through encoder and generator."""
+"""Training on pairs: identity, skin and expression against the simulated map."""
 
 import copy
 import dataclasses
@@ -23,13 +23,16 @@ from .steps import TrainingRun
 
 GENERATOR_CARD = (
     "DNPM, the generator of displacement maps",
-    "A StyleGAN2 generator with the skip architecture (Karras et al. 2020), one output channel, 18 W+ styles of\n"
-    "512, written from the papers; positional constants at fine resolutions are an addition. Output: millimetres,\n"
+    "A StyleGAN2 generator with the skip architecture (Karras et al. 2020), one output channel, 18 W+ "
+    "styles of\n"
+    "512, written from the papers; positional constants at fine resolutions are an addition. Output: "
+    "millimetres,\n"
     "row 0 at the bottom.",
 )
 ENCODER_CARD = (
     "The detail encoder of Detailed3DMM",
-    "An MLP from identity, skin vector and ARKit expression to W+ offsets of DNPM (Cao et al. 2024, Fig. 2 b).",
+    "An MLP from identity, skin vector and ARKit expression to W+ offsets of DNPM (Cao et al. 2024, Fig. "
+    "2 b).",
 )
 """Title and purpose of the cards."""
 
@@ -49,7 +52,8 @@ def detail_card(
         source=f"{facts['source']}. {facts['maps']}",
         command=facts["command"],
         device=f"{facts['device']}; {facts['training_minutes']} minutes after the maps were there",
-        evaluation="`python -m ml_backend evaluate detail --json` prints the figures; the last ones measured are "
+        evaluation="`python -m ml_backend evaluate detail --json` prints the figures; the last ones "
+        "measured are "
         "noted by `--card`.",
         stages=facts["stages"],
         steps=facts.get("steps", ""),
@@ -98,7 +102,15 @@ def build_pair(
     device: torch.device,
     seed: int = 0,
 ) -> Pair:
-    """Fresh networks whose units and input statistics come from the maps; `influence` and `activity` as the functions of those names.
+    """Builds fresh networks whose units and input statistics come from the maps.
+
+    Args:
+        generator, encoder: sizes.
+        maps: people and expressions.
+        influence: from `identity_influence`.
+        activity: from `unit_activity`.
+        device: where the networks go.
+        seed: of the start.
 
     Raises:
         UserError: the maps are blank.
@@ -124,7 +136,10 @@ def build_pair(
 
 @torch.no_grad()
 def recentre(pair: Pair, maps: MapSet, device: torch.device) -> None:
-    """Moves the mean of the encoder's W+ offsets over the set into the generator's mean latent; no map changes."""
+    """Moves the mean of the encoder's W+ offsets over the set into the generator's mean latent.
+
+    No map changes.
+    """
     rows = np.linspace(0, len(maps) - 1, min(2048, len(maps))).astype(int)
     given = [
         torch.from_numpy(values[rows]).to(device) for values in (maps.identity, maps.skin, maps.expression)
@@ -140,7 +155,7 @@ def recentre(pair: Pair, maps: MapSet, device: torch.device) -> None:
 def maps_through_gate(
     generator: DisplacementGenerator, encoder: DetailEncoder, given: list[Tensor], resolution: int
 ) -> Tensor:
-    """Maps of people under expressions as `Detailed3DMM` makes them.
+    """Returns maps of people under expressions as `Detailed3DMM` makes them.
 
     Args:
         generator, encoder: the networks.
@@ -170,7 +185,7 @@ def maps_through_gate(
 def reconstruction_loss(
     generator: DisplacementGenerator, own: Tensor, truth: Tensor, mask: Tensor, settings: dict
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of square, absolute, line, texture and power terms.
+    """Returns the weighted sum of square, absolute, line, texture and power terms.
 
     Args:
         generator: for its unit.
@@ -205,9 +220,8 @@ def parameter_groups(pair: Pair, settings: dict) -> list[dict]:
     Args:
         pair: the networks.
         settings: `from_resolution`: generator blocks below it stay as they are, and of the encoder only the
-            layer of the
-            finest styles; absent = everything. `generator_scale`, `encoder_scale`, `basis_scale`: factors on
-            the rate, 0 = frozen.
+            layer of the finest styles; absent = everything. `generator_scale`, `encoder_scale`,
+            `basis_scale`: factors on the rate, 0 = frozen.
     """
     least = settings.get("from_resolution", 0)
     pair.generator.requires_grad_(False)
@@ -290,7 +304,12 @@ def held_out_error(
     device: torch.device,
     count: int = 32,
 ) -> dict[str, float]:
-    """Error on people that training does not see: mean square over the truth's; power of the finest three octaves over the truth's, dB."""
+    """Measures the error on people that training does not see.
+
+    Returns:
+        `unseen`: mean square over the truth's; `unseen_fine_db`: power of the finest three octaves over the
+        truth's, dB.
+    """
     encoder.eval()
     missed, power, fine = 0.0, 0.0, [0.0, 0.0]
     for row in np.linspace(training, len(maps) - 1, min(count, len(maps) - training)).astype(int):
@@ -312,7 +331,7 @@ def held_out_error(
 def write_pair_sheet(
     path: Path, pair: Pair, maps: MapSet, training: int, device: torch.device, count: int = 6
 ) -> None:
-    """Truth above generated, for held-out people."""
+    """Writes truth above generated maps of held-out people."""
     pair.encoder.eval()
     rows = np.linspace(training, len(maps) - 1, min(count, len(maps) - training)).astype(int)
     truth, *given = maps.batch(rows, device)

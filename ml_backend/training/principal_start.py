@@ -1,4 +1,4 @@
-"""Starts the generator's positional constants from principal components, and the encoder from coefficients."""
+"""Starts the generator's positional constants from principal components, the encoder from coefficients."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ _ROWS_TO_FIT = 1600
 
 @dataclasses.dataclass
 class CoefficientTargets:
-    """What the encoder is to give one block's positional constants.
+    """The coefficients that the encoder is to give to one block's positional constants.
 
     Attributes:
         block: index of the block.
@@ -36,7 +36,9 @@ class CoefficientTargets:
 def principal_components(
     rows: np.ndarray, weights: np.ndarray, count: int, seed: int = 0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Fits the mean and the leading principal components to at most 1,600 rows, and every row's coefficients.
+    """Fits the mean and the leading principal components to rows.
+
+    The components come from at most 1,600 rows, the coefficients from all.
 
     Args:
         rows: (N, P) any float type; read a part at a time.
@@ -71,7 +73,7 @@ def principal_components(
 
 
 def full_rows(maps: np.ndarray, resolution: int) -> np.ndarray:
-    """Maps (N, R, R) at `resolution`, R >= resolution: (N, resolution ** 2) float16."""
+    """Returns maps (N, R, R) at `resolution`, R >= resolution: (N, resolution ** 2) float16."""
     if maps.shape[-1] == resolution:
         return maps.reshape(len(maps), -1)
     found = np.empty((len(maps), resolution * resolution), np.float16)
@@ -82,7 +84,15 @@ def full_rows(maps: np.ndarray, resolution: int) -> np.ndarray:
 
 
 def band_rows(maps: np.ndarray, resolution: int) -> np.ndarray:
-    """What maps (N, R, R) hold at `resolution` beyond half of it: (N, resolution ** 2) float16; R >= resolution."""
+    """Returns the band of maps between half of `resolution` and `resolution`.
+
+    Args:
+        maps: (N, R, R), R >= resolution.
+        resolution: of the band.
+
+    Returns:
+        (N, resolution ** 2) float16.
+    """
     found = np.empty((len(maps), resolution * resolution), np.float16)
     for start in range(0, len(maps), 16):
         full = resize_by_halving(
@@ -123,7 +133,9 @@ def start_block(
 def project_on_block(
     block: SynthesisBlock, index: int, maps: np.ndarray, millimetres: float
 ) -> CoefficientTargets:
-    """The coefficients of maps in a block's components, which `start_block` made and nothing has trained since.
+    """Returns the coefficients of maps in a block's components.
+
+    `start_block` made the components, and nothing has trained them since.
 
     Args:
         block, index, millimetres: as `start_block` takes them.
@@ -142,14 +154,14 @@ def project_on_block(
 
 
 def style_of(block: int) -> int:
-    """The W+ index that a block's map layer reads."""
+    """Returns the W+ index that a block's map layer reads."""
     return 2 * block + 1
 
 
 def latents_of(
     encoder: DetailEncoder, generator: DisplacementGenerator, styles: list[int], given: list[Tensor]
 ) -> Tensor:
-    """Only these styles (B, len(styles), W) of the encoder's W+, without the cost of the others."""
+    """Returns only these styles (B, len(styles), W) of the encoder's W+, without the cost of the others."""
     features = encoder.features(*given)
     parts, first = [], 0
     width = encoder.config.latent_width

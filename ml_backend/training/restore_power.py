@@ -1,4 +1,4 @@
-"""Restores the power that a regression leaves out, so that unseen people have creases as deep as the truth."""
+"""Restores the power that a regression leaves out, so that unseen people have creases of true depth."""
 
 import math
 
@@ -18,7 +18,14 @@ LARGEST_COMPONENT_GAIN = 1.7
 
 
 def ring_power(maps: Tensor) -> Tensor:
-    """(B, R, R) -> (RINGS,) summed power in rings of half an octave of wavelength from 2 texels on."""
+    """Returns the summed power of maps in rings of half an octave of wavelength, from 2 texels on.
+
+    Args:
+        maps: (B, R, R).
+
+    Returns:
+        (RINGS,).
+    """
     size = maps.shape[-1]
     frequency = torch.sqrt(torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size) ** 2)
     ring = torch.floor(2 * (-torch.log2(frequency.clamp_min(1e-6)) - FINEST_RING)).long()
@@ -28,7 +35,7 @@ def ring_power(maps: Tensor) -> Tensor:
 
 
 def filtered(images: Tensor, gains: Tensor, shift: float) -> Tensor:
-    """Images (N, R, R) with their octaves scaled.
+    """Scales the octaves of images (N, R, R).
 
     Args:
         images: any images.
@@ -53,7 +60,9 @@ def filtered(images: Tensor, gains: Tensor, shift: float) -> Tensor:
 def restore_octaves(
     pair: Pair, maps: MapSet, device: torch.device, count: int = 64, rounds: int = 2
 ) -> list[float]:
-    """Scales the octaves of the positional constants, their mean excepted, so that held-out people's maps have the truth's power.
+    """Scales octaves of the positional constants so that held-out people's maps have the truth's power.
+
+    The constants' mean stays as it is.
 
     Args:
         pair: its averages are measured and changed, then taken over.
@@ -93,7 +102,9 @@ def restore_octaves(
 
 @torch.no_grad()
 def restore_power(pair: Pair, maps: MapSet, found: CoefficientTargets, device: torch.device) -> float:
-    """Scales a block's components so that people whom the fit did not see get the power that their own coefficients have.
+    """Scales a block's components to the power that held-out people's own coefficients have.
+
+    A regression leaves out the part that the inputs do not determine; the octave would be faint.
 
     What cannot be told from the inputs, a regression leaves out; the octave would be faint.
 

@@ -1,4 +1,4 @@
-"""The stages of a training run and its checkpoint file: which are finished, and how far the present one is."""
+"""The stages of a training run and its checkpoint: which are finished, how far the present one is."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

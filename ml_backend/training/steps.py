@@ -1,8 +1,7 @@
-"""The training loop: a generator of steps that sets the rate, counts, logs, saves and resumes inside a stage.
+"""The training loop: a generator of steps that sets rates, counts, logs, saves and resumes in a stage.
 
 for step in run.steps("coarse", {"pair": optimiser}, averages, settings):
-    loss, terms = ...
-    step.descend(loss, clip=1.0, **terms)
+    loss, terms = ... step.descend(loss, clip=1.0, **terms)
 """
 
 import argparse

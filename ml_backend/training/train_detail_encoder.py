@@ -1,15 +1,13 @@
-"""Trains the detail encoder - identity, skin and expression into DNPM's W+ space - with the generator as it is.
+"""Trains the detail encoder, identity and expression into DNPM's W+ space, for a finished generator.
 
 The loss is the paper's shape (absolute difference + a perceptual term, Cao et al. 2024, Eq. 5-7), weighted to
-texels where
-the truth has wrinkles; the perceptual term compares octave bands as lines and as texture, which suits relief
-better than
-features of photographs. --start goes on from an encoder that was trained together with the generator by
-`train dnpm`.
+texels where the truth has wrinkles; the perceptual term compares octave bands as lines and as texture, which
+suits relief better than features of photographs. --start goes on from an encoder that was trained together
+with the generator by `train dnpm`.
 
 Writes to --out: detail_encoder.safetensors (weight average, float16), detail_encoder.md (model card),
-log.jsonl, a sheet of
-truth and generated maps, checkpoint.safetensors. The maps are simulated into --data on first use.
+log.jsonl, a sheet of truth and generated maps, checkpoint.safetensors. The maps are simulated into --data on
+first use.
 
 examples:
   python -m ml_backend train detail-encoder --config 2core --generator build/dnpm/dnpm.safetensors --out

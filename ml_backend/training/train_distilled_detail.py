@@ -1,4 +1,4 @@
-"""Distils the full model, DNPM and its encoder, into a small network and principal fields for numpy in Blender.
+"""Distils the full model into a small network and principal fields for numpy in Blender.
 
 The full model's maps of random people are generated into --data on first use. Their principal components at
 256 become the fields of the low band, those of what maps of 512 and 1024 hold beyond it the fields of two
@@ -65,7 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class CoefficientNetwork(nn.Module):
-    """Fully connected ReLU layers from scaled inputs to coefficients; the expression enters again after the first."""
+    """Fully connected ReLU layers from scaled inputs to coefficients.
+
+    The expression enters again after the first layer.
+    """
 
     def __init__(self, condition: int, expression: int, hidden: list[int], outputs: int):
         super().__init__()
@@ -85,19 +88,30 @@ class CoefficientNetwork(nn.Module):
 
 
 def input_scaling(maps: MapSet, influence: tuple[np.ndarray, np.ndarray, float]) -> InputScaling:
-    """Centres and scales the inputs as the detail encoder's are: identity by how far each coefficient moves the face."""
+    """Centres and scales the inputs as the detail encoder's are.
+
+    The identity counts by how far each coefficient moves the face.
+    """
     moved, weights, offset = influence
     condition = np.concatenate([maps.identity, (maps.identity @ weights + offset)[:, None], maps.skin], 1)
     share = np.concatenate([np.clip(IDENTITY_SHARE * moved, 0.05, None), np.ones(1 + maps.skin.shape[1])])
     values = (
-        weights, np.asarray(offset), condition.mean(0), condition.std(0).clip(0.05) / share, maps.expression.mean(0),
+        weights,
+        np.asarray(offset),
+        condition.mean(0),
+        condition.std(0).clip(0.05) / share,
+        maps.expression.mean(0),
         maps.expression.std(0).clip(0.05) / EXPRESSION_SHARE,
-    )  # fmt: skip
+    )
     return InputScaling(*(np.asarray(value, np.float32) for value in values))
 
 
 def fit_low_band(maps: MapSet, components: int) -> tuple[FieldBand, Tensor]:
-    """Principal fields of the maps, and the maps' coefficients (N, C) in them; errors of coefficients weigh like errors of maps."""
+    """Fits principal fields to the maps.
+
+    Returns:
+        The fields, and the maps' coefficients (N, C) in them, whose errors weigh like errors of maps.
+    """
     rows = full_rows(maps.maps, maps.maps.shape[-1])
     inside = maps.mask > 0
     mean, fields, values = principal_components(
@@ -110,7 +124,7 @@ def fit_low_band(maps: MapSet, components: int) -> tuple[FieldBand, Tensor]:
 
 
 def project(band: FieldBand, maps: np.ndarray) -> np.ndarray:
-    """Coefficients (N, C) of maps (N, R, R) in a band with orthonormal fields."""
+    """Returns the coefficients (N, C) of maps (N, R, R) in a band with orthonormal fields."""
     fields = band.fields.astype(np.float32) * band.scale[:, None]
     parts = [
         np.asarray(maps[s : s + _ROWS_AT_ONCE], np.float32)[:, band.inside] - band.mean
@@ -120,7 +134,11 @@ def project(band: FieldBand, maps: np.ndarray) -> np.ndarray:
 
 
 def fit_band_above(sets: dict[int, MapSet], resolution: int, components: int) -> tuple[FieldBand, Tensor]:
-    """What maps of `resolution` hold beyond the doubled coarser ones, as fields, and the coefficients (N, F)."""
+    """Fits fields to the part of maps of `resolution` beyond the doubled coarser ones.
+
+    Returns:
+        The fields, and the coefficients (N, F).
+    """
     fine, coarse = sets[resolution], sets[resolution // 2]
     rows = np.empty((len(fine), resolution * resolution), np.float16)
     for start in range(0, len(fine), 16):
@@ -135,7 +153,10 @@ def fit_band_above(sets: dict[int, MapSet], resolution: int, components: int) ->
 
 
 def widen(low: FieldBand, above: list[FieldBand]) -> tuple[FieldBand, list[tuple[FieldBand, np.ndarray]]]:
-    """Gives all bands one vector of coefficients: the low band's, then each finer band's, whose fields at the low band are zero."""
+    """Gives all bands one vector of coefficients: the low band's, then each finer band's.
+
+    The finer bands' fields at the low band are zero.
+    """
     counts = [len(band.scale) for band in (low, *above)]
     total, ends = sum(counts), np.cumsum(counts)
     fields = np.concatenate([low.fields, np.zeros((total - counts[0], low.fields.shape[1]), np.int8)])
@@ -296,10 +317,12 @@ def distilled_card(model: DistilledDetail, parameters: int, facts: dict[str, str
     resolution = model.low.resolution
     return ModelCard(
         "Distilled detail",
-        "Wrinkles in Blender with no backend installed: a multilayer perceptron from identity, skin vector and ARKit\n"
+        "Wrinkles in Blender with no backend installed: a multilayer perceptron from identity, skin "
+        "vector and ARKit\n"
         "expression to the coefficients of principal fields, evaluated by numpy\n"
         "(`ml_backend/models/distilled_detail.py`). Output: millimetres.",
-        source=f"maps of DNPM and the detail encoder ({facts['maps']}; their weights {facts['teacher']}), which\n"
+        source=f"maps of DNPM and the detail encoder ({facts['maps']}; their weights {facts['teacher']}), "
+        "which\n"
         "  learned from simulated skin, not from scans of people",
         command=facts["command"],
         device=f"{facts['device']}; {facts['training_minutes']} minutes with the full model's maps",
@@ -309,14 +332,15 @@ def distilled_card(model: DistilledDetail, parameters: int, facts: dict[str, str
         parameters=parameters,
         notes=(
             f"Fields, stored as int8: {model.component_count} at {resolution}, {above}.",
-            f"Against the full model on people that training did not see ({facts['held_out']} maps at {resolution}):\n"
+            f"Against the full model on people that training did not see ({facts['held_out']} maps at "
+            f"{resolution}):\n"
             f"  {facts['psnr_db']} dB; the nearest maps that the fields hold {facts['fields_psnr_db']} dB.",
         ),
     )
 
 
 def inputs(maps: MapSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Identity, skin and expression of a set's maps."""
+    """Returns identity, skin and expression of a set's maps."""
     return maps.identity, maps.skin, maps.expression
 
 
@@ -327,7 +351,7 @@ def label_faces(
     skin: np.ndarray,
     expression: np.ndarray,
 ) -> np.ndarray:
-    """All bands' coefficients of faces, by way of their latents: (N, C) float32."""
+    """Returns all bands' coefficients of faces, by way of their latents: (N, C) float32."""
     found = []
     for start in range(0, len(identity), _LABELS_AT_ONCE):
         part = slice(start, start + _LABELS_AT_ONCE)
@@ -350,14 +374,14 @@ def export(
     low: FieldBand,
     above: list[tuple[FieldBand, np.ndarray]],
 ) -> DistilledDetail:
-    """The trained network and the fields as the numpy model."""
+    """Returns the trained network and the fields as the numpy model."""
     state = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
     layers = [(state[f"layers.{n}.weight"], state[f"layers.{n}.bias"]) for n in range(len(network.layers))]
     return DistilledDetail(scaling, layers, low, above)
 
 
 def closeness(model: DistilledDetail, maps: MapSet, sheet: Path) -> dict[str, str]:
-    """PSNR against the full model on held-out people, at the low band's resolution; writes a sheet of both.
+    """Measures PSNR against the full model on held-out people, at the low band; writes a sheet of both.
 
     Returns:
         psnr_db of the distilled maps, fields_psnr_db of the nearest maps that the fields hold, held_out maps.

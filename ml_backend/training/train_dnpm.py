@@ -79,7 +79,9 @@ def generator_config(table: dict) -> GeneratorConfig:
 
 
 def block_rows(pair: Pair, sets: dict[str, MapSet]) -> Iterator[tuple[int, MapSet, np.ndarray]]:
-    """What each block with positional constants is to hold: the coarsest the maps, finer ones their own band.
+    """Yields the rows that each block with positional constants is to hold.
+
+    The coarsest block holds the maps, finer ones their own band.
 
     Yields:
         The block's index, the maps (of the coarsest set that is fine enough), their rows (N, R * R)

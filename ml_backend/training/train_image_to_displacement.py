@@ -102,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
     facts = training.facts(f"python -m ml_backend train image-to-displacement --config {args.config}", stages)
     table = settings["sets"]["photographed"]
     facts["maps"] = (
-        f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}, shaded anew "
+        f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}, shaded "
+        "anew "
         "for every step"
     )
     facts["source"] = SIMULATED
@@ -133,15 +134,20 @@ def image_card(network: ImageToDisplacement, facts: dict[str, str]) -> ModelCard
     """Returns the model card; `facts` as `TrainingRun.facts` gives them, with maps, source and measured."""
     return ModelCard(
         "Image to displacement, in texture space",
-        "A coarse-to-fine convolutional network (the role of pix2pixHD, Wang et al. 2018) from the unwrapped\n"
-        "photograph, how sure each texel is, the fitted light, and the map that the detail encoder expects of the\n"
-        "fitted face to a displacement map: the photograph says which of the expected wrinkles are there. Output:\n"
+        "A coarse-to-fine convolutional network (the role of pix2pixHD, Wang et al. 2018) from the "
+        "unwrapped\n"
+        "photograph, how sure each texel is, the fitted light, and the map that the detail encoder "
+        "expects of the\n"
+        "fitted face to a displacement map: the photograph says which of the expected wrinkles are there. "
+        "Output:\n"
         "millimetres, row 0 at the bottom.",
         source=f"{facts['source']}. {facts['maps']}",
         command=facts["command"],
         device=f"{facts['device']}; {facts['training_minutes']} minutes with what had to be simulated",
-        evaluation="Its figures on simulated skin of people that training left out are in the last line of log.jsonl\n"
-        "of the run. The detail encoder, though, learned from these people among others. The expected map is the\n"
+        evaluation="Its figures on simulated skin of people that training left out are in the last line "
+        "of log.jsonl\n"
+        "of the run. The detail encoder, though, learned from these people among others. The expected map "
+        "is the\n"
         f"encoder's, of an identity that a fit knows to a cosine of 0.3 to 0.95.\n\n{facts['measured']}",
         stages=facts["stages"],
         steps=facts.get("steps", ""),
@@ -154,7 +160,7 @@ def image_card(network: ImageToDisplacement, facts: dict[str, str]) -> ModelCard
 def fit_linear(
     network: ImageToDisplacement, drawn: PhotographedSkin, settings: dict, run: TrainingRun
 ) -> None:
-    """Fits filters by ridge regression for the difference between truth and expected map, and each cell's gain.
+    """Fits filters by ridge regression to the truth's difference from the expected map, and each cell's gain.
 
     Args:
         network: its linear part is changed.
@@ -279,7 +285,13 @@ def adversarial_terms(
 def reconstruction(
     heights: Tensor, truth: Tensor, confidence: Tensor, inside: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
-    """Loss of heights against the truth, (B, 1, R, R) both, where the skin is seen; and its parts by name."""
+    """Returns the loss of heights against the truth where the skin is seen, and its parts by name.
+
+    Args:
+        heights, truth: (B, 1, R, R).
+        confidence: (B, 1, R, R).
+        inside: (R, R).
+    """
     seen = confidence * inside
     weights = activity_weights(truth * inside, inside, max(3, truth.shape[-1] // 28) | 1) * (
         0.05 + 0.95 * confidence
@@ -299,8 +311,9 @@ def reconstruction(
 def measure(
     network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device
 ) -> dict[str, dict[str, float]]:
-    """Correlation and PSNR inside the seen face, at three degrees of coarseness, beside a blank map, the training people's mean and the
-    expected map.
+    """Measures correlation and PSNR inside the seen face, at three degrees of coarseness.
+
+    A blank map, the training people's mean and the expected map stand beside it.
 
     Returns:
         By "1/2", "1/4" and "1/8" of a texture of 1024 (the network's own resolution where that is coarser):
@@ -335,7 +348,7 @@ def measure(
 
 
 def check_worth(figures: dict[str, dict[str, float]]) -> None:
-    """Refuses a network that says less than the mean map or the expected one, which know no photograph.
+    """Refuses a network that is no better than the mean map or the expected one, which know no photograph.
 
     Raises:
         UserError: at one degree of coarseness one of them is at least as near to the truth.
@@ -345,7 +358,8 @@ def check_worth(figures: dict[str, dict[str, float]]) -> None:
             if row["psnr_db"] <= row[f"{rival}_db"]:
                 known = row[f"{rival}_db"]
                 raise UserError(
-                    f"At {name} the estimate has {row['psnr_db']} dB, the {rival} map {known} dB; the weights stay where they are.",
+                    f"At {name} the estimate has {row['psnr_db']} dB, the {rival} map {known} dB; the "
+                    "weights stay where they are.",
                     "Train longer, or on a machine that is less busy.",
                 )
 
@@ -353,7 +367,8 @@ def check_worth(figures: dict[str, dict[str, float]]) -> None:
 def figures_text(figures: dict[str, dict[str, float]]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| texture at | correlation with the truth | PSNR dB | blank map | mean map | expected map | held-out maps |",
+        "| texture at | correlation with the truth | PSNR dB | blank map | mean map | expected map | "
+        "held-out maps |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, row in figures.items():
@@ -368,7 +383,10 @@ def figures_text(figures: dict[str, dict[str, float]]) -> str:
 def write_samples(
     path: Path, network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device
 ) -> None:
-    """The texture's brightness as if it were relief, the expected map, the truth and the estimate, for people that training left out."""
+    """Writes a sheet of people that training left out.
+
+    Its rows: the texture's brightness as if it were relief, the expected map, the truth and the estimate.
+    """
     rows = np.linspace(int(len(drawn.maps) * TRAINING_SHARE), len(drawn.maps) - 1, SHOWN).astype(int)
     features, expected, truth, _ = drawn.pair(rows, 1.0)
     own = network(features.to(device), expected.to(device)).cpu()

@@ -1,9 +1,8 @@
 """Learns directions in W+ that carry the names of the skin simulation's parameters.
 
 The detail encoder's latents of random people under random expressions are regressed, with a small ridge, on
-the people's parameters;
-a slope is the direction. Those people are independent draws, so what a slope holds is that parameter's own
-share. Takes seconds.
+the people's parameters; a slope is the direction. Those people are independent draws, so what a slope holds
+is that parameter's own share. Takes seconds.
 
 Directions and their units:
   age          decades; the simulation's age, of geometry and skin together
@@ -78,7 +77,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def simulation_parameters(
     face: BilinearFace, identity: np.ndarray, skin: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The parameters by direction, in their units, from identity (N, K) and skin (N, 16): (N,) each."""
+    """Returns the parameters by direction, in their units.
+
+    Args:
+        face: the face model.
+        identity: (N, K).
+        skin: (N, 16).
+
+    Returns:
+        (N,) each.
+    """
     years = np.array([face.age_years(one) for one in identity])
     pores = person_traits(torch.from_numpy(years), torch.from_numpy(skin))["pores"].numpy()
     return {
@@ -92,7 +100,7 @@ def simulation_parameters(
 
 
 def ridge_slopes(parameters: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, float]:
-    """Slopes of latents on parameters.
+    """Fits slopes of latents on parameters.
 
     Args:
         parameters: (N, D).
@@ -112,7 +120,7 @@ def ridge_slopes(parameters: np.ndarray, latents: np.ndarray) -> tuple[np.ndarra
 def fit_directions(
     model: Detailed3DMM, face: BilinearFace, people: int, weights: str
 ) -> tuple[LatentDirections, float]:
-    """Directions from that many random people, and the share of the latents' power that they explain."""
+    """Fits directions to random people; returns also the share of the latents' power that they explain."""
     pairs = [person(face, seed) for seed in range(people)]
     identity, skin = (np.stack(values).astype(np.float32) for values in zip(*pairs, strict=True))
     expression = sample_expressions(people, np.random.default_rng(0xD1))
@@ -150,11 +158,13 @@ def run(args: argparse.Namespace) -> int:
         "Latent directions",
         "Directions in DNPM's W+ space that carry the names of the skin simulation's parameters\n"
         f"(`ml_backend/training/train_latent_directions.py`).\n\n{listed}",
-        source=f"the detail encoder's latents (weights {weights}) of {args.people} random simulated people. No scans "
+        source=f"the detail encoder's latents (weights {weights}) of {args.people} random simulated "
+        "people. No scans "
         "of people",
         command=f"python -m ml_backend train latent-directions --people {args.people}",
         device="a CPU, in seconds",
-        evaluation=f"Share of the latents' power that the directions explain together: {explained:.3f}; the rest is "
+        evaluation=f"Share of the latents' power that the directions explain together: {explained:.3f}; "
+        "the rest is "
         "expression and where creases run.",
     ).write(path)
     print(f"{path}: {', '.join(directions.names)}; they explain {explained:.3f} of the latents' power")

@@ -1,14 +1,12 @@
 """Trains the network that makes small, blurred pictures of faces clear enough for landmarks.
 
 Painted heads of random people before all sorts of grounds, and pictures of no faces, are shrunk, blurred,
-made noisy and compressed; the
-network learns what they were: first by robust absolute differences of colours and of their slopes
-(Charbonnier), then also by how
-differently the landmark network sees the two (`landmark_features.py`). No photograph of anybody is used.
+made noisy and compressed; the network learns what they were: first by robust absolute differences of colours
+and of their slopes (Charbonnier), then also by how differently the landmark network sees the two
+(`landmark_features.py`). No photograph of anybody is used.
 
 Writes to --out: photo_upscaler.safetensors (float16), photo_upscaler.md (model card), log.jsonl, samples.png
-(poor, bicubic, made clear,
-truth), checkpoint.safetensors. The pictures are painted into --data on first use.
+(poor, bicubic, made clear, truth), checkpoint.safetensors. The pictures are painted into --data on first use.
 
 examples:
   python -m ml_backend train photo-upscaler --config 2core --out build/upscaler --install
@@ -72,7 +70,7 @@ class Portraits:
 
     @property
     def held_out(self) -> int:
-        """How many of the set's first pictures training leaves out."""
+        """Number of the set's first pictures, which training leaves out."""
         return max(4, int(HELD_OUT_SHARE * len(self.pictures)))
 
     def held_out_pairs(self) -> tuple[Tensor, Tensor]:
@@ -100,7 +98,8 @@ def run(args: argparse.Namespace) -> int:
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     average = PhotoUpscaler(config).to(device)
     keeper = training.keep({"network": network, "average": average}, args.resume)
-    seen = LandmarkFeatures().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    seen = LandmarkFeatures().to(device)
+    seen.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     portraits = Portraits(pictures, face_frames(args.data, pictures), seen)
     for stage in stages:
         if not keeper.finished(stage):
@@ -119,7 +118,8 @@ def run(args: argparse.Namespace) -> int:
     if args.install:
         if figures["clear_db"] <= figures["bicubic_db"]:
             raise UserError(
-                f"Not installed: {figures['clear_db']:.2f} dB is not above the {figures['bicubic_db']:.2f} dB of "
+                f"Not installed: {figures['clear_db']:.2f} dB is not above the "
+                f"{figures['bicubic_db']:.2f} dB of "
                 "bicubic interpolation.",
                 "Train longer.",
             )
@@ -130,10 +130,14 @@ def run(args: argparse.Namespace) -> int:
 def figures_text(figures: dict[str, float], count: int) -> str:
     """Returns the figures of `measure` over `count` pictures as a paragraph."""
     return (
-        f"On {count} pictures that training left out, at 128 x 128 pixels: {figures['clear_db']:.1f} dB; bicubic "
-        f"interpolation {figures['bicubic_db']:.1f} dB. The landmark network's mesh in what is made clear lies "
-        f"{figures['clear_mesh']:.3f} eye distances from its mesh in the picture itself (median picture); with "
-        f"bicubic interpolation {figures['bicubic_mesh']:.3f}. `python -m ml_backend evaluate photo` prints what it "
+        f"On {count} pictures that training left out, at 128 x 128 pixels: {figures['clear_db']:.1f} dB; "
+        "bicubic "
+        f"interpolation {figures['bicubic_db']:.1f} dB. The landmark network's mesh in what is made clear "
+        "lies "
+        f"{figures['clear_mesh']:.3f} eye distances from its mesh in the picture itself (median picture); "
+        "with "
+        f"bicubic interpolation {figures['bicubic_mesh']:.3f}. `python -m ml_backend evaluate photo` "
+        "prints what it "
         "does for photographs."
     )
 
@@ -142,13 +146,16 @@ def upscaler_card(network: PhotoUpscaler, facts: dict[str, str]) -> ModelCard:
     """Returns the model card; `facts` as `TrainingRun.facts` gives them, with maps, source and measured."""
     return ModelCard(
         "Small photographs made clear",
-        "A U-Net that corrects bicubic interpolation of a small, blurred, compressed picture of a face to twice its\n"
-        "size; landmarks are looked for in what it makes. It draws the mean of what may have been there, sharper\n"
+        "A U-Net that corrects bicubic interpolation of a small, blurred, compressed picture of a face to "
+        "twice its\n"
+        "size; landmarks are looked for in what it makes. It draws the mean of what may have been there, "
+        "sharper\n"
         "where the landmark network looks, and invents no texture.",
         source=f"{facts['source']}. {facts['maps']}",
         command=facts["command"],
         device=f"{facts['device']}; {facts['training_minutes']} minutes with what had to be painted",
-        evaluation="Its figures on painted heads that training left out are in the last line of log.jsonl of the "
+        evaluation="Its figures on painted heads that training left out are in the last line of log.jsonl "
+        "of the "
         f"run.\n\n{facts['measured']}",
         stages=facts["stages"],
         steps=facts.get("steps", ""),

@@ -7,14 +7,12 @@ Stages:
   refine    the network that corrects what lies above the input's band, on crops of full maps at 1/4 and 1/8
 
 Pixels are absolute differences weighted to where the truth has wrinkles; perception compares octave bands as
-lines and as texture;
-identity is the local amplitude of five octaves (losses/relief_identity.py): features of photographs know
-nothing of relief.
+lines and as texture; identity is the local amplitude of five octaves (losses/relief_identity.py): features of
+photographs know nothing of relief.
 
 Writes to --out: restoration.safetensors (float16), restoration.md (model card), log.jsonl, sheets of truth,
-input and restored maps,
-checkpoint.safetensors. The maps are simulated into --data on first use; nobody of the held-out people is
-among them.
+input and restored maps, checkpoint.safetensors. The maps are simulated into --data on first use; nobody of
+the held-out people is among them.
 
 examples:
   python -m ml_backend train restoration --config 2core --out build/restoration --install
@@ -121,8 +119,10 @@ def restoration_card(network: RestorationNetwork, facts: dict[str, str]) -> Mode
     """Returns the model card; `facts` as `TrainingRun.facts` gives them, with "maps" and "source"."""
     return ModelCard(
         "Restoration of degraded displacement maps",
-        "E_deg (Cao et al. 2024, Eq. 11), a small convolutional encoder from a degraded displacement map into W+ of\n"
-        "DNPM, and a refinement that keeps what the input knows and corrects what the generator adds above it.\n"
+        "E_deg (Cao et al. 2024, Eq. 11), a small convolutional encoder from a degraded displacement map "
+        "into W+ of\n"
+        "DNPM, and a refinement that keeps what the input knows and corrects what the generator adds "
+        "above it.\n"
         "Output: millimetres, row 0 is v = 0.",
         source=f"{facts['source']}. {facts['maps']}",
         command=facts["command"],
@@ -232,7 +232,12 @@ def fit_linear(
 
 
 def restoration_loss(generated: Tensor, truth: Tensor, inside: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Eq. 15 over maps (B, 1, R, R) in the generator's units, 0 outside `inside` (R, R), and its three parts by name."""
+    """Returns Eq. 15 and its three parts by name.
+
+    Args:
+        generated, truth: (B, 1, R, R) in the generator's units, 0 outside `inside`.
+        inside: (R, R).
+    """
     weights = activity_weights(truth, inside, max(3, truth.shape[-1] // 28) | 1)
     pixel = (weights * (generated - truth).abs()).mean()
     lines, texture = band_losses(generated, truth, inside, 4, floor=0.02)
@@ -291,7 +296,11 @@ def generated_pairs(
     factor: int,
     device: torch.device,
 ) -> Tensor:
-    """(N, R, R) float16 millimetres on the CPU: what E_deg and the generator make of the maps at 1/factor."""
+    """Returns the maps that E_deg and the generator make of the maps at 1/factor.
+
+    Returns:
+        (N, R, R) float16 millimetres on the CPU.
+    """
     found, restoration = [], Restoration(network, generator)
     inside = torch.from_numpy(maps.mask).to(device)
     for rows in np.array_split(np.arange(len(maps)), max(1, len(maps) // 4)):
@@ -377,7 +386,7 @@ def write_sheet(
     maps: MapSet,
     device: torch.device,
 ) -> None:
-    """Truth, the input at 1/8, the generator's map for it, the restored one, of people that training left out."""
+    """Writes truth, the input at 1/8, the generator's map for it and the restored one, of held-out people."""
     restoration = Restoration(network, generator)
     rows = np.linspace(int(len(maps) * TRAINING_SHARE), len(maps) - 1, min(SHOWN, len(maps))).astype(int)
     inside = torch.from_numpy(maps.mask).to(device)

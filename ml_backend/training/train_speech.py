@@ -1,10 +1,9 @@
 """Trains the speech encoder and the cross-modal decoder together on synthesised speech.
 
 The encoder learns phones (cross-entropy), and once more by what they look like (classes of lip shapes); the
-decoder learns the curves that
-the coarticulation model makes of the true phones, from the encoder's posteriors; losses Eq. 8-10 of Cao et
-al. 2024, "DNPM"
-(vertices of the lips through the bilinear face, and the expression), plus velocity and lip gap.
+decoder learns the curves that the coarticulation model makes of the true phones, from the encoder's
+posteriors; losses Eq. 8-10 of Cao et al. 2024, "DNPM" (vertices of the lips through the bilinear face, and
+the expression), plus velocity and lip gap.
 
 examples:
   python -m ml_backend build-speech-data --out build/speech-data
@@ -65,7 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class LipVertices(nn.Module):
-    """The lips of the mean face as a linear function of the curves: (..., 52) -> (..., L, 3) mm from neutral, and the lip gap."""
+    """The lips of the mean face as a linear function of the curves.
+
+    (..., 52) -> (..., L, 3) mm from neutral, and the lip gap.
+    """
 
     def __init__(self, face: BilinearFace):
         super().__init__()
@@ -88,9 +90,8 @@ class SpeechLoss(nn.Module):
     """The weighted sum of the losses; `figures` holds its parts.
 
     Beside the absolute errors of Eq. 8 and 9 stands a squared one: where the ear is unsure, the absolute
-    error is least at the commonest
-    shape (no rounding at all), the squared one at the mean, which still tells a likely vowel from an unlikely
-    one.
+    error is least at the commonest shape (no rounding at all), the squared one at the mean, which still tells
+    a likely vowel from an unlikely one.
     """
 
     def __init__(self, weights: dict[str, float], face: BilinearFace):
@@ -111,14 +112,14 @@ class SpeechLoss(nn.Module):
         self.register_buffer("class_weights", torch.tensor(_CLASS_WEIGHTS))
 
     def forward(self, batch: SpeechBatch, logits: Tensor, curves: Tensor) -> Tensor:
-        """Of both networks: phone logits (B, S, 40) and curves (B, T, 52)."""
+        """Returns the loss of phone logits (B, S, 40) and curves (B, T, 52)."""
         phone = nn.functional.cross_entropy(logits.transpose(1, 2), batch.labels, label_smoothing=0.05)
         return self._sum(
             {"phone": phone, "lips": self._lip_classes(logits, batch.labels), **self._parts(batch, curves)}
         )
 
     def motion(self, batch: SpeechBatch, curves: Tensor) -> Tensor:
-        """Of the curves (B, T, 52) alone."""
+        """Returns the loss of the curves (B, T, 52) alone."""
         return self._sum(self._parts(batch, curves))
 
     def _sum(self, parts: dict[str, Tensor]) -> Tensor:
@@ -145,7 +146,10 @@ class SpeechLoss(nn.Module):
         }
 
     def _lip_classes(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of the classes of lip shapes, each as likely as its phones together: w taken for oo costs less than for b."""
+        """Returns the cross-entropy of the classes of lip shapes, each as likely as its phones together.
+
+        W taken for oo costs less than for b.
+        """
         members = nn.functional.one_hot(self.classes, len(LIP_CLASSES) + 1).to(logits.dtype)  # (40, classes)
         likely = (logits.softmax(2) @ members).clamp(min=1e-4).log()
         wanted = torch.where(labels >= 0, self.classes[labels.clamp(min=0)], -100)
@@ -274,7 +278,8 @@ def speech_card(
         source=f"synthesised speech, no recording of a person: {facts['data']}",
         command=facts["command"],
         device=f"{facts['device']}; {facts['training_minutes']} minutes",
-        evaluation=f"Held-out voices: {evaluation}.\n\n`python -m ml_backend evaluate speech` measures recordings.",
+        evaluation=f"Held-out voices: {evaluation}.\n\n`python -m ml_backend evaluate speech` measures "
+        "recordings.",
         stages=facts["stages"],
         steps=facts.get("steps", ""),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -300,12 +305,15 @@ def _start_from(model: nn.ModuleDict, path: Path) -> None:
 
 
 def move_to(batch: SpeechBatch, device: torch.device) -> SpeechBatch:
-    """The batch on another device."""
+    """Returns the batch on another device."""
     return SpeechBatch(**{name: value.to(device) for name, value in vars(batch).items()})
 
 
 def mix_true_phones(posteriors: Tensor, labels: Tensor, share: float) -> Tensor:
-    """Puts the true phones (B, S) into a share of the posteriors' (B, S, 40) sequences, for transcripts and other encoders."""
+    """Puts the true phones (B, S) into a share of the posteriors' (B, S, 40) sequences.
+
+    The decoder then also serves transcripts and other encoders.
+    """
     if not share:
         return posteriors
     exact = nn.functional.one_hot(labels.clamp(min=0), len(PHONES)).to(posteriors.dtype)
@@ -316,7 +324,7 @@ def mix_true_phones(posteriors: Tensor, labels: Tensor, share: float) -> Tensor:
 
 
 def label_times(count: int, device: torch.device) -> Tensor:
-    """Seconds of the encoder's rows: (count,)."""
+    """Returns the times of the encoder's rows in seconds: (count,)."""
     return torch.arange(count, device=device) / FRAME_RATE + 0.005
 
 

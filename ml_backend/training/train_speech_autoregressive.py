@@ -1,11 +1,14 @@
-"""Trains the autoregressive decoder on what the trained speech encoder hears of synthesised speech.
+"""Trains the autoregressive decoder on the posteriors of the trained speech encoder.
 
 A decoder that only ever sees the true past (teacher forcing) never learns to come back from its own errors.
-So the past it is given in
-training is, for a share of the frames that rises over the first half, what it said itself in a first pass
-over the sequence (scheduled
-sampling, Bengio et al. 2015, in two parallel passes as in Mihaylova and Martins 2019), and all of it is
-noisy. Losses as `train speech`.
+So a share of the past in training, which rises over the first half, is the decoder's own output of a first
+pass over the sequence (scheduled sampling, Bengio et al. 2015, in two parallel passes as in Mihaylova and
+Martins 2019), and all of it is noisy. Losses as `train speech`.
+
+A decoder that only ever sees the true past (teacher forcing) never learns to come back from its own errors.
+So the past it is given in training is, for a share of the frames that rises over the first half, what it said
+itself in a first pass over the sequence (scheduled sampling, Bengio et al. 2015, in two parallel passes as in
+Mihaylova and Martins 2019), and all of it is noisy. Losses as `train speech`.
 
 examples:
   python -m ml_backend build-speech-data --out build/speech-data
@@ -155,8 +158,10 @@ def run(args: argparse.Namespace) -> int:
     write_network_file(path, average, average.config, made_by)
     speech_card(
         "The autoregressive decoder of speech",
-        "Phone posteriors of the speech encoder to 52 ARKit curves, 25 frames a second, each frame from the frames\n"
-        "before it (`ml_backend/models/speech/autoregressive_decoder.py`, after FaceFormer, Fan et al. 2022).",
+        "Phone posteriors of the speech encoder to 52 ARKit curves, 25 frames a second, each frame from "
+        "the frames\n"
+        "before it (`ml_backend/models/speech/autoregressive_decoder.py`, after FaceFormer, Fan et al. "
+        "2022).",
         average,
         asdict(average.config),
         facts,
@@ -216,7 +221,7 @@ def train_decoder(
 
 
 def mixed_past(model: nn.Module, listened: ListenedBatch, own: float, noise: float) -> Tensor:
-    """The past that a training pass is given: (B, T, 52), row i the frame before frame i.
+    """Returns the past that a training pass gets: (B, T, 52), row i the frame before frame i.
 
     Args:
         model: the decoder, whose own frames, made from the true past, stand in for a share `own` of the true
@@ -246,7 +251,7 @@ def _noisy(past: Tensor, noise: float) -> Tensor:
 
 @torch.no_grad()
 def _validate(model: nn.Module, loss: SpeechLoss, checks: list[ListenedBatch]) -> dict[str, float]:
-    """The losses of sequences that the decoder makes from its own past alone, and their whole (weighted) sum."""
+    """Returns the losses of sequences made from the decoder's own past, and their weighted sum."""
     assert isinstance(model, AutoregressiveDecoder)
     rows = []
     for listened in checks:

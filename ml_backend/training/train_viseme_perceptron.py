@@ -1,4 +1,6 @@
-"""Trains the baseline of the speech networks, a perceptron over 14 visemes, on the same data with the same augmentation.
+"""Trains the baseline of the speech networks, a perceptron over 14 visemes.
+
+Data and augmentation are those of the speech networks.
 
 examples:
   python -m ml_backend train viseme-perceptron --data build/speech-data --out build/viseme-perceptron
@@ -86,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
     write_network_file(path, model, {}, {"visemes": visemes, **facts})
     speech_card(
         "The viseme perceptron",
-        "A fifth of a second of log-mel to 14 visemes (`ml_backend/models/speech/viseme_perceptron.py`): the\n"
+        "A fifth of a second of log-mel to 14 visemes (`ml_backend/models/speech/viseme_perceptron.py`): "
+        "the\n"
         "baseline that `evaluate speech` prints beside the speech networks.",
         model,
         {},

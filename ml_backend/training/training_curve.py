@@ -1,4 +1,4 @@
-"""Draws the curves of a training run's log.jsonl: a panel for each stage, a line for each figure that it logs."""
+"""Draws the curves of a run's log.jsonl: a panel for each stage, a line for each figure."""
 
 import json
 import math
@@ -42,7 +42,10 @@ def read_log(path: Path) -> dict[str, list[dict]]:
 
 
 def curves_of(rows: list[dict]) -> dict[str, list[tuple[float, float]]]:
-    """Returns (step, value) of each figure that a stage's records hold; values that are not finite are left out."""
+    """Returns (step, value) of each figure that a stage's records hold.
+
+    Values that are not finite are left out.
+    """
     curves: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():

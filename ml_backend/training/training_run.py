@@ -47,7 +47,8 @@ def add_run_arguments(
         "--steps",
         nargs="+",
         metavar="[STAGE=]NUMBER",
-        help="steps of stages, instead of the configuration's steps and minutes; a card names those of its run",
+        help="steps of stages, instead of the configuration's steps and minutes; a card names those of "
+        "its run",
     )
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
