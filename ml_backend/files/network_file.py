@@ -1,4 +1,4 @@
-"""Networks with their sizes in one safetensors file, stored as float16: the only format of the project's weights.
+"""Networks with their sizes in one safetensors file, stored as float16.
 
 The metadata hold the sizes as JSON under "config", and facts of the training as strings. Files of earlier
 versions, with the sizes elsewhere, are read by way of `older_config`.
