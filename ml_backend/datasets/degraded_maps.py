@@ -40,7 +40,10 @@ def degrade(maps: Tensor, random: torch.Generator) -> Tensor:
 
 
 def seen_parts(count: int, size: int, random: torch.Generator, device: torch.device) -> Tensor:
-    """(B, 1, size, size) 0..1: everything, or for a share of the maps all but one side or one smooth patch."""
+    """Draws confidences (B, 1, size, size) in 0..1.
+
+    Everything is seen, or for a share of the maps all but one side or one smooth patch.
+    """
     at = torch.linspace(-1, 1, size, device=device)
     found = torch.ones(count, 1, size, size, device=device)
     for one in found:

@@ -1,4 +1,4 @@
-"""What training commands share to learn from own scans instead of simulated skin: --maps DIR --layout NAME."""
+"""Options of training commands to learn from own scans instead of simulated skin."""
 
 import argparse
 import sys
@@ -37,8 +37,8 @@ def open_scans(root: Path, layout: str, data: Path, settings: dict) -> dict[str,
         layout: a name of `LAYOUTS`.
         data: where resampled maps are kept.
         settings: the configuration; of its [sets.*] tables `people` is the most people that a set takes,
-            evenly spread, and `resolution`
-            its maps' size. Afterwards the tables, and `source`, say what was found, for model cards.
+            evenly spread, and `resolution` its maps' size. Afterwards the tables, and `source`, say what was
+            found, for model cards.
 
     Raises:
         UserError: names the file that is missing or wrong.

@@ -116,7 +116,8 @@ class PhotographedSkin:
 class PoorlyFitted:
     """The encoder's maps of people as a fit to a photograph gives them.
 
-    A share of their identity is right, the rest is somebody else's; the expression is rough, the skin unknown.
+    A share of their identity is right, the rest is somebody else's; the expression is rough, the skin
+    unknown.
 
     Attributes:
         maps: the people.

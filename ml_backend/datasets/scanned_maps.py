@@ -48,7 +48,8 @@ def describe(people: list[ScannedPerson], source: str) -> str:
     count = sum(len(one.maps) for one in people)
     resting = sum(any(not face.any() for face, _ in one.maps) for one in people)
     fewest, most = min(len(one.maps) for one in people), max(len(one.maps) for one in people)
-    return f"{source}: {len(people)} people, {count} maps ({fewest} to {most} a person), {resting} of them with a map at rest"
+    people_text = f"{source}: {len(people)} people, {count} maps ({fewest} to {most} a person)"
+    return f"{people_text}, {resting} of them with a map at rest"
 
 
 def _resampled(path: Path, values: np.ndarray, resolution: int) -> np.ndarray:

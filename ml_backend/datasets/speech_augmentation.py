@@ -21,7 +21,15 @@ def band_frequencies() -> Tensor:
 
 
 def warp_frequency(mel: Tensor, factor: Tensor) -> Tensor:
-    """Moves the spectra up (factor > 1: a shorter vocal tract) or down: (B, T, 64), (B,) or, by band, (B, 64) -> (B, T, 64)."""
+    """Moves the spectra up (factor > 1: a shorter vocal tract) or down.
+
+    Args:
+        mel: (B, T, 64).
+        factor: (B,) or, by band, (B, 64).
+
+    Returns:
+        (B, T, 64).
+    """
     hz = band_frequencies()
     wanted = hz / (
         factor[:, None] if factor.ndim == 1 else factor
@@ -106,7 +114,10 @@ def augment(mel: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _mask(mel: Tensor, generator: torch.Generator) -> Tensor:
-    """Hides a stretch of bands and one of time in half of the sequences each, at that sequence's mean (SpecAugment, Park et al. 2019)."""
+    """Hides a stretch of bands and one of time in half of the sequences each, at that sequence's mean.
+
+    Source: SpecAugment, Park et al. 2019.
+    """
     batch, count, bands = mel.shape
     mean = mel.mean((1, 2), keepdim=True)
     for size, most, axis in ((bands, 12, 2), (count, 12, 1)):

@@ -30,7 +30,9 @@ def make_teacher_maps(
     resolutions: tuple[int, ...],
     first_seed: int,
 ) -> dict[int, MapSet]:
-    """Opens a set of the model's maps, generating first what it still lacks; maps of other weights are made anew.
+    """Opens a set of the model's maps after generating those that it lacks.
+
+    Maps of other weights are made anew.
 
     Args:
         folder: where the set lives; made if need be.
