@@ -92,7 +92,8 @@ def run(args: argparse.Namespace) -> None:
     _card(args, face, (time.monotonic() - began) / 60).write(args.out)
     megabytes = args.out.stat().st_size / 1e6
     progress(
-        f"{args.out}: {face.vertex_count} vertices, {face.identity_size} identity coefficients, {megabytes:.1f} MB"
+        f"{args.out}: {face.vertex_count} vertices, {face.identity_size} identity coefficients, "
+        f"{megabytes:.1f} MB"
     )
 
 
@@ -103,7 +104,8 @@ def _card(args: argparse.Namespace, face: "BilinearFace", minutes: float) -> Mod
     return ModelCard(
         "Bilinear face model",
         f"{face.identity_size} identity coefficients (standard deviations) x 52 ARKit expressions to\n"
-        f"{face.vertex_count} vertices in metres, with texture coordinates, region weights and named directions.",
+        f"{face.vertex_count} vertices in metres, with texture coordinates, region weights and named "
+        "directions.",
         source=people + origin,
         command=f"python -m ml_backend build-face-model --source {args.source}{options} "
         f"--identities {args.identities} --out FILE",

@@ -1,8 +1,7 @@
-"""Learns where on the face model the landmark detector's 478 points lie, and how it errs on clear and on bad pictures.
+"""Learns the places and errors of a landmark detector's 478 points on the face model.
 
 Painted portraits of random people, whose every vertex is known, are shown to the detector, as they are and at
-64 pixels. The network
-that makes small photographs clear has to be there (`train photo-upscaler`).
+64 pixels. The network that makes small photographs clear has to be there (`train photo-upscaler`).
 
 example:
   python -m ml_backend build-landmarks --out ml_backend/assets/landmarks.safetensors
@@ -43,8 +42,10 @@ def run(args: argparse.Namespace) -> None:
     minutes = (time.monotonic() - began) / 60
     ModelCard(
         "Landmarks",
-        "Places of the 478 points of MediaPipe's face mesh on the face model (vertices with weights), and the\n"
-        "errors of that detector: a mean, common factors and each coordinate's own deviation, in inter-ocular\n"
+        "Places of the 478 points of MediaPipe's face mesh on the face model (vertices with weights), and "
+        "the\n"
+        "errors of that detector: a mean, common factors and each coordinate's own deviation, in "
+        "inter-ocular\n"
         "distances.",
         source=f"{args.pictures} painted portraits of random people of the model "
         "(`ml_backend/simulation/portraits/painted_portrait.py`); no photograph of any person",
