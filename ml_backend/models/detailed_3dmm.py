@@ -1,4 +1,4 @@
-"""Detailed3DMM: the detail encoder and DNPM as one function from identity, skin and expression to a displacement map."""
+"""Detailed3DMM: detail encoder and DNPM, from identity, skin and expression to a displacement map."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,10 @@ def read_encoder(path: Path) -> DetailEncoder:
 
 
 class Detailed3DMM:
-    """V_r of Eq. 4: G(E(w_id, w_exp) + mean latent) where the expression strains the skin, else the same face at rest; millimetres.
+    """V_r of Eq. 4: the map of a face under an expression, in millimetres.
+
+    G(E(w_id, w_exp) + mean latent) where the expression strains the skin, else the map of the same face at
+    rest.
 
     Args:
         generator: DNPM.
@@ -71,7 +74,8 @@ class Detailed3DMM:
         self, generator: DisplacementGenerator, encoder: DetailEncoder, device: str | torch.device = "cpu"
     ):
         self.device = torch.device(device)
-        self.generator = generator.to(self.device).eval().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.generator = generator.to(self.device).eval()
+        self.generator.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.encoder = encoder.to(self.device).eval()
         self.identity_size = encoder.config.identity_size
         self.skin_size = encoder.config.skin_size

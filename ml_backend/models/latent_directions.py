@@ -1,4 +1,4 @@
-"""Directions in W+ with names of the skin simulation's own parameters: age, tendency to wrinkle, thickness, pores."""
+"""Directions in W+ named after the skin simulation's parameters: age, tendency to wrinkle, pores, ..."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The baseline that the speech networks must beat: a plain perceptron from a fifth of a second of log-mel to 14 visemes."""
+"""The baseline of the speech networks: a perceptron from a fifth of a second of log-mel to 14 visemes."""
 
 from pathlib import Path
 
@@ -11,9 +11,21 @@ from ...files.network_file import read_network_file
 from ...phonetics.phones import PAUSE, PHONES
 
 VISEMES: tuple[tuple[str, ...], ...] = (
-    (PAUSE,), ("P", "B", "M"), ("F", "V"), ("TH", "DH"), ("T", "D", "N", "L"), ("K", "G", "NG", "HH"), ("S", "Z"), ("SH", "ZH", "CH", "JH"),
-    ("R", "ER"), ("AA", "AE", "AY", "AW"), ("AH", "EH"), ("IY", "IH", "EY", "Y"), ("AO", "OW", "OY"), ("UW", "UH", "W"),
-)  # fmt: skip
+    (PAUSE,),
+    ("P", "B", "M"),
+    ("F", "V"),
+    ("TH", "DH"),
+    ("T", "D", "N", "L"),
+    ("K", "G", "NG", "HH"),
+    ("S", "Z"),
+    ("SH", "ZH", "CH", "JH"),
+    ("R", "ER"),
+    ("AA", "AE", "AY", "AW"),
+    ("AH", "EH"),
+    ("IY", "IH", "EY", "Y"),
+    ("AO", "OW", "OY"),
+    ("UW", "UH", "W"),
+)
 """The 14 classes, each by its phones; its lip shape is that of the phones' mean."""
 VISEME_OF = np.array([next(i for i, members in enumerate(VISEMES) if phone in members) for phone in PHONES])
 DEFAULT_FILE = ASSETS / "viseme_perceptron.safetensors"
