@@ -247,7 +247,7 @@ def write_prior_sheet(
 ) -> None:
     """Writes simulated maps above maps of the prior at truncation 0.7."""
     z = torch.randn(6, generator.config.latent_width, generator=torch.Generator().manual_seed(0)).to(device)
-    own = generator(generator.sample_latents(z, truncation=0.7), resolution).cpu().numpy() * maps.mask
+    generated = generator(generator.sample_latents(z, truncation=0.7), resolution).cpu().numpy() * maps.mask
     rows = np.linspace(0, len(maps) - 1, 6).astype(int)
     real = maps.batch(rows, torch.device("cpu"))[0][:, 0].numpy() * maps.mask
-    write_sample_sheet(path, [real, own])
+    write_sample_sheet(path, [real, generated])

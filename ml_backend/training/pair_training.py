@@ -183,13 +183,13 @@ def maps_through_gate(
 
 
 def reconstruction_loss(
-    generator: DisplacementGenerator, own: Tensor, truth: Tensor, mask: Tensor, settings: dict
+    generator: DisplacementGenerator, generated: Tensor, truth: Tensor, mask: Tensor, settings: dict
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Returns the weighted sum of square, absolute, line, texture and power terms.
 
     Args:
         generator: for its unit.
-        own: (B, 1, R, R) in the generator's units.
+        generated: (B, 1, R, R) in the generator's units.
         truth: (B, 1, R, R) millimetres.
         mask: (R, R).
         settings: weights `square`, `absolute`, `lines`, `texture`, `power`; `octaves` compared.
@@ -197,19 +197,20 @@ def reconstruction_loss(
     Returns:
         The loss, and its terms before weighting.
     """
-    own = own.float() * mask
-    wanted = truth / generator.millimetres * mask
-    weights = activity_weights(wanted, mask, window=max(9, truth.shape[-1] // 28 | 1))
-    lines, texture = band_losses(own, wanted, mask, settings["octaves"])
+    generated = generated.float() * mask
+    target = truth / generator.millimetres * mask
+    weights = activity_weights(target, mask, window=max(9, truth.shape[-1] // 28 | 1))
+    lines, texture = band_losses(generated, target, mask, settings["octaves"])
     terms = {
-        "square": weighted_square(own, wanted, weights),
-        "absolute": (weights * (own - wanted).abs()).mean(),
+        "square": weighted_square(generated, target, weights),
+        "absolute": (weights * (generated - target).abs()).mean(),
         "lines": lines,
         "texture": texture,
-        "power": power_loss(own, wanted),
+        "power": power_loss(generated, target),
     }
     loss = sum(
-        (settings.get(name, 0.0) * term for name, term in terms.items()), torch.zeros((), device=own.device)
+        (settings.get(name, 0.0) * term for name, term in terms.items()),
+        torch.zeros((), device=generated.device),
     )
     return loss, terms
 
@@ -228,8 +229,8 @@ def parameter_groups(pair: Pair, settings: dict) -> list[dict]:
     pair.encoder.requires_grad_(False)
     blocks = [block for block in pair.generator.synthesis_blocks if block.resolution >= least]
     bases = [block.basis.tiles for block in blocks if block.count]
-    known = {id(p) for p in bases}
-    others = [p for block in blocks for p in block.parameters() if id(p) not in known]
+    basis_ids = {id(p) for p in bases}
+    others = [p for block in blocks for p in block.parameters() if id(p) not in basis_ids]
     encoder = (
         [pair.encoder] if not least else [pair.encoder.heads[-1]]
     )  # what is before feeds blocks that are not trained, too
@@ -286,8 +287,8 @@ def train_pair(name: str, pair: Pair, maps: MapSet, settings: dict, run: Trainin
         first = np.sort(random.integers(0, training - together + 1, max(1, settings["batch"] // together)))
         truth, *given = maps.batch((first[:, None] + np.arange(together)).ravel(), device)
         with torch.autocast(device.type, enabled=device.type == "cuda", dtype=torch.bfloat16):
-            own = maps_through_gate(pair.generator, pair.encoder, given, truth.shape[-1])
-        loss, terms = reconstruction_loss(pair.generator, own, truth, mask, settings)
+            generated = maps_through_gate(pair.generator, pair.encoder, given, truth.shape[-1])
+        loss, terms = reconstruction_loss(pair.generator, generated, truth, mask, settings)
         step.descend(loss, clip=clip, **terms)
     pair.keep_average()
     if run.log:
@@ -314,11 +315,13 @@ def held_out_error(
     missed, power, fine = 0.0, 0.0, [0.0, 0.0]
     for row in np.linspace(training, len(maps) - 1, min(count, len(maps) - training)).astype(int):
         truth, *given = maps.batch(np.array([row]), device)
-        own = maps_through_gate(generator, encoder, given, truth.shape[-1]) * generator.millimetres * mask
+        generated = (
+            maps_through_gate(generator, encoder, given, truth.shape[-1]) * generator.millimetres * mask
+        )
         truth = truth * mask
-        missed += float((own - truth).square().sum())
+        missed += float((generated - truth).square().sum())
         power += float(truth.square().sum())
-        for index, image in enumerate((own, truth)):
+        for index, image in enumerate((generated, truth)):
             low = resize_by_halving(image, image.shape[-1] // 8)
             fine[index] += float(image.square().sum() - 64 * low.square().sum())
     return {
@@ -335,8 +338,8 @@ def write_pair_sheet(
     pair.encoder.eval()
     rows = np.linspace(training, len(maps) - 1, min(count, len(maps) - training)).astype(int)
     truth, *given = maps.batch(rows, device)
-    own = (
+    generated = (
         maps_through_gate(pair.generator, pair.encoder, given, truth.shape[-1])[:, 0]
         * pair.generator.millimetres
     )
-    write_sample_sheet(path, [(truth[:, 0].cpu().numpy() * maps.mask), own.cpu().numpy() * maps.mask])
+    write_sample_sheet(path, [(truth[:, 0].cpu().numpy() * maps.mask), generated.cpu().numpy() * maps.mask])

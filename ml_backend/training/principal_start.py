@@ -76,11 +76,11 @@ def full_rows(maps: np.ndarray, resolution: int) -> np.ndarray:
     """Returns maps (N, R, R) at `resolution`, R >= resolution: (N, resolution ** 2) float16."""
     if maps.shape[-1] == resolution:
         return maps.reshape(len(maps), -1)
-    found = np.empty((len(maps), resolution * resolution), np.float16)
+    rows = np.empty((len(maps), resolution * resolution), np.float16)
     for start in range(0, len(maps), 16):
         full = torch.from_numpy(np.asarray(maps[start : start + 16], np.float32))[:, None]
-        found[start : start + 16] = resize_by_halving(full, resolution).flatten(1).numpy()
-    return found
+        rows[start : start + 16] = resize_by_halving(full, resolution).flatten(1).numpy()
+    return rows
 
 
 def band_rows(maps: np.ndarray, resolution: int) -> np.ndarray:
@@ -93,15 +93,15 @@ def band_rows(maps: np.ndarray, resolution: int) -> np.ndarray:
     Returns:
         (N, resolution ** 2) float16.
     """
-    found = np.empty((len(maps), resolution * resolution), np.float16)
+    rows = np.empty((len(maps), resolution * resolution), np.float16)
     for start in range(0, len(maps), 16):
         full = resize_by_halving(
             torch.from_numpy(np.asarray(maps[start : start + 16], np.float32))[:, None], resolution
         )
-        found[start : start + 16] = (
+        rows[start : start + 16] = (
             (full - double_size(resize_by_halving(full, resolution // 2))).flatten(1).numpy()
         )
-    return found
+    return rows
 
 
 @torch.no_grad()

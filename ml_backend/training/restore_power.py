@@ -79,15 +79,15 @@ def restore_octaves(
     mask = torch.from_numpy(maps.mask)
     generator, encoder = pair.generator_average, pair.encoder_average
     encoder.eval()
-    found: list[float] = []
+    decibels: list[float] = []
     for _ in range(rounds):
         own_power, true_power = torch.zeros(RINGS), torch.zeros(RINGS)
         for part in np.array_split(rows, max(1, count // 8)):
             truth, *given = maps.batch(part, device)
-            own = maps_through_gate(generator, encoder, list(given), size)[:, 0] * generator.millimetres
-            own_power += ring_power(own.cpu().float() * mask)
+            generated = maps_through_gate(generator, encoder, list(given), size)[:, 0] * generator.millimetres
+            own_power += ring_power(generated.cpu().float() * mask)
             true_power += ring_power(truth[:, 0].cpu() * mask)
-        found = (10 * torch.log10(own_power / true_power.clamp_min(1e-12))).tolist()
+        decibels = (10 * torch.log10(own_power / true_power.clamp_min(1e-12))).tolist()
         gains = (true_power / own_power.clamp_min(1e-12)).sqrt().clamp(1 / LARGEST_GAIN, LARGEST_GAIN)
         for block in generator.synthesis_blocks:
             if block.count and block.resolution <= size:
@@ -97,11 +97,11 @@ def restore_octaves(
                 )
                 block.basis.tiles.copy_(cut_tiles(torch.cat([images[:1], scaled]), block.basis.grid))
     pair.keep_average()
-    return found
+    return decibels
 
 
 @torch.no_grad()
-def restore_power(pair: Pair, maps: MapSet, found: CoefficientTargets, device: torch.device) -> float:
+def restore_power(pair: Pair, maps: MapSet, targets: CoefficientTargets, device: torch.device) -> float:
     """Scales a block's components to the power that held-out people's own coefficients have.
 
     A regression leaves out the part that the inputs do not determine; the octave would be faint.
@@ -116,11 +116,11 @@ def restore_power(pair: Pair, maps: MapSet, found: CoefficientTargets, device: t
         torch.from_numpy(np.ascontiguousarray(v[unseen])).to(device)
         for v in (maps.identity, maps.skin, maps.expression)
     ]
-    block = pair.generator.synthesis_blocks[found.block]
+    block = pair.generator.synthesis_blocks[targets.block]
     pair.encoder.eval()
-    latents = latents_of(pair.encoder, pair.generator, [style_of(found.block)], given)[:, 0]
-    told = block.coefficient(latents)[:, 1 : 1 + found.values.shape[1]].cpu()
-    power = [float((values.square() * found.power).sum()) for values in (found.values[unseen], told)]
+    latents = latents_of(pair.encoder, pair.generator, [style_of(targets.block)], given)[:, 0]
+    predicted = block.coefficient(latents)[:, 1 : 1 + targets.values.shape[1]].cpu()
+    power = [float((values.square() * targets.power).sum()) for values in (targets.values[unseen], predicted)]
     gain = min(LARGEST_COMPONENT_GAIN, max(1.0, (power[0] / max(power[1], 1e-12)) ** 0.5))
     block.basis.tiles[:, 1:] *= gain
     return gain

@@ -118,8 +118,8 @@ def fit_low_band(maps: MapSet, components: int) -> tuple[FieldBand, Tensor]:
         rows, inside.ravel().astype(np.float32), min(components, len(rows) - 1)
     )
     norm = fields.norm(dim=1).clamp_min(1e-9)
-    own = torch.from_numpy(inside.ravel())
-    band = FieldBand.quantise(inside, mean[own].numpy(), (fields[:, own] / norm[:, None]).numpy())
+    counted = torch.from_numpy(inside.ravel())
+    band = FieldBand.quantise(inside, mean[counted].numpy(), (fields[:, counted] / norm[:, None]).numpy())
     return band, values * norm
 
 
@@ -145,11 +145,13 @@ def fit_band_above(sets: dict[int, MapSet], resolution: int, components: int) ->
         part = slice(start, start + 16)
         below = double_size(torch.from_numpy(np.asarray(coarse.maps[part], np.float32))[:, None])[:, 0]
         rows[part] = (torch.from_numpy(np.asarray(fine.maps[part], np.float32)) - below).flatten(1).numpy()
-    own = fine.mask.ravel() > 0
-    mean, fields, values = principal_components(rows, own.astype(np.float32), min(components, len(rows) - 1))
+    counted = fine.mask.ravel() > 0
+    mean, fields, values = principal_components(
+        rows, counted.astype(np.float32), min(components, len(rows) - 1)
+    )
     norm = fields.norm(dim=1).clamp_min(1e-9)
-    flat = (fields[:, torch.from_numpy(own)] / norm[:, None]).numpy()
-    return FieldBand.quantise(fine.mask > 0, mean.numpy()[own], flat), values * norm
+    flat = (fields[:, torch.from_numpy(counted)] / norm[:, None]).numpy()
+    return FieldBand.quantise(fine.mask > 0, mean.numpy()[counted], flat), values * norm
 
 
 def widen(low: FieldBand, above: list[FieldBand]) -> tuple[FieldBand, list[tuple[FieldBand, np.ndarray]]]:
@@ -352,12 +354,12 @@ def label_faces(
     expression: np.ndarray,
 ) -> np.ndarray:
     """Returns all bands' coefficients of faces, by way of their latents: (N, C) float32."""
-    found = []
+    coefficients = []
     for start in range(0, len(identity), _LABELS_AT_ONCE):
         part = slice(start, start + _LABELS_AT_ONCE)
         latents = latents_of_faces(model, identity[part], skin[part], expression[part])
-        found.append(np.concatenate([label(*latents) for label in labels], 1))
-    return np.concatenate(found)
+        coefficients.append(np.concatenate([label(*latents) for label in labels], 1))
+    return np.concatenate(coefficients)
 
 
 def _people(table: dict) -> dict[str, int]:
@@ -389,13 +391,15 @@ def closeness(model: DistilledDetail, maps: MapSet, sheet: Path) -> dict[str, st
     rows = np.linspace(int(len(maps) * TRAINING_SHARE), len(maps) - 1, min(400, len(maps) // 10)).astype(int)
     truth = np.asarray(maps.maps[rows], np.float32)
     inside = maps.mask > 0
-    found = model.displacement(maps.identity[rows], maps.skin[rows], maps.expression[rows], truth.shape[-1])
+    distilled = model.displacement(
+        maps.identity[rows], maps.skin[rows], maps.expression[rows], truth.shape[-1]
+    )
     nearest = np.stack([model.draw(c, truth.shape[-1]) for c in project(model.low, truth)])
     peak = float(np.subtract(*np.percentile(truth[:, inside], [99.9, 0.1])))
     figures = {
-        name: f"{20 * np.log10(peak / max(np.sqrt(np.mean((one - truth)[:, inside] ** 2)), 1e-9)):.2f}"
-        for name, one in (("psnr_db", found), ("fields_psnr_db", nearest))
+        name: f"{20 * np.log10(peak / max(np.sqrt(np.mean((maps_shown - truth)[:, inside] ** 2)), 1e-9)):.2f}"
+        for name, maps_shown in (("psnr_db", distilled), ("fields_psnr_db", nearest))
     }
     shown = np.linspace(0, len(rows) - 1, min(6, len(rows))).astype(int)
-    write_sample_sheet(sheet, [truth[shown] * inside, found[shown] * inside])
+    write_sample_sheet(sheet, [truth[shown] * inside, distilled[shown] * inside])
     return {**figures, "held_out": str(len(rows))}

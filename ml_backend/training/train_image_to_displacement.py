@@ -322,29 +322,32 @@ def measure(
     first = int(len(drawn.maps) * TRAINING_SHARE)
     rows = np.linspace(first, len(drawn.maps) - 1, min(MEASURED, len(drawn.maps) - first)).astype(int)
     mean = drawn.mean_map()
-    found = {}
+    figures = {}
     for name, coarser in (("1/2", 2), ("1/4", 4), ("1/8", 8)):
         factor = max(1.0, coarser * network.config.resolution / FULL)
-        own, wanted, usual, given = [], [], [], []
+        estimates, truths, usual, given = [], [], [], []
         for row in rows:
             features, expected, truth, confidence = drawn.pair(np.array([row]), factor)
             seen = (confidence * drawn.inside)[0, 0] > 0.5
-            own.append(network(features.to(device), expected.to(device)).cpu()[0, 0][seen])
+            estimates.append(network(features.to(device), expected.to(device)).cpu()[0, 0][seen])
             given.append(expected[0, 0][seen])
-            wanted.append(truth[0, 0][seen])
+            truths.append(truth[0, 0][seen])
             usual.append(mean[seen])
-        one, true, average, before = (torch.cat(parts) for parts in (own, wanted, usual, given))
+        estimate, true, average, before = (torch.cat(parts) for parts in (estimates, truths, usual, given))
         peak = float(np.subtract(*np.percentile(true.numpy(), [99.9, 0.1])))
 
         def decibels(error: Tensor, peak: float = peak) -> float:
             return round(20 * float(np.log10(peak / max(float(error.square().mean().sqrt()), 1e-9))), 2)
 
-        found[name] = {
-            "correlation": round(float(torch.corrcoef(torch.stack([one, true]))[0, 1]), 3),
-            "psnr_db": decibels(one - true), "zero_db": decibels(true), "mean_db": decibels(average - true),
-            "expected_db": decibels(before - true), "n": len(rows),
-        }  # fmt: skip
-    return found
+        figures[name] = {
+            "correlation": round(float(torch.corrcoef(torch.stack([estimate, true]))[0, 1]), 3),
+            "psnr_db": decibels(estimate - true),
+            "zero_db": decibels(true),
+            "mean_db": decibels(average - true),
+            "expected_db": decibels(before - true),
+            "n": len(rows),
+        }
+    return figures
 
 
 def check_worth(figures: dict[str, dict[str, float]]) -> None:
@@ -356,9 +359,9 @@ def check_worth(figures: dict[str, dict[str, float]]) -> None:
     for name, row in figures.items():
         for rival in ("mean", "expected"):
             if row["psnr_db"] <= row[f"{rival}_db"]:
-                known = row[f"{rival}_db"]
+                rival_db = row[f"{rival}_db"]
                 raise UserError(
-                    f"At {name} the estimate has {row['psnr_db']} dB, the {rival} map {known} dB; the "
+                    f"At {name} the estimate has {row['psnr_db']} dB, the {rival} map {rival_db} dB; the "
                     "weights stay where they are.",
                     "Train longer, or on a machine that is less busy.",
                 )
@@ -389,14 +392,14 @@ def write_samples(
     """
     rows = np.linspace(int(len(drawn.maps) * TRAINING_SHARE), len(drawn.maps) - 1, SHOWN).astype(int)
     features, expected, truth, _ = drawn.pair(rows, 1.0)
-    own = network(features.to(device), expected.to(device)).cpu()
+    estimate = network(features.to(device), expected.to(device)).cpu()
     shown = [
         part[:, 0].numpy()
         for part in (
             0.2 * features,
             expected * drawn.unit,
             truth * drawn.unit,
-            own * drawn.unit * drawn.inside,
+            estimate * drawn.unit * drawn.inside,
         )
     ]
     write_sample_sheet(path, shown, tile=512)

@@ -87,7 +87,7 @@ def simulation_parameters(
     Returns:
         (N,) each.
     """
-    years = np.array([face.age_years(one) for one in identity])
+    years = np.array([face.age_years(person) for person in identity])
     pores = person_traits(torch.from_numpy(years), torch.from_numpy(skin))["pores"].numpy()
     return {
         "age": (years + 9 * skin[:, 0]) / 10,
@@ -128,12 +128,12 @@ def fit_directions(
     latents = np.concatenate(
         [model.latent(identity[p], skin[p], expression[p]).cpu().numpy() for p in parts]
     ).astype(np.float64)
-    found = simulation_parameters(face, identity, skin)
+    parameters = simulation_parameters(face, identity, skin)
     coarse = [name for name in UNITS if name != "pores"]
     slopes, explained = ridge_slopes(
-        np.stack([found[name] for name in coarse], 1), latents.reshape(people, -1)
+        np.stack([parameters[name] for name in coarse], 1), latents.reshape(people, -1)
     )
-    pores, _ = ridge_slopes(found["pores"][:, None], latents.reshape(people, -1))
+    pores, _ = ridge_slopes(parameters["pores"][:, None], latents.reshape(people, -1))
     vectors = np.concatenate([slopes, pores]).reshape(-1, *latents.shape[1:])
     vectors[-1, : -2 * FINEST_BLOCKS] = 0
     names = (*coarse, "pores")

@@ -159,20 +159,20 @@ def start_codes(network: RestorationNetwork, model: Detailed3DMM, maps: MapSet) 
     components = principal_components(some.cpu().numpy(), count)
     mean = torch.from_numpy(components.mean).to(some.device)
     axes = torch.from_numpy(components.axes).to(some.device)
-    found = torch.cat(
+    codes = torch.cat(
         [
             (offsets(rows) - mean) @ axes.T
             for rows in np.array_split(np.arange(len(maps)), len(maps) // 64 + 1)
         ]
     )
-    scale = found.std(0).clamp_min(1e-6)
+    scale = codes.std(0).clamp_min(1e-6)
     encoder = network.encoder
     encoder.to_latents.weight.copy_(axes.T)
     encoder.to_latents.bias.copy_(mean)
     encoder.code_scale.copy_(scale)
     rows = np.linspace(0, len(maps) - 1, min(256, len(maps))).astype(int)
     encoder.unit.fill_(float(np.asarray(maps.maps[rows], np.float32).std()))
-    return found / scale
+    return codes / scale
 
 
 def _batch(
@@ -301,12 +301,12 @@ def generated_pairs(
     Returns:
         (N, R, R) float16 millimetres on the CPU.
     """
-    found, restoration = [], Restoration(network, generator)
+    maps_made, restoration = [], Restoration(network, generator)
     inside = torch.from_numpy(maps.mask).to(device)
     for rows in np.array_split(np.arange(len(maps)), max(1, len(maps) // 4)):
         truth = maps.batch(rows, device)[0] * inside
-        found.append(restoration.generated(shrink(truth, truth.shape[-1] // factor)[:, 0]).half().cpu())
-    return torch.cat(found)
+        maps_made.append(restoration.generated(shrink(truth, truth.shape[-1] // factor)[:, 0]).half().cpu())
+    return torch.cat(maps_made)
 
 
 def train_refiner(

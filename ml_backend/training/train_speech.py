@@ -152,8 +152,8 @@ class SpeechLoss(nn.Module):
         """
         members = nn.functional.one_hot(self.classes, len(LIP_CLASSES) + 1).to(logits.dtype)  # (40, classes)
         likely = (logits.softmax(2) @ members).clamp(min=1e-4).log()
-        wanted = torch.where(labels >= 0, self.classes[labels.clamp(min=0)], -100)
-        return nn.functional.nll_loss(likely.transpose(1, 2), wanted, self.class_weights)
+        targets = torch.where(labels >= 0, self.classes[labels.clamp(min=0)], -100)
+        return nn.functional.nll_loss(likely.transpose(1, 2), targets, self.class_weights)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -348,7 +348,7 @@ def _validate(
         batch = move_to(sampler.batch(16, 30.0), device)
         logits, curves = _forward(model, batch, 0.0)
         loss(batch, logits, curves)
-        known = batch.labels >= 0
-        right = (logits.argmax(2) == batch.labels)[known].float().mean()
+        labelled = batch.labels >= 0
+        right = (logits.argmax(2) == batch.labels)[labelled].float().mean()
         rows.append({"phone_accuracy": float(right), **loss.figures})
     return {f"held_{name}": float(np.mean([row[name] for row in rows])) for name in rows[0]}

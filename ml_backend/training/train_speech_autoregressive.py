@@ -209,30 +209,30 @@ def train_decoder(
         STAGE, {"adam": optimiser}, averages, settings, measure=measure, kept={"pool": pool}, random=random
     ):
         listened = pool.draw()
-        own = settings["own_past"] * min(1.0, 2 * step.progress)
+        own_share = settings["own_past"] * min(1.0, 2 * step.progress)
         times = label_times(listened.posteriors.shape[1], run.device)
         with torch.autocast(run.device.type, torch.bfloat16, enabled=settings["bfloat16"]):
-            past = mixed_past(model, listened, own, settings["noise"])
+            past = mixed_past(model, listened, own_share, settings["noise"])
             curves = model(listened.posteriors, listened.batch.prosody, times, past).float()
         total = loss.motion(listened.batch, curves)
         step.note(**{f"train_{name}": value for name, value in loss.figures.items()})
-        step.descend(total, clip=1.0, own_past=own)
+        step.descend(total, clip=1.0, own_past=own_share)
     return measure()
 
 
-def mixed_past(model: nn.Module, listened: ListenedBatch, own: float, noise: float) -> Tensor:
+def mixed_past(model: nn.Module, listened: ListenedBatch, own_share: float, noise: float) -> Tensor:
     """Returns the past that a training pass gets: (B, T, 52), row i the frame before frame i.
 
     Args:
-        model: the decoder, whose own frames, made from the true past, stand in for a share `own` of the true
+        model: the decoder, whose own frames, made from the true past, stand in for `own_share` of the true
             ones.
         listened: the sequences.
-        own: 0..1.
+        own_share: 0..1.
         noise: standard deviation of what is added.
     """
     truth = listened.batch.curves
     past = torch.cat([torch.zeros_like(truth[:, :1]), truth[:, :-1]], 1)
-    if own > 0:
+    if own_share > 0:
         with torch.no_grad():
             made = model(
                 listened.posteriors,
@@ -241,7 +241,7 @@ def mixed_past(model: nn.Module, listened: ListenedBatch, own: float, noise: flo
                 _noisy(past, noise),
             )
         made = torch.cat([torch.zeros_like(truth[:, :1]), made.to(truth.dtype).clamp(0, 1)[:, :-1]], 1)
-        past = torch.where(torch.rand(past.shape[:2], device=past.device)[..., None] < own, made, past)
+        past = torch.where(torch.rand(past.shape[:2], device=past.device)[..., None] < own_share, made, past)
     return _noisy(past, noise)
 
 
