@@ -90,8 +90,8 @@ def small_and_clear(pictures: list[np.ndarray], random: np.random.Generator) -> 
             for one in pictures
         ]
     )
-    found = [torch.from_numpy(values).permute(0, 3, 1, 2).float() / 255 for values in (poor, clear)]
-    return found[0], found[1]
+    tensors = [torch.from_numpy(values).permute(0, 3, 1, 2).float() / 255 for values in (poor, clear)]
+    return tensors[0], tensors[1]
 
 
 def looked_at(frames: np.ndarray, random: np.random.Generator) -> Tensor:

@@ -158,7 +158,7 @@ def _simulate_person(
 ) -> np.ndarray:
     """(E, resolution, resolution) float32 maps of one person under (E, 52) expressions."""
     identity, skin = (torch.from_numpy(values)[None].to(simulation.device) for values in one)
-    found = simulation.displacement(
+    displacement = simulation.displacement(
         simulation.prepare(identity, skin), torch.from_numpy(expression)[None].to(simulation.device)
     )
-    return resize_by_halving(found.transpose(0, 1), resolution)[:, 0].cpu().numpy()
+    return resize_by_halving(displacement.transpose(0, 1), resolution)[:, 0].cpu().numpy()

@@ -31,11 +31,11 @@ def warp_frequency(mel: Tensor, factor: Tensor) -> Tensor:
         (B, T, 64).
     """
     hz = band_frequencies()
-    wanted = hz / (
+    source_hz = hz / (
         factor[:, None] if factor.ndim == 1 else factor
     )  # (B, 64): where each band's content comes from
-    position = torch.searchsorted(hz, wanted).clamp(1, BANDS - 1)
-    share = ((wanted - hz[position - 1]) / (hz[position] - hz[position - 1])).clamp(0, 1)
+    position = torch.searchsorted(hz, source_hz).clamp(1, BANDS - 1)
+    share = ((source_hz - hz[position - 1]) / (hz[position] - hz[position - 1])).clamp(0, 1)
     matrix = torch.zeros(len(mel), BANDS, BANDS)
     matrix.scatter_(1, (position - 1)[:, None], (1 - share)[:, None])
     matrix.scatter_add_(1, position[:, None], share[:, None])

@@ -187,5 +187,5 @@ class SpeechSampler:
 
 
 def _phones_at(phones: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarray:
-    found = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)].astype(np.int64)
-    return np.where(found == UNKNOWN, -100, found)
+    labels = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)].astype(np.int64)
+    return np.where(labels == UNKNOWN, -100, labels)
