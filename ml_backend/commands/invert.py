@@ -74,14 +74,14 @@ def run(args: argparse.Namespace) -> None:
     request = InvertMapRequest(
         args.map, None, identity, skin, expression, args.start, args.steps, args.resolution
     )
-    found = invert_map(request, tell)
-    found.saved.write(args.out)
+    inversion = invert_map(request, tell)
+    inversion.saved.write(args.out)
     if args.preview:
-        write_preview(args.preview, found)
+        write_preview(args.preview, inversion)
     made = {
         "out": args.out,
-        "psnr_db": round(found.psnr_db, 2),
-        "start_psnr_db": round(found.start_psnr_db, 2),
+        "psnr_db": round(inversion.psnr_db, 2),
+        "start_psnr_db": round(inversion.start_psnr_db, 2),
         "steps": args.steps,
         "seconds": round(time.monotonic() - began, 1),
     }

@@ -30,7 +30,7 @@ MODULES = {
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
     "speech-autoregressive": (
         "..training.train_speech_autoregressive",
-        "heard phones to ARKit curves, each frame from those before it",
+        "phone posteriors to ARKit curves, each frame from those before it",
     ),
     "viseme-perceptron": ("..training.train_viseme_perceptron", "the baseline of the speech networks"),
 }
