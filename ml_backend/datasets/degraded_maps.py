@@ -22,11 +22,11 @@ def degrade(maps: Tensor, random: torch.Generator) -> Tensor:
     Returns:
         (B, 1, r, r): brought back to r by bicubic interpolation.
     """
-    size, found = maps.shape[-1], []
-    for one in maps.split(1):
+    size, degraded = maps.shape[-1], []
+    for single in maps.split(1):
         draw = torch.rand(7, generator=random, device=maps.device).tolist()
         factor = 1 if draw[0] < 0.4 else 2 if draw[0] < 0.85 else 4
-        low = shrink(one, size // factor)
+        low = shrink(single, size // factor)
         if draw[1] > CLEAN_SHARE:
             if draw[2] < 0.6:
                 low = _blurred(low, 0.4 + 1.6 * draw[3])
@@ -35,25 +35,28 @@ def degrade(maps: Tensor, random: torch.Generator) -> Tensor:
             if draw[6] < 0.5:
                 step = STEP_MM * (0.1 + 2 * draw[6])
                 low = torch.round(low / step) * step
-        found.append(enlarge(low, size))
-    return torch.cat(found)
+        degraded.append(enlarge(low, size))
+    return torch.cat(degraded)
 
 
 def seen_parts(count: int, size: int, random: torch.Generator, device: torch.device) -> Tensor:
-    """(B, 1, size, size) 0..1: everything, or for a share of the maps all but one side or one smooth patch."""
+    """Draws confidences (B, 1, size, size) in 0..1.
+
+    Everything is seen, or for a share of the maps all but one side or one smooth patch.
+    """
     at = torch.linspace(-1, 1, size, device=device)
-    found = torch.ones(count, 1, size, size, device=device)
-    for one in found:
+    confidence = torch.ones(count, 1, size, size, device=device)
+    for single in confidence:
         draw = torch.rand(5, generator=random, device=device).tolist()
         if draw[0] >= HOLE_SHARE:
             continue
         if draw[1] < 0.5:
             side = at[None, :] * (1 if draw[2] < 0.5 else -1)
-            one[0] = torch.sigmoid((side + 0.6 * draw[3]) / 0.08).expand(size, size)
+            single[0] = torch.sigmoid((side + 0.6 * draw[3]) / 0.08).expand(size, size)
         else:
             radius = torch.hypot(at[None, :] - (2 * draw[2] - 1), at[:, None] - (2 * draw[3] - 1))
-            one[0] = torch.sigmoid((radius - 0.2 - 0.4 * draw[4]) / 0.05)
-    return found
+            single[0] = torch.sigmoid((radius - 0.2 - 0.4 * draw[4]) / 0.05)
+    return confidence
 
 
 def _blurred(maps: Tensor, sigma: float) -> Tensor:

@@ -25,7 +25,10 @@ _LOOKED_AT, _TURNED, _MOVED = (
 
 
 def degrade(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """(256, 256, 3) uint8 to a poor (64, 64, 3) uint8: four in five are blurred, two in five noisy, nine in ten compressed."""
+    """Makes a poor (64, 64, 3) uint8 picture of a (256, 256, 3) one.
+
+    Four in five are blurred, two in five noisy, nine in ten compressed.
+    """
     image = Image.fromarray(picture).resize((SMALL, SMALL), _METHODS[random.integers(len(_METHODS))])
     if random.random() < 0.8:
         image = image.filter(ImageFilter.GaussianBlur(random.uniform(0, _MOST_BLUR)))
@@ -71,7 +74,15 @@ def vary(
 
 
 def small_and_clear(pictures: list[np.ndarray], random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Poor pictures (B, 3, 64, 64) and what they should become (B, 3, 128, 128), float32 in 0..1, of (256, 256, 3) uint8."""
+    """Makes pairs of poor and clear pictures.
+
+    Args:
+        pictures: (256, 256, 3) uint8 each.
+        random: source of randomness.
+
+    Returns:
+        (B, 3, 64, 64) and (B, 3, 128, 128), float32 in 0..1.
+    """
     poor = np.stack([degrade(picture, random) for picture in pictures])
     clear = np.stack(
         [
@@ -79,12 +90,20 @@ def small_and_clear(pictures: list[np.ndarray], random: np.random.Generator) -> 
             for one in pictures
         ]
     )
-    found = [torch.from_numpy(values).permute(0, 3, 1, 2).float() / 255 for values in (poor, clear)]
-    return found[0], found[1]
+    tensors = [torch.from_numpy(values).permute(0, 3, 1, 2).float() / 255 for values in (poor, clear)]
+    return tensors[0], tensors[1]
 
 
 def looked_at(frames: np.ndarray, random: np.random.Generator) -> Tensor:
-    """(B, 2, 3) float32: squares about faces (B, 2, 3) as a landmark detector cuts them out, a little off by chance."""
+    """Returns squares about faces as a landmark detector cuts them out, a little off by chance.
+
+    Args:
+        frames: (B, 2, 3).
+        random: source of randomness.
+
+    Returns:
+        (B, 2, 3) float32.
+    """
     moved = np.empty(frames.shape, np.float32)
     for index, frame in enumerate(frames):
         size, turn = random.uniform(*_LOOKED_AT), np.radians(random.normal(0, _TURNED))

@@ -1,4 +1,6 @@
-"""FaceScape's topologically uniform models: ID/models_reg/N_EXPRESSION.obj and ID/dpmap/N_EXPRESSION.png, 20 expressions a person.
+"""Reads FaceScape's topologically uniform models.
+
+ID/models_reg/N_EXPRESSION.obj and ID/dpmap/N_EXPRESSION.png, 20 expressions of each person.
 
 The maps lie in FaceScape's own texture space, so the face model must be FaceScape's (`build-face-model
 --source facescape`). Identity is
@@ -119,7 +121,7 @@ def _ages(path: Path) -> dict[str, float]:
 
 
 def _expression_number(path: Path) -> int:
-    """Which of the twenty a file shows: `7_jaw_forward`, or `ID_7`."""
+    """Returns the number, of twenty, of the expression that a file shows: `7_jaw_forward`, or `ID_7`."""
     match = re.fullmatch(r"(\d+)_([a-z_]+)", path.stem) or re.fullmatch(r"\d+_(\d+)", path.stem)
     number = int(match[1]) if match else 0
     if number not in EXPRESSIONS or (match and match.re.groups == 2 and match[2] != EXPRESSIONS[number][0]):

@@ -1,10 +1,11 @@
-"""A plain layout of own scans: PERSON/identity.json or PERSON/neutral.obj, PERSON/EXPRESSION/expression.json and map.exr, .png or .npy.
+"""Reads a plain layout of own scans.
+
+PERSON/identity.json or PERSON/neutral.obj, PERSON/EXPRESSION/expression.json and map.exr, .png or .npy.
 
 identity.json is a face file: {"identity": [...], "skin": [...]}, the skin vector as one likes, zeros by
-default. neutral.obj, where there
-is no identity, is a mesh at rest that shares the face model's vertices. expression.json is ARKit
-coefficients: {"jawOpen": 0.5}; {} is
-the face at rest. Maps are as `generate` writes them.
+default. neutral.obj, where there is no identity, is a mesh at rest that shares the face model's vertices.
+expression.json is ARKit coefficients: {"jawOpen": 0.5}; {} is the face at rest. Maps are as `generate` writes
+them.
 """
 
 from pathlib import Path
@@ -70,7 +71,8 @@ def _identity(folder: Path, face: BilinearFace) -> tuple[np.ndarray, np.ndarray]
     if stored is not None and stored.identity is not None:
         if stored.identity.shape != (face.identity_size,):
             raise UserError(
-                f"{given}: {len(stored.identity)} identity coefficients, the face model has {face.identity_size}."
+                f"{given}: {len(stored.identity)} identity coefficients, the face model has "
+                f"{face.identity_size}."
             )
         return stored.identity, skin
     if not mesh.is_file():

@@ -1,4 +1,4 @@
-"""A stored set of simulated displacement maps with the identity, skin and expression of each; made once, resumable."""
+"""A stored set of simulated displacement maps with their identities, skins and expressions; resumable."""
 
 import dataclasses
 import hashlib
@@ -21,7 +21,7 @@ HELD_OUT_SEED = 1_000_000
 
 @dataclasses.dataclass(frozen=True)
 class MapSetSpec:
-    """What a set holds.
+    """The contents of a set.
 
     Attributes:
         people: how many.
@@ -40,7 +40,9 @@ class MapSetSpec:
 
 @dataclasses.dataclass(frozen=True)
 class MapSet:
-    """Maps of people; person p's maps are rows p E to p E + E - 1 of the flat arrays, the first of them at rest.
+    """Maps of people.
+
+    Person p's maps are rows p E to p E + E - 1 of the flat arrays, the first of them at rest.
 
     Attributes:
         maps: (N, R, R) float16 millimetres, on disk.
@@ -57,7 +59,10 @@ class MapSet:
     mask: np.ndarray
 
     def seen_at(self, resolution: int) -> "MapSet":
-        """The same set low-passed to a coarser resolution, a power of two below that of the maps, in memory."""
+        """Returns the set low-passed to a coarser resolution, in memory.
+
+        The resolution is a power of two below that of the maps.
+        """
         if resolution == self.maps.shape[-1]:
             return self
         maps = np.empty((len(self), resolution, resolution), np.float16)
@@ -153,7 +158,7 @@ def _simulate_person(
 ) -> np.ndarray:
     """(E, resolution, resolution) float32 maps of one person under (E, 52) expressions."""
     identity, skin = (torch.from_numpy(values)[None].to(simulation.device) for values in one)
-    found = simulation.displacement(
+    displacement = simulation.displacement(
         simulation.prepare(identity, skin), torch.from_numpy(expression)[None].to(simulation.device)
     )
-    return resize_by_halving(found.transpose(0, 1), resolution)[:, 0].cpu().numpy()
+    return resize_by_halving(displacement.transpose(0, 1), resolution)[:, 0].cpu().numpy()

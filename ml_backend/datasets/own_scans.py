@@ -1,4 +1,4 @@
-"""What training commands share to learn from own scans instead of simulated skin: --maps DIR --layout NAME."""
+"""Options of training commands to learn from own scans instead of simulated skin."""
 
 import argparse
 import sys
@@ -37,8 +37,8 @@ def open_scans(root: Path, layout: str, data: Path, settings: dict) -> dict[str,
         layout: a name of `LAYOUTS`.
         data: where resampled maps are kept.
         settings: the configuration; of its [sets.*] tables `people` is the most people that a set takes,
-            evenly spread, and `resolution`
-            its maps' size. Afterwards the tables, and `source`, say what was found, for model cards.
+            evenly spread, and `resolution` its maps' size. Afterwards the tables, and `source`, say what was
+            found, for model cards.
 
     Raises:
         UserError: names the file that is missing or wrong.
@@ -47,18 +47,18 @@ def open_scans(root: Path, layout: str, data: Path, settings: dict) -> dict[str,
         raise UserError(f"{root}: no such folder.", "Name the folder of your scans with --maps.")
     face = BilinearFace.default()
     people, read = LAYOUTS[layout](root, face)
-    found = describe(people, f"{root} ({layout})")
-    print(found, file=sys.stderr, flush=True)
+    description = describe(people, f"{root} ({layout})")
+    print(description, file=sys.stderr, flush=True)
     sets = {}
     for name, table in settings["sets"].items():
         chosen = np.unique(np.linspace(0, len(people) - 1, min(table["people"], len(people))).astype(int))
-        own = [people[index] for index in chosen]
-        sets[name] = make_scanned_set(data / name, own, read, table["resolution"], face)
+        members = [people[index] for index in chosen]
+        sets[name] = make_scanned_set(data / name, members, read, table["resolution"], face)
         print(
-            f"maps {name}: {len(own)} people, {len(sets[name])} maps at {table['resolution']}",
+            f"maps {name}: {len(members)} people, {len(sets[name])} maps at {table['resolution']}",
             file=sys.stderr,
             flush=True,
         )
-        table.update(people=len(own), expressions=round(len(sets[name]) / len(own), 1))
+        table.update(people=len(members), expressions=round(len(sets[name]) / len(members), 1))
     settings["source"] = f"scans in the {layout} layout, not the project's simulated skin"
     return sets

@@ -45,10 +45,11 @@ def order_maps(maps: list[tuple[np.ndarray, Path]]) -> list[tuple[np.ndarray, Pa
 
 def describe(people: list[ScannedPerson], source: str) -> str:
     """One line on what was found."""
-    count = sum(len(one.maps) for one in people)
-    resting = sum(any(not face.any() for face, _ in one.maps) for one in people)
-    fewest, most = min(len(one.maps) for one in people), max(len(one.maps) for one in people)
-    return f"{source}: {len(people)} people, {count} maps ({fewest} to {most} a person), {resting} of them with a map at rest"
+    count = sum(len(person.maps) for person in people)
+    resting = sum(any(not face.any() for face, _ in person.maps) for person in people)
+    fewest, most = min(len(person.maps) for person in people), max(len(person.maps) for person in people)
+    people_text = f"{source}: {len(people)} people, {count} maps ({fewest} to {most} a person)"
+    return f"{people_text}, {resting} of them with a map at rest"
 
 
 def _resampled(path: Path, values: np.ndarray, resolution: int) -> np.ndarray:
@@ -89,9 +90,9 @@ def make_scanned_set(
             f"{folder.name}: {len(people)} people are too few to train on.",
             f"At least {LEAST_PEOPLE} are needed, better 100.",
         )
-    files = [path for one in people for _, path in one.maps]
-    known = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-    description = {"resolution": resolution, "files": hashlib.sha256(json.dumps(known).encode()).hexdigest()}
+    files = [path for person in people for _, path in person.maps]
+    stamps = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    description = {"resolution": resolution, "files": hashlib.sha256(json.dumps(stamps).encode()).hexdigest()}
     folder.mkdir(parents=True, exist_ok=True)
     record, done = folder / "scans.json", 0
     if record.exists():
@@ -113,11 +114,11 @@ def make_scanned_set(
                 file=sys.stderr,
                 flush=True,
             )
-    counts = [len(one.maps) for one in people]
+    counts = [len(person.maps) for person in people]
     return MapSet(
         np.load(folder / "scans.npy", mmap_mode="r"),
-        np.repeat(np.stack([one.identity for one in people]), counts, 0).astype(np.float32),
-        np.repeat(np.stack([one.skin for one in people]), counts, 0).astype(np.float32),
-        np.stack([face_ for one in people for face_, _ in one.maps]).astype(np.float32),
+        np.repeat(np.stack([person.identity for person in people]), counts, 0).astype(np.float32),
+        np.repeat(np.stack([person.skin for person in people]), counts, 0).astype(np.float32),
+        np.stack([face_ for person in people for face_, _ in person.maps]).astype(np.float32),
         face_mask(face, resolution).astype(np.float32),
     )

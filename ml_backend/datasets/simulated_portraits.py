@@ -1,4 +1,4 @@
-"""A stored set of small pictures to learn clearness from: painted portraits, and pictures of no faces at all (dead leaves)."""
+"""A stored set of small pictures: painted portraits, and pictures of no faces (dead leaves)."""
 
 import json
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def make_portrait_set(
 
 
 def face_frames(folder: Path, pictures: np.ndarray) -> np.ndarray:
-    """Where the faces of a stored set are, found once by the landmark library and kept beside the set.
+    """Returns the places of the faces of a stored set, detected once and kept beside the set.
 
     Args:
         folder: of the set.
@@ -66,8 +66,7 @@ def face_frames(folder: Path, pictures: np.ndarray) -> np.ndarray:
 
     Returns:
         (N, 2, 3) float32: what takes coordinates -1..1 of an upright square about the face (right, down, 1)
-        to the picture's, also -1..1;
-        NaN where none is shown, or none was found.
+        to the picture's, also -1..1; NaN where none is shown, or none was found.
     """
     path = folder / "frames.npy"
     if path.exists() and len(stored := np.load(path)) == len(pictures):

@@ -9,13 +9,21 @@ from ..audio.log_mel import BANDS, FRAME_RATE, band_frequencies
 
 
 def warp_frequency(mel: Tensor, factor: Tensor) -> Tensor:
-    """Moves the spectra up (factor > 1: a shorter vocal tract) or down: (B, T, 64), (B,) or, by band, (B, 64) -> (B, T, 64)."""
+    """Moves the spectra up (factor > 1: a shorter vocal tract) or down.
+
+    Args:
+        mel: (B, T, 64).
+        factor: (B,) or, by band, (B, 64).
+
+    Returns:
+        (B, T, 64).
+    """
     hz = torch.from_numpy(band_frequencies()).float()
-    wanted = hz / (
+    source_hz = hz / (
         factor[:, None] if factor.ndim == 1 else factor
     )  # (B, 64): where each band's content comes from
-    position = torch.searchsorted(hz, wanted).clamp(1, BANDS - 1)
-    share = ((wanted - hz[position - 1]) / (hz[position] - hz[position - 1])).clamp(0, 1)
+    position = torch.searchsorted(hz, source_hz).clamp(1, BANDS - 1)
+    share = ((source_hz - hz[position - 1]) / (hz[position] - hz[position - 1])).clamp(0, 1)
     matrix = torch.zeros(len(mel), BANDS, BANDS)
     matrix.scatter_(1, (position - 1)[:, None], (1 - share)[:, None])
     matrix.scatter_add_(1, position[:, None], share[:, None])
@@ -94,7 +102,10 @@ def augment(mel: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _mask(mel: Tensor, generator: torch.Generator) -> Tensor:
-    """Hides a stretch of bands and one of time in half of the sequences each, at that sequence's mean (SpecAugment, Park et al. 2019)."""
+    """Hides a stretch of bands and one of time in half of the sequences each, at that sequence's mean.
+
+    Source: SpecAugment, Park et al. 2019.
+    """
     batch, count, bands = mel.shape
     mean = mel.mean((1, 2), keepdim=True)
     for size, most, axis in ((bands, 12, 2), (count, 12, 1)):

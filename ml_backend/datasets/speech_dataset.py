@@ -1,4 +1,4 @@
-"""Crops of synthesised speech with phone labels, curves and prosody, read from what `build-speech-data` wrote."""
+"""Crops of synthesised speech with phone labels, curves and prosody, for training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,14 @@ ENGINE_SHARE = {
 
 @dataclass(frozen=True)
 class VoiceStream:
-    """All utterances of a voice end to end: log-mel (T, 64) float16, pitch (T, 2) float16 (Hz, voicing), phones (P,), their ends (P,) in
-    seconds.
+    """All utterances of a voice end to end.
+
+    Attributes:
+        name: of the voice.
+        mel: log-mel (T, 64) float16.
+        pitch: (T, 2) float16, Hz and voicing.
+        phones: (P,).
+        ends: of the phones, (P,) seconds.
     """
 
     name: str
@@ -181,5 +187,5 @@ class SpeechSampler:
 
 
 def _phones_at(phones: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarray:
-    found = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)].astype(np.int64)
-    return np.where(found == UNKNOWN, -100, found)
+    labels = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)].astype(np.int64)
+    return np.where(labels == UNKNOWN, -100, labels)

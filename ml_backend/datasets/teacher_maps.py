@@ -30,12 +30,14 @@ def make_teacher_maps(
     resolutions: tuple[int, ...],
     first_seed: int,
 ) -> dict[int, MapSet]:
-    """Opens a set of the model's maps, generating first what it still lacks; maps of other weights are made anew.
+    """Opens a set of the model's maps after generating those that it lacks.
+
+    Maps of other weights are made anew.
 
     Args:
         folder: where the set lives; made if need be.
         model: the full model.
-        weights: `print_of_weights` of the model, see `models/saved_latent.py`.
+        weights: `weights_fingerprint` of the model, see `models/saved_latent.py`.
         people: how many, below HELD_OUT_SEED.
         expressions: of each, the first at rest, the others drawn as for the training of the model.
         resolutions: of the maps; each is the model's own map of that resolution.

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from ..datasets.map_set import MapSet
 from ..geometry.linear_models import fit_ridge, solve_ridge
 from ..layers.blur_resampling import resize_by_doubling, resize_by_halving
+from ..training.checkpoints import BestWeights
 from ..training.principal_start import full_rows, principal_components
-from ..training.training_run import Schedule, set_rate
+from ..training.steps import TrainingRun
 
 _DETAIL_PENALTY = 0.02
 """Ridge penalty of the part above the low band, in mean sums of squares of a coefficient."""
@@ -186,26 +187,21 @@ def fit_multilayer(
     network = nn.Sequential(normalise, *layers, nn.Linear(hidden, targets.shape[1]))
     power = targets.var(0).sum()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)
-    schedule = Schedule(steps, minutes)
     training = int(len(maps) * 0.9)
-    best = float("inf")
-    kept = {name: value.clone() for name, value in network.state_dict().items()}
+    best = BestWeights(network)
     random = torch.Generator().manual_seed(seed)
-    while schedule.progress < 1:
-        set_rate(optimiser, schedule.rate(1e-3))
+
+    @torch.no_grad()
+    def measure() -> dict[str, float]:
+        error = float((network(given[training:]) - targets[training:]).square().mean())
+        best.update(error, network)
+        return {"unseen": error}
+
+    settings = {"steps": steps, "minutes": minutes, "rate": 1e-3}
+    for step in TrainingRun().steps("perceptron", {"adam": optimiser}, [], settings, measure=measure):
         rows = torch.randint(training, (256,), generator=random)
-        loss = (network(given[rows]) - targets[rows]).square().sum(1).mean() / power
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.done += 1
-        if schedule.done % 100 == 0 or schedule.progress >= 1:
-            with torch.no_grad():
-                error = float((network(given[training:]) - targets[training:]).square().mean())
-            if error < best:
-                best = error
-                kept = {name: value.clone() for name, value in network.state_dict().items()}
-    network.load_state_dict(kept)
+        step.descend((network(given[rows]) - targets[rows]).square().sum(1).mean() / power)
+    network.load_state_dict(best.weights)
     return network.eval()
 
 

@@ -10,15 +10,6 @@ OCTAVES_MM = ((0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 16.0))
 ACTIVE_SHARE = 0.25
 
 
-def percentile_span(maps: np.ndarray, mask: np.ndarray) -> float:
-    """Returns the 0.1 to 99.9 percentile span of maps (N, R, R) inside mask (R, R), in their unit.
-
-    It is the peak of PSNR and SSIM.
-    """
-    low, high = np.percentile(np.asarray(maps)[:, mask > 0], [0.1, 99.9])
-    return float(high - low)
-
-
 def active_texels(truth: Tensor, mask: Tensor, deviation: float, window: int) -> Tensor:
     """Marks the texels where the truth has wrinkles.
 

@@ -39,14 +39,13 @@ from ..asset_files import ASSETS
 from ..datasets.map_set import HELD_OUT_SEED
 from ..datasets.sampled_expressions import FACES, named_face
 from ..errors import UserError
+from ..files.model_card import note_evaluation
 from ..files.relief_sheet import write_sample_sheet
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
 from ..models.skin_vector import sample_skin
 from ..simulation.relief.skin_simulation import SkinSimulation
-from ..training.model_card import note_evaluation
-from ..training.train_dnpm import open_maps
-from ..training.training_run import read_configuration
+from ..training.training_run import open_maps, read_configuration
 from . import detail_behaviour as behaviour
 from .compare_baselines import Baselines, fit_baselines
 from .detail_fidelity import FidelityTotals

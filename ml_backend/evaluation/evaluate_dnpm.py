@@ -1,7 +1,7 @@
 """Measures DNPM as a generator of skin: distance from a set of true maps, repetition of its training.
 
 The Frechet distance is taken between sets of equal size in the fixed feature space of
-`metrics/frechet_distance.py`; it is trusted only where, in the same run, it ranks damaged truth as the eye
+`evaluation/frechet_distance.py`; it is trusted only where, in the same run, it ranks damaged truth as the eye
 does (`ranks_correctly`). All people are simulated and held out; the reference and the other truth share
 nobody.
 

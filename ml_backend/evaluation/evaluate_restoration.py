@@ -17,17 +17,18 @@ from math import cos, pi
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 from ..datasets.map_set import HELD_OUT_SEED, person
 from ..datasets.sampled_expressions import sample_expressions
 from ..layers.band_limits import enlarge, shrink
+from ..losses.map_reconstruction import percentile_span
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.restoration_encoder import Restoration
 from ..pipelines.invert_map import latent_spread
 from ..simulation.relief.skin_simulation import SkinSimulation
-from ..training.training_run import set_rate
-from .detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps, percentile_span
+from .detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps
 
 FACTORS = (4, 8)
 PAPER = {
@@ -59,11 +60,11 @@ def optimised_map(model: Detailed3DMM, degraded: Tensor, spread: Tensor, steps: 
     wanted = degraded.to(model.device)[None, None]
     size = min(r for r in generator.config.resolutions if r >= degraded.shape[-1])
     moved = torch.zeros_like(generator.mean_latent).requires_grad_(True)
-    optimiser = torch.optim.Adam([moved])
-    for step in range(steps):
-        set_rate(
-            optimiser, _RATE * min(1.0, (step + 1) / 10) * (0.02 + 0.98 * 0.5 * (1 + cos(pi * step / steps)))
-        )
+    optimiser = torch.optim.Adam([moved], lr=_RATE)
+    rate = LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / 10) * (0.02 + 0.98 * 0.5 * (1 + cos(pi * step / steps)))
+    )
+    for _ in range(steps):
         found = generator.maps((generator.mean_latent + spread * moved)[None], size)[size]
         loss = (
             shrink(found, degraded.shape[-1]) - wanted / unit
@@ -71,6 +72,7 @@ def optimised_map(model: Detailed3DMM, degraded: Tensor, spread: Tensor, steps: 
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+        rate.step()
     with torch.no_grad():
         return generator((generator.mean_latent + spread * moved)[None])[0].cpu()
 

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from ..datasets.map_set import HELD_OUT_SEED, person
 from ..datasets.sampled_expressions import FACES, named_face, sample_expressions
+from ..losses.map_reconstruction import percentile_span
 from ..models.bilinear_face import BilinearFace
 from ..simulation.relief.face_chart import FaceChart
 from ..simulation.relief.skin_simulation import SkinSimulation
 from . import detail_behaviour as behaviour
-from .detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps, percentile_span
+from .detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps
 
 PEOPLE_FOR_SPREAD = 8
 VARIETY_FACES = 6

@@ -10,7 +10,7 @@ from ..datasets.map_set import MapSet
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.vertex_encoder import VertexEncoder
-from ..training.training_run import Schedule, set_rate
+from ..training.steps import TrainingRun
 
 
 @dataclasses.dataclass
@@ -108,15 +108,11 @@ def fit_vertex_baseline(
     inputs = torch.from_numpy(vertices)
     skins = torch.from_numpy(maps.skin[rows])
     optimiser = torch.optim.AdamW(network.parameters(), lr=5e-4, weight_decay=0.01)
-    schedule = Schedule(steps, minutes)
     random = torch.Generator().manual_seed(0)
-    while schedule.progress < 1:
-        set_rate(optimiser, schedule.rate(5e-4))
+    settings = {"steps": steps, "minutes": minutes, "rate": 5e-4}
+    for step in TrainingRun().steps("vertices", {"adam": optimiser}, [], settings):
         batch = torch.randint(len(rows), (128,), generator=random)
-        loss = ((network(inputs[batch], skins[batch]) - wanted[batch]).square() / spread).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.done += 1
+        error = network(inputs[batch], skins[batch]) - wanted[batch]
+        step.descend((error.square() / spread).mean())
     parameters = sum(p.numel() for p in network.parameters())
     return VertexBaseline(network.eval().requires_grad_(False), chosen, face, parameters)

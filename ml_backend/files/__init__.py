@@ -1,1 +1,1 @@
-"""One reader and one writer for each file format: tensors, networks, cards, maps, images, curves, faces, meshes."""
+"""One reader and one writer for each file format."""

@@ -1,4 +1,7 @@
-"""Animation curves of a face and the two files they live in: Live Link Face CSV and JSON. numpy and standard library only."""
+"""Animation curves of a face and their two files: Live Link Face CSV and JSON.
+
+numpy and the standard library only.
+"""
 
 import csv
 import json
@@ -76,7 +79,11 @@ def check_extension(path: str | Path) -> None:
 
 
 def write_csv(path: str | Path, animation: Animation) -> None:
-    """Writes a Live Link Face CSV: `Timecode,BlendShapeCount`, 52 names in PascalCase, 9 rotations; count 61; timecode HH:MM:SS:FF.fff."""
+    """Writes a Live Link Face CSV.
+
+    Columns: `Timecode,BlendShapeCount`, 52 names in PascalCase, 9 rotations; count 61; timecode
+    HH:MM:SS:FF.fff.
+    """
     rows = np.concatenate([animation.frames, animation.head], 1)
     partial = Path(f"{path}.partial")
     with partial.open("w", newline="") as file:
@@ -195,8 +202,10 @@ def _text(path: str | Path) -> str:
 
 
 def _rate(timecodes: list[str]) -> float:
-    """Frames a second: the seconds between the first and last whole-second change, and the frames between them; else from the frame
-    numbers.
+    """Returns the frames a second of timecodes.
+
+    They follow from the seconds and the frames between the first and last change of the second, else from the
+    frame numbers.
     """
     parts = [code.split(":") for code in timecodes]
     seconds = [int(h) * 3600 + int(m) * 60 + int(s) for h, m, s, _ in parts]

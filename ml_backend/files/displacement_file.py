@@ -1,4 +1,7 @@
-"""Displacement maps on disk: OpenEXR half in millimetres, PNG16 with value = (mm + 4) / 8, or NumPy float32."""
+"""Displacement maps on disk.
+
+OpenEXR half in millimetres, PNG16 with value = (mm + 4) / 8, or NumPy float32 in millimetres.
+"""
 
 from pathlib import Path
 from tokenize import TokenError
@@ -13,7 +16,7 @@ _REMEDY = "Give an .exr, a 16-bit grey .png or an .npy file."
 
 
 def check_suffix(path: str | Path) -> Path:
-    """Refuses a name whose ending is none of ours.
+    """Raises UserError unless the suffix is .exr, .png or .npy.
 
     Raises:
         UserError: it names the file and the endings there are.
@@ -21,7 +24,8 @@ def check_suffix(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(
-            f"{path}: a displacement map cannot be written or read as {path.suffix or 'a file without ending'!r}.",
+            f"{path}: a displacement map cannot be written or read as "
+            f"{path.suffix or 'a file without ending'!r}.",
             _REMEDY,
         )
     return path

@@ -1,4 +1,4 @@
-"""Writes pictures with numpy and the standard library alone: PNG with 8 or 16 bits, OpenEXR with one half-float channel.
+"""Writes pictures with numpy and the standard library alone: 8 or 16-bit PNG, one-channel OpenEXR.
 
 Blender's own writers pass pixels through colour management and the scene's settings; numbers that other
 programs read must not be.
@@ -51,7 +51,9 @@ def write_png(path: str | Path, values: np.ndarray) -> None:
 
 
 def write_png16_millimetres(path: str | Path, displacement_map: np.ndarray) -> None:
-    """Writes a displacement map (H, W), millimetres, row 0 at the bottom, as 16-bit grey: value = (mm + 4) / 8, cut at +-4 mm.
+    """Writes a displacement map (H, W), millimetres, row 0 at the bottom, as 16-bit grey.
+
+    The value is (mm + 4) / 8, cut at +-4 mm.
 
     Raises:
         UserError: the file cannot be written.
@@ -96,7 +98,10 @@ def write_exr(path: str | Path, values: np.ndarray) -> None:
 
 
 def _exr_block(first_row: int, rows: np.ndarray) -> bytes:
-    """A block of scan lines: its first row, its size, its bytes in two halves, as differences, deflated where that is smaller."""
+    """Returns a block of scan lines: its first row, its size, its bytes.
+
+    The bytes are in two halves, as differences, deflated where that is smaller.
+    """
     plain = rows.tobytes()
     values = np.frombuffer(plain, np.uint8)
     halves = np.concatenate([values[0::2], values[1::2]])

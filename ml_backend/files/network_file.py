@@ -1,9 +1,13 @@
-"""A network and its sizes in one safetensors file, stored as float16."""
+"""Networks with their sizes in one safetensors file, stored as float16.
+
+The metadata hold the sizes as JSON under "config", and facts of the training as strings. Files of earlier
+versions, with the sizes elsewhere, are read by way of `older_config`.
+"""
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,48 +18,80 @@ from torch import nn
 from ..errors import UserError
 from .tensor_file import read_tensors, write_tensors
 
-_REMEDY = "Reinstall the extension, or train the network again."
+REMEDY = "Reinstall the extension, or train the network again."
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
-def write_network_file(path: Path, network: nn.Module, config: Any, made_by: dict[str, str]) -> str:
+def write_network_file(
+    path: Path,
+    network: nn.Module,
+    config: Any,
+    made_by: Mapping[str, str],
+    full_precision: Collection[str] = (),
+) -> str:
     """Writes a network's parameters and buffers.
 
     Args:
         path: the file.
-        network: what is stored.
-        config: a dataclass of its sizes.
+        network: its parameters and buffers are stored as float16.
+        config: a dataclass of its sizes, or a dictionary of JSON values.
         made_by: strings for the file's metadata.
+        full_precision: names of arrays that are stored as float32.
 
     Returns:
         The file's sha256.
     """
     arrays = {
-        name: value.detach().cpu().numpy().astype(np.float16) for name, value in network.state_dict().items()
+        name: value.detach().cpu().numpy().astype(np.float32 if name in full_precision else np.float16)
+        for name, value in network.state_dict().items()
     }
-    write_tensors(path, arrays, {"config": json.dumps(dataclasses.asdict(config)), **made_by})
+    table = config if isinstance(config, dict) else dataclasses.asdict(config)
+    write_tensors(path, arrays, {"config": json.dumps(table), **made_by})
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def read_network_file(path: Path, build: Callable[[dict[str, Any]], _Network]) -> _Network:
-    """Reads what `write_network_file` wrote, ready to be asked.
+def read_network_file(
+    path: Path,
+    build: Callable[[dict[str, Any]], _Network],
+    kind: str = "network of this kind",
+    *,
+    older_config: Callable[[dict[str, str]], dict[str, Any]] | None = None,
+    required: Mapping[str, str] | None = None,
+    optional: Collection[str] = (),
+) -> _Network:
+    """Reads a network for inference.
 
     Args:
         path: the file.
         build: makes the empty network from its configuration.
+        kind: the network's name, for messages.
+        older_config: makes the configuration from the metadata of files of earlier versions without "config".
+        required: metadata that the file must have, e.g. the phones that a network tells apart.
+        optional: names of arrays that files of earlier versions lack; they stay as built.
+
+    Returns:
+        The network in evaluation mode, without gradients.
 
     Raises:
         UserError: the file is missing, broken or of another kind.
     """
     arrays, metadata = read_tensors(path)
+    other_kind = UserError(f"{path}: holds no {kind}.", REMEDY)
+    if any(metadata.get(name) != value for name, value in (required or {}).items()):
+        raise other_kind
     try:
-        network = build(json.loads(metadata["config"]))
+        if "config" in metadata or older_config is None:
+            config = json.loads(metadata["config"])
+        else:
+            config = older_config(metadata)
+        network = build(config)
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise UserError(f"{path}: holds no network of this kind.", _REMEDY) from error
+        raise other_kind from error
+    tensors = {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
+    built = network.state_dict()
+    tensors.update({name: built[name] for name in optional if name not in tensors})
     try:
-        network.load_state_dict(
-            {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
-        )
+        network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise UserError(f"{path}: weights and configuration disagree.", _REMEDY) from error
+        raise UserError(f"{path}: weights and configuration of the {kind} disagree.", REMEDY) from error
     return network.eval().requires_grad_(False)

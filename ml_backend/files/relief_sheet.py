@@ -35,7 +35,7 @@ def write_sample_sheet(path: Path, rows: list[np.ndarray], tile: int = 384) -> N
             generated.
         tile: pixels along a side of one picture.
     """
-    shaded = [[_fit(shaded_relief(one), tile) for one in row] for row in rows]
+    shaded = [[_fit(shaded_relief(relief), tile) for relief in row] for row in rows]
     Image.fromarray(np.concatenate([np.concatenate(row, 1) for row in shaded], 0)).save(path)
 
 

@@ -1,4 +1,4 @@
-"""Reads and writes safetensors files with numpy alone, for use inside Blender where the library is not installed."""
+"""Reads and writes safetensors files with numpy alone, for Blender, where the library is not installed."""
 
 import json
 import math

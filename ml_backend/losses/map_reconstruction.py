@@ -2,11 +2,26 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..layers.blur_resampling import double_size, halve_size
+
+
+def percentile_span(maps: np.ndarray, mask: np.ndarray) -> float:
+    """Returns the span of the 0.1 to 99.9 percentiles of maps: the peak of PSNR and SSIM.
+
+    Args:
+        maps: (N, R, R).
+        mask: (R, R), above 0 where texels count.
+
+    Returns:
+        In the maps' unit.
+    """
+    low, high = np.percentile(np.asarray(maps)[:, mask > 0], [0.1, 99.9])
+    return float(high - low)
 
 
 def activity_weights(truth: Tensor, mask: Tensor, window: int, floor: float = 0.15) -> Tensor:

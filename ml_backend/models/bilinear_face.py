@@ -1,8 +1,7 @@
-"""The bilinear face: identity coefficients x expression coefficients -> vertices. numpy only; Blender imports it.
+"""The bilinear face: identity x expression coefficients to vertices. numpy only; Blender imports it.
 
 V = mean + [1, w_id] x core x [1, w_exp] x basis (Cao et al. 2024, "DNPM", Eq. 3, with a truncated vertex
-mode): for one identity it is a
-neutral face and 52 displacements, so that expressions are plain shape keys.
+mode): for one identity it is a neutral face and 52 displacements, so that expressions are plain shape keys.
 """
 
 import json
@@ -26,9 +25,8 @@ class BilinearFace:
     """A bilinear face model.
 
     Positions are metres in Blender axes (Z up, the face looks along -Y, the person's left is +X), the origin
-    between the ears. The identity
-    is K coefficients in standard deviations, the expression 52 ARKit coefficients, 0 neutral, 1 full, not
-    clamped.
+    between the ears. The identity is K coefficients in standard deviations, the expression 52 ARKit
+    coefficients, 0 neutral, 1 full, not clamped.
 
     Attributes:
         mean: (V, 3) float32, the mean face at rest.
@@ -39,21 +37,17 @@ class BilinearFace:
         directions: (D, K) float32, the change of identity per unit; `direction_ranges` (D, 2) the sensible
             least and greatest value.
         attributes: (A, 1 + K) float32, what is known of the sampled people (the first: age in years) as
-            linear functions of [1, identity];
-            `attribute_ranges` (A, 2) what they lay between. No rows where the model knows nothing of its
-            people.
+            linear functions of [1, identity]; `attribute_ranges` (A, 2) what they lay between. No rows where
+            the model knows nothing of its people.
         people: (N, K) float32, the sampled people's identities; none where the model has no people of its
             own.
         polygons: (F, 4) int32, the last -1 for a triangle; uv (U, 2) float32; uv_polygons (F, 4) int32 into
-            uv.
-            The skin's texture fills [0, 1]^2; other parts lie at u in 1..2.
+            uv. The skin's texture fills [0, 1]^2; other parts lie at u in 1..2.
         part_names; vertex_part (V,) uint8; polygon_part (F,) uint8: indices into part_names.
         regions: by name (V,) float32 in 0..1.
         landmarks: by name int32 vertices. `lip_upper_inner` and `lip_lower_inner` are pairs from the person's
-            right to left, as are
-            `lid_upper_left` and `lid_lower_left` (inner to outer corner) and the right eye's; `eye_left` and
-            `eye_right` are all vertices
-            of an eye, their mean its centre.
+            right to left, as are `lid_upper_left` and `lid_lower_left` (inner to outer corner) and the right
+            eye's; `eye_left` and `eye_right` are all vertices of an eye, their mean its centre.
     """
 
     mean: np.ndarray
@@ -143,14 +137,27 @@ class BilinearFace:
         return face
 
     def tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """What a model file holds: arrays (the basis and the core in half precision) and metadata, for `tensor_file.write_tensors`."""
+        """Returns the contents of a model file for `tensor_file.write_tensors`: arrays and metadata.
+
+        The basis and the core are in half precision.
+        """
         scale = np.maximum(np.abs(self.core).max(axis=(0, 1)), 1e-12).astype(np.float32)  # (B,)
         arrays = {
-            "mean": self.mean, "core": (self.core / scale).astype(np.float16), "core_scale": scale, "basis": self.basis.astype(np.float16),
-            "directions": self.directions, "direction_ranges": self.direction_ranges, "attributes": self.attributes,
-            "attribute_ranges": self.attribute_ranges, "people": self.people.astype(np.float16), "polygons": self.polygons,
-            "uv": self.uv, "uv_polygons": self.uv_polygons, "vertex_part": self.vertex_part, "polygon_part": self.polygon_part,
-        }  # fmt: skip
+            "mean": self.mean,
+            "core": (self.core / scale).astype(np.float16),
+            "core_scale": scale,
+            "basis": self.basis.astype(np.float16),
+            "directions": self.directions,
+            "direction_ranges": self.direction_ranges,
+            "attributes": self.attributes,
+            "attribute_ranges": self.attribute_ranges,
+            "people": self.people.astype(np.float16),
+            "polygons": self.polygons,
+            "uv": self.uv,
+            "uv_polygons": self.uv_polygons,
+            "vertex_part": self.vertex_part,
+            "polygon_part": self.polygon_part,
+        }
         arrays |= {f"regions/{name}": weights.astype(np.float16) for name, weights in self.regions.items()}
         arrays |= {f"landmarks/{name}": indices.astype(np.int32) for name, indices in self.landmarks.items()}
         words = ("expression_names", "direction_names", "direction_units", "part_names")
@@ -211,7 +218,11 @@ class BilinearFace:
         return self.mean + (row @ self.basis).reshape(-1, 3)
 
     def shapes(self, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One identity's neutral (V, 3) and expression displacements (52, V, 3), float32, metres; read-only, the last result is kept."""
+        """Returns one identity's neutral face and expression displacements; the last result is kept.
+
+        Returns:
+            (V, 3) and (52, V, 3), float32, metres, read-only.
+        """
         key = self._key(identity)
         if self._cache.get("shapes_key") != key:
             shapes = (self._contracted(identity) @ self.basis).reshape(1 + len(self.expression_names), -1, 3)
@@ -224,8 +235,7 @@ class BilinearFace:
         """A plausible adult: (K,) float32.
 
         One of the model's people mixed with a second and with a little noise, age and the like kept within
-        what is known. A model without
-        people of its own: standard normal, the tails cut.
+        what is known. A model without people of its own: standard normal, the tails cut.
         """
         random = np.random.default_rng(seed)
         noise = random.standard_normal(self.identity_size).clip(-_LARGEST_COEFFICIENT, _LARGEST_COEFFICIENT)
@@ -242,7 +252,7 @@ class BilinearFace:
         return identity
 
     def identity_from_directions(self, values: dict[str, float]) -> np.ndarray:
-        """The identity at given values of named directions, the mean person where none is given: (K,) float32.
+        """Returns the identity at values of named directions, (K,) float32; the mean person without any.
 
         Raises:
             UserError: the model has no such direction.
@@ -258,7 +268,7 @@ class BilinearFace:
         return identity
 
     def age_years(self, identity: np.ndarray) -> float:
-        """How old an identity looks, 18 to 90; 45 for a model that knows no age."""
+        """Returns the age that an identity looks, 18 to 90; 45 for a model without attributes."""
         if not len(self.attributes):
             return 45.0
         return float(

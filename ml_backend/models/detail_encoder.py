@@ -33,15 +33,14 @@ class EncoderConfig:
 
 
 class DetailEncoder(nn.Module):
-    """Five fully connected ReLU layers; the expression enters again after the first; styles leave the last three.
+    """Five fully connected ReLU layers.
+
+    The expression enters again after the first; styles leave the last three.
 
     The condition w_id is the identity, its age and the skin vector. Buffers fix the inputs' scales: identity
-    coefficients enter
-    in proportion to how far they move the face, so that a few hundred people suffice to tell those that
-    matter from chance, and
-    age, a linear function of the identity, enters beside them because it rules how deep creases are. `gate`
-    says where an expression
-    may change the map.
+    coefficients enter in proportion to how far they move the face, so that a few hundred people suffice to
+    tell those that matter from chance, and age, a linear function of the identity, enters beside them because
+    it rules how deep creases are. `gate` says where an expression may change the map.
 
     Source: Cao et al. 2024, "DNPM", section III-A and Fig. 2 b.
     """

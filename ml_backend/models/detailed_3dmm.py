@@ -1,69 +1,24 @@
-"""Detailed3DMM: the detail encoder and DNPM as one function from identity, skin and expression to a displacement map."""
+"""Detailed3DMM: detail encoder and DNPM, from identity, skin and expression to a displacement map."""
 
-import dataclasses
-import hashlib
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..asset_files import ASSETS
 from ..errors import UserError
-from ..files.tensor_file import read_tensors, write_tensors
+from ..files.network_file import read_network_file
 from .detail_encoder import DetailEncoder, EncoderConfig
 from .displacement_generator import DisplacementGenerator, GeneratorConfig
 from .strain_gate import through_gate
 
 GENERATOR_FILE = "dnpm.safetensors"
 ENCODER_FILE = "detail_encoder.safetensors"
-
-
-def write_network(
-    path: Path, network: nn.Module, config: GeneratorConfig | EncoderConfig, made_by: dict[str, str]
-) -> str:
-    """Writes a network as float16 with its configuration.
-
-    Args:
-        path: the file.
-        network: its parameters and buffers.
-        config: its sizes.
-        made_by: strings for the file's metadata.
-
-    Returns:
-        The file's sha256.
-    """
-    arrays = {
-        name: value.detach().cpu().numpy().astype(np.float16) for name, value in network.state_dict().items()
-    }
-    if "millimetres" in arrays:
-        arrays["millimetres"] = network.state_dict()["millimetres"].detach().cpu().numpy().astype(np.float32)
-    write_tensors(path, arrays, {"config": json.dumps(dataclasses.asdict(config)), **made_by})
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
-    arrays, metadata = read_tensors(path)
-    try:
-        config = json.loads(metadata["config"])
-    except (KeyError, ValueError) as error:
-        raise UserError(
-            f"{path}: holds no network configuration.", "Reinstall the extension, or train the network again."
-        ) from error
-    return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}, config
-
-
-def _fill(path: Path, network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise UserError(
-            f"{path}: weights and configuration disagree.",
-            "Reinstall the extension, or train the network again.",
-        ) from error
-    network.eval().requires_grad_(False)
+FULL_PRECISION = ("millimetres",)
+"""Arrays of the generator that are stored as float32."""
 
 
 def read_generator(path: Path) -> DisplacementGenerator:
@@ -72,40 +27,35 @@ def read_generator(path: Path) -> DisplacementGenerator:
     Raises:
         UserError: the file is missing, broken or of another kind.
     """
-    tensors, config = _read(path)
-    try:
-        for name in ("constants", "channel_table"):
-            config[name] = {int(resolution): count for resolution, count in config[name].items()}
-        generator = DisplacementGenerator(GeneratorConfig(**config))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: not a displacement generator.", "Reinstall the extension, or train the network again."
-        ) from error
-    _fill(path, generator, tensors)
-    return generator
+
+    def build(config: dict[str, Any]) -> DisplacementGenerator:
+        tables = {
+            name: {int(resolution): count for resolution, count in config[name].items()}
+            for name in ("constants", "channel_table")
+        }
+        return DisplacementGenerator(GeneratorConfig(**{**config, **tables}))
+
+    return read_network_file(path, build, "displacement generator")
 
 
 def read_encoder(path: Path) -> DetailEncoder:
-    """Reads the detail encoder.
+    """Reads the detail encoder; one that was trained without a gate is open everywhere.
 
     Raises:
         UserError: the file is missing, broken or of another kind.
     """
-    tensors, config = _read(path)
-    try:
-        encoder = DetailEncoder(EncoderConfig(**{**config, "styles": tuple(config["styles"])}))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path}: not a detail encoder.", "Reinstall the extension, or train the network again."
-        ) from error
-    _fill(
-        path, encoder, {"gate.activity": encoder.gate.activity, **tensors}
-    )  # one that was trained without a gate is open everywhere
-    return encoder
+
+    def build(config: dict[str, Any]) -> DetailEncoder:
+        return DetailEncoder(EncoderConfig(**{**config, "styles": tuple(config["styles"])}))
+
+    return read_network_file(path, build, "detail encoder", optional=("gate.activity",))
 
 
 class Detailed3DMM:
-    """V_r of Eq. 4: G(E(w_id, w_exp) + mean latent) where the expression strains the skin, else the same face at rest; millimetres.
+    """V_r of Eq. 4: the map of a face under an expression, in millimetres.
+
+    G(E(w_id, w_exp) + mean latent) where the expression strains the skin, else the map of the same face at
+    rest.
 
     Args:
         generator: DNPM.
@@ -124,7 +74,8 @@ class Detailed3DMM:
         self, generator: DisplacementGenerator, encoder: DetailEncoder, device: str | torch.device = "cpu"
     ):
         self.device = torch.device(device)
-        self.generator = generator.to(self.device).eval().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.generator = generator.to(self.device).eval()
+        self.generator.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.encoder = encoder.to(self.device).eval()
         self.identity_size = encoder.config.identity_size
         self.skin_size = encoder.config.skin_size

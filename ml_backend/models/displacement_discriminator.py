@@ -41,7 +41,9 @@ class ResidualBlock(nn.Module):
 
 
 def append_deviation(x: Tensor, group: int = 4) -> Tensor:
-    """Adds one channel: the features' mean standard deviation over groups of the batch, so that a collapsed generator is seen.
+    """Adds a channel, the features' mean standard deviation over groups of the batch.
+
+    It shows a collapsed generator.
 
     Args:
         x: (B, C, H, W).

@@ -1,13 +1,10 @@
-"""DNPM: a StyleGAN2 generator (skip architecture) of displacement maps, with positional constants at every resolution.
+"""DNPM: a StyleGAN2 generator of displacement maps, with positional constants at every resolution.
 
 Face maps are aligned: a crease sits where the muscle puts it. StyleGAN2 knows position only through its
-learned 4 x 4
-constant; here blocks may own further learned constants at their full resolution. They are a basis of the
-block's share of the
-map whose weights vary smoothly over the face: a coefficient from the block's style plus a field from the
-coarse layers'
-features. The block's second convolution sees some of them. With no positional constants the network is plain
-StyleGAN2.
+learned 4 x 4 constant; here blocks may own further learned constants at their full resolution. They are a
+basis of the block's share of the map whose weights vary smoothly over the face: a coefficient from the
+block's style plus a field from the coarse layers' features. The block's second convolution sees some of them.
+With no positional constants the network is plain StyleGAN2.
 """
 
 import dataclasses
@@ -78,8 +75,7 @@ class MappingNetwork(nn.Module):
     """z ~ N(0, 1) to W+: fully connected layers to w, then w_i = w + U_i V w + b_i for style i.
 
     U and b start at zero, which is StyleGAN2's one w for all styles. It lets a prior that was fitted to the
-    encoder's latents
-    follow their differences between styles.
+    encoder's latents follow their differences between styles.
     """
 
     def __init__(self, config: GeneratorConfig):

@@ -1,9 +1,8 @@
-"""Distilled detail: identity, skin and expression to displacement, in numpy alone, for Blender with no backend installed.
+"""Distilled detail: identity, skin and expression to displacement, in numpy alone, for Blender.
 
 A small multilayer perceptron gives the coefficients of principal fields that all people share. The fields of
-the low band (maps of
-256) are what vertices see; two short bands above it, for maps of 512 and 1024, are linear in the same
-coefficients.
+the low band (maps of 256) are what vertices see; two short bands above it, for maps of 512 and 1024, are
+linear in the same coefficients.
 """
 
 from dataclasses import dataclass
@@ -71,7 +70,10 @@ class FieldBand:
         return self.inside.shape[0]
 
     def texel_index(self) -> np.ndarray:
-        """(R, R) int32: where each texel's value lies in the flat arrays; the mask's edge is repeated outwards a little, -1 beyond."""
+        """Returns the place of each texel's value in the flat arrays: (R, R) int32.
+
+        The mask's edge is repeated outwards a little, -1 beyond.
+        """
         index = np.full(self.inside.shape, -1, np.int32)
         index[self.inside] = np.arange(self.mean.size, dtype=np.int32)
         for _ in range(_RING):
@@ -96,7 +98,7 @@ class FieldBand:
 
 @dataclass(frozen=True)
 class InputScaling:
-    """What the network does to its inputs first; age, linear in the identity, enters beside it.
+    """The scaling of the network's inputs; age, linear in the identity, enters beside it.
 
     Attributes:
         age_weights, age_offset: (K,) and (), decades from 45 years.
@@ -133,8 +135,7 @@ class DistilledDetail:
             enters again after the first.
         low: the band of 256.
         above: (band, slopes (F, C)) of 512, then of 1024: what these maps hold beyond the doubled coarser
-            one; the band's
-            coefficients are slopes times those of the low band.
+            one; the band's coefficients are slopes times those of the low band.
 
     Attributes:
         identity_size, skin_size, expression_size: widths of the inputs.

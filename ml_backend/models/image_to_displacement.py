@@ -1,15 +1,12 @@
-"""Image to displacement in texture space: what the shading of an unwrapped photograph says about the skin's relief.
+"""Image to displacement in texture space: relief from the shading of an unwrapped photograph.
 
 Its role is pix2pixHD's (Wang et al. 2018): a coarse network over the whole face, an enhancer at twice the
-resolution, discriminators at
-several scales in training. Below both lies linear shape from shading: one large filter whose best weights are
-known in closed form. What
-the network reads is prepared so that light and skin colour say less than relief does: the logarithm of the
-texture without its local mean, and how much a slope along each axis of the surface would brighten the skin
-under the fitted light.
-Beside it the network reads the map that the detail encoder expects of the fitted face, and corrects it: folds
-and bulges that are too
-smooth to be seen in shading are in it already, and the photograph tells which of its wrinkles are there.
+resolution, discriminators at several scales in training. Below both lies linear shape from shading: one large
+filter whose best weights are known in closed form. What the network reads is prepared so that light and skin
+colour say less than relief does: the logarithm of the texture without its local mean, and how much a slope
+along each axis of the surface would brighten the skin under the fitted light. Beside it the network reads the
+map that the detail encoder expects of the fitted face, and corrects it: folds and bulges that are too smooth
+to be seen in shading are in it already, and the photograph tells which of its wrinkles are there.
 """
 
 import dataclasses
@@ -65,7 +62,7 @@ def image_config(table: dict[str, Any]) -> ImageToDisplacementConfig:
 
 
 def image_features(texture: Tensor, confidence: Tensor, shade: Tensor, lit: Tensor) -> Tensor:
-    """What the network reads.
+    """Returns the features that the network reads.
 
     Args:
         texture: (B, 3, R, R) linear 0..1.
@@ -75,8 +72,8 @@ def image_features(texture: Tensor, confidence: Tensor, shade: Tensor, lit: Tens
 
     Returns:
         (B, 9, R, R): brightness and two differences of colour without their local mean, both of `lit`, the
-        shading, the confidence,
-        and brightness times each of `lit`, which is where a small slope's shading sends its error back to.
+        shading, the confidence, and brightness times each of `lit`, which is where a small slope's shading
+        sends its error back to.
     """
     width = max(3, round(texture.shape[-1] * _MEAN_SHARE)) | 1
     colour = texture.clamp_min(DARKEST).log()
@@ -105,11 +102,12 @@ def _pair(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class LinearShapeFromShading(nn.Module):
-    """Heights as filters of brightness, weighted by how the light meets the surface, times a gain that depends on the place.
+    """Heights as filters of brightness, times a gain that depends on the place.
+
+    The brightness is weighted by the angle of the light to the surface.
 
     A small slope changes the logarithm of the shading by its product with `lit`; brightness times `lit`, and
-    over its square, are what
-    a linear estimate of the slopes is made of, and the filter integrates them.
+    over its square, are what a linear estimate of the slopes is made of, and the filter integrates them.
 
     Source: Pentland 1990, "Linear shape from shading"; here with the weights of least squares.
     """
@@ -138,8 +136,11 @@ class LinearShapeFromShading(nn.Module):
 
 
 class CoarseNetwork(nn.Module):
-    """The expected map, the linear part and a U-Net: features (B, 9, r, r) and expected heights (B, 1, r, r) in units to heights
-    (B, 1, r, r) in units, and the U-Net's last features (B, C, r / 2, r / 2)."""
+    """The expected map, the linear part and a U-Net.
+
+    Features (B, 9, r, r) and expected heights (B, 1, r, r) in units to heights (B, 1, r, r) in units, and the
+    U-Net's last features (B, C, r / 2, r / 2).
+    """
 
     def __init__(self, config: ImageToDisplacementConfig):
         super().__init__()
@@ -226,5 +227,7 @@ def read_image_to_displacement(folder: str | Path = ASSETS) -> ImageToDisplaceme
         UserError: the file is missing, broken or of another kind.
     """
     return read_network_file(
-        Path(folder) / IMAGE_FILE, lambda config: ImageToDisplacement(image_config(config))
+        Path(folder) / IMAGE_FILE,
+        lambda config: ImageToDisplacement(image_config(config)),
+        "network from images to displacement",
     )

@@ -1,4 +1,4 @@
-"""Directions in W+ with names of the skin simulation's own parameters: age, tendency to wrinkle, thickness, pores."""
+"""Directions in W+ named after the skin simulation's parameters: age, tendency to wrinkle, pores, ..."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class LatentDirections:
         names: in the order of the vectors.
         units: what an amount of 1 is, by name.
         vectors: (D, 18, 512) float32, W+ per unit.
-        weights: print of the networks whose latents they were fitted to.
+        weights: `weights_fingerprint` of the networks whose latents they were fitted to.
     """
 
     names: tuple[str, ...]
@@ -35,7 +35,7 @@ class LatentDirections:
         """Reads directions.
 
         Args:
-            weights: print of the networks that are to use them.
+            weights: `weights_fingerprint` of the networks that are to use them.
             path: the file; the package's own by default.
 
         Raises:

@@ -43,7 +43,12 @@ class PatchDiscriminators(nn.Module):
         self.networks = nn.ModuleList(PatchDiscriminator(condition + 1, widths) for _ in range(scales))
 
     def forward(self, maps: Tensor, condition: Tensor) -> list[list[Tensor]]:
-        """Per scale, finest first, the features of each layer and last the logits; maps (B, 1, R, R), condition (B, C, R, R)."""
+        """Returns, for each scale, finest first, the features of each layer and last the logits.
+
+        Args:
+            maps: (B, 1, R, R).
+            condition: (B, C, R, R).
+        """
         x, found = torch.cat([maps, condition], 1), []
         for network in self.networks:
             found.append(network(x))

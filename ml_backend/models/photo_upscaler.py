@@ -1,13 +1,12 @@
-"""Makes a small, blurred, compressed picture of a face twice as large and clear, so that a landmark detector sees lids and lips in it.
+"""Makes a small, blurred picture of a face twice as large and clear, for a landmark detector.
 
 A U-Net whose deepest layers see the whole face corrects what bicubic interpolation makes of the picture; it
-draws the mean of what the
-picture may have shown, sharper where the landmark network looks, and invents no texture.
+draws the mean of what the picture may have shown, sharper where the landmark network looks, and invents no
+texture.
 
 Source: Ronneberger et al. 2015, "U-Net"; Shi et al. 2016, "Real-time single image and video super-resolution
-using an efficient
-sub-pixel convolutional neural network" (the last step); He et al. 2016, "Identity mappings in deep residual
-networks" (the blocks).
+using an efficient sub-pixel convolutional neural network" (the last step); He et al. 2016, "Identity mappings
+in deep residual networks" (the blocks).
 """
 
 import dataclasses
@@ -87,7 +86,7 @@ class PhotoUpscaler(nn.Module):
 
     @property
     def step(self) -> int:
-        """What sides have to be multiples of."""
+        """The number that sides have to be multiples of."""
         return 2 ** len(self.down)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -134,4 +133,4 @@ def default_upscaler(path: Path = ASSETS / UPSCALER_FILE) -> PhotoUpscaler:
     Raises:
         UserError: the file is missing or broken.
     """
-    return read_network_file(path, lambda table: PhotoUpscaler(upscaler_config(table)))
+    return read_network_file(path, lambda table: PhotoUpscaler(upscaler_config(table)), "photo upscaler")

@@ -1,11 +1,9 @@
-"""Restores a degraded displacement map: E_deg into DNPM's W+, then what the input knows, then a refinement of what it does not.
+"""Restores a degraded displacement map: E_deg into DNPM's W+, the input's own band, a refinement above.
 
 E_deg is Eq. 11 of the paper. A generated map alone would throw away what a coarse map does know; here the
-input keeps its own pass
-band and the generator supplies what lies above it: map = up(input) + G(w) - up(down(G(w))). A small
-convolutional network then
-corrects the new band from both: the generator knows where pores are and how deep, the input's slopes say
-where a crease's floor is.
+input keeps its own pass band and the generator supplies what lies above it: map = up(input) + G(w) -
+up(down(G(w))). A small convolutional network then corrects the new band from both: the generator knows where
+pores are and how deep, the input's slopes say where a crease's floor is.
 """
 
 import dataclasses
@@ -55,12 +53,11 @@ class RestorationConfig:
 
 
 class RestorationEncoder(nn.Module):
-    """E_deg: a linear part and convolutions that halve, side by side, into a bottleneck; from there W+ offsets.
+    """E_deg: a linear part and halving convolutions, side by side, into a bottleneck; from there W+ offsets.
 
     DNPM's positional constants make its map nearly linear in W+, and faces are aligned in texture space: the
-    way back is nearly linear
-    too. The convolutions see what that misses - degradation, holes - and keep places apart instead of
-    averaging them.
+    way back is nearly linear too. The convolutions see what that misses - degradation, holes - and keep
+    places apart instead of averaging them.
 
     Source: Cao et al. 2024, "DNPM", Eq. 11; Richardson et al. 2021, "Encoding in Style" (pSp), whose role it
     has.
@@ -100,7 +97,7 @@ class RestorationEncoder(nn.Module):
         return straight + self.code(x.flatten(1))
 
     def read_texels(self, maps: Tensor) -> Tensor:
-        """What the linear part reads of maps (B, 1, r, r): (B, linear_texels)."""
+        """Returns the texels that the linear part reads of maps (B, 1, r, r): (B, linear_texels)."""
         return shrink(maps, self.config.linear_resolution).flatten(1)[:, self.texels.flatten() > 0.5]
 
     def forward(self, degraded: Tensor, seen: Tensor) -> Tensor:
@@ -118,7 +115,10 @@ class RestorationEncoder(nn.Module):
 
 
 class BandRefiner(nn.Module):
-    """What to add above the input's pass band, from the input and the generator's own fine band; starts at zero."""
+    """The refinement above the input's pass band; starts at zero.
+
+    It reads the input and the generator's own fine band.
+    """
 
     def __init__(self, config: RestorationConfig):
         super().__init__()
@@ -199,12 +199,17 @@ class Restoration:
             UserError: the file is missing, broken, or made for another generator.
         """
         path = Path(folder) / RESTORATION_FILE
-        network = read_network_file(path, lambda config: RestorationNetwork(restoration_config(config)))
+        network = read_network_file(
+            path, lambda config: RestorationNetwork(restoration_config(config)), "restoration network"
+        )
         return cls(network.to(generator.mean_latent.device), generator)
 
     @torch.inference_mode()
     def latents(self, degraded: Tensor, seen: Tensor | None = None) -> Tensor:
-        """W+ (B, 18, 512) of degraded maps (B, r, r), millimetres, any r; `seen` (B, r, r) 0..1 says where they are known."""
+        """Returns W+ (B, 18, 512) of degraded maps (B, r, r), millimetres, any r.
+
+        `seen` (B, r, r) 0..1 is the confidence in each texel.
+        """
         size = self.network.config.resolution
         fitted = _resample(degraded[:, None], size)
         known = torch.ones_like(fitted) if seen is None else _resample(seen[:, None], size).clamp(0, 1)
@@ -240,7 +245,9 @@ class Restoration:
 
     @torch.inference_mode()
     def blend(self, estimate: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
-        """Clean maps from maps that may be wrong: the generator's, moved towards the estimate where that is trusted.
+        """Returns clean maps from maps that may be wrong.
+
+        They are the generator's, moved towards the estimate where that is trusted.
 
         Args:
             estimate: (B, r, r) millimetres, noisy and blurred.

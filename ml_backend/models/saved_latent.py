@@ -16,8 +16,8 @@ FORMAT = "detailed3dmm-latent-1"
 
 
 @lru_cache(maxsize=4)
-def print_of_weights(folder: Path = ASSETS) -> str:
-    """Tells one pair of generator and encoder from another.
+def weights_fingerprint(folder: Path = ASSETS) -> str:
+    """Returns a fingerprint that differs between pairs of generator and encoder.
 
     Raises:
         UserError: one of the two cannot be read.
@@ -44,7 +44,7 @@ class SavedLatent:
         skin: (16,) float32.
         expression: (52,) float32, ARKit coefficients of the map that was fitted.
         psnr_db: of the generated map against the one fitted, inside the face.
-        weights: `print_of_weights` of the networks.
+        weights: `weights_fingerprint` of the networks.
     """
 
     latent: np.ndarray
@@ -79,7 +79,7 @@ def read_latent(path: str | Path, weights: str) -> SavedLatent:
 
     Args:
         path: the file.
-        weights: print of the networks that are to use it.
+        weights: `weights_fingerprint` of the networks that are to use it.
 
     Raises:
         UserError: the file is missing, broken, of another kind, or made for other networks.

@@ -1,4 +1,4 @@
-"""The skin vector: what of a person's skin is not in the geometry. numpy only, for Blender and the backend alike."""
+"""The skin vector: the part of a person's skin that the geometry does not determine. numpy only."""
 
 import numpy as np
 
@@ -15,9 +15,8 @@ def sample_skin(seed: int) -> np.ndarray:
 
     Returns:
         (16,) float32, standard normal: [0] age beyond the geometry's, [1] tendency to wrinkle, [2] thickness
-        of the skin
-        (longer wavelengths), the rest where its creases run. The first three are halved, so that skin fits
-        its face.
+        of the skin (longer wavelengths), the rest where its creases run. The first three are halved, so that
+        skin fits its face.
     """
     skin = np.random.default_rng([seed & 0xFFFFFFFF, 0x5C1]).standard_normal(SKIN_SIZE)
     skin[:3] *= 0.5

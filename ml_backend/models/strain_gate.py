@@ -1,4 +1,4 @@
-"""Where an expression may change the skin: the strain that its units put on the face."""
+"""The gate through which an expression changes the skin: the strain that its units put on the face."""
 
 import torch
 from torch import Tensor, nn
@@ -12,20 +12,16 @@ class StrainGate(nn.Module):
     """A smooth map between 0, where an expression leaves the skin alone, and 1, where it strains it.
 
     Wrinkles form where the skin is strained, which the face model knows; a generator of whole maps only
-    learns it nearly, and
-    its maps of two expressions differ a little everywhere. With V_0 the map at rest and V_e the expression's,
-    the detail is
-    V_0 + g (V_e - V_0). The gate opens at a few per cent of the strain of a visible wrinkle: on simulated
-    skin, true maps pass
-    it at 60 dB.
+    learns it nearly, and its maps of two expressions differ a little everywhere. With V_0 the map at rest and
+    V_e the expression's, the detail is V_0 + g (V_e - V_0). The gate opens at a few per cent of the strain of
+    a visible wrinkle: on simulated skin, true maps pass it at 60 dB.
 
     Args:
         expression_size: units of the face model.
 
     Attributes:
         activity: buffer (E, 64, 64): the sum of absolute Green strain components on the mean face when a unit
-            is at 1, smoothed; row 0
-            at the bottom. Before it is filled it is infinite: everything is open.
+            is at 1, smoothed; row 0 at the bottom. Before it is filled it is infinite: everything is open.
     """
 
     activity: Tensor

@@ -1,4 +1,4 @@
-"""Encoders from vertices of the coarse face into W+, the alternatives of Table I of the paper; a baseline, never shipped."""
+"""Encoders from vertices of the coarse face into W+, of the paper's Table I: baselines, never shipped."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,9 @@ from torch.nn import functional
 
 
 class VertexEncoder(nn.Module):
-    """The detail encoder's shape with sampled vertices of V_p in place of its coefficients; the skin vector enters beside them.
+    """The detail encoder's shape with sampled vertices of V_p in place of coefficients.
+
+    The skin vector enters beside them.
 
     Args:
         vertices: how many vertices it reads.

@@ -10,7 +10,7 @@ import torch
 from ..errors import UserError
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.latent_directions import LatentDirections
-from ..models.saved_latent import SavedLatent, print_of_weights
+from ..models.saved_latent import SavedLatent, weights_fingerprint
 
 RESOLUTIONS = (256, 512, 1024)
 _loading = threading.Lock()
@@ -111,7 +111,7 @@ def displacement_maps(
             "Import the map again.",
         )
     if directions:
-        offset = offset + LatentDirections.load(print_of_weights()).offset(directions)
+        offset = offset + LatentDirections.load(weights_fingerprint()).offset(directions)
     moved = torch.from_numpy(offset).to(model.device)
     rest = model.latent(identity, skin, np.zeros_like(expressions)) + moved
     return model.between(rest, model.latent(identity, skin, expressions) + moved, expressions, resolution)

@@ -19,19 +19,18 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
 
 from ..datasets.sampled_expressions import sample_expressions
 from ..datasets.teacher_maps import face_mask
 from ..errors import UserError
-from ..evaluation.detail_fidelity import percentile_span
 from ..files.displacement_file import read_displacement
 from ..layers.blur_resampling import resize_by_halving
-from ..losses.map_reconstruction import activity_weights, band_losses, weighted_square
+from ..losses.map_reconstruction import activity_weights, band_losses, percentile_span, weighted_square
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
-from ..models.saved_latent import SavedLatent, print_of_weights
+from ..models.saved_latent import SavedLatent, weights_fingerprint
 from ..models.strain_gate import through_gate
-from ..training.training_run import set_rate
 from .generate_detail import check_vector, detail_model
 
 RESOLUTIONS = (256, 512)
@@ -171,14 +170,14 @@ def fit_offset(
         levels[resolution] = (wanted * within, within, weights)
     spread = latent_spread(model)
     moved = torch.zeros_like(first).requires_grad_(True)
-    optimiser = torch.optim.Adam([moved])
+    optimiser = torch.optim.Adam([moved], lr=_RATE)
+    rate = LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / 10) * (0.02 + 0.98 * 0.5 * (1 + cos(pi * step / steps)))
+    )
     coarse = round(steps * _COARSE_SHARE)
     for step in range(steps):
         resolution = size // 2 if step < coarse else size
         wanted, within, weights = levels[resolution]
-        set_rate(
-            optimiser, _RATE * min(1.0, (step + 1) / 10) * (0.02 + 0.98 * 0.5 * (1 + cos(pi * step / steps)))
-        )
         found = gated_map(model, start, first + spread * moved, resolution) * within
         lines, texture = band_losses(found, wanted, within, _OCTAVES, floor=_FLOOR)[:2]
         loss = (
@@ -190,6 +189,7 @@ def fit_offset(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+        rate.step()
         if step % 5 == 0:
             progress(
                 0.02 + 0.96 * step / steps, f"Step {step + 1} of {steps}, loss {float(loss.detach()):.3f}"
@@ -231,7 +231,7 @@ def invert_map(
             f"{named}: values up to {np.abs(values).max():.3g} mm.",
             "Displacement is in millimetres; scale the map.",
         )
-    weights = print_of_weights() if model is None else "unnamed"
+    weights = weights_fingerprint() if model is None else "unnamed"
     model = model or detail_model()
     identity = _vector("identity", request.identity, model.identity_size)
     skin = _vector("skin vector", request.skin, model.skin_size)

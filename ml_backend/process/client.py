@@ -118,7 +118,7 @@ class WorkerClient:
         """Sends a request; the worker is started if it does not run.
 
         Args:
-            name: `info`, `generate`, `animate` or `bake_detail`.
+            name: a name of `process.handlers.HANDLERS`.
             parameters: JSON values.
             arrays: arrays by name.
             latest_of: a key; requests with the same key that have not begun are given up in favour of this

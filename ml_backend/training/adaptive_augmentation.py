@@ -8,11 +8,12 @@ from torch.nn import functional
 
 
 class AdaptiveAugmentation:
-    """Augments real and generated maps alike with probability p, and moves p so that the discriminator does not overfit.
+    """Augments real and generated maps alike with probability p.
+
+    It moves p so that the discriminator does not overfit.
 
     Each transformation is applied to a sample with probability p: mirror; shift, turn and scale by a little
-    (maps are
-    aligned, so large motions teach nothing); gain; texel noise; a blank square.
+    (maps are aligned, so large motions teach nothing); gain; texel noise; a blank square.
 
     Args:
         target: wanted mean sign of the discriminator's logits on real maps.

@@ -1,10 +1,14 @@
-"""Coefficients of principal fields from the full model's latents: labels for any number of people at the price of the encoder alone."""
+"""Coefficients of principal fields from the full model's latents.
+
+They label any number of people at the cost of the encoder alone.
+"""
 
 import dataclasses
 
 import numpy as np
 
 from ..datasets.sampled_expressions import sample_expressions
+from ..geometry.linear_models import LinearModel, fit_ridge, held_out_shares
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.skin_vector import sample_skin
@@ -13,38 +17,23 @@ _ROWS_AT_ONCE = 512
 _RESTING_SHARE = 0.1
 
 
-def ridge(known: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Linear regression with a penalty that is chosen on the last fifth.
+PENALTIES = 10.0 ** np.arange(-6, 3)
+
+
+def fit_held_out(inputs: np.ndarray, targets: np.ndarray) -> tuple[LinearModel, float]:
+    """Fits a ridge regression whose penalty is the best one on the last fifth of the rows.
 
     Args:
-        known: (N, C).
-        wanted: (N, F).
+        inputs: (N, C).
+        targets: (N, F).
 
     Returns:
-        slopes (F, C), offsets (F,), and the share of the held-out power that the regression leaves.
+        The model, fitted to all rows, and the share of the held-out power that it leaves.
     """
-    cut = max(1, int(len(known) * 0.8))
-
-    def solve(rows: slice, strength: float) -> tuple[np.ndarray, np.ndarray]:
-        x, y = known[rows].astype(np.float64), wanted[rows].astype(np.float64)
-        centred = x - x.mean(0)
-        gram = centred.T @ centred
-        slopes = np.linalg.solve(
-            gram + strength * np.trace(gram) / len(gram) * np.eye(len(gram)), centred.T @ (y - y.mean(0))
-        ).T
-        return slopes, y.mean(0) - slopes @ x.mean(0)
-
-    left = {}
-    for strength in 10.0 ** np.arange(-6, 3):
-        slopes, offset = solve(slice(0, cut), strength)
-        unseen = wanted[cut:] - wanted[:cut].mean(0)
-        left[strength] = float(
-            np.square(wanted[cut:] - known[cut:] @ slopes.T - offset).sum()
-            / max(np.square(unseen).sum(), 1e-20)
-        )
-    best = min(left, key=lambda strength: left[strength])
-    slopes, offset = solve(slice(0, len(known)), best)
-    return slopes.astype(np.float32), offset.astype(np.float32), left[best]
+    held_out = np.arange(len(inputs)) >= max(1, int(len(inputs) * 0.8))
+    shares = held_out_shares(inputs, targets, PENALTIES, held_out, intercept=True, relative=True)
+    best = min(shares, key=lambda penalty: shares[penalty])
+    return fit_ridge(inputs, targets, best, intercept=True, relative=True), shares[best]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,18 +41,16 @@ class LatentLabels:
     """A linear map from latents to the coefficients of one band.
 
     The band's part of a map follows the style that its block's map layer reads, and, where an expression
-    leaves the skin alone, that
-    of the face at rest; both are regressors.
+    leaves the skin alone, that of the face at rest; both are regressors.
 
     Attributes:
         style: index into W+.
-        slopes, offset: (C, 2 * 512) and (C,).
-        unexplained: share of the held-out coefficients' power that the latents do not tell.
+        model: from both styles (2 * 512) to the coefficients (C).
+        unexplained: share of the held-out coefficients' power that the latents do not explain.
     """
 
     style: int
-    slopes: np.ndarray
-    offset: np.ndarray
+    model: LinearModel
     unexplained: float
 
     @classmethod
@@ -78,26 +65,25 @@ class LatentLabels:
             coefficients: (N, C).
         """
         style = 2 * (resolution.bit_length() - 3) + 1
-        return cls(style, *ridge(np.concatenate([latents[:, style], resting[:, style]], 1), coefficients))
+        inputs = np.concatenate([latents[:, style], resting[:, style]], 1)
+        return cls(style, *fit_held_out(inputs, coefficients))
 
     def __call__(self, latents: np.ndarray, resting: np.ndarray) -> np.ndarray:
         """(N, 18, 512) each -> (N, C) float32."""
-        return (
-            np.concatenate([latents[:, self.style], resting[:, self.style]], 1) @ self.slopes.T + self.offset
-        )
+        return self.model(np.concatenate([latents[:, self.style], resting[:, self.style]], 1))
 
 
 def latents_of_faces(
     model: Detailed3DMM, identity: np.ndarray, skin: np.ndarray, expression: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """W+ of faces and of the same people at rest: (N, 18, 512) float32 each."""
-    found = []
+    latents = []
     for faces in (expression, np.zeros_like(expression)):
         parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(identity), _ROWS_AT_ONCE)]
-        found.append(
+        latents.append(
             np.concatenate([model.latent(identity[p], skin[p], faces[p]).cpu().numpy() for p in parts])
         )
-    return found[0], found[1]
+    return latents[0], latents[1]
 
 
 def draw_faces(face: BilinearFace, count: int, first_seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

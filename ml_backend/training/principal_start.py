@@ -1,4 +1,4 @@
-"""A start for the generator's positional constants from principal components, and for the encoder from their coefficients."""
+"""Starts the generator's positional constants from principal components, the encoder from coefficients."""
 
 import dataclasses
 
@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.map_set import MapSet
+from ..geometry.linear_models import leading_row_space
 from ..layers.blur_resampling import double_size, resize_by_halving
 from ..layers.windowed_basis import cut_tiles
 from ..models.detail_encoder import DetailEncoder
 from ..models.displacement_generator import DisplacementGenerator, SynthesisBlock
-from .training_run import RunLog, Schedule, set_rate
+from .steps import TrainingRun
 
 _ROWS_AT_ONCE = 256
 _ROWS_TO_FIT = 1600
@@ -19,7 +20,7 @@ _ROWS_TO_FIT = 1600
 
 @dataclasses.dataclass
 class CoefficientTargets:
-    """What the encoder is to give one block's positional constants.
+    """The coefficients that the encoder is to give to one block's positional constants.
 
     Attributes:
         block: index of the block.
@@ -35,7 +36,9 @@ class CoefficientTargets:
 def principal_components(
     rows: np.ndarray, weights: np.ndarray, count: int, seed: int = 0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and leading principal components by randomised subspace iteration over at most 1,600 rows, and every row's coefficients.
+    """Fits the mean and the leading principal components to rows.
+
+    The components come from at most 1,600 rows, the coefficients from all.
 
     Args:
         rows: (N, P) any float type; read a part at a time.
@@ -46,8 +49,6 @@ def principal_components(
     Returns:
         mean (P,), components (count, P) scaled to their standard deviation, coefficients (N, count) of unit
         deviation.
-
-    Source: Halko et al. 2011, "Finding structure with randomness", algorithm 4.4.
     """
     inside = torch.from_numpy(np.flatnonzero(weights))
 
@@ -59,11 +60,7 @@ def principal_components(
     mean = sample.mean(0)
     sample -= mean
     width = min(count + 16, len(rows))
-    basis = torch.randn(len(inside), width, generator=torch.Generator().manual_seed(seed))
-    for _ in range(3):
-        basis = torch.linalg.qr(basis)[0]
-        basis = sample.T @ (sample @ basis)
-    basis = torch.linalg.qr(basis)[0]
+    basis = torch.from_numpy(leading_row_space(sample.numpy(), width, steps=3, seed=seed))
     scores = torch.cat([(part(s) - mean) @ basis for s in starts])
     left, power, right = torch.linalg.svd(scores, full_matrices=False)
     count = min(count, width)
@@ -76,27 +73,35 @@ def principal_components(
 
 
 def full_rows(maps: np.ndarray, resolution: int) -> np.ndarray:
-    """Maps (N, R, R) at `resolution`, R >= resolution: (N, resolution ** 2) float16."""
+    """Returns maps (N, R, R) at `resolution`, R >= resolution: (N, resolution ** 2) float16."""
     if maps.shape[-1] == resolution:
         return maps.reshape(len(maps), -1)
-    found = np.empty((len(maps), resolution * resolution), np.float16)
+    rows = np.empty((len(maps), resolution * resolution), np.float16)
     for start in range(0, len(maps), 16):
         full = torch.from_numpy(np.asarray(maps[start : start + 16], np.float32))[:, None]
-        found[start : start + 16] = resize_by_halving(full, resolution).flatten(1).numpy()
-    return found
+        rows[start : start + 16] = resize_by_halving(full, resolution).flatten(1).numpy()
+    return rows
 
 
 def band_rows(maps: np.ndarray, resolution: int) -> np.ndarray:
-    """What maps (N, R, R) hold at `resolution` beyond half of it: (N, resolution ** 2) float16; R >= resolution."""
-    found = np.empty((len(maps), resolution * resolution), np.float16)
+    """Returns the band of maps between half of `resolution` and `resolution`.
+
+    Args:
+        maps: (N, R, R), R >= resolution.
+        resolution: of the band.
+
+    Returns:
+        (N, resolution ** 2) float16.
+    """
+    rows = np.empty((len(maps), resolution * resolution), np.float16)
     for start in range(0, len(maps), 16):
         full = resize_by_halving(
             torch.from_numpy(np.asarray(maps[start : start + 16], np.float32))[:, None], resolution
         )
-        found[start : start + 16] = (
+        rows[start : start + 16] = (
             (full - double_size(resize_by_halving(full, resolution // 2))).flatten(1).numpy()
         )
-    return found
+    return rows
 
 
 @torch.no_grad()
@@ -128,7 +133,9 @@ def start_block(
 def project_on_block(
     block: SynthesisBlock, index: int, maps: np.ndarray, millimetres: float
 ) -> CoefficientTargets:
-    """The coefficients of maps in a block's components, which `start_block` made and nothing has trained since.
+    """Returns the coefficients of maps in a block's components.
+
+    `start_block` made the components, and nothing has trained them since.
 
     Args:
         block, index, millimetres: as `start_block` takes them.
@@ -147,14 +154,14 @@ def project_on_block(
 
 
 def style_of(block: int) -> int:
-    """The W+ index that a block's map layer reads."""
+    """Returns the W+ index that a block's map layer reads."""
     return 2 * block + 1
 
 
 def latents_of(
     encoder: DetailEncoder, generator: DisplacementGenerator, styles: list[int], given: list[Tensor]
 ) -> Tensor:
-    """Only these styles (B, len(styles), W) of the encoder's W+, without the cost of the others."""
+    """Returns only these styles (B, len(styles), W) of the encoder's W+, without the cost of the others."""
     features = encoder.features(*given)
     parts, first = [], 0
     width = encoder.config.latent_width
@@ -169,23 +176,23 @@ def latents_of(
 
 
 def fit_coefficients(
+    stage: str,
     encoder: DetailEncoder,
     generator: DisplacementGenerator,
     groups: list[tuple[MapSet, list[CoefficientTargets]]],
     settings: dict,
-    log: RunLog,
-    device: torch.device,
+    run: TrainingRun,
     last_only: bool = False,
 ) -> None:
     """Teaches the encoder, and the styles' affine maps, the coefficients of the components.
 
     Args:
+        stage: its name, for log and checkpoint.
         encoder, generator: trained in place (of the generator only the coefficient layers).
         groups: map sets with the targets of the blocks that they started; the last tenth of the people is
             held out.
         settings: steps, minutes, batch, rate, decay.
-        log: receives the error of held-out people relative to the components' power.
-        device: where to train.
+        run: its log receives the error of held-out people relative to the components' power.
         last_only: of the encoder only the layers that feed the finest styles alone.
     """
     learning = nn.ModuleList([encoder.deep[-1], encoder.heads[-1]]) if last_only else encoder
@@ -197,58 +204,65 @@ def fit_coefficients(
         {"params": [p for block in blocks for p in block.coefficient.parameters()], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(parameters, lr=settings["rate"], betas=(0.9, 0.99))
-    schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
     random = np.random.default_rng(1)
-    prepared = []
-    for maps, targets in groups:
-        given = [torch.from_numpy(v).to(device) for v in (maps.identity, maps.skin, maps.expression)]
-        prepared.append(
-            (
-                len(maps),
-                int(len(maps) * 0.9),
-                given,
-                [(t.block, t.values.to(device), t.power.to(device)) for t in targets],
-            )
-        )
+    prepared = [CoefficientGroup.of(maps, targets, run.device) for maps, targets in groups]
 
-    def error(group: tuple, rows: Tensor) -> tuple[Tensor, Tensor]:
-        _, _, given, targets = group
-        latents = latents_of(
-            encoder, generator, [style_of(b) for b, _, _ in targets], [v[rows] for v in given]
-        )
-        missed, total = [], []
-        for index, (block, values, power) in enumerate(targets):
-            found = generator.synthesis_blocks[block].coefficient(latents[:, index])[
-                :, 1 : 1 + values.shape[1]
-            ]
-            missed.append(((found - values[rows]).square() * power).sum(1).mean() / power.sum())
-            total.append(power.sum())
-        return torch.stack(missed), torch.stack(total)
-
-    while schedule.progress < 1:
-        set_rate(optimiser, schedule.rate(settings["rate"]))
-        encoder.train()
-        loss = torch.zeros((), device=device)
+    @torch.no_grad()
+    def measure() -> dict[str, float]:
+        encoder.eval()
+        figures = {}
         for group in prepared:
-            rows = torch.from_numpy(random.integers(0, group[1], settings["batch"])).to(device)
-            loss = loss + error(group, rows)[0].sum()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.done += 1
-        if schedule.done % 250 == 0 or schedule.progress >= 1:
-            encoder.eval()
-            with torch.no_grad():
-                figures = {}
-                for group in prepared:
-                    unseen = error(group, torch.arange(group[1], group[0], device=device))[0]
-                    for (block, _, _), value in zip(group[3], unseen, strict=True):
-                        figures[f"unseen_{generator.synthesis_blocks[block].resolution}"] = float(value)
-            log.write(
-                "coefficients",
-                step=schedule.done,
-                loss=float(loss.detach()),
-                minutes_left=schedule.minutes_left,
-                **figures,
-            )
+            missed = group.missed_shares(encoder, generator, group.unseen_rows())
+            for (block, _, _), share in zip(group.targets, missed, strict=True):
+                figures[f"unseen_{generator.synthesis_blocks[block].resolution}"] = float(share)
+        return figures
+
+    settings = {"log_steps": 250, **settings}
+    optimisers = {"coefficients": optimiser}
+    for step in run.steps(stage, optimisers, [], settings, measure=measure, random=[random]):
+        encoder.train()
+        loss = torch.zeros((), device=run.device)
+        for group in prepared:
+            rows = torch.from_numpy(random.integers(0, group.training, settings["batch"])).to(run.device)
+            loss = loss + group.missed_shares(encoder, generator, rows).sum()
+        step.descend(loss, loss=loss)
     encoder.eval()
+
+
+@dataclasses.dataclass(frozen=True)
+class CoefficientGroup:
+    """People of one map set on the device, with the coefficients that their blocks shall get.
+
+    Attributes:
+        count: people and expressions.
+        training: how many of them are not held out.
+        given: identity, skin, expression (N, .).
+        targets: index, coefficients (N, n) and power (n,) of each block.
+    """
+
+    count: int
+    training: int
+    given: list[Tensor]
+    targets: list[tuple[int, Tensor, Tensor]]
+
+    @classmethod
+    def of(cls, maps: MapSet, targets: list[CoefficientTargets], device: torch.device) -> "CoefficientGroup":
+        """Moves a set's inputs and targets to the device."""
+        given = [torch.from_numpy(v).to(device) for v in (maps.identity, maps.skin, maps.expression)]
+        blocks = [(t.block, t.values.to(device), t.power.to(device)) for t in targets]
+        return cls(len(maps), int(len(maps) * 0.9), given, blocks)
+
+    def unseen_rows(self) -> Tensor:
+        """Rows of the people that are held out."""
+        return torch.arange(self.training, self.count, device=self.given[0].device)
+
+    def missed_shares(self, encoder: DetailEncoder, generator: DisplacementGenerator, rows: Tensor) -> Tensor:
+        """Returns the squared error of each block's coefficients, by power, over its power: (blocks,)."""
+        styles = [style_of(block) for block, _, _ in self.targets]
+        latents = latents_of(encoder, generator, styles, [v[rows] for v in self.given])
+        missed = []
+        for index, (block, values, power) in enumerate(self.targets):
+            coefficients = generator.synthesis_blocks[block].coefficient(latents[:, index])
+            error = coefficients[:, 1 : 1 + values.shape[1]] - values[rows]
+            missed.append((error.square() * power).sum(1).mean() / power.sum())
+        return torch.stack(missed)

@@ -1,4 +1,4 @@
-"""Gives back the power that a regression leaves out: the generator's fine octaves are brought to the truth's power on unseen people."""
+"""Restores the power that a regression leaves out, so that unseen people have creases of true depth."""
 
 import math
 
@@ -9,16 +9,23 @@ from torch import Tensor
 from ..datasets.map_set import MapSet
 from ..layers.windowed_basis import cut_tiles
 from .pair_training import Pair, maps_through_gate
+from .principal_start import CoefficientTargets, latents_of, style_of
 
-FINEST_RING, RINGS = (
-    1.0,
-    10,
-)  # octaves above the Nyquist frequency's wavelength of 1 texel: 2 texels; half octaves from there
+FINEST_RING = 1.0  # octaves above a wavelength of one texel: two texels
+RINGS = 10  # half octaves from there
 LARGEST_GAIN = 1.5
+LARGEST_COMPONENT_GAIN = 1.7
 
 
 def ring_power(maps: Tensor) -> Tensor:
-    """(B, R, R) -> (RINGS,) summed power in rings of half an octave of wavelength from 2 texels on."""
+    """Returns the summed power of maps in rings of half an octave of wavelength, from 2 texels on.
+
+    Args:
+        maps: (B, R, R).
+
+    Returns:
+        (RINGS,).
+    """
     size = maps.shape[-1]
     frequency = torch.sqrt(torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size) ** 2)
     ring = torch.floor(2 * (-torch.log2(frequency.clamp_min(1e-6)) - FINEST_RING)).long()
@@ -28,7 +35,7 @@ def ring_power(maps: Tensor) -> Tensor:
 
 
 def filtered(images: Tensor, gains: Tensor, shift: float) -> Tensor:
-    """Images (N, R, R) with their octaves scaled.
+    """Scales the octaves of images (N, R, R).
 
     Args:
         images: any images.
@@ -53,7 +60,9 @@ def filtered(images: Tensor, gains: Tensor, shift: float) -> Tensor:
 def restore_octaves(
     pair: Pair, maps: MapSet, device: torch.device, count: int = 64, rounds: int = 2
 ) -> list[float]:
-    """Scales the octaves of the positional constants, their mean excepted, so that held-out people's maps have the truth's power.
+    """Scales octaves of the positional constants so that held-out people's maps have the truth's power.
+
+    The constants' mean stays as it is.
 
     Args:
         pair: its averages are measured and changed, then taken over.
@@ -70,15 +79,15 @@ def restore_octaves(
     mask = torch.from_numpy(maps.mask)
     generator, encoder = pair.generator_average, pair.encoder_average
     encoder.eval()
-    found: list[float] = []
+    decibels: list[float] = []
     for _ in range(rounds):
         own_power, true_power = torch.zeros(RINGS), torch.zeros(RINGS)
         for part in np.array_split(rows, max(1, count // 8)):
             truth, *given = maps.batch(part, device)
-            own = maps_through_gate(generator, encoder, list(given), size)[:, 0] * generator.millimetres
-            own_power += ring_power(own.cpu().float() * mask)
+            generated = maps_through_gate(generator, encoder, list(given), size)[:, 0] * generator.millimetres
+            own_power += ring_power(generated.cpu().float() * mask)
             true_power += ring_power(truth[:, 0].cpu() * mask)
-        found = (10 * torch.log10(own_power / true_power.clamp_min(1e-12))).tolist()
+        decibels = (10 * torch.log10(own_power / true_power.clamp_min(1e-12))).tolist()
         gains = (true_power / own_power.clamp_min(1e-12)).sqrt().clamp(1 / LARGEST_GAIN, LARGEST_GAIN)
         for block in generator.synthesis_blocks:
             if block.count and block.resolution <= size:
@@ -88,4 +97,30 @@ def restore_octaves(
                 )
                 block.basis.tiles.copy_(cut_tiles(torch.cat([images[:1], scaled]), block.basis.grid))
     pair.keep_average()
-    return found
+    return decibels
+
+
+@torch.no_grad()
+def restore_power(pair: Pair, maps: MapSet, targets: CoefficientTargets, device: torch.device) -> float:
+    """Scales a block's components to the power that held-out people's own coefficients have.
+
+    A regression leaves out the part that the inputs do not determine; the octave would be faint.
+
+    What cannot be told from the inputs, a regression leaves out; the octave would be faint.
+
+    Returns:
+        The factor, 1 to 1.7.
+    """
+    unseen = slice(int(len(maps) * 0.9), None)
+    given = [
+        torch.from_numpy(np.ascontiguousarray(v[unseen])).to(device)
+        for v in (maps.identity, maps.skin, maps.expression)
+    ]
+    block = pair.generator.synthesis_blocks[targets.block]
+    pair.encoder.eval()
+    latents = latents_of(pair.encoder, pair.generator, [style_of(targets.block)], given)[:, 0]
+    predicted = block.coefficient(latents)[:, 1 : 1 + targets.values.shape[1]].cpu()
+    power = [float((values.square() * targets.power).sum()) for values in (targets.values[unseen], predicted)]
+    gain = min(LARGEST_COMPONENT_GAIN, max(1.0, (power[0] / max(power[1], 1e-12)) ** 0.5))
+    block.basis.tiles[:, 1:] *= gain
+    return gain

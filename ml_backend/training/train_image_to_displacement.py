@@ -1,19 +1,17 @@
 """Trains image to displacement on simulated skin, photographed badly and unwrapped.
 
 Maps of the stored set are shaded under random light with an albedo that has nothing to do with them
-(simulation/skin_shading.py), then
-made coarse, blurred, noisy and compressed (training/degraded_textures.py). Stages:
-  linear       the mean map; the filters of linear shape from shading for what differs from it, by least
-  squares, and where on the face
-               they are to be believed
+(simulation/portraits/skin_shading.py), then made coarse, blurred, noisy and compressed
+(datasets/degraded_textures.py). Stages:
+  linear       the filters of linear shape from shading for what differs from the expected map, by least
+               squares, and a gain for each part of the face
   coarse       the network of half the resolution, on half-size pictures
   whole        coarse network and enhancer together
   adversarial  the same with discriminators at two scales and feature matching
 
 Writes to --out: image_to_displacement.safetensors (float16), image_to_displacement.md (model card),
-log.jsonl, samples.png (texture's
-brightness, expected, truth, estimate), checkpoint.safetensors. The maps are simulated into --data on first
-use.
+log.jsonl, samples.png (texture's brightness, expected, truth, estimate), checkpoint.safetensors. The maps are
+simulated into --data on first use.
 
 examples:
   python -m ml_backend train image-to-displacement --config 2core --out build/image --install
@@ -22,47 +20,33 @@ examples:
 
 import argparse
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.degraded_maps import seen_parts
-from ..datasets.degraded_textures import FULL, photograph
+from ..datasets.degraded_textures import FULL
 from ..datasets.map_set import MapSet
+from ..datasets.photographed_skin import TRAINING_SHARE, PhotographedSkin, PoorlyFitted
 from ..errors import UserError
+from ..files.model_card import SIMULATED, ModelCard, install
 from ..files.network_file import write_network_file
 from ..files.relief_sheet import write_sample_sheet
+from ..geometry.linear_models import solve_ridge
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
-from ..models.image_to_displacement import IMAGE_FILE, ImageToDisplacement, image_config, image_features
+from ..models.image_to_displacement import IMAGE_FILE, ImageToDisplacement, image_config
 from ..models.patch_discriminators import PatchDiscriminators
-from ..models.skin_vector import sample_skin
-from ..simulation.portraits.skin_shading import (
-    SkinSurface,
-    sample_albedo,
-    sample_light,
-    shade_skin,
-    skin_surface,
-    smooth_shading,
-)
-from .model_card import SIMULATED, install
-from .photo_cards import write_photo_card
-from .train_dnpm import StageKeeper, open_maps
-from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
+from ..simulation.portraits.skin_shading import skin_surface
+from .steps import Step, TrainingRun
+from .training_run import add_run_arguments, open_maps, read_configuration
 
-TRAINING_SHARE = 0.95
 STAGES = ("linear", "coarse", "whole", "adversarial")
 JUDGED = 3  # of the features: brightness and both slopes' effect
 SHOWN, MEASURED = 5, 10
-_ERROR_OF_LIGHT = 0.06
-_KNOWN, _ROUGH = (0.3, 0.95), 0.3
-"""How much of an identity a fit knows, as a cosine, and by how much it mistakes expressions, as a deviation of their logarithm."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,85 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@dataclass
-class PhotographedSkin:
-    """Draws pairs of what the network reads and what it shall make.
-
-    Attributes:
-        maps: truth, at the resolution of the pairs.
-        surface: the smooth face there.
-        expect: rows of `maps` and a source of randomness to the maps (B, 1, R, R), millimetres, that the
-            encoder makes of what a fit
-            might say of these people.
-        unit: millimetres per unit of the network.
-        numbers, random: sources of randomness.
-    """
-
-    maps: MapSet
-    surface: SkinSurface
-    expect: Callable[[np.ndarray, np.random.Generator], Tensor]
-    unit: float
-    numbers: np.random.Generator
-    random: torch.Generator
-
-    @property
-    def inside(self) -> Tensor:
-        """(R, R) 1 inside the face."""
-        return torch.from_numpy(self.maps.mask)
-
-    def pair(self, rows: np.ndarray, factor: float | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Features (B, 9, R, R), expected and true heights (B, 1, R, R) in units, confidence (B, 1, R, R), on the CPU."""
-        count, size = len(rows), self.surface.mask.shape[-1]
-        truth = self.maps.batch(rows, torch.device("cpu"))[0] * self.inside
-        light = sample_light(count, self.random)
-        drawn = shade_skin(
-            self.surface, truth, sample_albedo(self.surface, count, self.random), light, self.random
-        )
-        confidence = seen_parts(count, size, self.random, torch.device("cpu")) * self.surface.mask
-        texture = photograph(drawn, self.random, factor) * confidence
-        fitted = light + _ERROR_OF_LIGHT * torch.randn(light.shape, generator=self.random)
-        expected = self.expect(rows, self.numbers) * self.inside
-        features = image_features(texture, confidence, *smooth_shading(self.surface, fitted))
-        return features, expected / self.unit, truth / self.unit, confidence
-
-    def training_pair(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """A random pair of people that are not measured."""
-        return self.pair(self.numbers.integers(int(len(self.maps) * TRAINING_SHARE), size=count))
-
-
-@dataclass(frozen=True)
-class PoorlyFitted:
-    """The encoder's maps of people as a fit to a photograph knows them: a share of their identity, the rest as if of somebody else, their
-    expression roughly, their skin not at all.
-
-    Attributes:
-        maps: the people; model: makes the maps; face: draws identities.
-    """
-
-    maps: MapSet
-    model: Detailed3DMM
-    face: BilinearFace
-
-    def __call__(self, rows: np.ndarray, numbers: np.random.Generator) -> Tensor:
-        """(B, 1, R, R) millimetres of the maps' rows."""
-        found = []
-        for row in rows:
-            share = numbers.uniform(*_KNOWN)
-            other = self.face.sample_identity(int(numbers.integers(2**31)))
-            identity = share * self.maps.identity[row] + np.sqrt(1 - share**2) * other
-            expression = self.maps.expression[row] * np.exp(
-                _ROUGH * numbers.standard_normal(self.maps.expression.shape[1])
-            )
-            given = (identity[None], sample_skin(0)[None], expression.clip(0, 1)[None])
-            found.append(self.model.displacement(*given, self.maps.maps.shape[-1]))
-        return torch.from_numpy(np.stack(found))
-
-
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "image-to-displacement")
-    device = choose_device(args)
-    log = RunLog(args.out, args.resume)
+    training = TrainingRun.begin(args, STAGES[1:])
+    device = training.device
     maps = open_maps(args.data, settings["sets"], device)["photographed"]
     torch.manual_seed(0)
     config = image_config(settings["network"])
@@ -162,115 +72,139 @@ def run(args: argparse.Namespace) -> int:
     rows = np.linspace(0, len(maps) - 1, min(128, len(maps))).astype(int)
     unit = float(np.asarray(maps.maps[rows], np.float32).std())
     network.unit.fill_(unit)
-    face, model = BilinearFace.default(), Detailed3DMM.load(device=device)
+    face = BilinearFace.default()
+    model = Detailed3DMM.load(device=device)
 
     def source(resolution: int, seed: int) -> PhotographedSkin:
-        low = (
-            maps
-            if maps.maps.shape[-1] == resolution
-            else maps.thinned(settings["used"]["maps"]).seen_at(resolution)
-        )
-        expect = PoorlyFitted(low, model, face)
-        random = torch.Generator().manual_seed(seed)
-        return PhotographedSkin(
-            low, skin_surface(face, resolution), expect, unit, np.random.default_rng(seed), random
-        )
+        low = maps
+        if maps.maps.shape[-1] != resolution:
+            low = maps.thinned(settings["used"]["maps"]).seen_at(resolution)
+        return photographed(low, resolution, seed, unit, face, model)
 
-    keeper = StageKeeper(
-        args.out / "checkpoint.safetensors", {"network": network, "judges": judges}, args.resume
-    )
-    for number, stage in enumerate(STAGES):
-        if keeper.finished(stage) or stage not in settings:
+    keeper = training.keep({"network": network, "judges": judges}, args.resume)
+    stages = [stage for stage in STAGES if stage in settings]
+    for stage in stages:
+        if keeper.finished(stage):
             continue
-        drawn = source(config.resolution // 2 if stage in STAGES[:2] else config.resolution, number)
+        resolution = config.resolution // 2 if stage in STAGES[:2] else config.resolution
+        drawn = source(resolution, STAGES.index(stage))
         if stage == "linear":
-            fit_linear(network, drawn, settings[stage], log)
+            fit_linear(network, drawn, settings[stage], training)
         else:
-            train_stage(stage, network, judges, drawn, settings[stage], log, device)
+            train_stage(stage, network, judges, drawn, settings[stage], training)
         keeper.finish(stage)
     whole = source(config.resolution, 100)
     figures = measure(network, whole, device)
-    log.write(
+    training.write(
         "measured", **{f"{name} {key}": value for name, row in figures.items() for key, value in row.items()}
     )
     write_samples(args.out / "samples.png", network, whole, device)
+    facts = training.facts(f"python -m ml_backend train image-to-displacement --config {args.config}", stages)
     table = settings["sets"]["photographed"]
-    facts = {
-        "command": f"python -m ml_backend train image-to-displacement --config {args.config}",
-        "stages": ", ".join(
-            f"{name} ({settings[name].get('minutes', 'no')} minutes at most)"
-            for name in STAGES
-            if name in settings
-        ),
-        "device": f"{device.type}, {torch.get_num_threads()} threads"
-        if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
-        "training_minutes": f"{log.minutes:.0f}",
-        "maps": f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}, shaded anew for every step",
-        "source": SIMULATED,
-        "measured": figures_text(figures),
-    }
-    sha256 = write_network_file(args.out / IMAGE_FILE, network, config, facts)
-    count = sum(parameter.numel() for parameter in network.parameters())
-    write_photo_card(args.out / IMAGE_FILE, dataclasses.asdict(config), count, facts, sha256)
+    facts["maps"] = (
+        f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}, shaded "
+        "anew "
+        "for every step"
+    )
+    facts["source"] = SIMULATED
+    facts["measured"] = figures_text(figures)
+    write_network_file(args.out / IMAGE_FILE, network, config, facts)
+    image_card(network, facts).write(args.out / IMAGE_FILE)
     if args.install:
         check_worth(figures)
         install(args.out, (IMAGE_FILE,))
     return 0
 
 
-@torch.no_grad()
-def fit_linear(network: ImageToDisplacement, drawn: PhotographedSkin, settings: dict, log: RunLog) -> None:
-    """Filters by ridge regression for what the expected map lacks, at texels drawn where the truth has wrinkles, and each cell's gain."""
-    linear, side = network.coarse.linear, network.config.filter_size
-    size = linear.CHANNELS * side * side
-    gram, sums, kept = torch.zeros(size, size), torch.zeros(size), []
-    for _ in range(settings["maps"]):
-        features, expected, truth, confidence = drawn.training_pair(1)
-        channels = linear.channels(features)
-        local = torch.nn.functional.avg_pool2d(truth.abs(), 9, 1, 4)[0, 0]
-        chance = (local + 0.2) * drawn.inside * (confidence[0, 0] > 0.5)
-        places = torch.multinomial(chance.flatten(), settings["texels"], generator=drawn.random)
-        width = truth.shape[-1]
-        padded = torch.nn.functional.pad(channels, (side // 2,) * 4)[0]
-        windows = padded.unfold(1, side, 1).unfold(2, side, 1)[
-            :, places // width, places % width
-        ]  # (C, n, side, side)
-        rows = windows.permute(1, 0, 2, 3).flatten(1)
-        gram += rows.T @ rows
-        sums += rows.T @ (truth - expected).flatten()[places]
-        kept.append((features, truth - expected, confidence))
-    ridge = settings["ridge"] * gram.diagonal().mean() * torch.eye(size)
-    weights = torch.linalg.solve(gram + ridge, sums)
-    linear.filters.weight.copy_(weights.view(1, linear.CHANNELS, side, side))
-    above, below = torch.zeros_like(linear.gain), torch.zeros_like(linear.gain)
-    pool = torch.nn.functional.adaptive_avg_pool2d
-    for features, truth, confidence in kept[: settings["gains"]]:
-        found = linear.filters(linear.channels(features.to(linear.gain.device)))
-        seen = (confidence * drawn.inside).to(found.device)
-        above += pool(seen * found * truth.to(found.device), above.shape[-1])
-        below += pool(seen * found.square(), above.shape[-1])
-    middle = below[below > 0].median()
-    linear.gain.copy_(((above + 0.05 * middle) / (below + 0.1 * middle)).clamp(0, 2))
-    missed, whole = 0.0, 0.0
-    for features, truth, confidence in kept[-settings["gains"] // 3 :]:
-        seen = confidence * drawn.inside
-        missed += float((seen * (linear(features.to(linear.gain.device)).cpu() - truth).square()).sum())
-        whole += float((seen * truth.square()).sum())
-    log.write(
-        "linear",
-        maps=settings["maps"],
-        gain=float(linear.gain.mean()),
-        missed_share=missed / max(whole, 1e-9),
+def photographed(
+    maps: MapSet, resolution: int, seed: int, unit: float, face: BilinearFace, model: Detailed3DMM
+) -> PhotographedSkin:
+    """Returns a source of pairs from maps at their resolution; the seed decides its draws."""
+    return PhotographedSkin(
+        maps,
+        skin_surface(face, resolution),
+        PoorlyFitted(maps, model, face),
+        unit,
+        np.random.default_rng(seed),
+        torch.Generator().manual_seed(seed),
     )
 
 
-def mean_map(drawn: PhotographedSkin) -> Tensor:
-    """(1, 1, R, R) mean of the people that are not measured, in units."""
-    rows = np.linspace(0, int(len(drawn.maps) * TRAINING_SHARE) - 1, min(200, len(drawn.maps))).astype(int)
-    return (
-        torch.from_numpy(np.asarray(drawn.maps.maps[rows], np.float32).mean(0)) * drawn.inside / drawn.unit
-    )[None, None]
+def image_card(network: ImageToDisplacement, facts: dict[str, str]) -> ModelCard:
+    """Returns the model card; `facts` as `TrainingRun.facts` gives them, with maps, source and measured."""
+    return ModelCard(
+        "Image to displacement, in texture space",
+        "A coarse-to-fine convolutional network (the role of pix2pixHD, Wang et al. 2018) from the "
+        "unwrapped\n"
+        "photograph, how sure each texel is, the fitted light, and the map that the detail encoder "
+        "expects of the\n"
+        "fitted face to a displacement map: the photograph says which of the expected wrinkles are there. "
+        "Output:\n"
+        "millimetres, row 0 at the bottom.",
+        source=f"{facts['source']}. {facts['maps']}",
+        command=facts["command"],
+        device=f"{facts['device']}; {facts['training_minutes']} minutes with what had to be simulated",
+        evaluation="Its figures on simulated skin of people that training left out are in the last line "
+        "of log.jsonl\n"
+        "of the run. The detail encoder, though, learned from these people among others. The expected map "
+        "is the\n"
+        f"encoder's, of an identity that a fit knows to a cosine of 0.3 to 0.95.\n\n{facts['measured']}",
+        stages=facts["stages"],
+        steps=facts.get("steps", ""),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        config=dataclasses.asdict(network.config),
+    )
+
+
+@torch.no_grad()
+def fit_linear(
+    network: ImageToDisplacement, drawn: PhotographedSkin, settings: dict, run: TrainingRun
+) -> None:
+    """Fits filters by ridge regression to the truth's difference from the expected map, and each cell's gain.
+
+    Args:
+        network: its linear part is changed.
+        drawn: pairs; the texels are drawn where the truth has wrinkles.
+        settings: maps, texels of each, gains (maps that the gains are fitted to), ridge (share of the mean
+            diagonal).
+        run: its log receives the share of the difference that is missed.
+    """
+    linear = network.coarse.linear
+    side = network.config.filter_size
+    size = linear.CHANNELS * side * side
+    gram = torch.zeros(size, size)
+    sums = torch.zeros(size)
+    pairs = []
+    for _ in range(settings["maps"]):
+        features, expected, truth, confidence = drawn.training_pair(1)
+        windows, places = drawn.wrinkle_windows(
+            linear.channels(features), truth, confidence, side, settings["texels"]
+        )
+        gram += windows.T @ windows
+        sums += windows.T @ (truth - expected).flatten()[places]
+        pairs.append((features, truth - expected, confidence))
+    penalty = settings["ridge"] * float(gram.diagonal().mean())
+    weights = torch.from_numpy(solve_ridge(gram.numpy(), sums.numpy(), penalty))
+    linear.filters.weight.copy_(weights.view(1, linear.CHANNELS, side, side))
+    above = torch.zeros_like(linear.gain)
+    below = torch.zeros_like(linear.gain)
+    pool = torch.nn.functional.adaptive_avg_pool2d
+    for features, difference, confidence in pairs[: settings["gains"]]:
+        estimate = linear.filters(linear.channels(features.to(linear.gain.device)))
+        seen = (confidence * drawn.inside).to(estimate.device)
+        above += pool(seen * estimate * difference.to(estimate.device), above.shape[-1])
+        below += pool(seen * estimate.square(), above.shape[-1])
+    middle = below[below > 0].median()
+    linear.gain.copy_(((above + 0.05 * middle) / (below + 0.1 * middle)).clamp(0, 2))
+    missed = 0.0
+    total = 0.0
+    for features, difference, confidence in pairs[-settings["gains"] // 3 :]:
+        seen = confidence * drawn.inside
+        estimate = linear(features.to(linear.gain.device)).cpu()
+        missed += float((seen * (estimate - difference).square()).sum())
+        total += float((seen * difference.square()).sum())
+    gain = float(linear.gain.mean())
+    run.write("linear", maps=settings["maps"], gain=gain, missed_share=missed / max(total, 1e-9))
 
 
 def train_stage(
@@ -279,59 +213,85 @@ def train_stage(
     judges: PatchDiscriminators,
     drawn: PhotographedSkin,
     settings: dict,
-    log: RunLog,
-    device: torch.device,
+    run: TrainingRun,
 ) -> None:
-    """One stage: the paper's L1 weighted to where wrinkles are, octave bands as lines and texture, and in the last the adversary."""
-    made = network.coarse if stage == "coarse" else network
-    optimiser = torch.optim.Adam(made.parameters(), betas=(0.9, 0.99))
-    against = torch.optim.Adam(judges.parameters(), betas=(0.5, 0.99))
-    schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
-    inside = drawn.inside.to(device)
+    """Trains one stage with the losses of `reconstruction`, the last one also against the discriminators.
+
+    Args:
+        stage: "coarse", "whole" or "adversarial".
+        network: trained in place; the coarse stage trains its coarse part alone.
+        judges: the discriminators, trained in place.
+        drawn: pairs at the stage's resolution.
+        settings: those of `TrainingRun.steps`; batch, bfloat16, and the weights deceive and match.
+        run: log, checkpoint and device.
+    """
+    trained = network.coarse if stage == "coarse" else network
+    optimisers: dict[str, torch.optim.Optimizer] = {
+        "network": torch.optim.Adam(trained.parameters(), betas=(0.9, 0.99))
+    }
+    if stage == "adversarial":
+        optimisers["judges"] = torch.optim.Adam(judges.parameters(), betas=(0.5, 0.99))
+    inside = drawn.inside.to(run.device)
+    half = settings.get("bfloat16", False)
+    settings = {"log_steps": 20, **settings}
     network.train()
-    while schedule.progress < 1:
-        set_rate(optimiser, schedule.rate(settings["rate"]))
+    for step in run.steps(stage, optimisers, [], settings, random=[drawn.numbers, drawn.random]):
         features, expected, truth, confidence = (
-            part.to(device) for part in drawn.training_pair(settings["batch"])
+            part.to(run.device) for part in drawn.training_pair(settings["batch"])
         )
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.get("bfloat16", False)):
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=half):
             heights = (
                 network.coarse(features, expected)[0] if stage == "coarse" else network(features, expected)
             )
         heights = heights.float()
-        loss, figures = reconstruction(heights, truth, confidence, inside)
+        loss, terms = reconstruction(heights, truth, confidence, inside)
         if stage == "adversarial":
-            condition, seen = features[:, [0, 3, 4]], confidence * inside
-            set_rate(against, schedule.rate(settings["rate"]))
-            true = judges(truth * seen, condition)
-            wrong = discrimination_loss(true, judges(heights.detach() * seen, condition))
-            _step(against, wrong)
-            own = judges(heights * seen, condition)
-            matched = feature_matching(own, true)
-            deceived = judged_real(own)
-            loss = loss + settings["deceive"] * deceived + settings["match"] * matched
-            figures |= {
-                "wrong": float(wrong.detach()),
-                "deceived": float(deceived.detach()),
-                "matched": float(matched.detach()),
-            }
-        _step(optimiser, loss)
-        schedule.done += 1
-        if schedule.done % settings.get("log_steps", 20) == 0 or schedule.progress >= 1:
-            log.write(
-                stage,
-                step=schedule.done,
-                loss=float(loss.detach()),
-                **figures,
-                minutes_left=schedule.minutes_left,
-            )
+            seen = confidence * inside
+            loss = loss + adversarial_terms(step, judges, heights, truth, seen, features, settings)
+        step.descend(loss, "network", loss=loss, **terms)
     network.eval()
+
+
+def adversarial_terms(
+    step: Step,
+    judges: PatchDiscriminators,
+    heights: Tensor,
+    truth: Tensor,
+    seen: Tensor,
+    features: Tensor,
+    settings: dict,
+) -> Tensor:
+    """Trains the discriminators for one step; returns the network's loss against them.
+
+    Args:
+        step: of the stage.
+        judges: the discriminators.
+        heights, truth: (B, 1, R, R).
+        seen: (B, 1, R, R), 0 where the skin is not seen.
+        features: (B, 9, R, R).
+        settings: the weights deceive and match.
+    """
+    condition = features[:, [0, 3, 4]]
+    real = judges(truth * seen, condition)
+    wrong = discrimination_loss(real, judges(heights.detach() * seen, condition))
+    step.descend(wrong, "judges", wrong=wrong)
+    generated = judges(heights * seen, condition)
+    matched = feature_matching(generated, real)
+    deceived = judged_real(generated)
+    step.note(deceived=deceived, matched=matched)
+    return settings["deceive"] * deceived + settings["match"] * matched
 
 
 def reconstruction(
     heights: Tensor, truth: Tensor, confidence: Tensor, inside: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
-    """Loss of heights against the truth, (B, 1, R, R) both, where the skin is seen; and its parts by name."""
+    """Returns the loss of heights against the truth where the skin is seen, and its parts by name.
+
+    Args:
+        heights, truth: (B, 1, R, R).
+        confidence: (B, 1, R, R).
+        inside: (R, R).
+    """
     seen = confidence * inside
     weights = activity_weights(truth * inside, inside, max(3, truth.shape[-1] // 28) | 1) * (
         0.05 + 0.95 * confidence
@@ -347,18 +307,13 @@ def reconstruction(
     }
 
 
-def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-
-
 @torch.inference_mode()
 def measure(
     network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device
 ) -> dict[str, dict[str, float]]:
-    """Correlation and PSNR inside the seen face, at three degrees of coarseness, beside a blank map, the training people's mean and the
-    expected map.
+    """Measures correlation and PSNR inside the seen face, at three degrees of coarseness.
+
+    A blank map, the training people's mean and the expected map stand beside it.
 
     Returns:
         By "1/2", "1/4" and "1/8" of a texture of 1024 (the network's own resolution where that is coarser):
@@ -366,34 +321,37 @@ def measure(
     """
     first = int(len(drawn.maps) * TRAINING_SHARE)
     rows = np.linspace(first, len(drawn.maps) - 1, min(MEASURED, len(drawn.maps) - first)).astype(int)
-    mean = mean_map(drawn)[0, 0]
-    found = {}
+    mean = drawn.mean_map()
+    figures = {}
     for name, coarser in (("1/2", 2), ("1/4", 4), ("1/8", 8)):
         factor = max(1.0, coarser * network.config.resolution / FULL)
-        own, wanted, usual, given = [], [], [], []
+        estimates, truths, usual, given = [], [], [], []
         for row in rows:
             features, expected, truth, confidence = drawn.pair(np.array([row]), factor)
             seen = (confidence * drawn.inside)[0, 0] > 0.5
-            own.append(network(features.to(device), expected.to(device)).cpu()[0, 0][seen])
+            estimates.append(network(features.to(device), expected.to(device)).cpu()[0, 0][seen])
             given.append(expected[0, 0][seen])
-            wanted.append(truth[0, 0][seen])
+            truths.append(truth[0, 0][seen])
             usual.append(mean[seen])
-        one, true, average, before = (torch.cat(parts) for parts in (own, wanted, usual, given))
+        estimate, true, average, before = (torch.cat(parts) for parts in (estimates, truths, usual, given))
         peak = float(np.subtract(*np.percentile(true.numpy(), [99.9, 0.1])))
 
         def decibels(error: Tensor, peak: float = peak) -> float:
             return round(20 * float(np.log10(peak / max(float(error.square().mean().sqrt()), 1e-9))), 2)
 
-        found[name] = {
-            "correlation": round(float(torch.corrcoef(torch.stack([one, true]))[0, 1]), 3),
-            "psnr_db": decibels(one - true), "zero_db": decibels(true), "mean_db": decibels(average - true),
-            "expected_db": decibels(before - true), "n": len(rows),
-        }  # fmt: skip
-    return found
+        figures[name] = {
+            "correlation": round(float(torch.corrcoef(torch.stack([estimate, true]))[0, 1]), 3),
+            "psnr_db": decibels(estimate - true),
+            "zero_db": decibels(true),
+            "mean_db": decibels(average - true),
+            "expected_db": decibels(before - true),
+            "n": len(rows),
+        }
+    return figures
 
 
 def check_worth(figures: dict[str, dict[str, float]]) -> None:
-    """Refuses a network that says less than the mean map or the expected one, which know no photograph.
+    """Refuses a network that is no better than the mean map or the expected one, which know no photograph.
 
     Raises:
         UserError: at one degree of coarseness one of them is at least as near to the truth.
@@ -401,9 +359,10 @@ def check_worth(figures: dict[str, dict[str, float]]) -> None:
     for name, row in figures.items():
         for rival in ("mean", "expected"):
             if row["psnr_db"] <= row[f"{rival}_db"]:
-                known = row[f"{rival}_db"]
+                rival_db = row[f"{rival}_db"]
                 raise UserError(
-                    f"At {name} the estimate has {row['psnr_db']} dB, the {rival} map {known} dB; the weights stay where they are.",
+                    f"At {name} the estimate has {row['psnr_db']} dB, the {rival} map {rival_db} dB; the "
+                    "weights stay where they are.",
                     "Train longer, or on a machine that is less busy.",
                 )
 
@@ -411,7 +370,8 @@ def check_worth(figures: dict[str, dict[str, float]]) -> None:
 def figures_text(figures: dict[str, dict[str, float]]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| texture at | correlation with the truth | PSNR dB | blank map | mean map | expected map | held-out maps |",
+        "| texture at | correlation with the truth | PSNR dB | blank map | mean map | expected map | "
+        "held-out maps |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, row in figures.items():
@@ -426,17 +386,20 @@ def figures_text(figures: dict[str, dict[str, float]]) -> str:
 def write_samples(
     path: Path, network: ImageToDisplacement, drawn: PhotographedSkin, device: torch.device
 ) -> None:
-    """The texture's brightness as if it were relief, the expected map, the truth and the estimate, for people that training left out."""
+    """Writes a sheet of people that training left out.
+
+    Its rows: the texture's brightness as if it were relief, the expected map, the truth and the estimate.
+    """
     rows = np.linspace(int(len(drawn.maps) * TRAINING_SHARE), len(drawn.maps) - 1, SHOWN).astype(int)
     features, expected, truth, _ = drawn.pair(rows, 1.0)
-    own = network(features.to(device), expected.to(device)).cpu()
+    estimate = network(features.to(device), expected.to(device)).cpu()
     shown = [
         part[:, 0].numpy()
         for part in (
             0.2 * features,
             expected * drawn.unit,
             truth * drawn.unit,
-            own * drawn.unit * drawn.inside,
+            estimate * drawn.unit * drawn.inside,
         )
     ]
     write_sample_sheet(path, shown, tile=512)

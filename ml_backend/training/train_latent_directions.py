@@ -1,9 +1,8 @@
 """Learns directions in W+ that carry the names of the skin simulation's parameters.
 
 The detail encoder's latents of random people under random expressions are regressed, with a small ridge, on
-the people's parameters;
-a slope is the direction. Those people are independent draws, so what a slope holds is that parameter's own
-share. Takes seconds.
+the people's parameters; a slope is the direction. Those people are independent draws, so what a slope holds
+is that parameter's own share. Takes seconds.
 
 Directions and their units:
   age          decades; the simulation's age, of geometry and skin together
@@ -22,7 +21,6 @@ examples:
 """
 
 import argparse
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +30,13 @@ from ..asset_files import ASSETS
 from ..datasets.map_set import HELD_OUT_SEED, person
 from ..datasets.sampled_expressions import sample_expressions
 from ..errors import UserError
+from ..files.model_card import ModelCard, install
+from ..geometry.linear_models import fit_ridge
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.latent_directions import LatentDirections
-from ..models.saved_latent import print_of_weights
+from ..models.saved_latent import weights_fingerprint
 from ..simulation.relief.skin_simulation import person_traits
-from .model_card import install
 
 FILE = "latent_directions.safetensors"
 UNITS = {
@@ -78,8 +77,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def simulation_parameters(
     face: BilinearFace, identity: np.ndarray, skin: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The parameters by direction, in their units, from identity (N, K) and skin (N, 16): (N,) each."""
-    years = np.array([face.age_years(one) for one in identity])
+    """Returns the parameters by direction, in their units.
+
+    Args:
+        face: the face model.
+        identity: (N, K).
+        skin: (N, 16).
+
+    Returns:
+        (N,) each.
+    """
+    years = np.array([face.age_years(person) for person in identity])
     pores = person_traits(torch.from_numpy(years), torch.from_numpy(skin))["pores"].numpy()
     return {
         "age": (years + 9 * skin[:, 0]) / 10,
@@ -92,7 +100,7 @@ def simulation_parameters(
 
 
 def ridge_slopes(parameters: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, float]:
-    """Slopes of latents on parameters.
+    """Fits slopes of latents on parameters.
 
     Args:
         parameters: (N, D).
@@ -104,7 +112,7 @@ def ridge_slopes(parameters: np.ndarray, latents: np.ndarray) -> tuple[np.ndarra
     mean, deviation = parameters.mean(0), parameters.std(0)
     x = (parameters - mean) / np.maximum(deviation, 1e-9)
     y = latents - latents.mean(0)
-    slopes = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]), x.T @ y)
+    slopes = fit_ridge(x, y, _RIDGE * len(x)).slopes
     explained = 1 - np.square(y - x @ slopes).sum() / max(np.square(y).sum(), 1e-20)
     return slopes / np.maximum(deviation, 1e-9)[:, None], float(explained)
 
@@ -112,7 +120,7 @@ def ridge_slopes(parameters: np.ndarray, latents: np.ndarray) -> tuple[np.ndarra
 def fit_directions(
     model: Detailed3DMM, face: BilinearFace, people: int, weights: str
 ) -> tuple[LatentDirections, float]:
-    """Directions from that many random people, and the share of the latents' power that they explain."""
+    """Fits directions to random people; returns also the share of the latents' power that they explain."""
     pairs = [person(face, seed) for seed in range(people)]
     identity, skin = (np.stack(values).astype(np.float32) for values in zip(*pairs, strict=True))
     expression = sample_expressions(people, np.random.default_rng(0xD1))
@@ -120,12 +128,12 @@ def fit_directions(
     latents = np.concatenate(
         [model.latent(identity[p], skin[p], expression[p]).cpu().numpy() for p in parts]
     ).astype(np.float64)
-    found = simulation_parameters(face, identity, skin)
+    parameters = simulation_parameters(face, identity, skin)
     coarse = [name for name in UNITS if name != "pores"]
     slopes, explained = ridge_slopes(
-        np.stack([found[name] for name in coarse], 1), latents.reshape(people, -1)
+        np.stack([parameters[name] for name in coarse], 1), latents.reshape(people, -1)
     )
-    pores, _ = ridge_slopes(found["pores"][:, None], latents.reshape(people, -1))
+    pores, _ = ridge_slopes(parameters["pores"][:, None], latents.reshape(people, -1))
     vectors = np.concatenate([slopes, pores]).reshape(-1, *latents.shape[1:])
     vectors[-1, : -2 * FINEST_BLOCKS] = 0
     names = (*coarse, "pores")
@@ -139,27 +147,26 @@ def run(args: argparse.Namespace) -> int:
     if not 100 <= args.people <= HELD_OUT_SEED:
         raise UserError(f"--people {args.people} is not 100 to {HELD_OUT_SEED}.")
     args.out.mkdir(parents=True, exist_ok=True)
-    weights = print_of_weights(args.weights)
+    weights = weights_fingerprint(args.weights)
     directions, explained = fit_directions(
         Detailed3DMM.load(args.weights), BilinearFace.default(), args.people, weights
     )
     path = args.out / FILE
     directions.save(path, {"people": str(args.people)})
     listed = "\n".join(f"- {name}: {unit}" for name, unit in UNITS.items())
-    path.with_suffix(".md").write_text(
-        f"""# Latent directions
-
-Directions in DNPM's W+ space that carry the names of the skin simulation's parameters (`ml_backend/training/train_latent_directions.py`).
-
-{listed}
-
-- Learned from: the detail encoder's latents (weights {weights}) of {args.people} random simulated people. No scans of people.
-- Made by: `python -m ml_backend train latent-directions --people {args.people}`, in seconds.
-- Share of the latents' power that the directions explain together: {explained:.3f}; the rest is expression and where creases run.
-- Licence: CC0 1.0.
-- sha256: `{hashlib.sha256(path.read_bytes()).hexdigest()}`
-"""
-    )
+    ModelCard(
+        "Latent directions",
+        "Directions in DNPM's W+ space that carry the names of the skin simulation's parameters\n"
+        f"(`ml_backend/training/train_latent_directions.py`).\n\n{listed}",
+        source=f"the detail encoder's latents (weights {weights}) of {args.people} random simulated "
+        "people. No scans "
+        "of people",
+        command=f"python -m ml_backend train latent-directions --people {args.people}",
+        device="a CPU, in seconds",
+        evaluation=f"Share of the latents' power that the directions explain together: {explained:.3f}; "
+        "the rest is "
+        "expression and where creases run.",
+    ).write(path)
     print(f"{path}: {', '.join(directions.names)}; they explain {explained:.3f} of the latents' power")
     if args.install:
         install(args.out, (FILE,))

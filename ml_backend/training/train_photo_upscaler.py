@@ -1,14 +1,12 @@
 """Trains the network that makes small, blurred pictures of faces clear enough for landmarks.
 
 Painted heads of random people before all sorts of grounds, and pictures of no faces, are shrunk, blurred,
-made noisy and compressed; the
-network learns what they were: first by robust absolute differences of colours and of their slopes
-(Charbonnier), then also by how
-differently the landmark network sees the two (`landmark_features.py`). No photograph of anybody is used.
+made noisy and compressed; the network learns what they were: first by robust absolute differences of colours
+and of their slopes (Charbonnier), then also by how differently the landmark network sees the two
+(`landmark_features.py`). No photograph of anybody is used.
 
 Writes to --out: photo_upscaler.safetensors (float16), photo_upscaler.md (model card), log.jsonl, samples.png
-(poor, bicubic, made clear,
-truth), checkpoint.safetensors. The pictures are painted into --data on first use.
+(poor, bicubic, made clear, truth), checkpoint.safetensors. The pictures are painted into --data on first use.
 
 examples:
   python -m ml_backend train photo-upscaler --config 2core --out build/upscaler --install
@@ -27,16 +25,18 @@ from torch import Tensor
 from ..datasets.degraded_portraits import looked_at, small_and_clear, vary
 from ..datasets.simulated_portraits import face_frames, make_portrait_set
 from ..errors import UserError
+from ..files.model_card import ModelCard, install
 from ..files.network_file import write_network_file
 from ..models.photo_upscaler import UPSCALER_FILE, PhotoUpscaler, enlarged, upscaler_config
 from .checkpoints import WeightAverage
 from .landmark_features import LandmarkFeatures, landmark_losses
-from .model_card import install
-from .photo_cards import write_photo_card
-from .train_dnpm import StageKeeper
-from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
+from .steps import TrainingRun
+from .training_run import add_run_arguments, read_configuration
 
-STAGES = "clear", "landmarks"
+STAGES = ("clear", "landmarks")
+SOURCE = (
+    "painted heads of the default face model and pictures of simulated shapes, not from photographs of people"
+)
 HELD_OUT_SHARE, FEWEST = 0.06, 16
 SHOWN = 8
 _SMOOTH = 1e-4
@@ -54,76 +54,125 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Portraits:
+    """The painted pictures, and the network that looks for landmarks in them.
+
+    Attributes:
+        pictures: (N, S, S, 3) uint8; the first `held_out` are left out of the training.
+        frames: (N, 2, 3) squares of the faces, not finite where there is no face.
+        seen: features and mesh of the landmark network.
+    """
+
+    pictures: np.ndarray
+    frames: np.ndarray
+    seen: LandmarkFeatures
+
+    @property
+    def held_out(self) -> int:
+        """Number of the set's first pictures, which training leaves out."""
+        return max(4, int(HELD_OUT_SHARE * len(self.pictures)))
+
+    def held_out_pairs(self) -> tuple[Tensor, Tensor]:
+        """Degraded and clear pictures that training leaves out: (B, 3, H, W) and (B, 3, 2 H, 2 W), 0..1."""
+        pictures = list(np.asarray(self.pictures[: self.held_out]))
+        return small_and_clear(pictures, np.random.default_rng(2))
+
+
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "photo-upscaler")
-    device = choose_device(args)
-    log = RunLog(args.out, args.resume)
+    stages = [stage for stage in STAGES if stage in settings]
+    training = TrainingRun.begin(args, stages)
+    device = training.device
     pictures = make_portrait_set(
-        args.data, settings["pictures"], lambda done, of: log.write("portraits", done=done, of=of)
+        args.data, settings["pictures"], lambda done, of: training.write("portraits", done=done, of=of)
     )
     if len(pictures) < FEWEST:
         raise UserError(
             f"{len(pictures)} pictures are too few to learn from.", f"Raise `pictures` to {FEWEST} at least."
         )
-    unseen = held_out_count(pictures)
     torch.manual_seed(0)
     config = upscaler_config(settings["network"])
     network = PhotoUpscaler(config).to(device)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     average = PhotoUpscaler(config).to(device)
-    keeper = StageKeeper(
-        args.out / "checkpoint.safetensors", {"network": network, "average": average}, args.resume
-    )
-    seen = LandmarkFeatures().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    frames = face_frames(args.data, pictures)
-    stages = [stage for stage in STAGES if stage in settings]
+    keeper = training.keep({"network": network, "average": average}, args.resume)
+    seen = LandmarkFeatures().to(device)
+    seen.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    portraits = Portraits(pictures, face_frames(args.data, pictures), seen)
     for stage in stages:
         if not keeper.finished(stage):
-            train(stage, network, average, seen, pictures, frames, settings[stage], log, device, keeper)
+            train(stage, network, average, portraits, settings[stage], training)
             keeper.finish(stage)
     average.eval()
-    figures = measure(average, seen, pictures, frames, device)
-    log.write("measured", **figures)
-    write_sheet(args.out / "samples.png", average, pictures, device)
-    facts = {
-        "command": f"python -m ml_backend train photo-upscaler --config {args.config}",
-        "stages": ", ".join(
-            f"{stage} ({settings[stage].get('minutes', 'no')} minutes at most)" for stage in stages
-        ),
-        "device": f"{device.type}, {torch.get_num_threads()} threads"
-        if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
-        "training_minutes": f"{log.minutes:.0f}",
-        "maps": f"{len(pictures) - unseen} pictures, each degraded anew every time",
-        "source": "painted heads of the default face model and pictures of simulated shapes, not from photographs of people",
-        "measured": f"On {unseen} pictures that training left out, at 128 x 128 pixels: {figures['clear_db']:.1f} dB; bicubic "
-        f"interpolation {figures['bicubic_db']:.1f} dB. The landmark network's mesh in what is made clear lies "
-        f"{figures['clear_mesh']:.3f} eye distances from its mesh in the picture itself (median picture); with bicubic interpolation "
-        f"{figures['bicubic_mesh']:.3f}. `python -m ml_backend evaluate photo` prints what it does for photographs.",
-    }
-    sha256 = write_network_file(args.out / UPSCALER_FILE, average, config, facts)
-    count = sum(parameter.numel() for parameter in average.parameters())
-    write_photo_card(args.out / UPSCALER_FILE, dataclasses.asdict(config), count, facts, sha256)
+    figures = measure(average, portraits, device)
+    training.write("measured", **figures)
+    write_sheet(args.out / "samples.png", average, portraits, device)
+    facts = training.facts(f"python -m ml_backend train photo-upscaler --config {args.config}", stages)
+    facts["maps"] = f"{len(pictures) - portraits.held_out} pictures, each degraded anew every time"
+    facts["source"] = SOURCE
+    facts["measured"] = figures_text(figures, portraits.held_out)
+    write_network_file(args.out / UPSCALER_FILE, average, config, facts)
+    upscaler_card(average, facts).write(args.out / UPSCALER_FILE)
     if args.install:
         if figures["clear_db"] <= figures["bicubic_db"]:
             raise UserError(
-                f"Not installed: {figures['clear_db']:.2f} dB is not above bicubic interpolation's {figures['bicubic_db']:.2f}.",
+                f"Not installed: {figures['clear_db']:.2f} dB is not above the "
+                f"{figures['bicubic_db']:.2f} dB of "
+                "bicubic interpolation.",
                 "Train longer.",
             )
         install(args.out, (UPSCALER_FILE,))
     return 0
 
 
-def clearness_loss(found: Tensor, truth: Tensor) -> Tensor:
+def figures_text(figures: dict[str, float], count: int) -> str:
+    """Returns the figures of `measure` over `count` pictures as a paragraph."""
+    return (
+        f"On {count} pictures that training left out, at 128 x 128 pixels: {figures['clear_db']:.1f} dB; "
+        "bicubic "
+        f"interpolation {figures['bicubic_db']:.1f} dB. The landmark network's mesh in what is made clear "
+        "lies "
+        f"{figures['clear_mesh']:.3f} eye distances from its mesh in the picture itself (median picture); "
+        "with "
+        f"bicubic interpolation {figures['bicubic_mesh']:.3f}. `python -m ml_backend evaluate photo` "
+        "prints what it "
+        "does for photographs."
+    )
+
+
+def upscaler_card(network: PhotoUpscaler, facts: dict[str, str]) -> ModelCard:
+    """Returns the model card; `facts` as `TrainingRun.facts` gives them, with maps, source and measured."""
+    return ModelCard(
+        "Small photographs made clear",
+        "A U-Net that corrects bicubic interpolation of a small, blurred, compressed picture of a face to "
+        "twice its\n"
+        "size; landmarks are looked for in what it makes. It draws the mean of what may have been there, "
+        "sharper\n"
+        "where the landmark network looks, and invents no texture.",
+        source=f"{facts['source']}. {facts['maps']}",
+        command=facts["command"],
+        device=f"{facts['device']}; {facts['training_minutes']} minutes with what had to be painted",
+        evaluation="Its figures on painted heads that training left out are in the last line of log.jsonl "
+        "of the "
+        f"run.\n\n{facts['measured']}",
+        stages=facts["stages"],
+        steps=facts.get("steps", ""),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        config=dataclasses.asdict(network.config),
+    )
+
+
+def clearness_loss(cleared: Tensor, truth: Tensor) -> Tensor:
     """Charbonnier differences of colours and of their slopes, of (B, 3, H, W).
 
     Source: Lai et al. 2017, "Deep Laplacian pyramid networks for fast and accurate super-resolution", Eq. 2.
     """
-    error = found - truth
+    error = cleared - truth
     parts = error, error.diff(dim=-1), error.diff(dim=-2)
     return sum(
-        ((part.square() + _SMOOTH).sqrt().mean() for part in parts), torch.zeros((), device=found.device)
+        ((part.square() + _SMOOTH).sqrt().mean() for part in parts), torch.zeros((), device=cleared.device)
     )
 
 
@@ -131,89 +180,73 @@ def train(
     stage: str,
     network: PhotoUpscaler,
     average: PhotoUpscaler,
-    seen: LandmarkFeatures,
-    pictures: np.ndarray,
-    frames: np.ndarray,
+    portraits: Portraits,
     settings: dict,
-    log: RunLog,
-    device: torch.device,
-    keeper: StageKeeper,
+    run: TrainingRun,
 ) -> None:
-    """One stage; resumes where `keeper` says. With `features` and `mesh`, weights, in its settings it also minds the landmark network."""
-    save, resume = keeper.hooks(stage)
-    optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.99))
-    schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
-    resume({"network": optimiser}, schedule)
-    kept = average.state_dict() if schedule.done else None
-    follower = WeightAverage(network, average, settings["half_life"])
-    if kept is not None:
-        average.load_state_dict(kept)
-        follower.steps = schedule.done
-    while schedule.progress < 1:
-        random = np.random.default_rng([1 + STAGES.index(stage), schedule.done])
-        set_rate(optimiser, schedule.rate(settings["rate"]))
-        rows = random.integers(held_out_count(pictures), len(pictures), settings["batch"])
-        varied, squares = zip(*[vary(pictures[row], frames[row], random) for row in rows], strict=True)
+    """Trains one stage.
+
+    Args:
+        stage: a name of `STAGES`.
+        network: trained in place.
+        average: receives the average of its weights.
+        portraits: the pictures.
+        settings: those of `TrainingRun.steps`; batch, half_life, clip, bfloat16, and, where the landmark
+            network counts, the weights `features` and `mesh`.
+        run: log, checkpoint and device.
+    """
+    device = run.device
+    optimisers = {"network": torch.optim.Adam(network.parameters(), betas=(0.9, 0.99))}
+    averages = [WeightAverage(network, average, settings["half_life"])]
+    settings = {"measure_steps": _SAVE_STEPS, "save_steps": _SAVE_STEPS, **settings}
+
+    def measured() -> dict[str, float]:
+        return {f"unseen_{name}": value for name, value in measure(average, portraits, device).items()}
+
+    for step in run.steps(stage, optimisers, averages, settings, measure=measured):
+        random = np.random.default_rng([1 + STAGES.index(stage), step.number])
+        rows = random.integers(portraits.held_out, len(portraits.pictures), settings["batch"])
+        varied, squares = zip(
+            *[vary(portraits.pictures[row], portraits.frames[row], random) for row in rows], strict=True
+        )
         poor, clear = small_and_clear(list(varied), random)
-        poor, clear = poor.to(device, memory_format=torch.channels_last), clear.to(device)
+        poor = poor.to(device, memory_format=torch.channels_last)
+        clear = clear.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings["bfloat16"]):
-            found = network(poor)
-        loss = clearness_loss(found.float(), clear)
-        shown = {"loss": float(loss.detach())}
-        if "mesh" in settings and len(faces := np.flatnonzero(np.isfinite(frames[rows, 0, 0]))):
-            sharp, squares = np.stack(varied)[faces], np.stack(squares)[faces]
-            squares = looked_at(squares, random).to(device)
-            features, mesh = landmark_losses(seen, found.float()[faces], _tensor(sharp).to(device), squares)
+            cleared = network(poor)
+        cleared = cleared.float()
+        loss = clearness_loss(cleared, clear)
+        step.note(loss=loss)
+        faces = np.flatnonzero(np.isfinite(portraits.frames[rows, 0, 0]))
+        if "mesh" in settings and len(faces):
+            sharp = _tensor(np.stack(varied)[faces]).to(device)
+            looked = looked_at(np.stack(squares)[faces], random).to(device)
+            features, mesh = landmark_losses(portraits.seen, cleared[faces], sharp, looked)
             loss = loss + settings["features"] * features + settings["mesh"] * (mesh / (mesh + _FAR)).mean()
-            shown |= {"features": float(features.detach()), "mesh": float(mesh.detach().median())}
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), settings["clip"])
-        optimiser.step()
-        follower.update()
-        schedule.done += 1
-        if schedule.done % settings["log_steps"] == 0 or schedule.progress >= 1:
-            log.write(stage, step=schedule.done, **shown, minutes_left=schedule.minutes_left)
-        if schedule.done % _SAVE_STEPS == 0:
-            log.write("unseen", step=schedule.done, **measure(average, seen, pictures, frames, device))
-            save({"network": optimiser}, schedule)
-
-
-def held_out_count(pictures: np.ndarray) -> int:
-    """How many of the set's first pictures training leaves out."""
-    return max(4, int(HELD_OUT_SHARE * len(pictures)))
-
-
-def _held_out(pictures: np.ndarray) -> tuple[Tensor, Tensor]:
-    return small_and_clear(list(np.asarray(pictures[: held_out_count(pictures)])), np.random.default_rng(2))
+            step.note(features=features, mesh=mesh.detach().median())
+        step.descend(loss, clip=settings["clip"])
 
 
 @torch.inference_mode()
-def measure(
-    network: PhotoUpscaler,
-    seen: LandmarkFeatures,
-    pictures: np.ndarray,
-    frames: np.ndarray,
-    device: torch.device,
-) -> dict[str, float]:
-    """What the network does to the pictures that training leaves out, beside bicubic interpolation.
+def measure(network: PhotoUpscaler, portraits: Portraits, device: torch.device) -> dict[str, float]:
+    """Measures the network on the pictures that training leaves out, beside bicubic interpolation.
 
     Returns:
         `clear_db`, `bicubic_db`: peak signal to noise in dB; `clear_mesh`, `bicubic_mesh`: how far the
-            landmark network's mesh lies from
-        its mesh in the undegraded picture, in distances between the eyes (median picture).
+        landmark network's mesh lies from its mesh in the undegraded picture, in distances between the eyes
+        (median picture).
     """
-    poor, clear = (values.to(device) for values in _held_out(pictures))
+    poor, clear = (values.to(device) for values in portraits.held_out_pairs())
     count = len(poor)
-    faces = np.flatnonzero(np.isfinite(frames[:count, 0, 0]))
-    squares = looked_at(frames[:count][faces], np.random.default_rng(3)).to(device)
-    sharp = _tensor(np.asarray(pictures[:count])[faces]).to(device)
+    faces = np.flatnonzero(np.isfinite(portraits.frames[:count, 0, 0]))
+    squares = looked_at(portraits.frames[:count][faces], np.random.default_rng(3)).to(device)
+    sharp = _tensor(np.asarray(portraits.pictures[:count])[faces]).to(device)
     figures = {}
-    for name, found in (("clear", network(poor)), ("bicubic", enlarged(poor))):
-        figures[f"{name}_db"] = float(-10 * (found.clamp(0, 1) - clear).square().mean().log10())
-        figures[f"{name}_mesh"] = float(
-            landmark_losses(seen, found.clamp(0, 1)[faces], sharp, squares)[1].median()
-        )
+    for name, enlargement in (("clear", network(poor)), ("bicubic", enlarged(poor))):
+        error = (enlargement.clamp(0, 1) - clear).square().mean()
+        figures[f"{name}_db"] = float(-10 * error.log10())
+        mesh = landmark_losses(portraits.seen, enlargement.clamp(0, 1)[faces], sharp, squares)[1]
+        figures[f"{name}_mesh"] = float(mesh.median())
     return figures
 
 
@@ -223,13 +256,12 @@ def _tensor(pictures: np.ndarray) -> Tensor:
 
 
 @torch.inference_mode()
-def write_sheet(path: Path, network: PhotoUpscaler, pictures: np.ndarray, device: torch.device) -> None:
-    """Poor, bicubic, made clear and truth, a column a picture that training left out."""
-    poor, clear = (values[:SHOWN].to(device) for values in _held_out(pictures))
+def write_sheet(path: Path, network: PhotoUpscaler, portraits: Portraits, device: torch.device) -> None:
+    """Writes poor, bicubic, made clear and truth, a column for each picture that training left out."""
+    poor, clear = (values[:SHOWN].to(device) for values in portraits.held_out_pairs())
     blocks = torch.nn.functional.interpolate(poor, size=clear.shape[-2:], mode="nearest")
     rows = [
         torch.cat(list(values.clamp(0, 1)), -1) for values in (blocks, enlarged(poor), network(poor), clear)
     ]
-    Image.fromarray((torch.cat(rows, -2).permute(1, 2, 0).cpu().numpy() * 255 + 0.5).astype(np.uint8)).save(
-        path
-    )
+    pixels = torch.cat(rows, -2).permute(1, 2, 0).cpu().numpy()
+    Image.fromarray((pixels * 255 + 0.5).astype(np.uint8)).save(path)

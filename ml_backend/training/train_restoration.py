@@ -7,14 +7,12 @@ Stages:
   refine    the network that corrects what lies above the input's band, on crops of full maps at 1/4 and 1/8
 
 Pixels are absolute differences weighted to where the truth has wrinkles; perception compares octave bands as
-lines and as texture;
-identity is the local amplitude of five octaves (losses/relief_identity.py): features of photographs know
-nothing of relief.
+lines and as texture; identity is the local amplitude of five octaves (losses/relief_identity.py): features of
+photographs know nothing of relief.
 
 Writes to --out: restoration.safetensors (float16), restoration.md (model card), log.jsonl, sheets of truth,
-input and restored maps,
-checkpoint.safetensors. The maps are simulated into --data on first use; nobody of the held-out people is
-among them.
+input and restored maps, checkpoint.safetensors. The maps are simulated into --data on first use; nobody of
+the held-out people is among them.
 
 examples:
   python -m ml_backend train restoration --config 2core --out build/restoration --install
@@ -33,8 +31,10 @@ from ..asset_files import ASSETS
 from ..datasets.degraded_maps import degrade, seen_parts
 from ..datasets.map_set import MapSet
 from ..errors import UserError
+from ..files.model_card import SIMULATED, ModelCard, install
 from ..files.network_file import write_network_file
 from ..files.relief_sheet import write_sample_sheet
+from ..geometry.linear_models import fit_ridge, held_out_shares, principal_components
 from ..layers.band_limits import shrink
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.relief_identity import identity_loss
@@ -47,12 +47,11 @@ from ..models.restoration_encoder import (
     refined,
     restoration_config,
 )
-from .model_card import SIMULATED, install
-from .photo_cards import write_photo_card
-from .train_dnpm import StageKeeper, open_maps
-from .training_run import RunLog, Schedule, add_run_arguments, choose_device, read_configuration, set_rate
+from .steps import TrainingRun
+from .training_run import add_run_arguments, open_maps, read_configuration
 
-PIXEL, PERCEPTUAL, IDENTITY = 10.0, 0.2, 0.1
+STAGES = ("latents", "maps", "refine")
+PIXEL, PERCEPTUAL, IDENTITY = 10.0, 0.2, 0.1  # Eq. 15
 TRAINING_SHARE = 0.92
 COMPONENT_MAPS = 3000
 SHOWN = 5
@@ -77,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "restoration")
-    device = choose_device(args)
-    log = RunLog(args.out, args.resume)
+    training = TrainingRun.begin(args, STAGES[1:])
+    device = training.device
     sets = open_maps(args.data, settings["sets"], device)
     model = Detailed3DMM.load(args.weights, device)
     torch.manual_seed(0)
@@ -90,39 +89,50 @@ def run(args: argparse.Namespace) -> int:
     network = RestorationNetwork(config).to(device)
     low = sets["coarse"].thinned(settings["used"]["maps"]).seen_at(config.resolution)
     fine = sets["photo_fine"].thinned(settings["used"]["pairs"])
-    keeper = StageKeeper(args.out / "checkpoint.safetensors", {"network": network}, args.resume)
+    keeper = training.keep({"network": network}, args.resume)
     if not keeper.finished("latents"):
-        wanted = start_codes(network, model, low)
-        fit_linear(network, low, wanted, settings["latents"], log, device)
+        codes = start_codes(network, model, low)
+        fit_linear(network, low, codes, settings["latents"], training)
         keeper.finish("latents")
     if not keeper.finished("maps"):
-        train_maps(network, model.generator, low, settings["maps"], log, device)
+        train_maps(network, model.generator, low, settings["maps"], training)
         keeper.finish("maps")
     if not keeper.finished("refine"):
-        train_refiner(network, model.generator, fine, settings["refine"], log, device)
+        train_refiner(network, model.generator, fine, settings["refine"], training)
         keeper.finish("refine")
     write_sheet(args.out / "restoration.png", network, model.generator, fine, device)
+    facts = training.facts(f"python -m ml_backend train restoration --config {args.config}", STAGES)
     table = settings["sets"]["coarse"]
-    facts = {
-        "command": f"python -m ml_backend train restoration --config {args.config}",
-        "stages": "latents, "
-        + ", ".join(
-            f"{name} ({settings[name].get('minutes', 'no')} minutes at most)" for name in ("maps", "refine")
-        ),
-        "device": f"{device.type}, {torch.get_num_threads()} threads"
-        if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
-        "training_minutes": f"{log.minutes:.0f}",
-        "maps": f"{len(low)} maps of {table['people']} people at {table['resolution']} for E_deg, "
-        f"{len(fine)} at {config.finest} of others for the refinement",
-        "source": SIMULATED,
-    }
-    sha256 = write_network_file(args.out / RESTORATION_FILE, network, config, facts)
-    count = sum(parameter.numel() for parameter in network.parameters())
-    write_photo_card(args.out / RESTORATION_FILE, dataclasses.asdict(config), count, facts, sha256)
+    facts["maps"] = (
+        f"{len(low)} maps of {table['people']} people at {table['resolution']} for E_deg, "
+        f"{len(fine)} at {config.finest} of others for the refinement"
+    )
+    facts["source"] = SIMULATED
+    write_network_file(args.out / RESTORATION_FILE, network, config, facts)
+    restoration_card(network, facts).write(args.out / RESTORATION_FILE)
     if args.install:
         install(args.out, (RESTORATION_FILE,))
     return 0
+
+
+def restoration_card(network: RestorationNetwork, facts: dict[str, str]) -> ModelCard:
+    """Returns the model card; `facts` as `TrainingRun.facts` gives them, with "maps" and "source"."""
+    return ModelCard(
+        "Restoration of degraded displacement maps",
+        "E_deg (Cao et al. 2024, Eq. 11), a small convolutional encoder from a degraded displacement map "
+        "into W+ of\n"
+        "DNPM, and a refinement that keeps what the input knows and corrects what the generator adds "
+        "above it.\n"
+        "Output: millimetres, row 0 is v = 0.",
+        source=f"{facts['source']}. {facts['maps']}",
+        command=facts["command"],
+        device=f"{facts['device']}; {facts['training_minutes']} minutes with what had to be simulated",
+        evaluation="`python -m ml_backend evaluate photo` prints the table of restoration.",
+        stages=facts["stages"],
+        steps=facts.get("steps", ""),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        config=dataclasses.asdict(network.config),
+    )
 
 
 @torch.no_grad()
@@ -146,24 +156,23 @@ def start_codes(network: RestorationNetwork, model: Detailed3DMM, maps: MapSet) 
         return (model.latent(*(values[rows] for values in given)) - model.generator.mean_latent).flatten(1)
 
     some = offsets(np.linspace(0, len(maps) - 1, min(COMPONENT_MAPS, len(maps))).astype(int))
-    mean = some.mean(0)
-    _, directions = torch.linalg.eigh((some - mean) @ (some - mean).T)
-    axes = directions.flip(1)[:, :count].T @ (some - mean)
-    axes = axes / axes.norm(dim=1, keepdim=True)
-    found = torch.cat(
+    components = principal_components(some.cpu().numpy(), count)
+    mean = torch.from_numpy(components.mean).to(some.device)
+    axes = torch.from_numpy(components.axes).to(some.device)
+    codes = torch.cat(
         [
             (offsets(rows) - mean) @ axes.T
             for rows in np.array_split(np.arange(len(maps)), len(maps) // 64 + 1)
         ]
     )
-    scale = found.std(0).clamp_min(1e-6)
+    scale = codes.std(0).clamp_min(1e-6)
     encoder = network.encoder
     encoder.to_latents.weight.copy_(axes.T)
     encoder.to_latents.bias.copy_(mean)
     encoder.code_scale.copy_(scale)
     rows = np.linspace(0, len(maps) - 1, min(256, len(maps))).astype(int)
     encoder.unit.fill_(float(np.asarray(maps.maps[rows], np.float32).std()))
-    return found / scale
+    return codes / scale
 
 
 def _batch(
@@ -177,53 +186,58 @@ def _batch(
 
 @torch.no_grad()
 def fit_linear(
-    network: RestorationNetwork,
-    maps: MapSet,
-    wanted: Tensor,
-    settings: dict,
-    log: RunLog,
-    device: torch.device,
+    network: RestorationNetwork, maps: MapSet, codes: Tensor, settings: dict, run: TrainingRun
 ) -> None:
-    """The linear part by ridge regression from degraded maps to codes; the ridge is chosen on people that the fit leaves out.
+    """Fits the linear part by ridge regression from degraded maps to codes.
 
-    It reads the texels of most variance. More texels than maps: solved over maps.
+    It reads the texels of most variance; the ridge is chosen on people that the fit leaves out.
+
+    Args:
+        network: its encoder is changed.
+        maps: (N) people and expressions.
+        codes: (N, codes), from `start_codes`.
+        settings: `degradations` of each map, `ridges` to try.
+        run: its log receives the error of each ridge.
     """
-    encoder, config = network.encoder, network.config
-    inside, size = torch.from_numpy(maps.mask).to(device), maps.maps.shape[-1]
-    variance = shrink(
-        torch.from_numpy(np.asarray(maps.maps, np.float32).var(0))[None, None], config.linear_resolution
-    ).flatten()
-    encoder.texels.zero_().view(-1)[variance.to(device).topk(config.linear_texels).indices] = 1
-    random, found, codes = torch.Generator(device).manual_seed(0), [], []
+    encoder = network.encoder
+    config = network.config
+    device = run.device
+    inside = torch.from_numpy(maps.mask).to(device)
+    size = maps.maps.shape[-1]
+    variance = torch.from_numpy(np.asarray(maps.maps, np.float32).var(0))[None, None]
+    variance = shrink(variance, config.linear_resolution).flatten().to(device)
+    encoder.texels.zero_().view(-1)[variance.topk(config.linear_texels).indices] = 1
+    random = torch.Generator(device).manual_seed(0)
+    texels = []
+    order = []
     for _ in range(settings["degradations"]):
         for rows in np.array_split(np.arange(len(maps)), len(maps) // 32 + 1):
             truth = maps.batch(rows, device)[0] * inside
             seen = seen_parts(len(truth), size, random, device)
-            found.append(encoder.read_texels(degrade(truth, random) / encoder.unit * seen))
-            codes.append(wanted[rows].to(device))
-    x, y, count = torch.cat(found), torch.cat(codes), len(maps)
-    training = torch.arange(len(x), device=device) % count < int(count * TRAINING_SHARE)
-    mean, target = x[training].mean(0), y[training].mean(0)
-    x, y = x - mean, y - target
-    gram = x[training] @ x[training].T
-    scale, errors = gram.diagonal().mean(), {}
-    weights = encoder.code_scale.square()
-
-    def solved(ridge: float) -> Tensor:
-        shifted = gram + ridge * scale * torch.eye(len(gram), device=device)
-        return x[training].T @ torch.cholesky_solve(y[training], torch.linalg.cholesky(shifted))
-
-    for ridge in settings["ridges"]:
-        error = (weights * (x[~training] @ solved(ridge) - y[~training]).square()).mean()
-        errors[ridge] = float(error / (weights * y[~training].square()).mean())
-        log.write("latents", ridge=float(ridge), unseen_share=errors[ridge])
-    slopes = solved(min(errors, key=lambda ridge: errors[ridge]))
-    encoder.linear.weight.copy_(slopes.T)
-    encoder.linear.bias.copy_(target - mean @ slopes)
+            texels.append(encoder.read_texels(degrade(truth, random) / encoder.unit * seen).cpu().numpy())
+            order.append(rows)
+    inputs = np.concatenate(texels)
+    targets = codes.cpu().numpy()[np.concatenate(order)]
+    training = np.arange(len(inputs)) % len(maps) < int(len(maps) * TRAINING_SHARE)
+    power = encoder.code_scale.square().cpu().numpy()
+    errors = held_out_shares(
+        inputs, targets, settings["ridges"], ~training, intercept=True, relative=True, target_weights=power
+    )
+    for ridge, share in errors.items():
+        run.write("latents", ridge=ridge, unseen_share=share)
+    best = min(errors, key=lambda ridge: errors[ridge])
+    model = fit_ridge(inputs[training], targets[training], best, intercept=True, relative=True)
+    encoder.linear.weight.copy_(torch.from_numpy(model.slopes.T))
+    encoder.linear.bias.copy_(torch.from_numpy(model.offset))
 
 
 def restoration_loss(generated: Tensor, truth: Tensor, inside: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Eq. 15 over maps (B, 1, R, R) in the generator's units, 0 outside `inside` (R, R), and its three parts by name."""
+    """Returns Eq. 15 and its three parts by name.
+
+    Args:
+        generated, truth: (B, 1, R, R) in the generator's units, 0 outside `inside`.
+        inside: (R, R).
+    """
     weights = activity_weights(truth, inside, max(3, truth.shape[-1] // 28) | 1)
     pixel = (weights * (generated - truth).abs()).mean()
     lines, texture = band_losses(generated, truth, inside, 4, floor=0.02)
@@ -241,41 +255,37 @@ def train_maps(
     generator: DisplacementGenerator,
     maps: MapSet,
     settings: dict,
-    log: RunLog,
-    device: torch.device,
+    run: TrainingRun,
 ) -> None:
-    """E_deg through the frozen generator."""
+    """Trains E_deg through the frozen generator.
+
+    Args:
+        network: its encoder is trained in place.
+        generator: of the same latents.
+        maps: truth.
+        settings: those of `TrainingRun.steps`; batch, head_scale (factor on the rate of the last layers).
+        run: log, checkpoint and device.
+    """
     encoder = network.encoder
-    optimiser = torch.optim.Adam(
-        [
-            {"params": [*encoder.halvings.parameters(), *encoder.code.parameters()], "scale": 1.0},
-            {"params": encoder.to_latents.parameters(), "scale": settings["head_scale"]},
-            {
-                "params": encoder.linear.parameters(),
-                "scale": 32 * settings["head_scale"] / network.config.linear_texels,
-            },
-        ],
-        betas=(0.9, 0.99),
-    )
-    schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
-    inside, size = torch.from_numpy(maps.mask).to(device), maps.maps.shape[-1]
-    numbers, random = np.random.default_rng(1), torch.Generator(device).manual_seed(1)
-    while schedule.progress < 1:
-        set_rate(optimiser, schedule.rate(settings["rate"]))
+    device = run.device
+    head = settings["head_scale"]
+    groups = [
+        {"params": [*encoder.halvings.parameters(), *encoder.code.parameters()], "scale": 1.0},
+        {"params": encoder.to_latents.parameters(), "scale": head},
+        {"params": encoder.linear.parameters(), "scale": 32 * head / network.config.linear_texels},
+    ]
+    optimisers = {"encoder": torch.optim.Adam(groups, betas=(0.9, 0.99))}
+    inside = torch.from_numpy(maps.mask).to(device)
+    size = maps.maps.shape[-1]
+    numbers = np.random.default_rng(1)
+    random = torch.Generator(device).manual_seed(1)
+    settings = {"log_steps": 50, **settings}
+    for step in run.steps("maps", optimisers, [], settings, random=[numbers, random]):
         truth, _ = _batch(maps, settings["batch"], numbers, device)
         offsets = encoder(degrade(truth, random), seen_parts(len(truth), size, random, device))
         generated = generator.maps(offsets + generator.mean_latent, size)[size].float()
         loss, parts = restoration_loss(generated * inside, truth / generator.millimetres, inside)
-        _step(optimiser, loss)
-        schedule.done += 1
-        if schedule.done % settings.get("log_steps", 50) == 0 or schedule.progress >= 1:
-            log.write(
-                "maps",
-                step=schedule.done,
-                loss=float(loss.detach()),
-                **parts,
-                minutes_left=schedule.minutes_left,
-            )
+        step.descend(loss, loss=loss, **parts)
 
 
 @torch.inference_mode()
@@ -286,13 +296,17 @@ def generated_pairs(
     factor: int,
     device: torch.device,
 ) -> Tensor:
-    """(N, R, R) float16 millimetres on the CPU: what E_deg and the generator make of the maps at 1/factor."""
-    found, restoration = [], Restoration(network, generator)
+    """Returns the maps that E_deg and the generator make of the maps at 1/factor.
+
+    Returns:
+        (N, R, R) float16 millimetres on the CPU.
+    """
+    maps_made, restoration = [], Restoration(network, generator)
     inside = torch.from_numpy(maps.mask).to(device)
     for rows in np.array_split(np.arange(len(maps)), max(1, len(maps) // 4)):
         truth = maps.batch(rows, device)[0] * inside
-        found.append(restoration.generated(shrink(truth, truth.shape[-1] // factor)[:, 0]).half().cpu())
-    return torch.cat(found)
+        maps_made.append(restoration.generated(shrink(truth, truth.shape[-1] // factor)[:, 0]).half().cpu())
+    return torch.cat(maps_made)
 
 
 def train_refiner(
@@ -300,56 +314,68 @@ def train_refiner(
     generator: DisplacementGenerator,
     maps: MapSet,
     settings: dict,
-    log: RunLog,
-    device: torch.device,
+    run: TrainingRun,
 ) -> None:
-    """The refinement, on crops inside the face of maps whose generated counterparts are made first."""
-    config, refiner = network.config, network.refiner
-    made = {factor: generated_pairs(network, generator, maps, factor, device) for factor in (4, 8)}
-    log.write("refine", step=0, pairs=2 * len(maps))
-    crop, unit = settings["crop"], network.encoder.unit
-    mask = torch.from_numpy(maps.mask)
-    rows_inside, columns_inside = torch.nonzero(mask > 0, as_tuple=True)
-    optimiser = torch.optim.Adam(refiner.parameters(), betas=(0.9, 0.99))
-    schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
+    """Trains the refinement, on crops inside the face of maps whose generated counterparts are made first.
+
+    Args:
+        network: its refiner is trained in place.
+        generator: of the same latents.
+        maps: truth, at the network's finest resolution.
+        settings: those of `TrainingRun.steps`; batch, crop (texels), weights square, lines, texture.
+        run: log, checkpoint and device.
+    """
+    generated = {factor: generated_pairs(network, generator, maps, factor, run.device) for factor in (4, 8)}
+    run.write("refine", step=0, pairs=2 * len(maps))
+    crop = settings["crop"]
+    unit = network.encoder.unit
+    optimisers = {"refiner": torch.optim.Adam(network.refiner.parameters(), betas=(0.9, 0.99))}
     numbers = np.random.default_rng(2)
-    border = crop // 16
+    kept = slice(crop // 16, -(crop // 16))
+    settings = {"log_steps": 50, **settings}
     network.train()
-    while schedule.progress < 1:
-        set_rate(optimiser, schedule.rate(settings["rate"]))
-        factor, truths, owns = int(numbers.choice([4, 8])), [], []
-        for row in numbers.integers(int(len(maps) * TRAINING_SHARE), size=settings["batch"]):
-            centre = numbers.integers(len(rows_inside))
-            place = [int(part[centre]) - crop // 2 for part in (rows_inside, columns_inside)]
-            high, left = (min(max(0, at), config.finest - crop) // 8 * 8 for at in place)
-            window = slice(high, high + crop), slice(left, left + crop)
-            truths.append(torch.from_numpy(np.asarray(maps.maps[row][window], np.float32)) * mask[window])
-            owns.append(made[factor][row][window].float())
-        truth, own = (torch.stack(parts)[:, None].to(device) for parts in (truths, owns))
-        found = refined(network, shrink(truth, crop // factor), own)
-        kept = slice(border, -border)
-        error, wanted = (found - truth)[..., kept, kept] / unit, truth[..., kept, kept] / unit
-        everywhere = torch.ones(wanted.shape[-2:], device=device)
-        lines, texture = band_losses(found[..., kept, kept] / unit, wanted, everywhere, 3, floor=0.002)
-        loss = (
-            settings["square"] * error.square().mean()
-            + settings["lines"] * lines
-            + settings["texture"] * texture
-        )
-        _step(optimiser, loss)
-        schedule.done += 1
-        if schedule.done % settings.get("log_steps", 50) == 0 or schedule.progress >= 1:
-            log.write(
-                "refine", step=schedule.done, factor=factor, square=float(error.detach().square().mean()), lines=float(lines.detach()),
-                texture=float(texture.detach()), minutes_left=schedule.minutes_left,
-            )  # fmt: skip
+    for step in run.steps("refine", optimisers, [], settings, random=[numbers]):
+        factor = int(numbers.choice([4, 8]))
+        truth, coarse = draw_crops(maps, generated[factor], crop, settings["batch"], numbers)
+        truth, coarse = truth.to(run.device), coarse.to(run.device)
+        refinement = refined(network, shrink(truth, crop // factor), coarse)[..., kept, kept] / unit
+        target = truth[..., kept, kept] / unit
+        square = (refinement - target).square().mean()
+        everywhere = torch.ones(target.shape[-2:], device=run.device)
+        lines, texture = band_losses(refinement, target, everywhere, 3, floor=0.002)
+        loss = settings["square"] * square + settings["lines"] * lines + settings["texture"] * texture
+        step.descend(loss, factor=factor, square=square, lines=lines, texture=texture)
     network.eval()
 
 
-def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
+def draw_crops(
+    maps: MapSet, generated: Tensor, crop: int, count: int, numbers: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draws crops around points inside the face.
+
+    Args:
+        maps: truth (N, R, R).
+        generated: (N, R, R), of the same people.
+        crop: edge in texels.
+        count: crops.
+        numbers: source of randomness.
+
+    Returns:
+        Truth, 0 outside the face, and generated maps: (count, 1, crop, crop) millimetres each.
+    """
+    mask = torch.from_numpy(maps.mask)
+    inside = torch.nonzero(mask > 0, as_tuple=True)
+    size = mask.shape[-1]
+    truths = []
+    coarse = []
+    for row in numbers.integers(int(len(maps) * TRAINING_SHARE), size=count):
+        centre = numbers.integers(len(inside[0]))
+        place = [int(part[centre]) - crop // 2 for part in inside]
+        top, left = (min(max(0, at), size - crop) // 8 * 8 for at in place)
+        window = slice(top, top + crop), slice(left, left + crop)
+        truths.append(torch.from_numpy(np.asarray(maps.maps[row][window], np.float32)) * mask[window])
+        coarse.append(generated[row][window].float())
+    return torch.stack(truths)[:, None], torch.stack(coarse)[:, None]
 
 
 @torch.inference_mode()
@@ -360,7 +386,7 @@ def write_sheet(
     maps: MapSet,
     device: torch.device,
 ) -> None:
-    """Truth, the input at 1/8, the generator's map for it, the restored one, of people that training left out."""
+    """Writes truth, the input at 1/8, the generator's map for it and the restored one, of held-out people."""
     restoration = Restoration(network, generator)
     rows = np.linspace(int(len(maps) * TRAINING_SHARE), len(maps) - 1, min(SHOWN, len(maps))).astype(int)
     inside = torch.from_numpy(maps.mask).to(device)

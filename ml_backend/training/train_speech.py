@@ -1,10 +1,9 @@
 """Trains the speech encoder and the cross-modal decoder together on synthesised speech.
 
 The encoder learns phones (cross-entropy), and once more by what they look like (classes of lip shapes); the
-decoder learns the curves that
-the coarticulation model makes of the true phones, from the encoder's posteriors; losses Eq. 8-10 of Cao et
-al. 2024, "DNPM"
-(vertices of the lips through the bilinear face, and the expression), plus velocity and lip gap.
+decoder learns the curves that the coarticulation model makes of the true phones, from the encoder's
+posteriors; losses Eq. 8-10 of Cao et al. 2024, "DNPM" (vertices of the lips through the bilinear face, and
+the expression), plus velocity and lip gap.
 
 examples:
   python -m ml_backend build-speech-data --out build/speech-data
@@ -14,27 +13,32 @@ examples:
 
 import argparse
 import json
-import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..animation.lip_measures import inner_lip_pairs
-from ..datasets.speech_dataset import SpeechBatch, SpeechSampler, read_streams
+from ..datasets.speech_dataset import SpeechBatch, SpeechSampler, VoiceStream, read_streams
 from ..errors import UserError
-from ..files.tensor_file import write_tensors
+from ..files.model_card import ModelCard
+from ..files.network_file import write_network_file
 from ..models.bilinear_face import BilinearFace
-from ..models.speech.speech_decoder import SpeechDecoder, SpeechDecoderConfig
-from ..models.speech.speech_encoder import FRAME_RATE, SpeechEncoder, SpeechEncoderConfig
-from ..models.speech.speech_networks import load_speech_networks
+from ..models.speech.speech_decoder import SpeechDecoder
+from ..models.speech.speech_encoder import FRAME_RATE, SpeechEncoder
+from ..models.speech.speech_networks import PHONES_FACT, build_speech_networks, load_speech_networks
 from ..phonetics.phones import BILABIAL, LABIODENTAL, LIP_CLASSES, PHONE_INDEX, PHONES
-from .checkpoints import WeightAverage, load_checkpoint, save_checkpoint
-from .training_run import RunLog, Schedule, choose_device, read_configuration, set_rate
+from .checkpoints import WeightAverage
+from .steps import TrainingRun
+from .training_run import add_run_arguments, read_configuration
 
+STAGE = "speech"
+MEL_RATE = 100  # rows of a voice's spectrum a second
 _CLASS_WEIGHTS = (
     2.0,
     2.5,
@@ -50,32 +54,20 @@ FRAME_RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("--config", default="2core", help="2core, gpu, or a TOML file (default: 2core)")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("build/speech-data"),
-        help="what build-speech-data wrote (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("build/speech"),
-        help="checkpoint, log.jsonl, weights (default: %(default)s)",
-    )
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add_run_arguments(parser, "build/speech", "build/speech-data", "what build-speech-data wrote")
     parser.add_argument(
         "--start",
         type=Path,
         metavar="FILE",
         help="weights to start from instead of random ones, e.g. the shipped ones",
     )
-    parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
 
 class LipVertices(nn.Module):
-    """The lips of the mean face as a linear function of the curves: (..., 52) -> (..., L, 3) mm from neutral, and the lip gap."""
+    """The lips of the mean face as a linear function of the curves.
+
+    (..., 52) -> (..., L, 3) mm from neutral, and the lip gap.
+    """
 
     def __init__(self, face: BilinearFace):
         super().__init__()
@@ -98,9 +90,8 @@ class SpeechLoss(nn.Module):
     """The weighted sum of the losses; `figures` holds its parts.
 
     Beside the absolute errors of Eq. 8 and 9 stands a squared one: where the ear is unsure, the absolute
-    error is least at the commonest
-    shape (no rounding at all), the squared one at the mean, which still tells a likely vowel from an unlikely
-    one.
+    error is least at the commonest shape (no rounding at all), the squared one at the mean, which still tells
+    a likely vowel from an unlikely one.
     """
 
     def __init__(self, weights: dict[str, float], face: BilinearFace):
@@ -121,14 +112,14 @@ class SpeechLoss(nn.Module):
         self.register_buffer("class_weights", torch.tensor(_CLASS_WEIGHTS))
 
     def forward(self, batch: SpeechBatch, logits: Tensor, curves: Tensor) -> Tensor:
-        """Of both networks: phone logits (B, S, 40) and curves (B, T, 52)."""
+        """Returns the loss of phone logits (B, S, 40) and curves (B, T, 52)."""
         phone = nn.functional.cross_entropy(logits.transpose(1, 2), batch.labels, label_smoothing=0.05)
         return self._sum(
             {"phone": phone, "lips": self._lip_classes(logits, batch.labels), **self._parts(batch, curves)}
         )
 
     def motion(self, batch: SpeechBatch, curves: Tensor) -> Tensor:
-        """Of the curves (B, T, 52) alone."""
+        """Returns the loss of the curves (B, T, 52) alone."""
         return self._sum(self._parts(batch, curves))
 
     def _sum(self, parts: dict[str, Tensor]) -> Tensor:
@@ -155,92 +146,149 @@ class SpeechLoss(nn.Module):
         }
 
     def _lip_classes(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of the classes of lip shapes, each as likely as its phones together: w taken for oo costs less than for b."""
+        """Returns the cross-entropy of the classes of lip shapes, each as likely as its phones together.
+
+        W taken for oo costs less than for b.
+        """
         members = nn.functional.one_hot(self.classes, len(LIP_CLASSES) + 1).to(logits.dtype)  # (40, classes)
         likely = (logits.softmax(2) @ members).clamp(min=1e-4).log()
-        wanted = torch.where(labels >= 0, self.classes[labels.clamp(min=0)], -100)
-        return nn.functional.nll_loss(likely.transpose(1, 2), wanted, self.class_weights)
+        targets = torch.where(labels >= 0, self.classes[labels.clamp(min=0)], -100)
+        return nn.functional.nll_loss(likely.transpose(1, 2), targets, self.class_weights)
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains, then writes speech.safetensors and speech.md into --out."""
     config = read_configuration(args.config, "speech")
-    device = choose_device(args)
+    training = TrainingRun.begin(args, (STAGE,))
     settings = config["training"]
     torch.manual_seed(settings["seed"])
     streams, held = read_streams(args.data, tuple(settings["leave_out"]))
-    sampler = SpeechSampler(streams, settings["seconds"], settings["seed"])
     validation = SpeechSampler(held or streams, settings["seconds"], 1, augmented=False)
-    log = RunLog(args.out, args.resume)
-
-    def networks() -> nn.ModuleDict:
-        encoder = SpeechEncoder(SpeechEncoderConfig(**config["encoder"]))
-        return nn.ModuleDict(
-            {"encoder": encoder, "decoder": SpeechDecoder(SpeechDecoderConfig(**config["decoder"]))}
-        ).to(device)
-
-    model = networks()
+    model = build_speech_networks(config).to(training.device)
     if args.start:
         _start_from(model, args.start)
-    average = WeightAverage(model, networks(), settings["half_life"])
-    loss = SpeechLoss(config["loss"], BilinearFace.default()).to(device)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=settings["decay"]
+    average = build_speech_networks(config).to(training.device)
+    loss = SpeechLoss(config["loss"], BilinearFace.default()).to(training.device)
+    resume = args.resume and (args.out / "checkpoint.safetensors").exists()
+    training.keep({"model": model, "average": average}, resume)
+    train_networks(
+        model,
+        average,
+        loss,
+        SpeechSampler(streams, settings["seconds"], settings["seed"]),
+        validation,
+        settings,
+        training,
     )
-    schedule = Schedule(settings["steps"], settings["minutes"])
-    checkpoint = args.out / "checkpoint.safetensors"
-    if args.resume and checkpoint.exists():
-        state = load_checkpoint(checkpoint, {"model": model, "average": average.average}, {"adam": optimiser})
-        schedule.done, schedule.spent, average.steps = state["step"], state["minutes"], state["step"]
-        sampler = SpeechSampler(streams, settings["seconds"], settings["seed"] + state["step"])
-    while schedule.progress < 1:
-        set_rate(optimiser, schedule.rate(settings["rate"]))
-        fps = FRAME_RATES[int(sampler.rng.integers(len(FRAME_RATES)))]
-        batch = move_to(sampler.batch(settings["batch"], fps), device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings["bfloat16"]):
-            logits, curves = _forward(model, batch, settings["given_phones"])
-        logits, curves = logits.float(), curves.float()
-        total = loss(batch, logits, curves)
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update()
-        schedule.done += 1
-        if schedule.done % settings["log_every"] == 0:
-            figures = {f"train_{name}": value for name, value in loss.figures.items()}
-            log.write(
-                "speech",
-                step=schedule.done,
-                minutes_left=schedule.minutes_left,
-                **figures,
-                **_validate(average.average, loss, validation, device),
-            )
-            state = {"step": schedule.done, "minutes": schedule.elapsed}
-            save_checkpoint(
-                checkpoint, {"model": model, "average": average.average}, {"adam": optimiser}, state
-            )
-    figures = _validate(average.average, loss, validation, device, batches=12)
-    log.write("speech", step=schedule.done, minutes_left=0.0, **figures)
-    hours = sum(len(s.mel) for s in streams) / 360000
-    facts = {
-        "command": f"python -m ml_backend train speech --config {args.config} --data DIR --out DIR"
-        + (" --start FILE" if args.start else ""),
-        "data": f"{hours:.1f} h of synthesised speech, {len(streams)} files: "
-        + ", ".join(s.name for s in streams),
-        "steps": str(schedule.done),
-        "minutes": f"{schedule.elapsed:.0f}",
-        "device": f"{device.type}, {platform.machine()}, {torch.get_num_threads()} threads",
-        "validation": json.dumps({name: round(value, 4) for name, value in figures.items()})
-        + f" on {[s.name for s in held] or 'the training voices'}",
-    }
-    write_speech_weights(args.out / "speech.safetensors", average.average, config, facts)
-    print(f"{args.out / 'speech.safetensors'}: written", file=sys.stderr)
+    figures = _validate(average, loss, validation, training.device, batches=12)
+    training.write(STAGE, step=training.reached[STAGE], minutes_left=0.0, **figures)
+    command = f"python -m ml_backend train speech --config {args.config} --data DIR --out DIR"
+    facts = training.facts(command + (" --start FILE" if args.start else ""), (STAGE,))
+    facts["data"] = f"{hours_of(streams):.1f} h of synthesised speech, {len(streams)} files: " + ", ".join(
+        stream.name for stream in streams
+    )
+    rounded = {name: round(value, 4) for name, value in figures.items()}
+    voices = ", ".join(stream.name for stream in held) or "the training voices"
+    facts["validation"] = f"{json.dumps(rounded)} on {voices}"
+    path = args.out / "speech.safetensors"
+    sizes = speech_sizes(average)
+    write_network_file(path, average, sizes, {**PHONES_FACT, "configuration": json.dumps(config), **facts})
+    speech_card(
+        "The speech encoder and decoder",
+        "Log-mel of a recording to phone posteriors at 50 a second\n"
+        "(`ml_backend/models/speech/speech_encoder.py`), and these to 52 ARKit curves at any frame rate\n"
+        "(`ml_backend/models/speech/speech_decoder.py`).",
+        average,
+        sizes,
+        facts,
+        facts["validation"],
+    ).write(path)
+    print(f"{path}: written", file=sys.stderr)
     return 0
 
 
+def train_networks(
+    model: nn.ModuleDict,
+    average: nn.ModuleDict,
+    loss: SpeechLoss,
+    sampler: SpeechSampler,
+    validation: SpeechSampler,
+    settings: dict,
+    run: TrainingRun,
+) -> None:
+    """Trains encoder and decoder together.
+
+    Args:
+        model: trained in place.
+        average: receives the average of its weights.
+        loss: of both networks.
+        sampler, validation: of the training and of the held-out voices.
+        settings: those of `TrainingRun.steps`, but log_every for log_steps; batch, decay, half_life,
+            given_phones (share of the sequences that are decoded from the true phones), bfloat16.
+        run: log, checkpoint and device.
+    """
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=settings["decay"]
+    )
+    averages = [WeightAverage(model, average, settings["half_life"])]
+
+    def measure() -> dict[str, float]:
+        return _validate(average, loss, validation, run.device)
+
+    random = [sampler.rng, sampler.generator]
+    settings = {**settings, "log_steps": settings["log_every"]}
+    for step in run.steps(STAGE, {"adam": optimiser}, averages, settings, measure=measure, random=random):
+        fps = FRAME_RATES[int(sampler.rng.integers(len(FRAME_RATES)))]
+        batch = move_to(sampler.batch(settings["batch"], fps), run.device)
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=settings["bfloat16"]):
+            logits, curves = _forward(model, batch, settings["given_phones"])
+        total = loss(batch, logits.float(), curves.float())
+        step.descend(total, clip=1.0, **{f"train_{name}": value for name, value in loss.figures.items()})
+
+
+def speech_sizes(pair: nn.ModuleDict) -> dict[str, Any]:
+    """Returns the configurations of encoder and decoder by name, as `build_speech_networks` takes them."""
+    encoder = pair["encoder"]
+    decoder = pair["decoder"]
+    assert isinstance(encoder, SpeechEncoder)
+    assert isinstance(decoder, SpeechDecoder)
+    return {"encoder": asdict(encoder.config), "decoder": asdict(decoder.config)}
+
+
+def hours_of(streams: Sequence[VoiceStream]) -> float:
+    """Returns the hours of sound of voices."""
+    return sum(len(stream.mel) for stream in streams) / (3600 * MEL_RATE)
+
+
+def speech_card(
+    title: str, purpose: str, network: nn.Module, config: dict, facts: dict[str, str], evaluation: str
+) -> ModelCard:
+    """Returns the card of a speech network.
+
+    Args:
+        title, purpose: heading and first paragraph.
+        network: whose numbers are counted.
+        config: its sizes.
+        facts: of `TrainingRun.facts`, with "data".
+        evaluation: the figures on held-out voices.
+    """
+    return ModelCard(
+        title,
+        purpose,
+        source=f"synthesised speech, no recording of a person: {facts['data']}",
+        command=facts["command"],
+        device=f"{facts['device']}; {facts['training_minutes']} minutes",
+        evaluation=f"Held-out voices: {evaluation}.\n\n`python -m ml_backend evaluate speech` measures "
+        "recordings.",
+        stages=facts["stages"],
+        steps=facts.get("steps", ""),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        config=config,
+    )
+
+
 def _start_from(model: nn.ModuleDict, path: Path) -> None:
-    """Copies the weights of a file that `write_speech_weights` wrote.
+    """Copies the weights of a file that an earlier training wrote.
 
     Raises:
         UserError: the file cannot be read, or its networks have other sizes than the configuration's.
@@ -256,27 +304,16 @@ def _start_from(model: nn.ModuleDict, path: Path) -> None:
         ) from error
 
 
-def write_speech_weights(path: Path, model: nn.Module, config: dict, facts: dict[str, str]) -> None:
-    """Writes the two networks as float16 with their configurations, and what is known of them, in the metadata."""
-    arrays = {name: value.detach().cpu().half().numpy() for name, value in model.state_dict().items()}
-    assert isinstance(model, nn.ModuleDict)
-    encoder, decoder = model["encoder"], model["decoder"]
-    assert isinstance(encoder, SpeechEncoder) and isinstance(decoder, SpeechDecoder)
-    metadata = {
-        "encoder": json.dumps(asdict(encoder.config)),
-        "decoder": json.dumps(asdict(decoder.config)),
-        "phones": " ".join(PHONES),
-    }
-    write_tensors(path, arrays, {**metadata, "configuration": json.dumps(config), **facts})
-
-
 def move_to(batch: SpeechBatch, device: torch.device) -> SpeechBatch:
-    """The batch on another device."""
+    """Returns the batch on another device."""
     return SpeechBatch(**{name: value.to(device) for name, value in vars(batch).items()})
 
 
 def mix_true_phones(posteriors: Tensor, labels: Tensor, share: float) -> Tensor:
-    """Puts the true phones (B, S) into a share of the posteriors' (B, S, 40) sequences, for transcripts and other encoders."""
+    """Puts the true phones (B, S) into a share of the posteriors' (B, S, 40) sequences.
+
+    The decoder then also serves transcripts and other encoders.
+    """
     if not share:
         return posteriors
     exact = nn.functional.one_hot(labels.clamp(min=0), len(PHONES)).to(posteriors.dtype)
@@ -287,7 +324,7 @@ def mix_true_phones(posteriors: Tensor, labels: Tensor, share: float) -> Tensor:
 
 
 def label_times(count: int, device: torch.device) -> Tensor:
-    """Seconds of the encoder's rows: (count,)."""
+    """Returns the times of the encoder's rows in seconds: (count,)."""
     return torch.arange(count, device=device) / FRAME_RATE + 0.005
 
 
@@ -311,7 +348,7 @@ def _validate(
         batch = move_to(sampler.batch(16, 30.0), device)
         logits, curves = _forward(model, batch, 0.0)
         loss(batch, logits, curves)
-        known = batch.labels >= 0
-        right = (logits.argmax(2) == batch.labels)[known].float().mean()
+        labelled = batch.labels >= 0
+        right = (logits.argmax(2) == batch.labels)[labelled].float().mean()
         rows.append({"phone_accuracy": float(right), **loss.figures})
     return {f"held_{name}": float(np.mean([row[name] for row in rows])) for name in rows[0]}

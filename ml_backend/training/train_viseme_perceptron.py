@@ -1,4 +1,6 @@
-"""Trains the baseline of the speech networks, a perceptron over 14 visemes, on the same data with the same augmentation.
+"""Trains the baseline of the speech networks, a perceptron over 14 visemes.
+
+Data and augmentation are those of the speech networks.
 
 examples:
   python -m ml_backend train viseme-perceptron --data build/speech-data --out build/viseme-perceptron
@@ -12,9 +14,11 @@ import torch
 from torch import nn
 
 from ..datasets.speech_dataset import SpeechSampler, read_streams
-from ..files.tensor_file import write_tensors
+from ..files.network_file import write_network_file
 from ..models.speech.viseme_perceptron import VISEME_OF, VISEMES, VisemePerceptron
-from .training_run import RunLog, Schedule, choose_device, read_configuration, set_rate
+from .steps import TrainingRun
+from .train_speech import speech_card
+from .training_run import RunLog, choose_device, read_configuration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,42 +56,45 @@ def run(args: argparse.Namespace) -> int:
     )
     sampler = SpeechSampler(streams, 4.0, 0)
     validation = SpeechSampler(held or streams, 4.0, 1, augmented=False)
-    log = RunLog(args.out, False)
     model = VisemePerceptron().to(device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
-    schedule = Schedule(args.steps)
+    optimisers = {"perceptron": torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)}
     table = torch.from_numpy(VISEME_OF).to(device)
 
-    def loss_and_accuracy(which: SpeechSampler) -> tuple[torch.Tensor, float]:
-        batch = which.batch(16, 25.0)
-        logits, labels = model(batch.mel.to(device)), batch.labels.to(device)
-        wanted = torch.where(labels >= 0, table[labels.clamp(min=0)], -100)
-        right = (logits.argmax(2) == wanted)[wanted >= 0].float().mean()
-        return nn.functional.cross_entropy(logits.transpose(1, 2), wanted, label_smoothing=0.05), float(right)
+    def loss_and_accuracy(chosen: SpeechSampler) -> tuple[torch.Tensor, float]:
+        batch = chosen.batch(16, 25.0)
+        logits = model(batch.mel.to(device))
+        labels = batch.labels.to(device)
+        visemes = torch.where(labels >= 0, table[labels.clamp(min=0)], -100)
+        right = (logits.argmax(2) == visemes)[visemes >= 0].float().mean()
+        loss = nn.functional.cross_entropy(logits.transpose(1, 2), visemes, label_smoothing=0.05)
+        return loss, float(right)
 
-    while schedule.progress < 1:
-        set_rate(optimiser, schedule.rate(2e-3))
+    @torch.no_grad()
+    def measure() -> dict[str, float]:
+        loss, accuracy = loss_and_accuracy(validation)
+        return {"held_loss": float(loss), "held_accuracy": accuracy}
+
+    training = TrainingRun(RunLog(args.out, False), device=device)
+    settings = {"steps": args.steps, "rate": 2e-3}
+    for step in training.steps("viseme-perceptron", optimisers, [], settings, measure=measure):
         loss, accuracy = loss_and_accuracy(sampler)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.done += 1
-        if schedule.done % 100 == 0 or schedule.progress >= 1:
-            with torch.no_grad():
-                held_loss, held_accuracy = loss_and_accuracy(validation)
-            log.write(
-                "viseme-perceptron",
-                step=schedule.done,
-                train_loss=float(loss.detach()),
-                train_accuracy=accuracy,
-                held_loss=float(held_loss),
-                held_accuracy=held_accuracy,
-            )
-    arrays = {name: value.detach().cpu().half().numpy() for name, value in model.state_dict().items()}
-    facts = {
-        "visemes": " ".join("/".join(members) for members in VISEMES),
-        "data": ", ".join(stream.name for stream in streams),
-    }
-    write_tensors(args.out / "viseme_perceptron.safetensors", arrays, {**facts, "steps": str(schedule.done)})
-    print(f"{args.out / 'viseme_perceptron.safetensors'}: written", file=sys.stderr)
+        step.descend(loss, train_loss=loss, train_accuracy=accuracy)
+    command = "python -m ml_backend train viseme-perceptron --data DIR --out DIR"
+    facts = training.facts(f"{command} --steps {args.steps}", ("viseme-perceptron",))
+    del facts["steps"]
+    facts["data"] = ", ".join(stream.name for stream in streams)
+    path = args.out / "viseme_perceptron.safetensors"
+    visemes = " ".join("/".join(members) for members in VISEMES)
+    write_network_file(path, model, {}, {"visemes": visemes, **facts})
+    speech_card(
+        "The viseme perceptron",
+        "A fifth of a second of log-mel to 14 visemes (`ml_backend/models/speech/viseme_perceptron.py`): "
+        "the\n"
+        "baseline that `evaluate speech` prints beside the speech networks.",
+        model,
+        {},
+        facts,
+        f"{measure()['held_accuracy']:.3f} of the frames right",
+    ).write(path)
+    print(f"{path}: written", file=sys.stderr)
     return 0

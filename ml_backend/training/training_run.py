@@ -1,32 +1,40 @@
-"""What every training command shares: configuration, folder, log, progress with time left."""
+"""The parts that every training command shares: options, configuration, map sets, device and log."""
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
 import tomllib
-from math import cos, pi
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..datasets.map_set import MapSet, MapSetSpec, make_map_set
 from ..errors import UserError
 
 CONFIGURATIONS = Path(__file__).resolve().parent / "configurations"
 
 
 def add_run_arguments(
-    parser: argparse.ArgumentParser, out: str, data: str = "build/maps", holds: str = "simulated maps"
+    parser: argparse.ArgumentParser,
+    out: str,
+    data: str = "build/maps",
+    holds: str = "simulated maps, filled on first use",
 ) -> None:
-    """Declares --config, --data, --out, --resume, --device, --threads."""
+    """Declares --config, --data, --out, --resume, --steps, --device, --threads.
+
+    Args:
+        parser: the command's parser.
+        out, data: default folders.
+        holds: what the data are, for the help.
+    """
     parser.add_argument("--config", default="2core", help="2core, gpu, or a TOML file (default: 2core)")
     parser.add_argument(
         "--data",
         type=Path,
         default=Path(data),
-        help=f"folder of {holds}, filled on first use (default: %(default)s)",
+        help=f"folder of {holds} (default: %(default)s)",
     )
     parser.add_argument(
         "--out",
@@ -35,6 +43,13 @@ def add_run_arguments(
         help="folder for checkpoints, log.jsonl, sheets, weights, card (default: %(default)s)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --out")
+    parser.add_argument(
+        "--steps",
+        nargs="+",
+        metavar="[STAGE=]NUMBER",
+        help="steps of stages, instead of the configuration's steps and minutes; a card names those of "
+        "its run",
+    )
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
@@ -59,10 +74,44 @@ def read_configuration(name: str, what: str) -> dict[str, Any]:
 
 
 def choose_device(args: argparse.Namespace) -> torch.device:
-    """The device that --device and --threads ask for."""
+    """Returns the device that --device and --threads ask for."""
     if args.threads:
         torch.set_num_threads(args.threads)
     return torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def device_name(device: torch.device) -> str:
+    """Returns the device's name for a model card."""
+    if device.type == "cpu":
+        return f"{device.type}, {torch.get_num_threads()} threads"
+    return torch.cuda.get_device_name(device)
+
+
+def open_maps(data: Path, sets: dict[str, dict], device: torch.device) -> dict[str, MapSet]:
+    """Makes or opens the map sets of the [sets.*] tables.
+
+    Args:
+        data: folder of the sets.
+        sets: settings of `MapSetSpec` by name.
+        device: where to simulate.
+
+    Returns:
+        The sets by name.
+    """
+    opened = {}
+    for name, table in sets.items():
+        spec = MapSetSpec(**table)
+        print(
+            f"maps {name}: {spec.people} people x {spec.expressions} expressions at {spec.resolution}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+        def report(done: int, total: int, name: str = name) -> None:
+            print(f"  {name}: {done} of {total} people simulated", file=sys.stderr, flush=True)
+
+        opened[name] = make_map_set(data / name, spec, str(device), report)
+    return opened
 
 
 class RunLog:
@@ -98,48 +147,3 @@ class RunLog:
             file.write(json.dumps(record) + "\n")
         text = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.items())
         print(text, file=sys.stderr, flush=True)
-
-
-@dataclasses.dataclass
-class Schedule:
-    """Length of a stage and the learning rate along it: it ends after `steps`, or after `minutes` if that comes first.
-
-    Attributes:
-        steps: optimiser steps.
-        minutes: wall clock, 0 for no bound. The rate follows whichever bound is nearer.
-        done: steps done, restored on resume.
-        spent: minutes spent before this process.
-    """
-
-    steps: int
-    minutes: float = 0.0
-    done: int = 0
-    spent: float = 0.0
-    _began: float = dataclasses.field(default_factory=time.monotonic)
-
-    @property
-    def elapsed(self) -> float:
-        """Minutes in this stage, earlier processes included."""
-        return self.spent + (time.monotonic() - self._began) / 60
-
-    @property
-    def progress(self) -> float:
-        """0 at the start, 1 at the end."""
-        share = self.done / max(self.steps, 1)
-        return min(1.0, max(share, self.elapsed / self.minutes if self.minutes else 0.0))
-
-    @property
-    def minutes_left(self) -> float:
-        """Estimate from the pace so far."""
-        return self.elapsed * (1 - self.progress) / max(self.progress, 1e-6)
-
-    def rate(self, peak: float, warm: float = 0.02) -> float:
-        """Linear warm-up, then half a cosine down to a fiftieth of the peak."""
-        now = self.progress
-        return peak * min(1.0, (now + 1e-3) / warm) * (0.02 + 0.98 * 0.5 * (1 + cos(pi * now)))
-
-
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Sets every group's learning rate to `rate` times the group's own `scale`, 1 where it has none."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group.get("scale", 1.0)

@@ -190,6 +190,7 @@ def test_training_lowers_the_loss_resumes_and_writes_weights_that_load(tmp_path)
             "resume": resume,
             "device": "cpu",
             "threads": 1,
+            "steps": None,
         }
         weights = argparse.Namespace(weights=train_speech_autoregressive.DEFAULT_FILE, **settings)
         assert train_speech_autoregressive.run(weights) == 0

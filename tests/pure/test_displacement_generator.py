@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ml_backend.errors import UserError
+from ml_backend.files.network_file import write_network_file
 from ml_backend.layers.blur_resampling import double_size, halve_size
 from ml_backend.layers.equalized_linear import EqualizedLinear
 from ml_backend.layers.modulated_convolution import ModulatedConvolution
@@ -12,7 +13,7 @@ from ml_backend.layers.windowed_basis import WindowedBasis, cut_tiles, join_tile
 from ml_backend.losses.adversarial import gradient_penalty, path_length_penalty
 from ml_backend.losses.map_reconstruction import activity_weights, band_losses, power_loss
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
-from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM, write_network
+from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
 from ml_backend.models.displacement_discriminator import DisplacementDiscriminator, append_deviation
 from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
 
@@ -164,8 +165,8 @@ def test_losses_prefer_the_truth_then_the_blurred_then_the_blank():
 
 def test_written_networks_come_back_and_broken_ones_are_refused(tmp_path, generator):
     encoder = DetailEncoder(EncoderConfig(identity_size=5, hidden=16, latent_width=32, styles=(4, 3, 3)))
-    write_network(tmp_path / GENERATOR_FILE, generator, generator.config, {})
-    write_network(tmp_path / ENCODER_FILE, encoder, encoder.config, {})
+    write_network_file(tmp_path / GENERATOR_FILE, generator, generator.config, {})
+    write_network_file(tmp_path / ENCODER_FILE, encoder, encoder.config, {})
     model = Detailed3DMM.load(tmp_path, "cpu")
     given = [np.random.default_rng(0).standard_normal((2, width)).astype(np.float32) for width in (5, 16, 52)]
     maps = model.displacement(*given, 32)
@@ -179,6 +180,6 @@ def test_written_networks_come_back_and_broken_ones_are_refused(tmp_path, genera
     (tmp_path / GENERATOR_FILE).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=GENERATOR_FILE):
         Detailed3DMM.load(tmp_path, "cpu")
-    write_network(tmp_path / GENERATOR_FILE, encoder, encoder.config, {})
-    with pytest.raises(UserError, match="not a displacement generator"):
+    write_network_file(tmp_path / GENERATOR_FILE, encoder, encoder.config, {})
+    with pytest.raises(UserError, match="holds no displacement generator"):
         Detailed3DMM.load(tmp_path, "cpu")

@@ -9,17 +9,18 @@ import torch
 from ml_backend.datasets import teacher_maps
 from ml_backend.datasets.map_set import MapSet
 from ml_backend.errors import UserError
+from ml_backend.files.network_file import write_network_file
 from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.geometry.map_bands import enlarge
 from ml_backend.geometry.texture_space import sample_map
 from ml_backend.layers.blur_resampling import double_size
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
-from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM, write_network
+from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
 from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
 from ml_backend.models.distilled_detail import DistilledDetail, FieldBand
-from ml_backend.models.saved_latent import print_of_weights
+from ml_backend.models.saved_latent import weights_fingerprint
 from ml_backend.training import train_distilled_detail
-from ml_backend.training.latent_labels import LatentLabels, ridge
+from ml_backend.training.latent_labels import LatentLabels, fit_held_out
 from ml_backend.training.train_distilled_detail import (
     CoefficientNetwork,
     export,
@@ -178,11 +179,13 @@ def test_broken_files_are_refused_by_name(model, tmp_path):
 
 def test_ridge_is_the_exact_map_where_there_is_one():
     random = np.random.default_rng(0)
-    known, slopes = random.standard_normal((200, 6)), random.standard_normal((3, 6))
-    found, offset, left = ridge(known, known @ slopes.T + [1, 2, 3])
-    np.testing.assert_allclose(found, slopes, atol=1e-2)
-    np.testing.assert_allclose(offset, [1, 2, 3], atol=1e-2)
-    assert left < 1e-4 and ridge(known, random.standard_normal((200, 3)))[2] > 0.9
+    inputs = random.standard_normal((200, 6))
+    slopes = random.standard_normal((6, 3))
+    model, left = fit_held_out(inputs, inputs @ slopes + [1, 2, 3])
+    np.testing.assert_allclose(model.slopes, slopes, atol=1e-2)
+    np.testing.assert_allclose(model.offset, [1, 2, 3], atol=1e-2)
+    assert left < 1e-4
+    assert fit_held_out(inputs, random.standard_normal((200, 3)))[1] > 0.9
 
 
 def test_the_finer_bands_coefficients_do_not_touch_the_low_one(model):
@@ -209,8 +212,8 @@ def test_training_distils_a_small_full_model(tmp_path, monkeypatch):
         resolution=32, latent_width=32, mapping_layers=1, channel_base=128, channel_most=8, constants={}
     )
     encoder = EncoderConfig(identity_size=128, hidden=16, latent_width=32, styles=(4, 2, 2))
-    write_network(tmp_path / GENERATOR_FILE, DisplacementGenerator(generator), generator, {})
-    write_network(tmp_path / ENCODER_FILE, DetailEncoder(encoder), encoder, {})
+    write_network_file(tmp_path / GENERATOR_FILE, DisplacementGenerator(generator), generator, {})
+    write_network_file(tmp_path / ENCODER_FILE, DetailEncoder(encoder), encoder, {})
     monkeypatch.setattr(teacher_maps, "face_mask", lambda face, resolution: disc(resolution) > 0)
     (tmp_path / "tiny.toml").write_text(
         """
@@ -229,15 +232,14 @@ log_steps = 100
 """
     )
     args = argparse.Namespace(
-        config=str(tmp_path / "tiny.toml"), data=tmp_path / "maps", out=tmp_path / "out", resume=False,
-        device="cpu", threads=0,
-        weights=tmp_path, install=False,
+        config=str(tmp_path / "tiny.toml"), data=tmp_path / "maps", out=tmp_path / "out", resume=False, device="cpu", threads=0,
+        weights=tmp_path, install=False, steps=None,
     )  # fmt: skip
     assert train_distilled_detail.run(args) == 0
     model = DistilledDetail.load(tmp_path / "out" / "distilled_detail.safetensors")
     full = Detailed3DMM.load(tmp_path, "cpu")
     stored = teacher_maps.make_teacher_maps(
-        tmp_path / "maps" / "coarse", full, print_of_weights(tmp_path), 60, 2, (16,), 0
+        tmp_path / "maps" / "coarse", full, weights_fingerprint(tmp_path), 60, 2, (16,), 0
     )[16]  # fmt: skip
     rows = slice(0, 40)
     wanted = full.displacement(stored.identity[rows], stored.skin[rows], stored.expression[rows], 16)

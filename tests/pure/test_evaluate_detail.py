@@ -25,19 +25,19 @@ from ml_backend.evaluation.detail_fidelity import (
     SpectrumBins,
     TrueMaps,
     active_texels,
-    percentile_span,
 )
 from ml_backend.evaluation.detail_forms import clip_of
 from ml_backend.evaluation.evaluate_detail import add_arguments, card_text
 from ml_backend.evaluation.held_out_people import held_out_expressions
 from ml_backend.evaluation.vertex_baselines import fit_vertex_baseline
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.model_card import note_evaluation
+from ml_backend.losses.map_reconstruction import percentile_span
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
 from ml_backend.models.detailed_3dmm import Detailed3DMM
 from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
 from ml_backend.simulation.relief.face_chart import GRID, build_chart
-from ml_backend.training.model_card import note_evaluation
 
 SIZE = 128
 MASK = torch.ones(SIZE, SIZE, dtype=torch.bool)

@@ -160,7 +160,7 @@ def test_a_log_becomes_a_picture(tmp_path):
     )
     draw_training_curve(log, tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as picture:
-        colours = {colour for _, colour in picture.getcolors(1 << 20)}
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 20)}
         assert picture.height == 260 and (31, 97, 165) in colours  # the curve itself
 
 

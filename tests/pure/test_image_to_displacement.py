@@ -9,6 +9,7 @@ import torch
 
 from ml_backend.datasets.degraded_textures import compress, photograph
 from ml_backend.datasets.map_set import MapSet
+from ml_backend.datasets.photographed_skin import PhotographedSkin
 from ml_backend.errors import UserError
 from ml_backend.files.network_file import write_network_file
 from ml_backend.losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
@@ -33,8 +34,8 @@ from ml_backend.simulation.portraits.skin_shading import (
     skin_surface,
     smooth_shading,
 )
+from ml_backend.training.steps import TrainingRun
 from ml_backend.training.train_image_to_displacement import (
-    PhotographedSkin,
     check_worth,
     figures_text,
     fit_linear,
@@ -191,16 +192,14 @@ def test_features_forget_exposure_and_what_is_not_seen():
 @pytest.mark.slow
 def test_every_stage_learns(tmp_path, drawn):
     torch.manual_seed(0)
-    network, judges, log = (
-        ImageToDisplacement(CONFIG),
-        PatchDiscriminators(3, 2, (8, 8)),
-        RunLog(tmp_path, False),
-    )
+    network = ImageToDisplacement(CONFIG)
+    judges = PatchDiscriminators(3, 2, (8, 8))
+    run = TrainingRun(RunLog(tmp_path, False))
     network.unit.fill_(drawn.unit)
     half = dataclasses.replace(
         drawn, maps=drawn.maps.seen_at(SIZE // 2), surface=plane(SIZE // 2), expect=Flat(SIZE // 2)
     )
-    fit_linear(network, half, {"maps": 24, "texels": 300, "gains": 12, "ridge": 1e-3}, log)
+    fit_linear(network, half, {"maps": 24, "texels": 300, "gains": 12, "ridge": 1e-3}, run)
     assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["missed_share"] < 0.9
     features, expected, truth, confidence = drawn.pair(np.arange(8), 1.0)
     optimiser, losses = torch.optim.Adam(network.parameters(), 5e-3), []
@@ -211,19 +210,15 @@ def test_every_stage_learns(tmp_path, drawn):
         optimiser.step()
     assert losses[-1] < 0.8 * losses[0]
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    train_stage(
-        "coarse", network, judges, half, {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1}, log, CPU
-    )
+    train_stage("coarse", network, judges, half, {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1}, run)
     now = network.state_dict()
     assert not torch.equal(now["coarse.heights.weight"], before["coarse.heights.weight"])
     assert torch.equal(now["last.weight"], before["last.weight"])
-    train_stage(
-        "whole", network, judges, drawn, {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1}, log, CPU
-    )
+    train_stage("whole", network, judges, drawn, {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1}, run)
     assert not torch.equal(network.state_dict()["last.weight"], before["last.weight"])
     judged = judges(truth, features[:, :3])[0][-1].clone()
     stage = {"steps": 4, "batch": 4, "rate": 1e-3, "deceive": 0.02, "match": 0.3, "log_steps": 1}
-    train_stage("adversarial", network, judges, drawn, stage, log, CPU)
+    train_stage("adversarial", network, judges, drawn, stage, run)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert {row["stage"] for row in rows} == {
         "linear",

@@ -26,8 +26,14 @@ from ml_backend.models.restoration_encoder import (
     restoration_config,
 )
 from ml_backend.pipelines.invert_map import latent_spread
-from ml_backend.training.photo_cards import write_photo_card
-from ml_backend.training.train_restoration import fit_linear, start_codes, train_maps, train_refiner
+from ml_backend.training.steps import TrainingRun
+from ml_backend.training.train_restoration import (
+    fit_linear,
+    restoration_card,
+    start_codes,
+    train_maps,
+    train_refiner,
+)
 from ml_backend.training.training_run import RunLog, read_configuration
 
 CPU = torch.device("cpu")
@@ -136,9 +142,9 @@ def test_every_stage_learns(tmp_path, model, maps, network):
         rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
         return [row[key] for row in rows if row["stage"] == stage and key in row]
 
-    log, low = RunLog(tmp_path, False), maps.seen_at(32)
+    run, low = TrainingRun(RunLog(tmp_path, False)), maps.seen_at(32)
     wanted = start_codes(network, model, low)
-    fit_linear(network, low, wanted, {"degradations": 3, "ridges": [1e-3, 1e-1]}, log, CPU)
+    fit_linear(network, low, wanted, {"degradations": 3, "ridges": [1e-3, 1e-1]}, run)
     assert int(network.encoder.texels.sum()) == 200
     assert min(losses("latents", "unseen_share")) < 0.6
     model.generator.requires_grad_(False)
@@ -147,8 +153,7 @@ def test_every_stage_learns(tmp_path, model, maps, network):
         model.generator,
         low,
         {"steps": 30, "batch": 8, "rate": 1e-3, "head_scale": 1.0, "log_steps": 1},
-        log,
-        CPU,
+        run,
     )
     found = losses("maps", "loss")
     assert len(found) == 30 and np.mean(found[-8:]) < np.mean(found[:4])
@@ -163,7 +168,7 @@ def test_every_stage_learns(tmp_path, model, maps, network):
         "log_steps": 1,
     }
     before = {name: value.clone() for name, value in network.encoder.state_dict().items()}
-    train_refiner(network, model.generator, maps, stage, log, CPU)
+    train_refiner(network, model.generator, maps, stage, run)
     found = losses("refine", "square")
     assert np.mean(found[-10:]) < 0.9 * np.mean(found[:10])
     assert all(torch.equal(value, before[name]) for name, value in network.encoder.state_dict().items())
@@ -206,7 +211,7 @@ def test_files_round_trip_and_broken_ones_are_named(tmp_path, model, network):
         "source": "x",
     }
     sha256 = write_network_file(path, network, CONFIG, facts)
-    write_photo_card(path, {"codes": 6}, 1000, facts, sha256)
+    restoration_card(network, facts).write(path)
     assert sha256 in path.with_suffix(".md").read_text()
     low = torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.1
     loaded = Restoration.load(model.generator, tmp_path)

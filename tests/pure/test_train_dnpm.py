@@ -18,19 +18,25 @@ from ml_backend.models.displacement_generator import GeneratorConfig
 from ml_backend.training.adaptive_augmentation import AdaptiveAugmentation
 from ml_backend.training.adversarial_training import conditions_from_normal, fit_prior, train_adversarially
 from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save_checkpoint
-from ml_backend.training.pair_training import held_out_error, maps_through_gate, recentre, train_pair
+from ml_backend.training.pair_training import (
+    build_pair,
+    held_out_error,
+    maps_through_gate,
+    recentre,
+    train_pair,
+)
 from ml_backend.training.principal_start import principal_components, project_on_block
 from ml_backend.training.restore_power import filtered, restore_octaves, ring_power
+from ml_backend.training.stages import StageKeeper
+from ml_backend.training.steps import Schedule, TrainingRun, rate_share
 from ml_backend.training.train_dnpm import (
     STAGES,
-    StageKeeper,
     bands_stage,
-    build_pair,
     export,
     generator_config,
     principal_stage,
 )
-from ml_backend.training.training_run import RunLog, Schedule, add_run_arguments, read_configuration
+from ml_backend.training.training_run import RunLog, add_run_arguments, read_configuration
 
 pytestmark = pytest.mark.train
 
@@ -60,10 +66,6 @@ def stripes(people: int = 40, faces: int = 6, size: int = 32) -> MapSet:
 INFLUENCE = (np.ones(4), np.array([0.3, 0, 0, 0]), 0.0)
 
 
-def never(*_):
-    """A stage that begins at its beginning."""
-
-
 @pytest.fixture
 def pair_and_maps():
     maps = stripes()
@@ -87,7 +89,7 @@ def test_principal_components_are_those_of_an_exact_decomposition():
 def test_start_and_pairs_learn_people_that_training_does_not_see(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     log = RunLog(tmp_path, False)
-    principal_stage(pair, {"coarse": maps}, {"steps": 8, "batch": 64, "rate": 3e-3}, log, CPU)
+    principal_stage(pair, {"coarse": maps}, {"steps": 8, "batch": 64, "rate": 3e-3}, TrainingRun(log))
     started = held_out_error(
         pair.generator_average, pair.encoder_average, maps, 216, torch.ones(32, 32), CPU
     )["unseen"]
@@ -97,7 +99,7 @@ def test_start_and_pairs_learn_people_that_training_does_not_see(tmp_path, pair_
         "encoder_scale": 3.0,
     }  # fmt: skip
     keeper = StageKeeper(tmp_path / "checkpoint.safetensors", dict(pair.modules), False)
-    train_pair("coarse", pair, maps, stage, log, CPU, *keeper.hooks("coarse"))
+    train_pair("coarse", pair, maps, stage, TrainingRun(log, keeper))
     learned = held_out_error(
         pair.generator_average, pair.encoder_average, maps, 216, torch.ones(32, 32), CPU
     )["unseen"]
@@ -118,7 +120,7 @@ def test_start_and_pairs_learn_people_that_training_does_not_see(tmp_path, pair_
 def test_bands_stage_repairs_what_moved_and_trains_the_last_layers_alone(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     log = RunLog(tmp_path, False)
-    principal_stage(pair, {"coarse": maps}, {"steps": 120, "batch": 64, "rate": 3e-3}, log, CPU)
+    principal_stage(pair, {"coarse": maps}, {"steps": 120, "batch": 64, "rate": 3e-3}, TrainingRun(log))
     block = pair.generator.synthesis_blocks[-1]
     images = block.basis.images().detach()
     wanted = torch.randn(5, len(images) - 1)
@@ -136,7 +138,7 @@ def test_bands_stage_repairs_what_moved_and_trains_the_last_layers_alone(tmp_pat
         pair.encoder.deep[-1].weight.mul_(0.5)
     before = {name: value.clone() for name, value in pair.encoder.state_dict().items()}
     settings = {"from_resolution": 32, "steps": 60, "batch": 64, "rate": 3e-3, "decay": 0.0}
-    bands_stage(pair, {"coarse": maps}, settings, log, CPU)
+    bands_stage(pair, {"coarse": maps}, settings, TrainingRun(log))
     for name, value in pair.encoder.state_dict().items():
         assert torch.equal(value, before[name]) != name.startswith(("deep.2", "heads.2")), name
 
@@ -145,7 +147,7 @@ def test_fine_stage_leaves_coarser_blocks_alone(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     before = {name: value.clone() for name, value in pair.generator.state_dict().items()}
     stage = {"steps": 2, "batch": 4, "rate": 1e-2, "square": 1.0, "octaves": 1, "from_resolution": 32}
-    train_pair("fine", pair, maps, stage, RunLog(tmp_path, False), CPU, never, never)
+    train_pair("fine", pair, maps, stage, TrainingRun(RunLog(tmp_path, False)))
     for name, value in pair.generator.state_dict().items():
         moved = not torch.equal(value, before[name])
         assert not moved or name.startswith("blocks.3."), name
@@ -172,7 +174,7 @@ def test_maps_through_the_gate_put_each_person_to_rest_once_and_change_only_open
 def test_prior_and_adversary_run_and_resume(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     log = RunLog(tmp_path, False)
-    fit_prior(pair, {"steps": 5, "batch": 8, "rate": 1e-3}, log, CPU)
+    fit_prior(pair, {"steps": 5, "batch": 8, "rate": 1e-3}, TrainingRun(log))
     discriminator = DisplacementDiscriminator(32, channel_base=64, channel_most=8)
     stage = {
         "steps": 9, "batch": 4, "rate": 1e-3, "penalty": 1.0, "path": 0.1, "paired": 1.0, "square": 1.0,
@@ -181,25 +183,60 @@ def test_prior_and_adversary_run_and_resume(tmp_path, pair_and_maps):
     }  # fmt: skip
     modules = {**pair.modules, "discriminator": discriminator}
     keeper = StageKeeper(tmp_path / "checkpoint.safetensors", modules, False)
-    train_adversarially(pair, discriminator, maps, stage, log, CPU, *keeper.hooks("adversarial"))
+    train_adversarially(pair, discriminator, maps, stage, TrainingRun(log, keeper))
     assert all(torch.isfinite(p).all() for p in pair.generator.parameters())
     again = StageKeeper(tmp_path / "checkpoint.safetensors", modules, True)
     assert again.state["stage"] == "adversarial" and again.state["done"] == 9
-    train_adversarially(
-        pair,
-        discriminator,
-        maps,
-        {**stage, "steps": 12},
-        RunLog(tmp_path, True),
-        CPU,
-        *again.hooks("adversarial"),
-    )
+    longer = TrainingRun(RunLog(tmp_path, True), again)
+    train_adversarially(pair, discriminator, maps, {**stage, "steps": 12}, longer)
     steps = [
         json.loads(line).get("step")
         for line in (tmp_path / "log.jsonl").read_text().splitlines()
         if '"adversarial"' in line
     ]
     assert steps == [3, 6, 9, 12]
+
+
+class Killed(Exception):
+    """The process ends."""
+
+
+class KillingLog(RunLog):
+    """A log whose process ends when step 9 is logged, after the checkpoint of step 6."""
+
+    def write(self, stage, **figures):
+        if figures.get("step") == 9:
+            raise Killed
+        super().write(stage, **figures)
+
+
+def test_a_killed_adversary_goes_on_with_the_same_numbers(tmp_path):
+    maps = stripes(12)
+    stage = {
+        "steps": 11, "batch": 4, "rate": 1e-3, "penalty": 1.0, "path": 0.1, "paired": 1.0, "square": 1.0, "octaves": 2,
+        "span": 20, "target": -1.0, "log_steps": 3,
+    }  # fmt: skip
+    encoder = EncoderConfig(identity_size=4, hidden=16, latent_width=160, styles=(4, 2, 2))
+
+    def go(name, log, resume=False):
+        pair = build_pair(TINY, encoder, maps, INFLUENCE, torch.ones(len(EXPRESSION_NAMES), 64, 64), CPU)
+        discriminator = DisplacementDiscriminator(32, channel_base=64, channel_most=8)
+        run = TrainingRun(log)
+        run.keep({**pair.modules, "discriminator": discriminator}, resume)
+        train_adversarially(pair, discriminator, maps, stage, run)
+        return pair, (tmp_path / name / "log.jsonl").read_text().splitlines()
+
+    whole, rows = go("whole", RunLog(tmp_path / "whole", False))
+    with pytest.raises(Killed):
+        go("broken", KillingLog(tmp_path / "broken", False))
+    broken, resumed = go("broken", RunLog(tmp_path / "broken", True), resume=True)
+    for name, module in whole.modules.items():
+        for key, value in module.state_dict().items():
+            assert torch.equal(value, broken.modules[name].state_dict()[key]), (name, key)
+    for one, other in zip(rows, resumed, strict=True):
+        one, other = json.loads(one), json.loads(other)
+        assert all(other[key] == one[key] for key in one if key not in ("seconds", "minutes_left"))
+    assert json.loads(rows[-1])["augmentation"] > 0
 
 
 def test_checkpoints_restore_the_optimiser_and_refuse_rubbish(tmp_path):
@@ -239,7 +276,7 @@ def test_schedule_warms_up_and_ends():
     schedule = Schedule(100)
     rates = []
     for schedule.done in range(101):
-        rates.append(schedule.rate(1.0))
+        rates.append(rate_share(schedule.progress))
     assert rates[0] < 0.1 < max(rates) <= 1.0 and rates[-1] == pytest.approx(0.02) and schedule.progress == 1
 
 
@@ -304,11 +341,11 @@ def test_exported_weights_load_and_their_cards_say_how_they_came_to_be(tmp_path,
         pair,
         {"sets": {"coarse": table}, "coarse": {"minutes": 1}},
         ["coarse"],
-        RunLog(tmp_path, False),
-        CPU,
+        TrainingRun(RunLog(tmp_path, False), reached={"coarse": 140}),
     )
     card = (tmp_path / GENERATOR_FILE).with_suffix(".md").read_text()
     assert "train dnpm --config 2core" in card and "CC0" in card and "40 people" in card
+    assert "coarse (140 steps)" in card and "--steps coarse=140" in card
     model = Detailed3DMM.load(tmp_path, "cpu")
     given = [np.zeros((1, width), np.float32) for width in (4, 16, 52)]
     own = pair.generator_average(
@@ -323,7 +360,10 @@ def test_exported_weights_load_and_their_cards_say_how_they_came_to_be(tmp_path,
 def test_octaves_of_unseen_people_get_their_power_back(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     principal_stage(
-        pair, {"coarse": maps}, {"steps": 150, "batch": 64, "rate": 3e-3}, RunLog(tmp_path, False), CPU
+        pair,
+        {"coarse": maps},
+        {"steps": 150, "batch": 64, "rate": 3e-3},
+        TrainingRun(RunLog(tmp_path, False)),
     )
     with torch.no_grad():
         for network in (pair.generator, pair.generator_average):

@@ -1,11 +1,9 @@
-"""The autoregressive decoder: phone posteriors, loudness and pitch to 52 ARKit curves, each frame made from the frames before it.
+"""The autoregressive decoder: speech to 52 ARKit curves, each frame made from the frames before it.
 
 The shape is that of FaceFormer (Fan et al. 2022, "FaceFormer: Speech-Driven 3D Facial Animation with
-Transformers"), which Cao et al. 2024,
-"DNPM", take over: the motion so far with a periodic position encoding, causal self-attention with a temporal
-bias, cross-attention to the
-speech with an alignment bias. It listens 0.4 s ahead and looks 1 s back in each layer, so it streams with
-constant memory.
+Transformers"), which Cao et al. 2024, "DNPM", take over: the motion so far with a periodic position encoding,
+causal self-attention with a temporal bias, cross-attention to the speech with an alignment bias. It listens
+0.4 s ahead and looks 1 s back in each layer, so it streams with constant memory.
 """
 
 import math
@@ -38,7 +36,9 @@ class AutoregressiveDecoderConfig:
 
 @dataclass
 class Past:
-    """What a stream remembers: the next frame's index, the last frames (N, 52), and each layer's keys and values (H, N, C / H).
+    """The memory of a stream: the next frame's index, the last frames (N, 52), and keys and values.
+
+    Each layer has its own keys and values (H, N, C / H).
 
     N is at most `keep` frames.
     """
@@ -98,7 +98,15 @@ class CausalAttention(nn.Module):
         )
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One frame: x (1, C), remembered keys and values (H, N, C / H). Returns: (1, C), and the memory with this frame in it."""
+        """Attends from one frame to the frames before it.
+
+        Args:
+            x: (1, C).
+            keys, values: of the frames before, (H, N, C / H).
+
+        Returns:
+            (1, C), and keys and values with this frame in them.
+        """
         keys, values = (
             torch.cat([old, self.split(f(x))], 1) for old, f in ((keys, self.key), (values, self.value))
         )
@@ -111,7 +119,10 @@ class CausalAttention(nn.Module):
 
 
 class PastLayer(nn.Module):
-    """Self-attention over the motion so far, cross-attention to the speech, perceptron; each with its norm first."""
+    """Self-attention over the motion so far, cross-attention to the speech, a perceptron.
+
+    Each has its norm first.
+    """
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -127,7 +138,7 @@ class PastLayer(nn.Module):
 
 
 class AutoregressiveDecoder(nn.Module):
-    """Frames one after the other: frame n, at n / FRAME_RATE seconds, from the frames before it and the speech around it."""
+    """Makes frame n, at n / FRAME_RATE seconds, from the frames before it and the speech around it."""
 
     def __init__(self, config: AutoregressiveDecoderConfig | None = None):
         super().__init__()
@@ -152,7 +163,9 @@ class AutoregressiveDecoder(nn.Module):
     def forward(
         self, posteriors: Tensor, prosody: Tensor, speech_times: Tensor, past: Tensor, first: int = 0
     ) -> Tensor:
-        """All frames at once, each given the true (or any) frames before it: training, and the check of `step`.
+        """Returns all frames at once, each from the true (or any) frames before it.
+
+        It serves training and the check of `step`.
 
         Args:
             posteriors: (B, S, 40) in 0..1 over PHONES.

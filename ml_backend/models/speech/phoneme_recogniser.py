@@ -1,4 +1,4 @@
-"""A phoneme recogniser that the user owns: a wav2vec 2.0 checkpoint with a CTC head, in transformers' folder layout.
+"""A phoneme recogniser of the user's: a wav2vec 2.0 checkpoint in transformers' folder layout.
 
 Written from the papers and the layout's public description, and tested on small random checkpoints; no
 released checkpoint was ever run.
@@ -19,7 +19,10 @@ from ...errors import UserError
 from ...phonetics.recogniser_phones import PhoneMap, fill_blanks, map_vocabulary
 from .wav2vec2 import Wav2Vec2, Wav2Vec2Config
 
-_REMEDY = "Give the folder of a phoneme-CTC wav2vec 2.0 checkpoint with config.json, model.safetensors, vocab.json and preprocessor_config.json."
+_REMEDY = (
+    "Give the folder of a phoneme-CTC wav2vec 2.0 checkpoint with config.json, model.safetensors, vocab.json "
+    "and preprocessor_config.json."
+)
 _LARGEST = 8 * 2**30  # bytes of a tensor file
 
 

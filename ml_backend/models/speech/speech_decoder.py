@@ -10,7 +10,9 @@ from ...expression_names import EXPRESSION_NAMES
 from ...phonetics.coarticulation import speech_channels
 from ...phonetics.phones import PHONES
 
-PROSODY = 3  # loudness (nepers of power / 4 under the loud frames), voicing 0..1, pitch (octaves around the recording's median)
+PROSODY = 3
+"""Channels: loudness (nepers of power / 4 under the loud frames), voicing 0..1, and pitch (octaves around the
+recording's median)."""
 BIAS_SPAN = 0.4  # seconds either way over which the attention bias is learned
 
 
@@ -28,10 +30,8 @@ class BiasedAttention(nn.Module):
     """Multi-head attention whose logits get a learned function of the time between query and key.
 
     FaceFormer (Fan et al. 2022) biases self-attention by temporal distance and lets the cross-attention see
-    only the aligned audio frame;
-    here both
-    biases are one learned curve per head over +-0.4 s, started as a tent around its own delay, so heads can
-    look a little ahead or back.
+    only the aligned audio frame; here both biases are one learned curve per head over +-0.4 s, started as a
+    tent around its own delay, so heads can look a little ahead or back.
     """
 
     def __init__(self, width: int, heads: int):
@@ -57,7 +57,7 @@ class BiasedAttention(nn.Module):
         return self.out(y.transpose(1, 2).reshape(batch, count, width))
 
     def bias_at(self, gap: Tensor) -> Tensor:
-        """What is added to the logits: gap (T, S), seconds from query to key. Returns: (H, T, S)."""
+        """Returns the addition to the logits: gap (T, S), seconds from query to key -> (H, T, S)."""
         position = ((gap / BIAS_SPAN).clamp(-1, 1) + 1) * (self.knots - 1) / 2
         low = position.floor().long().clamp(max=self.knots - 2)
         part = position - low
@@ -83,7 +83,7 @@ class DecoderLayer(nn.Module):
 
 
 class SpeechDecoder(nn.Module):
-    """All frames at once (not one after the other): learned queries at the wanted times attend to the speech around them."""
+    """All frames at once: learned queries at the frames' times attend to the speech around them."""
 
     def __init__(self, config: SpeechDecoderConfig | None = None):
         super().__init__()

@@ -1,19 +1,15 @@
 """The trained pair, speech encoder and decoder, read from their weight file."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from torch import nn
 
 from ...asset_files import ASSETS
-from ...errors import UserError
-from ...files.tensor_file import read_tensors
+from ...files.network_file import read_network_file
 from ...phonetics.phones import PHONES
 from .autoregressive_decoder import AutoregressiveDecoder, AutoregressiveDecoderConfig
 from .speech_decoder import SpeechDecoder, SpeechDecoderConfig
@@ -21,8 +17,8 @@ from .speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 DEFAULT_FILE = ASSETS / "speech.safetensors"
 AUTOREGRESSIVE_FILE = DEFAULT_FILE.with_name("speech_autoregressive.safetensors")
-
-Networks = TypeVar("Networks")
+PHONES_FACT = {"phones": " ".join(PHONES)}
+"""Metadata of a speech file: the phones in their order."""
 
 
 @dataclass(frozen=True)
@@ -33,55 +29,57 @@ class SpeechNetworks:
     decoder: SpeechDecoder
 
 
+def build_speech_networks(config: dict[str, Any]) -> nn.ModuleDict:
+    """Returns the untrained pair by name.
+
+    Args:
+        config: "encoder" and "decoder", the settings of their configurations.
+    """
+    encoder = SpeechEncoder(SpeechEncoderConfig(**config["encoder"]))
+    decoder = SpeechDecoder(SpeechDecoderConfig(**config["decoder"]))
+    return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+
+
 @cache
 def load_speech_networks(path: Path = DEFAULT_FILE) -> SpeechNetworks:
-    """Reads what `train speech` wrote.
+    """Reads the file that `train speech` writes.
 
     Raises:
         UserError: the file is missing or broken, or is of another version.
     """
 
-    def build(state: dict[str, Tensor], metadata: dict[str, str]) -> SpeechNetworks:
-        encoder = SpeechEncoder(SpeechEncoderConfig(**json.loads(metadata["encoder"])))
-        decoder = SpeechDecoder(SpeechDecoderConfig(**json.loads(metadata["decoder"])))
-        for prefix, module in (("encoder.", encoder), ("decoder.", decoder)):
-            module.load_state_dict(
-                {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-            )
-        return SpeechNetworks(encoder.eval().requires_grad_(False), decoder.eval().requires_grad_(False))
+    def older_config(metadata: dict[str, str]) -> dict[str, Any]:
+        return {name: json.loads(metadata[name]) for name in ("encoder", "decoder")}
 
-    return _read(path, "speech networks", build)
+    pair = read_network_file(
+        path,
+        build_speech_networks,
+        "pair of speech networks of this version",
+        older_config=older_config,
+        required=PHONES_FACT,
+    )
+    encoder = pair["encoder"]
+    decoder = pair["decoder"]
+    assert isinstance(encoder, SpeechEncoder)
+    assert isinstance(decoder, SpeechDecoder)
+    return SpeechNetworks(encoder, decoder)
 
 
 @cache
 def load_autoregressive_decoder(path: Path = AUTOREGRESSIVE_FILE) -> AutoregressiveDecoder:
-    """Reads what `train speech-autoregressive` wrote.
+    """Reads the file that `train speech-autoregressive` writes.
 
     Raises:
         UserError: the file is missing or broken, or is of another version.
     """
 
-    def build(state: dict[str, Tensor], metadata: dict[str, str]) -> AutoregressiveDecoder:
-        decoder = AutoregressiveDecoder(
-            AutoregressiveDecoderConfig(**json.loads(metadata["autoregressive_decoder"]))
-        )
-        decoder.load_state_dict(state)
-        return decoder.eval().requires_grad_(False)
+    def build(config: dict[str, Any]) -> AutoregressiveDecoder:
+        return AutoregressiveDecoder(AutoregressiveDecoderConfig(**config))
 
-    return _read(path, "autoregressive decoder", build)
-
-
-def _read(path: Path, what: str, build: Callable[[dict[str, Tensor], dict[str, str]], Networks]) -> Networks:
-    """What `build` makes of a file's tensors and metadata."""
-    arrays, metadata = read_tensors(path)
-    broken = UserError(
-        f"{path}: not weights of this version's {what}.", "Reinstall the extension, or train them again."
+    return read_network_file(
+        path,
+        build,
+        "autoregressive decoder of this version",
+        older_config=lambda metadata: json.loads(metadata["autoregressive_decoder"]),
+        required=PHONES_FACT,
     )
-    if metadata.get("phones") != " ".join(PHONES):
-        raise broken
-    try:
-        return build(
-            {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}, metadata
-        )
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise broken from error

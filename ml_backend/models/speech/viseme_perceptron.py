@@ -1,21 +1,31 @@
-"""The baseline that the speech networks must beat: a plain perceptron from a fifth of a second of log-mel to 14 visemes."""
+"""The baseline of the speech networks: a perceptron from a fifth of a second of log-mel to 14 visemes."""
 
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from ...asset_files import ASSETS
 from ...audio.log_mel import BANDS
-from ...errors import UserError
-from ...files.tensor_file import read_tensors
+from ...files.network_file import read_network_file
 from ...phonetics.phones import PAUSE, PHONES
 
 VISEMES: tuple[tuple[str, ...], ...] = (
-    (PAUSE,), ("P", "B", "M"), ("F", "V"), ("TH", "DH"), ("T", "D", "N", "L"), ("K", "G", "NG", "HH"), ("S", "Z"), ("SH", "ZH", "CH", "JH"),
-    ("R", "ER"), ("AA", "AE", "AY", "AW"), ("AH", "EH"), ("IY", "IH", "EY", "Y"), ("AO", "OW", "OY"), ("UW", "UH", "W"),
-)  # fmt: skip
+    (PAUSE,),
+    ("P", "B", "M"),
+    ("F", "V"),
+    ("TH", "DH"),
+    ("T", "D", "N", "L"),
+    ("K", "G", "NG", "HH"),
+    ("S", "Z"),
+    ("SH", "ZH", "CH", "JH"),
+    ("R", "ER"),
+    ("AA", "AE", "AY", "AW"),
+    ("AH", "EH"),
+    ("IY", "IH", "EY", "Y"),
+    ("AO", "OW", "OY"),
+    ("UW", "UH", "W"),
+)
 """The 14 classes, each by its phones; its lip shape is that of the phones' mean."""
 VISEME_OF = np.array([next(i for i, members in enumerate(VISEMES) if phone in members) for phone in PHONES])
 DEFAULT_FILE = ASSETS / "viseme_perceptron.safetensors"
@@ -44,20 +54,11 @@ class VisemePerceptron(nn.Module):
 
 
 def load_viseme_perceptron(path: Path = DEFAULT_FILE) -> VisemePerceptron:
-    """Reads what `train viseme-perceptron` wrote.
+    """Reads the file that `train viseme-perceptron` writes.
 
     Raises:
         UserError: the file is missing or broken.
     """
-    arrays, _ = read_tensors(path)
-    model = VisemePerceptron()
-    try:
-        model.load_state_dict(
-            {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
-        )
-    except RuntimeError as error:
-        raise UserError(
-            f"{path}: not weights of this version's viseme perceptron.",
-            "Train it again: train viseme-perceptron.",
-        ) from error
-    return model.eval().requires_grad_(False)
+    return read_network_file(
+        path, lambda config: VisemePerceptron(), "viseme perceptron", older_config=lambda metadata: {}
+    )

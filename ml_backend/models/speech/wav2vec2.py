@@ -1,10 +1,9 @@
 """wav2vec 2.0 with a CTC head, written from the papers, as far as listening needs it.
 
 Baevski et al. 2020, "wav2vec 2.0": a convolutional feature encoder over the waveform, a convolution for
-relative positions, a transformer.
-The two shapes of released networks: normalisation over time in the first convolution and after each block
-("base"), or over channels in
-every convolution and before each block ("large", and the multilingual ones of Conneau et al. 2020).
+relative positions, a transformer. The two shapes of released networks: normalisation over time in the first
+convolution and after each block ("base"), or over channels in every convolution and before each block
+("large", and the multilingual ones of Conneau et al. 2020).
 """
 
 from dataclasses import dataclass, fields
@@ -187,7 +186,10 @@ class TransformerBlock(nn.Module):
 
 
 class Wav2Vec2(nn.Module):
-    """Waveform to logits over a vocabulary; parameters carry the names of a checkpoint in transformers' layout, less its prefixes."""
+    """Waveform to logits over a vocabulary.
+
+    Parameters carry the names of a checkpoint in transformers' layout, less its prefixes.
+    """
 
     def __init__(self, config: Wav2Vec2Config):
         super().__init__()
@@ -225,10 +227,8 @@ class Wav2Vec2(nn.Module):
         """Takes a checkpoint's tensors, by their names in transformers' layout.
 
         The positional convolution is stored as direction and length of its taps (weight normalisation,
-        Salimans and Kingma 2016, over all
-        but the taps), under the older names weight_g and weight_v or the newer
-        parametrizations.weight.original0 and 1; a plain weight is
-        taken too.
+        Salimans and Kingma 2016, over all but the taps), under the older names weight_g and weight_v or the
+        newer parametrizations.weight.original0 and 1; a plain weight is taken too.
 
         Raises:
             ValueError: one is missing or has another shape; the message names it.
