@@ -22,6 +22,8 @@ _NOTHING = 5e-5
 """What an expression or a turn (radians) is less is keyed as 0: sliders would show six digits of it."""
 EXPRESSION_ACTION, OBJECT_ACTION = "{} Expression", "{} Head and Detail"
 ACTION, NLA, LAYERS = "ACTION", "NLA", "LAYERS"
+LONGEST_RANGE = 36000
+"""Frames that are baked or exported at most: a longer range is a mistake, or does not fit into memory."""
 
 
 @dataclass

@@ -23,7 +23,6 @@ from .baked import ClipDetail
 PSNR_DB, MOST_COMPONENTS = 48.0, 48
 FINE_RESOLUTION = 512
 _FRAMES_TO_FIT = 192
-LONGEST = 36000
 
 
 @dataclass
@@ -49,9 +48,10 @@ class ClipBake:
         Raises:
             UserError: the range is empty or absurd, or the mesh was edited.
         """
-        if not first <= last < first + LONGEST:
+        if not first <= last < first + face_animation.LONGEST_RANGE:
             raise UserError(
-                f"The range from {first} to {last} cannot be baked.", f"Choose 1 to {LONGEST} frames."
+                f"The range from {first} to {last} cannot be baked.",
+                f"Choose 1 to {face_animation.LONGEST_RANGE} frames.",
             )
         if not face_mesh.has_our_topology(face):
             raise UserError(

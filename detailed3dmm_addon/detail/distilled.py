@@ -10,6 +10,7 @@ import numpy as np
 from ...ml_backend.geometry.map_bands import COARSE_RESOLUTION, enlarge
 from ...ml_backend.models.distilled_detail import DEFAULT_FILE, DetailFields, DistilledDetail
 from ..model.face_model import dense_mesh, dense_parts
+from .inputs import DetailInputs
 
 MODEL_FILE = DEFAULT_FILE
 
@@ -48,11 +49,11 @@ def _wrinkling() -> tuple[np.ndarray, DetailFields]:
     return moved, DetailFields(dense.mean[moved], np.ascontiguousarray(dense.fields[moved]))
 
 
-def height_at_vertices(inputs: dict[str, np.ndarray]) -> np.ndarray:
+def height_at_vertices(inputs: DetailInputs) -> np.ndarray:
     """Displacement of the dense vertices.
 
     Args:
-        inputs: `identity` (K,), `skin` (16,) and `expression` (52,), float32.
+        inputs: identity, skin and expression.
 
     Returns:
         (N,) float32, millimetres along the normal.
@@ -62,13 +63,13 @@ def height_at_vertices(inputs: dict[str, np.ndarray]) -> np.ndarray:
     """
     moved, fields = _wrinkling()
     height = np.zeros(dense_mesh().vertex_count, np.float32)
-    height[moved] = fields.at(distilled_model().coefficients(**inputs))
+    height[moved] = fields.at(distilled_model().coefficients(**inputs.arrays()))
     return height
 
 
-def fine_map(inputs: dict[str, np.ndarray], resolution: int) -> np.ndarray:
+def fine_map(inputs: DetailInputs, resolution: int) -> np.ndarray:
     """What the distilled maps hold beyond the vertices: (R, R) float32, millimetres; arguments as `height_at_vertices` takes them."""
-    return fine_part(distilled_model().coefficients(**inputs), resolution)
+    return fine_part(distilled_model().coefficients(**inputs.arrays()), resolution)
 
 
 def fine_part(coefficients: np.ndarray, resolution: int) -> np.ndarray:

@@ -7,19 +7,17 @@ sliders move,
 so that nothing jumps when a drag begins, and fades as the person becomes another.
 """
 
-import hashlib
-
 import bpy
 import numpy as np
 
 from ...ml_backend.geometry.map_bands import split_map
 from ...ml_backend.geometry.texture_space import sample_map
-from ..actions import action_writer as face_animation
-from ..model.face_model import dense_mesh, expression_of, face_model, identity_of, key_values, skin_of
+from ..model.face_model import dense_mesh
 from ..nodes.detail_groups import LIVE_ATTRIBUTE
 from ..nodes.detail_modifier import fine_image
 from ..nodes.map_images import write_map
 from . import distilled as fast_detail
+from .inputs import DetailInputs
 
 CORRECTION_ATTRIBUTE = "d3dmm_correction"
 SHOWN, FULL, PERSON = "d3dmm_shown", "d3dmm_full", "d3dmm_corrected_person"
@@ -29,34 +27,6 @@ LATENT = "d3dmm_latent_offset"
 LATENT_SHAPE = (18, 512)
 _ANOTHER_PERSON = 2.0
 """Standard deviations, in identity and skin together, at which the correction is gone."""
-
-
-def detail_inputs(face: bpy.types.Object) -> dict[str, np.ndarray]:
-    """What a face's sliders say: `identity`, `skin` and `expression`, float32."""
-    return {"identity": identity_of(face), "skin": skin_of(face), "expression": expression_of(face)}
-
-
-def evaluated_inputs(face: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> dict[str, np.ndarray]:
-    """What `detail_inputs` says as a dependency graph evaluated it: curves, drivers and the NLA all count.
-
-    Args:
-        face: a face of this file.
-        depsgraph: evaluated; a render's does not write what it finds back to the file.
-    """
-    evaluated, keys = face.evaluated_get(depsgraph), face.data.shape_keys.evaluated_get(depsgraph)
-    expression = key_values(keys, face_model().expression_names)
-    return {"identity": identity_of(evaluated), "skin": skin_of(evaluated), "expression": expression}
-
-
-def inputs_at(face: bpy.types.Object, frame: float) -> dict[str, np.ndarray]:
-    """What a face's sliders will say at a frame, as far as the shape keys' own action tells; drivers and the NLA are not seen here."""
-    inputs, keys, names = detail_inputs(face), face.data.shape_keys, face_model().expression_names
-    paths = {f'key_blocks["{name}"].value': index for index, name in enumerate(names)}
-    for curve in face_animation.curves_of(keys):
-        index = paths.get(curve.data_path)
-        if index is not None and not curve.mute and not keys.key_blocks[names[index]].mute:
-            inputs["expression"][index] = curve.evaluate(frame)
-    return inputs
 
 
 def latent_arrays(face: bpy.types.Object) -> dict[str, np.ndarray]:
@@ -80,16 +50,7 @@ def clear_latent(face: bpy.types.Object) -> None:
         face.data.attributes.remove(correction)
 
 
-def digest_of(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> str:
-    """A short name for what a face's detail is made from; equal to five decimals is equal."""
-    found = hashlib.blake2b(digest_size=12)
-    for values in inputs.values():
-        found.update((np.round(values, 5) + np.float32(0)).tobytes())
-    found.update(str(face.d3dmm.imported_map).encode())
-    return found.hexdigest()
-
-
-def show_at_once(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> bool:
+def show_at_once(face: bpy.types.Object, inputs: DetailInputs) -> bool:
     """Writes the distilled detail, corrected by the last full map, to the vertices.
 
     Args:
@@ -102,7 +63,7 @@ def show_at_once(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> bool:
     Raises:
         UserError: the distilled model's file is missing or broken.
     """
-    mesh, digest = face.data, digest_of(face, inputs)
+    mesh, digest = face.data, inputs.digest()
     if mesh.get(SHOWN) == digest:
         return False
     height = _distilled_height(mesh, inputs)
@@ -119,7 +80,7 @@ def show_at_once(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> bool:
     return True
 
 
-def show_full(face: bpy.types.Object, inputs: dict[str, np.ndarray], full: np.ndarray) -> None:
+def show_full(face: bpy.types.Object, inputs: DetailInputs, full: np.ndarray) -> None:
     """Shows a full map: its coarse band on the vertices, its fine one on the skin; and keeps what the distilled one lacks.
 
     Args:
@@ -133,13 +94,13 @@ def show_full(face: bpy.types.Object, inputs: dict[str, np.ndarray], full: np.nd
     height = np.where(((uv >= 0) & (uv <= 1)).all(1), sample_map(coarse, uv), np.float32(0))
     _write(mesh, LIVE_ATTRIBUTE, height)
     _write(mesh, CORRECTION_ATTRIBUTE, height - _distilled_height(mesh, inputs))
-    mesh[PERSON] = np.concatenate([inputs["identity"], inputs["skin"]]).astype(float).tolist()
-    mesh[SHOWN], mesh[FULL] = digest_of(face, inputs), full_name(face, inputs)
+    mesh[PERSON] = inputs.person().astype(float).tolist()
+    mesh[SHOWN], mesh[FULL] = inputs.digest(), full_name(face, inputs)
     _show_fine(face, fine)
     mesh.update_tag()
 
 
-def show_fine_at_once(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> None:
+def show_fine_at_once(face: bpy.types.Object, inputs: DetailInputs) -> None:
     """Shows what the distilled maps hold beyond the vertices, where no full map is to be had.
 
     Raises:
@@ -149,9 +110,9 @@ def show_fine_at_once(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> 
     face.data[FULL] = full_name(face, inputs)
 
 
-def full_name(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> str:
+def full_name(face: bpy.types.Object, inputs: DetailInputs) -> str:
     """A short name for the finest map of some inputs at the face's resolution."""
-    return f"{digest_of(face, inputs)} {face.d3dmm.resolution}"
+    return f"{inputs.digest()} {face.d3dmm.resolution}"
 
 
 def shown_full(face: bpy.types.Object) -> str:
@@ -179,21 +140,21 @@ def _show_fine(face: bpy.types.Object, fine: np.ndarray) -> None:
         write_map(image, fine)
 
 
-def _correction_weight(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> float:
+def _correction_weight(face: bpy.types.Object, inputs: DetailInputs) -> float:
     """1 for the person that the last full map was of, 0 for another; an imported map's stays."""
     if face.d3dmm.imported_map:
         return 1.0
-    now, then = np.concatenate([inputs["identity"], inputs["skin"]]), face.data.get(PERSON)
+    now, then = inputs.person(), face.data.get(PERSON)
     if then is None or len(then) != len(now):
         return 0.0
     return max(0.0, 1.0 - float(np.linalg.norm(now - np.array(then))) / _ANOTHER_PERSON)
 
 
-def _distilled_height(mesh: bpy.types.Mesh, inputs: dict[str, np.ndarray]) -> np.ndarray:
+def _distilled_height(mesh: bpy.types.Mesh, inputs: DetailInputs) -> np.ndarray:
     if len(mesh.vertices) == dense_mesh().vertex_count:
         return fast_detail.height_at_vertices(inputs)
     model, uv = fast_detail.distilled_model(), _vertex_uv(mesh)
-    coarse = model.draw(model.coefficients(**inputs))
+    coarse = model.draw(model.coefficients(**inputs.arrays()))
     return np.where(((uv >= 0) & (uv <= 1)).all(1), sample_map(coarse, uv), np.float32(0))
 
 

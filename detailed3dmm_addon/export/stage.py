@@ -19,10 +19,10 @@ from ...ml_backend.files.curve_file import HEAD_NAMES, Animation
 from ..actions import action_writer as face_animation
 from ..detail import follow as live_update
 from ..detail import live as live_detail
+from ..detail.inputs import DetailInputs, evaluated_inputs
 from ..model.face_model import key_values
 from ..nodes import detail_modifier as detail_modifiers
 
-LONGEST = 36000
 _FOLDER_REMEDY = "Choose a folder that you may write to."
 
 
@@ -40,7 +40,7 @@ class Stage:
     scene: bpy.types.Scene
     face: bpy.types.Object
     frames: range
-    inputs: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    inputs: dict[int, DetailInputs] = field(default_factory=dict)
 
     @property
     def depsgraph(self) -> bpy.types.Depsgraph:
@@ -51,9 +51,9 @@ class Stage:
         """Evaluates a frame."""
         self.scene.frame_set(frame)
 
-    def inputs_now(self) -> dict[str, np.ndarray]:
+    def inputs_now(self) -> DetailInputs:
         """Identity, skin and expression at the stage's frame, as evaluated: curves, drivers and the NLA all count."""
-        return live_detail.evaluated_inputs(self.face, self.depsgraph)
+        return evaluated_inputs(self.face, self.depsgraph)
 
     def follow(self, scene: bpy.types.Scene, _depsgraph=None) -> None:
         """Before the stage's frame is evaluated, by us or by an exporter: the live detail of that frame."""
@@ -105,9 +105,10 @@ def export_stage(
     Raises:
         UserError: the range is empty or absurd.
     """
-    if not first <= last < first + LONGEST:
+    if not first <= last < first + face_animation.LONGEST_RANGE:
         raise UserError(
-            f"The range from {first} to {last} cannot be exported.", f"Choose 1 to {LONGEST} frames."
+            f"The range from {first} to {last} cannot be exported.",
+            f"Choose 1 to {face_animation.LONGEST_RANGE} frames.",
         )
     window, before = context.window, {item.session_uid for item in _every_id()}
     shown, handlers = window.scene if window is not None else None, bpy.app.handlers.frame_change_pre
@@ -152,7 +153,7 @@ def _set_up(original: bpy.types.Scene, face: bpy.types.Object, frames: range, wi
     return stage
 
 
-def _inputs_by_frame(stage: Stage) -> dict[int, dict[str, np.ndarray]]:
+def _inputs_by_frame(stage: Stage) -> dict[int, DetailInputs]:
     """Looks at every frame with all modifiers off."""
     shown = [modifier for modifier in stage.face.modifiers if modifier.show_viewport]
     for modifier in shown:

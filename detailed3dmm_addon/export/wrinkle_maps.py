@@ -10,7 +10,7 @@ from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.files.image_writers import PNG_OFFSET_MM, write_png16_millimetres
 from ..actions import action_writer as face_animation
 from ..detail import distilled as fast_detail
-from ..detail import live as live_detail
+from ..detail.inputs import detail_inputs
 from ..nodes import detail_modifier as detail_modifiers
 from ..nodes.detail_groups import (
     COEFFICIENT_INPUT,
@@ -70,14 +70,14 @@ def wrinkle_maps(stage: Stage, maps: SkinMaps, most_fields: int, progress) -> Wr
 def _of_person(stage: Stage, maps: SkinMaps, most_fields: int, progress):
     """Principal maps of each expression alone and of the frames, measured from the face at rest."""
     model, dense = fast_detail.distilled_model(), fast_detail.dense_fields()
-    inputs, shown = live_detail.detail_inputs(stage.face), []
+    inputs, shown = detail_inputs(stage.face), []
     for index, frame in enumerate(stage.frames):
         stage.go_to(frame)
         shown.append(stage.key_values(EXPRESSION_NAMES))
         progress(index / len(stage.frames))
     alone = np.eye(len(EXPRESSION_NAMES), dtype=np.float32)
     expressions = np.concatenate([np.zeros_like(alone[:1]), alone, np.stack(shown)])
-    found = model.coefficients(inputs["identity"], inputs["skin"], expressions).astype(np.float64)
+    found = model.coefficients(inputs.identity, inputs.skin, expressions).astype(np.float64)
     added = found[1:] - found[0]
     weighing = (dense.fields.T @ dense.fields).astype(
         np.float64

@@ -17,7 +17,8 @@ from ..nodes.detail_modifier import SKIN_GROUP
 from .attributes import add_attributes
 
 _WEIGHT_STEPS = 32
-_KEYS_AT_ONCE = 4
+KEYS_AT_ONCE = 4
+"""Shape keys that are computed together: more would take more memory and time at once."""
 
 
 def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarray) -> bpy.types.Object:
@@ -140,8 +141,8 @@ def write_keys(face: bpy.types.Object, identity: np.ndarray, names: tuple[str, .
 def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:
     """Writes every expression for an identity, and notes that it did."""
     names = face_model().expression_names
-    for start in range(0, len(names), _KEYS_AT_ONCE):
-        write_keys(face, identity, names[start : start + _KEYS_AT_ONCE])
+    for start in range(0, len(names), KEYS_AT_ONCE):
+        write_keys(face, identity, names[start : start + KEYS_AT_ONCE])
     _show_rest_shape(face.data, dense_shapes(identity, ())[0].ravel())
     face.d3dmm.keys_identity = identity_digest(identity)
 
