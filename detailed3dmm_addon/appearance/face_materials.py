@@ -8,7 +8,7 @@ from ..model.face_model import face_model
 from ..nodes.detail_groups import GAIN_ATTRIBUTE, HEIGHT_ATTRIBUTE, live_fine_group
 from ..nodes.detail_modifier import FINE_NODE
 from ..nodes.map_images import make_map_image
-from ..nodes.shader_graph import ShaderGraph
+from ..nodes.node_graph import NodeGraph
 
 TONE_NODE, IRIS_NODE, HAIR_NODE, HAIR_AMOUNT_NODE = (
     "D3DMM Skin Tone",
@@ -82,14 +82,14 @@ def tone_of(colour: np.ndarray) -> float:
     return float(np.interp(np.log(max(float(colour @ luminance), 1e-4)), levels[::-1], tones[::-1]))
 
 
-def _new_graph(name: str) -> tuple[bpy.types.Material, ShaderGraph]:
+def _new_graph(name: str) -> tuple[bpy.types.Material, NodeGraph]:
     material = bpy.data.materials.new(name)
     if material.node_tree is None:
         material.use_nodes = True
-    return material, ShaderGraph(material.node_tree)
+    return material, NodeGraph(material.node_tree)
 
 
-def _finish(graph: ShaderGraph, surface: bpy.types.NodeSocket) -> None:
+def _finish(graph: NodeGraph, surface: bpy.types.NodeSocket) -> None:
     graph.node("OutputMaterial", {"Surface": surface})
 
 
@@ -135,7 +135,7 @@ def _make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.
     return material
 
 
-def _skin_colour(graph: ShaderGraph, rest, tone, lip_edge):
+def _skin_colour(graph: NodeGraph, rest, tone, lip_edge):
     """Melanin by tone, mottled; blood in cheeks, nose and lips; a few freckles."""
     redness = graph.attribute("d3dmm_redness").outputs["Fac"]
     palette = graph.node("ValToRGB", {"Fac": tone})
@@ -155,7 +155,7 @@ def _skin_colour(graph: ShaderGraph, rest, tone, lip_edge):
     return graph.mix(lip_edge, colour, lips)
 
 
-def _scalp_cover(graph: ShaderGraph, rest):
+def _scalp_cover(graph: NodeGraph, rest):
     """Where closely cropped hair grows, with an uneven edge, times the Hair slider."""
     scalp = graph.attribute("d3dmm_scalp").outputs["Fac"]
     uneven = graph.math(
@@ -167,7 +167,7 @@ def _scalp_cover(graph: ShaderGraph, rest):
     )
 
 
-def _brow_cover(graph: ShaderGraph, rest):
+def _brow_cover(graph: NodeGraph, rest):
     """Eyebrows: short strokes, denser in the middle of the brow."""
     brows = graph.attribute("d3dmm_brows").outputs["Fac"]
     stretched = graph.node(
@@ -178,7 +178,7 @@ def _brow_cover(graph: ShaderGraph, rest):
     return graph.math("MULTIPLY", cover, graph.ramp(brows, 0.05, 0.4, 0.0, 0.88))
 
 
-def _shade_creases(graph: ShaderGraph, colour, fine):
+def _shade_creases(graph: NodeGraph, colour, fine):
     """Darkens and reddens the bottom of creases, where light is caught."""
     depth = graph.math(
         "ADD", graph.attribute(HEIGHT_ATTRIBUTE).outputs["Fac"], graph.math("MULTIPLY", fine, 2.0)
@@ -187,7 +187,7 @@ def _shade_creases(graph: ShaderGraph, colour, fine):
     return graph.mix(crease, colour, graph.mix(1.0, colour, (0.50, 0.34, 0.29), "MULTIPLY"))
 
 
-def _fine_height(graph: ShaderGraph, rest, name: str):
+def _fine_height(graph: NodeGraph, rest, name: str):
     """Millimetres for the bump: what the full map has beyond the displacement, and pores."""
     image = make_map_image(f"{name} Fine Detail", COARSE_RESOLUTION)
     group = live_fine_group(f"{name} Fine Detail", image)

@@ -18,7 +18,7 @@ from ..detail import live as live_detail
 from ..face import mesh as face_mesh
 from ..model.face_model import face_model
 from ..nodes import detail_modifier as detail_modifiers
-from ..nodes.shader_graph import ShaderGraph
+from ..nodes.node_graph import NodeGraph
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif")
 PHOTO_LATENT = "d3dmm_photo_latent"
@@ -186,7 +186,7 @@ def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
     tree = material.node_tree
     shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
     painted = shader.inputs["Base Color"].links[0].from_socket
-    graph = ShaderGraph(tree, keep=True)
+    graph = NodeGraph(tree, keep=True)
     share = graph.node("Value", name=COLOUR_NODE, label="Photo Colour").outputs[0]
     share.default_value = face.d3dmm.photo_colour
     image = _packed_image(f"{face.name} Albedo", np.clip(_to_srgb(albedo), 0, 1))

@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 
 from ...ml_backend.errors import UserError
-from ..nodes.shader_graph import ShaderGraph
+from ..nodes.node_graph import NodeGraph
 from .mesh import Delivery, plain_shader
 from .stage import Stage
 
@@ -88,7 +88,7 @@ def dress(
             picture is taken whole.
     """
     for index, material in enumerate(delivery.object.data.materials):
-        graph, shader = ShaderGraph(material.node_tree, keep=True), plain_shader(material)
+        graph, shader = NodeGraph(material.node_tree, keep=True), plain_shader(material)
         colour = graph.node("TexImage", image=parts if index else skin)
         graph.feed(shader.inputs["Base Color"], colour.outputs["Color"])
         if index == 0:
@@ -156,7 +156,7 @@ def _shining(original: bpy.types.Material | None, name: str, picture: bpy.types.
     made = original.copy() if original is not None else bpy.data.materials.new("Painted")
     if made.node_tree is None:
         made.use_nodes = True
-    graph, shader = ShaderGraph(made.node_tree, keep=True), _shader(made)
+    graph, shader = NodeGraph(made.node_tree, keep=True), _shader(made)
     light = graph.node("Emission")
     if shader is not None:
         source = shader.inputs[name]

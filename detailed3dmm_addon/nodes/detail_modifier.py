@@ -20,8 +20,8 @@ from .detail_groups import (
     group_images,
     input_identifiers,
 )
+from .materials import first_material, named_node
 from .modifier_inputs import get_input, input_values, set_input
-from .modifier_inputs import input_path as input_path
 
 MODIFIER = "D3DMM Detail"
 SKIN_GROUP = "skin"
@@ -90,12 +90,7 @@ def set_region_scales(face: bpy.types.Object, values) -> None:
 
 def fine_node(face: bpy.types.Object) -> bpy.types.Node | None:
     """The node of the skin's material that holds the fine group, or None when the artist removed it."""
-    material = face.data.materials[0] if face.data.materials else None
-    return (
-        material.node_tree.nodes.get(FINE_NODE)
-        if material is not None and material.node_tree is not None
-        else None
-    )
+    return named_node(first_material(face), FINE_NODE)
 
 
 def fine_image(face: bpy.types.Object) -> bpy.types.Image | None:
@@ -126,9 +121,10 @@ def is_baked(face: bpy.types.Object) -> bool:
 
 def make_detail_single_user(face: bpy.types.Object) -> None:
     """Gives a duplicated face its own skin and fine image, so that it does not wrinkle its original."""
-    if not face.data.materials or face.data.materials[0] is None:
+    material = first_material(face)
+    if material is None:
         return
-    face.data.materials[0] = face.data.materials[0].copy()
+    face.data.materials[0] = material.copy()
     live, node = _fine_groups(face)[0], fine_node(face)
     if live is None or node is None:
         return
@@ -151,8 +147,9 @@ def apply_detail_settings(face: bpy.types.Object) -> None:
     baked = settings.detail_source == "BAKED" and settings.has_baked_detail
     if baked != is_baked(face):
         set_input(modifier, BAKED_INPUT, baked)
-        material, node = face.data.materials[0] if face.data.materials else None, fine_node(face)
-        if node is not None and material.get(OTHER_FINE) is not None:
+        material = first_material(face)
+        node = fine_node(face)
+        if material is not None and node is not None and material.get(OTHER_FINE) is not None:
             shown = node.node_tree
             node.node_tree = material[OTHER_FINE]
             material[OTHER_FINE] = shown

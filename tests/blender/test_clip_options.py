@@ -320,7 +320,7 @@ def test_wrinkles_come_with_a_curve_file_and_with_nla_strips_without_a_backend(
 
     def coefficient():
         modifier = wrinkled.modifiers["D3DMM Detail"]
-        path = module("detailed3dmm_addon.nodes.detail_modifier").input_path(modifier, "Coefficient 0")
+        path = module("detailed3dmm_addon.nodes.modifier_inputs").input_path(modifier, "Coefficient 0")
         return wrinkled.path_resolve(f'modifiers["D3DMM Detail"]{path}')
 
     before = []
