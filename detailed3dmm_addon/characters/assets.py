@@ -7,6 +7,8 @@ from ...ml_backend.geometry.portrait import draw_portrait
 from ..actions import action_writer as face_animation
 from ..appearance.face_materials import HAIR_NODE, TONE_NODE
 from ..model.face_model import expression_of, face_model
+from ..nodes.materials import first_material, named_node
+from ..nodes.vertex_attributes import read_attribute, read_positions
 
 PREVIEW_SIZE = 256
 _TAGS = ("face", "detailed3dmm")
@@ -79,8 +81,8 @@ def portrait_of(face: bpy.types.Object, context: bpy.types.Context) -> np.ndarra
     """(S, S, 4) float32: a face from the front as it shows now, sRGB and alpha, row 0 at the bottom."""
     mesh = face.evaluated_get(context.evaluated_depsgraph_get()).data
     mesh.calc_loop_triangles()
-    positions, normals = (np.empty((len(mesh.vertices), 3), np.float32) for _ in range(2))
-    mesh.attributes["position"].data.foreach_get("vector", positions.ravel())
+    positions = read_positions(mesh)
+    normals = np.empty_like(positions)
     mesh.vertex_normals.foreach_get("vector", normals.ravel())
     triangles, part = (
         np.empty((len(mesh.loop_triangles), 3), np.int32),
@@ -127,19 +129,12 @@ def _painted(face: bpy.types.Object, mesh: bpy.types.Mesh) -> np.ndarray:
 
 def _attribute(mesh: bpy.types.Mesh, name: str, width: int) -> np.ndarray:
     """(N, width): a vertex attribute, 0 where it is not there."""
-    found = np.zeros((len(mesh.vertices), width), np.float32)
-    if name in mesh.attributes:
-        mesh.attributes[name].data.foreach_get("vector" if width == 3 else "value", found.ravel())
-    return found
+    values = read_attribute(mesh, name)
+    return np.zeros((len(mesh.vertices), width), np.float32) if values is None else values.reshape(-1, width)
 
 
 def _skin_colour(face: bpy.types.Object) -> tuple[float, ...]:
-    material = face.data.materials[0] if face.data.materials else None
-    tone = (
-        material.node_tree.nodes.get(TONE_NODE)
-        if material is not None and material.node_tree is not None
-        else None
-    )
+    tone = named_node(first_material(face), TONE_NODE)
     links = (
         [link.to_node for link in tone.outputs[0].links if link.to_node.bl_idname == "ShaderNodeValToRGB"]
         if tone is not None

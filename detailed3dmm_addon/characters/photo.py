@@ -18,6 +18,7 @@ from ..detail import live as live_detail
 from ..face import mesh as face_mesh
 from ..model.face_model import face_model
 from ..nodes import detail_modifier as detail_modifiers
+from ..nodes.materials import first_material, named_node, principled_shader
 from ..nodes.node_graph import NodeGraph
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif")
@@ -144,12 +145,7 @@ def wrinkles_changed(face: bpy.types.Object) -> None:
 
 def colour_changed(face: bpy.types.Object) -> None:
     """Follows the slider between the painted skin and the photo's colour."""
-    material = face.data.materials[0] if face.data.materials else None
-    node = (
-        material.node_tree.nodes.get(COLOUR_NODE)
-        if material is not None and material.node_tree is not None
-        else None
-    )
+    node = named_node(first_material(face), COLOUR_NODE)
     if node is not None:
         node.outputs[0].default_value = face.d3dmm.photo_colour
 
@@ -184,7 +180,7 @@ def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
     """Mixes the photo's colour into the skin's, except under the cropped hair; a Value node of its own says how much."""
     material = face.data.materials[0]
     tree = material.node_tree
-    shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    shader = principled_shader(material)
     painted = shader.inputs["Base Color"].links[0].from_socket
     graph = NodeGraph(tree, keep=True)
     share = graph.node("Value", name=COLOUR_NODE, label="Photo Colour").outputs[0]

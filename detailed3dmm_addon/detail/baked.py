@@ -23,7 +23,9 @@ from ..nodes.detail_groups import (
 )
 from ..nodes.detail_modifier import MODIFIER, OTHER_FINE, detail_modifier, fine_node, set_group
 from ..nodes.map_images import make_map_image, write_channels
+from ..nodes.materials import first_material
 from ..nodes.modifier_inputs import input_path
+from ..nodes.vertex_attributes import remove_attributes, write_attribute
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,9 @@ def store_baked_detail(face: bpy.types.Object, detail: ClipDetail) -> dict[tuple
     """
     remove_baked_detail(face)
     mesh, modifier = face.data, detail_modifier(face) or detail_modifiers.add_modifier(face)
-    _write_attribute(mesh, MEAN_ATTRIBUTE, detail.mean)
+    write_attribute(mesh, MEAN_ATTRIBUTE, detail.mean)
     for index, field in enumerate(detail.fields):
-        _write_attribute(mesh, FIELD_ATTRIBUTE.format(index), field)
+        write_attribute(mesh, FIELD_ATTRIBUTE.format(index), field)
     set_group(modifier, detail_group(len(detail.fields)))
     if fine_node(face) is not None:
         face.data.materials[0][OTHER_FINE] = baked_fine_group(
@@ -97,7 +99,7 @@ def remove_baked_detail(face: bpy.types.Object) -> None:
     modifier = detail_modifier(face)
     if modifier is not None:
         set_group(modifier, detail_group(0))
-    material = face.data.materials[0] if face.data.materials else None
+    material = first_material(face)
     group = material.pop(OTHER_FINE, None) if material is not None else None
     if group is not None and group.users == 0:
         images = group_images(group)
@@ -105,15 +107,8 @@ def remove_baked_detail(face: bpy.types.Object) -> None:
         for image in images:
             if image.users == 0:
                 bpy.data.images.remove(image)
-    attributes = face.data.attributes
-    for name in [found.name for found in attributes if found.name.startswith("d3dmm_detail_")]:
-        attributes.remove(attributes[name])
+    remove_attributes(face.data, "d3dmm_detail_")
     face.update_tag()
-
-
-def _write_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
-    attribute = mesh.attributes.new(name, "FLOAT", "POINT")
-    attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))
 
 
 def _fine_images(face: bpy.types.Object, detail: ClipDetail) -> list[bpy.types.Image]:

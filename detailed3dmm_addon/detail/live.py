@@ -16,6 +16,7 @@ from ..model.face_model import dense_mesh
 from ..nodes.detail_groups import LIVE_ATTRIBUTE
 from ..nodes.detail_modifier import fine_image
 from ..nodes.map_images import write_map
+from ..nodes.vertex_attributes import read_attribute, read_corner_uv, remove_attributes, write_attribute
 from . import distilled as fast_detail
 from .inputs import DetailInputs
 
@@ -45,9 +46,7 @@ def clear_latent(face: bpy.types.Object) -> None:
     """Takes an imported map off a face, with what it added to the distilled detail."""
     face.pop(LATENT, None)
     face.d3dmm.imported_map = ""
-    correction = face.data.attributes.get(CORRECTION_ATTRIBUTE)
-    if correction is not None:
-        face.data.attributes.remove(correction)
+    remove_attributes(face.data, CORRECTION_ATTRIBUTE)
 
 
 def show_at_once(face: bpy.types.Object, inputs: DetailInputs) -> bool:
@@ -67,14 +66,11 @@ def show_at_once(face: bpy.types.Object, inputs: DetailInputs) -> bool:
     if mesh.get(SHOWN) == digest:
         return False
     height = _distilled_height(mesh, inputs)
-    correction = mesh.attributes.get(CORRECTION_ATTRIBUTE)
+    weight = _correction_weight(face, inputs)
+    correction = read_attribute(mesh, CORRECTION_ATTRIBUTE) if weight > 0 else None
     if correction is not None:
-        weight = _correction_weight(face, inputs)
-        if weight > 0:
-            values = np.empty(len(mesh.vertices), np.float32)
-            correction.data.foreach_get("value", values)
-            height = height + weight * values
-    _write(mesh, LIVE_ATTRIBUTE, height)
+        height = height + weight * correction
+    write_attribute(mesh, LIVE_ATTRIBUTE, height)
     mesh[SHOWN] = digest
     mesh.update_tag()
     return True
@@ -92,8 +88,8 @@ def show_full(face: bpy.types.Object, inputs: DetailInputs, full: np.ndarray) ->
     coarse, fine = split_map(full)
     uv = _vertex_uv(mesh)
     height = np.where(((uv >= 0) & (uv <= 1)).all(1), sample_map(coarse, uv), np.float32(0))
-    _write(mesh, LIVE_ATTRIBUTE, height)
-    _write(mesh, CORRECTION_ATTRIBUTE, height - _distilled_height(mesh, inputs))
+    write_attribute(mesh, LIVE_ATTRIBUTE, height)
+    write_attribute(mesh, CORRECTION_ATTRIBUTE, height - _distilled_height(mesh, inputs))
     mesh[PERSON] = inputs.person().astype(float).tolist()
     mesh[SHOWN], mesh[FULL] = inputs.digest(), full_name(face, inputs)
     _show_fine(face, fine)
@@ -127,11 +123,8 @@ def forget_full(face: bpy.types.Object) -> None:
 
 def range_of(face: bpy.types.Object) -> tuple[float, float]:
     """The least and the greatest displacement that the vertices show, before the artist's scales, millimetres."""
-    values = np.zeros(len(face.data.vertices), np.float32)
-    attribute = face.data.attributes.get(LIVE_ATTRIBUTE)
-    if attribute is not None:
-        attribute.data.foreach_get("value", values)
-    return float(values.min()), float(values.max())
+    values = read_attribute(face.data, LIVE_ATTRIBUTE)
+    return (float(values.min()), float(values.max())) if values is not None else (0.0, 0.0)
 
 
 def _show_fine(face: bpy.types.Object, fine: np.ndarray) -> None:
@@ -165,12 +158,5 @@ def _vertex_uv(mesh: bpy.types.Mesh) -> np.ndarray:
     uv, corners = np.full((len(mesh.vertices), 2), -1, np.float32), np.empty(len(mesh.loops), np.int32)
     if mesh.uv_layers:
         mesh.loops.foreach_get("vertex_index", corners)
-        values = np.empty((len(corners), 2), np.float32)
-        mesh.uv_layers[0].uv.foreach_get("vector", values.ravel())
-        uv[corners] = values
+        uv[corners] = read_corner_uv(mesh.uv_layers[0])
     return uv
-
-
-def _write(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
-    attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT", "POINT")
-    attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))

@@ -10,7 +10,9 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.files.curve_file import write_curves
 from ...ml_backend.files.image_writers import write_exr, write_png, write_png16_millimetres
 from ...ml_backend.geometry.normal_map import encode_normals, normals_of_heights
-from .mesh import Delivery, deliver, key_clip, plain_material, plain_shader
+from ..nodes.materials import principled_shader
+from ..nodes.vertex_attributes import read_shape
+from .mesh import Delivery, deliver, key_clip, plain_material
 from .skin_maps import SkinMaps, shown_heights
 from .stage import Stage
 from .textures import can_paint, dress, paint_textures
@@ -216,8 +218,7 @@ def export_curves(stage: Stage, path: Path, progress: Progress) -> str:
 
 def skin_normals(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.ndarray:
     """(R, R, 3): the normals of the shown detail, or of what is finer than vertices, in the tangent frame of the skin at rest."""
-    rest = np.empty((len(stage.face.data.vertices), 3), np.float32)
-    stage.face.data.shape_keys.key_blocks[0].points.foreach_get("co", rest.ravel())
+    rest = read_shape(stage.face.data.shape_keys.key_blocks[0])
     return normals_of_heights(shown_heights(stage, maps, fine_only), maps.metric(rest))
 
 
@@ -302,4 +303,4 @@ def _shade_with_normals(delivery: Delivery, image: bpy.types.Image) -> None:
     texture, bend = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeNormalMap")
     texture.image, bend.uv_map = image, "UVMap"
     links.new(texture.outputs["Color"], bend.inputs["Color"])
-    links.new(bend.outputs["Normal"], plain_shader(material).inputs["Normal"])
+    links.new(bend.outputs["Normal"], principled_shader(material).inputs["Normal"])

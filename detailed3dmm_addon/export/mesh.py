@@ -13,6 +13,13 @@ from ..appearance.face_materials import TONE_NODE
 from ..face import mesh as face_mesh
 from ..model.face_model import dense_mesh, face_model
 from ..nodes.detail_modifier import MODIFIER
+from ..nodes.materials import named_node, new_material, principled_shader
+from ..nodes.vertex_attributes import (
+    read_shape,
+    remove_attributes,
+    write_positions,
+    write_shape,
+)
 from .stage import Stage
 
 _PSNR_DB, _MOST_FIELDS = 48.0, 32
@@ -52,23 +59,19 @@ def deliver(stage: Stage, base_mesh: bool) -> Delivery:
     made = bpy.data.objects.new(face.name, mesh)
     stage.scene.collection.objects.link(made)
     made.matrix_world = stage.matrix()
-    rest, shape = (np.empty((len(source.vertices), 3), np.float32) for _ in range(2))
-    source.shape_keys.key_blocks[0].points.foreach_get("co", rest.ravel())
+    rest = read_shape(source.shape_keys.key_blocks[0])
     for key in source.shape_keys.key_blocks:
-        key.points.foreach_get("co", shape.ravel())
+        shape = read_shape(key)
         still = np.abs(shape - rest).max(1) < _LEAST_MOVE
         own = made.shape_key_add(name=key.name, from_mix=False)
-        own.points.foreach_set("co", np.where(still[:, None], rest, shape)[vertices].ravel())
+        write_shape(own, np.where(still[:, None], rest, shape)[vertices])
         own.slider_min, own.slider_max, own.value, own.mute = (
             key.slider_min,
             key.slider_max,
             key.value,
             key.mute,
         )
-    basis = made.data.shape_keys.key_blocks[0]
-    flat = np.empty(3 * len(vertices), np.float32)
-    basis.points.foreach_get("co", flat)
-    mesh.attributes["position"].data.foreach_set("vector", flat)
+    write_positions(mesh, read_shape(made.data.shape_keys.key_blocks[0]))
     mesh.update()
     for index in range(len(source.materials)):
         mesh.materials.append(plain_material(source.materials[index]))
@@ -81,8 +84,7 @@ def _strip(mesh: bpy.types.Mesh) -> None:
     carrier.shape_key_clear()
     bpy.data.objects.remove(carrier)
     mesh.materials.clear()
-    for name in [item.name for item in mesh.attributes if item.name.startswith("d3dmm_")]:
-        mesh.attributes.remove(mesh.attributes[name])
+    remove_attributes(mesh, "d3dmm_")
 
 
 def _base_mesh(name: str) -> tuple[bpy.types.Mesh, np.ndarray]:
@@ -106,32 +108,20 @@ def _base_mesh(name: str) -> tuple[bpy.types.Mesh, np.ndarray]:
 
 def plain_material(original: bpy.types.Material | None) -> bpy.types.Material:
     """A material of constants: what procedural nodes do is not understood elsewhere."""
-    made = bpy.data.materials.new(original.name if original is not None else "Skin")
-    if made.node_tree is None:
-        made.use_nodes = True
-    shader = plain_shader(made)
-    nodes = original.node_tree.nodes if original is not None and original.node_tree is not None else {}
-    own = (
-        next((node for node in nodes.values() if node.bl_idname == "ShaderNodeBsdfPrincipled"), None)
-        if nodes
-        else None
-    )
+    made = new_material(original.name if original is not None else "Skin")
+    shader = principled_shader(made)
+    own = principled_shader(original)
     if own is not None:
         for name in ("Base Color", "Roughness"):
             if not own.inputs[name].is_linked:
                 shader.inputs[name].default_value = own.inputs[name].default_value
-    tone = nodes.get(TONE_NODE) if nodes else None
+    tone = named_node(original, TONE_NODE)
     if tone is not None:
         ramp = next(
             link.to_node for link in tone.outputs[0].links if link.to_node.bl_idname == "ShaderNodeValToRGB"
         ).color_ramp
         shader.inputs["Base Color"].default_value = ramp.evaluate(tone.outputs[0].default_value)
     return made
-
-
-def plain_shader(material: bpy.types.Material) -> bpy.types.Node:
-    """The shader of a plain material."""
-    return next(node for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
 
 
 def key_clip(stage: Stage, delivery: Delivery, progress, with_detail: bool) -> None:
@@ -188,9 +178,7 @@ def key_clip(stage: Stage, delivery: Delivery, progress, with_detail: bool) -> N
 def _shapes(made: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     """Rest shape (M, 3) and what each key adds (E, M, 3)."""
     keys = made.data.shape_keys.key_blocks
-    shapes = np.empty((len(keys), len(made.data.vertices), 3), np.float32)
-    for key, shape in zip(keys, shapes, strict=True):
-        key.points.foreach_get("co", shape.ravel())
+    shapes = np.stack([read_shape(key) for key in keys])
     shapes[1:] -= shapes[0]
     return shapes[0], shapes[1:]
 
@@ -201,17 +189,15 @@ def _add_detail_keys(made: bpy.types.Object, offsets: np.ndarray) -> np.ndarray:
     found = basis.project(offsets)
     low, span = found.min(0), np.ptp(found, axis=0)
     moving = span > 1e-9
-    shared = (basis.mean + low @ basis.fields) * 1e-3
+    shared = ((basis.mean + low @ basis.fields) * 1e-3).reshape(-1, 3)
     keys = made.data.shape_keys.key_blocks
-    flat = np.empty(shared.size, np.float32)
     for key in keys:
-        key.points.foreach_get("co", flat)
-        key.points.foreach_set("co", flat + shared)
-    keys[0].points.foreach_get("co", flat)
-    made.data.attributes["position"].data.foreach_set("vector", flat)
+        write_shape(key, read_shape(key) + shared)
+    rest = read_shape(keys[0])
+    write_positions(made.data, rest)
     for index, field in enumerate(basis.fields[moving] * span[moving, None] * 1e-3):
         key = made.shape_key_add(name=DETAIL_KEY.format(index), from_mix=False)
-        key.points.foreach_set("co", flat + field)
+        write_shape(key, rest + field.reshape(-1, 3))
         key.value = 0.0
     made.data.update()
     return ((found - low)[:, moving] / span[moving]).astype(np.float32)

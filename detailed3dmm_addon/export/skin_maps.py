@@ -13,7 +13,8 @@ from ..detail import distilled as fast_detail
 from ..detail import live as live_detail
 from ..nodes import detail_modifier as detail_modifiers
 from ..nodes.detail_groups import GAIN_ATTRIBUTE, HEIGHT_ATTRIBUTE, WEIGHTS_ATTRIBUTE, group_images
-from ..nodes.map_images import read_map
+from ..nodes.map_images import read_channels, read_map
+from ..nodes.vertex_attributes import read_attribute, read_corner_uv
 from .stage import Stage
 
 _EDGE = 6  # texels that a map goes on beyond the skin
@@ -44,9 +45,7 @@ class SkinMaps:
         mesh.loop_triangles.foreach_get("loops", corners.ravel())
         mesh.loop_triangles.foreach_get("vertices", vertices.ravel())
         mesh.loop_triangles.foreach_get("material_index", material)
-        uv = np.empty((len(mesh.loops), 2), np.float32)
-        mesh.uv_layers[0].uv.foreach_get("vector", uv.ravel())
-        return uv, corners[material == 0], vertices[material == 0]
+        return read_corner_uv(mesh.uv_layers[0]), corners[material == 0], vertices[material == 0]
 
     @cached_property
     def lookup(self) -> TexelLookup:
@@ -81,9 +80,10 @@ def shown_heights(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.n
         UserError: the distilled model's file is missing or broken.
     """
     mesh = stage.face.evaluated_get(stage.depsgraph).data
-    if HEIGHT_ATTRIBUTE not in mesh.attributes or len(mesh.vertices) != len(maps.mesh.vertices):
+    height = read_attribute(mesh, HEIGHT_ATTRIBUTE)
+    gain = read_attribute(mesh, GAIN_ATTRIBUTE)
+    if height is None or gain is None or len(mesh.vertices) != len(maps.mesh.vertices):
         return np.zeros((maps.resolution, maps.resolution), np.float32)
-    height, gain = (_read(mesh, name) for name in (HEIGHT_ATTRIBUTE, GAIN_ATTRIBUTE))
     fine = _baked_fine(stage.face, mesh) if detail_modifiers.is_baked(stage.face) else _live_fine(stage)
     total = np.zeros((maps.resolution, maps.resolution), np.float32) if fine_only else maps.spread(height)
     if fine is not None:
@@ -114,15 +114,6 @@ def _baked_fine(face: bpy.types.Object, mesh: bpy.types.Mesh) -> np.ndarray | No
     total = None
     for index, image in enumerate(group_images(node.node_tree) if node is not None else []):
         weights = np.array(mesh.attributes[WEIGHTS_ATTRIBUTE.format(index)].data[0].vector, np.float32)
-        width, height = image.size
-        pixels = np.empty(width * height * 4, np.float32)
-        image.pixels.foreach_get(pixels)
-        term = pixels.reshape(height, width, 4)[..., :3] @ weights
+        term = read_channels(image) @ weights
         total = term if total is None else total + term
     return total
-
-
-def _read(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
-    values = np.empty(len(mesh.vertices), np.float32)
-    mesh.attributes[name].data.foreach_get("value", values)
-    return values

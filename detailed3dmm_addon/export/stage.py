@@ -22,6 +22,7 @@ from ..detail import live as live_detail
 from ..detail.inputs import DetailInputs, evaluated_inputs
 from ..model.face_model import key_values
 from ..nodes import detail_modifier as detail_modifiers
+from ..nodes.vertex_attributes import read_positions
 
 _FOLDER_REMEDY = "Choose a folder that you may write to."
 
@@ -62,10 +63,7 @@ class Stage:
 
     def positions(self) -> np.ndarray:
         """(N, 3) float32: the copy's evaluated vertices in its own space, detail included."""
-        mesh = self.face.evaluated_get(self.depsgraph).data
-        found = np.empty((len(mesh.vertices), 3), np.float32)
-        mesh.attributes["position"].data.foreach_get("vector", found.ravel())
-        return found
+        return read_positions(self.face.evaluated_get(self.depsgraph).data)
 
     def key_values(self, names) -> np.ndarray:
         """The evaluated values of some shape keys, 0 where there is none or it is muted."""

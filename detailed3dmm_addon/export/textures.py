@@ -13,12 +13,12 @@ import bpy
 import numpy as np
 
 from ...ml_backend.errors import UserError
+from ..nodes.materials import new_material, principled_shader
 from ..nodes.node_graph import NodeGraph
-from .mesh import Delivery, plain_shader
+from .mesh import Delivery
 from .stage import Stage
 
 _MARGIN = 8  # texels that a colour goes on beyond its part
-_SHADER = "ShaderNodeBsdfPrincipled"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def dress(
             picture is taken whole.
     """
     for index, material in enumerate(delivery.object.data.materials):
-        graph, shader = NodeGraph(material.node_tree, keep=True), plain_shader(material)
+        graph, shader = NodeGraph(material.node_tree, keep=True), principled_shader(material)
         colour = graph.node("TexImage", image=parts if index else skin)
         graph.feed(shader.inputs["Base Color"], colour.outputs["Color"])
         if index == 0:
@@ -153,10 +153,10 @@ def _look(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> 
 
 def _shining(original: bpy.types.Material | None, name: str, picture: bpy.types.Image) -> bpy.types.Material:
     """A copy of a material that gives off what its shader's input says, and into which a picture is baked."""
-    made = original.copy() if original is not None else bpy.data.materials.new("Painted")
+    made = original.copy() if original is not None else new_material("Painted")
     if made.node_tree is None:
         made.use_nodes = True
-    graph, shader = NodeGraph(made.node_tree, keep=True), _shader(made)
+    graph, shader = NodeGraph(made.node_tree, keep=True), principled_shader(made)
     light = graph.node("Emission")
     if shader is not None:
         source = shader.inputs[name]
@@ -176,13 +176,8 @@ def _shining(original: bpy.types.Material | None, name: str, picture: bpy.types.
     return made
 
 
-def _shader(material: bpy.types.Material | None) -> bpy.types.Node | None:
-    nodes = material.node_tree.nodes if material is not None and material.node_tree is not None else ()
-    return next((node for node in nodes if node.bl_idname == _SHADER), None)
-
-
 def _is_opaque(material: bpy.types.Material | None) -> bool:
-    shader = _shader(material)
+    shader = principled_shader(material)
     return shader is None or not (
         shader.inputs["Alpha"].is_linked or shader.inputs["Alpha"].default_value < 1
     )

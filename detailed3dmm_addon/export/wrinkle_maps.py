@@ -20,7 +20,9 @@ from ..nodes.detail_groups import (
     MEAN_ATTRIBUTE,
     group_images,
 )
+from ..nodes.map_images import read_channels
 from ..nodes.modifier_inputs import get_input
+from ..nodes.vertex_attributes import read_attribute
 from .skin_maps import SkinMaps, resized
 from .stage import Stage
 
@@ -112,9 +114,7 @@ def _of_clip(stage: Stage, maps: SkinMaps, _most_fields: int, progress):
     names = [MEAN_ATTRIBUTE, *(FIELD_ATTRIBUTE.format(index) for index in range(count))]
     drawn = []
     for name in names:
-        values = np.empty(len(face.data.vertices), np.float32)
-        face.data.attributes[name].data.foreach_get("value", values)
-        drawn.append(maps.carry(maps.spread(values)))
+        drawn.append(maps.carry(maps.spread(read_attribute(face.data, name))))
     for index, fine in enumerate(_fine_channels(face)[: 1 + min(count, FINE_FIELDS)]):
         drawn[index] = drawn[index] + resized(fine, maps.resolution)
     return drawn[0], np.stack(drawn[1:]), np.array(rows, np.float32), None
@@ -124,10 +124,7 @@ def _fine_channels(face) -> list[np.ndarray]:
     node = detail_modifiers.fine_node(face)
     found = []
     for image in group_images(node.node_tree) if node is not None else []:
-        width, height = image.size
-        pixels = np.empty(width * height * 4, np.float32)
-        image.pixels.foreach_get(pixels)
-        found += list(np.moveaxis(pixels.reshape(height, width, 4)[..., :3], 2, 0))
+        found += list(np.moveaxis(read_channels(image), 2, 0))
     return found
 
 
@@ -135,13 +132,12 @@ def _scale_map(stage: Stage, maps: SkinMaps) -> np.ndarray:
     """(R, R): the artist's strength and regions."""
     mesh = stage.face.evaluated_get(stage.depsgraph).data
     pores = detail_modifiers.get_scale(stage.face, detail_modifiers.PORES_INPUT)
-    if GAIN_ATTRIBUTE not in mesh.attributes or len(mesh.vertices) != len(maps.mesh.vertices) or pores <= 0:
+    gain = read_attribute(mesh, GAIN_ATTRIBUTE)
+    if gain is None or len(mesh.vertices) != len(maps.mesh.vertices) or pores <= 0:
         return np.full(
             (maps.resolution, maps.resolution),
             detail_modifiers.get_scale(stage.face, detail_modifiers.STRENGTH_INPUT),
         )
-    gain = np.empty(len(mesh.vertices), np.float32)
-    mesh.attributes[GAIN_ATTRIBUTE].data.foreach_get("value", gain)
     return maps.carry(maps.spread(gain / pores))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..model.face_model import dense_mesh, dense_parts, face_model
 from ..nodes.detail_groups import LIVE_ATTRIBUTE, REGION_ATTRIBUTE, REGIONS
+from ..nodes.vertex_attributes import write_attribute
 
 _FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
 _HAIRLINE = (
@@ -29,25 +30,18 @@ def add_attributes(mesh: bpy.types.Mesh) -> None:
     redness = sum(
         weight * dense.refine(model.regions[name]) for name, weight in _FLUSH.items() if name in model.regions
     )
-    _store(mesh, "d3dmm_lips", "FLOAT", np.clip(dense.refine(model.regions["lips"]), 0, 1))
-    _store(mesh, "d3dmm_redness", "FLOAT", np.clip(redness, 0, 1))
-    _store(mesh, "d3dmm_brows", "FLOAT", _brows(positions))
-    _store(mesh, "d3dmm_scalp", "FLOAT", _scalp(positions))
-    _store(mesh, "d3dmm_rest", "FLOAT_VECTOR", positions)
-    _store(mesh, "d3dmm_eye", "FLOAT_VECTOR", _eye_places(positions))
-    _store(mesh, "d3dmm_lash", "FLOAT_VECTOR", _lash_places(positions))
-    _store(mesh, LIVE_ATTRIBUTE, "FLOAT", np.zeros(len(positions), np.float32))
+    write_attribute(mesh, "d3dmm_lips", np.clip(dense.refine(model.regions["lips"]), 0, 1))
+    write_attribute(mesh, "d3dmm_redness", np.clip(redness, 0, 1))
+    write_attribute(mesh, "d3dmm_brows", _brows(positions))
+    write_attribute(mesh, "d3dmm_scalp", _scalp(positions))
+    write_attribute(mesh, "d3dmm_rest", positions)
+    write_attribute(mesh, "d3dmm_eye", _eye_places(positions))
+    write_attribute(mesh, "d3dmm_lash", _lash_places(positions))
+    write_attribute(mesh, LIVE_ATTRIBUTE, np.zeros(len(positions), np.float32))
     weights = np.stack([np.clip(dense.refine(model.regions[name]), 0, 1) for name in REGIONS])
     weights /= np.maximum(weights.sum(0), 1)  # where regions overlap they share the skin
     for name, weight in zip(REGIONS, weights, strict=True):
-        _store(mesh, REGION_ATTRIBUTE.format(name), "FLOAT", weight)
-
-
-def _store(mesh: bpy.types.Mesh, name: str, kind: str, values: np.ndarray) -> None:
-    attribute = mesh.attributes.new(name, kind, "POINT")
-    attribute.data.foreach_set(
-        "vector" if kind == "FLOAT_VECTOR" else "value", np.ascontiguousarray(values, np.float32).ravel()
-    )
+        write_attribute(mesh, REGION_ATTRIBUTE.format(name), weight)
 
 
 def _eye_places(positions: np.ndarray) -> np.ndarray:

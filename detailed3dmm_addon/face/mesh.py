@@ -14,6 +14,7 @@ from ..model.face_model import (
     identity_digest,
 )
 from ..nodes.detail_modifier import SKIN_GROUP
+from ..nodes.vertex_attributes import read_shape, write_positions, write_shape
 from .attributes import add_attributes
 
 _WEIGHT_STEPS = 32
@@ -59,7 +60,7 @@ def _make_mesh(name: str, positions: np.ndarray) -> bpy.types.Mesh:
     corners = dense.polygons[present]
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(positions))
-    mesh.attributes["position"].data.foreach_set("vector", positions.ravel())
+    write_positions(mesh, positions)
     mesh.loops.add(len(corners))
     mesh.loops.foreach_set("vertex_index", corners.astype(np.int32))
     mesh.polygons.add(len(sizes))
@@ -104,22 +105,19 @@ def move_rest_shape(face: bpy.types.Object, identity: np.ndarray) -> tuple[list[
     """
     mesh, names = face.data, face_model().expression_names
     keys = mesh.shape_keys.key_blocks
-    neutral = dense_mesh().refine(face_model().neutral(identity)).ravel()
-    before, shape = np.empty_like(neutral), np.empty_like(neutral)
-    keys[0].points.foreach_get("co", before)
-    moved = neutral - before
+    neutral = dense_mesh().refine(face_model().neutral(identity))
+    moved = neutral - read_shape(keys[0])
     values = expression_of(face)
     shown = [name for name, value in zip(names, values, strict=True) if value != 0.0]
     for name in shown:
-        keys[name].points.foreach_get("co", shape)
-        keys[name].points.foreach_set("co", shape + moved)
-    keys[0].points.foreach_set("co", neutral)
+        write_shape(keys[name], read_shape(keys[name]) + moved)
+    write_shape(keys[0], neutral)
     _show_rest_shape(mesh, neutral)
     return shown, [name for name in names if name not in shown]
 
 
 def _show_rest_shape(mesh: bpy.types.Mesh, neutral: np.ndarray) -> None:
-    mesh.attributes["position"].data.foreach_set("vector", neutral)
+    write_positions(mesh, neutral)
     mesh.update()
     mesh.shape_keys.update_tag()
 
@@ -129,13 +127,13 @@ def write_keys(face: bpy.types.Object, identity: np.ndarray, names: tuple[str, .
     mesh = face.data
     keys = mesh.shape_keys.key_blocks
     neutral, shapes = dense_shapes(identity, names)
-    keys[0].points.foreach_set("co", neutral.ravel())
+    write_shape(keys[0], neutral)
     for name, shape in zip(names, shapes, strict=True):
         key = keys.get(name)
         if key is not None:
-            key.points.foreach_set("co", shape.ravel())
+            write_shape(key, shape)
     if any(name in keys and keys[name].value != 0.0 for name in names):
-        _show_rest_shape(mesh, neutral.ravel())
+        _show_rest_shape(mesh, neutral)
 
 
 def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:
@@ -143,7 +141,7 @@ def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:
     names = face_model().expression_names
     for start in range(0, len(names), KEYS_AT_ONCE):
         write_keys(face, identity, names[start : start + KEYS_AT_ONCE])
-    _show_rest_shape(face.data, dense_shapes(identity, ())[0].ravel())
+    _show_rest_shape(face.data, dense_shapes(identity, ())[0])
     face.d3dmm.keys_identity = identity_digest(identity)
 
 

@@ -36,8 +36,13 @@ def write_channels(image: bpy.types.Image, maps: list[np.ndarray]) -> None:
 
 
 def read_map(image: bpy.types.Image) -> np.ndarray:
-    """The (H, W) float32 map of an image, millimetres, row 0 at the bottom."""
+    """Returns the (H, W) float32 map of an image, millimetres, row 0 at the bottom."""
+    return read_channels(image)[..., 0].copy()
+
+
+def read_channels(image: bpy.types.Image) -> np.ndarray:
+    """Returns (H, W, 3) float32: an image's red, green and blue, row 0 at the bottom."""
     width, height = image.size
     pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)
-    return pixels.reshape(height, width, 4)[..., 0].copy()
+    return pixels.reshape(height, width, 4)[..., :3]

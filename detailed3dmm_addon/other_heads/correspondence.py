@@ -14,6 +14,7 @@ from ...ml_backend.geometry.texture_space import rasterise, sample_map, triangle
 from ..detail.distilled import distilled_model
 from ..model.arkit_keys import expression_keys, moved_places
 from ..model.face_model import dense_mesh, face_model
+from ..nodes.vertex_attributes import read_corner_uv, read_shape
 
 _REACH, _SURE = 0.012, 0.004
 """Metres on our head: how far a vertex may lie from the wrapped skin, and up to where it counts in full."""
@@ -117,22 +118,17 @@ class _TargetShape:
     def __init__(self, item: bpy.types.Object):
         self.name, self.mesh = item.name, item.data
         mesh = self.mesh
-        self.positions = self._shape(mesh.shape_keys.key_blocks[0])
+        self.positions = read_shape(mesh.shape_keys.key_blocks[0]).astype(np.float64)
         mesh.calc_loop_triangles()
         self.triangles, self.corners = (np.empty((len(mesh.loop_triangles), 3), np.int32) for _ in range(2))
         mesh.loop_triangles.foreach_get("vertices", self.triangles.ravel())
         mesh.loop_triangles.foreach_get("loops", self.corners.ravel())
 
-    def _shape(self, key) -> np.ndarray:
-        found = np.empty((len(self.mesh.vertices), 3), np.float32)
-        key.points.foreach_get("co", found.ravel())
-        return found.astype(np.float64)
-
     def deltas(self, names: list[str]) -> np.ndarray:
         """(N, 3): what some shape keys add together."""
         keys = self.mesh.shape_keys.key_blocks
         return sum(
-            (self._shape(keys[name]) - self._shape(keys[name].relative_key) for name in names),
+            (_offset(keys[name]) for name in names),
             np.zeros_like(self.positions),
         )
 
@@ -146,11 +142,15 @@ class _TargetShape:
         """(N, 2): the texture coordinate of one of each vertex's corners, or None."""
         if not self.mesh.uv_layers:
             return None
-        corner = np.empty((len(self.mesh.loops), 2), np.float32)
-        (self.mesh.uv_layers.active or self.mesh.uv_layers[0]).uv.foreach_get("vector", corner.ravel())
+        corner = read_corner_uv(self.mesh.uv_layers.active or self.mesh.uv_layers[0])
         found = np.full((len(self.positions), 2), -1, np.float32)
         found[self.triangles] = corner[self.corners]
         return found
+
+
+def _offset(key: bpy.types.ShapeKey) -> np.ndarray:
+    """Returns (N, 3) float64: how far a shape key moves each vertex."""
+    return read_shape(key).astype(np.float64) - read_shape(key.relative_key)
 
 
 def _from_expressions(shape: _TargetShape) -> Similarity:

@@ -29,6 +29,13 @@ from ..nodes.detail_groups import (
 )
 from ..nodes.detail_modifier import MODIFIER, set_group
 from ..nodes.modifier_inputs import input_path, set_input
+from ..nodes.vertex_attributes import (
+    read_shape,
+    remove_attributes,
+    write_attribute,
+    write_positions,
+    write_shape,
+)
 from .correspondence import Correspondence, find_correspondence
 
 MARK, ORIGINAL = "d3dmm_mesh_detail", "d3dmm_original_mesh"
@@ -81,11 +88,11 @@ def add_mesh_detail(
         for index, name in enumerate(EXPRESSION_NAMES)
         if name in keys and strength[index] > _FAINT * strength.max()
     ]
-    _write(mesh, MEAN_ATTRIBUTE, mean)
+    write_attribute(mesh, MEAN_ATTRIBUTE, mean)
     for number, index in enumerate(chosen):
-        _write(mesh, FIELD_ATTRIBUTE.format(number), fields[index])
+        write_attribute(mesh, FIELD_ATTRIBUTE.format(number), fields[index])
     for name, weights in _regions_at(found).items():
-        _write(mesh, REGION_ATTRIBUTE.format(name), weights)
+        write_attribute(mesh, REGION_ATTRIBUTE.format(name), weights)
     modifier = item.modifiers.new(MODIFIER, "NODES")
     set_group(modifier, detail_group(len(chosen)))
     set_input(modifier, BAKED_INPUT, True)
@@ -115,9 +122,7 @@ def remove_mesh_detail(item: bpy.types.Object) -> None:
             key.value = values.get(key.name, key.value)
         if finer.users == 0:
             bpy.data.meshes.remove(finer)
-    attributes = item.data.attributes
-    for name in [found.name for found in attributes if found.name.startswith("d3dmm_")]:
-        attributes.remove(attributes[name])
+    remove_attributes(item.data, "d3dmm_")
     item.pop(MARK, None)
     item.update_tag()
 
@@ -139,11 +144,8 @@ def _subdivided(mesh: bpy.types.Mesh, levels: int) -> bpy.types.Mesh:
         )
         flat.to_mesh(finer)
         for key in finer.shape_keys.key_blocks:
-            shape = np.empty((len(change), 3), np.float32)
-            key.points.foreach_get("co", shape.ravel())
-            key.points.foreach_set("co", (shape + change).astype(np.float32).ravel())
-        finer.shape_keys.key_blocks[0].points.foreach_get("co", shape.ravel())
-        finer.attributes["position"].data.foreach_set("vector", shape.ravel())
+            write_shape(key, read_shape(key) + change)
+        write_positions(finer, read_shape(finer.shape_keys.key_blocks[0]))
         for cutting in (flat, rounded):
             cutting.free()
     finer.update()
@@ -215,8 +217,3 @@ def _drive(item: bpy.types.Object, name: str, keys: list[str]) -> None:
         target = variable.targets[0]
         target.id_type, target.id = "KEY", item.data.shape_keys
         target.data_path = f'key_blocks["{bpy.utils.escape_identifier(key)}"].value'
-
-
-def _write(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
-    attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT", "POINT")
-    attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))
