@@ -8,6 +8,7 @@ import numpy as np
 from mathutils import Vector
 
 from ..model.registry import is_face
+from ..nodes.materials import new_material, principled_shader
 
 COLLECTION_NAME = "Portrait Studio"
 _SHOWN, _HEADROOM = 0.9, 0.05
@@ -81,10 +82,8 @@ def _make_backdrop(centre: Vector) -> bpy.types.Object:
     mesh.from_pydata(
         [(-side, 0, -side), (side, 0, -side), (side, 0, side), (-side, 0, side)], [], [(0, 1, 2, 3)]
     )
-    material = bpy.data.materials.new("Backdrop")
-    if material.node_tree is None:
-        material.use_nodes = True
-    shader = next(node for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    material = new_material("Backdrop")
+    shader = principled_shader(material)
     shader.inputs["Base Color"].default_value = (0.08, 0.083, 0.09, 1.0)
     shader.inputs["Roughness"].default_value = 0.9
     mesh.materials.append(material)

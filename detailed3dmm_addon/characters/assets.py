@@ -4,8 +4,9 @@ import bpy
 import numpy as np
 
 from ...ml_backend.geometry.portrait import draw_portrait
+from ...ml_backend.geometry.srgb import to_srgb
 from ..actions import action_writer as face_animation
-from ..appearance.face_materials import HAIR_NODE, TONE_NODE
+from ..appearance.skin_material import HAIR_NODE, TONE_NODE
 from ..model.face_model import expression_of, face_model
 from ..nodes.materials import first_material, named_node
 from ..nodes.vertex_attributes import read_attribute, read_positions
@@ -100,11 +101,7 @@ def portrait_of(face: bpy.types.Object, context: bpy.types.Context) -> np.ndarra
             colours[here] = np.where((iris & name.startswith("eye"))[:, None], _IRIS, colour)
     shown = ~np.isin(part, [index for index, name in enumerate(names) if name in _HIDDEN])
     picture = draw_portrait(positions, normals, triangles[shown], colours, PREVIEW_SIZE)
-    picture[..., :3] = np.where(
-        picture[..., :3] < 0.0031308,
-        12.92 * picture[..., :3],
-        1.055 * picture[..., :3].clip(1e-9, 1) ** (1 / 2.4) - 0.055,
-    )
+    picture[..., :3] = to_srgb(picture[..., :3])
     return picture.clip(0, 1)
 
 

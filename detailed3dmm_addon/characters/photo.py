@@ -9,10 +9,12 @@ import numpy as np
 from mathutils import Matrix
 
 from ...ml_backend.errors import UserError
+from ...ml_backend.geometry.srgb import to_srgb
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
 from ..appearance import face_materials
 from ..appearance import studio as face_scene
+from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
 from ..detail import live as live_detail
 from ..face import mesh as face_mesh
@@ -99,7 +101,7 @@ class PhotoFit:
             settings.coefficients.foreach_set("value", arrays["identity"])
             settings.wrinkle_seed, settings.identity_seed = 0, 0
             settings.age_offset = float(arrays["skin"][0] - sample_skin(0)[0])
-            settings.skin_tone = face_materials.tone_of(_middle_colour(arrays["albedo"]))
+            settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
             face_materials.assign_materials(face, 0)
             detail_modifiers.add_modifier(face)
             face.location = face_scene.free_place(context.scene, face)
@@ -158,12 +160,6 @@ def _middle_colour(albedo: np.ndarray) -> np.ndarray:
     )
 
 
-def _to_srgb(linear: np.ndarray) -> np.ndarray:
-    return np.where(
-        linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 0, None) ** (1 / 2.4) - 0.055
-    )
-
-
 def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
     """An 8-bit sRGB image inside the file, of (H, W, 3) values in 0..1, row 0 at the bottom."""
     height, width = colours.shape[:2]
@@ -185,7 +181,7 @@ def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
     graph = NodeGraph(tree, keep=True)
     share = graph.node("Value", name=COLOUR_NODE, label="Photo Colour").outputs[0]
     share.default_value = face.d3dmm.photo_colour
-    image = _packed_image(f"{face.name} Albedo", np.clip(_to_srgb(albedo), 0, 1))
+    image = _packed_image(f"{face.name} Albedo", np.clip(to_srgb(albedo), 0, 1))
     place = graph.node("UVMap", uv_map="UVMap").outputs[0]
     texture = graph.node("TexImage", {"Vector": place}, image=image, extension="EXTEND")
     bare = graph.math("SUBTRACT", 1.0, graph.attribute("d3dmm_scalp").outputs["Fac"], clamp=True)

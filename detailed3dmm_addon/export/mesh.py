@@ -9,7 +9,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.dense_face import coarse_corners
 from ...ml_backend.models.detail_basis import fit_detail_basis
 from ..actions import action_writer as face_animation
-from ..appearance.face_materials import TONE_NODE
+from ..appearance.skin_material import TONE_NODE
 from ..face import mesh as face_mesh
 from ..model.face_model import dense_mesh, face_model
 from ..nodes.detail_modifier import MODIFIER

@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 
 from ...ml_backend.errors import UserError
+from ...ml_backend.geometry.srgb import to_srgb
 from ..nodes.materials import new_material, principled_shader
 from ..nodes.node_graph import NodeGraph
 from .mesh import Delivery
@@ -57,9 +58,9 @@ def paint_textures(stage: Stage, resolution: int) -> Textures:
     stage.scene.cycles.samples, stage.scene.cycles.use_denoising = 1, False
     hidden, stage.face.hide_render = stage.face.hide_render, True
     with _piece(stage, skin=True) as skin, _piece(stage, skin=False) as parts:
-        colours = _srgb(_look(stage, skin, "Base Color", resolution))
+        colours = _bytes(to_srgb(_look(stage, skin, "Base Color", resolution)))
         roughness = _look(stage, skin, "Roughness", resolution)[..., 0]
-        others = _srgb(_look(stage, parts, "Base Color", resolution))
+        others = _bytes(to_srgb(_look(stage, parts, "Base Color", resolution)))
         opacity = _look(stage, parts, "Alpha", resolution)[..., :1]
     stage.face.hide_render = hidden
     see_through = (
@@ -189,9 +190,3 @@ def _as_colour(value) -> tuple[float, float, float, float]:
 
 def _bytes(share: np.ndarray) -> np.ndarray:
     return np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
-
-
-def _srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear light to the bytes of pictures."""
-    values = np.clip(linear, 0, 1)
-    return _bytes(np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055))
