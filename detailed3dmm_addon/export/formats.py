@@ -12,10 +12,10 @@ from ...ml_backend.files.image_writers import write_exr, write_png, write_png16_
 from ...ml_backend.geometry.normal_map import encode_normals, normals_of_heights
 from ..nodes.materials import principled_shader
 from ..nodes.vertex_attributes import read_shape
-from .mesh import Delivery, deliver, key_clip, plain_material
+from .mesh import ExportMesh, build_export_mesh, key_clip, plain_material
 from .skin_maps import SkinMaps, shown_heights
 from .stage import Stage
-from .textures import can_paint, dress, paint_textures
+from .textures import can_paint, apply_textures, paint_textures
 from .wrinkle_maps import wrinkle_maps, write_wrinkle_maps
 
 Progress = Callable[[float], None]
@@ -53,7 +53,7 @@ def export_gltf(
     Args:
         stage: with the face and its frames.
         path: ends in .glb.
-        base_mesh: see `deliver`.
+        base_mesh: see `build_export_mesh`.
         resolution: of the maps.
         most_fields: wrinkle maps at most; 0 for none.
         painted: with the materials' colours as textures; else plain ones.
@@ -67,17 +67,17 @@ def export_gltf(
     """
     maps = SkinMaps(stage.face.data, resolution)
     normals = skin_normals(stage, maps)
-    delivery = deliver(stage, base_mesh)
-    pictures = [_as_image(path, "normal", encode_normals(normals))]
-    _shade_with_normals(delivery, pictures[0])
-    said = _paint(stage, delivery, path, resolution, True, pictures) if painted else ""
+    exported = build_export_mesh(stage, base_mesh)
+    pictures = [_write_image(path, "normal", encode_normals(normals))]
+    _shade_with_normals(exported, pictures[0])
+    said = _paint(stage, exported, path, resolution, True, pictures) if painted else ""
     if most_fields:
         found = wrinkle_maps(stage, maps, most_fields, progress)
         listed = write_wrinkle_maps(path, found, stage)
-        delivery.object["detailed3dmm_wrinkles"] = listed.name
+        exported.object["detailed3dmm_wrinkles"] = listed.name
         said += f", {len(found.fields)} wrinkle maps"
-    key_clip(stage, delivery, progress, with_detail=False)
-    _isolate(stage, delivery)
+    key_clip(stage, exported, progress, with_detail=False)
+    _leave_only(stage, exported)
     _run(
         bpy.ops.export_scene.gltf,
         path,
@@ -93,8 +93,8 @@ def export_gltf(
         export_optimize_animation_size=True,
         export_image_format="AUTO",
     )
-    _take_back(pictures)
-    return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} morph targets{said}"
+    _delete_files(pictures)
+    return f"{len(exported.vertices)} vertices, {len(exported.object.data.shape_keys.key_blocks) - 1} morph targets{said}"
 
 
 def export_fbx(
@@ -105,7 +105,7 @@ def export_fbx(
     Args:
         stage: with the face and its frames.
         path: ends in .fbx.
-        base_mesh: see `deliver`.
+        base_mesh: see `build_export_mesh`.
         with_detail: with blend shapes for the wrinkles, and what is finer than they as a normal map.
         resolution: of the textures, which the file holds; 0 for plain colours.
         progress: called with 0 to 1.
@@ -114,15 +114,15 @@ def export_fbx(
         UserError: Blender's exporter failed, or a modifier changes the copy's vertices.
     """
     pictures: list[bpy.types.Image] = []
-    delivery, said = deliver(stage, base_mesh), ""
+    exported, said = build_export_mesh(stage, base_mesh), ""
     if resolution:
-        said = _paint(stage, delivery, path, resolution, False, pictures)
+        said = _paint(stage, exported, path, resolution, False, pictures)
         if with_detail:
             fine = skin_normals(stage, SkinMaps(stage.face.data, resolution), fine_only=True)
-            pictures.append(_as_image(path, "normal", encode_normals(fine)))
-            _shade_with_normals(delivery, pictures[-1])
-    key_clip(stage, delivery, progress, with_detail)
-    _isolate(stage, delivery)
+            pictures.append(_write_image(path, "normal", encode_normals(fine)))
+            _shade_with_normals(exported, pictures[-1])
+    key_clip(stage, exported, progress, with_detail)
+    _leave_only(stage, exported)
     _run(
         bpy.ops.export_scene.fbx,
         path,
@@ -137,8 +137,8 @@ def export_fbx(
         path_mode="COPY",
         embed_textures=True,
     )
-    _take_back(pictures)
-    return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} blend shapes{said}"
+    _delete_files(pictures)
+    return f"{len(exported.vertices)} vertices, {len(exported.object.data.shape_keys.key_blocks) - 1} blend shapes{said}"
 
 
 def export_usd(stage: Stage, path: Path) -> str:
@@ -244,8 +244,8 @@ def _run(operator, path: Path, **options) -> None:
         raise UserError(f"{path.name}: Blender's exporter gave up.", "Look at the terminal for more.")
 
 
-def _isolate(stage: Stage, delivery: Delivery) -> None:
-    """Leaves the delivery alone on the stage."""
+def _leave_only(stage: Stage, exported: ExportMesh) -> None:
+    """Leaves only the export mesh on the stage."""
     stage.inputs.clear()
     bpy.data.objects.remove(stage.face)
     stage.go_to(stage.frames[0])
@@ -256,7 +256,7 @@ def _plain_materials(stage: Stage) -> None:
         stage.face.data.materials[index] = plain_material(material)
 
 
-def _as_image(path: Path, name: str, pixels: np.ndarray, colour: bool = False) -> bpy.types.Image:
+def _write_image(path: Path, name: str, pixels: np.ndarray, colour: bool = False) -> bpy.types.Image:
     """A picture beside a file, (R, R, C) uint8, row 0 at the bottom; of colours, or of numbers."""
     place = path.with_name(f"{path.stem}_{name}.png")
     write_png(place, pixels)
@@ -266,7 +266,7 @@ def _as_image(path: Path, name: str, pixels: np.ndarray, colour: bool = False) -
     return image
 
 
-def _take_back(pictures: list[bpy.types.Image]) -> None:
+def _delete_files(pictures: list[bpy.types.Image]) -> None:
     """Deletes the files of pictures, which are inside the exported one."""
     for picture in pictures:
         Path(bpy.path.abspath(picture.filepath)).unlink()
@@ -274,13 +274,13 @@ def _take_back(pictures: list[bpy.types.Image]) -> None:
 
 def _paint(
     stage: Stage,
-    delivery: Delivery,
+    exported: ExportMesh,
     path: Path,
     resolution: int,
     packed: bool,
     pictures: list[bpy.types.Image],
 ) -> str:
-    """Gives a delivery the colours of the face's materials, and adds the pictures; what to report."""
+    """Gives an export mesh the colours of the face's materials, and adds the pictures; what to report."""
     if not can_paint():
         return ", plain colours (Blender's Cycles add-on is off)"
     found = paint_textures(stage, resolution)
@@ -288,17 +288,17 @@ def _paint(
     if packed:
         rough = np.stack([np.full_like(rough, 255), rough, np.zeros_like(rough)], 2)
     made = [
-        _as_image(path, "skin", found.skin, True),
-        _as_image(path, "roughness", rough),
-        _as_image(path, "parts", found.parts, True),
+        _write_image(path, "skin", found.skin, True),
+        _write_image(path, "roughness", rough),
+        _write_image(path, "parts", found.parts, True),
     ]
-    dress(delivery, found, *made, packed)
+    apply_textures(exported, found, *made, packed)
     pictures += made
     return ", 3 textures"
 
 
-def _shade_with_normals(delivery: Delivery, image: bpy.types.Image) -> None:
-    material = delivery.object.data.materials[0]
+def _shade_with_normals(exported: ExportMesh, image: bpy.types.Image) -> None:
+    material = exported.object.data.materials[0]
     nodes, links = material.node_tree.nodes, material.node_tree.links
     texture, bend = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeNormalMap")
     texture.image, bend.uv_map = image, "UVMap"

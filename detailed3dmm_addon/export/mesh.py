@@ -29,7 +29,7 @@ _LEAST_MOVE = 4e-6
 
 
 @dataclass(frozen=True)
-class Delivery:
+class ExportMesh:
     """A mesh in the making.
 
     Attributes:
@@ -41,7 +41,7 @@ class Delivery:
     object: bpy.types.Object
 
 
-def deliver(stage: Stage, base_mesh: bool) -> Delivery:
+def build_export_mesh(stage: Stage, base_mesh: bool) -> ExportMesh:
     """Builds the mesh on the stage, in the copy's place: neutral, shape keys at the copy's values, plain materials.
 
     Args:
@@ -75,11 +75,11 @@ def deliver(stage: Stage, base_mesh: bool) -> Delivery:
     mesh.update()
     for index in range(len(source.materials)):
         mesh.materials.append(plain_material(source.materials[index]))
-    return Delivery(vertices, made)
+    return ExportMesh(vertices, made)
 
 
 def _strip(mesh: bpy.types.Mesh) -> None:
-    """Takes off a copied mesh what a delivery makes anew or does not need."""
+    """Takes off a copied mesh what an export mesh makes anew or does not need."""
     carrier = bpy.data.objects.new("Stripped", mesh)
     carrier.shape_key_clear()
     bpy.data.objects.remove(carrier)
@@ -124,12 +124,12 @@ def plain_material(original: bpy.types.Material | None) -> bpy.types.Material:
     return made
 
 
-def key_clip(stage: Stage, delivery: Delivery, progress, with_detail: bool) -> None:
-    """Keys the delivery's shape keys, and its place where it moves, frame by frame; wrinkles become shape keys of their own.
+def key_clip(stage: Stage, exported: ExportMesh, progress, with_detail: bool) -> None:
+    """Keys the mesh's shape keys, and its place where it moves, frame by frame; wrinkles become shape keys of their own.
 
     Args:
         stage: is left at the last frame.
-        delivery: made of it; its modifiers, if any, do not count.
+        exported: made of it; its modifiers, if any, do not count.
         progress: called with 0 to 1.
         with_detail: whether the wrinkles of these frames come along: rest shape and principal offsets,
             weights in 0..1.
@@ -137,7 +137,7 @@ def key_clip(stage: Stage, delivery: Delivery, progress, with_detail: bool) -> N
     Raises:
         UserError: the copy has modifiers that change its vertices.
     """
-    made, keys = delivery.object, delivery.object.data.shape_keys.key_blocks
+    made, keys = exported.object, exported.object.data.shape_keys.key_blocks
     names = [key.name for key in keys][1:]
     rest, deltas = _shapes(made)
     for modifier in stage.face.modifiers:
@@ -156,7 +156,7 @@ def key_clip(stage: Stage, delivery: Delivery, progress, with_detail: bool) -> N
                     "Export Alembic or USD.",
                 )
             smooth = rest + np.tensordot(rows[-1], deltas, 1)
-            offsets.append((positions[delivery.vertices] - smooth).ravel() * 1e3)
+            offsets.append((positions[exported.vertices] - smooth).ravel() * 1e3)
         progress(index / len(stage.frames))
     values = np.stack(rows)
     if offsets:

@@ -16,7 +16,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.srgb import to_srgb
 from ..nodes.materials import new_material, principled_shader
 from ..nodes.node_graph import NodeGraph
-from .mesh import Delivery
+from .mesh import ExportMesh
 from .stage import Stage
 
 _MARGIN = 8  # texels that a colour goes on beyond its part
@@ -58,10 +58,10 @@ def paint_textures(stage: Stage, resolution: int) -> Textures:
     stage.scene.cycles.samples, stage.scene.cycles.use_denoising = 1, False
     hidden, stage.face.hide_render = stage.face.hide_render, True
     with _piece(stage, skin=True) as skin, _piece(stage, skin=False) as parts:
-        colours = _bytes(to_srgb(_look(stage, skin, "Base Color", resolution)))
-        roughness = _look(stage, skin, "Roughness", resolution)[..., 0]
-        others = _bytes(to_srgb(_look(stage, parts, "Base Color", resolution)))
-        opacity = _look(stage, parts, "Alpha", resolution)[..., :1]
+        colours = _bytes(to_srgb(_bake_input(stage, skin, "Base Color", resolution)))
+        roughness = _bake_input(stage, skin, "Roughness", resolution)[..., 0]
+        others = _bytes(to_srgb(_bake_input(stage, parts, "Base Color", resolution)))
+        opacity = _bake_input(stage, parts, "Alpha", resolution)[..., :1]
     stage.face.hide_render = hidden
     see_through = (
         index for index, material in enumerate(stage.face.data.materials) if not _is_opaque(material)
@@ -71,24 +71,24 @@ def paint_textures(stage: Stage, resolution: int) -> Textures:
     )
 
 
-def dress(
-    delivery: Delivery,
+def apply_textures(
+    exported: ExportMesh,
     found: Textures,
     skin: bpy.types.Image,
     roughness: bpy.types.Image,
     parts: bpy.types.Image,
     packed: bool,
 ) -> None:
-    """Puts pictures into a delivery's plain materials.
+    """Puts pictures into an export mesh's plain materials.
 
     Args:
-        delivery: with `plain_material`s.
+        exported: with `plain_material`s.
         found: what the pictures were made of.
         skin, roughness, parts: the pictures.
         packed: as glTF has it: roughness is a picture's green, and what is half opaque is opaque. Else each
             picture is taken whole.
     """
-    for index, material in enumerate(delivery.object.data.materials):
+    for index, material in enumerate(exported.object.data.materials):
         graph, shader = NodeGraph(material.node_tree, keep=True), principled_shader(material)
         colour = graph.node("TexImage", image=parts if index else skin)
         graph.feed(shader.inputs["Base Color"], colour.outputs["Color"])
@@ -126,10 +126,10 @@ def _piece(stage: Stage, skin: bool) -> Iterator[bpy.types.Object]:
         bpy.data.meshes.remove(mesh)
 
 
-def _look(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> np.ndarray:
+def _bake_input(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> np.ndarray:
     """(R, R, 3) float32, linear: an input of each material's shader."""
     picture = bpy.data.images.new("Painted", resolution, resolution, float_buffer=True)
-    made = [_shining(material, name, picture) for material in stage.face.data.materials]
+    made = [_emission_copy(material, name, picture) for material in stage.face.data.materials]
     for index, material in enumerate(made):
         piece.data.materials[index] = material
     layer = stage.scene.view_layers[0]
@@ -152,7 +152,9 @@ def _look(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> 
     return pixels.reshape(resolution, resolution, 4)[..., :3]
 
 
-def _shining(original: bpy.types.Material | None, name: str, picture: bpy.types.Image) -> bpy.types.Material:
+def _emission_copy(
+    original: bpy.types.Material | None, name: str, picture: bpy.types.Image
+) -> bpy.types.Material:
     """A copy of a material that gives off what its shader's input says, and into which a picture is baked."""
     made = original.copy() if original is not None else new_material("Painted")
     if made.node_tree is None:
