@@ -225,6 +225,8 @@ def arkit_mesh(names):
         "JawOpen EyeBlinkLeft",
         "jaw_open eyeBlink_L",
         "A25_Jaw_Open A14_Eye_Blink_Left",
+        "face.jawOpen eyeBlinkL",
+        "Head:jawOpen eyeBlink-L",
     ],
 )
 def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
