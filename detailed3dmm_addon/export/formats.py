@@ -15,7 +15,7 @@ from ..nodes.vertex_attributes import read_shape
 from .mesh import ExportMesh, build_export_mesh, key_clip, plain_material
 from .skin_maps import SkinMaps, shown_heights
 from .stage import Stage
-from .textures import can_paint, apply_textures, paint_textures
+from .textures import apply_textures, can_paint, paint_textures
 from .wrinkle_maps import wrinkle_maps, write_wrinkle_maps
 
 Progress = Callable[[float], None]
@@ -68,7 +68,7 @@ def export_gltf(
     maps = SkinMaps(stage.face.data, resolution)
     normals = skin_normals(stage, maps)
     exported = build_export_mesh(stage, base_mesh)
-    pictures = [_write_image(path, "normal", encode_normals(normals))]
+    pictures = [_write_image(stage, path, "normal", encode_normals(normals))]
     _shade_with_normals(exported, pictures[0])
     said = _paint(stage, exported, path, resolution, True, pictures) if painted else ""
     if most_fields:
@@ -119,7 +119,7 @@ def export_fbx(
         said = _paint(stage, exported, path, resolution, False, pictures)
         if with_detail:
             fine = skin_normals(stage, SkinMaps(stage.face.data, resolution), fine_only=True)
-            pictures.append(_write_image(path, "normal", encode_normals(fine)))
+            pictures.append(_write_image(stage, path, "normal", encode_normals(fine)))
             _shade_with_normals(exported, pictures[-1])
     key_clip(stage, exported, progress, with_detail)
     _leave_only(stage, exported)
@@ -253,14 +253,16 @@ def _leave_only(stage: Stage, exported: ExportMesh) -> None:
 
 def _plain_materials(stage: Stage) -> None:
     for index, material in enumerate(stage.face.data.materials):
-        stage.face.data.materials[index] = plain_material(material)
+        stage.face.data.materials[index] = stage.track(plain_material(material))
 
 
-def _write_image(path: Path, name: str, pixels: np.ndarray, colour: bool = False) -> bpy.types.Image:
+def _write_image(
+    stage: Stage, path: Path, name: str, pixels: np.ndarray, colour: bool = False
+) -> bpy.types.Image:
     """A picture beside a file, (R, R, C) uint8, row 0 at the bottom; of colours, or of numbers."""
     place = path.with_name(f"{path.stem}_{name}.png")
     write_png(place, pixels)
-    image = bpy.data.images.load(str(place))
+    image = stage.track(bpy.data.images.load(str(place)))
     if not colour:
         image.colorspace_settings.name = "Non-Color"
     return image
@@ -288,9 +290,9 @@ def _paint(
     if packed:
         rough = np.stack([np.full_like(rough, 255), rough, np.zeros_like(rough)], 2)
     made = [
-        _write_image(path, "skin", found.skin, True),
-        _write_image(path, "roughness", rough),
-        _write_image(path, "parts", found.parts, True),
+        _write_image(stage, path, "skin", found.skin, True),
+        _write_image(stage, path, "roughness", rough),
+        _write_image(stage, path, "parts", found.parts, True),
     ]
     apply_textures(exported, found, *made, packed)
     pictures += made

@@ -54,9 +54,9 @@ def build_export_mesh(stage: Stage, base_mesh: bool) -> ExportMesh:
     if base_mesh and face_mesh.has_our_topology(face):
         mesh, vertices = _base_mesh(face.name)
     else:
-        mesh, vertices = source.copy(), np.arange(len(source.vertices))
+        mesh, vertices = stage.track(source.copy()), np.arange(len(source.vertices))
         _strip(mesh)
-    made = bpy.data.objects.new(face.name, mesh)
+    made = stage.track(bpy.data.objects.new(face.name, stage.track(mesh)))
     stage.scene.collection.objects.link(made)
     made.matrix_world = stage.matrix()
     rest = read_shape(source.shape_keys.key_blocks[0])
@@ -74,7 +74,7 @@ def build_export_mesh(stage: Stage, base_mesh: bool) -> ExportMesh:
     write_positions(mesh, read_shape(made.data.shape_keys.key_blocks[0]))
     mesh.update()
     for index in range(len(source.materials)):
-        mesh.materials.append(plain_material(source.materials[index]))
+        mesh.materials.append(stage.track(plain_material(source.materials[index])))
     return ExportMesh(vertices, made)
 
 
@@ -167,9 +167,11 @@ def key_clip(stage: Stage, exported: ExportMesh, progress, with_detail: bool) ->
         )
     if len(stage.frames) > 1:
         first = stage.frames[0]
-        face_animation.key_expressions(made, made.name, tuple(names), values, first)
+        stage.track(face_animation.key_expressions(made, made.name, tuple(names), values, first))
         if any(place != places[0] for place in places):
-            face_animation.key_object(made, made.name, _place_curves(places), first)
+            action = face_animation.key_object(made, made.name, _place_curves(places), first)
+            if action is not None:
+                stage.track(action)
     for name, value in zip(names, values[0], strict=True):
         keys[name].value = float(value)
     made.matrix_world = places[0]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import bpy
 import numpy as np
@@ -24,6 +24,7 @@ from ..model.face_model import key_values
 from ..nodes import detail_modifier as detail_modifiers
 from ..nodes.vertex_attributes import read_positions
 
+Datablock = TypeVar("Datablock", bound=bpy.types.ID)
 _FOLDER_REMEDY = "Choose a folder that you may write to."
 
 
@@ -36,12 +37,21 @@ class Stage:
         face: the copy.
         frames: scene frames to export.
         inputs: by frame, what the live detail is made from there; none where no live detail is shown.
+        made: `session_uid` of everything that was made for the export, and goes with the stage.
     """
 
     scene: bpy.types.Scene
     face: bpy.types.Object
     frames: range
     inputs: dict[int, DetailInputs] = field(default_factory=dict)
+    made: set[int] = field(default_factory=set)
+
+    def track(self, item: Datablock) -> Datablock:
+        """Notes that a datablock was made for the export, a mesh with its shape keys: it goes with the stage."""
+        self.made.add(item.session_uid)
+        if isinstance(item, bpy.types.Mesh) and item.shape_keys is not None:
+            self.made.add(item.shape_keys.session_uid)
+        return item
 
     @property
     def depsgraph(self) -> bpy.types.Depsgraph:
@@ -92,7 +102,9 @@ class Stage:
 def export_stage(
     context: bpy.types.Context, face: bpy.types.Object, first: int, last: int, with_detail: bool = True
 ) -> Iterator[Stage]:
-    """Copies a face onto a stage; afterwards everything that was made meanwhile is removed, and the file is as before.
+    """Copies a face onto a stage; afterwards everything that was made for it is removed.
+
+    Handlers and datablocks that others make meanwhile stay.
 
     Args:
         context: of the operator; inside, operators see the stage as the scene.
@@ -108,24 +120,27 @@ def export_stage(
             f"The range from {first} to {last} cannot be exported.",
             f"Choose 1 to {face_animation.LONGEST_RANGE} frames.",
         )
-    window, before = context.window, {item.session_uid for item in _every_id()}
-    shown, handlers = window.scene if window is not None else None, bpy.app.handlers.frame_change_pre
-    count = len(handlers)
+    window = context.window
+    shown = window.scene if window is not None else None
+    handlers = bpy.app.handlers.frame_change_pre
+    stage = _empty_stage(context.scene, face, range(first, last + 1))
+    follow = stage.follow
     try:
         with live_update.suspended():
-            stage = _set_up(context.scene, face, range(first, last + 1), with_detail)
-            handlers.append(stage.follow)
+            _set_up(stage, with_detail)
+            handlers.append(follow)
             stage.go_to(min(max(context.scene.frame_current, first), last))
             with context.temp_override(scene=stage.scene, view_layer=stage.scene.view_layers[0]):
                 yield stage
     finally:
-        del handlers[count:]
+        if follow in handlers:
+            handlers.remove(follow)
         if window is not None and window.scene != shown:
             window.scene = shown
-        for scene in [item for item in bpy.data.scenes if item.session_uid not in before]:
+        for scene in [item for item in bpy.data.scenes if item.session_uid in stage.made]:
             bpy.data.scenes.remove(scene)
-        known = {item.session_uid: item for item in _every_id()}
-        bpy.data.batch_remove([item for uid, item in known.items() if uid not in before])
+        left = {item.session_uid: item for item in _every_id() if item.session_uid in stage.made}
+        bpy.data.batch_remove(left.values())
 
 
 def _every_id() -> Iterator[bpy.types.ID]:
@@ -134,7 +149,7 @@ def _every_id() -> Iterator[bpy.types.ID]:
             yield from getattr(bpy.data, name)
 
 
-def _set_up(original: bpy.types.Scene, face: bpy.types.Object, frames: range, with_detail: bool) -> Stage:
+def _empty_stage(original: bpy.types.Scene, face: bpy.types.Object, frames: range) -> Stage:
     scene = bpy.data.scenes.new("Detailed3DMM Export")
     scene.render.fps, scene.render.fps_base = original.render.fps, original.render.fps_base
     scene.frame_start, scene.frame_end = frames[0], frames[-1]
@@ -143,12 +158,19 @@ def _set_up(original: bpy.types.Scene, face: bpy.types.Object, frames: range, wi
     copy.d3dmm.uid = uuid.uuid4().hex
     scene.collection.objects.link(copy)
     copy.hide_viewport = copy.hide_render = False
-    stage, modifier = Stage(scene, copy, frames), detail_modifiers.detail_modifier(copy)
+    stage = Stage(scene, copy, frames)
+    for item in (scene, copy, copy.data):
+        stage.track(item)
+    return stage
+
+
+def _set_up(stage: Stage, with_detail: bool) -> None:
+    copy = stage.face
+    modifier = detail_modifiers.detail_modifier(copy)
     if modifier is not None and not with_detail:
         modifier.show_viewport = modifier.show_render = False
     elif modifier is not None and modifier.show_viewport and not detail_modifiers.is_baked(copy):
         stage.inputs.update(_inputs_by_frame(stage))
-    return stage
 
 
 def _inputs_by_frame(stage: Stage) -> dict[int, DetailInputs]:

@@ -106,8 +106,8 @@ def apply_textures(
 @contextmanager
 def _piece(stage: Stage, skin: bool) -> Iterator[bpy.types.Object]:
     """The skin, or all else in the same unit square of texture space, as an object at rest."""
-    mesh = stage.face.data.copy()
-    piece = bpy.data.objects.new("Painted", mesh)
+    mesh = stage.track(stage.face.data.copy())
+    piece = stage.track(bpy.data.objects.new("Painted", mesh))
     stage.scene.collection.objects.link(piece)
     piece.shape_key_clear()
     material, corners = (np.empty(len(mesh.polygons), np.int32) for _ in range(2))
@@ -128,8 +128,8 @@ def _piece(stage: Stage, skin: bool) -> Iterator[bpy.types.Object]:
 
 def _bake_input(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> np.ndarray:
     """(R, R, 3) float32, linear: an input of each material's shader."""
-    picture = bpy.data.images.new("Painted", resolution, resolution, float_buffer=True)
-    made = [_emission_copy(material, name, picture) for material in stage.face.data.materials]
+    picture = stage.track(bpy.data.images.new("Painted", resolution, resolution, float_buffer=True))
+    made = [stage.track(_emission_copy(material, name, picture)) for material in stage.face.data.materials]
     for index, material in enumerate(made):
         piece.data.materials[index] = material
     layer = stage.scene.view_layers[0]
