@@ -11,6 +11,7 @@ from ...ml_backend.files.curve_file import write_curves
 from ...ml_backend.files.image_writers import write_exr, write_png, write_png16_millimetres
 from ...ml_backend.geometry.normal_map import encode_normals, normals_of_heights
 from ..nodes.materials import principled_shader
+from ..nodes.node_graph import NodeGraph
 from ..nodes.vertex_attributes import read_shape
 from .mesh import ExportMesh, build_export_mesh, key_clip, plain_material
 from .skin_maps import SkinMaps, shown_heights
@@ -301,8 +302,7 @@ def _paint(
 
 def _shade_with_normals(exported: ExportMesh, image: bpy.types.Image) -> None:
     material = exported.object.data.materials[0]
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    texture, bend = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeNormalMap")
-    texture.image, bend.uv_map = image, "UVMap"
-    links.new(texture.outputs["Color"], bend.inputs["Color"])
-    links.new(bend.outputs["Normal"], principled_shader(material).inputs["Normal"])
+    graph = NodeGraph(material.node_tree, keep=True)
+    texture = graph.node("TexImage", image=image)
+    normal = graph.node("NormalMap", {"Color": texture.outputs["Color"]}, uv_map="UVMap")
+    graph.feed(principled_shader(material).inputs["Normal"], normal.outputs["Normal"])
