@@ -1,6 +1,6 @@
-"""Vertex attributes that the materials read: lips, flushed skin, eyebrows, scalp, and places that noise can cling to.
+"""Vertex attributes that the materials read: lips, redness, eyebrows, scalp, and coordinates for noise.
 
-All are made on the mean face, so that they stay with the skin whatever the identity.
+All are made on the mean face, so they stay with the skin whatever the identity.
 """
 
 import bpy
@@ -15,7 +15,10 @@ _FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
 
 
 def add_attributes(mesh: bpy.types.Mesh) -> None:
-    """Stores `d3dmm_lips`, `_redness`, `_brows`, `_scalp`, `_region_*` (0 to 1), `_rest` (metres), `_eye` and `_lash` (vectors)."""
+    """Writes the attributes `d3dmm_*`.
+
+    Of floats in 0..1: lips, redness, brows, scalp, one for each region. Of vectors: rest (metres), eye, lash.
+    """
     model, dense = face_model(), dense_mesh()
     positions = dense.refine(model.mean)
     redness = sum(
@@ -36,7 +39,7 @@ def add_attributes(mesh: bpy.types.Mesh) -> None:
 
 
 def _eye_places(positions: np.ndarray) -> np.ndarray:
-    """(N, 3): for eye vertices the place on the eyeball in radii - to its right, up, forward -, zero elsewhere."""
+    """Returns (N, 3): the place on the eyeball in radii - right, up, forward -, zero off the eyes."""
     model, part = face_model(), dense_parts()
     places = np.zeros_like(positions)
     for name in ("eye_left", "eye_right"):
@@ -49,7 +52,11 @@ def _eye_places(positions: np.ndarray) -> np.ndarray:
 
 
 def _lash_places(positions: np.ndarray) -> np.ndarray:
-    """(N, 3): for lash vertices along the lid (0 inner, 1 outer corner), from root 0 to tip 1, and 1 on the upper lid."""
+    """Returns (N, 3): for lash vertices the place along the lid, from root to tip, and the lid.
+
+    The first is 0 at the inner and 1 at the outer corner, the second 0 at the root and 1 at the tip; the
+    third is 1 on the upper lid.
+    """
     model, part = face_model(), dense_parts()
     places = np.zeros_like(positions)
     lash = part == model.part_names.index("lashes")
@@ -71,13 +78,13 @@ def _lash_places(positions: np.ndarray) -> np.ndarray:
 
 
 def _finer(line: np.ndarray) -> np.ndarray:
-    """A polyline (n, 3) with eight points for each of its segments."""
+    """Returns a polyline (n, 3) with eight points for each of its segments."""
     steps = np.linspace(0, len(line) - 1, 8 * (len(line) - 1) + 1)
     return np.stack([np.interp(steps, np.arange(len(line)), line[:, axis]) for axis in range(3)], 1)
 
 
 def _scalp(positions: np.ndarray) -> np.ndarray:
-    """Returns (N,): how far inside the hairline each skin vertex lies, 0 outside, 1 from six millimetres on."""
+    """Returns (N,): the hair cover of each skin vertex, 0 outside the hairline, 1 from six millimetres on."""
     model = face_model()
     ear, top = (model.mean[model.landmarks[name]].mean(0) for name in ("ear_left", "forehead_top"))
     return _on_skin(scalp_cover(positions, ear, top, HAIRLINE))

@@ -53,7 +53,7 @@ def _keys_by_plain_name(mesh: bpy.types.Mesh) -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    """Returns a name in lower-case letters and digits, its number and prefix removed, its side written out."""
+    """Returns a name in lower-case letters and digits, without number and prefix, its side written out."""
     name = re.sub(r"^[A-Z]\d+_", "", name)
     side = re.search(r"(?:[ _.-]|(?<=[a-z]))([LR])$", name)
     if side:
