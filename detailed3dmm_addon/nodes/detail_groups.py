@@ -1,7 +1,6 @@
-"""Node groups that show a face's detail: one displaces its vertices, one gives its skin what is finer than vertices.
+"""Node groups that show a face's detail: one displaces its vertices, one gives its skin the fine band.
 
-Both read plain attributes, images and modifier inputs, so that a file plays and renders without the
-extension.
+Both read plain attributes, images and modifier inputs, so a file plays and renders without the extension.
 """
 
 import bpy
@@ -9,7 +8,9 @@ import bpy
 from .node_graph import NodeGraph
 
 GROUP_NAME = "D3DMM Detail"
-BAKED_INPUT, STRENGTH_INPUT, PORES_INPUT = "Baked", "Strength", "Pores and Fine Lines"
+BAKED_INPUT = "Baked"
+STRENGTH_INPUT = "Strength"
+PORES_INPUT = "Pores and Fine Lines"
 REGIONS = (
     "forehead",
     "glabella",
@@ -24,48 +25,55 @@ REGIONS = (
 )
 REGION_INPUTS = {name: name.replace("_", " ").title() for name in REGIONS}
 COEFFICIENT_INPUT = "Coefficient {}"
-LIVE_ATTRIBUTE, MEAN_ATTRIBUTE, FIELD_ATTRIBUTE = "d3dmm_live", "d3dmm_detail_mean", "d3dmm_detail_{:02d}"
+LIVE_ATTRIBUTE = "d3dmm_live"
+MEAN_ATTRIBUTE = "d3dmm_detail_mean"
+FIELD_ATTRIBUTE = "d3dmm_detail_{:02d}"
 REGION_ATTRIBUTE = "d3dmm_region_{}"
-HEIGHT_ATTRIBUTE, GAIN_ATTRIBUTE, WEIGHTS_ATTRIBUTE = "d3dmm_height", "d3dmm_gain", "d3dmm_weights_{}"
-"""What the group stores: millimetres moved; the scale of the fine band; three weights of fine maps a vector."""
+HEIGHT_ATTRIBUTE = "d3dmm_height"
+"""Stored by the group: the displacement, millimetres."""
+GAIN_ATTRIBUTE = "d3dmm_gain"
+"""Stored by the group: the scale of the fine band."""
+WEIGHTS_ATTRIBUTE = "d3dmm_weights_{}"
+"""Stored by the group: the weights of three fine maps a vector."""
 FINE_IMAGES = 3
 FINE_FIELDS = 3 * FINE_IMAGES - 1
-"""A clip's fine band: its mean and eight fields, three to an image."""
+"""Fields of a clip's fine band: with its mean they are three to an image."""
 METRES_PER_MILLIMETRE = 1e-3
 LARGEST_STRENGTH = 4.0
 
 
 def detail_group(components: int) -> bpy.types.NodeTree:
-    """The geometry nodes for a number of baked components; faces share them, 0 is for live detail alone.
+    """Returns the geometry nodes for a number of baked components, which faces share.
 
-    Geometry in; (live or mean + sum of coefficient x field, millimetres) x strength x regions along the
-    normal; geometry out.
+    Displacement along the normal = (live, or mean + sum of coefficient x field) x strength x regions.
+
+    Args:
+        components: K; 0 for live detail alone.
     """
     name = f"{GROUP_NAME} {components}" if components else GROUP_NAME
-    found = next(
-        (group for group in bpy.data.node_groups if group.get("d3dmm") == name and group.library is None),
-        None,
-    )
-    if found is not None:
-        return found
+    for existing in bpy.data.node_groups:
+        if existing.get("d3dmm") == name and existing.library is None:
+            return existing
     group = bpy.data.node_groups.new(name, "GeometryNodeTree")
     group["d3dmm"] = name
     group.is_modifier = True
-    face = group.interface
-    face.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    face.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    face.new_socket(BAKED_INPUT, in_out="INPUT", socket_type="NodeSocketBool")
+    interface = group.interface
+    interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    interface.new_socket(BAKED_INPUT, in_out="INPUT", socket_type="NodeSocketBool")
     for label in (STRENGTH_INPUT, PORES_INPUT, *REGION_INPUTS.values()):
-        socket = face.new_socket(label, in_out="INPUT", socket_type="NodeSocketFloat")
-        socket.default_value, socket.min_value, socket.max_value = 1.0, 0.0, LARGEST_STRENGTH
+        socket = interface.new_socket(label, in_out="INPUT", socket_type="NodeSocketFloat")
+        socket.default_value = 1.0
+        socket.min_value = 0.0
+        socket.max_value = LARGEST_STRENGTH
     for index in range(components):
-        face.new_socket(COEFFICIENT_INPUT.format(index), in_out="INPUT", socket_type="NodeSocketFloat")
+        interface.new_socket(COEFFICIENT_INPUT.format(index), in_out="INPUT", socket_type="NodeSocketFloat")
     _fill(group, components)
     return group
 
 
 def input_identifiers(group: bpy.types.NodeTree) -> dict[str, str]:
-    """By an input's name the identifier under which a modifier holds its value."""
+    """Returns the identifiers under which a modifier holds a group's inputs, by the input's name."""
     return {
         item.name: item.identifier
         for item in group.interface.items_tree
@@ -149,7 +157,7 @@ def baked_fine_group(name: str, images: list[bpy.types.Image]) -> bpy.types.Node
 
 
 def group_images(group: bpy.types.NodeTree | None) -> list[bpy.types.Image]:
-    """The images of a fine group, in order."""
+    """Returns the images of a fine group, in order."""
     nodes = group.nodes if group is not None else ()
     return [node.image for node in nodes if node.bl_idname == "ShaderNodeTexImage" and node.image is not None]
 

@@ -7,7 +7,7 @@ _FIELDS = {"FLOAT": ("value", 1), "FLOAT_VECTOR": ("vector", 3)}
 
 
 def read_attribute(mesh: bpy.types.Mesh, name: str) -> np.ndarray | None:
-    """Returns a vertex attribute: (N,) float32 of floats, (N, 3) of vectors, None if there is no such attribute.
+    """Returns a vertex attribute: (N,) float32 of floats, (N, 3) of vectors, None if it is not there.
 
     Raises:
         KeyError: the attribute holds neither floats nor vectors.
