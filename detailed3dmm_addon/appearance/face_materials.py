@@ -26,7 +26,7 @@ _IRIS_COLOURS = (
 
 
 def assign_materials(face: bpy.types.Object, seed: int) -> None:
-    """Gives a new face one material slot a part, the skin first.
+    """Gives a new face one material slot for each part, the skin first.
 
     Args:
         face: its polygons' material indices are part indices.

@@ -1,4 +1,4 @@
-"""The material of the skin: tone, lips, pores, brows, cropped hair, creases and fine lines; all procedural."""
+"""The procedural material of the skin: tone, lips, pores, brows, cropped hair, creases and fine lines."""
 
 import bpy
 import numpy as np
@@ -83,7 +83,7 @@ def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.M
 
 
 def _skin_colour(graph: NodeGraph, rest, tone, lip_edge):
-    """Melanin by tone, mottled; blood in cheeks, nose and lips; a few freckles."""
+    """Adds the nodes of the skin's colour: melanin by tone, blood in cheeks, nose and lips, freckles."""
     redness = graph.attribute("d3dmm_redness").outputs["Fac"]
     palette = graph.node("ValToRGB", {"Fac": tone})
     _set_stops(palette.color_ramp, _SKIN_TONES)
@@ -103,7 +103,7 @@ def _skin_colour(graph: NodeGraph, rest, tone, lip_edge):
 
 
 def _scalp_cover(graph: NodeGraph, rest):
-    """Where closely cropped hair grows, with an uneven edge, times the Hair slider."""
+    """Adds the nodes of closely cropped hair, with an uneven edge, times the Hair slider."""
     scalp = graph.attribute("d3dmm_scalp").outputs["Fac"]
     uneven = graph.math(
         "ADD", scalp, graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 240.0, 3.0), 0.5), 0.9)
@@ -115,7 +115,7 @@ def _scalp_cover(graph: NodeGraph, rest):
 
 
 def _brow_cover(graph: NodeGraph, rest):
-    """Eyebrows: short strokes, denser in the middle of the brow."""
+    """Adds the nodes of the eyebrows: short strokes, denser in the middle of the brow."""
     brows = graph.attribute("d3dmm_brows").outputs["Fac"]
     stretched = graph.node(
         "Mapping", {"Vector": rest, "Scale": (330.0, 100.0, 1500.0), "Rotation": (0.0, 0.35, 0.0)}
@@ -126,7 +126,7 @@ def _brow_cover(graph: NodeGraph, rest):
 
 
 def _shade_creases(graph: NodeGraph, colour, fine):
-    """Darkens and reddens the bottom of creases, where light is caught."""
+    """Darkens and reddens the bottom of creases, where little light comes."""
     depth = graph.math(
         "ADD", graph.attribute(HEIGHT_ATTRIBUTE).outputs["Fac"], graph.math("MULTIPLY", fine, 2.0)
     )
@@ -135,7 +135,7 @@ def _shade_creases(graph: NodeGraph, colour, fine):
 
 
 def _fine_height(graph: NodeGraph, rest, name: str):
-    """Millimetres for the bump: what the full map has beyond the displacement, and pores."""
+    """Adds the nodes of the bump's height, millimetres: the fine band of the detail, and pores."""
     image = make_map_image(f"{name} Fine Detail", COARSE_RESOLUTION)
     group = live_fine_group(f"{name} Fine Detail", image)
     fine = graph.node("Group", name=FINE_NODE, label="Fine Detail (mm)", node_tree=group)
