@@ -115,7 +115,10 @@ def can_change_identity(face: bpy.types.Object) -> bool:
 
 
 def refresh_shape(face: bpy.types.Object) -> None:
-    """Writes the visible part of a changed identity now, the rest from the timer; in background mode all now."""
+    """Writes the visible part of a changed identity now and the rest from the timer.
+
+    Background mode writes everything now.
+    """
     identity = identity_of(face)
     if not STATE.interactive:
         face_mesh.write_all_keys(face, identity)
@@ -178,8 +181,8 @@ def _show_change(face: bpy.types.Object, inputs: DetailInputs) -> None:
 def _owns_detail(face: bpy.types.Object) -> bool:
     """Returns True if a face's own sliders make its detail.
 
-    A duplicate gets an identifier, a skin and a fine image of its own. Linked duplicates share one mesh, which
-    the first of them makes the detail of.
+    A duplicate gets an identifier, a skin and a fine image of its own. Linked duplicates share one mesh: the
+    first of them makes its detail.
     """
     first = find_face(face.d3dmm.uid)
     if first is None or first == face:

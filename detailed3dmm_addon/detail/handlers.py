@@ -61,7 +61,7 @@ def _after_depsgraph_update(_scene, depsgraph):
 @persistent
 @_reporting
 def _before_frame_change(scene, _depsgraph=None):
-    """Shows the detail of keyed expressions before the frame is evaluated, so that one evaluation is enough."""
+    """Shows the detail of keyed expressions before the frame is evaluated: one evaluation is enough."""
     if STATE.is_suspended:
         return
     for face in _known_faces():

@@ -1,4 +1,4 @@
-"""The inputs of a face's detail: identity, skin and expression, read now, at another frame, or as evaluated."""
+"""Reads the inputs of a face's detail: identity, skin and expression, now, at a frame or as evaluated."""
 
 import hashlib
 from dataclasses import dataclass, replace
