@@ -4,18 +4,17 @@ An action of this extension carries a mark, the names of its curves and a digest
 replaces only such actions; one whose keys were edited belongs to the artist from then on.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
 from ...ml_backend.animation.curve_editing import keyed_error, reduce_keys
+from .action_reader import DIGEST, MARK, NAMES, curve_bag, is_edited, keys_digest, our_actions, our_curves
 
 Curves = dict[tuple[str, int], np.ndarray]
 """(T,) float32 values by (data path, index)."""
 
-_MARK, _OWN, _DIGEST = "d3dmm", "d3dmm_own", "d3dmm_digest"
 _TRACK = "D3DMM {}"
 _NOTHING = 5e-5
 """Smaller values of expressions and rotations (radians) are keyed as 0: sliders would show six digits."""
@@ -63,7 +62,7 @@ class Bake:
             carries: copies of the artist's curves go on in the new action, unless it goes to the NLA.
         """
         layers = {layer: curves for layer, curves in layers.items() if curves}
-        if not layers and not (self.replaces and _our_actions(owner)):
+        if not layers and not (self.replaces and our_actions(owner)):
             return []
         data = owner.animation_data or owner.animation_data_create()
         if self.replaces:
@@ -81,7 +80,7 @@ class Bake:
             self._take_off(data)
             return tracks
         previous, slot_name = data.action, _slot_name(data)
-        ours = previous is not None and bool(previous.get(_MARK))
+        ours = previous is not None and bool(previous.get(MARK))
         action = (
             previous.copy()
             if previous is not None and (carries or ours)
@@ -89,7 +88,7 @@ class Bake:
         )
         if ours:
             _remove_curves(
-                _curve_bag(action, slot_name and action.slots.get(slot_name)), previous.get(_OWN, ())
+                curve_bag(action, slot_name and action.slots.get(slot_name)), previous.get(NAMES, ())
             )
         action.name = name.format(self.clip)
         slot = self._fill(action, owner, slot_name, mixed)
@@ -106,14 +105,14 @@ class Bake:
         Otherwise it would play on top of the NLA.
         """
         previous, slot_name = data.action, _slot_name(data)
-        if previous is None or not previous.get(_MARK):
+        if previous is None or not previous.get(MARK):
             return
         rest = previous.copy()
         slot = rest.slots.get(slot_name) if slot_name else None
-        bag = _curve_bag(rest, slot)
-        _remove_curves(bag, previous.get(_OWN, ()))
+        bag = curve_bag(rest, slot)
+        _remove_curves(bag, previous.get(NAMES, ()))
         if len(bag):
-            for key in (_MARK, _OWN, _DIGEST):
+            for key in (MARK, NAMES, DIGEST):
                 rest.pop(key, None)
             data.action = rest
             if slot is not None:
@@ -156,12 +155,12 @@ class Bake:
             slot = slot or action.slots.new(id_type=owner.id_type, name=owner.name)
         elif not action.users:
             action.id_root = owner.id_type
-        bag = _curve_bag(action, slot)
+        bag = curve_bag(action, slot)
         for path, keys in self._keys(curves).items():
             self._write_curve(bag, path, keys, curves[path])
-        action[_MARK] = True
-        action[_OWN] = [f"{index} {path}" for path, index in curves]
-        action[_DIGEST] = _digest(bag, action[_OWN])
+        action[MARK] = True
+        action[NAMES] = [f"{index} {path}" for path, index in curves]
+        action[DIGEST] = keys_digest(bag, action[NAMES])
         return slot
 
     def _keys(self, curves: Curves) -> dict[tuple[str, int], np.ndarray]:
@@ -209,7 +208,7 @@ class Bake:
         for track in list(tracks):
             for strip in list(track.strips):
                 action = strip.action
-                if action is None or not action.get(_MARK):
+                if action is None or not action.get(MARK):
                     continue
                 if is_edited(action):
                     strip.mute = True
@@ -222,7 +221,7 @@ class Bake:
 
     def _retire(self, action: bpy.types.Action) -> None:
         """Keeps an action in the file, or removes it if it is ours, unedited, unused and to be replaced."""
-        if not (self.replaces and action.get(_MARK)):
+        if not (self.replaces and action.get(MARK)):
             action.use_fake_user = True
         elif is_edited(action):
             action.use_fake_user = True
@@ -282,7 +281,7 @@ def key_path(name: str) -> str:
 
 def has_our_animation(face: bpy.types.Object) -> bool:
     """Returns True if an action of this extension moves the face or its expressions."""
-    return any(_our_actions(owner) for owner in (face, face.data.shape_keys))
+    return any(our_actions(owner) for owner in (face, face.data.shape_keys))
 
 
 def unlink_our_actions(target: bpy.types.Object, head: bpy.types.Object | None = None) -> None:
@@ -296,61 +295,18 @@ def unlink_our_actions(target: bpy.types.Object, head: bpy.types.Object | None =
             continue
         if any(curve.data_path == "rotation_euler" for curve in our_curves(owner)):
             owner.rotation_euler = target.d3dmm_animation.rest_rotation
-        for action in _our_actions(owner):
+        for action in our_actions(owner):
             action.use_fake_user = True
-        if data.action is not None and data.action.get(_MARK):
+        if data.action is not None and data.action.get(MARK):
             data.action = None
         for track in list(data.nla_tracks):
-            ours = [strip for strip in track.strips if strip.action is not None and strip.action.get(_MARK)]
+            ours = [strip for strip in track.strips if strip.action is not None and strip.action.get(MARK)]
             for strip in ours:
                 track.strips.remove(strip)
             if ours and not len(track.strips):
                 data.nla_tracks.remove(track)
     for key in target.data.shape_keys.key_blocks[1:]:
         key.value = 0.0
-
-
-def is_edited(action: bpy.types.Action) -> bool:
-    """Returns True if the keys that this extension wrote were changed, or if that cannot be told."""
-    names = action.get(_OWN)
-    if names is None:  # written by an earlier version
-        return True
-    slots = list(action.slots) if hasattr(action, "slots") else [None]
-    return all(_digest(_curve_bag(action, slot), names) != action.get(_DIGEST) for slot in slots)
-
-
-def has_curve(owner, data_path: str) -> bool:
-    """Returns True if an object's action moves a property already, by curves that are not ours."""
-    data = owner.animation_data
-    if data is None or data.action is None:
-        return False
-    ours = set(data.action.get(_OWN, ()))
-    return any(
-        curve.data_path == data_path and f"{curve.array_index} {data_path}" not in ours
-        for curve in curves_of(owner)
-    )
-
-
-def curves_of(owner) -> list[bpy.types.FCurve]:
-    """Returns the curves of the action that moves a datablock; empty without one."""
-    data = owner.animation_data
-    if data is None or data.action is None or (hasattr(data.action, "slots") and data.action_slot is None):
-        return []
-    return list(_curve_bag(data.action, getattr(data, "action_slot", None)))
-
-
-def our_curves(owner) -> list[bpy.types.FCurve]:
-    """Returns our curves that move a datablock, by its action or its NLA."""
-    curves = []
-    for action in _our_actions(owner):
-        names = set(action.get(_OWN, ()))
-        for slot in list(action.slots) if hasattr(action, "slots") else [None]:
-            curves += [
-                curve
-                for curve in _curve_bag(action, slot)
-                if f"{curve.array_index} {curve.data_path}" in names
-            ]
-    return curves
 
 
 def animated_range(owner) -> tuple[int, int] | None:
@@ -368,24 +324,16 @@ def animated_range(owner) -> tuple[int, int] | None:
 def remove_detail_curves(face: bpy.types.Object, modifier: str) -> None:
     """Removes a modifier's curves from our actions on an object: the face no longer has their fields."""
     path = f'modifiers["{bpy.utils.escape_identifier(modifier)}"]'
-    for action in _our_actions(face):
-        ours = list(action.get(_OWN, ()))
+    for action in our_actions(face):
+        ours = list(action.get(NAMES, ()))
         was_edited = is_edited(action)
         for slot in list(action.slots) if hasattr(action, "slots") else [None]:
-            bag = _curve_bag(action, slot)
+            bag = curve_bag(action, slot)
             stale = [name for name in ours if name.partition(" ")[2].startswith(path)]
             _remove_curves(bag, stale)
             if stale and not was_edited:
-                action[_OWN] = [name for name in ours if name not in stale]
-                action[_DIGEST] = _digest(bag, action[_OWN])
-
-
-def _our_actions(owner) -> list[bpy.types.Action]:
-    data = owner.animation_data
-    if data is None:
-        return []
-    actions = [data.action, *(strip.action for track in data.nla_tracks for strip in track.strips)]
-    return [action for action in actions if action is not None and action.get(_MARK)]
+                action[NAMES] = [name for name in ours if name not in stale]
+                action[DIGEST] = keys_digest(bag, action[NAMES])
 
 
 def _slot_name(data: bpy.types.AnimData) -> str | None:
@@ -393,38 +341,11 @@ def _slot_name(data: bpy.types.AnimData) -> str | None:
     return slot.identifier if data.action is not None and slot is not None else None
 
 
-def _curve_bag(action: bpy.types.Action, slot):
-    """Returns the collection of an action's curves: of a slot, where actions have slots."""
-    if not hasattr(action, "slots"):
-        return action.fcurves
-    if slot is None:
-        return ()
-    if not len(action.layers):
-        action.layers.new("Layer")
-    layer = action.layers[0]
-    strip = layer.strips[0] if len(layer.strips) else layer.strips.new(type="KEYFRAME")
-    return strip.channelbag(slot, ensure=True).fcurves
-
-
 def _remove_curves(bag, names) -> None:
     """Removes the curves of some names ("index path") from an action; all others stay."""
     chosen = set(names)
     for curve in [curve for curve in bag if f"{curve.array_index} {curve.data_path}" in chosen]:
         bag.remove(curve)
-
-
-def _digest(bag, names) -> str:
-    """Returns a digest of the keys of some curves, by which edits are noticed."""
-    digest = hashlib.blake2b(digest_size=12)
-    chosen = set(names)
-    for curve in sorted(bag, key=lambda curve: (curve.data_path, curve.array_index)):
-        if f"{curve.array_index} {curve.data_path}" in chosen:
-            points = np.empty(2 * len(curve.keyframe_points), np.float32)
-            curve.keyframe_points.foreach_get("co", points)
-            digest.update(
-                f"{curve.array_index} {curve.data_path} {len(curve.modifiers)}".encode() + points.tobytes()
-            )
-    return digest.hexdigest()
 
 
 def _tolerance_unit(data_path: str) -> float:

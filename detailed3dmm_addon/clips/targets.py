@@ -8,7 +8,7 @@ from mathutils import Euler, Matrix
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
-from ..actions import action_writer as face_animation
+from ..actions import action_reader
 from ..actions.action_writer import Curves, key_path
 from ..model.arkit_keys import FEWEST, matching_keys
 from ..model.registry import active_face, find_face, is_face
@@ -115,7 +115,7 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
         return (
             {next(iter(layers)): curves} if curves else {}
         )  # rotations of bones do not add up: they stay in one layer
-    if owner.rotation_mode != "XYZ" or face_animation.has_curve(owner, "rotation_euler"):
+    if owner.rotation_mode != "XYZ" or action_reader.has_curve(owner, "rotation_euler"):
         return {}
     rest = _rest_rotation(owner, settings)
     made: dict[str, Curves] = {}
@@ -132,7 +132,7 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
 
 def turns_head(owner: bpy.types.Object) -> bool:
     """Whether curves of ours turn an object."""
-    return any(curve.data_path == "rotation_euler" for curve in face_animation.our_curves(owner))
+    return any(curve.data_path == "rotation_euler" for curve in action_reader.our_curves(owner))
 
 
 def put_head_to_rest(target: bpy.types.Object) -> None:
@@ -170,7 +170,7 @@ def _bone_curves(armature: bpy.types.Object, bone: bpy.types.PoseBone, turns: np
     wanted = path + {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
         mode, "rotation_euler"
     )
-    if face_animation.has_curve(armature, wanted):
+    if action_reader.has_curve(armature, wanted):
         return {}
     if mode == "AXIS_ANGLE":
         raise UserError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import bpy
 import numpy as np
 
-from ..actions import action_writer
+from ..actions.action_reader import curves_of
 from ..model.face_model import expression_of, face_model, identity_of, key_values, skin_of
 
 _DECIMALS = 5
@@ -73,7 +73,7 @@ def inputs_at(face: bpy.types.Object, frame: float) -> DetailInputs:
     names = face_model().expression_names
     index_of = {f'key_blocks["{name}"].value': index for index, name in enumerate(names)}
     expression = inputs.expression.copy()
-    for curve in action_writer.curves_of(keys):
+    for curve in curves_of(keys):
         index = index_of.get(curve.data_path)
         if index is not None and not curve.mute and not keys.key_blocks[names[index]].mute:
             expression[index] = curve.evaluate(frame)
