@@ -18,7 +18,8 @@ Curves = dict[tuple[str, int], np.ndarray]
 _TRACK = "D3DMM {}"
 _NOTHING = 5e-5
 """Smaller values of expressions and rotations (radians) are keyed as 0: sliders would show six digits."""
-EXPRESSION_ACTION, OBJECT_ACTION = "{} Expression", "{} Head and Detail"
+EXPRESSION_ACTION = "{} Expression"
+OBJECT_ACTION = "{} Head and Detail"
 ACTION, NLA, LAYERS = "ACTION", "NLA", "LAYERS"
 LONGEST_RANGE = 36000
 """Frames that are baked or exported at most: a longer range is a mistake, or does not fit into memory."""
@@ -79,7 +80,8 @@ class Bake:
         if tracks or not mixed:
             self._take_off(data)
             return tracks
-        previous, slot_name = data.action, _slot_name(data)
+        previous = data.action
+        slot_name = _slot_name(data)
         ours = previous is not None and bool(previous.get(MARK))
         action = (
             previous.copy()
@@ -104,7 +106,8 @@ class Bake:
 
         Otherwise it would play on top of the NLA.
         """
-        previous, slot_name = data.action, _slot_name(data)
+        previous = data.action
+        slot_name = _slot_name(data)
         if previous is None or not previous.get(MARK):
             return
         rest = previous.copy()

@@ -151,4 +151,5 @@ def _set_stops(ramp: bpy.types.ColorRamp, stops) -> None:
     while len(ramp.elements) < len(stops):
         ramp.elements.new(1.0)
     for element, (position, colour) in zip(ramp.elements, stops, strict=True):
-        element.position, element.color = position, (*colour, 1.0)
+        element.position = position
+        element.color = (*colour, 1.0)

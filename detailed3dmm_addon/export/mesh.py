@@ -87,7 +87,8 @@ def _strip(mesh: bpy.types.Mesh) -> None:
 
 
 def _base_mesh(name: str) -> tuple[bpy.types.Mesh, np.ndarray]:
-    model, dense = face_model(), dense_mesh()
+    model = face_model()
+    dense = dense_mesh()
     corners = coarse_corners(model, dense)
     vertices, corner_vertex = np.unique(corners.vertex, return_inverse=True)
     sizes = np.bincount(corners.polygon, minlength=len(model.polygons))

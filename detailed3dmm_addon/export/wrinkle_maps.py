@@ -93,7 +93,8 @@ def _of_person(stage: Stage, maps: SkinMaps, most_fields: int, progress):
         np.float64
     )  # (C, C): the coefficients' inner product as heights at the vertices
     power, vectors = np.linalg.eigh(added @ weighing @ added.T)
-    power, vectors = np.maximum(power[::-1], 0), vectors[:, ::-1]
+    power = np.maximum(power[::-1], 0)
+    vectors = vectors[:, ::-1]
     enough = np.flatnonzero(np.cumsum(power) >= (1 - _LEFT_OUT) * power.sum())
     count = int(min(most_fields, enough[0] + 1, (power > 1e-9 * power[0]).sum()))
     axes = vectors[:, :count].T @ added

@@ -19,7 +19,8 @@ def add_attributes(mesh: bpy.types.Mesh) -> None:
 
     Of floats in 0..1: lips, redness, brows, scalp, one for each region. Of vectors: rest (metres), eye, lash.
     """
-    model, dense = face_model(), dense_mesh()
+    model = face_model()
+    dense = dense_mesh()
     positions = dense.refine(model.mean)
     redness = sum(
         weight * dense.refine(model.regions[name]) for name, weight in _FLUSH.items() if name in model.regions
@@ -40,7 +41,8 @@ def add_attributes(mesh: bpy.types.Mesh) -> None:
 
 def _eye_places(positions: np.ndarray) -> np.ndarray:
     """Returns (N, 3): the place on the eyeball in radii - right, up, forward -, zero off the eyes."""
-    model, part = face_model(), dense_parts()
+    model = face_model()
+    part = dense_parts()
     places = np.zeros_like(positions)
     for name in ("eye_left", "eye_right"):
         chosen = part == model.part_names.index(name)
@@ -57,7 +59,8 @@ def _lash_places(positions: np.ndarray) -> np.ndarray:
     The first is 0 at the inner and 1 at the outer corner, the second 0 at the root and 1 at the tip; the
     third is 1 on the upper lid.
     """
-    model, part = face_model(), dense_parts()
+    model = face_model()
+    part = dense_parts()
     places = np.zeros_like(positions)
     lash = part == model.part_names.index("lashes")
     for side, sign in (("left", 1), ("right", -1)):

@@ -80,7 +80,8 @@ def _make_mesh(name: str, positions: np.ndarray) -> bpy.types.Mesh:
 
 
 def _add_vertex_groups(face: bpy.types.Object) -> None:
-    model, dense = face_model(), dense_mesh()
+    model = face_model()
+    dense = dense_mesh()
     skin = (dense_parts() == model.part_names.index("skin")).astype(np.float32)
     for name, weights in {
         SKIN_GROUP: skin,

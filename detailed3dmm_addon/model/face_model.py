@@ -35,7 +35,8 @@ def dense_mesh() -> DenseMesh:
 @lru_cache(maxsize=1)
 def dense_parts() -> np.ndarray:
     """Returns (N,) uint8: the part of each refined vertex, an index into `part_names`."""
-    model, dense = face_model(), dense_mesh()
+    model = face_model()
+    dense = dense_mesh()
     part = np.zeros(dense.vertex_count, np.uint8)
     part[dense.polygons[:, :3].ravel()] = np.repeat(model.polygon_part[dense.base_polygon], 3)
     return part
@@ -70,7 +71,8 @@ def identity_of(face: bpy.types.Object) -> np.ndarray:
     Returns:
         (K,) float32, standard deviations: the coefficients plus the named directions times their amounts.
     """
-    model, settings = face_model(), face.d3dmm
+    model = face_model()
+    settings = face.d3dmm
     identity = np.zeros(len(settings.coefficients), np.float32)
     settings.coefficients.foreach_get("value", identity)
     amounts = {item.name: item.value for item in settings.directions if item.value != 0.0}

@@ -74,7 +74,8 @@ class _Skin:
 
 @lru_cache(maxsize=1)
 def _our_skin() -> _Skin:
-    model, dense = face_model(), dense_mesh()
+    model = face_model()
+    dense = dense_mesh()
     corners = coarse_corners(model, dense)
     skin = model.polygon_part[corners.polygon] == model.part_names.index("skin")
     polygon, count = np.unique(corners.polygon[skin], return_inverse=True)
