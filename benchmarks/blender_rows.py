@@ -110,12 +110,9 @@ def _as_in_a_window(measure) -> dict:
     """Measures with the behaviour of a window: a timer does the work that is not visible."""
     import importlib
 
-    live_update = importlib.import_module(f"{MODULE}.detailed3dmm_addon.detail.follow")
-    live_update.interactive = True
-    try:
+    follow = importlib.import_module(f"{MODULE}.detailed3dmm_addon.detail.follow")
+    with follow.STATE.as_in_a_window():
         return measure()
-    finally:
-        live_update.interactive = False
 
 
 def _keyed_rows(face) -> dict:

@@ -5,25 +5,25 @@ def register():
     """Registers preferences and properties, and starts listening to changes of the scene."""
     from . import properties, translations
     from .clips import settings as animation_settings
-    from .detail import follow as live_update
+    from .detail import handlers
     from .worker import preferences
 
     translations.register()
     preferences.register()
     properties.register()
     animation_settings.register()
-    live_update.register()
+    handlers.register()
 
 
 def unregister():
     """Stops listening, ends the worker, removes the properties."""
     from . import properties, translations
     from .clips import settings as animation_settings
-    from .detail import follow as live_update
+    from .detail import handlers
     from .worker import jobs as backend
     from .worker import preferences
 
-    live_update.unregister()
+    handlers.unregister()
     backend.stop()
     animation_settings.unregister()
     properties.unregister()

@@ -73,9 +73,9 @@ def _set_regions(settings, values):
 
 
 def _look_changed(settings, _context):
-    from .appearance import face_materials
+    from .appearance.skin_material import apply_look
 
-    face_materials.apply_look(settings.id_data)
+    apply_look(settings.id_data)
 
 
 def _photo_colour_changed(settings, _context):

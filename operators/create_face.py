@@ -74,8 +74,8 @@ def show_detail(operator: bpy.types.Operator, face: bpy.types.Object) -> None:
     if not (face.d3dmm.show_detail and face.d3dmm.live and face.d3dmm.detail_source == "LIVE"):
         return
     try:
-        if live_update.interactive:
-            live_update.note_change(face)
+        if live_update.STATE.interactive:
+            live_update.follow_change(face)
         else:
             live_update.update_detail(face)
     except UserError as error:

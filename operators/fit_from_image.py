@@ -8,6 +8,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..detailed3dmm_addon.characters.photo import PHOTO_SUFFIXES, PhotoFit
 from ..detailed3dmm_addon.detail import live as live_detail
+from ..detailed3dmm_addon.detail.inputs import detail_inputs
 from ..detailed3dmm_addon.worker import jobs as backend
 from .operator_base import JobOperator
 
@@ -57,12 +58,12 @@ class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
         fit.check()
         found = yield "Face From Photo", *fit.request()
         face, said = fit.take(context, found)
-        asked = live_detail.detail_inputs(face)
+        asked = detail_inputs(face)
         event = yield (
             "Wrinkles",
             "generate",
             {"resolution": int(face.d3dmm.resolution)},
-            asked | live_detail.latent_arrays(face),
+            asked.arrays() | live_detail.latent_arrays(face),
         )
         live_detail.show_full(face, asked, event.arrays["map"])
         return said

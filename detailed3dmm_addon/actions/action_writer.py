@@ -1,43 +1,44 @@
-"""Writes curves and sound into the scene: new actions or NLA tracks of this extension's own, beside what the artist made.
+"""Writes curves into new actions or NLA tracks, beside those of the artist.
 
-An action of ours carries a mark, the curves that it was given, and a digest of their keys. What a later bake
-replaces is told by
-them: an action whose keys were edited is the artist's from then on.
+An action of this extension carries a mark, the names of its curves and a digest of their keys. A later bake
+replaces only such actions; one whose keys were edited belongs to the artist from then on.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
 from ...ml_backend.animation.curve_editing import keyed_error, reduce_keys
+from .action_reader import DIGEST, MARK, NAMES, curve_bag, is_edited, keys_digest, our_actions, our_curves
 
 Curves = dict[tuple[str, int], np.ndarray]
 """(T,) float32 values by (data path, index)."""
 
-_MARK, _OWN, _DIGEST = "d3dmm", "d3dmm_own", "d3dmm_digest"
 _TRACK = "D3DMM {}"
 _NOTHING = 5e-5
-"""What an expression or a turn (radians) is less is keyed as 0: sliders would show six digits of it."""
-EXPRESSION_ACTION, OBJECT_ACTION = "{} Expression", "{} Head and Detail"
+"""Smaller values of expressions and rotations (radians) are keyed as 0: sliders would show six digits."""
+EXPRESSION_ACTION = "{} Expression"
+OBJECT_ACTION = "{} Head and Detail"
 ACTION, NLA, LAYERS = "ACTION", "NLA", "LAYERS"
+LONGEST_RANGE = 36000
+"""Frames that are baked or exported at most: a longer range is a mistake, or does not fit into memory."""
 
 
 @dataclass
 class Bake:
-    """How curves are written, and what came of it.
+    """The settings by which curves are written, and the results of writing them.
 
     Attributes:
         clip: name of the recording, for the actions' names.
         first_frame: scene frame of the first value.
-        into: a new ACTION, a strip of the NLA, or LAYERS: a track for each layer.
-        tolerance: the most that a curve may be off where keys are left out, in its own unit; 0 keys every
-            frame.
-        replaces: whether what this extension baked before goes, as far as nobody edited it.
-        keys, frames: written, and that there would be without leaving any out.
-        error: the greatest that leaving keys out made.
-        kept: names of edited actions of ours that were to be replaced, and stay in the file.
+        into: ACTION for a new action, NLA for a strip, LAYERS for a track for each layer.
+        tolerance: greatest error of a curve where keys are left out, in the curve's unit; 0 keys every frame.
+        replaces: earlier actions of this extension are removed, unless they were edited.
+        keys: number of keys that were written.
+        frames: number of keys with one at every frame.
+        error: greatest error of the keys that were left out.
+        kept: names of edited actions that were to be replaced, and stay in the file.
     """
 
     clip: str
@@ -59,40 +60,40 @@ class Bake:
             owner: shape keys or an object.
             name: of the action, "{}" for the clip's.
             layers: curves by layer; the first is the base, the others are added to it.
-            carries: whether the curves of the artist's own action go on in ours, by copies, where it does not
-                end in the NLA.
+            carries: copies of the artist's curves go on in the new action, unless it goes to the NLA.
         """
         layers = {layer: curves for layer, curves in layers.items() if curves}
-        if not layers and not (self.replaces and _our_actions(owner)):
+        if not layers and not (self.replaces and our_actions(owner)):
             return []
         data = owner.animation_data or owner.animation_data_create()
         if self.replaces:
             self._remove_tracks(owner)
-        together: Curves = {}
+        mixed: Curves = {}
         tracks = []
         for layer, curves in layers.items():
             if self.into == LAYERS:
-                tracks.append(
-                    self._write_track(owner, layer, curves, any(path in together for path in curves))
-                )
+                tracks.append(self._write_track(owner, layer, curves, any(path in mixed for path in curves)))
             for path, values in curves.items():
-                together[path] = together[path] + values if path in together else values
-        if self.into == NLA and together:
-            tracks.append(self._write_track(owner, name.format("").strip(), together, False))
-        if tracks or not together:
+                mixed[path] = mixed[path] + values if path in mixed else values
+        if self.into == NLA and mixed:
+            tracks.append(self._write_track(owner, name.format("").strip(), mixed, False))
+        if tracks or not mixed:
             self._take_off(data)
             return tracks
-        previous, slot_name = data.action, _slot_name(data)
-        ours = previous is not None and bool(previous.get(_MARK))
+        previous = data.action
+        slot_name = _slot_name(data)
+        ours = previous is not None and bool(previous.get(MARK))
         action = (
             previous.copy()
             if previous is not None and (carries or ours)
             else bpy.data.actions.new(name.format(self.clip))
         )
         if ours:
-            _remove_own(_curve_bag(action, slot_name and action.slots.get(slot_name)), previous.get(_OWN, ()))
+            _remove_curves(
+                curve_bag(action, slot_name and action.slots.get(slot_name)), previous.get(NAMES, ())
+            )
         action.name = name.format(self.clip)
-        slot = self._fill(action, owner, slot_name, together)
+        slot = self._fill(action, owner, slot_name, mixed)
         data.action = action
         if slot is not None:
             data.action_slot = slot
@@ -101,16 +102,20 @@ class Bake:
         return [action]
 
     def _take_off(self, data: bpy.types.AnimData) -> None:
-        """Takes our action off a datablock, where it would play on top of the NLA; the artist's curves in it go on."""
-        previous, slot_name = data.action, _slot_name(data)
-        if previous is None or not previous.get(_MARK):
+        """Takes our action off a datablock; the artist's curves in it go on.
+
+        Otherwise it would play on top of the NLA.
+        """
+        previous = data.action
+        slot_name = _slot_name(data)
+        if previous is None or not previous.get(MARK):
             return
         rest = previous.copy()
         slot = rest.slots.get(slot_name) if slot_name else None
-        bag = _curve_bag(rest, slot)
-        _remove_own(bag, previous.get(_OWN, ()))
+        bag = curve_bag(rest, slot)
+        _remove_curves(bag, previous.get(NAMES, ()))
         if len(bag):
-            for key in (_MARK, _OWN, _DIGEST):
+            for key in (MARK, NAMES, DIGEST):
                 rest.pop(key, None)
             data.action = rest
             if slot is not None:
@@ -121,49 +126,51 @@ class Bake:
         self._retire(previous)
 
     def describe(self) -> str:
-        """What an artist wants to know of keys left out and actions kept; empty where there is nothing to say."""
-        said = ""
+        """Returns the report of keys left out and actions kept; empty if there is none of either."""
+        report = ""
         if self.tolerance > 0 and self.frames:
-            said = f"; {100 * self.keys / self.frames:.0f} % of the keys, error at most {self.error:.4f}"
-        return said + (f"; edited and kept: {', '.join(self.kept)}" if self.kept else "")
+            report = f"; {100 * self.keys / self.frames:.0f} % of the keys, error at most {self.error:.4f}"
+        return report + (f"; edited and kept: {', '.join(self.kept)}" if self.kept else "")
 
     def _write_track(self, owner, layer: str, curves: Curves, added: bool) -> bpy.types.Action:
         action = bpy.data.actions.new(f"{self.clip} {layer.title()}")
         slot = self._fill(action, owner, None, curves)
-        data, name = owner.animation_data, _TRACK.format(layer.title())
+        data = owner.animation_data
+        name = _TRACK.format(layer.title())
         last = self.first_frame + max(map(len, curves.values())) - 1
-        free = (
-            t
-            for t in data.nla_tracks
-            if t.name == name and not t.lock and not any(_meets(s, self.first_frame, last) for s in t.strips)
-        )
-        track = next(free, None)
+        tracks = (track for track in data.nla_tracks if track.name == name and not track.lock)
+        track = next((track for track in tracks if _is_free(track, self.first_frame, last)), None)
         if track is None:
             track = data.nla_tracks.new()
             track.name = name
         strip = track.strips.new(action.name, self.first_frame, action)
         if slot is not None:
             strip.action_slot = slot
-        strip.blend_type, strip.extrapolation = "ADD" if added else "REPLACE", "HOLD"
+        strip.blend_type = "ADD" if added else "REPLACE"
+        strip.extrapolation = "HOLD"
         return action
 
     def _fill(self, action, owner, slot_name: str | None, curves: Curves):
-        """Writes the curves, and the mark; returns the slot, or None where actions have none."""
+        """Writes curves and mark; returns the slot, or None in Blenders whose actions have none."""
         slot = None
         if hasattr(action, "slots"):
             slot = action.slots.get(slot_name) if slot_name else None
             slot = slot or action.slots.new(id_type=owner.id_type, name=owner.name)
         elif not action.users:
             action.id_root = owner.id_type
-        bag = _curve_bag(action, slot)
+        bag = curve_bag(action, slot)
         for path, keys in self._keys(curves).items():
             self._write_curve(bag, path, keys, curves[path])
-        action[_MARK], action[_OWN] = True, [f"{index} {path}" for path, index in curves]
-        action[_DIGEST] = _digest(bag, action[_OWN])
+        action[MARK] = True
+        action[NAMES] = [f"{index} {path}" for path, index in curves]
+        action[DIGEST] = keys_digest(bag, action[NAMES])
         return slot
 
     def _keys(self, curves: Curves) -> dict[tuple[str, int], np.ndarray]:
-        """Which frames each curve is keyed at; jaw and lips share theirs, so that closed lips stay so between keys."""
+        """Returns the frames at which each curve is keyed.
+
+        Jaw and closed lips share theirs, so that lips stay closed between keys.
+        """
         pair = [
             path
             for path in curves
@@ -175,14 +182,14 @@ class Bake:
             shared = reduce_keys(both, np.array([1.0, 1.0, 0.2]) * self.tolerance)
         chosen = {}
         for path, values in curves.items():
-            unit = (
-                0.2 if "rotation" in path[0] else 0.0 if path[0].startswith("modifiers") else 1.0
-            )  # radians; detail is keyed every frame
-            chosen[path] = (
-                shared if path in pair and len(shared) else reduce_keys(values, unit * self.tolerance)
-            )
-            self.keys, self.frames = self.keys + len(chosen[path]), self.frames + len(values)
-            self.error = max(self.error, keyed_error(values, chosen[path]) if self.tolerance > 0 else 0.0)
+            if path in pair and len(shared):
+                chosen[path] = shared
+            else:
+                chosen[path] = reduce_keys(values, _tolerance_unit(path[0]) * self.tolerance)
+            self.keys += len(chosen[path])
+            self.frames += len(values)
+            if self.tolerance > 0:
+                self.error = max(self.error, keyed_error(values, chosen[path]))
         return chosen
 
     def _write_curve(self, bag, path: tuple[str, int], keys: np.ndarray, values: np.ndarray) -> None:
@@ -199,12 +206,12 @@ class Bake:
         curve.update()
 
     def _remove_tracks(self, owner) -> None:
-        """Takes our strips out of the NLA; one that was edited stays, muted."""
+        """Removes our strips from the NLA; an edited one stays, muted."""
         tracks = owner.animation_data.nla_tracks
         for track in list(tracks):
             for strip in list(track.strips):
                 action = strip.action
-                if action is None or not action.get(_MARK):
+                if action is None or not action.get(MARK):
                     continue
                 if is_edited(action):
                     strip.mute = True
@@ -216,8 +223,8 @@ class Bake:
                 tracks.remove(track)
 
     def _retire(self, action: bpy.types.Action) -> None:
-        """Keeps an action in the file, or removes it where it is ours, unedited, unused and to be replaced."""
-        if not (self.replaces and action.get(_MARK)):
+        """Keeps an action in the file, or removes it if it is ours, unedited, unused and to be replaced."""
+        if not (self.replaces and action.get(MARK)):
             action.use_fake_user = True
         elif is_edited(action):
             action.use_fake_user = True
@@ -229,14 +236,14 @@ class Bake:
 
 
 def scene_fps(scene: bpy.types.Scene) -> float:
-    """Frames per second of a scene."""
+    """Returns the frames per second of a scene."""
     return scene.render.fps / scene.render.fps_base
 
 
 def key_expressions(
     face: bpy.types.Object, clip: str, names: tuple[str, ...], frames: np.ndarray, first_frame: int
 ) -> bpy.types.Action:
-    """Makes a new action on the face's shape keys; the action that was there is kept, with a fake user.
+    """Makes a new action on the face's shape keys; the former action stays in the file, with a fake user.
 
     Args:
         face: the face.
@@ -255,42 +262,48 @@ def key_expressions(
 def key_object(
     face: bpy.types.Object, clip: str, curves: Curves, first_frame: int
 ) -> bpy.types.Action | None:
-    """Makes a new action on the object: the artist's curves, copied, and ours; None when there is nothing to key.
+    """Makes a new action on the object, of copies of the artist's curves and of ours.
 
     Args:
         face: the face.
         clip: name of the recording, for the action's name.
-        curves: what to key.
+        curves: values by data path and index.
         first_frame: scene frame of the first value.
+
+    Returns:
+        The action, or None if there is nothing to key.
     """
     made = Bake(clip, first_frame).write(face, OBJECT_ACTION, {"head and detail": curves}, carries=True)
     return made[0] if made else None
 
 
 def key_path(name: str) -> str:
-    """The data path of a shape key's value."""
+    """Returns the data path of a shape key's value."""
     return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
 
 
 def has_our_animation(face: bpy.types.Object) -> bool:
-    """Whether an action of this extension's moves the face or its expressions."""
-    return any(_our_actions(owner) for owner in (face, face.data.shape_keys))
+    """Returns True if an action of this extension moves the face or its expressions."""
+    return any(our_actions(owner) for owner in (face, face.data.shape_keys))
 
 
 def unlink_our_actions(target: bpy.types.Object, head: bpy.types.Object | None = None) -> None:
-    """Takes this extension's actions off a mesh, its expressions and its head, which go back to rest; the actions stay in the file."""
+    """Takes this extension's actions off a mesh, its expressions and its head, which go back to rest.
+
+    The actions stay in the file.
+    """
     for owner in (target, target.data.shape_keys, head):
         data = owner.animation_data if owner is not None else None
         if data is None:
             continue
         if any(curve.data_path == "rotation_euler" for curve in our_curves(owner)):
             owner.rotation_euler = target.d3dmm_animation.rest_rotation
-        for action in _our_actions(owner):
+        for action in our_actions(owner):
             action.use_fake_user = True
-        if data.action is not None and data.action.get(_MARK):
+        if data.action is not None and data.action.get(MARK):
             data.action = None
         for track in list(data.nla_tracks):
-            ours = [strip for strip in track.strips if strip.action is not None and strip.action.get(_MARK)]
+            ours = [strip for strip in track.strips if strip.action is not None and strip.action.get(MARK)]
             for strip in ours:
                 track.strips.remove(strip)
             if ours and not len(track.strips):
@@ -299,51 +312,8 @@ def unlink_our_actions(target: bpy.types.Object, head: bpy.types.Object | None =
         key.value = 0.0
 
 
-def is_edited(action: bpy.types.Action) -> bool:
-    """Whether somebody changed the keys that this extension wrote."""
-    own = action.get(_OWN)
-    if own is None:
-        return True  # of an earlier version: who knows
-    slots = list(action.slots) if hasattr(action, "slots") else [None]
-    return all(_digest(_curve_bag(action, slot), own) != action.get(_DIGEST) for slot in slots)
-
-
-def has_curve(owner, data_path: str) -> bool:
-    """Whether an object's action moves a property already, by curves that are not ours."""
-    data = owner.animation_data
-    if data is None or data.action is None:
-        return False
-    own = set(data.action.get(_OWN, ()))
-    return any(
-        curve.data_path == data_path and f"{curve.array_index} {data_path}" not in own
-        for curve in curves_of(owner)
-    )
-
-
-def curves_of(owner) -> list[bpy.types.FCurve]:
-    """The curves of the action that moves a datablock, if any."""
-    data = owner.animation_data
-    if data is None or data.action is None or (hasattr(data.action, "slots") and data.action_slot is None):
-        return []
-    return list(_curve_bag(data.action, getattr(data, "action_slot", None)))
-
-
-def our_curves(owner) -> list[bpy.types.FCurve]:
-    """The curves of ours that move a datablock, by its action or its NLA."""
-    found = []
-    for action in _our_actions(owner):
-        names = set(action.get(_OWN, ()))
-        for slot in list(action.slots) if hasattr(action, "slots") else [None]:
-            found += [
-                curve
-                for curve in _curve_bag(action, slot)
-                if f"{curve.array_index} {curve.data_path}" in names
-            ]
-    return found
-
-
 def animated_range(owner) -> tuple[int, int] | None:
-    """First and last frame of a datablock's action, else of its NLA strips; None where it has neither."""
+    """Returns first and last frame of a datablock's action, else of its NLA strips; None without either."""
     data = owner.animation_data
     if data is None:
         return None
@@ -355,24 +325,18 @@ def animated_range(owner) -> tuple[int, int] | None:
 
 
 def remove_detail_curves(face: bpy.types.Object, modifier: str) -> None:
-    """Takes a modifier's curves out of our actions on an object: they belong to fields that the face no longer has."""
+    """Removes a modifier's curves from our actions on an object: the face no longer has their fields."""
     path = f'modifiers["{bpy.utils.escape_identifier(modifier)}"]'
-    for action in _our_actions(face):
-        own, edited = list(action.get(_OWN, ())), is_edited(action)
+    for action in our_actions(face):
+        ours = list(action.get(NAMES, ()))
+        was_edited = is_edited(action)
         for slot in list(action.slots) if hasattr(action, "slots") else [None]:
-            bag = _curve_bag(action, slot)
-            _remove_own(bag, stale := [name for name in own if name.partition(" ")[2].startswith(path)])
-            if stale and not edited:
-                action[_OWN] = [name for name in own if name not in stale]
-                action[_DIGEST] = _digest(bag, action[_OWN])
-
-
-def _our_actions(owner) -> list[bpy.types.Action]:
-    data = owner.animation_data
-    if data is None:
-        return []
-    found = [data.action, *(strip.action for track in data.nla_tracks for strip in track.strips)]
-    return [action for action in found if action is not None and action.get(_MARK)]
+            bag = curve_bag(action, slot)
+            stale = [name for name in ours if name.partition(" ")[2].startswith(path)]
+            _remove_curves(bag, stale)
+            if stale and not was_edited:
+                action[NAMES] = [name for name in ours if name not in stale]
+                action[DIGEST] = keys_digest(bag, action[NAMES])
 
 
 def _slot_name(data: bpy.types.AnimData) -> str | None:
@@ -380,38 +344,20 @@ def _slot_name(data: bpy.types.AnimData) -> str | None:
     return slot.identifier if data.action is not None and slot is not None else None
 
 
-def _curve_bag(action: bpy.types.Action, slot):
-    """The collection of an action's curves: of a slot where actions have slots."""
-    if not hasattr(action, "slots"):
-        return action.fcurves
-    if slot is None:
-        return ()
-    if not len(action.layers):
-        action.layers.new("Layer")
-    layer = action.layers[0]
-    strip = layer.strips[0] if len(layer.strips) else layer.strips.new(type="KEYFRAME")
-    return strip.channelbag(slot, ensure=True).fcurves
-
-
-def _remove_own(bag, own) -> None:
-    """Takes the curves out of a copied action that were ours in it: the artist's stay."""
-    names = set(own)
-    for curve in [curve for curve in bag if f"{curve.array_index} {curve.data_path}" in names]:
+def _remove_curves(bag, names) -> None:
+    """Removes the curves of some names ("index path") from an action; all others stay."""
+    chosen = set(names)
+    for curve in [curve for curve in bag if f"{curve.array_index} {curve.data_path}" in chosen]:
         bag.remove(curve)
 
 
-def _digest(bag, own) -> str:
-    """Tells whether the keys of our curves are as they were written."""
-    found, names = hashlib.blake2b(digest_size=12), set(own)
-    for curve in sorted(bag, key=lambda curve: (curve.data_path, curve.array_index)):
-        if f"{curve.array_index} {curve.data_path}" in names:
-            points = np.empty(2 * len(curve.keyframe_points), np.float32)
-            curve.keyframe_points.foreach_get("co", points)
-            found.update(
-                f"{curve.array_index} {curve.data_path} {len(curve.modifiers)}".encode() + points.tobytes()
-            )
-    return found.hexdigest()
+def _tolerance_unit(data_path: str) -> float:
+    """Returns the tolerance of a curve for a tolerance of 1: 0.2 radians for rotations, 0 for wrinkles."""
+    if "rotation" in data_path:
+        return 0.2
+    return 0.0 if data_path.startswith("modifiers") else 1.0
 
 
-def _meets(strip: bpy.types.NlaStrip, first: int, last: int) -> bool:
-    return strip.frame_start <= last and strip.frame_end >= first
+def _is_free(track: bpy.types.NlaTrack, first: int, last: int) -> bool:
+    """Returns True if none of a track's strips meets a range of frames."""
+    return not any(strip.frame_start <= last and strip.frame_end >= first for strip in track.strips)

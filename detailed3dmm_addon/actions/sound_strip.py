@@ -1,4 +1,4 @@
-"""What a clip does to the scene beside the face: a sound strip, and the range of frames."""
+"""Puts a clip's sound into the sequencer, extends the scene's range, and reads sound strips."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +9,20 @@ from ...ml_backend.errors import UserError
 from .action_writer import scene_fps
 
 _UNTOUCHED_END = 250
-"""The last frame of a new Blender file: nobody chose it."""
+"""The last frame of a new Blender file, which nobody chose."""
 
 
 def add_sound(
     scene: bpy.types.Scene, path: Path, first_frame: int, start: float = 0.0, length: float = 0.0
 ) -> None:
-    """Puts a recording into the sequencer, in the lowest channel that is free there, unless it is there already.
+    """Puts a recording into the sequencer, above all other strips, unless it is there already.
 
     Args:
         scene: whose sequencer.
         path: of the recording.
-        first_frame: at which what is heard begins.
-        start: seconds of the recording that are cut off before it.
-        length: seconds to be heard; 0 for all that is left.
+        first_frame: scene frame at which the sound begins.
+        start: seconds that are cut off at the beginning of the recording.
+        length: seconds that are played; 0 for the rest of the recording.
 
     Raises:
         UserError: Blender cannot read the sound.
@@ -52,13 +52,13 @@ def add_sound(
 
 
 def include_frames(scene: bpy.types.Scene, first_frame: int, count: int) -> None:
-    """Makes the scene's range end with the clip, or no earlier where its end was set already."""
+    """Makes the scene's range end with the clip; an end that was set already is never moved back."""
     last = first_frame + count - 1
     scene.frame_end = last if scene.frame_end == _UNTOUCHED_END else max(last, scene.frame_end)
 
 
 def active_sound(scene: bpy.types.Scene):
-    """The sequencer's active strip, if it is a sound; else the only sound strip, or None."""
+    """Returns the sequencer's active strip if it is a sound, else the only sound strip, else None."""
     editor = scene.sequence_editor
     if editor is None:
         return None
@@ -74,11 +74,11 @@ def active_sound(scene: bpy.types.Scene):
 
 @dataclass(frozen=True)
 class SoundRange:
-    """What is heard of a sound strip.
+    """The part of a recording that a sound strip plays.
 
     Attributes:
         path: of the recording.
-        first_frame: scene frame at which it begins to be heard.
+        first_frame: scene frame at which it begins.
         start, length: seconds of the recording.
     """
 
@@ -94,7 +94,7 @@ class SoundRange:
         Args:
             strip: a sound strip.
             scene: whose frame rate counts.
-            folder: where a sound that is packed into the file is written to be read.
+            folder: a sound that is packed into the file is written there.
 
         Raises:
             UserError: the strip is gone, or its recording is neither on disk nor packed.

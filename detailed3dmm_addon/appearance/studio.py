@@ -1,6 +1,6 @@
-"""A portrait studio around a face: 85 mm camera, key, fill and rim lights, a grey backdrop.
+"""Builds a portrait studio around a face: 85 mm camera, key, fill and rim lights, a grey backdrop.
 
-The lights shine alike in Cycles and EEVEE, which knows no spread.
+The lights look the same in Cycles and in EEVEE, which ignores their spread.
 """
 
 import bpy
@@ -8,11 +8,15 @@ import numpy as np
 from mathutils import Vector
 
 from ..model.registry import is_face
+from ..nodes.materials import new_material, principled_shader
 
 COLLECTION_NAME = "Portrait Studio"
-_SHOWN, _HEADROOM = 0.9, 0.05
-"""How much of the face's height the frame shows, and how much of it is left above."""
+_SHOWN = 0.9
+"""Share of the face's height that the frame shows."""
+_HEADROOM = 0.05
+"""Share of the face's height that is left free above it."""
 _STEP_ASIDE = 0.3
+"""Metres between faces that are created at the same place."""
 _LIGHTS = (
     ("Key", (-0.72, -0.50, 0.85), 0.22, 39.0, (1.0, 0.95, 0.89)),
     ("Fill", (0.45, -1.15, -0.12), 0.6, 7.8, (0.88, 0.94, 1.0)),
@@ -21,7 +25,7 @@ _LIGHTS = (
 
 
 def free_place(scene: bpy.types.Scene, face: bpy.types.Object) -> Vector:
-    """Where a new face is put: at the 3D cursor, or beside the faces that are there already, metres."""
+    """Returns the place of a new face, metres: the 3D cursor, or beside the faces that stand there."""
     others = [
         item.matrix_world.translation
         for item in scene.objects
@@ -34,17 +38,19 @@ def free_place(scene: bpy.types.Scene, face: bpy.types.Object) -> Vector:
 
 
 def build_studio(context: bpy.types.Context, face: bpy.types.Object) -> None:
-    """Puts camera, lights and backdrop around a face; the camera becomes the scene's.
+    """Puts camera, lights and backdrop around a face; the scene uses the camera.
 
     Args:
-        context: its scene receives a collection of its own.
-        face: looked at; its bounding box sets the frame.
+        context: its scene receives a collection for the studio.
+        face: the camera looks at it; its bounding box sets the frame.
     """
     studio = bpy.data.collections.new(COLLECTION_NAME)
     context.scene.collection.children.link(studio)
     centre, height = _face_centre(face)
     camera = bpy.data.objects.new("Portrait Camera", bpy.data.cameras.new("Portrait Camera"))
-    camera.data.sensor_fit, camera.data.lens, camera.data.sensor_height = "VERTICAL", 85.0, 36.0
+    camera.data.sensor_fit = "VERTICAL"
+    camera.data.lens = 85.0
+    camera.data.sensor_height = 36.0
     camera.data.clip_start = 0.01
     distance = height * _SHOWN * 85.0 / 36.0
     camera.location = centre + Vector((-0.10 * distance, -distance, 0.01))
@@ -53,7 +59,9 @@ def build_studio(context: bpy.types.Context, face: bpy.types.Object) -> None:
     context.scene.camera = camera
     for name, offset, size, watts, colour in _LIGHTS:
         light = bpy.data.lights.new(f"{name} Light", "AREA")
-        light.energy, light.size, light.color = watts, size, colour
+        light.energy = watts
+        light.size = size
+        light.color = colour
         lamp = bpy.data.objects.new(light.name, light)
         lamp.location = centre + Vector(offset)
         _aim(lamp, centre)
@@ -77,14 +85,13 @@ def _aim(item: bpy.types.Object, target: Vector) -> None:
 
 def _make_backdrop(centre: Vector) -> bpy.types.Object:
     mesh = bpy.data.meshes.new("Backdrop")
-    side, behind = 5.0, 2.2
+    side = 5.0
+    behind = 2.2
     mesh.from_pydata(
         [(-side, 0, -side), (side, 0, -side), (side, 0, side), (-side, 0, side)], [], [(0, 1, 2, 3)]
     )
-    material = bpy.data.materials.new("Backdrop")
-    if material.node_tree is None:
-        material.use_nodes = True
-    shader = next(node for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    material = new_material("Backdrop")
+    shader = principled_shader(material)
     shader.inputs["Base Color"].default_value = (0.08, 0.083, 0.09, 1.0)
     shader.inputs["Roughness"].default_value = 0.9
     mesh.materials.append(material)

@@ -4,9 +4,12 @@ import bpy
 import numpy as np
 
 from ...ml_backend.geometry.portrait import draw_portrait
+from ...ml_backend.geometry.srgb import to_srgb
 from ..actions import action_writer as face_animation
-from ..appearance.face_materials import HAIR_NODE, TONE_NODE
+from ..appearance.skin_material import HAIR_NODE, base_skin_colour
 from ..model.face_model import expression_of, face_model
+from ..nodes.materials import first_material
+from ..nodes.vertex_attributes import read_attribute, read_positions
 
 PREVIEW_SIZE = 256
 _TAGS = ("face", "detailed3dmm")
@@ -79,8 +82,8 @@ def portrait_of(face: bpy.types.Object, context: bpy.types.Context) -> np.ndarra
     """(S, S, 4) float32: a face from the front as it shows now, sRGB and alpha, row 0 at the bottom."""
     mesh = face.evaluated_get(context.evaluated_depsgraph_get()).data
     mesh.calc_loop_triangles()
-    positions, normals = (np.empty((len(mesh.vertices), 3), np.float32) for _ in range(2))
-    mesh.attributes["position"].data.foreach_get("vector", positions.ravel())
+    positions = read_positions(mesh)
+    normals = np.empty_like(positions)
     mesh.vertex_normals.foreach_get("vector", normals.ravel())
     triangles, part = (
         np.empty((len(mesh.loop_triangles), 3), np.int32),
@@ -98,11 +101,7 @@ def portrait_of(face: bpy.types.Object, context: bpy.types.Context) -> np.ndarra
             colours[here] = np.where((iris & name.startswith("eye"))[:, None], _IRIS, colour)
     shown = ~np.isin(part, [index for index, name in enumerate(names) if name in _HIDDEN])
     picture = draw_portrait(positions, normals, triangles[shown], colours, PREVIEW_SIZE)
-    picture[..., :3] = np.where(
-        picture[..., :3] < 0.0031308,
-        12.92 * picture[..., :3],
-        1.055 * picture[..., :3].clip(1e-9, 1) ** (1 / 2.4) - 0.055,
-    )
+    picture[..., :3] = to_srgb(picture[..., :3])
     return picture.clip(0, 1)
 
 
@@ -127,25 +126,13 @@ def _painted(face: bpy.types.Object, mesh: bpy.types.Mesh) -> np.ndarray:
 
 def _attribute(mesh: bpy.types.Mesh, name: str, width: int) -> np.ndarray:
     """(N, width): a vertex attribute, 0 where it is not there."""
-    found = np.zeros((len(mesh.vertices), width), np.float32)
-    if name in mesh.attributes:
-        mesh.attributes[name].data.foreach_get("vector" if width == 3 else "value", found.ravel())
-    return found
+    values = read_attribute(mesh, name)
+    return np.zeros((len(mesh.vertices), width), np.float32) if values is None else values.reshape(-1, width)
 
 
 def _skin_colour(face: bpy.types.Object) -> tuple[float, ...]:
-    material = face.data.materials[0] if face.data.materials else None
-    tone = (
-        material.node_tree.nodes.get(TONE_NODE)
-        if material is not None and material.node_tree is not None
-        else None
-    )
-    links = (
-        [link.to_node for link in tone.outputs[0].links if link.to_node.bl_idname == "ShaderNodeValToRGB"]
-        if tone is not None
-        else []
-    )
-    return tuple(links[0].color_ramp.evaluate(tone.outputs[0].default_value))[:3] if links else _SKIN
+    colour = base_skin_colour(first_material(face))
+    return _SKIN if colour is None else colour[:3]
 
 
 def _mark(item: bpy.types.ID, description: str, tags: tuple[str, ...], picture: np.ndarray) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.files.face_file import FaceParameters, read_face, write_face
-from ..appearance.face_materials import HAIR_NODE, IRIS_NODE
+from ..appearance.eye_material import IRIS_NODE
+from ..appearance.skin_material import HAIR_NODE
 from ..detail import follow as live_update
 from ..detail import live as live_detail
 from ..model.face_model import direction_step, expression_of, face_model, identity_of, skin_of

@@ -10,6 +10,7 @@ import numpy as np
 from ...ml_backend.errors import UserError
 from ...ml_backend.process.client import Event
 from ..detail import live as live_detail
+from ..detail.inputs import DetailInputs, detail_inputs
 from ..model.registry import find_face
 
 MAP_SUFFIXES = (".exr", ".png", ".npy")
@@ -47,7 +48,7 @@ class MapImport:
 
     def fit_request(self) -> tuple[str, dict, dict]:
         """What to ask first: the latent. The map counts as that of the face as it stands."""
-        return "invert", {"path": str(self.path), "steps": self.steps}, live_detail.detail_inputs(self.face())
+        return "invert", {"path": str(self.path), "steps": self.steps}, detail_inputs(self.face()).arrays()
 
     def take_fit(self, event: Event) -> str:
         """Keeps the latent on the face, in place of an earlier one.
@@ -72,7 +73,7 @@ class MapImport:
     def map_request(self) -> tuple[str, dict, dict]:
         """What to ask second: the full map of the latent as the sliders stand now."""
         face = self.face()
-        arrays = live_detail.detail_inputs(face) | live_detail.latent_arrays(face)
+        arrays = detail_inputs(face).arrays() | live_detail.latent_arrays(face)
         return "generate", {"resolution": int(face.d3dmm.resolution)}, arrays
 
     def take_map(self, event: Event, asked: dict[str, np.ndarray]) -> None:
@@ -85,8 +86,9 @@ class MapImport:
         Raises:
             UserError: the face has gone.
         """
-        inputs = {name: asked[name] for name in ("identity", "skin", "expression")}
-        live_detail.show_full(self.face(), inputs, event.arrays["map"])
+        face = self.face()
+        inputs = DetailInputs(asked["identity"], asked["skin"], asked["expression"], face.d3dmm.imported_map)
+        live_detail.show_full(face, inputs, event.arrays["map"])
 
     def face(self) -> bpy.types.Object:
         """The face as it is now.

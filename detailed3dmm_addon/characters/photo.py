@@ -9,16 +9,19 @@ import numpy as np
 from mathutils import Matrix
 
 from ...ml_backend.errors import UserError
+from ...ml_backend.geometry.srgb import to_srgb
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
 from ..appearance import face_materials
 from ..appearance import studio as face_scene
+from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
 from ..detail import live as live_detail
 from ..face import mesh as face_mesh
 from ..model.face_model import face_model
 from ..nodes import detail_modifier as detail_modifiers
-from ..nodes.shader_graph import ShaderGraph
+from ..nodes.materials import first_material, named_node, principled_shader
+from ..nodes.node_graph import NodeGraph
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif")
 PHOTO_LATENT = "d3dmm_photo_latent"
@@ -98,7 +101,7 @@ class PhotoFit:
             settings.coefficients.foreach_set("value", arrays["identity"])
             settings.wrinkle_seed, settings.identity_seed = 0, 0
             settings.age_offset = float(arrays["skin"][0] - sample_skin(0)[0])
-            settings.skin_tone = face_materials.tone_of(_middle_colour(arrays["albedo"]))
+            settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
             face_materials.assign_materials(face, 0)
             detail_modifiers.add_modifier(face)
             face.location = face_scene.free_place(context.scene, face)
@@ -144,12 +147,7 @@ def wrinkles_changed(face: bpy.types.Object) -> None:
 
 def colour_changed(face: bpy.types.Object) -> None:
     """Follows the slider between the painted skin and the photo's colour."""
-    material = face.data.materials[0] if face.data.materials else None
-    node = (
-        material.node_tree.nodes.get(COLOUR_NODE)
-        if material is not None and material.node_tree is not None
-        else None
-    )
+    node = named_node(first_material(face), COLOUR_NODE)
     if node is not None:
         node.outputs[0].default_value = face.d3dmm.photo_colour
 
@@ -159,12 +157,6 @@ def _middle_colour(albedo: np.ndarray) -> np.ndarray:
     size = len(albedo)
     return np.median(
         albedo[int(0.38 * size) : int(0.55 * size), int(0.3 * size) : int(0.7 * size)].reshape(-1, 3), axis=0
-    )
-
-
-def _to_srgb(linear: np.ndarray) -> np.ndarray:
-    return np.where(
-        linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 0, None) ** (1 / 2.4) - 0.055
     )
 
 
@@ -184,12 +176,12 @@ def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
     """Mixes the photo's colour into the skin's, except under the cropped hair; a Value node of its own says how much."""
     material = face.data.materials[0]
     tree = material.node_tree
-    shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    shader = principled_shader(material)
     painted = shader.inputs["Base Color"].links[0].from_socket
-    graph = ShaderGraph(tree, keep=True)
+    graph = NodeGraph(tree, keep=True)
     share = graph.node("Value", name=COLOUR_NODE, label="Photo Colour").outputs[0]
     share.default_value = face.d3dmm.photo_colour
-    image = _packed_image(f"{face.name} Albedo", np.clip(_to_srgb(albedo), 0, 1))
+    image = _packed_image(f"{face.name} Albedo", np.clip(to_srgb(albedo), 0, 1))
     place = graph.node("UVMap", uv_map="UVMap").outputs[0]
     texture = graph.node("TexImage", {"Vector": place}, image=image, extension="EXTEND")
     bare = graph.math("SUBTRACT", 1.0, graph.attribute("d3dmm_scalp").outputs["Fac"], clamp=True)

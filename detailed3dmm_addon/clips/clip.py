@@ -90,10 +90,10 @@ class ClipAnimation:
         if not (self.with_detail and is_face(self.face())):
             return False
         count = len(self.frames())
-        if count > clip_detail.LONGEST:
+        if count > face_animation.LONGEST_RANGE:
             raise UserError(
                 f"{self.path.name}: {count} frames are too many for wrinkles.",
-                f"Import without Animated Wrinkles, or at most {clip_detail.LONGEST} frames at a time.",
+                f"Import without Animated Wrinkles, or at most {face_animation.LONGEST_RANGE} frames at a time.",
             )
         return True
 

@@ -1,6 +1,5 @@
 """What a clip can move: faces of this extension, any other mesh whose shape keys carry ARKit's names, and the head that it sits on."""
 
-import re
 from dataclasses import dataclass
 
 import bpy
@@ -9,11 +8,11 @@ from mathutils import Euler, Matrix
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
-from ..actions import action_writer as face_animation
+from ..actions import action_reader
 from ..actions.action_writer import Curves, key_path
+from ..model.arkit_keys import FEWEST, matching_keys
 from ..model.registry import active_face, find_face, is_face
 
-_LEAST = 8
 """Shape keys with ARKit's names that make a mesh a target."""
 
 
@@ -45,28 +44,13 @@ class TargetName:
 
 
 def expression_keys(target: bpy.types.Object) -> dict[str, str]:
-    """Which of a mesh's shape keys is which expression: "jawOpen", "JawOpen", "jaw_open", "eyeBlink_L" and "A06_Eye_Blink_Left" are known.
-
-    Returns:
-        Shape key names by ARKit name.
-    """
-    if target.type != "MESH" or target.data.shape_keys is None:
-        return {}
-    known = {_plain(key.name): key.name for key in reversed(target.data.shape_keys.key_blocks)}
-    return {name: known[_plain(name)] for name in EXPRESSION_NAMES if _plain(name) in known}
-
-
-def _plain(name: str) -> str:
-    name = re.sub(r"^[A-Z]\d+_", "", name)
-    side = re.search(r"[ _.-]([LR])$", name)
-    if side:
-        name = name[: side.start()] + {"L": "left", "R": "right"}[side[1]]
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """Returns the shape keys of a mesh that clips move, by ARKit name; see `matching_keys` for the spellings."""
+    return matching_keys(target.data) if target.type == "MESH" else {}
 
 
 def is_target(candidate: bpy.types.Object) -> bool:
     """Whether a clip can move an object."""
-    return is_face(candidate) or len(expression_keys(candidate)) >= _LEAST
+    return is_face(candidate) or len(expression_keys(candidate)) >= FEWEST
 
 
 def active_target(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -131,7 +115,7 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
         return (
             {next(iter(layers)): curves} if curves else {}
         )  # rotations of bones do not add up: they stay in one layer
-    if owner.rotation_mode != "XYZ" or face_animation.has_curve(owner, "rotation_euler"):
+    if owner.rotation_mode != "XYZ" or action_reader.has_curve(owner, "rotation_euler"):
         return {}
     rest = _rest_rotation(owner, settings)
     made: dict[str, Curves] = {}
@@ -148,7 +132,7 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
 
 def turns_head(owner: bpy.types.Object) -> bool:
     """Whether curves of ours turn an object."""
-    return any(curve.data_path == "rotation_euler" for curve in face_animation.our_curves(owner))
+    return any(curve.data_path == "rotation_euler" for curve in action_reader.our_curves(owner))
 
 
 def put_head_to_rest(target: bpy.types.Object) -> None:
@@ -186,7 +170,7 @@ def _bone_curves(armature: bpy.types.Object, bone: bpy.types.PoseBone, turns: np
     wanted = path + {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
         mode, "rotation_euler"
     )
-    if face_animation.has_curve(armature, wanted):
+    if action_reader.has_curve(armature, wanted):
         return {}
     if mode == "AXIS_ANGLE":
         raise UserError(

@@ -1,9 +1,8 @@
-"""A clip's detail as native data: float attributes summed by Geometry Nodes with keyframed inputs, images summed by the skin.
+"""Stores a clip's detail as Blender's own data: Geometry Nodes sum float attributes, the skin sums images.
 
-Frame t's displacement is mean + sum over k of coefficient[t, k] x field k, millimetres at the dense vertices;
-what is finer than
-vertices is the same sum over images, for the first coefficients. It needs no extension and no backend to play
-or render.
+Frame t's displacement is mean + sum over k of coefficient[t, k] x field k, millimetres at the dense vertices.
+The fine band is the same sum over images, for the first coefficients. It plays and renders without the
+extension and without a backend.
 """
 
 from dataclasses import dataclass
@@ -23,7 +22,9 @@ from ..nodes.detail_groups import (
 )
 from ..nodes.detail_modifier import MODIFIER, OTHER_FINE, detail_modifier, fine_node, set_group
 from ..nodes.map_images import make_map_image, write_channels
+from ..nodes.materials import first_material
 from ..nodes.modifier_inputs import input_path
+from ..nodes.vertex_attributes import remove_attributes, write_attribute
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class ClipDetail:
         fields: (K, N) float32.
         coefficients: (T, K) float32, one row a frame.
         psnr_db: of the basis against the maps that it was fitted to.
-        fine_mean: (R, R) float32, millimetres: what the maps hold beyond the vertices.
-        fine_fields: (L, R, R) float32, L at most K and eight: the same for the first coefficients.
+        fine_mean: (R, R) float32, millimetres: the part of the maps that is finer than the vertices.
+        fine_fields: (L, R, R) float32: the same for the first coefficients; L is at most K and eight.
     """
 
     mean: np.ndarray
@@ -47,17 +48,17 @@ class ClipDetail:
     fine_fields: np.ndarray
 
     def describe(self) -> str:
-        """What an artist wants to know of it."""
+        """Returns the number of components, the closeness and the size, for the report."""
         return f"{len(self.fields)} components, {self.psnr_db:.1f} dB, {self.megabytes():.0f} MB"
 
     def megabytes(self) -> float:
-        """Size in memory, without the images' unused channels."""
+        """Returns the size in memory, without the unused channels of the images."""
         arrays = (self.mean, self.fields, self.coefficients, self.fine_mean, self.fine_fields)
         return sum(array.nbytes for array in arrays) / 2**20
 
 
 def store_baked_detail(face: bpy.types.Object, detail: ClipDetail) -> dict[tuple[str, int], np.ndarray]:
-    """Puts a clip's detail on a face, in place of an earlier one, and shows it.
+    """Puts a clip's detail on a face in place of an earlier one, and shows it.
 
     Args:
         face: a face with the topology it was made with.
@@ -67,18 +68,21 @@ def store_baked_detail(face: bpy.types.Object, detail: ClipDetail) -> dict[tuple
         The coefficients' curves (T,) by data path on the object and index, to be keyed.
     """
     remove_baked_detail(face)
-    mesh, modifier = face.data, detail_modifier(face) or detail_modifiers.add_modifier(face)
-    _write_attribute(mesh, MEAN_ATTRIBUTE, detail.mean)
+    mesh = face.data
+    modifier = detail_modifier(face) or detail_modifiers.add_modifier(face)
+    write_attribute(mesh, MEAN_ATTRIBUTE, detail.mean)
     for index, field in enumerate(detail.fields):
-        _write_attribute(mesh, FIELD_ATTRIBUTE.format(index), field)
+        write_attribute(mesh, FIELD_ATTRIBUTE.format(index), field)
     set_group(modifier, detail_group(len(detail.fields)))
     if fine_node(face) is not None:
         face.data.materials[0][OTHER_FINE] = baked_fine_group(
             f"{face.name} Baked Fine Detail", _fine_images(face, detail)
         )
     settings = face.d3dmm
-    settings.has_baked_detail, settings.baked_components = True, len(detail.fields)
-    settings.baked_psnr, settings.baked_megabytes = detail.psnr_db, detail.megabytes()
+    settings.has_baked_detail = True
+    settings.baked_components = len(detail.fields)
+    settings.baked_psnr = detail.psnr_db
+    settings.baked_megabytes = detail.megabytes()
     settings.detail_source = "BAKED"
     detail_modifiers.apply_detail_settings(face)
     paths = [input_path(modifier, COEFFICIENT_INPUT.format(index)) for index in range(len(detail.fields))]
@@ -89,7 +93,7 @@ def store_baked_detail(face: bpy.types.Object, detail: ClipDetail) -> dict[tuple
 
 
 def remove_baked_detail(face: bpy.types.Object) -> None:
-    """Removes a face's baked detail: inputs, attributes, images; its curves go with the action that holds them."""
+    """Removes a face's baked detail: inputs, attributes and images; its curves stay in their action."""
     settings = face.d3dmm
     settings.detail_source = "LIVE"
     detail_modifiers.apply_detail_settings(face)
@@ -97,7 +101,7 @@ def remove_baked_detail(face: bpy.types.Object) -> None:
     modifier = detail_modifier(face)
     if modifier is not None:
         set_group(modifier, detail_group(0))
-    material = face.data.materials[0] if face.data.materials else None
+    material = first_material(face)
     group = material.pop(OTHER_FINE, None) if material is not None else None
     if group is not None and group.users == 0:
         images = group_images(group)
@@ -105,19 +109,12 @@ def remove_baked_detail(face: bpy.types.Object) -> None:
         for image in images:
             if image.users == 0:
                 bpy.data.images.remove(image)
-    attributes = face.data.attributes
-    for name in [found.name for found in attributes if found.name.startswith("d3dmm_detail_")]:
-        attributes.remove(attributes[name])
+    remove_attributes(face.data, "d3dmm_detail_")
     face.update_tag()
 
 
-def _write_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
-    attribute = mesh.attributes.new(name, "FLOAT", "POINT")
-    attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))
-
-
 def _fine_images(face: bpy.types.Object, detail: ClipDetail) -> list[bpy.types.Image]:
-    """Images of three maps each: the mean and two fields, then three fields, ..."""
+    """Returns images of three maps each: the mean and two fields, then three fields, and so on."""
     maps = [detail.fine_mean, *detail.fine_fields[:FINE_FIELDS]]
     images = []
     for start in range(0, len(maps), 3):

@@ -1,149 +1,201 @@
-"""Keeps mesh and detail up to date while sliders move: what is seen at once, the rest from a timer.
+"""Keeps mesh and detail up to date while sliders move: visible parts immediately, the rest from a timer.
 
-Before Blender evaluates a change, handlers compare each face with what its mesh says it shows, and write the
-distilled detail if
-they differ: one evaluation shows both. The worker's full map follows from the timer once the face rests.
-Faces are kept by
-their identifier, never by reference. In background mode there is no timer: `update_detail` is called instead.
+The distilled detail is written before Blender evaluates a change (`handlers`), so one evaluation shows both.
+The worker's full map follows from the timer once the face rests. Faces are kept by their identifier, never by
+reference. In background mode there is no timer: `update_detail` does all of it at once.
 """
 
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import partial
 
 import bpy
-import numpy as np
-from bpy.app.handlers import persistent
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.process.client import Event
 from ..face import mesh as face_mesh
 from ..model.face_model import expression_of, face_model, identity_digest, identity_of
 from ..model.registry import find_face, is_face
-from ..nodes import detail_modifier as detail_modifiers
-from ..worker import jobs as backend
-from . import live as live_detail
+from ..nodes import detail_modifier
+from ..worker import jobs
+from . import live
+from .inputs import DetailInputs, detail_inputs
 
 _TICK_SECONDS = 0.015
 _REST_SECONDS = 0.3
 _WORK_SECONDS = 0.02
-_KEYS_AT_ONCE = 4
 
 
 @dataclass
-class FaceState:
-    """What is due for one face.
+class PendingWork:
+    """Work that is due for one face.
 
     Attributes:
-        asked: name of the full map that was asked for last.
-        full_due: when to ask for the full map (seconds, monotonic), or None.
-        stale_keys: expressions whose shape keys are still of an older identity.
+        requested: name of the full map that was requested last.
+        full_due: when to request the full map (seconds, monotonic), or None.
+        stale_keys: expressions whose shape keys still belong to an older identity.
         moved_keys: those of them that were moved along with the rest shape, and so may show.
-        keys_due: when to start rewriting them.
+        keys_due: when to start rewriting them (seconds, monotonic).
     """
 
-    asked: str = ""
+    requested: str = ""
     full_due: float | None = None
     stale_keys: list[str] = field(default_factory=list)
     moved_keys: list[str] = field(default_factory=list)
     keys_due: float = 0.0
 
 
-_states: dict[str, FaceState] = {}
-_suspended = False
-_rendering = False
-_drawn: tuple = ()
-_STANDS_STILL = (
-    "Live wrinkles stood still in this render.",
-    "Choose Render > Lock Interface and render again, or press Bake Detail for Action.",
-)
-interactive = not bpy.app.background
-"""Whether changes are followed by themselves, through handlers and the timer."""
+@dataclass
+class FollowState:
+    """The state of following: which faces are followed, and whether changes are acted upon at the moment.
+
+    Attributes:
+        interactive: changes are followed through handlers and the timer, as in a window; False in background
+            mode, where everything is done at once.
+        is_suspended: property changes are not acted upon.
+        is_rendering: a render is under way.
+        faces: pending work by the face's identifier.
+        drawn_status: the worker's status that the panels show.
+    """
+
+    interactive: bool = True
+    is_suspended: bool = False
+    is_rendering: bool = False
+    faces: dict[str, PendingWork] = field(default_factory=dict)
+    drawn_status: tuple = ()
+
+    def pending(self, face: bpy.types.Object) -> PendingWork:
+        """Returns the work that is due for a face; the face is followed from now on."""
+        return self.faces.setdefault(face.d3dmm.uid, PendingWork())
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """While inside, property changes are not acted upon; the caller refreshes once afterwards."""
+        before = self.is_suspended
+        self.is_suspended = True
+        try:
+            yield
+        finally:
+            self.is_suspended = before
+
+    @contextmanager
+    def as_in_a_window(self) -> Iterator[None]:
+        """While inside, changes are followed as in a window, also in background mode; ends the timer."""
+        before = self.interactive
+        self.interactive = True
+        try:
+            yield
+        finally:
+            self.interactive = before
+            stop_timer()
 
 
-@contextmanager
+STATE = FollowState(interactive=not bpy.app.background)
+
+
 def suspended():
-    """While inside, changes of properties are not acted upon; the caller refreshes once afterwards."""
-    global _suspended
-    before, _suspended = _suspended, True
-    try:
-        yield
-    finally:
-        _suspended = before
+    """While inside, property changes are not acted upon; the caller refreshes once afterwards."""
+    return STATE.suspended()
 
 
 def identity_changed(face: bpy.types.Object) -> None:
-    """Follows an identity slider: the visible shape at once, other shape keys and the detail soon."""
-    if _suspended or not is_face(face) or not face_mesh.has_our_topology(face):
+    """Follows an identity slider: the visible shape immediately, other shape keys and the detail soon."""
+    if STATE.is_suspended or not is_face(face) or not face_mesh.has_our_topology(face):
         return
     refresh_shape(face)
-    note_change(face)
+    follow_change(face)
 
 
 def can_change_identity(face: bpy.types.Object) -> bool:
-    """Whether the mesh still has the vertices that it was made with."""
+    """Returns True if the mesh still has the vertices that it was made with."""
     return face_mesh.has_our_topology(face)
 
 
 def refresh_shape(face: bpy.types.Object) -> None:
-    """Writes what can be seen of a changed identity now, and leaves the rest to the timer (all now in background mode)."""
+    """Writes the visible part of a changed identity now and the rest from the timer.
+
+    Background mode writes everything now.
+    """
     identity = identity_of(face)
-    if not interactive:
+    if not STATE.interactive:
         face_mesh.write_all_keys(face, identity)
         return
-    state = _state(face)
-    state.moved_keys, rest = face_mesh.move_rest_shape(face, identity)
-    state.stale_keys = state.moved_keys + rest
-    state.keys_due = time.monotonic() + _REST_SECONDS
-    _start_timer()
+    pending = STATE.pending(face)
+    pending.moved_keys, others = face_mesh.move_rest_shape(face, identity)
+    pending.stale_keys = pending.moved_keys + others
+    _rewrite_keys_soon(pending)
+
+
+def rewrite_stale_keys(face: bpy.types.Object) -> None:
+    """Leaves all shape keys to the timer if they belong to another identity than the sliders show."""
+    identity = identity_of(face)
+    if face_mesh.has_our_topology(face) and face.d3dmm.keys_identity != identity_digest(identity):
+        pending = STATE.pending(face)
+        pending.stale_keys = list(face_model().expression_names)
+        pending.moved_keys = []
+        _rewrite_keys_soon(pending)
 
 
 def skin_changed(face: bpy.types.Object) -> None:
-    """Follows a change of what only the detail depends on."""
-    if not _suspended and is_face(face):
-        note_change(face)
+    """Follows a change that only the detail depends on."""
+    if not STATE.is_suspended and is_face(face):
+        follow_change(face)
 
 
-def note_change(face: bpy.types.Object, inputs: dict[str, np.ndarray] | None = None) -> None:
-    """Shows the distilled detail of a face if it is not shown yet, and leaves the full map to the timer; cheap when it is.
+def follow_change(face: bpy.types.Object, inputs: DetailInputs | None = None) -> None:
+    """Shows the distilled detail of a face, and leaves the full map to the timer; cheap if nothing changed.
 
     Args:
-        face: a face of this file.
-        inputs: what to show, or None for what the sliders say.
+        face: a face of this file; a duplicate that shares its identifier gets its own first.
+        inputs: the inputs to show, or None for those that the sliders show.
     """
+    if _shows_live_detail(face) and _owns_detail(face):
+        _show_change(face, inputs or detail_inputs(face))
+
+
+def follow_known_face(face: bpy.types.Object, inputs: DetailInputs | None = None) -> None:
+    """Does the same as `follow_change` for a face that `find_face` returned, so it needs no look-up."""
+    if _shows_live_detail(face):
+        _show_change(face, inputs or detail_inputs(face))
+
+
+def _shows_live_detail(face: bpy.types.Object) -> bool:
     settings = face.d3dmm
-    if not (settings.live and settings.show_detail) or settings.detail_source != "LIVE" or not _leads(face):
+    return settings.live and settings.show_detail and settings.detail_source == "LIVE"
+
+
+def _show_change(face: bpy.types.Object, inputs: DetailInputs) -> None:
+    has_changed = live.show_at_once(face, inputs)
+    pending = STATE.pending(face)
+    if not STATE.interactive:
         return
-    inputs = inputs or live_detail.detail_inputs(face)
-    changed = live_detail.show_at_once(face, inputs)
-    state = _state(face)
-    if interactive and (
-        changed
-        or (
-            state.full_due is None
-            and live_detail.full_name(face, inputs) not in (state.asked, live_detail.shown_full(face))
-        )
-    ):
-        state.full_due = time.monotonic() + _REST_SECONDS
-        _start_timer()
+    names = (pending.requested, live.shown_full(face))
+    if has_changed or (pending.full_due is None and live.full_name(face, inputs) not in names):
+        pending.full_due = time.monotonic() + _REST_SECONDS
+        start_timer()
 
 
-def _leads(face: bpy.types.Object) -> bool:
-    """Whether a face's own sliders make its detail: a duplicate gets its own, linked duplicates leave it to the first."""
-    leader = find_face(face.d3dmm.uid)
-    if leader is None or leader == face:
+def _owns_detail(face: bpy.types.Object) -> bool:
+    """Returns True if a face's own sliders make its detail.
+
+    A duplicate gets an identifier, a skin and a fine image of its own. Linked duplicates share one mesh: the
+    first of them makes its detail.
+    """
+    first = find_face(face.d3dmm.uid)
+    if first is None or first == face:
         return True
-    if leader.data == face.data:
+    if first.data == face.data:
         return False
     face.d3dmm.uid = uuid.uuid4().hex
-    detail_modifiers.make_detail_single_user(face)
+    detail_modifier.make_detail_single_user(face)
     return True
 
 
 def update_detail(face: bpy.types.Object) -> tuple[float, float]:
-    """Computes and shows a face's detail now: the full map, waiting for the worker, or the distilled one where there is no backend.
+    """Computes and shows a face's full detail now; the distilled model makes it where there is no backend.
 
     Returns:
         The least and the greatest displacement of the vertices, millimetres.
@@ -151,106 +203,118 @@ def update_detail(face: bpy.types.Object) -> tuple[float, float]:
     Raises:
         UserError: the worker reports an error or cannot be started.
     """
-    _leads(face)
-    inputs = live_detail.detail_inputs(face)
-    live_detail.show_at_once(face, inputs)
-    _state(face).full_due = None
-    if backend.missing_reason():
-        live_detail.show_fine_at_once(face, inputs)
+    _owns_detail(face)
+    inputs = detail_inputs(face)
+    live.show_at_once(face, inputs)
+    STATE.pending(face).full_due = None
+    if jobs.missing_reason():
+        live.show_fine_at_once(face, inputs)
     else:
-        arrays = inputs | live_detail.latent_arrays(face)
-        answer = backend.ask("generate", {"resolution": int(face.d3dmm.resolution)}, arrays)
-        live_detail.show_full(face, inputs, answer.arrays["map"])
-    return live_detail.range_of(face)
+        arrays = inputs.arrays() | live.latent_arrays(face)
+        answer = jobs.ask("generate", {"resolution": int(face.d3dmm.resolution)}, arrays)
+        live.show_full(face, inputs, answer.arrays["map"])
+    return live.range_of(face)
 
 
 def finish_shapes(face: bpy.types.Object) -> None:
-    """Rewrites at once every shape key that is still of an older identity."""
+    """Rewrites now every shape key that still belongs to an older identity."""
     if is_face(face) and face_mesh.has_our_topology(face):
         identity = identity_of(face)
         if face.d3dmm.keys_identity != identity_digest(identity):
             face_mesh.write_all_keys(face, identity)
-        _state(face).stale_keys = []
+        STATE.pending(face).stale_keys = []
 
 
-def _state(face: bpy.types.Object) -> FaceState:
-    return _states.setdefault(face.d3dmm.uid, FaceState())
-
-
-def _ask_for_full(face: bpy.types.Object) -> None:
-    """Asks the worker for the full map; without one, the distilled model's own fine band is shown."""
-    inputs = live_detail.detail_inputs(face)
-    name = live_detail.full_name(face, inputs)
-    if live_detail.shown_full(face) == name:
+def write_shown_keys(face: bpy.types.Object) -> None:
+    """Rewrites now the stale expressions that a change of the scene made visible."""
+    pending = STATE.faces.get(face.d3dmm.uid)
+    if pending is None or not pending.stale_keys:
         return
-    _state(face).asked = name
-    if backend.missing_reason() or backend.state() == "failed":
-        live_detail.show_fine_at_once(face, inputs)
+    values = dict(zip(face_model().expression_names, expression_of(face), strict=True))
+    shown = tuple(
+        name for name in pending.stale_keys if values[name] != 0.0 and name not in pending.moved_keys
+    )
+    if shown:
+        pending.stale_keys = [name for name in pending.stale_keys if name not in shown]
+        face_mesh.write_keys(face, identity_of(face), shown)
+
+
+def request_full_map(face: bpy.types.Object) -> None:
+    """Requests the full map from the worker; without a worker, shows the distilled model's fine band."""
+    inputs = detail_inputs(face)
+    name = live.full_name(face, inputs)
+    if live.shown_full(face) == name:
+        return
+    STATE.pending(face).requested = name
+    if jobs.missing_reason() or jobs.state() == "failed":
+        live.show_fine_at_once(face, inputs)
         return
     uid = face.d3dmm.uid
-    arrays = inputs | live_detail.latent_arrays(face)
+    parameters = {"resolution": int(face.d3dmm.resolution)}
+    arrays = inputs.arrays() | live.latent_arrays(face)
     try:
-        backend.request(
-            "generate",
-            {"resolution": int(face.d3dmm.resolution)},
-            arrays,
-            partial(_take_map, uid, inputs),
-            f"{uid} full",
-        )
+        jobs.request("generate", parameters, arrays, partial(_show_full_map, uid, inputs), f"{uid} full")
     except UserError as error:
-        backend.report_problem(error.message, error.remedy)
+        jobs.report_problem(error.message, error.remedy)
 
 
-def _take_map(uid: str, inputs: dict[str, np.ndarray], event: Event) -> None:
-    """Shows the full map, unless the sliders have moved on."""
+def _show_full_map(uid: str, inputs: DetailInputs, event: Event) -> None:
+    """Shows the worker's map, unless the sliders have moved on."""
     face = find_face(uid)
     if event.kind != "result" or face is None or face.d3dmm.detail_source != "LIVE":
         return
-    if live_detail.digest_of(face, live_detail.detail_inputs(face)) == live_detail.digest_of(face, inputs):
-        live_detail.show_full(face, inputs, event.arrays["map"])
+    if detail_inputs(face).digest() == inputs.digest():
+        live.show_full(face, inputs, event.arrays["map"])
 
 
 def tick() -> float | None:
-    """One step of the timer: news of the worker, full maps that are due, shape keys that are stale.
+    """Runs one step of the timer: news of the worker, full maps that are due, stale shape keys.
 
     Returns:
         Seconds until the next step, or None when nothing is left to do.
     """
-    backend.pump()
-    now, busy = time.monotonic(), backend.is_busy()
-    for uid, state in list(_states.items()):
+    jobs.pump()
+    now = time.monotonic()
+    is_busy = jobs.is_busy()
+    for uid, pending in list(STATE.faces.items()):
         face = find_face(uid)
         if face is None:
-            del _states[uid]
+            del STATE.faces[uid]
             continue
-        if state.full_due is not None:
-            busy = True
-            if now >= state.full_due and not _rendering:
-                state.full_due = None
-                _ask_for_full(face)
-        if state.stale_keys:
-            busy = True
-            if now >= state.keys_due and not _rendering:
-                _rewrite_some_keys(face, state)
+        if pending.full_due is not None:
+            is_busy = True
+            if now >= pending.full_due and not STATE.is_rendering:
+                pending.full_due = None
+                request_full_map(face)
+        if pending.stale_keys:
+            is_busy = True
+            if now >= pending.keys_due and not STATE.is_rendering:
+                _rewrite_some_keys(face, pending)
     _redraw_panels()
-    return _TICK_SECONDS if busy else None
+    return _TICK_SECONDS if is_busy else None
 
 
-def _rewrite_some_keys(face: bpy.types.Object, state: FaceState) -> None:
-    identity, limit = identity_of(face), time.monotonic() + _WORK_SECONDS
-    while state.stale_keys and time.monotonic() < limit:
-        names, state.stale_keys = state.stale_keys[:_KEYS_AT_ONCE], state.stale_keys[_KEYS_AT_ONCE:]
+def _rewrite_keys_soon(pending: PendingWork) -> None:
+    pending.keys_due = time.monotonic() + _REST_SECONDS
+    start_timer()
+
+
+def _rewrite_some_keys(face: bpy.types.Object, pending: PendingWork) -> None:
+    identity = identity_of(face)
+    limit = time.monotonic() + _WORK_SECONDS
+    while pending.stale_keys and time.monotonic() < limit:
+        names = pending.stale_keys[: face_mesh.KEYS_AT_ONCE]
+        pending.stale_keys = pending.stale_keys[face_mesh.KEYS_AT_ONCE :]
         face_mesh.write_keys(face, identity, tuple(names))
-    if not state.stale_keys:
+    if not pending.stale_keys:
         face.d3dmm.keys_identity = identity_digest(identity)
 
 
 def _redraw_panels() -> None:
-    global _drawn
-    shown = backend.status()
-    if shown == _drawn:
+    status = jobs.status()
+    if status == STATE.drawn_status:
         return
-    _drawn = shown
+    STATE.drawn_status = status
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
@@ -259,193 +323,18 @@ def _redraw_panels() -> None:
                         region.tag_redraw()
 
 
-def _start_timer() -> None:
-    if interactive and not bpy.app.timers.is_registered(tick):
+def start_timer() -> None:
+    """Starts the timer, if changes are followed and it is not running yet."""
+    if STATE.interactive and not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=_TICK_SECONDS, persistent=True)
 
 
-def watch() -> None:
-    """Keeps the timer going while a job or the worker's start is under way."""
-    _start_timer()
-
-
-def _follow(face: bpy.types.Object) -> None:
-    """After any change of the scene: expressions that now show a stale key, then the detail."""
-    state = _states.get(face.d3dmm.uid)
-    if state is not None and state.stale_keys:
-        values = dict(zip(face_model().expression_names, expression_of(face), strict=True))
-        shown = tuple(
-            name for name in state.stale_keys if values[name] != 0.0 and name not in state.moved_keys
-        )
-        if shown:
-            state.stale_keys = [name for name in state.stale_keys if name not in shown]
-            face_mesh.write_keys(face, identity_of(face), shown)
-    note_change(face)
-
-
-def _reporting(handler):
-    """A handler that shows a user's error in the Backend panel instead of failing on every event."""
-
-    @wraps(handler)
-    def guarded(*arguments):
-        try:
-            handler(*arguments)
-        except UserError as error:
-            backend.report_problem(error.message, error.remedy)
-
-    return guarded
-
-
-@persistent
-@_reporting
-def _before_depsgraph_update(_scene, _depsgraph=None):
-    """What is written here is evaluated together with the change that is followed."""
-    if not (_rendering or _suspended):
-        for face in _known_faces():
-            _follow(face)
-
-
-@persistent
-@_reporting
-def _after_depsgraph_update(_scene, depsgraph):
-    """Faces that are new here, and those that drivers moved during the evaluation."""
-    if _rendering or _suspended:
-        return
-    for update in depsgraph.updates:
-        if update.is_updated_geometry and isinstance(update.id, bpy.types.Object):
-            face = update.id.original
-            if is_face(face) and face_mesh.is_own(face):
-                _follow(face)
-
-
-@persistent
-@_reporting
-def _before_frame_change(scene, _depsgraph=None):
-    """Keyed expressions, looked up before the frame is evaluated, so that one evaluation is enough."""
-    if _suspended:
-        return
-    for face in _known_faces():
-        if face.d3dmm.detail_source == "LIVE":
-            inputs = live_detail.inputs_at(face, scene.frame_current_final)
-            if _may_write(scene):
-                note_change(face, inputs)
-            elif face.name in scene.objects and _stands_still(face, inputs):
-                backend.report_problem(*_STANDS_STILL)
-
-
-@persistent
-@_reporting
-def _after_frame_change(scene, depsgraph):
-    """What the frame came to: drivers and the NLA count too; what is written here is evaluated once more, in renders as well."""
-    if not _suspended and _may_write(scene):
-        for face in _known_faces():
-            shown = face.data.get(live_detail.SHOWN)
-            note_change(face, live_detail.evaluated_inputs(face, depsgraph))
-            if face.data.get(live_detail.SHOWN) != shown:
-                face.data.shape_keys.update_tag(
-                    refresh={"TIME"}
-                )  # else the second evaluation begins from the file's values
-
-
-def _may_write(scene: bpy.types.Scene) -> bool:
-    """Whether a frame's detail may be written now: a render beside an unlocked window would read it while the viewport does."""
-    return not _rendering or bpy.app.background or scene.render.use_lock_interface
-
-
-def _stands_still(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> bool:
-    """Whether a render that may not be written to shows a live face with another frame's wrinkles."""
-    settings = face.d3dmm
-    seen = settings.live and settings.show_detail and not face.hide_render
-    return seen and live_detail.digest_of(face, inputs) != face.data.get(live_detail.SHOWN)
-
-
-@persistent
-@_reporting
-def _after_undo(*_):
-    for face in _faces_of_file():
-        identity = identity_of(face)
-        state = _state(face)
-        if face_mesh.has_our_topology(face) and face.d3dmm.keys_identity != identity_digest(identity):
-            state.stale_keys, state.moved_keys = list(face_model().expression_names), []
-            state.keys_due = time.monotonic() + _REST_SECONDS
-            _start_timer()
-        live_detail.forget_full(face)
-        state.asked = ""
-        note_change(face)
-
-
-@persistent
-@_reporting
-def _after_load(*_):
-    global _rendering
-    _rendering = False
-    _states.clear()
-    for face in _faces_of_file():
-        _state(face)
-
-
-@persistent
-@_reporting
-def _before_save(*_):
-    for face in _faces_of_file():
-        finish_shapes(face)
-        for image in detail_modifiers.face_images(face):
-            if image.is_dirty or image.packed_file is None:
-                image.pack()
-
-
-@persistent
-def _before_render(*_):
-    global _rendering
-    _rendering = True
-
-
-@persistent
-def _after_render(*_):
-    global _rendering
-    _rendering = False
-
-
-def _known_faces() -> list[bpy.types.Object]:
-    """The faces that have been seen; finding all would mean a walk over every object at every change."""
-    return [face for face in map(find_face, list(_states)) if face is not None and face_mesh.is_own(face)]
-
-
-def _faces_of_file() -> list[bpy.types.Object]:
-    return [
-        found
-        for found in bpy.data.objects
-        if found.type == "MESH" and is_face(found) and face_mesh.is_own(found)
-    ]
-
-
-_HANDLERS = (
-    ("depsgraph_update_pre", _before_depsgraph_update),
-    ("depsgraph_update_post", _after_depsgraph_update),
-    ("frame_change_pre", _before_frame_change),
-    ("frame_change_post", _after_frame_change),
-    ("undo_post", _after_undo),
-    ("redo_post", _after_undo),
-    ("load_post", _after_load),
-    ("save_pre", _before_save),
-    ("render_init", _before_render),
-    ("render_complete", _after_render),
-    ("render_cancel", _after_render),
-)
-
-
-def register():
-    """Starts listening."""
-    for name, handler in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(handler)
-
-
-def unregister():
-    """Stops listening."""
-    for name, handler in _HANDLERS:
-        listeners = getattr(bpy.app.handlers, name)
-        if handler in listeners:
-            listeners.remove(handler)
+def stop_timer() -> None:
+    """Ends the timer."""
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
-    _states.clear()
+
+
+def watch() -> None:
+    """Keeps the timer running while a job or the worker's start is under way."""
+    start_timer()

@@ -1,176 +1,142 @@
-"""The detail that a face shows while its sliders move: which inputs it was made from, at once from the distilled model, in full later.
+"""Shows a face's live detail: the distilled model's immediately, the full map's later.
 
-A float attribute holds the millimetres that the modifier displaces by. Beside it the mesh remembers for which
-inputs they
-are: undo, save, copy and append carry both. What the full map had beyond the distilled one stays on while
-sliders move,
-so that nothing jumps when a drag begins, and fades as the person becomes another.
+A float attribute holds the millimetres that the modifier displaces by. Beside it the mesh stores a digest of
+its inputs: undo, save, copy and append carry both. The difference between the full map and the distilled
+detail stays on while sliders move, so that nothing jumps when a drag begins; it fades as the person becomes
+another.
 """
-
-import hashlib
 
 import bpy
 import numpy as np
 
 from ...ml_backend.geometry.map_bands import split_map
 from ...ml_backend.geometry.texture_space import sample_map
-from ..actions import action_writer as face_animation
-from ..model.face_model import dense_mesh, expression_of, face_model, identity_of, key_values, skin_of
+from ..model.face_model import dense_mesh
 from ..nodes.detail_groups import LIVE_ATTRIBUTE
 from ..nodes.detail_modifier import fine_image
 from ..nodes.map_images import write_map
-from . import distilled as fast_detail
+from ..nodes.vertex_attributes import read_attribute, read_corner_uv, remove_attributes, write_attribute
+from . import distilled
+from .inputs import DetailInputs
 
 CORRECTION_ATTRIBUTE = "d3dmm_correction"
-SHOWN, FULL, PERSON = "d3dmm_shown", "d3dmm_full", "d3dmm_corrected_person"
-"""Of the mesh: digests of the inputs that the vertices show and that the full map was made for; whose the correction is."""
+"""Of the mesh: the full map's height minus the distilled one's, millimetres."""
+SHOWN = "d3dmm_shown"
+"""Of the mesh: digest of the inputs that the vertices show."""
+FULL = "d3dmm_full"
+"""Of the mesh: name of the finest map that it was given."""
+PERSON = "d3dmm_corrected_person"
+"""Of the mesh: identity and skin that the correction belongs to."""
 LATENT = "d3dmm_latent_offset"
-"""Of the object: what an imported map adds to the generator's latents, flat."""
+"""Of the object: the offset that an imported map adds to the generator's latents, flat."""
 LATENT_SHAPE = (18, 512)
 _ANOTHER_PERSON = 2.0
-"""Standard deviations, in identity and skin together, at which the correction is gone."""
-
-
-def detail_inputs(face: bpy.types.Object) -> dict[str, np.ndarray]:
-    """What a face's sliders say: `identity`, `skin` and `expression`, float32."""
-    return {"identity": identity_of(face), "skin": skin_of(face), "expression": expression_of(face)}
-
-
-def evaluated_inputs(face: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> dict[str, np.ndarray]:
-    """What `detail_inputs` says as a dependency graph evaluated it: curves, drivers and the NLA all count.
-
-    Args:
-        face: a face of this file.
-        depsgraph: evaluated; a render's does not write what it finds back to the file.
-    """
-    evaluated, keys = face.evaluated_get(depsgraph), face.data.shape_keys.evaluated_get(depsgraph)
-    expression = key_values(keys, face_model().expression_names)
-    return {"identity": identity_of(evaluated), "skin": skin_of(evaluated), "expression": expression}
-
-
-def inputs_at(face: bpy.types.Object, frame: float) -> dict[str, np.ndarray]:
-    """What a face's sliders will say at a frame, as far as the shape keys' own action tells; drivers and the NLA are not seen here."""
-    inputs, keys, names = detail_inputs(face), face.data.shape_keys, face_model().expression_names
-    paths = {f'key_blocks["{name}"].value': index for index, name in enumerate(names)}
-    for curve in face_animation.curves_of(keys):
-        index = paths.get(curve.data_path)
-        if index is not None and not curve.mute and not keys.key_blocks[names[index]].mute:
-            inputs["expression"][index] = curve.evaluate(frame)
-    return inputs
+"""Standard deviations, in identity and skin together, at which the correction has faded."""
 
 
 def latent_arrays(face: bpy.types.Object) -> dict[str, np.ndarray]:
-    """What a worker's request carries beside the inputs: the imported map's latent, where there is one."""
+    """Returns the imported map's latent for a worker's request; empty without an imported map."""
     offset = face.get(LATENT)
     return {} if offset is None else {"latent_offset": np.array(offset, np.float32).reshape(LATENT_SHAPE)}
 
 
 def set_latent(face: bpy.types.Object, offset: np.ndarray, name: str) -> None:
-    """Gives a face an imported map's latent: offset (18, 512), and a name that no other map has."""
+    """Gives a face an imported map's latent.
+
+    Args:
+        face: the face.
+        offset: (18, 512).
+        name: of the map; no other map has it.
+    """
     face[LATENT] = np.asarray(offset, float).ravel().tolist()
     face.d3dmm.imported_map = name
 
 
 def clear_latent(face: bpy.types.Object) -> None:
-    """Takes an imported map off a face, with what it added to the distilled detail."""
+    """Takes an imported map off a face, together with its correction of the distilled detail."""
     face.pop(LATENT, None)
     face.d3dmm.imported_map = ""
-    correction = face.data.attributes.get(CORRECTION_ATTRIBUTE)
-    if correction is not None:
-        face.data.attributes.remove(correction)
+    remove_attributes(face.data, CORRECTION_ATTRIBUTE)
 
 
-def digest_of(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> str:
-    """A short name for what a face's detail is made from; equal to five decimals is equal."""
-    found = hashlib.blake2b(digest_size=12)
-    for values in inputs.values():
-        found.update((np.round(values, 5) + np.float32(0)).tobytes())
-    found.update(str(face.d3dmm.imported_map).encode())
-    return found.hexdigest()
-
-
-def show_at_once(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> bool:
+def show_at_once(face: bpy.types.Object, inputs: DetailInputs) -> bool:
     """Writes the distilled detail, corrected by the last full map, to the vertices.
 
     Args:
-        face: a face; one with an edited mesh is followed by its texture coordinates.
-        inputs: what `detail_inputs` gave, perhaps at another frame.
+        face: a face; the detail of an edited mesh is sampled at its texture coordinates.
+        inputs: the inputs to show, perhaps of another frame.
 
     Returns:
-        Whether anything had to be written.
+        True if the vertices showed something else before.
 
     Raises:
         UserError: the distilled model's file is missing or broken.
     """
-    mesh, digest = face.data, digest_of(face, inputs)
+    mesh = face.data
+    digest = inputs.digest()
     if mesh.get(SHOWN) == digest:
         return False
     height = _distilled_height(mesh, inputs)
-    correction = mesh.attributes.get(CORRECTION_ATTRIBUTE)
+    weight = _correction_weight(face, inputs)
+    correction = read_attribute(mesh, CORRECTION_ATTRIBUTE) if weight > 0 else None
     if correction is not None:
-        weight = _correction_weight(face, inputs)
-        if weight > 0:
-            values = np.empty(len(mesh.vertices), np.float32)
-            correction.data.foreach_get("value", values)
-            height = height + weight * values
-    _write(mesh, LIVE_ATTRIBUTE, height)
+        height = height + weight * correction
+    write_attribute(mesh, LIVE_ATTRIBUTE, height)
     mesh[SHOWN] = digest
     mesh.update_tag()
     return True
 
 
-def show_full(face: bpy.types.Object, inputs: dict[str, np.ndarray], full: np.ndarray) -> None:
-    """Shows a full map: its coarse band on the vertices, its fine one on the skin; and keeps what the distilled one lacks.
+def show_full(face: bpy.types.Object, inputs: DetailInputs, full: np.ndarray) -> None:
+    """Shows a full map: its coarse band on the vertices, its fine band on the skin; stores the correction.
 
     Args:
         face: a face.
-        inputs: what the map was made from.
+        inputs: the inputs that the map was made from.
         full: (R, R) float32, millimetres.
     """
     mesh = face.data
     coarse, fine = split_map(full)
     uv = _vertex_uv(mesh)
     height = np.where(((uv >= 0) & (uv <= 1)).all(1), sample_map(coarse, uv), np.float32(0))
-    _write(mesh, LIVE_ATTRIBUTE, height)
-    _write(mesh, CORRECTION_ATTRIBUTE, height - _distilled_height(mesh, inputs))
-    mesh[PERSON] = np.concatenate([inputs["identity"], inputs["skin"]]).astype(float).tolist()
-    mesh[SHOWN], mesh[FULL] = digest_of(face, inputs), full_name(face, inputs)
+    write_attribute(mesh, LIVE_ATTRIBUTE, height)
+    write_attribute(mesh, CORRECTION_ATTRIBUTE, height - _distilled_height(mesh, inputs))
+    mesh[PERSON] = inputs.person().astype(float).tolist()
+    mesh[SHOWN] = inputs.digest()
+    mesh[FULL] = full_name(face, inputs)
     _show_fine(face, fine)
     mesh.update_tag()
 
 
-def show_fine_at_once(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> None:
-    """Shows what the distilled maps hold beyond the vertices, where no full map is to be had.
+def show_fine_at_once(face: bpy.types.Object, inputs: DetailInputs) -> None:
+    """Shows the distilled fine band on the skin, where no full map can be made.
 
     Raises:
         UserError: the distilled model's file is missing or broken.
     """
-    _show_fine(face, fast_detail.fine_map(inputs, int(face.d3dmm.resolution)))
+    _show_fine(face, distilled.fine_map(inputs, int(face.d3dmm.resolution)))
     face.data[FULL] = full_name(face, inputs)
 
 
-def full_name(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> str:
-    """A short name for the finest map of some inputs at the face's resolution."""
-    return f"{digest_of(face, inputs)} {face.d3dmm.resolution}"
+def full_name(face: bpy.types.Object, inputs: DetailInputs) -> str:
+    """Returns a short name for the finest map of some inputs at the face's resolution."""
+    return f"{inputs.digest()} {face.d3dmm.resolution}"
 
 
 def shown_full(face: bpy.types.Object) -> str:
-    """The name of the finest map that the face has been given; the sliders may have moved on."""
+    """Returns the name of the finest map that the face was given; the sliders may have moved on."""
     return face.data.get(FULL, "")
 
 
 def forget_full(face: bpy.types.Object) -> None:
-    """Notes that the fine map may be another's: undo does not reach into images."""
+    """Notes that the fine map may belong to other inputs: undo does not reach into images."""
     face.data[FULL] = ""
 
 
 def range_of(face: bpy.types.Object) -> tuple[float, float]:
-    """The least and the greatest displacement that the vertices show, before the artist's scales, millimetres."""
-    values = np.zeros(len(face.data.vertices), np.float32)
-    attribute = face.data.attributes.get(LIVE_ATTRIBUTE)
-    if attribute is not None:
-        attribute.data.foreach_get("value", values)
-    return float(values.min()), float(values.max())
+    """Returns the least and the greatest displacement of the vertices, millimetres, without the scales."""
+    values = read_attribute(face.data, LIVE_ATTRIBUTE)
+    return (float(values.min()), float(values.max())) if values is not None else (0.0, 0.0)
 
 
 def _show_fine(face: bpy.types.Object, fine: np.ndarray) -> None:
@@ -179,37 +145,33 @@ def _show_fine(face: bpy.types.Object, fine: np.ndarray) -> None:
         write_map(image, fine)
 
 
-def _correction_weight(face: bpy.types.Object, inputs: dict[str, np.ndarray]) -> float:
-    """1 for the person that the last full map was of, 0 for another; an imported map's stays."""
+def _correction_weight(face: bpy.types.Object, inputs: DetailInputs) -> float:
+    """Returns 1 for the person of the last full map, 0 for another; an imported map's correction stays."""
     if face.d3dmm.imported_map:
         return 1.0
-    now, then = np.concatenate([inputs["identity"], inputs["skin"]]), face.data.get(PERSON)
-    if then is None or len(then) != len(now):
+    person = inputs.person()
+    corrected = face.data.get(PERSON)
+    if corrected is None or len(corrected) != len(person):
         return 0.0
-    return max(0.0, 1.0 - float(np.linalg.norm(now - np.array(then))) / _ANOTHER_PERSON)
+    return max(0.0, 1.0 - float(np.linalg.norm(person - np.array(corrected))) / _ANOTHER_PERSON)
 
 
-def _distilled_height(mesh: bpy.types.Mesh, inputs: dict[str, np.ndarray]) -> np.ndarray:
+def _distilled_height(mesh: bpy.types.Mesh, inputs: DetailInputs) -> np.ndarray:
     if len(mesh.vertices) == dense_mesh().vertex_count:
-        return fast_detail.height_at_vertices(inputs)
-    model, uv = fast_detail.distilled_model(), _vertex_uv(mesh)
-    coarse = model.draw(model.coefficients(**inputs))
+        return distilled.height_at_vertices(inputs)
+    model = distilled.distilled_model()
+    uv = _vertex_uv(mesh)
+    coarse = model.draw(model.coefficients(**inputs.arrays()))
     return np.where(((uv >= 0) & (uv <= 1)).all(1), sample_map(coarse, uv), np.float32(0))
 
 
 def _vertex_uv(mesh: bpy.types.Mesh) -> np.ndarray:
-    """(N, 2) float32: one texture coordinate for each vertex, -1 where it has none."""
+    """Returns (N, 2) float32: one texture coordinate for each vertex, -1 where it has none."""
     if len(mesh.vertices) == dense_mesh().vertex_count:
-        return fast_detail.skin_uv()
-    uv, corners = np.full((len(mesh.vertices), 2), -1, np.float32), np.empty(len(mesh.loops), np.int32)
+        return distilled.skin_uv()
+    uv = np.full((len(mesh.vertices), 2), -1, np.float32)
     if mesh.uv_layers:
-        mesh.loops.foreach_get("vertex_index", corners)
-        values = np.empty((len(corners), 2), np.float32)
-        mesh.uv_layers[0].uv.foreach_get("vector", values.ravel())
-        uv[corners] = values
+        vertices = np.empty(len(mesh.loops), np.int32)
+        mesh.loops.foreach_get("vertex_index", vertices)
+        uv[vertices] = read_corner_uv(mesh.uv_layers[0])
     return uv
-
-
-def _write(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
-    attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT", "POINT")
-    attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))

@@ -1,4 +1,4 @@
-"""A staged face as files of other programs: glTF, FBX, USD, Alembic, map sequences, curves."""
+"""Writes a staged face as glTF, FBX, USD, Alembic, map sequence or curves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +10,13 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.files.curve_file import write_curves
 from ...ml_backend.files.image_writers import write_exr, write_png, write_png16_millimetres
 from ...ml_backend.geometry.normal_map import encode_normals, normals_of_heights
-from .mesh import Delivery, deliver, key_clip, plain_material, plain_shader
+from ..nodes.materials import principled_shader
+from ..nodes.node_graph import NodeGraph
+from ..nodes.vertex_attributes import read_shape
+from .mesh import ExportMesh, build_export_mesh, key_clip, plain_material
 from .skin_maps import SkinMaps, shown_heights
 from .stage import Stage
-from .textures import can_paint, dress, paint_textures
+from .textures import apply_textures, can_paint, paint_textures
 from .wrinkle_maps import wrinkle_maps, write_wrinkle_maps
 
 Progress = Callable[[float], None]
@@ -22,7 +25,7 @@ _FRAME_DIGITS = 4
 
 
 def missing_format(name: str) -> str:
-    """Why this Blender cannot write a format of `FORMATS`; empty when it can."""
+    """Returns the reason why this Blender cannot write a format of `FORMATS`; empty if it can."""
     if name in ("usd", "alembic"):
         return (
             ""
@@ -46,36 +49,38 @@ def export_gltf(
     painted: bool,
     progress: Progress,
 ) -> str:
-    """Writes a .glb: morph targets, their animation, the detail as it shows now as a normal map, colours, wrinkle maps beside it.
+    """Writes a .glb: morph targets and their animation, the shown detail as a normal map, colours.
+
+    Wrinkle maps are written beside it.
 
     Args:
         stage: with the face and its frames.
         path: ends in .glb.
-        base_mesh: see `deliver`.
+        base_mesh: see `build_export_mesh`.
         resolution: of the maps.
         most_fields: wrinkle maps at most; 0 for none.
-        painted: with the materials' colours as textures; else plain ones.
+        painted: bakes the materials' colours into textures; otherwise colours are plain.
         progress: called with 0 to 1.
 
     Returns:
-        What was written, for the report.
+        The report.
 
     Raises:
         UserError: Blender's exporter failed, or the distilled model is broken.
     """
     maps = SkinMaps(stage.face.data, resolution)
     normals = skin_normals(stage, maps)
-    delivery = deliver(stage, base_mesh)
-    pictures = [_as_image(path, "normal", encode_normals(normals))]
-    _shade_with_normals(delivery, pictures[0])
-    said = _paint(stage, delivery, path, resolution, True, pictures) if painted else ""
+    exported = build_export_mesh(stage, base_mesh)
+    images = [_write_image(stage, path, "normal", encode_normals(normals))]
+    _shade_with_normals(exported, images[0])
+    report = _paint(stage, exported, path, resolution, True, images) if painted else ""
     if most_fields:
-        found = wrinkle_maps(stage, maps, most_fields, progress)
-        listed = write_wrinkle_maps(path, found, stage)
-        delivery.object["detailed3dmm_wrinkles"] = listed.name
-        said += f", {len(found.fields)} wrinkle maps"
-    key_clip(stage, delivery, progress, with_detail=False)
-    _isolate(stage, delivery)
+        wrinkles = wrinkle_maps(stage, maps, most_fields, progress)
+        listed = write_wrinkle_maps(path, wrinkles, stage)
+        exported.object["detailed3dmm_wrinkles"] = listed.name
+        report += f", {len(wrinkles.fields)} wrinkle maps"
+    key_clip(stage, exported, progress, with_detail=False)
+    _leave_only(stage, exported)
     _run(
         bpy.ops.export_scene.gltf,
         path,
@@ -91,36 +96,38 @@ def export_gltf(
         export_optimize_animation_size=True,
         export_image_format="AUTO",
     )
-    _take_back(pictures)
-    return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} morph targets{said}"
+    _delete_files(images)
+    count = len(exported.object.data.shape_keys.key_blocks) - 1
+    return f"{len(exported.vertices)} vertices, {count} morph targets{report}"
 
 
 def export_fbx(
     stage: Stage, path: Path, base_mesh: bool, with_detail: bool, resolution: int, progress: Progress
 ) -> str:
-    """Writes an .fbx: blend shapes and their animation; the frames' wrinkles as blend shapes of their own.
+    """Writes an .fbx: blend shapes and their animation; the frames' wrinkles as more blend shapes.
 
     Args:
         stage: with the face and its frames.
         path: ends in .fbx.
-        base_mesh: see `deliver`.
-        with_detail: with blend shapes for the wrinkles, and what is finer than they as a normal map.
-        resolution: of the textures, which the file holds; 0 for plain colours.
+        base_mesh: see `build_export_mesh`.
+        with_detail: adds blend shapes for the wrinkles, and the fine band as a normal map.
+        resolution: of the textures inside the file; 0 for plain colours.
         progress: called with 0 to 1.
 
     Raises:
         UserError: Blender's exporter failed, or a modifier changes the copy's vertices.
     """
-    pictures: list[bpy.types.Image] = []
-    delivery, said = deliver(stage, base_mesh), ""
+    images: list[bpy.types.Image] = []
+    exported = build_export_mesh(stage, base_mesh)
+    report = ""
     if resolution:
-        said = _paint(stage, delivery, path, resolution, False, pictures)
+        report = _paint(stage, exported, path, resolution, False, images)
         if with_detail:
             fine = skin_normals(stage, SkinMaps(stage.face.data, resolution), fine_only=True)
-            pictures.append(_as_image(path, "normal", encode_normals(fine)))
-            _shade_with_normals(delivery, pictures[-1])
-    key_clip(stage, delivery, progress, with_detail)
-    _isolate(stage, delivery)
+            images.append(_write_image(stage, path, "normal", encode_normals(fine)))
+            _shade_with_normals(exported, images[-1])
+    key_clip(stage, exported, progress, with_detail)
+    _leave_only(stage, exported)
     _run(
         bpy.ops.export_scene.fbx,
         path,
@@ -135,8 +142,9 @@ def export_fbx(
         path_mode="COPY",
         embed_textures=True,
     )
-    _take_back(pictures)
-    return f"{len(delivery.vertices)} vertices, {len(delivery.object.data.shape_keys.key_blocks) - 1} blend shapes{said}"
+    _delete_files(images)
+    count = len(exported.object.data.shape_keys.key_blocks) - 1
+    return f"{len(exported.vertices)} vertices, {count} blend shapes{report}"
 
 
 def export_usd(stage: Stage, path: Path) -> str:
@@ -178,7 +186,7 @@ def export_alembic(stage: Stage, path: Path) -> str:
 
 
 def export_map_sequence(stage: Stage, path: Path, resolution: int, progress: Progress) -> list[Path]:
-    """Writes what the skin shows at each frame: EXR (half floats, millimetres) or PNG16 (value = (mm + 4) / 8).
+    """Writes the displacement of each frame as EXR (half floats, millimetres) or PNG16 ((mm + 4) / 8).
 
     Args:
         stage: with the face and its frames.
@@ -190,12 +198,13 @@ def export_map_sequence(stage: Stage, path: Path, resolution: int, progress: Pro
         The files.
 
     Raises:
-        UserError: another ending, or a file cannot be written.
+        UserError: the suffix is neither .exr nor .png, or a file cannot be written.
     """
     write = {".exr": write_exr, ".png": write_png16_millimetres}.get(path.suffix.lower())
     if write is None:
         raise UserError(f"{path.name}: not a kind of displacement map by its name.", "Give it .exr or .png.")
-    maps, written = SkinMaps(stage.face.data, resolution), []
+    maps = SkinMaps(stage.face.data, resolution)
+    written = []
     for index, frame in enumerate(stage.frames):
         stage.go_to(frame)
         written.append(path.with_name(f"{path.stem}_{frame:0{_FRAME_DIGITS}d}{path.suffix}"))
@@ -205,34 +214,33 @@ def export_map_sequence(stage: Stage, path: Path, resolution: int, progress: Pro
 
 
 def export_curves(stage: Stage, path: Path, progress: Progress) -> str:
-    """Writes the expressions and the head's rotation as Live Link Face CSV or JSON, by the name.
+    """Writes the expressions and the head's rotation as Live Link Face CSV or JSON, by the suffix.
 
     Raises:
-        UserError: another ending, or the file cannot be written.
+        UserError: the suffix is neither .csv nor .json, or the file cannot be written.
     """
     write_curves(path, stage.animation(progress))
     return f"{len(stage.frames)} frames"
 
 
 def skin_normals(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.ndarray:
-    """(R, R, 3): the normals of the shown detail, or of what is finer than vertices, in the tangent frame of the skin at rest."""
-    rest = np.empty((len(stage.face.data.vertices), 3), np.float32)
-    stage.face.data.shape_keys.key_blocks[0].points.foreach_get("co", rest.ravel())
+    """Returns (R, R, 3): normals of the shown detail, or of its fine band, in the tangent frame at rest."""
+    rest = read_shape(stage.face.data.shape_keys.key_blocks[0])
     return normals_of_heights(shown_heights(stage, maps, fine_only), maps.metric(rest))
 
 
 def _run(operator, path: Path, **options) -> None:
-    """Calls one of Blender's exporters with those options that its version knows.
+    """Calls one of Blender's exporters with the options that its version has.
 
     Raises:
         UserError: it failed.
     """
-    known = operator.get_rna_type().properties
+    properties = operator.get_rna_type().properties
     try:
         result = operator(
             filepath=str(path),
             check_existing=False,
-            **{name: value for name, value in options.items() if name in known},
+            **{name: value for name, value in options.items() if name in properties},
         )
     except RuntimeError as error:
         raise UserError(
@@ -243,8 +251,8 @@ def _run(operator, path: Path, **options) -> None:
         raise UserError(f"{path.name}: Blender's exporter gave up.", "Look at the terminal for more.")
 
 
-def _isolate(stage: Stage, delivery: Delivery) -> None:
-    """Leaves the delivery alone on the stage."""
+def _leave_only(stage: Stage, exported: ExportMesh) -> None:
+    """Leaves only the export mesh on the stage."""
     stage.inputs.clear()
     bpy.data.objects.remove(stage.face)
     stage.go_to(stage.frames[0])
@@ -252,54 +260,63 @@ def _isolate(stage: Stage, delivery: Delivery) -> None:
 
 def _plain_materials(stage: Stage) -> None:
     for index, material in enumerate(stage.face.data.materials):
-        stage.face.data.materials[index] = plain_material(material)
+        stage.face.data.materials[index] = stage.track(plain_material(material))
 
 
-def _as_image(path: Path, name: str, pixels: np.ndarray, colour: bool = False) -> bpy.types.Image:
-    """A picture beside a file, (R, R, C) uint8, row 0 at the bottom; of colours, or of numbers."""
-    place = path.with_name(f"{path.stem}_{name}.png")
-    write_png(place, pixels)
-    image = bpy.data.images.load(str(place))
+def _write_image(
+    stage: Stage, path: Path, name: str, pixels: np.ndarray, colour: bool = False
+) -> bpy.types.Image:
+    """Writes an image beside a file, and loads it.
+
+    Args:
+        stage: the image is removed with it.
+        path: of the exported file.
+        name: is added to the file's name.
+        pixels: (R, R, C) uint8, row 0 at the bottom.
+        colour: the pixels are sRGB colours; otherwise they are data.
+    """
+    image_path = path.with_name(f"{path.stem}_{name}.png")
+    write_png(image_path, pixels)
+    image = stage.track(bpy.data.images.load(str(image_path)))
     if not colour:
         image.colorspace_settings.name = "Non-Color"
     return image
 
 
-def _take_back(pictures: list[bpy.types.Image]) -> None:
-    """Deletes the files of pictures, which are inside the exported one."""
-    for picture in pictures:
-        Path(bpy.path.abspath(picture.filepath)).unlink()
+def _delete_files(images: list[bpy.types.Image]) -> None:
+    """Deletes the files of images that the exported file holds."""
+    for image in images:
+        Path(bpy.path.abspath(image.filepath)).unlink()
 
 
 def _paint(
     stage: Stage,
-    delivery: Delivery,
+    exported: ExportMesh,
     path: Path,
     resolution: int,
     packed: bool,
-    pictures: list[bpy.types.Image],
+    images: list[bpy.types.Image],
 ) -> str:
-    """Gives a delivery the colours of the face's materials, and adds the pictures; what to report."""
+    """Gives an export mesh the colours of the face's materials, adds the images, and returns the report."""
     if not can_paint():
         return ", plain colours (Blender's Cycles add-on is off)"
-    found = paint_textures(stage, resolution)
-    rough = found.roughness
+    textures = paint_textures(stage, resolution)
+    rough = textures.roughness
     if packed:
         rough = np.stack([np.full_like(rough, 255), rough, np.zeros_like(rough)], 2)
     made = (
-        _as_image(path, "skin", found.skin, True),
-        _as_image(path, "roughness", rough),
-        _as_image(path, "parts", found.parts, True),
+        _write_image(stage, path, "skin", textures.skin, True),
+        _write_image(stage, path, "roughness", rough),
+        _write_image(stage, path, "parts", textures.parts, True),
     )
-    dress(delivery, found, *made, packed)
-    pictures += made
+    apply_textures(exported, textures, *made, packed)
+    images += made
     return ", 3 textures"
 
 
-def _shade_with_normals(delivery: Delivery, image: bpy.types.Image) -> None:
-    material = delivery.object.data.materials[0]
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    texture, bend = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeNormalMap")
-    texture.image, bend.uv_map = image, "UVMap"
-    links.new(texture.outputs["Color"], bend.inputs["Color"])
-    links.new(bend.outputs["Normal"], plain_shader(material).inputs["Normal"])
+def _shade_with_normals(exported: ExportMesh, image: bpy.types.Image) -> None:
+    material = exported.object.data.materials[0]
+    graph = NodeGraph(material.node_tree, keep=True)
+    texture = graph.node("TexImage", image=image)
+    normal = graph.node("NormalMap", {"Color": texture.outputs["Color"]}, uv_map="UVMap")
+    graph.feed(principled_shader(material).inputs["Normal"], normal.outputs["Normal"])

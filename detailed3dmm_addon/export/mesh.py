@@ -1,4 +1,4 @@
-"""The mesh that other programs get: a face's vertices, or only those of the model's own polygons, with its shapes as plain shape keys."""
+"""Builds the mesh for other programs: all of a face's vertices or the model's, and plain shape keys."""
 
 from dataclasses import dataclass
 
@@ -8,85 +8,87 @@ import numpy as np
 from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.dense_face import coarse_corners
 from ...ml_backend.models.detail_basis import fit_detail_basis
-from ..actions import action_writer as face_animation
-from ..appearance.face_materials import TONE_NODE
+from ..actions import action_writer
+from ..appearance.skin_material import base_skin_colour
 from ..face import mesh as face_mesh
 from ..model.face_model import dense_mesh, face_model
 from ..nodes.detail_modifier import MODIFIER
+from ..nodes.materials import new_material, principled_shader
+from ..nodes.vertex_attributes import (
+    read_shape,
+    remove_attributes,
+    write_positions,
+    write_shape,
+)
 from .stage import Stage
 
-_PSNR_DB, _MOST_FIELDS = 48.0, 32
+_PSNR_DB = 48.0
+_MOST_FIELDS = 32
 DETAIL_KEY = "detail_{:02d}"
 _LEAST_MOVE = 4e-6
-"""Metres: what a shape moves less is left at rest, so that formats which store only what moves stay small."""
+"""Metres: vertices that a shape moves less stay at rest; formats that store only moving ones are small."""
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """A mesh in the making.
+class ExportMesh:
+    """A mesh for other programs, on the stage.
 
     Attributes:
-        vertices: (M,) which of the face's vertices it has.
-        object: with one shape key for each of the face's, on the stage.
+        vertices: (M,) indices of its vertices among the face's.
+        object: has one shape key for each of the face's.
     """
 
     vertices: np.ndarray
     object: bpy.types.Object
 
 
-def deliver(stage: Stage, base_mesh: bool) -> Delivery:
-    """Builds the mesh on the stage, in the copy's place: neutral, shape keys at the copy's values, plain materials.
+def build_export_mesh(stage: Stage, base_mesh: bool) -> ExportMesh:
+    """Builds the mesh on the stage, in the copy's place: neutral, with its shape keys and plain materials.
 
     Args:
-        stage: with the copy, whose sculpted shapes and own shape keys count.
-        base_mesh: only the model's own polygons (about 5,000 vertices); a face whose mesh was edited has no
-            other than its own.
+        stage: with the copy, whose sculpted shapes and added shape keys count.
+        base_mesh: only the model's polygons (about 5,000 vertices); an edited mesh is exported whole.
     """
     face = stage.face
     source = face.data
     if base_mesh and face_mesh.has_our_topology(face):
         mesh, vertices = _base_mesh(face.name)
     else:
-        mesh, vertices = source.copy(), np.arange(len(source.vertices))
+        mesh = stage.track(source.copy())
+        vertices = np.arange(len(source.vertices))
         _strip(mesh)
-    made = bpy.data.objects.new(face.name, mesh)
+    made = stage.track(bpy.data.objects.new(face.name, stage.track(mesh)))
     stage.scene.collection.objects.link(made)
     made.matrix_world = stage.matrix()
-    rest, shape = (np.empty((len(source.vertices), 3), np.float32) for _ in range(2))
-    source.shape_keys.key_blocks[0].points.foreach_get("co", rest.ravel())
+    rest = read_shape(source.shape_keys.key_blocks[0])
     for key in source.shape_keys.key_blocks:
-        key.points.foreach_get("co", shape.ravel())
+        shape = read_shape(key)
         still = np.abs(shape - rest).max(1) < _LEAST_MOVE
-        own = made.shape_key_add(name=key.name, from_mix=False)
-        own.points.foreach_set("co", np.where(still[:, None], rest, shape)[vertices].ravel())
-        own.slider_min, own.slider_max, own.value, own.mute = (
-            key.slider_min,
-            key.slider_max,
-            key.value,
-            key.mute,
-        )
-    basis = made.data.shape_keys.key_blocks[0]
-    flat = np.empty(3 * len(vertices), np.float32)
-    basis.points.foreach_get("co", flat)
-    mesh.attributes["position"].data.foreach_set("vector", flat)
+        copied = made.shape_key_add(name=key.name, from_mix=False)
+        write_shape(copied, np.where(still[:, None], rest, shape)[vertices])
+        copied.slider_min = key.slider_min
+        copied.slider_max = key.slider_max
+        copied.value = key.value
+        copied.mute = key.mute
+    write_positions(mesh, read_shape(made.data.shape_keys.key_blocks[0]))
     mesh.update()
     for index in range(len(source.materials)):
-        mesh.materials.append(plain_material(source.materials[index]))
-    return Delivery(vertices, made)
+        mesh.materials.append(stage.track(plain_material(source.materials[index])))
+    return ExportMesh(vertices, made)
 
 
 def _strip(mesh: bpy.types.Mesh) -> None:
-    """Takes off a copied mesh what a delivery makes anew or does not need."""
+    """Removes shape keys, materials and attributes from a copied mesh."""
     carrier = bpy.data.objects.new("Stripped", mesh)
     carrier.shape_key_clear()
     bpy.data.objects.remove(carrier)
     mesh.materials.clear()
-    for name in [item.name for item in mesh.attributes if item.name.startswith("d3dmm_")]:
-        mesh.attributes.remove(mesh.attributes[name])
+    remove_attributes(mesh, "d3dmm_")
 
 
 def _base_mesh(name: str) -> tuple[bpy.types.Mesh, np.ndarray]:
-    model, dense = face_model(), dense_mesh()
+    model = face_model()
+    dense = dense_mesh()
     corners = coarse_corners(model, dense)
     vertices, corner_vertex = np.unique(corners.vertex, return_inverse=True)
     sizes = np.bincount(corners.polygon, minlength=len(model.polygons))
@@ -105,49 +107,34 @@ def _base_mesh(name: str) -> tuple[bpy.types.Mesh, np.ndarray]:
 
 
 def plain_material(original: bpy.types.Material | None) -> bpy.types.Material:
-    """A material of constants: what procedural nodes do is not understood elsewhere."""
-    made = bpy.data.materials.new(original.name if original is not None else "Skin")
-    if made.node_tree is None:
-        made.use_nodes = True
-    shader = plain_shader(made)
-    nodes = original.node_tree.nodes if original is not None and original.node_tree is not None else {}
-    own = (
-        next((node for node in nodes.values() if node.bl_idname == "ShaderNodeBsdfPrincipled"), None)
-        if nodes
-        else None
-    )
-    if own is not None:
+    """Returns a material of constants, because other programs do not read procedural nodes."""
+    made = new_material(original.name if original is not None else "Skin")
+    shader = principled_shader(made)
+    source = principled_shader(original)
+    if source is not None:
         for name in ("Base Color", "Roughness"):
-            if not own.inputs[name].is_linked:
-                shader.inputs[name].default_value = own.inputs[name].default_value
-    tone = nodes.get(TONE_NODE) if nodes else None
-    if tone is not None:
-        ramp = next(
-            link.to_node for link in tone.outputs[0].links if link.to_node.bl_idname == "ShaderNodeValToRGB"
-        ).color_ramp
-        shader.inputs["Base Color"].default_value = ramp.evaluate(tone.outputs[0].default_value)
+            if not source.inputs[name].is_linked:
+                shader.inputs[name].default_value = source.inputs[name].default_value
+    colour = base_skin_colour(original)
+    if colour is not None:
+        shader.inputs["Base Color"].default_value = colour
     return made
 
 
-def plain_shader(material: bpy.types.Material) -> bpy.types.Node:
-    """The shader of a plain material."""
-    return next(node for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
-
-
-def key_clip(stage: Stage, delivery: Delivery, progress, with_detail: bool) -> None:
-    """Keys the delivery's shape keys, and its place where it moves, frame by frame; wrinkles become shape keys of their own.
+def key_clip(stage: Stage, exported: ExportMesh, progress, with_detail: bool) -> None:
+    """Keys the mesh's shape keys frame by frame, and its place where it moves; wrinkles become shape keys.
 
     Args:
         stage: is left at the last frame.
-        delivery: made of it; its modifiers, if any, do not count.
+        exported: the mesh made of the stage's face.
         progress: called with 0 to 1.
-        with_detail: whether the wrinkles of these frames come along: rest shape and principal offsets,
-            weights in 0..1.
+        with_detail: adds the wrinkles of these frames: a rest shape and principal offsets, weights in 0..1.
 
     Raises:
         UserError: the copy has modifiers that change its vertices.
     """
-    made, keys = delivery.object, delivery.object.data.shape_keys.key_blocks
+    made = exported.object
+    keys = made.data.shape_keys.key_blocks
     names = [key.name for key in keys][1:]
     rest, deltas = _shapes(made)
     for modifier in stage.face.modifiers:
@@ -166,55 +153,60 @@ def key_clip(stage: Stage, delivery: Delivery, progress, with_detail: bool) -> N
                     "Export Alembic or USD.",
                 )
             smooth = rest + np.tensordot(rows[-1], deltas, 1)
-            offsets.append((positions[delivery.vertices] - smooth).ravel() * 1e3)
+            offsets.append((positions[exported.vertices] - smooth).ravel() * 1e3)
         progress(index / len(stage.frames))
     values = np.stack(rows)
     if offsets:
         weights = _add_detail_keys(made, np.stack(offsets).astype(np.float32))
-        names, values = (
-            names + [DETAIL_KEY.format(index) for index in range(weights.shape[1])],
-            np.concatenate([values, weights], 1),
-        )
+        names += [DETAIL_KEY.format(index) for index in range(weights.shape[1])]
+        values = np.concatenate([values, weights], 1)
     if len(stage.frames) > 1:
         first = stage.frames[0]
-        face_animation.key_expressions(made, made.name, tuple(names), values, first)
+        stage.track(action_writer.key_expressions(made, made.name, tuple(names), values, first))
         if any(place != places[0] for place in places):
-            face_animation.key_object(made, made.name, _place_curves(places), first)
+            action = action_writer.key_object(made, made.name, _place_curves(places), first)
+            if action is not None:
+                stage.track(action)
     for name, value in zip(names, values[0], strict=True):
         keys[name].value = float(value)
     made.matrix_world = places[0]
 
 
 def _shapes(made: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
-    """Rest shape (M, 3) and what each key adds (E, M, 3)."""
+    """Returns the rest shape (M, 3) and the offsets of each key (E, M, 3)."""
     keys = made.data.shape_keys.key_blocks
-    shapes = np.empty((len(keys), len(made.data.vertices), 3), np.float32)
-    for key, shape in zip(keys, shapes, strict=True):
-        key.points.foreach_get("co", shape.ravel())
+    shapes = np.stack([read_shape(key) for key in keys])
     shapes[1:] -= shapes[0]
     return shapes[0], shapes[1:]
 
 
 def _add_detail_keys(made: bpy.types.Object, offsets: np.ndarray) -> np.ndarray:
-    """Shape keys whose sum is the frames' offsets (T, 3 M), millimetres; what all share moves the rest shape. Returns weights (T, K)."""
+    """Adds shape keys whose weighted sum is the frames' offsets; their common offset moves the rest shape.
+
+    Args:
+        made: the export mesh.
+        offsets: (T, 3 M), millimetres.
+
+    Returns:
+        (T, K): the weights of the new keys, 0 to 1.
+    """
     basis = fit_detail_basis(offsets, _PSNR_DB, _MOST_FIELDS)
-    found = basis.project(offsets)
-    low, span = found.min(0), np.ptp(found, axis=0)
+    coefficients = basis.project(offsets)
+    low = coefficients.min(0)
+    span = np.ptp(coefficients, axis=0)
     moving = span > 1e-9
-    shared = (basis.mean + low @ basis.fields) * 1e-3
+    shared = ((basis.mean + low @ basis.fields) * 1e-3).reshape(-1, 3)
     keys = made.data.shape_keys.key_blocks
-    flat = np.empty(shared.size, np.float32)
     for key in keys:
-        key.points.foreach_get("co", flat)
-        key.points.foreach_set("co", flat + shared)
-    keys[0].points.foreach_get("co", flat)
-    made.data.attributes["position"].data.foreach_set("vector", flat)
+        write_shape(key, read_shape(key) + shared)
+    rest = read_shape(keys[0])
+    write_positions(made.data, rest)
     for index, field in enumerate(basis.fields[moving] * span[moving, None] * 1e-3):
         key = made.shape_key_add(name=DETAIL_KEY.format(index), from_mix=False)
-        key.points.foreach_set("co", flat + field)
+        write_shape(key, rest + field.reshape(-1, 3))
         key.value = 0.0
     made.data.update()
-    return ((found - low)[:, moving] / span[moving]).astype(np.float32)
+    return ((coefficients - low)[:, moving] / span[moving]).astype(np.float32)
 
 
 def _place_curves(places) -> dict[tuple[str, int], np.ndarray]:

@@ -1,4 +1,4 @@
-"""A stage beside the artist's scene, where a copy of a face is made ready for other programs; it is taken down whatever happens."""
+"""A temporary scene beside the artist's, in which a copy of a face is prepared for other programs."""
 
 import shutil
 import tempfile
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import bpy
 import numpy as np
@@ -16,68 +16,77 @@ from ...ml_backend.animation.curve_editing import eyes_from_look
 from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.files.curve_file import HEAD_NAMES, Animation
-from ..actions import action_writer as face_animation
-from ..detail import follow as live_update
-from ..detail import live as live_detail
+from ..actions import action_writer
+from ..detail import live
+from ..detail.follow import suspended
+from ..detail.inputs import DetailInputs, evaluated_inputs
 from ..model.face_model import key_values
-from ..nodes import detail_modifier as detail_modifiers
+from ..nodes.detail_modifier import detail_modifier, is_baked
+from ..nodes.vertex_attributes import read_positions
 
-LONGEST = 36000
+Datablock = TypeVar("Datablock", bound=bpy.types.ID)
 _FOLDER_REMEDY = "Choose a folder that you may write to."
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A scene of its own with one copy of the face; nothing on it is shared with the artist's but materials and actions.
+    """A separate scene with one copy of the face; it shares only materials and actions with the artist's.
 
     Attributes:
         scene: with the artist's frame rate and the range to export.
         face: the copy.
         frames: scene frames to export.
-        inputs: by frame, what the live detail is made from there; none where no live detail is shown.
+        inputs: inputs of the live detail by frame; empty where no live detail is shown.
+        made: `session_uid` of all datablocks that are removed with the stage.
     """
 
     scene: bpy.types.Scene
     face: bpy.types.Object
     frames: range
-    inputs: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    inputs: dict[int, DetailInputs] = field(default_factory=dict)
+    made: set[int] = field(default_factory=set)
+
+    def track(self, item: Datablock) -> Datablock:
+        """Notes that a datablock, a mesh with its shape keys, is to be removed with the stage."""
+        self.made.add(item.session_uid)
+        if isinstance(item, bpy.types.Mesh) and item.shape_keys is not None:
+            self.made.add(item.shape_keys.session_uid)
+        return item
 
     @property
     def depsgraph(self) -> bpy.types.Depsgraph:
-        """What evaluates the stage."""
+        """Returns the dependency graph of the stage."""
         return cast(bpy.types.Depsgraph, self.scene.view_layers[0].depsgraph)
 
     def go_to(self, frame: int) -> None:
         """Evaluates a frame."""
         self.scene.frame_set(frame)
 
-    def inputs_now(self) -> dict[str, np.ndarray]:
-        """Identity, skin and expression at the stage's frame, as evaluated: curves, drivers and the NLA all count."""
-        return live_detail.evaluated_inputs(self.face, self.depsgraph)
+    def inputs_now(self) -> DetailInputs:
+        """Returns the inputs at the stage's frame, as evaluated: curves, drivers and the NLA all count."""
+        return evaluated_inputs(self.face, self.depsgraph)
 
     def follow(self, scene: bpy.types.Scene, _depsgraph=None) -> None:
-        """Before the stage's frame is evaluated, by us or by an exporter: the live detail of that frame."""
+        """Shows the live detail of the stage's frame before it is evaluated, by us or by an exporter."""
         if scene == self.scene and scene.frame_current in self.inputs:
-            live_detail.show_at_once(self.face, self.inputs[scene.frame_current])
+            live.show_at_once(self.face, self.inputs[scene.frame_current])
 
     def positions(self) -> np.ndarray:
-        """(N, 3) float32: the copy's evaluated vertices in its own space, detail included."""
-        mesh = self.face.evaluated_get(self.depsgraph).data
-        found = np.empty((len(mesh.vertices), 3), np.float32)
-        mesh.attributes["position"].data.foreach_get("vector", found.ravel())
-        return found
+        """Returns (N, 3) float32: the copy's evaluated vertices in its local space, detail included."""
+        return read_positions(self.face.evaluated_get(self.depsgraph).data)
 
     def key_values(self, names) -> np.ndarray:
-        """The evaluated values of some shape keys, 0 where there is none or it is muted."""
+        """Returns the evaluated values of some shape keys, 0 where one is missing or muted."""
         return key_values(self.face.data.shape_keys.evaluated_get(self.depsgraph), names)
 
     def matrix(self):
-        """The copy's evaluated place in the world."""
+        """Returns the copy's evaluated matrix in the world."""
         return self.face.evaluated_get(self.depsgraph).matrix_world.copy()
 
     def animation(self, progress=None) -> Animation:
-        """The copy's expressions, head rotation and gaze at each frame, as curve files have them."""
-        rows, head = [], []
+        """Returns the copy's expressions, head rotation and gaze at each frame, as curve files store them."""
+        rows = []
+        head = []
         for index, frame in enumerate(self.frames):
             self.go_to(frame)
             rows.append(self.key_values(EXPRESSION_NAMES))
@@ -85,48 +94,55 @@ class Stage:
             head.append([turn.z, -turn.x, turn.y] + [0.0] * (len(HEAD_NAMES) - 3))
             if progress is not None:
                 progress(index / len(self.frames))
-        expressions, turns = np.stack(rows), np.array(head, np.float32)
+        expressions = np.stack(rows)
+        turns = np.array(head, np.float32)
         turns[:, 3:] = eyes_from_look(expressions)
-        return Animation(face_animation.scene_fps(self.scene), EXPRESSION_NAMES, expressions, turns)
+        return Animation(action_writer.scene_fps(self.scene), EXPRESSION_NAMES, expressions, turns)
 
 
 @contextmanager
 def export_stage(
     context: bpy.types.Context, face: bpy.types.Object, first: int, last: int, with_detail: bool = True
 ) -> Iterator[Stage]:
-    """Copies a face onto a stage; afterwards everything that was made meanwhile is removed, and the file is as before.
+    """Copies a face onto a stage; afterwards everything that was made for it is removed.
+
+    Handlers and datablocks that others make meanwhile stay.
 
     Args:
         context: of the operator; inside, operators see the stage as the scene.
         face: stays untouched.
         first, last: frames to export, both included.
-        with_detail: whether the copy shows its wrinkles.
+        with_detail: the copy shows its wrinkles.
 
     Raises:
-        UserError: the range is empty or absurd.
+        UserError: the range is empty or too long.
     """
-    if not first <= last < first + LONGEST:
+    if not first <= last < first + action_writer.LONGEST_RANGE:
         raise UserError(
-            f"The range from {first} to {last} cannot be exported.", f"Choose 1 to {LONGEST} frames."
+            f"The range from {first} to {last} cannot be exported.",
+            f"Choose 1 to {action_writer.LONGEST_RANGE} frames.",
         )
-    window, before = context.window, {item.session_uid for item in _every_id()}
-    shown, handlers = window.scene if window is not None else None, bpy.app.handlers.frame_change_pre
-    count = len(handlers)
+    window = context.window
+    shown = window.scene if window is not None else None
+    handlers = bpy.app.handlers.frame_change_pre
+    stage = _empty_stage(context.scene, face, range(first, last + 1))
+    follow = stage.follow
     try:
-        with live_update.suspended():
-            stage = _set_up(context.scene, face, range(first, last + 1), with_detail)
-            handlers.append(stage.follow)
+        with suspended():
+            _set_up(stage, with_detail)
+            handlers.append(follow)
             stage.go_to(min(max(context.scene.frame_current, first), last))
             with context.temp_override(scene=stage.scene, view_layer=stage.scene.view_layers[0]):
                 yield stage
     finally:
-        del handlers[count:]
+        if follow in handlers:
+            handlers.remove(follow)
         if window is not None and window.scene != shown:
             window.scene = shown
-        for scene in [item for item in bpy.data.scenes if item.session_uid not in before]:
+        for scene in [item for item in bpy.data.scenes if item.session_uid in stage.made]:
             bpy.data.scenes.remove(scene)
-        known = {item.session_uid: item for item in _every_id()}
-        bpy.data.batch_remove([item for uid, item in known.items() if uid not in before])
+        left = {item.session_uid: item for item in _every_id() if item.session_uid in stage.made}
+        bpy.data.batch_remove(left.values())
 
 
 def _every_id() -> Iterator[bpy.types.ID]:
@@ -135,46 +151,55 @@ def _every_id() -> Iterator[bpy.types.ID]:
             yield from getattr(bpy.data, name)
 
 
-def _set_up(original: bpy.types.Scene, face: bpy.types.Object, frames: range, with_detail: bool) -> Stage:
+def _empty_stage(original: bpy.types.Scene, face: bpy.types.Object, frames: range) -> Stage:
     scene = bpy.data.scenes.new("Detailed3DMM Export")
-    scene.render.fps, scene.render.fps_base = original.render.fps, original.render.fps_base
-    scene.frame_start, scene.frame_end = frames[0], frames[-1]
+    scene.render.fps = original.render.fps
+    scene.render.fps_base = original.render.fps_base
+    scene.frame_start = frames[0]
+    scene.frame_end = frames[-1]
     copy = face.copy()
     copy.data = face.data.copy()
     copy.d3dmm.uid = uuid.uuid4().hex
     scene.collection.objects.link(copy)
     copy.hide_viewport = copy.hide_render = False
-    stage, modifier = Stage(scene, copy, frames), detail_modifiers.detail_modifier(copy)
-    if modifier is not None and not with_detail:
-        modifier.show_viewport = modifier.show_render = False
-    elif modifier is not None and modifier.show_viewport and not detail_modifiers.is_baked(copy):
-        stage.inputs.update(_inputs_by_frame(stage))
+    stage = Stage(scene, copy, frames)
+    for item in (scene, copy, copy.data):
+        stage.track(item)
     return stage
 
 
-def _inputs_by_frame(stage: Stage) -> dict[int, dict[str, np.ndarray]]:
-    """Looks at every frame with all modifiers off."""
+def _set_up(stage: Stage, with_detail: bool) -> None:
+    copy = stage.face
+    modifier = detail_modifier(copy)
+    if modifier is not None and not with_detail:
+        modifier.show_viewport = modifier.show_render = False
+    elif modifier is not None and modifier.show_viewport and not is_baked(copy):
+        stage.inputs.update(_inputs_by_frame(stage))
+
+
+def _inputs_by_frame(stage: Stage) -> dict[int, DetailInputs]:
+    """Returns the inputs of every frame, visited with all modifiers off."""
     shown = [modifier for modifier in stage.face.modifiers if modifier.show_viewport]
     for modifier in shown:
         modifier.show_viewport = False
-    found = {}
+    inputs = {}
     for frame in stage.frames:
         stage.go_to(frame)
-        found[frame] = stage.inputs_now()
+        inputs[frame] = stage.inputs_now()
     for modifier in shown:
         modifier.show_viewport = True
-    return found
+    return inputs
 
 
 @contextmanager
 def finished_files(path: Path) -> Iterator[Path]:
-    """Lets files be written to a passing folder, and moves them beside a path once all of them are there.
+    """Lets files be written to a temporary folder, and moves them beside a path when all are complete.
 
     Args:
-        path: of the main file; its folder is made if need be.
+        path: of the main file; its folder is created if it is missing.
 
     Yields:
-        The path to write the main file to; what is written beside it comes along.
+        The path to write the main file to; files beside it are moved too.
 
     Raises:
         UserError: the folder cannot be made or written to.
@@ -183,12 +208,12 @@ def finished_files(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".d3dmm-", dir=path.parent) as folder:
             yield Path(folder) / path.name
-            made = sorted(Path(folder).iterdir())
-            if not made:
+            written = sorted(Path(folder).iterdir())
+            if not written:
                 raise UserError(
                     f"{path.name}: Blender wrote no file.", "Look at Blender's own messages in the terminal."
                 )
-            for item in made:
+            for item in written:
                 target = path.parent / item.name
                 if item.is_dir():
                     target.mkdir(exist_ok=True)

@@ -1,8 +1,7 @@
-"""A face's procedural colours as pictures that other programs understand: one of the skin, one of all other parts.
+"""Bakes a face's procedural colours into textures for other programs: one of the skin, one of the rest.
 
 The skin fills its unit square of texture space; eyes, teeth, tongue and lashes lie in the next square to the
-right, each on its own.
-Cycles looks at the materials: what a shader is fed with is baked as light.
+right, each at its place. Cycles bakes the inputs of the shaders as emitted light.
 """
 
 from collections.abc import Iterator
@@ -13,21 +12,22 @@ import bpy
 import numpy as np
 
 from ...ml_backend.errors import UserError
-from ..nodes.shader_graph import ShaderGraph
-from .mesh import Delivery, plain_shader
+from ...ml_backend.geometry.srgb import to_srgb
+from ..nodes.materials import new_material, principled_shader
+from ..nodes.node_graph import NodeGraph
+from .mesh import ExportMesh
 from .stage import Stage
 
-_MARGIN = 8  # texels that a colour goes on beyond its part
-_SHADER = "ShaderNodeBsdfPrincipled"
+_MARGIN = 8  # texels by which a colour extends beyond its part
 
 
 @dataclass(frozen=True)
 class Textures:
-    """What the materials paint, row 0 at the bottom.
+    """The baked textures, row 0 at the bottom.
 
     Attributes:
-        skin: (R, R, 3) uint8, sRGB, without the shade of creases, whose depth is told by other means.
-        roughness: (R, R) uint8, 255 is 1, of the skin.
+        skin: (R, R, 3) uint8, sRGB, without the shade of creases, which the normal map shows.
+        roughness: (R, R) uint8, of the skin; 255 is 1.
         parts: (R, R, 4) uint8, sRGB and opacity, of everything else.
         see_through: slots of the materials that are not opaque everywhere.
     """
@@ -39,29 +39,31 @@ class Textures:
 
 
 def can_paint() -> bool:
-    """Whether this Blender has Cycles."""
+    """Returns True if this Blender has Cycles."""
     return hasattr(bpy.types.Scene, "cycles")
 
 
 def paint_textures(stage: Stage, resolution: int) -> Textures:
-    """Looks at a staged face's materials, texel by texel.
+    """Bakes the materials of a staged face, texel by texel.
 
     Args:
-        stage: its face is left as it is.
+        stage: its face does not change.
         resolution: texels along a side.
 
     Raises:
-        UserError: Cycles refused.
+        UserError: Cycles failed.
     """
     stage.scene.render.engine = "CYCLES"
-    stage.scene.cycles.samples, stage.scene.cycles.use_denoising = 1, False
-    hidden, stage.face.hide_render = stage.face.hide_render, True
+    stage.scene.cycles.samples = 1
+    stage.scene.cycles.use_denoising = False
+    was_hidden = stage.face.hide_render
+    stage.face.hide_render = True
     with _piece(stage, skin=True) as skin, _piece(stage, skin=False) as parts:
-        colours = _srgb(_look(stage, skin, "Base Color", resolution))
-        roughness = _look(stage, skin, "Roughness", resolution)[..., 0]
-        others = _srgb(_look(stage, parts, "Base Color", resolution))
-        opacity = _look(stage, parts, "Alpha", resolution)[..., :1]
-    stage.face.hide_render = hidden
+        colours = _bytes(to_srgb(_bake_input(stage, skin, "Base Color", resolution)))
+        roughness = _bake_input(stage, skin, "Roughness", resolution)[..., 0]
+        others = _bytes(to_srgb(_bake_input(stage, parts, "Base Color", resolution)))
+        opacity = _bake_input(stage, parts, "Alpha", resolution)[..., :1]
+    stage.face.hide_render = was_hidden
     see_through = (
         index for index, material in enumerate(stage.face.data.materials) if not _is_opaque(material)
     )
@@ -70,25 +72,26 @@ def paint_textures(stage: Stage, resolution: int) -> Textures:
     )
 
 
-def dress(
-    delivery: Delivery,
-    found: Textures,
+def apply_textures(
+    exported: ExportMesh,
+    textures: Textures,
     skin: bpy.types.Image,
     roughness: bpy.types.Image,
     parts: bpy.types.Image,
     packed: bool,
 ) -> None:
-    """Puts pictures into a delivery's plain materials.
+    """Puts images into the plain materials of an export mesh.
 
     Args:
-        delivery: with `plain_material`s.
-        found: what the pictures were made of.
-        skin, roughness, parts: the pictures.
-        packed: as glTF has it: roughness is a picture's green, and what is half opaque is opaque. Else each
-            picture is taken whole.
+        exported: a mesh with `plain_material`s.
+        textures: the textures that the images were made of.
+        skin, roughness, parts: the images.
+        packed: as in glTF, roughness is the green of its image, and half-opaque texels become opaque.
+            Otherwise each image is used whole.
     """
-    for index, material in enumerate(delivery.object.data.materials):
-        graph, shader = ShaderGraph(material.node_tree, keep=True), plain_shader(material)
+    for index, material in enumerate(exported.object.data.materials):
+        graph = NodeGraph(material.node_tree, keep=True)
+        shader = principled_shader(material)
         colour = graph.node("TexImage", image=parts if index else skin)
         graph.feed(shader.inputs["Base Color"], colour.outputs["Color"])
         if index == 0:
@@ -97,16 +100,16 @@ def dress(
                 shader.inputs["Roughness"],
                 graph.node("SeparateColor", {0: source}).outputs["Green"] if packed else source,
             )
-        elif index in found.see_through:
+        elif index in textures.see_through:
             opacity = colour.outputs["Alpha"]
             graph.feed(shader.inputs["Alpha"], graph.math("ROUND", opacity) if packed else opacity)
 
 
 @contextmanager
 def _piece(stage: Stage, skin: bool) -> Iterator[bpy.types.Object]:
-    """The skin, or all else in the same unit square of texture space, as an object at rest."""
-    mesh = stage.face.data.copy()
-    piece = bpy.data.objects.new("Painted", mesh)
+    """Yields the skin, or all other parts in the same unit square of texture space, as an object at rest."""
+    mesh = stage.track(stage.face.data.copy())
+    piece = stage.track(bpy.data.objects.new("Painted", mesh))
     stage.scene.collection.objects.link(piece)
     piece.shape_key_clear()
     material, corners = (np.empty(len(mesh.polygons), np.int32) for _ in range(2))
@@ -116,7 +119,7 @@ def _piece(stage: Stage, skin: bool) -> Iterator[bpy.types.Object]:
     layer = mesh.uv_layers[0].data  # before 5.2, writing to `.uv` writes to the mesh that was copied as well
     layer.foreach_get("uv", uv.ravel())
     uv[:, 0] -= 0 if skin else 1
-    uv[np.repeat((material == 0) != skin, corners)] = -1  # no texel lies there
+    uv[np.repeat((material == 0) != skin, corners)] = -1  # outside the texture
     layer.foreach_set("uv", uv.ravel())
     try:
         yield piece
@@ -125,10 +128,10 @@ def _piece(stage: Stage, skin: bool) -> Iterator[bpy.types.Object]:
         bpy.data.meshes.remove(mesh)
 
 
-def _look(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> np.ndarray:
-    """(R, R, 3) float32, linear: an input of each material's shader."""
-    picture = bpy.data.images.new("Painted", resolution, resolution, float_buffer=True)
-    made = [_shining(material, name, picture) for material in stage.face.data.materials]
+def _bake_input(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> np.ndarray:
+    """Returns (R, R, 3) float32, linear: the baked values of an input of each material's shader."""
+    picture = stage.track(bpy.data.images.new("Painted", resolution, resolution, float_buffer=True))
+    made = [stage.track(_emission_copy(material, name, picture)) for material in stage.face.data.materials]
     for index, material in enumerate(made):
         piece.data.materials[index] = material
     layer = stage.scene.view_layers[0]
@@ -151,12 +154,15 @@ def _look(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> 
     return pixels.reshape(resolution, resolution, 4)[..., :3]
 
 
-def _shining(original: bpy.types.Material | None, name: str, picture: bpy.types.Image) -> bpy.types.Material:
-    """A copy of a material that gives off what its shader's input says, and into which a picture is baked."""
-    made = original.copy() if original is not None else bpy.data.materials.new("Painted")
+def _emission_copy(
+    original: bpy.types.Material | None, name: str, picture: bpy.types.Image
+) -> bpy.types.Material:
+    """Returns a copy of a material that emits an input of its shader; `picture` is the target of the bake."""
+    made = original.copy() if original is not None else new_material("Painted")
     if made.node_tree is None:
         made.use_nodes = True
-    graph, shader = ShaderGraph(made.node_tree, keep=True), _shader(made)
+    graph = NodeGraph(made.node_tree, keep=True)
+    shader = principled_shader(made)
     light = graph.node("Emission")
     if shader is not None:
         source = shader.inputs[name]
@@ -176,13 +182,8 @@ def _shining(original: bpy.types.Material | None, name: str, picture: bpy.types.
     return made
 
 
-def _shader(material: bpy.types.Material | None) -> bpy.types.Node | None:
-    nodes = material.node_tree.nodes if material is not None and material.node_tree is not None else ()
-    return next((node for node in nodes if node.bl_idname == _SHADER), None)
-
-
 def _is_opaque(material: bpy.types.Material | None) -> bool:
-    shader = _shader(material)
+    shader = principled_shader(material)
     return shader is None or not (
         shader.inputs["Alpha"].is_linked or shader.inputs["Alpha"].default_value < 1
     )
@@ -194,9 +195,3 @@ def _as_colour(value) -> tuple[float, float, float, float]:
 
 def _bytes(share: np.ndarray) -> np.ndarray:
     return np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
-
-
-def _srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear light to the bytes of pictures."""
-    values = np.clip(linear, 0, 1)
-    return _bytes(np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055))

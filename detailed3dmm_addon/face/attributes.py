@@ -1,58 +1,48 @@
-"""Vertex attributes that the materials read: lips, flushed skin, eyebrows, scalp, and places that noise can cling to.
+"""Vertex attributes that the materials read: lips, redness, eyebrows, scalp, and coordinates for noise.
 
-All are made on the mean face, so that they stay with the skin whatever the identity.
+All are made on the mean face, so they stay with the skin whatever the identity.
 """
 
 import bpy
 import numpy as np
 
+from ...ml_backend.geometry.hair_regions import HAIRLINE, brow_cover, scalp_cover
 from ..model.face_model import dense_mesh, dense_parts, face_model
 from ..nodes.detail_groups import LIVE_ATTRIBUTE, REGION_ATTRIBUTE, REGIONS
+from ..nodes.vertex_attributes import write_attribute
 
 _FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
-_HAIRLINE = (
-    (-0.100, 0.076), (-0.085, 0.075), (-0.070, 0.064), (-0.052, 0.036), (-0.036, 0.020), (-0.026, -0.012),
-    (-0.019, -0.010), (-0.016, 0.014), (0.008, 0.014), (0.014, -0.030), (0.030, -0.065), (0.080, -0.085),
-)  # fmt: skip
-_HAIRLINE_SCALE, _HAIRLINE_FADE = 0.068, 0.012
-"""The hairline's height above the ear by the distance behind it, metres, on a head whose forehead ends 68 mm above the ear."""
-_BROW_ALONG = (-1.15, -0.6, 0.4, 0.95, 1.55)
-_BROW_HEIGHT = (1.10, 1.14, 1.22, 1.20, 1.04)
-_BROW_THICKNESS = (0.17, 0.23, 0.19, 0.13, 0.06)
-"""In half widths of an eye from its centre: stations from inner to outer end, the brow's height and half its thickness there."""
 
 
 def add_attributes(mesh: bpy.types.Mesh) -> None:
-    """Stores `d3dmm_lips`, `_redness`, `_brows`, `_scalp`, `_region_*` (0 to 1), `_rest` (metres), `_eye` and `_lash` (vectors)."""
-    model, dense = face_model(), dense_mesh()
+    """Writes the attributes `d3dmm_*`.
+
+    Of floats in 0..1: lips, redness, brows, scalp, one for each region. Of vectors: rest (metres), eye, lash.
+    """
+    model = face_model()
+    dense = dense_mesh()
     positions = dense.refine(model.mean)
     redness = sum(
         weight * dense.refine(model.regions[name]) for name, weight in _FLUSH.items() if name in model.regions
     )
-    _store(mesh, "d3dmm_lips", "FLOAT", np.clip(dense.refine(model.regions["lips"]), 0, 1))
-    _store(mesh, "d3dmm_redness", "FLOAT", np.clip(redness, 0, 1))
-    _store(mesh, "d3dmm_brows", "FLOAT", _brows(positions))
-    _store(mesh, "d3dmm_scalp", "FLOAT", _scalp(positions))
-    _store(mesh, "d3dmm_rest", "FLOAT_VECTOR", positions)
-    _store(mesh, "d3dmm_eye", "FLOAT_VECTOR", _eye_places(positions))
-    _store(mesh, "d3dmm_lash", "FLOAT_VECTOR", _lash_places(positions))
-    _store(mesh, LIVE_ATTRIBUTE, "FLOAT", np.zeros(len(positions), np.float32))
+    write_attribute(mesh, "d3dmm_lips", np.clip(dense.refine(model.regions["lips"]), 0, 1))
+    write_attribute(mesh, "d3dmm_redness", np.clip(redness, 0, 1))
+    write_attribute(mesh, "d3dmm_brows", _brows(positions))
+    write_attribute(mesh, "d3dmm_scalp", _scalp(positions))
+    write_attribute(mesh, "d3dmm_rest", positions)
+    write_attribute(mesh, "d3dmm_eye", _eye_places(positions))
+    write_attribute(mesh, "d3dmm_lash", _lash_places(positions))
+    write_attribute(mesh, LIVE_ATTRIBUTE, np.zeros(len(positions), np.float32))
     weights = np.stack([np.clip(dense.refine(model.regions[name]), 0, 1) for name in REGIONS])
     weights /= np.maximum(weights.sum(0), 1)  # where regions overlap they share the skin
     for name, weight in zip(REGIONS, weights, strict=True):
-        _store(mesh, REGION_ATTRIBUTE.format(name), "FLOAT", weight)
-
-
-def _store(mesh: bpy.types.Mesh, name: str, kind: str, values: np.ndarray) -> None:
-    attribute = mesh.attributes.new(name, kind, "POINT")
-    attribute.data.foreach_set(
-        "vector" if kind == "FLOAT_VECTOR" else "value", np.ascontiguousarray(values, np.float32).ravel()
-    )
+        write_attribute(mesh, REGION_ATTRIBUTE.format(name), weight)
 
 
 def _eye_places(positions: np.ndarray) -> np.ndarray:
-    """(N, 3): for eye vertices the place on the eyeball in radii - to its right, up, forward -, zero elsewhere."""
-    model, part = face_model(), dense_parts()
+    """Returns (N, 3): the place on the eyeball in radii - right, up, forward -, zero off the eyes."""
+    model = face_model()
+    part = dense_parts()
     places = np.zeros_like(positions)
     for name in ("eye_left", "eye_right"):
         chosen = part == model.part_names.index(name)
@@ -64,8 +54,13 @@ def _eye_places(positions: np.ndarray) -> np.ndarray:
 
 
 def _lash_places(positions: np.ndarray) -> np.ndarray:
-    """(N, 3): for lash vertices along the lid (0 inner, 1 outer corner), from root 0 to tip 1, and 1 on the upper lid."""
-    model, part = face_model(), dense_parts()
+    """Returns (N, 3): for lash vertices the place along the lid, from root to tip, and the lid.
+
+    The first is 0 at the inner and 1 at the outer corner, the second 0 at the root and 1 at the tip; the
+    third is 1 on the upper lid.
+    """
+    model = face_model()
+    part = dense_parts()
     places = np.zeros_like(positions)
     lash = part == model.part_names.index("lashes")
     for side, sign in (("left", 1), ("right", -1)):
@@ -86,37 +81,25 @@ def _lash_places(positions: np.ndarray) -> np.ndarray:
 
 
 def _finer(line: np.ndarray) -> np.ndarray:
-    """A polyline (n, 3) with eight points for each of its segments."""
+    """Returns a polyline (n, 3) with eight points for each of its segments."""
     steps = np.linspace(0, len(line) - 1, 8 * (len(line) - 1) + 1)
     return np.stack([np.interp(steps, np.arange(len(line)), line[:, axis]) for axis in range(3)], 1)
 
 
 def _scalp(positions: np.ndarray) -> np.ndarray:
-    """(N,): how far inside the hairline each skin vertex lies, 0 outside, 1 from six millimetres on."""
-    model, part = face_model(), dense_parts()
+    """Returns (N,): the hair cover of each skin vertex, 0 outside the hairline, 1 from six millimetres on."""
+    model = face_model()
     ear, top = (model.mean[model.landmarks[name]].mean(0) for name in ("ear_left", "forehead_top"))
-    scale = (top[2] - ear[2]) / _HAIRLINE_SCALE
-    behind, up = (positions[:, 1] - ear[1]) / scale, (positions[:, 2] - ear[2]) / scale
-    height = np.interp(behind, *np.array(_HAIRLINE).T)
-    inside = np.clip((up - height) / _HAIRLINE_FADE + 0.5, 0, 1)
-    return np.where(part == model.part_names.index("skin"), inside, 0).astype(np.float32)
+    return _on_skin(scalp_cover(positions, ear, top, HAIRLINE))
 
 
 def _brows(positions: np.ndarray) -> np.ndarray:
-    """(N,): how much of an eyebrow lies at each vertex, 0 to 1."""
-    model, part = face_model(), dense_parts()
-    cover = np.zeros(len(positions), np.float32)
-    for side in ("left", "right"):
-        lid = model.mean[model.landmarks[f"lid_upper_{side}"]]
-        inner, outer = lid[0], lid[-1]
-        centre, half = (inner + outer) / 2, np.linalg.norm(outer - inner) / 2
-        along = (positions[:, 0] - centre[0]) / (outer[0] - centre[0])  # -1 inner corner, 1 outer corner
-        middle, thickness = (
-            np.interp(along, _BROW_ALONG, values) for values in (_BROW_HEIGHT, _BROW_THICKNESS)
-        )
-        up = (positions[:, 2] - centre[2]) / half
-        taper = np.clip((along + 1.25) / 0.55, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
-        here = np.clip(1.25 - np.abs(up - middle) / thickness, 0, 1) * taper
-        in_front = positions[:, 1] < centre[1] + 2.5 * half
-        cover = np.maximum(cover, np.where(in_front & (part == model.part_names.index("skin")), here, 0))
-    return cover
+    """Returns (N,): how much of an eyebrow lies at each skin vertex, 0 to 1."""
+    model = face_model()
+    lids = (model.mean[model.landmarks[f"lid_upper_{side}"]] for side in ("left", "right"))
+    return _on_skin(np.maximum(*(brow_cover(positions, lid) for lid in lids)))
+
+
+def _on_skin(cover: np.ndarray) -> np.ndarray:
+    """Returns values (N,) as float32, 0 on vertices that are not skin."""
+    return np.where(dense_parts() == face_model().part_names.index("skin"), cover, 0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The face as a Blender mesh: made once at display density, its shape keys rewritten when the identity changes."""
+"""The face as a Blender mesh: made once at display density; a new identity rewrites its shape keys."""
 
 import uuid
 
@@ -14,18 +14,20 @@ from ..model.face_model import (
     identity_digest,
 )
 from ..nodes.detail_modifier import SKIN_GROUP
+from ..nodes.vertex_attributes import read_shape, write_positions, write_shape
 from .attributes import add_attributes
 
 _WEIGHT_STEPS = 32
-_KEYS_AT_ONCE = 4
+KEYS_AT_ONCE = 4
+"""Shape keys that are computed together: more would take more memory and time at once."""
 
 
 def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarray) -> bpy.types.Object:
     """Adds a face to the scene: mesh, texture coordinates, vertex groups, 52 shape keys; no materials yet.
 
     Args:
-        context: its collection receives the object; its scene locks the interface while it renders, so that
-            live wrinkles can follow.
+        context: its collection receives the object. Its scene locks the interface while it renders, so live
+            wrinkles can follow.
         name: of the object and its data.
         identity: (K,) float32, standard deviations.
     """
@@ -40,9 +42,12 @@ def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarr
     face.shape_key_add(name="Basis", from_mix=False)
     for expression in model.expression_names:
         key = face.shape_key_add(name=expression, from_mix=False)
-        key.slider_min, key.slider_max, key.value = -0.5, 1.5, 0.0
+        key.slider_min = -0.5
+        key.slider_max = 1.5
+        key.value = 0.0
     settings = face.d3dmm
-    settings.is_face, settings.uid = True, uuid.uuid4().hex
+    settings.is_face = True
+    settings.uid = uuid.uuid4().hex
     for direction in model.direction_names:
         settings.directions.add().name = direction
     for index in range(model.identity_size):
@@ -58,7 +63,7 @@ def _make_mesh(name: str, positions: np.ndarray) -> bpy.types.Mesh:
     corners = dense.polygons[present]
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(positions))
-    mesh.attributes["position"].data.foreach_set("vector", positions.ravel())
+    write_positions(mesh, positions)
     mesh.loops.add(len(corners))
     mesh.loops.foreach_set("vertex_index", corners.astype(np.int32))
     mesh.polygons.add(len(sizes))
@@ -75,7 +80,8 @@ def _make_mesh(name: str, positions: np.ndarray) -> bpy.types.Mesh:
 
 
 def _add_vertex_groups(face: bpy.types.Object) -> None:
-    model, dense = face_model(), dense_mesh()
+    model = face_model()
+    dense = dense_mesh()
     skin = (dense_parts() == model.part_names.index("skin")).astype(np.float32)
     for name, weights in {
         SKIN_GROUP: skin,
@@ -88,71 +94,71 @@ def _add_vertex_groups(face: bpy.types.Object) -> None:
 
 
 def move_rest_shape(face: bpy.types.Object, identity: np.ndarray) -> tuple[list[str], list[str]]:
-    """Moves the rest shape to an identity at once, and the expressions that show along with it.
+    """Moves the rest shape to an identity immediately, and the visible expressions along with it.
 
-    How the expressions themselves depend on the identity is left to `write_keys`: what is seen meanwhile is
-    off by a
-    fraction of the change of an offset.
+    The expressions themselves depend on the identity too; `write_keys` adds that later. Until then the face
+    is off by a small part of the change.
 
     Args:
         face: the face.
         identity: (K,) float32, standard deviations.
 
     Returns:
-        The expressions that show, moved along, and all others; both are to be rewritten by `write_keys`.
+        The visible expressions and all others; `write_keys` has to rewrite both.
     """
-    mesh, names = face.data, face_model().expression_names
+    mesh = face.data
+    names = face_model().expression_names
     keys = mesh.shape_keys.key_blocks
-    neutral = dense_mesh().refine(face_model().neutral(identity)).ravel()
-    before, shape = np.empty_like(neutral), np.empty_like(neutral)
-    keys[0].points.foreach_get("co", before)
-    moved = neutral - before
+    neutral = dense_mesh().refine(face_model().neutral(identity))
+    moved = neutral - read_shape(keys[0])
     values = expression_of(face)
     shown = [name for name, value in zip(names, values, strict=True) if value != 0.0]
     for name in shown:
-        keys[name].points.foreach_get("co", shape)
-        keys[name].points.foreach_set("co", shape + moved)
-    keys[0].points.foreach_set("co", neutral)
+        write_shape(keys[name], read_shape(keys[name]) + moved)
+    write_shape(keys[0], neutral)
     _show_rest_shape(mesh, neutral)
     return shown, [name for name in names if name not in shown]
 
 
 def _show_rest_shape(mesh: bpy.types.Mesh, neutral: np.ndarray) -> None:
-    mesh.attributes["position"].data.foreach_set("vector", neutral)
+    write_positions(mesh, neutral)
     mesh.update()
     mesh.shape_keys.update_tag()
 
 
 def write_keys(face: bpy.types.Object, identity: np.ndarray, names: tuple[str, ...]) -> None:
-    """Writes the rest shape and some expressions for an identity; the face is evaluated anew only if one of them shows."""
+    """Writes the rest shape and some expressions; updates the mesh if one of them is visible."""
     mesh = face.data
     keys = mesh.shape_keys.key_blocks
     neutral, shapes = dense_shapes(identity, names)
-    keys[0].points.foreach_set("co", neutral.ravel())
+    write_shape(keys[0], neutral)
     for name, shape in zip(names, shapes, strict=True):
         key = keys.get(name)
         if key is not None:
-            key.points.foreach_set("co", shape.ravel())
+            write_shape(key, shape)
     if any(name in keys and keys[name].value != 0.0 for name in names):
-        _show_rest_shape(mesh, neutral.ravel())
+        _show_rest_shape(mesh, neutral)
 
 
 def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:
-    """Writes every expression for an identity, and notes that it did."""
+    """Writes every expression for an identity, and stores the digest of that identity."""
     names = face_model().expression_names
-    for start in range(0, len(names), _KEYS_AT_ONCE):
-        write_keys(face, identity, names[start : start + _KEYS_AT_ONCE])
-    _show_rest_shape(face.data, dense_shapes(identity, ())[0].ravel())
+    for start in range(0, len(names), KEYS_AT_ONCE):
+        write_keys(face, identity, names[start : start + KEYS_AT_ONCE])
+    _show_rest_shape(face.data, dense_shapes(identity, ())[0])
     face.d3dmm.keys_identity = identity_digest(identity)
 
 
 def has_our_topology(face: bpy.types.Object) -> bool:
-    """Whether the mesh still has the vertices it was made with; an edited one keeps its shape."""
+    """Returns True if the mesh still has the vertices it was made with; an edited mesh keeps its shape."""
     return len(face.data.vertices) == dense_mesh().vertex_count
 
 
 def is_own(face: bpy.types.Object) -> bool:
-    """Whether all that the sliders write to is of this file; of a library override the object is, mesh and shape keys may not be."""
+    """Returns True if object, mesh and shape keys belong to this file and can be written to.
+
+    Of a library override the object does, mesh and shape keys may not.
+    """
     return not any(
         block is not None and block.library is not None for block in (face, face.data, face.data.shape_keys)
     )

@@ -1,4 +1,4 @@
-"""How the 52 expressions are shown to an artist: groups, mirror pairs, presets."""
+"""Groups of the 52 expressions for the panels, their mirror pairs and presets."""
 
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.expression_presets import EXPRESSION_PRESETS
@@ -36,7 +36,7 @@ EXPRESSION_GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = tuple(
 
 
 def mirrored_name(name: str) -> str:
-    """The expression of the other side of the face; the same name where it has no side."""
+    """Returns the expression of the other side of the face; the same name where it has no side."""
     for side, other in (("Left", "Right"), ("Right", "Left")):
         if name.endswith(side):
             return name.removesuffix(side) + other

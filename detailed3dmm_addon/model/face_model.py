@@ -1,4 +1,4 @@
-"""The bilinear model and its refined mesh as the scene uses them; loaded once, holds no Blender data."""
+"""Loads the bilinear model and its refined mesh, and reads a face's identity, skin and expression."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ from ...ml_backend.models.bilinear_face import BilinearFace
 from ...ml_backend.models.skin_vector import sample_skin
 
 _STEPS_PER_METRE = 2.0**22
-"""Shapes are stored to a quarter of a micrometre: what is finer would only make files larger."""
+"""Shapes are rounded to a quarter of a micrometre: finer values would only make files larger."""
 
 
 @lru_cache(maxsize=1)
 def face_model() -> BilinearFace:
-    """The repository's bilinear model.
+    """Returns the bilinear model of this package.
 
     Raises:
         UserError: the asset is missing or broken.
@@ -28,21 +28,22 @@ def face_model() -> BilinearFace:
 
 @lru_cache(maxsize=1)
 def dense_mesh() -> DenseMesh:
-    """The mesh of every face object, refined once from the model's."""
+    """Returns the mesh of every face object, refined from the model's."""
     return dense_face_mesh(face_model())
 
 
 @lru_cache(maxsize=1)
 def dense_parts() -> np.ndarray:
-    """(N,) uint8: the part that each refined vertex belongs to, an index into `part_names`."""
-    model, dense = face_model(), dense_mesh()
+    """Returns (N,) uint8: the part of each refined vertex, an index into `part_names`."""
+    model = face_model()
+    dense = dense_mesh()
     part = np.zeros(dense.vertex_count, np.uint8)
     part[dense.polygons[:, :3].ravel()] = np.repeat(model.polygon_part[dense.base_polygon], 3)
     return part
 
 
 def dense_shapes(identity: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Refined rest positions of an identity and of some of its expressions.
+    """Returns refined rest positions of an identity and of some of its expressions.
 
     Args:
         identity: (K,) float32, standard deviations.
@@ -65,12 +66,13 @@ def _rounded(positions: np.ndarray) -> np.ndarray:
 
 
 def identity_of(face: bpy.types.Object) -> np.ndarray:
-    """The identity that a face's sliders say.
+    """Returns the identity that a face's sliders show.
 
     Returns:
         (K,) float32, standard deviations: the coefficients plus the named directions times their amounts.
     """
-    model, settings = face_model(), face.d3dmm
+    model = face_model()
+    settings = face.d3dmm
     identity = np.zeros(len(settings.coefficients), np.float32)
     settings.coefficients.foreach_get("value", identity)
     amounts = {item.name: item.value for item in settings.directions if item.value != 0.0}
@@ -81,7 +83,12 @@ def identity_of(face: bpy.types.Object) -> np.ndarray:
 
 
 def direction_step(name: str, amount: float) -> np.ndarray:
-    """The (K,) change of identity when a named direction's slider stands at an amount; 1 and -1 are the ends of its range."""
+    """Returns (K,): the change of identity by a named direction's slider.
+
+    Args:
+        name: of the direction.
+        amount: of the slider; 1 and -1 are the ends of its range.
+    """
     model = face_model()
     index = model.direction_names.index(name)
     low, high = (abs(float(bound)) for bound in model.direction_ranges[index])
@@ -89,24 +96,24 @@ def direction_step(name: str, amount: float) -> np.ndarray:
 
 
 def identity_digest(identity: np.ndarray) -> str:
-    """A short name for an identity, to see whether shape keys were made for it."""
+    """Returns a short name for an identity, by which shape keys made for it are recognised."""
     return hashlib.sha256(np.ascontiguousarray(identity, np.float32).tobytes()).hexdigest()[:16]
 
 
 def skin_of(face: bpy.types.Object) -> np.ndarray:
-    """The (16,) float32 skin vector that a face's wrinkle seed, skin age, tendency and thickness say."""
+    """Returns (16,) float32: the skin vector of a face's wrinkle seed, skin age, tendency and thickness."""
     settings = face.d3dmm
     skin = sample_skin(settings.wrinkle_seed)
-    skin[:3] += settings.age_offset, settings.skin_tendency, settings.skin_thickness
+    skin[:3] += (settings.age_offset, settings.skin_tendency, settings.skin_thickness)
     return skin
 
 
 def expression_of(face: bpy.types.Object) -> np.ndarray:
-    """The (52,) float32 expression that a face's shape keys show; muted keys count as 0."""
+    """Returns (52,) float32: the expression that a face's shape keys show; muted keys count as 0."""
     return key_values(face.data.shape_keys, face_model().expression_names)
 
 
 def key_values(keys: bpy.types.Key, names: Iterable[str]) -> np.ndarray:
-    """The (len(names),) float32 values of some shape keys, 0 where there is none or it is muted."""
-    found = (keys.key_blocks.get(name) for name in names)
-    return np.array([0.0 if key is None or key.mute else key.value for key in found], np.float32)
+    """Returns (len(names),) float32: the values of some shape keys, 0 where one is missing or muted."""
+    blocks = (keys.key_blocks.get(name) for name in names)
+    return np.array([0.0 if key is None or key.mute else key.value for key in blocks], np.float32)

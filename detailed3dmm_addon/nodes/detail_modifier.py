@@ -1,8 +1,7 @@
-"""The modifier that shows a face's detail, the artist's scales that are its inputs, and the switches that it follows.
+"""The modifier that shows a face's detail, its scales, and the switch between live and baked detail.
 
 Strength, pores and regions are inputs of the modifier: the artist keys and drives them there, on live and
-baked detail alike,
-and they play without the extension.
+baked detail alike, and they play without the extension.
 """
 
 from typing import cast
@@ -20,19 +19,19 @@ from .detail_groups import (
     group_images,
     input_identifiers,
 )
+from .materials import first_material, named_node
 from .modifier_inputs import get_input, input_values, set_input
-from .modifier_inputs import input_path as input_path
 
 MODIFIER = "D3DMM Detail"
 SKIN_GROUP = "skin"
 FINE_NODE = "D3DMM Fine Detail"
 OTHER_FINE = "d3dmm_other_fine"
-"""Key of the skin material that holds the fine group not shown: the clip's while the live one is, and the other way round."""
+"""Property of the skin's material: the fine group that is not shown, baked or live."""
 SCALES = (STRENGTH_INPUT, PORES_INPUT, *REGION_INPUTS.values())
 
 
 def add_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier:
-    """Puts the modifier first: right behind the shape keys."""
+    """Adds the modifier as the first, right after the shape keys."""
     modifier = cast(bpy.types.NodesModifier, face.modifiers.new(MODIFIER, "NODES"))
     modifier.show_in_editmode = True
     set_group(modifier, detail_group(0))
@@ -44,33 +43,31 @@ def add_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier:
 def set_group(modifier: bpy.types.NodesModifier, group: bpy.types.NodeTree) -> None:
     """Changes a modifier's node group; inputs of the same name keep their values."""
     before = modifier.node_group
-    kept = input_values(modifier)
+    values = input_values(modifier)
     modifier.node_group = group
     for name in input_identifiers(group):
-        if name in kept:
-            set_input(modifier, name, kept[name])
+        if name in values:
+            set_input(modifier, name, values[name])
     if before is not None and before != group and before.users == 0:
         bpy.data.node_groups.remove(before)
 
 
 def detail_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier | None:
-    """A face's modifier, or None when the artist removed it."""
+    """Returns a face's modifier, or None where the artist removed it."""
     modifier = face.modifiers.get(MODIFIER)
-    return (
-        modifier
-        if modifier is not None and modifier.type == "NODES" and modifier.node_group is not None
-        else None
-    )
+    if modifier is None or modifier.type != "NODES" or modifier.node_group is None:
+        return None
+    return modifier
 
 
 def get_scale(face: bpy.types.Object, name: str) -> float:
-    """A scale's value, one of `SCALES`; 1 without the modifier."""
+    """Returns the value of a scale, one of `SCALES`; 1 without the modifier."""
     modifier = detail_modifier(face)
     return float(get_input(modifier, name)) if modifier is not None else 1.0
 
 
 def set_scale(face: bpy.types.Object, name: str, value: float) -> None:
-    """Sets a scale, one of `SCALES`; 1 is life-like."""
+    """Sets a scale, one of `SCALES`; 1 is natural."""
     modifier = detail_modifier(face)
     if modifier is not None:
         set_input(modifier, name, float(value))
@@ -78,7 +75,7 @@ def set_scale(face: bpy.types.Object, name: str, value: float) -> None:
 
 
 def get_region_scales(face: bpy.types.Object) -> tuple[float, ...]:
-    """The scales of the model's regions, in the order of `REGIONS`."""
+    """Returns the scales of the model's regions, in the order of `REGIONS`."""
     return tuple(get_scale(face, REGION_INPUTS[name]) for name in REGIONS)
 
 
@@ -89,28 +86,23 @@ def set_region_scales(face: bpy.types.Object, values) -> None:
 
 
 def fine_node(face: bpy.types.Object) -> bpy.types.Node | None:
-    """The node of the skin's material that holds the fine group, or None when the artist removed it."""
-    material = face.data.materials[0] if face.data.materials else None
-    return (
-        material.node_tree.nodes.get(FINE_NODE)
-        if material is not None and material.node_tree is not None
-        else None
-    )
+    """Returns the node of the skin's material that holds the fine group, or None if it was removed."""
+    return named_node(first_material(face), FINE_NODE)
 
 
 def fine_image(face: bpy.types.Object) -> bpy.types.Image | None:
-    """The image that shades a face's live fine lines, or None when the artist removed it."""
+    """Returns the image of a face's live fine band, or None where the artist removed it."""
     images = group_images(_fine_groups(face)[0])
     return images[0] if images else None
 
 
 def face_images(face: bpy.types.Object) -> list[bpy.types.Image]:
-    """Every image of a face's detail, live and baked."""
+    """Returns every image of a face's detail, live and baked."""
     return [image for group in _fine_groups(face) for image in group_images(group)]
 
 
 def _fine_groups(face: bpy.types.Object) -> tuple[bpy.types.NodeTree | None, bpy.types.NodeTree | None]:
-    """The live and the baked fine group."""
+    """Returns the live and the baked fine group."""
     node = fine_node(face)
     if node is None:
         return None, None
@@ -119,23 +111,25 @@ def _fine_groups(face: bpy.types.Object) -> tuple[bpy.types.NodeTree | None, bpy
 
 
 def is_baked(face: bpy.types.Object) -> bool:
-    """Whether the modifier and the skin show the baked detail."""
+    """Returns True if the modifier and the skin show the baked detail."""
     modifier = detail_modifier(face)
     return modifier is not None and bool(get_input(modifier, BAKED_INPUT))
 
 
 def make_detail_single_user(face: bpy.types.Object) -> None:
-    """Gives a duplicated face its own skin and fine image, so that it does not wrinkle its original."""
-    if not face.data.materials or face.data.materials[0] is None:
+    """Gives a duplicated face a skin and a fine image of its own: it must not wrinkle its original."""
+    material = first_material(face)
+    if material is None:
         return
-    face.data.materials[0] = face.data.materials[0].copy()
-    live, node = _fine_groups(face)[0], fine_node(face)
+    face.data.materials[0] = material.copy()
+    live = _fine_groups(face)[0]
+    node = fine_node(face)
     if live is None or node is None:
         return
     copied = live.copy()
-    for own in copied.nodes:
-        if own.bl_idname == "ShaderNodeTexImage" and own.image is not None:
-            own.image = own.image.copy()
+    for texture in copied.nodes:
+        if texture.bl_idname == "ShaderNodeTexImage" and texture.image is not None:
+            texture.image = texture.image.copy()
     if is_baked(face):
         face.data.materials[0][OTHER_FINE] = copied
     else:
@@ -143,16 +137,18 @@ def make_detail_single_user(face: bpy.types.Object) -> None:
 
 
 def apply_detail_settings(face: bpy.types.Object) -> None:
-    """Makes the modifier and the skin's material follow the switches: shown or not, live or baked."""
-    settings, modifier = face.d3dmm, detail_modifier(face)
+    """Applies the switches - shown or not, live or baked - to the modifier and the skin's material."""
+    settings = face.d3dmm
+    modifier = detail_modifier(face)
     if modifier is None:
         return
     modifier.show_viewport = modifier.show_render = settings.show_detail
     baked = settings.detail_source == "BAKED" and settings.has_baked_detail
     if baked != is_baked(face):
         set_input(modifier, BAKED_INPUT, baked)
-        material, node = face.data.materials[0] if face.data.materials else None, fine_node(face)
-        if node is not None and material.get(OTHER_FINE) is not None:
+        material = first_material(face)
+        node = fine_node(face)
+        if material is not None and node is not None and material.get(OTHER_FINE) is not None:
             shown = node.node_tree
             node.node_tree = material[OTHER_FINE]
             material[OTHER_FINE] = shown

@@ -5,14 +5,14 @@ import numpy as np
 
 
 def make_map_image(name: str, resolution: int) -> bpy.types.Image:
-    """A new float image of zeros with alpha 1, for millimetres."""
+    """Returns a new float image of zeros with alpha 1, for millimetres."""
     image = bpy.data.images.new(name, resolution, resolution, alpha=True, float_buffer=True, is_data=True)
     write_map(image, np.zeros((resolution, resolution), np.float32))
     return image
 
 
 def write_map(image: bpy.types.Image, values: np.ndarray) -> None:
-    """Puts a map into an image, grey, resized to it if need be.
+    """Writes a map into an image, in grey; the image takes its size.
 
     Args:
         image: a float image.
@@ -22,7 +22,10 @@ def write_map(image: bpy.types.Image, values: np.ndarray) -> None:
 
 
 def write_channels(image: bpy.types.Image, maps: list[np.ndarray]) -> None:
-    """Puts up to three maps (R, R), millimetres, into an image's red, green and blue; alpha is 1, absent channels 0."""
+    """Writes up to three maps (R, R), millimetres, into red, green and blue; the image takes their size.
+
+    Channels without a map become 0, alpha becomes 1.
+    """
     height, width = maps[0].shape
     if tuple(image.size) != (width, height):
         image.scale(width, height)
@@ -36,8 +39,13 @@ def write_channels(image: bpy.types.Image, maps: list[np.ndarray]) -> None:
 
 
 def read_map(image: bpy.types.Image) -> np.ndarray:
-    """The (H, W) float32 map of an image, millimetres, row 0 at the bottom."""
+    """Returns the (H, W) float32 map of an image, millimetres, row 0 at the bottom."""
+    return read_channels(image)[..., 0].copy()
+
+
+def read_channels(image: bpy.types.Image) -> np.ndarray:
+    """Returns (H, W, 3) float32: an image's red, green and blue, row 0 at the bottom."""
     width, height = image.size
     pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)
-    return pixels.reshape(height, width, 4)[..., 0].copy()
+    return pixels.reshape(height, width, 4)[..., :3]

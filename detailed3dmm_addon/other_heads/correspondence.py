@@ -1,4 +1,7 @@
-"""Where each vertex of any head lies on our skin's texture: by its own texture coordinates, or by laying our head over it."""
+"""Finds the place of each vertex of any head on our skin's texture.
+
+Its texture coordinates give it if they are laid out like ours; otherwise our head is wrapped over the mesh.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,26 +18,33 @@ from ...ml_backend.geometry.texture_space import rasterise, sample_map, triangle
 from ..detail.distilled import distilled_model
 from ..model.arkit_keys import expression_keys, moved_places
 from ..model.face_model import dense_mesh, face_model
+from ..nodes.vertex_attributes import read_corner_uv, read_shape
 
-_REACH, _SURE = 0.012, 0.004
-"""Metres on our head: how far a vertex may lie from the wrapped skin, and up to where it counts in full."""
+_REACH = 0.012
+"""Metres on our head: greatest distance of a vertex from the wrapped skin."""
+_SURE = 0.004
+"""Metres on our head: distance up to which a vertex is trusted in full."""
 _FACING = 0.3
-_FEWEST_PLACES, _KEPT = 6, 0.75
+_FEWEST_PLACES = 6
+_KEPT = 0.75
+"""Share of the expressions that the alignment is fitted to; the others are outliers."""
 _FARTHEST_PLACE = 0.035
-_UV_SIZE, _UV_AGREES = 128, 0.006
+_UV_SIZE = 128
+_UV_AGREES = 0.006
+"""Metres on our head: greatest median error of texture coordinates that are laid out like ours."""
 _LEAST_ISLAND = 0.3
 
 
 @dataclass(frozen=True)
 class Correspondence:
-    """What was found.
+    """The correspondence between a mesh and our skin.
 
     Attributes:
-        uv: (N, 2) float32 places on our skin's texture, -1 where a vertex is none of the skin's.
+        uv: (N, 2) float32, texture coordinates on our skin, -1 for vertices that are not skin.
         trust: (N,) float32, 0 to 1.
-        scale: units of the mesh that a metre of our head measures there.
-        spacing: the median length of an edge where there is skin, metres on our head.
-        by_uv: whether the mesh's own texture coordinates agree with ours.
+        scale: length of a metre of our head in units of the mesh.
+        spacing: median length of an edge of the skin, metres on our head.
+        by_uv: the mesh's texture coordinates are laid out like ours.
     """
 
     uv: np.ndarray
@@ -46,11 +56,14 @@ class Correspondence:
 
 @dataclass(frozen=True)
 class _Skin:
-    """Our average head's skin.
+    """The skin of our average head.
 
     Attributes:
-        positions: (V, 3) metres. triangles: (T, 3). corner_uv: (T, 3, 2), texture coordinates by corner.
-        wrinkles: (V,) bool, where there can be any. base: (V,) the model's own vertices.
+        positions: (V, 3), metres.
+        triangles: (T, 3).
+        corner_uv: (T, 3, 2), texture coordinates by corner.
+        wrinkles: (V,) bool, vertices that can wrinkle.
+        base: (V,) indices of the model's vertices.
     """
 
     positions: np.ndarray
@@ -62,13 +75,15 @@ class _Skin:
 
 @lru_cache(maxsize=1)
 def _our_skin() -> _Skin:
-    model, dense = face_model(), dense_mesh()
+    model = face_model()
+    dense = dense_mesh()
     corners = coarse_corners(model, dense)
     skin = model.polygon_part[corners.polygon] == model.part_names.index("skin")
     polygon, count = np.unique(corners.polygon[skin], return_inverse=True)
-    base_vertex, base_uv = model.polygons[polygon], np.zeros((len(polygon), 4, 2), np.float32)
-    place = np.arange(skin.sum()) - np.searchsorted(count, count)
-    base_uv[count, place] = corners.uv[skin]
+    base_vertex = model.polygons[polygon]
+    base_uv = np.zeros((len(polygon), 4, 2), np.float32)
+    corner = np.arange(skin.sum()) - np.searchsorted(count, count)
+    base_uv[count, corner] = corners.uv[skin]
     refined = np.zeros((model.vertex_count, 3), np.float32)
     refined[model.polygons[model.polygons >= 0]] = dense.refine(model.mean)[corners.vertex]
     triangles, owner = triangles_of(base_vertex)
@@ -94,15 +109,15 @@ def find_correspondence(item: bpy.types.Object, method: str) -> Correspondence:
         method: "UV", "WRAP", or "AUTO" for texture coordinates where they agree.
 
     Raises:
-        UserError: the expressions do not lie as on a head, or the texture coordinates are asked for and
-            disagree.
+        UserError: the expressions do not lie as on a head, or method is "UV" and the texture coordinates are
+            laid out differently.
     """
     shape = _TargetShape(item)
     rough = _from_expressions(shape)
     if method != "WRAP":
-        found = _by_uv(shape)
-        if found is not None:
-            return found
+        correspondence = _by_uv(shape)
+        if correspondence is not None:
+            return correspondence
         if method == "UV":
             raise UserError(f"{item.name}: its texture coordinates are not laid out as ours.", "Choose Wrap.")
     return _by_wrap(shape, rough)
@@ -112,51 +127,54 @@ class _TargetShape:
     """A mesh at rest, as arrays.
 
     Attributes:
-        positions: (N, 3) float64, its own units. triangles: (T, 3). corners: (T, 3) into the mesh's corners.
+        positions: (N, 3) float64, units of the mesh.
+        triangles: (T, 3), indices of vertices.
+        corners: (T, 3), indices of the mesh's corners.
     """
 
     def __init__(self, item: bpy.types.Object):
-        self.name, self.mesh = item.name, item.data
+        self.name = item.name
+        self.mesh = item.data
         mesh = self.mesh
-        self.positions = self._shape(mesh.shape_keys.key_blocks[0])
+        self.positions = read_shape(mesh.shape_keys.key_blocks[0]).astype(np.float64)
         mesh.calc_loop_triangles()
         self.triangles, self.corners = (np.empty((len(mesh.loop_triangles), 3), np.int32) for _ in range(2))
         mesh.loop_triangles.foreach_get("vertices", self.triangles.ravel())
         mesh.loop_triangles.foreach_get("loops", self.corners.ravel())
 
-    def _shape(self, key) -> np.ndarray:
-        found = np.empty((len(self.mesh.vertices), 3), np.float32)
-        key.points.foreach_get("co", found.ravel())
-        return found.astype(np.float64)
-
     def deltas(self, names: list[str]) -> np.ndarray:
-        """(N, 3): what some shape keys add together."""
+        """Returns (N, 3): the sum of the offsets of some shape keys."""
         keys = self.mesh.shape_keys.key_blocks
         return sum(
-            (self._shape(keys[name]) - self._shape(keys[name].relative_key) for name in names),
+            (_offset(keys[name]) for name in names),
             np.zeros_like(self.positions),
         )
 
     def areas(self) -> np.ndarray:
-        """(N,): a third of the triangles around each vertex."""
+        """Returns (N,): a third of the area of the triangles around each vertex."""
         a, b, c = (self.positions[self.triangles[:, corner]] for corner in range(3))
         area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
         return np.bincount(self.triangles.ravel(), np.repeat(area, 3), len(self.positions))
 
     def vertex_uv(self) -> np.ndarray | None:
-        """(N, 2): the texture coordinate of one of each vertex's corners, or None."""
+        """Returns (N, 2): the texture coordinate of one corner of each vertex, or None without a layer."""
         if not self.mesh.uv_layers:
             return None
-        corner = np.empty((len(self.mesh.loops), 2), np.float32)
-        (self.mesh.uv_layers.active or self.mesh.uv_layers[0]).uv.foreach_get("vector", corner.ravel())
-        found = np.full((len(self.positions), 2), -1, np.float32)
-        found[self.triangles] = corner[self.corners]
-        return found
+        corner = read_corner_uv(self.mesh.uv_layers.active or self.mesh.uv_layers[0])
+        uv = np.full((len(self.positions), 2), -1, np.float32)
+        uv[self.triangles] = corner[self.corners]
+        return uv
+
+
+def _offset(key: bpy.types.ShapeKey) -> np.ndarray:
+    """Returns (N, 3) float64: how far a shape key moves each vertex."""
+    return read_shape(key).astype(np.float64) - read_shape(key.relative_key)
 
 
 def _from_expressions(shape: _TargetShape) -> Similarity:
-    """From our head to the mesh: each expression acts at one place on both."""
-    skin, model = _our_skin(), face_model()
+    """Fits the similarity from our head to the mesh: each expression acts at one place on both."""
+    skin = _our_skin()
+    model = face_model()
     keys = {
         name: theirs
         for name, theirs in expression_keys(shape.mesh).items()
@@ -181,15 +199,15 @@ def _from_expressions(shape: _TargetShape) -> Similarity:
     ours = moved_places(skin.positions, ours_moved, area)
     weights = np.ones(len(ours))
     for _ in range(3):
-        found = fit_similarity(ours, theirs, weights)
-        error = np.linalg.norm(found(ours) - theirs, axis=1) / found.scale
+        similarity = fit_similarity(ours, theirs, weights)
+        error = np.linalg.norm(similarity(ours) - theirs, axis=1) / similarity.scale
         weights = (error <= np.quantile(error, _KEPT)).astype(float)
     if np.median(error) > _FARTHEST_PLACE:
         raise UserError(
             f"{shape.name}: its expressions do not lie as on a human head.",
             "Check the names of its shape keys.",
         )
-    return found
+    return similarity
 
 
 def _areas(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -199,8 +217,12 @@ def _areas(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _by_uv(shape: _TargetShape) -> Correspondence | None:
-    """By texture coordinates, if the place that ours have there is, as a whole, where theirs is."""
-    uv, skin = shape.vertex_uv(), _our_skin()
+    """Returns the correspondence by texture coordinates, or None if they are laid out differently.
+
+    They agree if our skin's positions at the mesh's coordinates are, as a whole, those of the mesh.
+    """
+    uv = shape.vertex_uv()
+    skin = _our_skin()
     if uv is None:
         return None
     corner = np.arange(skin.triangles.size).reshape(-1, 3)
@@ -209,10 +231,8 @@ def _by_uv(shape: _TargetShape) -> Correspondence | None:
     inside[inside] = sample_map(lookup.mask.astype(np.float32), uv[inside]) > 0.99
     if inside.sum() < 0.1 * len(uv):
         return None
-    ours, theirs = (
-        sample_map(lookup.spread(skin.positions), uv[inside]).astype(np.float64),
-        shape.positions[inside],
-    )
+    ours = sample_map(lookup.spread(skin.positions), uv[inside]).astype(np.float64)
+    theirs = shape.positions[inside]
     fitted = fit_similarity(ours, theirs)
     if np.median(np.linalg.norm(fitted(ours) - theirs, axis=1)) / fitted.scale > _UV_AGREES:
         return None
@@ -220,50 +240,62 @@ def _by_uv(shape: _TargetShape) -> Correspondence | None:
 
 
 def _by_wrap(shape: _TargetShape, rough: Similarity) -> Correspondence:
-    """Lays our skin over the mesh and looks for each vertex's nearest place on it; all in metres of our head."""
+    """Wraps our skin over the mesh, and takes the place on it that is nearest to each vertex.
+
+    All lengths are metres on our head.
+    """
     skin = _our_skin()
     positions = (shape.positions - rough.offset) @ rough.rotation / rough.scale
     tree = BVHTree.FromPolygons(positions.tolist(), shape.triangles.tolist())
 
     def closest(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        goals, trust = points.copy(), np.zeros(len(points))
+        goals = points.copy()
+        trust = np.zeros(len(points))
         for index, (point, normal) in enumerate(zip(points.tolist(), normals.tolist(), strict=True)):
             place, facing, _, distance = tree.find_nearest(point)
             if place is not None and sum(a * b for a, b in zip(facing, normal, strict=True)) > _FACING:
-                goals[index], trust[index] = place, 1 / (1 + (distance / _REACH) ** 2)
+                goals[index] = place
+                trust[index] = 1 / (1 + (distance / _REACH) ** 2)
         return goals, trust
 
     counts = np.where(skin.wrinkles, 1.0, 0.25)
     wrapped = wrap_surface(skin.positions, skin.triangles, closest, counts)
     ours = BVHTree.FromPolygons(wrapped.tolist(), skin.triangles.tolist())
     normals = triangle_normals(positions, shape.triangles)
-    uv, trust = np.full((len(positions), 2), -1, np.float32), np.zeros(len(positions), np.float32)
+    uv = np.full((len(positions), 2), -1, np.float32)
+    trust = np.zeros(len(positions), np.float32)
     for index, (point, normal) in enumerate(zip(positions.tolist(), normals.tolist(), strict=True)):
         place, facing, triangle, distance = ours.find_nearest(point, _REACH)
         if place is not None and sum(a * b for a, b in zip(facing, normal, strict=True)) > _FACING:
-            uv[index] = (
-                _barycentric(np.array(place), wrapped[skin.triangles[triangle]]) @ skin.corner_uv[triangle]
-            )
+            weights = _barycentric(np.array(place), wrapped[skin.triangles[triangle]])
+            uv[index] = weights @ skin.corner_uv[triangle]
             trust[index] = np.clip((_REACH - distance) / (_REACH - _SURE), 0, 1)
     return _finish(shape, uv, trust, rough.scale, False)
 
 
 def _barycentric(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """(3,) weights of a triangle's corners (3, 3) at a point in its plane."""
-    first, second, offset = corners[1] - corners[0], corners[2] - corners[0], point - corners[0]
-    d00, d01, d11, d20, d21 = first @ first, first @ second, second @ second, offset @ first, offset @ second
+    """Returns (3,): the weights of a triangle's corners (3, 3) at a point in its plane."""
+    first = corners[1] - corners[0]
+    second = corners[2] - corners[0]
+    offset = point - corners[0]
+    d00 = first @ first
+    d01 = first @ second
+    d11 = second @ second
+    d20 = offset @ first
+    d21 = offset @ second
     area = max(d00 * d11 - d01 * d01, 1e-30)
-    v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
+    v = (d11 * d20 - d01 * d21) / area
+    w = (d00 * d21 - d01 * d20) / area
     return np.array([1 - v - w, v, w]).clip(0, 1)
 
 
 def _finish(
     shape: _TargetShape, uv: np.ndarray, trust: np.ndarray, scale: float, by_uv: bool
 ) -> Correspondence:
-    """Leaves out what hangs together with little skin only: eyes, teeth, lashes."""
+    """Removes connected parts with little skin - eyes, teeth, lashes - and measures the spacing."""
     island = _islands(shape.triangles, len(uv))
-    found = np.bincount(island, trust > 0.5)
-    trust = np.where(found[island] >= _LEAST_ISLAND * found.max(), trust, 0).astype(np.float32)
+    size = np.bincount(island, trust > 0.5)
+    trust = np.where(size[island] >= _LEAST_ISLAND * size.max(), trust, 0).astype(np.float32)
     if not (trust > 0.5).any():
         raise UserError(
             f"{shape.name}: our skin could not be laid over it.", "Check that its normals point outwards."
@@ -277,7 +309,7 @@ def _finish(
 
 
 def _islands(triangles: np.ndarray, count: int) -> np.ndarray:
-    """(N,): a number for each vertex, the same for those that triangles connect."""
+    """Returns (N,): a number for each vertex, the same for vertices that triangles connect."""
     label = np.arange(count)
     while True:
         least = label[triangles].min(1)

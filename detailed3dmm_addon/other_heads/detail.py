@@ -1,6 +1,6 @@
-"""Wrinkles on any head with ARKit-named shape keys: our fields at its vertices, one for each expression, driven by its own keys.
+"""Adds wrinkles to any head with ARKit-named shape keys: one field for each expression, driven by its key.
 
-The mesh gets the same Geometry Nodes group as our faces, so that it plays and renders without the extension.
+The mesh gets the same Geometry Nodes group as our faces, so it plays and renders without the extension.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.geometry.linear_models import fit_ridge
 from ...ml_backend.geometry.texture_space import rasterise, sample_map
 from ...ml_backend.models.skin_vector import sample_skin
-from ..detail import distilled as fast_detail
+from ..detail.distilled import distilled_model
 from ..model.arkit_keys import expression_keys
 from ..model.expression_groups import EXPRESSION_PRESETS
 from ..model.face_model import dense_mesh, dense_parts, face_model
@@ -30,45 +30,61 @@ from ..nodes.detail_groups import (
 )
 from ..nodes.detail_modifier import MODIFIER, set_group
 from ..nodes.modifier_inputs import input_path, set_input
+from ..nodes.vertex_attributes import (
+    read_shape,
+    remove_attributes,
+    write_attribute,
+    write_positions,
+    write_shape,
+)
 from .correspondence import Correspondence, find_correspondence
 
-MARK, ORIGINAL = "d3dmm_mesh_detail", "d3dmm_original_mesh"
-"""Of the object: that it has our detail; the mesh that it had before it was subdivided."""
+MARK = "d3dmm_mesh_detail"
+"""Of the object: number of its fields."""
+ORIGINAL = "d3dmm_original_mesh"
+"""Of the object: the mesh before it was subdivided."""
 FINE_ENOUGH = 0.0025
-"""Metres on our head: wrinkles are lost on a mesh whose edges are longer."""
-_SAMPLES, _SEED, _RIDGE = 1500, 7, 2.0
+"""Metres on our head: a mesh with longer edges loses wrinkles."""
+_SAMPLES = 1500
+_SEED = 7
+_RIDGE = 2.0
 _FAINT = 0.02
+"""Expressions whose field is weaker, relative to the strongest, get none."""
 _REGION_SIZE = 256
 
 
 def has_mesh_detail(item: bpy.types.Object) -> bool:
-    """Whether a mesh of the artist's carries our detail."""
+    """Returns True if a mesh of the artist carries our detail."""
     return item.type == "MESH" and bool(item.get(MARK)) and item.modifiers.get(MODIFIER) is not None
 
 
 def add_mesh_detail(
     item: bpy.types.Object, method: str, subdivisions: int, age: float, seed: int
 ) -> Correspondence:
-    """Gives a mesh wrinkles; nothing is changed before all is known.
+    """Gives a mesh wrinkles; it does not change if that fails.
 
     Args:
         item: a mesh object with ARKit-named shape keys.
         method: see `find_correspondence`.
-        subdivisions: how often to halve its edges first, on a copy of its mesh.
-        age: years that the skin looks.
+        subdivisions: number of times to halve its edges first, on a copy of its mesh.
+        age: apparent age of the skin, years.
         seed: of the pattern of lines.
 
+    Returns:
+        The correspondence between the mesh and our skin.
+
     Raises:
-        UserError: it is no such mesh, or our skin cannot be laid over it.
+        UserError: the mesh has too few such shape keys, or our skin cannot be laid over it.
     """
     original = item.data
     if subdivisions:
         item.data = _subdivided(original, subdivisions)
     try:
-        found = find_correspondence(item, method)
-        mean, fields = _fields_at(found, age, seed)
+        correspondence = find_correspondence(item, method)
+        mean, fields = _fields_at(correspondence, age, seed)
     except UserError:
-        finer, item.data = item.data, original
+        finer = item.data
+        item.data = original
         if finer != original:
             bpy.data.meshes.remove(finer)
         raise
@@ -82,11 +98,11 @@ def add_mesh_detail(
         for index, name in enumerate(EXPRESSION_NAMES)
         if name in keys and strength[index] > _FAINT * strength.max()
     ]
-    _write(mesh, MEAN_ATTRIBUTE, mean)
+    write_attribute(mesh, MEAN_ATTRIBUTE, mean)
     for number, index in enumerate(chosen):
-        _write(mesh, FIELD_ATTRIBUTE.format(number), fields[index])
-    for name, weights in _regions_at(found).items():
-        _write(mesh, REGION_ATTRIBUTE.format(name), weights)
+        write_attribute(mesh, FIELD_ATTRIBUTE.format(number), fields[index])
+    for name, weights in _regions_at(correspondence).items():
+        write_attribute(mesh, REGION_ATTRIBUTE.format(name), weights)
     modifier = item.modifiers.new(MODIFIER, "NODES")
     set_group(modifier, detail_group(len(chosen)))
     set_input(modifier, BAKED_INPUT, True)
@@ -95,11 +111,11 @@ def add_mesh_detail(
         _drive(item, COEFFICIENT_INPUT.format(number), keys[EXPRESSION_NAMES[index]])
     item[MARK] = len(chosen)
     item.update_tag()
-    return found
+    return correspondence
 
 
 def remove_mesh_detail(item: bpy.types.Object) -> None:
-    """Takes our detail off a mesh: modifier, drivers, attributes; a subdivided mesh becomes what it was."""
+    """Removes our detail from a mesh: modifier, drivers and attributes; a subdivided mesh is put back."""
     modifier = item.modifiers.get(MODIFIER)
     if modifier is not None:
         group = modifier.node_group
@@ -111,23 +127,23 @@ def remove_mesh_detail(item: bpy.types.Object) -> None:
     original = item.pop(ORIGINAL, None)
     if original is not None:
         values = {key.name: key.value for key in item.data.shape_keys.key_blocks}
-        finer, item.data = item.data, original
+        finer = item.data
+        item.data = original
         for key in original.shape_keys.key_blocks:
             key.value = values.get(key.name, key.value)
         if finer.users == 0:
             bpy.data.meshes.remove(finer)
-    attributes = item.data.attributes
-    for name in [found.name for found in attributes if found.name.startswith("d3dmm_")]:
-        attributes.remove(attributes[name])
+    remove_attributes(item.data, "d3dmm_")
     item.pop(MARK, None)
     item.update_tag()
 
 
 def _subdivided(mesh: bpy.types.Mesh, levels: int) -> bpy.types.Mesh:
-    """A copy whose edges are halved and rounded; shape keys and all else come along, rounded as the rest shape is."""
+    """Returns a copy whose edges are halved and smoothed; shape keys are smoothed like the rest shape."""
     finer = mesh.copy()
     for _ in range(levels):
-        flat, rounded = bmesh.new(), bmesh.new()
+        flat = bmesh.new()
+        rounded = bmesh.new()
         for cutting, smooth in ((flat, 0.0), (rounded, 1.0)):
             cutting.from_mesh(finer)
             for layer in cutting.verts.layers.shape.values() if smooth else ():
@@ -140,11 +156,8 @@ def _subdivided(mesh: bpy.types.Mesh, levels: int) -> bpy.types.Mesh:
         )
         flat.to_mesh(finer)
         for key in finer.shape_keys.key_blocks:
-            shape = np.empty((len(change), 3), np.float32)
-            key.points.foreach_get("co", shape.ravel())
-            key.points.foreach_set("co", (shape + change).astype(np.float32).ravel())
-        finer.shape_keys.key_blocks[0].points.foreach_get("co", shape.ravel())
-        finer.attributes["position"].data.foreach_set("vector", shape.ravel())
+            write_shape(key, read_shape(key) + change)
+        write_positions(finer, read_shape(finer.shape_keys.key_blocks[0]))
         for cutting in (flat, rounded):
             cutting.free()
     finer.update()
@@ -153,18 +166,27 @@ def _subdivided(mesh: bpy.types.Mesh, levels: int) -> bpy.types.Mesh:
 
 @lru_cache(maxsize=8)
 def _expression_steps(age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of the fields (C,) at rest, and what a unit of each expression adds (52, C): least squares over natural expressions."""
-    model, distilled = face_model(), fast_detail.distilled_model()
+    """Fits a linear model of the distilled detail to natural expressions.
+
+    Args:
+        age: years.
+        seed: of the pattern of lines.
+
+    Returns:
+        The fields' coefficients (C,) at rest, and their change by a unit of each expression (52, C).
+    """
+    model = face_model()
+    distilled = distilled_model()
     identity = np.zeros(model.identity_size, np.float32)
     if "age" in model.direction_names:
         identity = model.identity_from_directions({"age": age - model.age_years(identity)})
     skin = sample_skin(seed)
     draw = np.random.default_rng(_SEED)
-    known = np.zeros((len(EXPRESSION_PRESETS), len(EXPRESSION_NAMES)), np.float32)
-    for row, (_, values) in zip(known, EXPRESSION_PRESETS.values(), strict=True):
+    presets = np.zeros((len(EXPRESSION_PRESETS), len(EXPRESSION_NAMES)), np.float32)
+    for row, (_, values) in zip(presets, EXPRESSION_PRESETS.values(), strict=True):
         for name, value in values.items():
             row[EXPRESSION_NAMES.index(name)] = value
-    first, second = (known[draw.integers(len(known), size=_SAMPLES)] for _ in range(2))
+    first, second = (presets[draw.integers(len(presets), size=_SAMPLES)] for _ in range(2))
     mixed = first * draw.uniform(0, 1.1, (_SAMPLES, 1)) + second * draw.uniform(0, 0.6, (_SAMPLES, 1)) * (
         draw.random((_SAMPLES, 1)) < 0.5
     )
@@ -178,19 +200,21 @@ def _expression_steps(age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rest, fit_ridge(expressions, added, _RIDGE).slopes
 
 
-def _fields_at(found: Correspondence, age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rest (N,) and each expression's field (52, N), thousandths of the mesh's own units."""
+def _fields_at(correspondence: Correspondence, age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rest (N,) and each expression's field (52, N), in thousandths of the mesh's units."""
     rest, steps = _expression_steps(round(age, 3), seed)
-    fields = fast_detail.distilled_model().fields_at(found.uv)
-    weight = found.trust * np.float32(found.scale)
+    fields = distilled_model().fields_at(correspondence.uv)
+    weight = correspondence.trust * np.float32(correspondence.scale)
     return fields.at(rest) * weight, (steps.astype(np.float32) @ fields.fields.T) * weight
 
 
-def _regions_at(found: Correspondence) -> dict[str, np.ndarray]:
-    """(N,) weights of the regions, shared where they overlap."""
-    dense, model = dense_mesh(), face_model()
+def _regions_at(correspondence: Correspondence) -> dict[str, np.ndarray]:
+    """Returns (N,) weights of each region; overlapping regions share the skin."""
+    dense = dense_mesh()
+    model = face_model()
     skin = (dense_parts() == 0)[dense.polygons[:, 0]]
-    polygons, uv_polygons = dense.polygons[skin], dense.uv_polygons[skin]
+    polygons = dense.polygons[skin]
+    uv_polygons = dense.uv_polygons[skin]
     halves = ([0, 1, 2], [0, 2, 3])
     triangles, places = (
         np.concatenate([table[:, half] for half in halves]) for table in (polygons, uv_polygons)
@@ -198,25 +222,21 @@ def _regions_at(found: Correspondence) -> dict[str, np.ndarray]:
     lookup = rasterise(dense.uv, places, triangles, _REGION_SIZE)
     weights = np.stack([np.clip(dense.refine(model.regions[name]), 0, 1) for name in REGIONS], 1)
     weights /= np.maximum(weights.sum(1, keepdims=True), 1)
-    sampled = np.where(
-        (found.uv >= 0).all(1)[:, None], sample_map(lookup.spread(weights), found.uv.clip(0, 1)), 0
-    )
+    uv = correspondence.uv
+    sampled = np.where((uv >= 0).all(1)[:, None], sample_map(lookup.spread(weights), uv.clip(0, 1)), 0)
     return {name: sampled[:, index] for index, name in enumerate(REGIONS)}
 
 
 def _drive(item: bpy.types.Object, name: str, keys: list[str]) -> None:
-    """Makes an input of the modifier the mean of some shape keys; no script is needed for that."""
+    """Drives an input of the modifier by the mean of some shape keys, without a script."""
     modifier = item.modifiers[MODIFIER]
     driver = item.driver_add(f'modifiers["{MODIFIER}"]{input_path(modifier, name)}').driver
     driver.type = "AVERAGE"
     for index, key in enumerate(keys):
         variable = driver.variables.new()
-        variable.name, variable.type = f"key_{index}", "SINGLE_PROP"
+        variable.name = f"key_{index}"
+        variable.type = "SINGLE_PROP"
         target = variable.targets[0]
-        target.id_type, target.id = "KEY", item.data.shape_keys
+        target.id_type = "KEY"
+        target.id = item.data.shape_keys
         target.data_path = f'key_blocks["{bpy.utils.escape_identifier(key)}"].value'
-
-
-def _write(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
-    attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT", "POINT")
-    attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))

@@ -145,7 +145,7 @@ def _write_picture(path: str | Path, values: np.ndarray) -> None:
     """Writes uint8 as it is, linear float32 as sRGB."""
     from PIL import Image
 
-    from ..simulation.portraits.painted_face import to_srgb
+    from ..geometry.srgb import to_srgb
 
     if values.dtype != np.uint8:
         values = (np.clip(to_srgb(values), 0, 1) * 255 + 0.5).astype(np.uint8)

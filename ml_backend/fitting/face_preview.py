@@ -6,8 +6,8 @@ from PIL import Image
 from ..geometry.camera_view import Camera, rasterise_view
 from ..geometry.displacement import displace_vertices, vertex_normals
 from ..geometry.spherical_harmonics import harmonics
+from ..geometry.srgb import from_srgb, to_srgb
 from ..geometry.texture_space import sample_map
-from ..simulation.portraits.painted_face import from_srgb, to_srgb
 from .unwrap_photo import TextureDomain
 
 CLAY, _GREY = np.array([0.42, 0.40, 0.38]), np.array([0.5, 0.48, 0.46])

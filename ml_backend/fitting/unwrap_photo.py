@@ -16,10 +16,10 @@ from ..geometry.displacement import vertex_normals
 from ..geometry.linear_models import fit_ridge
 from ..geometry.map_bands import enlarge
 from ..geometry.spherical_harmonics import harmonics
+from ..geometry.srgb import from_srgb
 from ..geometry.subdivision import DenseMesh
 from ..geometry.texture_space import TexelLookup, rasterise, sample_map, triangles_of
 from ..models.bilinear_face import BilinearFace
-from ..simulation.portraits.painted_face import from_srgb
 
 RESOLUTION = 1024
 _DEPTH_SIDE, _DEPTH_SLACK = 640, 0.004

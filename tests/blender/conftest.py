@@ -112,9 +112,6 @@ def photo(tmp_path_factory) -> Path:
 @pytest.fixture
 def interactive(module):
     """The behaviour of a window: handlers act, work is left to the timer's tick, which the test calls."""
-    live_update = module("detailed3dmm_addon.detail.follow")
-    live_update.interactive = True
-    yield live_update
-    live_update.interactive = False
-    if bpy.app.timers.is_registered(live_update.tick):
-        bpy.app.timers.unregister(live_update.tick)
+    follow = module("detailed3dmm_addon.detail.follow")
+    with follow.STATE.as_in_a_window():
+        yield follow

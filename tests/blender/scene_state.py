@@ -21,7 +21,7 @@ def live_height(face) -> np.ndarray:
 
 def full_map(module, face, resolution=512) -> np.ndarray:
     """Returns the worker's map for the face's sliders, (resolution, resolution) float32, millimetres."""
-    inputs = module("detailed3dmm_addon.detail.live").detail_inputs(face)
+    inputs = module("detailed3dmm_addon.detail.inputs").detail_inputs(face).arrays()
     return (
         module("detailed3dmm_addon.worker.jobs")
         .ask("generate", {"resolution": resolution}, inputs)

@@ -281,6 +281,9 @@ def test_what_is_no_head_is_grey_or_refused_and_stays_as_it_was(module):
         "browDownL",
         "Face.browDownLeft",
         "browDown.L",
+        "browDown-L",
+        "Head:browDownLeft",
+        "A06_Brow_Down_Left",
     ],
 )
 def test_common_spellings_of_a_key_are_known(module, spelling):

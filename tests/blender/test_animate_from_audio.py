@@ -70,8 +70,8 @@ def test_baked_detail_is_the_generators(spoken, module):
     texture = module("ml_backend.geometry.texture_space")
     scene = bpy.context.scene
     scene.frame_set(12)
-    live = module("detailed3dmm_addon.detail.live")
-    coarse = backend.ask("generate", {"resolution": 256}, live.detail_inputs(spoken)).arrays["map"]
+    inputs = module("detailed3dmm_addon.detail.inputs")
+    coarse = backend.ask("generate", {"resolution": 256}, inputs.detail_inputs(spoken).arrays()).arrays["map"]
     baked = evaluated(spoken)
     spoken.d3dmm.show_detail = False
     smooth = evaluated(spoken)

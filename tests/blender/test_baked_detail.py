@@ -185,12 +185,9 @@ os._exit(0)
 """
 
 
-def test_plays_and_renders_the_same_with_the_extension_disabled(baked, tmp_path):
+def test_plays_and_renders_the_same_with_the_extension_disabled(baked, tmp_path, module):
     face, scene = baked[0], bpy.context.scene
-    module_scene = __import__("importlib").import_module(
-        ".detailed3dmm_addon.face_scene", "bl_ext.user_default.detailed3dmm"
-    )
-    module_scene.build_studio(bpy.context, face)
+    module("detailed3dmm_addon.appearance.studio").build_studio(bpy.context, face)
     scene.render.engine = "BLENDER_WORKBENCH"
     scene.render.resolution_x = scene.render.resolution_y = 96
     frames = []

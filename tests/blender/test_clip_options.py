@@ -225,6 +225,8 @@ def arkit_mesh(names):
         "JawOpen EyeBlinkLeft",
         "jaw_open eyeBlink_L",
         "A25_Jaw_Open A14_Eye_Blink_Left",
+        "face.jawOpen eyeBlinkL",
+        "Head:jawOpen eyeBlink-L",
     ],
 )
 def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
@@ -320,7 +322,7 @@ def test_wrinkles_come_with_a_curve_file_and_with_nla_strips_without_a_backend(
 
     def coefficient():
         modifier = wrinkled.modifiers["D3DMM Detail"]
-        path = module("detailed3dmm_addon.nodes.detail_modifier").input_path(modifier, "Coefficient 0")
+        path = module("detailed3dmm_addon.nodes.modifier_inputs").input_path(modifier, "Coefficient 0")
         return wrinkled.path_resolve(f'modifiers["D3DMM Detail"]{path}')
 
     before = []

@@ -94,7 +94,7 @@ def test_another_skin_another_pattern(detailed):
 
 
 def test_every_slider_wrinkles_in_the_same_update(wrinkled, no_worker, module):
-    face, live = wrinkled, module("detailed3dmm_addon.detail.live")
+    face, inputs = wrinkled, module("detailed3dmm_addon.detail.inputs")
     fast = module("detailed3dmm_addon.detail.distilled")
     keys = face.data.shape_keys.key_blocks
     shown = live_height(face)
@@ -103,7 +103,7 @@ def test_every_slider_wrinkles_in_the_same_update(wrinkled, no_worker, module):
         nonlocal shown
         bpy.context.view_layer.update()
         before, shown = shown, live_height(face)
-        assert np.array_equal(shown, fast.height_at_vertices(live.detail_inputs(face)))
+        assert np.array_equal(shown, fast.height_at_vertices(inputs.detail_inputs(face)))
         assert np.abs(shown - before).max() > least
 
     keys["browInnerUp"].value = 1.0
@@ -139,8 +139,19 @@ def test_a_drag_needs_one_evaluation_not_two(wrinkled):
         bpy.app.handlers.depsgraph_update_post.pop()
 
 
+def test_the_digest_of_inputs_is_that_of_saved_files(module):
+    inputs = module("detailed3dmm_addon.detail.inputs").DetailInputs(
+        np.linspace(-2, 2, 50, dtype=np.float32),
+        np.linspace(-1, 1, 16, dtype=np.float32),
+        np.linspace(0, 1, 52, dtype=np.float32),
+        "map.exr 0123abcd",
+    )
+    assert inputs.digest() == "90d4913f421149b82987c731"
+
+
 def test_keyed_sliders_wrinkle_at_every_frame(wrinkled, module):
-    live, fast = module("detailed3dmm_addon.detail.live"), module("detailed3dmm_addon.detail.distilled")
+    detail_inputs = module("detailed3dmm_addon.detail.inputs").detail_inputs
+    fast = module("detailed3dmm_addon.detail.distilled")
     key = wrinkled.data.shape_keys.key_blocks["browInnerUp"]
     for frame, value in ((1, 0.0), (11, 1.0)):
         key.value = value
@@ -150,8 +161,8 @@ def test_keyed_sliders_wrinkle_at_every_frame(wrinkled, module):
     wrinkled.d3dmm.keyframe_insert("age_offset", frame=11)
     for frame in (1, 6, 11):
         bpy.context.scene.frame_set(frame)
-        inputs = live.detail_inputs(wrinkled)
-        assert abs(inputs["expression"].max() - (frame - 1) / 10) < 0.2
+        inputs = detail_inputs(wrinkled)
+        assert abs(inputs.expression.max() - (frame - 1) / 10) < 0.2
         assert np.array_equal(live_height(wrinkled), fast.height_at_vertices(inputs))
 
 
@@ -202,14 +213,16 @@ def test_the_drag_begins_and_ends_without_a_jump(detailed, module):
 
 
 def test_the_last_full_maps_surplus_fades_for_another_person(detailed, module):
-    fast, live = module("detailed3dmm_addon.detail.distilled"), module("detailed3dmm_addon.detail.live")
+    detail_inputs = module("detailed3dmm_addon.detail.inputs").detail_inputs
+    fast = module("detailed3dmm_addon.detail.distilled")
     detailed.d3dmm.coefficients[0].value += 5.0
     bpy.context.view_layer.update()
-    assert np.array_equal(live_height(detailed), fast.height_at_vertices(live.detail_inputs(detailed)))
+    assert np.array_equal(live_height(detailed), fast.height_at_vertices(detail_inputs(detailed)))
 
 
 def test_undo_and_redo_bring_the_detail_of_their_sliders(wrinkled, no_worker, module):
-    live, fast = module("detailed3dmm_addon.detail.live"), module("detailed3dmm_addon.detail.distilled")
+    detail_inputs = module("detailed3dmm_addon.detail.inputs").detail_inputs
+    fast = module("detailed3dmm_addon.detail.distilled")
     name = wrinkled.name
     bpy.context.view_layer.update()
     bpy.ops.ed.undo_push(message="created")
@@ -222,7 +235,7 @@ def test_undo_and_redo_bring_the_detail_of_their_sliders(wrinkled, no_worker, mo
     bpy.ops.ed.undo()
     face = bpy.data.objects[name]
     assert (
-        np.array_equal(live_height(face), fast.height_at_vertices(live.detail_inputs(face)))
+        np.array_equal(live_height(face), fast.height_at_vertices(detail_inputs(face)))
         and face.d3dmm.detail_strength == 1.0
     )
     bpy.ops.ed.redo()
@@ -296,12 +309,13 @@ def test_a_broken_distilled_model_is_told_and_the_face_still_moves(module, monke
 
 def test_dragging_shows_the_distilled_detail_and_resting_the_full_one(worker, wrinkled, module, interactive):
     face, maps = wrinkled, module("detailed3dmm_addon.nodes.map_images")
-    live, fast = module("detailed3dmm_addon.detail.live"), module("detailed3dmm_addon.detail.distilled")
+    detail_inputs = module("detailed3dmm_addon.detail.inputs").detail_inputs
+    fast = module("detailed3dmm_addon.detail.distilled")
     for value in (0.2, 0.5, 1.0):
         face.data.shape_keys.key_blocks["browInnerUp"].value = value
         bpy.context.view_layer.update()
-        assert np.array_equal(live_height(face), fast.height_at_vertices(live.detail_inputs(face)))
-    assert interactive._states[face.d3dmm.uid].full_due is not None
+        assert np.array_equal(live_height(face), fast.height_at_vertices(detail_inputs(face)))
+    assert interactive.STATE.faces[face.d3dmm.uid].full_due is not None
     run_until(interactive, lambda: interactive.tick() is None)
     assert np.allclose(live_height(face), sampled(module, face, full_map(module, face)), atol=1e-5)
     assert maps.read_map(module("detailed3dmm_addon.nodes.detail_modifier").fine_image(face)).shape == (

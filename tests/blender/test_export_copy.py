@@ -444,6 +444,35 @@ def test_errors_change_nothing_and_leave_no_files(playing, tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["taken"]
 
 
+@pytest.mark.parametrize("name", ["gltf", "fbx", "usd", "curves"])
+def test_data_and_handlers_that_others_make_meanwhile_stay(playing, tmp_path, name):
+    """Another add-on's handler makes a datablock and adds a handler while the export visits its frames."""
+    handlers = bpy.app.handlers.frame_change_pre
+
+    def added_meanwhile(*_):
+        pass
+
+    def make_once(*_):
+        if added_meanwhile not in handlers:
+            handlers.append(added_meanwhile)
+            bpy.data.texts.new("Note of another add-on").use_fake_user = True
+
+    before = census()
+    handlers.append(make_once)
+    try:
+        assert getattr(bpy.ops.d3dmm, f"export_{name}")(filepath=str(tmp_path / "face")) == {"FINISHED"}
+        assert list(handlers)[-2:] == [make_once, added_meanwhile]
+        assert not any("Stage" in getattr(handler, "__qualname__", "") for handler in handlers)
+    finally:
+        for handler in (make_once, added_meanwhile):
+            if handler in handlers:
+                handlers.remove(handler)
+    note = bpy.data.texts.get("Note of another add-on")
+    assert note is not None
+    bpy.data.texts.remove(note)
+    assert_same(before, census())
+
+
 def shrinking_group(group):
     """The detail's group with half of the vertices deleted at its end."""
     group = group.copy()

@@ -78,7 +78,7 @@ def test_undo_takes_the_bake_back(wrinkled, no_worker):
 @pytest.fixture
 def other_map(worker, wrinkled, module, tmp_path):
     """Another person's map, as a file of floats."""
-    inputs = module("detailed3dmm_addon.detail.live").detail_inputs(wrinkled)
+    inputs = module("detailed3dmm_addon.detail.inputs").detail_inputs(wrinkled).arrays()
     inputs["identity"] = -inputs["identity"]
     inputs["skin"] = -inputs["skin"]
     values = (

@@ -154,27 +154,21 @@ def test_two_faces_do_not_touch_each_other(wrinkled, no_worker, interactive):
 
 
 def test_a_renamed_face_is_still_found_by_its_job(wrinkled, worker, module):
-    backend, live_update = (
+    backend, follow = (
         module("detailed3dmm_addon.worker.jobs"),
         module("detailed3dmm_addon.detail.follow"),
     )
     live_detail = module("detailed3dmm_addon.detail.live")
-    live_update.interactive = True
-    try:
-        live_update._ask_for_full(wrinkled)
+    detail_inputs = module("detailed3dmm_addon.detail.inputs").detail_inputs
+    with follow.STATE.as_in_a_window():
+        follow.request_full_map(wrinkled)
         wrinkled.name, wrinkled.data.name = "名前 renamed", "mesh renamed"
         limit = time.monotonic() + 120
         while backend.is_busy():
             assert time.monotonic() < limit, "no answer in time"
             backend.pump()
             time.sleep(0.01)
-        assert live_detail.shown_full(wrinkled) == live_detail.full_name(
-            wrinkled, live_detail.detail_inputs(wrinkled)
-        )
-    finally:
-        live_update.interactive = False
-        if bpy.app.timers.is_registered(live_update.tick):
-            bpy.app.timers.unregister(live_update.tick)
+        assert live_detail.shown_full(wrinkled) == live_detail.full_name(wrinkled, detail_inputs(wrinkled))
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -432,18 +426,18 @@ def test_a_final_render_is_given_the_mesh_that_the_viewport_shows(
 
 
 def test_a_render_beside_an_unlocked_window_says_that_wrinkles_stood_still(
-    wrinkled, no_worker, module, monkeypatch
+    wrinkled, no_worker, module, interactive
 ):
-    live_update, backend, scene = (
-        module("detailed3dmm_addon.detail.follow"),
-        module("detailed3dmm_addon.worker.jobs"),
-        bpy.context.scene,
-    )
+    backend, scene = module("detailed3dmm_addon.worker.jobs"), bpy.context.scene
     assert scene.render.use_lock_interface
     by_keys(wrinkled)
     scene.frame_set(1)
-    monkeypatch.setattr(live_update, "_may_write", lambda scene: False)
-    scene.frame_set(1)
-    assert not backend.problem.message
-    scene.frame_set(2)
+    scene.render.use_lock_interface = False
+    interactive.STATE.is_rendering = True
+    try:
+        scene.frame_set(1)
+        assert not backend.problem.message
+        scene.frame_set(2)
+    finally:
+        interactive.STATE.is_rendering = False
     assert "stood still" in backend.problem.message and "Lock Interface" in backend.problem.remedy

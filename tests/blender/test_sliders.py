@@ -93,7 +93,7 @@ def test_while_dragging_the_shape_follows_and_the_keys_come_after(face, module, 
     keys["mouthSmileLeft"].value = 1.0
     face.d3dmm.directions["face_width"].value = 1.0
     assert np.abs(evaluated(face) - expected(module, face)).max() < 1.5e-3
-    state = interactive._states[face.d3dmm.uid]
+    state = interactive.STATE.faces[face.d3dmm.uid]
     assert len(state.stale_keys) == 52 and state.stale_keys[0] == "mouthSmileLeft"
     state.keys_due = 0.0
     for _ in range(30):
@@ -141,7 +141,7 @@ def test_a_duplicate_has_its_own_detail_once_it_changes(face, module, interactiv
     bpy.ops.object.duplicate(linked=False)
     twin = bpy.context.active_object
     assert twin != face and twin.d3dmm.uid == face.d3dmm.uid
-    assert interactive._leads(twin)
+    assert interactive._owns_detail(twin)
     modifiers = module("detailed3dmm_addon.nodes.detail_modifier")
     assert twin.d3dmm.uid != face.d3dmm.uid
     assert (

@@ -40,7 +40,11 @@ def imported_map(face, module, _recording):
 
 
 def full_map(face, module, _recording):
-    return "generate", {"resolution": 1024}, module("detailed3dmm_addon.detail.live").detail_inputs(face)
+    return (
+        "generate",
+        {"resolution": 1024},
+        module("detailed3dmm_addon.detail.inputs").detail_inputs(face).arrays(),
+    )
 
 
 JOBS = (speech, wrinkles, imported_map, full_map)
@@ -77,7 +81,10 @@ def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
         assert job.outcome is not None and backend.running_job() is None
         assert state_of_scene() == before and np.array_equal(evaluated(wrinkled), surface)
         answer = backend.ask(
-            "generate", small, module("detailed3dmm_addon.detail.live").detail_inputs(wrinkled), timeout=300
+            "generate",
+            small,
+            module("detailed3dmm_addon.detail.inputs").detail_inputs(wrinkled).arrays(),
+            timeout=300,
         )
         assert np.isfinite(answer.arrays["map"]).all()
         if number % 10 == 9:

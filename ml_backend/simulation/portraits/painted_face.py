@@ -11,21 +11,12 @@ from scipy.ndimage import gaussian_filter
 from ...geometry.camera_view import Camera, rasterise_view
 from ...geometry.dense_face import dense_face_mesh
 from ...geometry.displacement import vertex_normals
+from ...geometry.hair_regions import COARSE_HAIRLINE, brow_cover, scalp_cover
 from ...geometry.spherical_harmonics import harmonics
+from ...geometry.srgb import to_srgb
 from ...geometry.subdivision import DenseMesh
 from ...geometry.texture_space import triangles_of
 from ...models.bilinear_face import BilinearFace
-
-_HAIRLINE = (
-    (-0.100, 0.076),
-    (-0.070, 0.064),
-    (-0.036, 0.020),
-    (-0.019, -0.010),
-    (0.008, 0.014),
-    (0.030, -0.065),
-    (0.080, -0.085),
-)
-_BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.14, 0.23), (0.4, 1.22, 0.19), (0.95, 1.20, 0.13), (1.55, 1.04, 0.06))
 
 _REACHES = 0.003, 0.008, 0.02
 """Metres about a place that shade it."""
@@ -76,9 +67,7 @@ def prepare_paint(face: BilinearFace) -> HeadPaint:
     place = mesh.refine(face.mean)
     skin = part == number["skin"]
     ear, top = (face.mean[face.landmarks[name]].mean(0) for name in ("ear_left", "forehead_top"))
-    scale = (top[2] - ear[2]) / 0.068
-    line = np.interp((place[:, 1] - ear[1]) / scale, *np.array(_HAIRLINE).T)
-    scalp = np.clip(((place[:, 2] - ear[2]) / scale - line) / 0.012 + 0.5, 0, 1) * skin
+    scalp = scalp_cover(place, ear, top, COARSE_HAIRLINE) * skin
     eye = np.zeros_like(place)
     brows, lid_edge = np.zeros(len(place), np.float32), np.zeros(len(place), np.float32)
     for side in ("left", "right"):
@@ -89,16 +78,7 @@ def prepare_paint(face: BilinearFace) -> HeadPaint:
         upper, lower = (face.mean[face.landmarks[f"lid_{lid}_{side}"]] for lid in ("upper", "lower"))
         inner, outer = upper[0], upper[-1]
         centre, half = (inner + outer) / 2, np.linalg.norm(outer - inner) / 2
-        along = (place[:, 0] - centre[0]) / (outer[0] - centre[0])
-        stations, height, thickness = np.array(_BROW).T
-        up = (place[:, 2] - centre[2]) / half
-        cover = np.clip(
-            1.25 - np.abs(up - np.interp(along, stations, height)) / np.interp(along, stations, thickness),
-            0,
-            1,
-        )
-        cover *= np.clip((along + 1.25) / 0.55, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
-        brows = np.maximum(brows, np.where(skin & (place[:, 1] < centre[1] + 2.5 * half), cover, 0))
+        brows = np.maximum(brows, np.where(skin, brow_cover(place, upper), 0))
         for lid, width in ((upper, 0.0014), (lower, 0.0007)):
             steps = np.linspace(0, len(lid) - 1, 8 * len(lid))
             fine = np.stack([np.interp(steps, np.arange(len(lid)), lid[:, axis]) for axis in range(3)], 1)
@@ -257,15 +237,3 @@ def _facing(pixels: np.ndarray, triangles: np.ndarray, height: int, width: int) 
     low, high = corners.min(1), corners.max(1)
     front = one[:, 0] * other[:, 1] < one[:, 1] * other[:, 0]  # rows count downwards
     return triangles[front & (high > 0).all(1) & (low < (width, height)).all(1)]
-
-
-def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear light to the sRGB curve, 0..1."""
-    linear = np.clip(linear, 0, None)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def from_srgb(encoded: np.ndarray) -> np.ndarray:
-    """The sRGB curve to linear light, 0..1, float32."""
-    encoded = np.asarray(encoded, np.float32)
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

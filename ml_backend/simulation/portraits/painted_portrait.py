@@ -11,12 +11,12 @@ from scipy.ndimage import gaussian_filter
 from ...geometry.camera_view import FRONTAL, Camera, rotation_about
 from ...geometry.displacement import vertex_normals
 from ...geometry.spherical_harmonics import harmonics
+from ...geometry.srgb import from_srgb
 from ...models.bilinear_face import BilinearFace
 from .dead_leaves import dead_leaves
 from .painted_face import (
     HeadPaint,
     draw_head,
-    from_srgb,
     head_colours,
     prepare_paint,
     sample_expression,

@@ -1,18 +1,17 @@
-"""Builds shader node trees in few words."""
+"""Builds node trees - of materials, worlds, shader groups and geometry groups - in few words."""
 
 import bpy
 
 
-class ShaderGraph:
-    """A node tree under construction; sockets are passed around like values."""
+class NodeGraph:
+    """A node tree under construction; sockets are passed around like values.
+
+    Args:
+        tree: of a material, a world or a group; it is emptied.
+        keep: adds to the nodes of the tree instead.
+    """
 
     def __init__(self, tree: bpy.types.NodeTree, keep: bool = False):
-        """Empties the tree.
-
-        Args:
-            tree: of a material or world.
-            keep: goes on with what is there.
-        """
         if not keep:
             tree.nodes.clear()
         self.tree = tree
@@ -21,15 +20,15 @@ class ShaderGraph:
         """Adds a node.
 
         Args:
-            kind: `bl_idname` without the `ShaderNode` in front.
+            kind: `bl_idname`; of a shader node also without the `ShaderNode` in front.
             inputs: by socket name or index: another node's output socket, or a constant.
             properties: attributes of the node, `name` among them.
         """
-        node = self.tree.nodes.new(f"ShaderNode{kind}")
+        node = self.tree.nodes.new(kind if "Node" in kind else f"ShaderNode{kind}")
         for name, value in properties.items():
             setattr(node, name, value)
         for socket, value in (inputs or {}).items():
-            self.feed(node.inputs[socket], value)
+            self.feed(enabled_socket(node.inputs, socket), value)
         node.location = (200 * (len(self.tree.nodes) % 8), -220 * (len(self.tree.nodes) // 8))
         return node
 
@@ -41,7 +40,7 @@ class ShaderGraph:
             socket.default_value = value
 
     def math(self, operation: str, *operands, clamp: bool = False) -> bpy.types.NodeSocket:
-        """A scalar operation on sockets and numbers."""
+        """Adds a scalar operation on sockets and numbers."""
         node = self.node("Math", dict(enumerate(operands)), operation=operation)
         node.use_clamp = clamp
         return node.outputs[0]
@@ -66,13 +65,51 @@ class ShaderGraph:
         return next(socket for socket in node.outputs if socket.type == "RGBA")
 
     def attribute(self, name: str) -> bpy.types.Node:
-        """A named attribute of the mesh."""
+        """Adds a shader node that reads a named attribute of the mesh."""
         return self.node("Attribute", attribute_name=name, attribute_type="GEOMETRY")
 
     def noise(
         self, vector, scale: float, detail: float = 2.0, roughness: float = 0.5
     ) -> bpy.types.NodeSocket:
-        """Fractal noise, about 0.5 on average."""
+        """Adds fractal noise, about 0.5 on average."""
         return self.node(
             "TexNoise", {"Vector": vector, "Scale": scale, "Detail": detail, "Roughness": roughness}
         ).outputs[0]
+
+    def named_attribute(self, name: str) -> bpy.types.NodeSocket:
+        """Adds a geometry node that reads a float attribute of the mesh."""
+        node = self.node("GeometryNodeInputNamedAttribute", {"Name": name}, data_type="FLOAT")
+        return enabled_socket(node.outputs, "Attribute")
+
+    def store_attribute(self, geometry, name: str, kind: str, value) -> bpy.types.NodeSocket:
+        """Adds a geometry node that stores a vertex attribute.
+
+        Args:
+            geometry: socket of the mesh.
+            name: of the attribute.
+            kind: FLOAT or FLOAT_VECTOR.
+            value: socket of the values.
+
+        Returns:
+            The socket of the mesh with the attribute.
+        """
+        inputs = {"Geometry": geometry, "Name": name, "Value": value}
+        node = self.node("GeometryNodeStoreNamedAttribute", inputs, data_type=kind, domain="POINT")
+        return node.outputs["Geometry"]
+
+    def switch(self, condition, when_false, when_true) -> bpy.types.NodeSocket:
+        """Adds a geometry node that chooses between two floats by a boolean."""
+        inputs = {"Switch": condition, "False": when_false, "True": when_true}
+        node = self.node("GeometryNodeSwitch", inputs, input_type="FLOAT")
+        return enabled_socket(node.outputs, "Output")
+
+
+def enabled_socket(sockets, key: str | int) -> bpy.types.NodeSocket:
+    """Returns the socket of a name or index.
+
+    Nodes of several data types have a socket of the same name for each type; a name stands for that of the
+    chosen type, which alone is enabled.
+    """
+    if isinstance(key, int):
+        return sockets[key]
+    return next((socket for socket in sockets if socket.enabled and socket.name == key), None) or sockets[key]

@@ -1,0 +1,164 @@
+"""The procedural material of the skin: tone, lips, pores, brows, cropped hair, creases and fine lines."""
+
+import bpy
+import numpy as np
+
+from ...ml_backend.geometry.map_bands import COARSE_RESOLUTION
+from ..nodes.detail_groups import GAIN_ATTRIBUTE, HEIGHT_ATTRIBUTE, live_fine_group
+from ..nodes.detail_modifier import FINE_NODE
+from ..nodes.map_images import make_map_image
+from ..nodes.materials import first_material, named_node, new_material
+from ..nodes.node_graph import NodeGraph
+
+TONE_NODE = "D3DMM Skin Tone"
+HAIR_NODE = "D3DMM Hair Colour"
+HAIR_AMOUNT_NODE = "D3DMM Hair"
+_SKIN_TONES = (
+    (0.0, (0.70, 0.44, 0.33)),
+    (0.3, (0.58, 0.32, 0.205)),
+    (0.55, (0.40, 0.19, 0.10)),
+    (0.8, (0.165, 0.068, 0.034)),
+    (1.0, (0.07, 0.029, 0.016)),
+)
+
+
+def apply_look(face: bpy.types.Object) -> None:
+    """Puts the sliders for skin tone and hair into the skin's material."""
+    material = first_material(face)
+    for name, value in ((TONE_NODE, face.d3dmm.skin_tone), (HAIR_AMOUNT_NODE, face.d3dmm.hair)):
+        node = named_node(material, name)
+        if node is not None:
+            node.outputs[0].default_value = value
+
+
+def tone_of(colour: np.ndarray) -> float:
+    """Returns the Skin Tone whose skin is as light as a linear colour (3,)."""
+    luminance = np.array([0.2126, 0.7152, 0.0722])
+    tones, colours = zip(*_SKIN_TONES, strict=True)
+    levels = np.log(np.maximum(np.array(colours) @ luminance, 1e-4))
+    return float(np.interp(np.log(max(float(colour @ luminance), 1e-4)), levels[::-1], tones[::-1]))
+
+
+def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.Material:
+    material = new_material(name)
+    graph = NodeGraph(material.node_tree)
+    rest = graph.attribute("d3dmm_rest").outputs["Vector"]
+    tone = graph.node("Value", name=TONE_NODE, label="Skin Tone").outputs[0]
+    gain = graph.attribute(GAIN_ATTRIBUTE).outputs["Fac"]
+    hair = graph.node("RGB", name=HAIR_NODE, label="Hair Colour").outputs[0]
+    hair.default_value = (*hair_colour, 1.0)
+    lip_edge = graph.ramp(graph.attribute("d3dmm_lips").outputs["Fac"], 0.3, 0.75)
+    colour = _skin_colour(graph, rest, tone, lip_edge)
+    scalp = _scalp_cover(graph, rest)
+    brows = _brow_cover(graph, rest)
+    stubble = graph.ramp(graph.noise(rest, 1500.0, 2.0), 0.35, 0.65, 0.68, 1.0)
+    colour = graph.mix(graph.math("MULTIPLY", scalp, stubble), colour, hair)
+    colour = graph.mix(brows, colour, graph.mix(1.0, hair, (0.6, 0.6, 0.6), "MULTIPLY"))
+    roughness = graph.ramp(graph.noise(rest, 260.0, 3.0), 0.3, 0.7, 0.41, 0.56)
+    roughness = graph.math("SUBTRACT", roughness, graph.math("MULTIPLY", lip_edge, 0.14))
+    roughness = graph.math("ADD", roughness, graph.math("MULTIPLY", scalp, 0.25))
+    fine = graph.math("MULTIPLY", _fine_height(graph, rest, name), gain)
+    colour = _shade_creases(graph, colour, fine)
+    height = graph.math(
+        "ADD",
+        fine,
+        graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6),
+    )
+    bump = graph.node("Bump", {"Height": height, "Distance": 0.001, "Strength": 1.0})
+    surface = graph.node(
+        "BsdfPrincipled",
+        {
+            "Base Color": colour,
+            "Roughness": roughness,
+            "Specular IOR Level": 0.42,
+            "Subsurface Weight": graph.math("SUBTRACT", 0.7, graph.math("MULTIPLY", scalp, 0.6)),
+            "Subsurface Radius": (1.0, 0.36, 0.18),
+            "Subsurface Scale": 0.0011,
+            "Normal": bump.outputs[0],
+        },
+        subsurface_method="RANDOM_WALK_SKIN",
+    )
+    graph.node("OutputMaterial", {"Surface": surface.outputs[0]})
+    return material
+
+
+def _skin_colour(graph: NodeGraph, rest, tone, lip_edge):
+    """Adds the nodes of the skin's colour: melanin by tone, blood in cheeks, nose and lips, freckles."""
+    redness = graph.attribute("d3dmm_redness").outputs["Fac"]
+    palette = graph.node("ValToRGB", {"Fac": tone})
+    _set_stops(palette.color_ramp, _SKIN_TONES)
+    mottled = graph.ramp(graph.noise(rest, 55.0, 5.0, 0.65), 0.3, 0.7, 0.84, 1.1)
+    colour = graph.mix(
+        1.0,
+        palette.outputs[0],
+        graph.node("CombineColor", {0: mottled, 1: mottled, 2: mottled}).outputs[0],
+        "MULTIPLY",
+    )
+    flush = graph.math("MULTIPLY", redness, graph.ramp(graph.noise(rest, 90.0, 3.0), 0.25, 0.75, 0.35, 0.8))
+    colour = graph.mix(flush, colour, graph.mix(1.0, colour, (1.0, 0.66, 0.60), "MULTIPLY"))
+    freckles = graph.ramp(graph.noise(rest, 420.0, 2.0, 0.4), 0.66, 0.74, 0.0, 0.28)
+    colour = graph.mix(freckles, colour, graph.mix(1.0, colour, (0.72, 0.52, 0.42), "MULTIPLY"))
+    lips = graph.mix(1.0, colour, graph.mix(tone, (0.90, 0.50, 0.48), (0.80, 0.62, 0.60)), "MULTIPLY")
+    return graph.mix(lip_edge, colour, lips)
+
+
+def _scalp_cover(graph: NodeGraph, rest):
+    """Adds the nodes of closely cropped hair, with an uneven edge, times the Hair slider."""
+    scalp = graph.attribute("d3dmm_scalp").outputs["Fac"]
+    uneven = graph.math(
+        "ADD", scalp, graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 240.0, 3.0), 0.5), 0.9)
+    )
+    amount = graph.node("Value", name=HAIR_AMOUNT_NODE, label="Hair").outputs[0]
+    return graph.math(
+        "MULTIPLY", graph.math("MULTIPLY", graph.ramp(uneven, 0.3, 0.95), graph.ramp(scalp, 0.0, 0.3)), amount
+    )
+
+
+def _brow_cover(graph: NodeGraph, rest):
+    """Adds the nodes of the eyebrows: short strokes, denser in the middle of the brow."""
+    brows = graph.attribute("d3dmm_brows").outputs["Fac"]
+    stretched = graph.node(
+        "Mapping", {"Vector": rest, "Scale": (330.0, 100.0, 1500.0), "Rotation": (0.0, 0.35, 0.0)}
+    ).outputs[0]
+    strokes = graph.math("SUBTRACT", graph.noise(stretched, 1.0, 1.0), 0.5)
+    cover = graph.ramp(graph.math("ADD", brows, graph.math("MULTIPLY", strokes, 1.1)), 0.35, 0.8)
+    return graph.math("MULTIPLY", cover, graph.ramp(brows, 0.05, 0.4, 0.0, 0.88))
+
+
+def _shade_creases(graph: NodeGraph, colour, fine):
+    """Darkens and reddens the bottom of creases, where little light comes."""
+    depth = graph.math(
+        "ADD", graph.attribute(HEIGHT_ATTRIBUTE).outputs["Fac"], graph.math("MULTIPLY", fine, 2.0)
+    )
+    crease = graph.ramp(depth, -0.03, -0.40, 0.0, 0.6)
+    return graph.mix(crease, colour, graph.mix(1.0, colour, (0.50, 0.34, 0.29), "MULTIPLY"))
+
+
+def _fine_height(graph: NodeGraph, rest, name: str):
+    """Adds the nodes of the bump's height, millimetres: the fine band of the detail, and pores."""
+    image = make_map_image(f"{name} Fine Detail", COARSE_RESOLUTION)
+    group = live_fine_group(f"{name} Fine Detail", image)
+    fine = graph.node("Group", name=FINE_NODE, label="Fine Detail (mm)", node_tree=group)
+    pores = graph.node("TexVoronoi", {"Vector": rest, "Scale": 1300.0}, feature="SMOOTH_F1").outputs[
+        "Distance"
+    ]
+    grain = graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 700.0, 3.0), 0.5), 0.05)
+    pore_height = graph.math("ADD", graph.math("MULTIPLY", pores, 0.035), grain)
+    return graph.math("ADD", fine.outputs[0], pore_height)
+
+
+def _set_stops(ramp: bpy.types.ColorRamp, stops) -> None:
+    while len(ramp.elements) < len(stops):
+        ramp.elements.new(1.0)
+    for element, (position, colour) in zip(ramp.elements, stops, strict=True):
+        element.position = position
+        element.color = (*colour, 1.0)
+
+
+def base_skin_colour(material: bpy.types.Material | None) -> tuple[float, float, float, float] | None:
+    """Returns the linear RGBA that a skin's tone ramp gives, or None where an artist removed the ramp."""
+    tone = named_node(material, TONE_NODE)
+    for link in (tone.outputs[0].links or ()) if tone is not None else ():
+        if link.to_node.bl_idname == "ShaderNodeValToRGB":
+            return tuple(link.to_node.color_ramp.evaluate(tone.outputs[0].default_value))
+    return None
