@@ -64,9 +64,8 @@ def wrinkled(face):
 @pytest.fixture
 def no_worker(module, monkeypatch):
     """As with nothing but the zip: no Python with torch is found."""
-    backend = module("detailed3dmm_addon.worker.jobs")
-    backend.stop()
-    monkeypatch.setattr(backend, "find_interpreter", lambda: None)
+    module("detailed3dmm_addon.worker.jobs").stop()
+    monkeypatch.setattr(module("detailed3dmm_addon.worker.interpreter"), "find_interpreter", lambda: None)
 
 
 @pytest.fixture
