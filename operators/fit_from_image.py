@@ -48,7 +48,7 @@ class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
         """Grey outside Object Mode, without a backend, or while a job runs."""
         if context.mode != "OBJECT":
             return "Leave the current mode first: this works in Object Mode"
-        return ("Another job is under way" if backend.running_job() else "") or backend.missing_reason()
+        return cls.busy_reason() or backend.missing_reason()
 
     def work(self, context):
         """Asks for the fit, makes the face, then asks for its wrinkles at full resolution."""

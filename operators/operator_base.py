@@ -1,18 +1,16 @@
-"""What every operator shares: a grey button says why, an error says what to do."""
+"""The base of every operator: a grey button gives its reason, an error its remedy."""
 
-from collections.abc import Generator
 from pathlib import Path
 
 import bpy
 
 from ..detailed3dmm_addon.detail import follow as live_update
+from ..detailed3dmm_addon.detail.refresh import refresh_detail
 from ..detailed3dmm_addon.face import mesh as face_mesh
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
+from ..detailed3dmm_addon.worker.jobs import JobSteps
 from ..ml_backend.errors import UserError
-from ..ml_backend.process.client import Event
-
-Request = tuple[str, str, dict, dict]
 
 
 def needs_face(context: bpy.types.Context) -> str:
@@ -64,6 +62,23 @@ class FaceOperator:
             return self.fail(error)
         return {"FINISHED"}
 
+    def face(self, context: bpy.types.Context) -> bpy.types.Object:
+        """Returns the active face.
+
+        Raises:
+            UserError: there is none.
+        """
+        face = active_face(context)
+        if face is None:
+            raise UserError("No face is selected.", "Select one, or press Create Face.")
+        return face
+
+    def show_detail(self, face: bpy.types.Object) -> None:
+        """Brings a face's detail up to date; a warning where it cannot be."""
+        error = refresh_detail(face)
+        if error is not None:
+            self.report({"WARNING"}, f"Without full detail: {error.message}\n{error.remedy}".strip())
+
     def fail(self, error: UserError) -> set[str]:
         """Reports an error with its remedy, keeps it for the Backend panel, and cancels."""
         backend.report_problem(error.message, error.remedy)
@@ -84,7 +99,12 @@ class JobOperator(FaceOperator):
     _work = None
     _job = None
 
-    def work(self, context: bpy.types.Context) -> Generator[Request, Event, str]:
+    @staticmethod
+    def busy_reason() -> str:
+        """Returns the reason why no job can begin now, or an empty string."""
+        return "Another job is under way" if backend.running_job() else ""
+
+    def work(self, context: bpy.types.Context) -> JobSteps[str]:
         """What is asked and done, in order; may raise UserError."""
         raise NotImplementedError
 

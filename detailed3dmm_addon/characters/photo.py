@@ -12,13 +12,11 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
 from ..appearance import face_materials
-from ..appearance import studio as face_scene
 from ..detail import follow as live_update
 from ..detail import live as live_detail
-from ..face import mesh as face_mesh
 from ..model.face_model import face_model
-from ..nodes import detail_modifier as detail_modifiers
 from ..nodes.shader_graph import ShaderGraph
+from .new_face import new_face, select_face
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif")
 PHOTO_LATENT = "d3dmm_photo_latent"
@@ -92,16 +90,12 @@ class PhotoFit:
         if not all(np.isfinite(values).all() for values in arrays.values()):
             raise UserError(f"{self.paths[0].name}: the fit went astray.", "Try another photo.")
         name = bpy.path.display_name_from_filepath(str(self.paths[0])) or "Face"
-        with live_update.suspended():
-            face = face_mesh.create_face_object(context, name, arrays["identity"])
+        with new_face(context, name, arrays["identity"], 0) as face:
             settings = face.d3dmm
             settings.coefficients.foreach_set("value", arrays["identity"])
             settings.wrinkle_seed, settings.identity_seed = 0, 0
             settings.age_offset = float(arrays["skin"][0] - sample_skin(0)[0])
             settings.skin_tone = face_materials.tone_of(_middle_colour(arrays["albedo"]))
-            face_materials.assign_materials(face, 0)
-            detail_modifiers.add_modifier(face)
-            face.location = face_scene.free_place(context.scene, face)
             settings.photo, settings.photo_sureness = self.paths[0].name, told["sentence"]
             settings.photo_sure = told["sure"]
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
@@ -112,11 +106,7 @@ class PhotoFit:
                     face.data.shape_keys.key_blocks[key_name].value = float(value)
         _colour_skin(face, arrays["albedo"])
         blend_wrinkles(face)
-        for other in context.selected_objects:
-            other.select_set(False)
-        face.select_set(True)
-        context.view_layer.objects.active = face
-        context.view_layer.update()
+        select_face(context, face)
         if self.camera:
             _add_camera(context, face, event, self.paths[0].name)
         return face, f"{self.paths[0].name}: {told['sentence']}"

@@ -2,10 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,11 @@ from ...ml_backend.process.client import Event, WorkerClient, resident_megabytes
 from . import environment, interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
+Result = TypeVar("Result")
+JobRequest = tuple[str, str, dict, dict]
+"""Title, name of the request, parameters, arrays."""
+JobSteps = Generator[JobRequest, Event, Result]
+"""Steps of a job: requests are yielded, the worker's results are sent in, the last step returns."""
 _FINAL = ("result", "error", "superseded", "cancelled", "died")
 
 

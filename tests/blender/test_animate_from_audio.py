@@ -191,17 +191,15 @@ def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_pat
 @pytest.fixture
 def operator(module):
     """The import's own steps, driven as the window's modal loop drives them, without its file browser and timer."""
-    backend, speech = (
-        module("detailed3dmm_addon.worker.jobs"),
-        module("detailed3dmm_addon.clips.speech_animation"),
-    )
+    backend, clips = module("detailed3dmm_addon.worker.jobs"), module("detailed3dmm_addon.clips.clip")
     targets = module("detailed3dmm_addon.clips.targets")
 
     class Steps:
         def begin(self, face, path):
-            self.work = speech.SpeechAnimation(targets.TargetName.of(face), path, 25.0, 1, 0)
-            self.work.check()
-            self.job = backend.begin_job("Speech", *self.work.speech_request())
+            place = clips.ClipPlace(25.0, 1, with_detail=False, with_sound=True)
+            clip = clips.ClipAnimation(targets.TargetName.of(face), clips.SpeechSource(path), place)
+            self.work = clip.work(bpy.context)
+            self.job = backend.begin_job(*next(self.work))
 
         def wait(self, seconds=60.0):
             limit = time.monotonic() + seconds
@@ -210,6 +208,11 @@ def operator(module):
                 backend.pump()
                 time.sleep(0.01)
             return self.job.outcome
+
+        def finish(self):
+            with pytest.raises(StopIteration) as done:
+                self.work.send(self.wait())
+            return done.value.value
 
     return Steps()
 
@@ -241,7 +244,7 @@ def test_deleting_the_face_during_the_import_is_told(face, recording, operator, 
     bpy.data.objects.remove(face)
     outcome = operator.wait()
     with pytest.raises(errors.UserError, match="deleted"):
-        operator.work.take_speech(outcome)
+        operator.work.send(outcome)
     assert not sound_strips() and not bpy.data.actions
 
 
@@ -252,8 +255,7 @@ def test_undo_during_the_import_still_finds_the_face(face, recording, operator):
     bpy.ops.ed.undo_push(message="aged")
     operator.begin(face, recording)
     bpy.ops.ed.undo()
-    operator.work.take_speech(operator.wait())
-    assert "frames of speech" in operator.work.put_into_scene(bpy.context.scene, None)
+    assert "frames of speech" in operator.finish()
     assert bpy.data.objects[name].data.shape_keys.animation_data.action is not None
 
 

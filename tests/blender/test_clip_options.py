@@ -16,7 +16,7 @@ def clip_of(module):
     clips, targets = module("detailed3dmm_addon.clips.clip"), module("detailed3dmm_addon.clips.targets")
     names = module("ml_backend.expression_names").EXPRESSION_NAMES
 
-    def make(target, replaces=False, scale=1.0, **more):
+    def make(target, replaces=False, scale=1.0, first_frame=FIRST):
         time = np.arange(FRAMES) / 24
         speech, blinks, head = (
             np.zeros((FRAMES, 52), np.float32),
@@ -30,22 +30,17 @@ def clip_of(module):
         head[:, 0] = 0.2 * np.sin(2 * np.pi * time)
         head[:, 1] = 0.1
         made = clips.ClipAnimation(
-            targets.TargetName.of(target),
-            Path("clip.wav"),
-            24.0,
-            FIRST,
-            with_detail=False,
-            with_sound=False,
-            replaces=replaces,
-            **more,
+            target=targets.TargetName.of(target),
+            source=clips.SpeechSource(Path("clip.wav")),
+            place=clips.ClipPlace(24.0, first_frame, with_detail=False, replaces=replaces),
         )
         none = np.zeros_like(head)
-        made.layers = {
+        layers = {
             "speech": (speech, none),
             "blinks": (blinks, none),
             "head": (np.zeros_like(speech), head),
         }
-        made.edit()
+        made.take(clips.ClipCurves(layers))
         return made
 
     return make
@@ -168,8 +163,7 @@ def test_a_second_clip_later_in_time_shares_the_tracks(light, clip_of):
     scene = bpy.context.scene
     light.d3dmm_animation.destination = "LAYERS"
     clip_of(light).put_into_scene(scene, None)
-    later = clip_of(light, scale=0.5)
-    later.first_frame = 100
+    later = clip_of(light, scale=0.5, first_frame=100)
     later.put_into_scene(scene, None)
     assert [len(track.strips) for track in light.data.shape_keys.animation_data.nla_tracks] == [2, 2]
     assert played(light, NAMES)[:, 0].max() == pytest.approx(0.5, abs=0.02)
