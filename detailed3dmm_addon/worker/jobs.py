@@ -11,7 +11,8 @@ from typing import TypeVar
 import numpy as np
 
 from ...ml_backend.errors import UserError
-from ...ml_backend.process.client import Event, WorkerClient, resident_megabytes
+from ...ml_backend.process.client import Event, WorkerClient
+from ...ml_backend.process.memory import resident_megabytes
 from . import environment, interpreter
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -63,6 +63,8 @@ LIGHT_MODULES = {
     ("files", "face_file"),
     ("files", "image_writers"),
     ("process", "client"),
+    ("process", "memory"),
+    ("process", "pipes"),
     ("process", "protocol"),
     ("animation", "curve_editing"),
     ("models", "bilinear_face"),
