@@ -33,15 +33,14 @@ class D3DMM_OT_import_detail_map(JobOperator, bpy.types.Operator, ImportHelper):
         return needs_face(context) or cls.busy_reason() or backend.missing_reason()
 
     def work(self, context):
-        """Asks for the latent, then for its map, and shows that."""
+        """Asks for the latent, then for its map, and puts both on the face."""
         face = self.face(context)
         imported = MapImport(face.d3dmm.uid, named_file(self), self.steps)
         imported.check()
-        found = yield "Imported Map", *imported.fit_request()
-        said = imported.take_fit(found)
-        name, parameters, asked = imported.map_request()
-        imported.take_map((yield "Imported Map", name, parameters, asked), asked)
-        return said
+        fit = yield "Imported Map", *imported.fit_request()
+        request = imported.map_request(fit)
+        shown = yield "Imported Map", *request
+        return imported.put_on_face(fit, shown, request)
 
     def draw(self, context):
         """The option in the file browser."""

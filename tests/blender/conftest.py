@@ -110,3 +110,25 @@ def interactive(module):
     live_update.interactive = False
     if bpy.app.timers.is_registered(live_update.tick):
         bpy.app.timers.unregister(live_update.tick)
+
+
+@pytest.fixture
+def failing_at(module, monkeypatch):
+    """Lets the n-th request of the worker fail, as if it had died."""
+    backend = module("detailed3dmm_addon.worker.jobs")
+    errors = module("ml_backend.errors")
+
+    def arrange(number):
+        calls = []
+        ask = backend.session.ask
+
+        def fail(*request, **more):
+            calls.append(request[0])
+            if len(calls) == number:
+                raise errors.UserError("The worker ended unexpectedly (status -9).", "Try again.")
+            return ask(*request, **more)
+
+        monkeypatch.setattr(backend, "ask", fail)
+        return calls
+
+    return arrange
