@@ -1,6 +1,5 @@
 """What a clip can move: faces of this extension, any other mesh whose shape keys carry ARKit's names, and the head that it sits on."""
 
-import re
 from dataclasses import dataclass
 
 import bpy
@@ -11,10 +10,8 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ..actions import action_writer as face_animation
 from ..actions.action_writer import Curves, key_path
+from ..model.arkit_keys import FEWEST, expression_keys
 from ..model.registry import active_face, find_face, is_face
-
-_LEAST = 8
-"""Shape keys with ARKit's names that make a mesh a target."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +41,11 @@ class TargetName:
         return found
 
 
-def expression_keys(target: bpy.types.Object) -> dict[str, str]:
-    """Which of a mesh's shape keys is which expression: "jawOpen", "JawOpen", "jaw_open", "eyeBlink_L" and "A06_Eye_Blink_Left" are known.
-
-    Returns:
-        Shape key names by ARKit name.
-    """
-    if target.type != "MESH" or target.data.shape_keys is None:
-        return {}
-    known = {_plain(key.name): key.name for key in reversed(target.data.shape_keys.key_blocks)}
-    return {name: known[_plain(name)] for name in EXPRESSION_NAMES if _plain(name) in known}
-
-
-def _plain(name: str) -> str:
-    name = re.sub(r"^[A-Z]\d+_", "", name)
-    side = re.search(r"[ _.-]([LR])$", name)
-    if side:
-        name = name[: side.start()] + {"L": "left", "R": "right"}[side[1]]
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def is_target(candidate: bpy.types.Object) -> bool:
     """Whether a clip can move an object."""
-    return is_face(candidate) or len(expression_keys(candidate)) >= _LEAST
+    if is_face(candidate):
+        return True
+    return candidate.type == "MESH" and len(expression_keys(candidate.data)) >= FEWEST
 
 
 def active_target(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -93,9 +72,19 @@ def needs_target(context: bpy.types.Context) -> str:
 
 
 def expression_curves(target: bpy.types.Object, frames: np.ndarray, whole: bool) -> Curves:
-    """Curves on a target's shape keys of (T, 52) coefficients: of all of them, or only of those that move."""
-    columns = {key: frames[:, EXPRESSION_NAMES.index(name)] for name, key in expression_keys(target).items()}
-    return {(key_path(key), 0): values for key, values in columns.items() if whole or values.any()}
+    """Returns curves on a target's shape keys.
+
+    Args:
+        target: the mesh.
+        frames: (T, 52) float32; a key that stands for two expressions shows their mean.
+        whole: whether keys that never move get a curve too.
+    """
+    columns: dict[str, list[np.ndarray]] = {}
+    for name, keys in expression_keys(target.data).items():
+        for key in keys:
+            columns.setdefault(key, []).append(frames[:, EXPRESSION_NAMES.index(name)])
+    curves = {key: np.mean(values, 0, dtype=np.float32) for key, values in columns.items()}
+    return {(key_path(key), 0): values for key, values in curves.items() if whole or values.any()}
 
 
 def head_owner(target: bpy.types.Object) -> bpy.types.Object | None:

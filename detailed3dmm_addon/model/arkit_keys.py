@@ -1,6 +1,7 @@
-"""Which shape keys of any mesh are ARKit's expressions, however they are spelt."""
+"""Tells which shape keys of any mesh are ARKit's expressions, however they are spelt: the one reader of names."""
 
 import re
+from collections.abc import Iterable, Iterator
 
 import bpy
 import numpy as np
@@ -8,46 +9,81 @@ import numpy as np
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 
 FEWEST = 8
-"""Expressions by which a mesh is known as a face."""
-_SIDES = ("Left", "Right")
-_WITHOUT_SIDE = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")  # directions, not sides
+"""Expressions that a mesh must have to count as a face."""
+_SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
+_DIRECTIONS = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
+"""Names that end in a direction, not in a side of the face."""
+_NARROWING = {"upper", "lower", "inner", "outer", "corner", "lip", "lips"}
+"""Words that make another expression of the name behind them: `upper_mouth_left` is not `mouthLeft`."""
 
 
 def expression_keys(mesh: bpy.types.Mesh) -> dict[str, list[str]]:
-    """By ARKit's name the shape keys that show it: one, or both sides' of an expression without sides.
-
-    Read are `browInnerUp`, `BrowInnerUp`, `brow_inner_up`, `browDown_L`, `browDownL` and `face.browDownLeft`.
-    """
+    """Returns the shape keys that show each expression, by ARKit's name: see `arkit_keys`."""
     if mesh.shape_keys is None:
         return {}
-    spelt = {_plain(key.name): key.name for key in mesh.shape_keys.key_blocks[1:]}
+    return arkit_keys(key.name for key in mesh.shape_keys.key_blocks[1:])
+
+
+def arkit_keys(names: Iterable[str]) -> dict[str, list[str]]:
+    """Finds ARKit's expressions among the names of shape keys.
+
+    Read are camelCase, PascalCase and snake_case; sides as Left, L, `_L`, `-L`, `.L` or in front; and names behind
+    a prefix: `A06_Eye_Blink_Left`, `blendShape1.jawOpen`, `Head:jawOpen`, `face.browDownLeft`. Of two keys for one
+    expression the one with the shorter prefix counts, then the first.
+
+    Args:
+        names: of shape keys, without the basis.
+
+    Returns:
+        Names of keys by ARKit's name, in ARKit's order: one key, or those of both sides where an expression without
+        sides has two; a key without sides stands for both expressions of a pair.
+    """
+    nearest: dict[str, tuple[int, str]] = {}
+    for name in names:
+        for length, plain in _readings(name):
+            if plain not in nearest or length < nearest[plain][0]:
+                nearest[plain] = (length, name)
     found = {}
     for name in EXPRESSION_NAMES:
-        wanted = [[name]]
-        side = next((side for side in _SIDES if name.endswith(side) and name not in _WITHOUT_SIDE), None)
-        if side is not None:
-            stem = name.removesuffix(side)
-            wanted += [[f"{stem}_{side[0]}"], [stem]]
-        else:
-            wanted += [[f"{name}Left", f"{name}Right"], [f"{name}_L", f"{name}_R"]]
-        for group in wanted:
-            here = [spelt[_plain(one)] for one in group if _plain(one) in spelt]
-            if len(here) == len(group):
-                found[name] = here
-                break
+        group = next((group for group in _spellings(name) if all(part in nearest for part in group)), ())
+        if group:
+            found[name] = [nearest[part][1] for part in group]
     return found
 
 
-def _plain(name: str) -> str:
-    """Lower case without what separates words; a prefix before a dot or colon goes, a side in one letter is written out."""
-    name = re.split(r"[.:|]", name)[-1] if not re.search(r"[._][LR]$", name) else name.replace(".", "_")
-    name = re.sub(r"_?(?<=[a-z_])L$", "left", name)
-    name = re.sub(r"_?(?<=[a-z_])R$", "right", name)
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def _spellings(name: str) -> list[tuple[str, ...]]:
+    """Returns the groups of plain names that show an expression, the best first."""
+    plain = name.lower()
+    side = next((side for side in ("left", "right") if plain.endswith(side)), "")
+    if name in _DIRECTIONS:
+        return [(plain,)]
+    if side:
+        return [(plain,), (plain.removesuffix(side),)]
+    return [(plain,), (f"{plain}left", f"{plain}right")]
+
+
+def _readings(name: str) -> Iterator[tuple[int, str]]:
+    """Yields (letters of the prefix, plain name) for every way to read a key's name."""
+    segments = [part for part in re.split(r"[^A-Za-z0-9]+", re.sub(r"\.\d{3}$", "", name)) if part]
+    words = [[word.lower() for word in _words(segment)] for segment in segments]
+    for start in range(len(words)):
+        prefix = [word for segment in words[:start] for word in segment]
+        rest = [word for segment in words[start:] for word in segment]
+        if not rest or _NARROWING & set(prefix) or (prefix and prefix[-1] in _SIDES):
+            continue
+        length = len("".join(prefix))
+        yield length, "".join((*rest[:-1], _SIDES.get(rest[-1], rest[-1])))
+        if rest[0] in _SIDES and len(rest) > 1:
+            yield length, "".join((*rest[1:], _SIDES[rest[0]]))
+
+
+def _words(segment: str) -> list[str]:
+    """Splits at changes of case and at digits: "browDownL" becomes brow, Down, L."""
+    return re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", segment)
 
 
 def moved_places(positions: np.ndarray, deltas: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """Where each expression acts: (E, 3) the mean place of what it moves, weighted by the square of the way and by area.
+    """Returns the place (E, 3) where each expression acts: the mean of its vertices, by square of way and area.
 
     Args:
         positions: (N, 3).

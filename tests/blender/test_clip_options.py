@@ -219,6 +219,8 @@ def arkit_mesh(names):
         "JawOpen EyeBlinkLeft",
         "jaw_open eyeBlink_L",
         "A25_Jaw_Open A14_Eye_Blink_Left",
+        "blendShape1.jawOpen blendShape1.eyeBlinkLeft",
+        "Head:jawOpen Head:eyeBlinkL",
     ],
 )
 def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
@@ -228,10 +230,8 @@ def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
     other = arkit_mesh(
         [jaw, blink, *(name for name in names if name.startswith("brow") or "Smile" in name), "somethingElse"]
     )
-    assert (
-        targets.expression_keys(other)["jawOpen"] == jaw
-        and targets.expression_keys(other)["eyeBlinkLeft"] == blink
-    )
+    found = module("detailed3dmm_addon.model.arkit_keys").expression_keys(other.data)
+    assert found["jawOpen"] == [jaw] and found["eyeBlinkLeft"] == [blink] and targets.is_target(other)
     frames = np.zeros((12, 52), np.float32)
     frames[:, names.index("jawOpen")] = np.linspace(0, 1, 12)
     frames[:, names.index("eyeBlinkLeft")] = 0.5
@@ -244,6 +244,20 @@ def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
     keys = other.data.shape_keys.key_blocks
     assert keys[jaw].value == pytest.approx(1, abs=1e-5) and keys[blink].value == pytest.approx(0.5, abs=1e-5)
     assert bpy.ops.d3dmm.clear_animation() == {"FINISHED"} and keys[jaw].value == 0
+
+
+def test_a_key_for_both_sides_shows_their_mean_and_two_keys_show_one_expression(module):
+    names = module("ml_backend.expression_names").EXPRESSION_NAMES
+    other = arkit_mesh(["eyeBlink", "cheekPuff_L", "cheekPuff_R", "jawOpen"])
+    frames = np.zeros((3, 52), np.float32)
+    for name, value in (("eyeBlinkLeft", 0.2), ("eyeBlinkRight", 0.6), ("cheekPuff", 0.5)):
+        frames[:, names.index(name)] = value
+    curves = module("detailed3dmm_addon.clips.targets").expression_curves(other, frames, False)
+    assert {path: pytest.approx(float(values[0])) for (path, _), values in curves.items()} == {
+        'key_blocks["eyeBlink"].value': 0.4,
+        'key_blocks["cheekPuff_L"].value': 0.5,
+        'key_blocks["cheekPuff_R"].value': 0.5,
+    }
 
 
 def test_a_mesh_without_them_is_none(module):
