@@ -8,6 +8,7 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..detailed3dmm_addon.actions import action_writer as face_animation
+from ..detailed3dmm_addon.actions.animatable import check_animatable
 from ..detailed3dmm_addon.actions.sound_strip import SoundRange, active_sound
 from ..detailed3dmm_addon.clips.clip import (
     AUDIO_SUFFIXES,
@@ -209,6 +210,7 @@ class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
         target = active_target(context)
         if target is None:
             return
+        check_animatable(target, target.data.shape_keys, target.d3dmm_animation.head_object)
         face_animation.unlink_our_actions(target, target.d3dmm_animation.head_object)
         if not needs_face(context):
             remove_baked_detail(target)

@@ -4,6 +4,7 @@ import bpy
 from bpy.props import BoolProperty, IntProperty
 
 from ..detailed3dmm_addon.actions import action_writer as face_animation
+from ..detailed3dmm_addon.actions.animatable import check_animatable
 from ..detailed3dmm_addon.detail.bake import ClipBake
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
@@ -50,6 +51,7 @@ class D3DMM_OT_bake_detail(JobOperator, bpy.types.Operator):
     def work(self, context):
         """Looks at every frame, asks for their detail, and keys it."""
         face = self.face(context)
+        check_animatable(face, face.data.shape_keys)
         span = (self.first_frame, self.last_frame)
         if self.whole_action:
             span = face_animation.animated_range(face.data.shape_keys) or (

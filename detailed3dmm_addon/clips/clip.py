@@ -12,6 +12,7 @@ from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.files.curve_file import read_curves
 from ..actions import action_writer as face_animation
 from ..actions.action_writer import EXPRESSION_ACTION, OBJECT_ACTION, Bake
+from ..actions.animatable import check_animatable
 from ..actions.sound_strip import add_sound, include_frames
 from ..detail import bake as clip_detail
 from ..detail import baked as baked_detail
@@ -24,6 +25,7 @@ from ..nodes.detail_modifier import MODIFIER
 from ..worker import jobs as backend
 from ..worker.jobs import JobSteps
 from . import targets as animation_targets
+from .moving_keys import blocked_keys, listed, report_of, still_keys, widen_ranges
 from .targets import TargetName
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
@@ -194,11 +196,12 @@ class ClipAnimation:
         return self.put_into_scene(context.scene, detail)
 
     def check(self) -> None:
-        """Looks at the file before anything is started.
+        """Looks at the file and the target before anything is started.
 
         Raises:
-            UserError: there is no such file, or it is empty.
+            UserError: there is no such file, it is empty, or the target cannot be animated.
         """
+        self._check_target(self.face())
         path = self.source.path
         if not path.is_file():
             raise UserError(f"{path.name}: no such file.", "Choose one that is there.")
@@ -256,16 +259,20 @@ class ClipAnimation:
             The report.
 
         Raises:
-            UserError: the target has gone, a bone is missing, or Blender cannot open the sound.
+            UserError: the target has gone or cannot be animated, none of its keys can move, a bone is missing, or
+                Blender cannot open the sound.
         """
         place = self.place
         target = self.face()
+        self._check_target(target)
         if detail is not None and not face_mesh.has_our_topology(target):
             raise UserError(
                 "The face's mesh was edited while its detail was baked.",
                 "Undo the edit and import the clip again.",
             )
         layers = self._taken()
+        values = animation_targets.key_values_of(target, self.frames())
+        blocked = blocked_keys(target, values)
         heads = {name: head for name, (_, head) in layers.items()} if place.with_head else {}
         head = animation_targets.head_curves(target, heads)
         silent = place.with_sound and not bpy.app.build_options.audaspace
@@ -287,16 +294,22 @@ class ClipAnimation:
         with live_update.suspended():
             if is_face(target):
                 live_update.finish_shapes(target)
+            widen_ranges(target, values)
             bake.write(target.data.shape_keys, EXPRESSION_ACTION, expressions)
             self._write_object(bake, target, head, detail)
         count = len(self.frames())
         include_frames(scene, place.first_frame, count)
         self._remember(settings)
+        free = {name: curve for name, curve in values.items() if name not in blocked}
+        blocked |= still_keys(scene, target, free, place.first_frame, settings.key_error * len(layers))
         scene.frame_set(scene.frame_current)
         report = f"{count} frames of {self.source.kind}"
         if detail is not None:
             report += f", wrinkles in {detail.describe()}"
         report += "".join(f"; {note}" for note in self.notes) + bake.describe()
+        if blocked:
+            backend.report_problem(*report_of(target, blocked))
+            report += f"; does not move: {listed(blocked)}"
         return report + ("; no sound strip: this Blender was built without sound" if silent else "")
 
     def face(self) -> bpy.types.Object:
@@ -306,6 +319,10 @@ class ClipAnimation:
             UserError: it has been deleted.
         """
         return self.target.find()
+
+    def _check_target(self, target: bpy.types.Object) -> None:
+        owner = animation_targets.head_owner(target) if self.place.with_head else None
+        check_animatable(target, target.data.shape_keys, owner)
 
     def _write_object(
         self, bake: Bake, target: bpy.types.Object, head: dict, detail: ClipDetail | None

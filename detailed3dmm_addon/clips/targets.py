@@ -79,12 +79,17 @@ def expression_curves(target: bpy.types.Object, frames: np.ndarray, whole: bool)
         frames: (T, 52) float32; a key that stands for two expressions shows their mean.
         whole: whether keys that never move get a curve too.
     """
+    values = key_values_of(target, frames)
+    return {(key_path(key), 0): curve for key, curve in values.items() if whole or curve.any()}
+
+
+def key_values_of(target: bpy.types.Object, frames: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the values (T,) of a target's shape keys by name, for expressions (T, 52)."""
     columns: dict[str, list[np.ndarray]] = {}
     for name, keys in expression_keys(target.data).items():
         for key in keys:
             columns.setdefault(key, []).append(frames[:, EXPRESSION_NAMES.index(name)])
-    curves = {key: np.mean(values, 0, dtype=np.float32) for key, values in columns.items()}
-    return {(key_path(key), 0): values for key, values in curves.items() if whole or values.any()}
+    return {key: np.mean(values, 0, dtype=np.float32) for key, values in columns.items()}
 
 
 def head_owner(target: bpy.types.Object) -> bpy.types.Object | None:

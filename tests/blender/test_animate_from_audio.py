@@ -152,6 +152,14 @@ def test_a_strip_is_spoken_as_far_as_it_is_not_cut_away(face, tmp_path, recordin
     assert face.data.shape_keys.key_blocks["mouthSmileLeft"].value < 0.2
 
 
+@pytest.mark.parametrize("name", ["..", "a/b:c.wav", "voice.wav", "  "])
+def test_a_packed_sound_is_written_under_a_name_that_can_be(module, name, tmp_path, recording):
+    sound = module("detailed3dmm_addon.actions.sound_strip")
+    path = tmp_path / sound._file_name(name)
+    path.write_bytes(b"x")
+    assert path.parent == tmp_path and path.is_file() and (".wav" in path.name) == (".wav" in name)
+
+
 def wave_samples(path) -> bytes:
     with wave.open(str(path)) as file:
         return file.readframes(file.getnframes())

@@ -206,8 +206,10 @@ def arkit_mesh(names):
     other = bpy.data.objects.new("Other", mesh)
     bpy.context.collection.objects.link(other)
     other.shape_key_add(name="Basis")
-    for name in names:
-        other.shape_key_add(name=name).value = 0.0
+    for number, name in enumerate(names):
+        key = other.shape_key_add(name=name)
+        key.data[0].co.z = 0.01 * (number + 1)
+        key.value = 0.0
     bpy.context.view_layer.objects.active = other
     return other
 
@@ -425,3 +427,84 @@ def test_save_and_undo_keep_the_settings(light, clip_of, tmp_path):
     assert light.d3dmm_animation.gain_jaw == 1.25 and light.d3dmm_animation.source == "clip.wav"
     clip_of(light, replaces=True).put_into_scene(bpy.context.scene, None)
     assert len([action for action in bpy.data.actions if action.get("d3dmm")]) == 2
+
+
+@pytest.mark.parametrize("destination", ["ACTION", "NLA"])
+def test_an_nla_in_tweak_mode_is_told_before_anything_is_touched(light, clip_of, module, destination):
+    keys, scene = light.data.shape_keys, bpy.context.scene
+    light.d3dmm_animation.destination = "NLA"
+    clip_of(light).put_into_scene(scene, None)
+    data = keys.animation_data
+    data.nla_tracks[0].strips[0].select = True
+    data.nla_tracks.active = data.nla_tracks[0]
+    data.use_tweak_mode = True
+    assert data.use_tweak_mode
+    light.d3dmm_animation.destination = destination
+    before = set(bpy.data.actions), len(sound_strips(scene)), scene.frame_end
+    errors = module("ml_backend.errors")
+    for replaces in (False, True):
+        with pytest.raises(errors.UserError, match="tweak"):
+            clip_of(light, replaces=replaces).put_into_scene(scene, None)
+        with pytest.raises(errors.UserError, match="tweak"):
+            clip_of(light, replaces=replaces).check()
+    with pytest.raises(RuntimeError, match="tweak"):
+        bpy.ops.d3dmm.clear_animation()
+    assert (set(bpy.data.actions), len(sound_strips(scene)), scene.frame_end) == before
+    data.use_tweak_mode = False
+
+
+def sound_strips(scene):
+    editor = scene.sequence_editor
+    return [] if editor is None else list(editor.strips if hasattr(editor, "strips") else editor.sequences)
+
+
+def make_still(target, name, kind):
+    keys = target.data.shape_keys
+    if kind == "driven":
+        keys.key_blocks[name].driver_add("value").driver.expression = "0.25"
+    elif kind == "muted":
+        keys.key_blocks[name].mute = True
+    elif kind == "basis":
+        keys.key_blocks[name].data[0].co.z = 0.0
+
+
+@pytest.mark.parametrize("kind", ["driven", "muted", "basis"])
+def test_keys_that_cannot_move_are_named(light, clip_of, module, kind):
+    make_still(light, "jawOpen", kind)
+    report = clip_of(light).put_into_scene(bpy.context.scene, None)
+    problem = module("detailed3dmm_addon.worker.jobs").problem
+    assert f"does not move: jawOpen ({kind}" in report.replace("it has the shape of its basis", "basis")
+    assert "jawOpen" in problem.message and "eyeBlinkLeft" not in problem.message and problem.remedy
+    assert played(light, NAMES)[9, 2] == pytest.approx(0.7, abs=1e-5)
+
+
+def test_a_mesh_of_which_no_key_can_move_is_refused_and_left_alone(light, clip_of, module):
+    errors = module("ml_backend.errors")
+    light.data.shape_keys.use_relative = False
+    with pytest.raises(errors.UserError, match="absolute"):
+        clip_of(light).put_into_scene(bpy.context.scene, None)
+    light.data.shape_keys.use_relative = True
+    light.show_only_shape_key = True
+    with pytest.raises(errors.UserError, match="pinned"):
+        clip_of(light).put_into_scene(bpy.context.scene, None)
+    assert not bpy.data.actions and bpy.context.scene.frame_end == 250
+
+
+def test_slider_ranges_are_widened_to_the_clip(light, clip_of):
+    key = light.data.shape_keys.key_blocks["jawOpen"]
+    key.slider_min, key.slider_max = 0.2, 0.3
+    report = clip_of(light, scale=3.0).put_into_scene(bpy.context.scene, None)
+    seen = played(light, NAMES)[:, 0]
+    assert "does not move" not in report and seen.min() == pytest.approx(0, abs=1e-5)
+    assert seen.max() > 1.2 and key.slider_max == pytest.approx(seen.max(), abs=1e-4)
+
+
+def test_what_another_animation_overrides_is_told(light, clip_of, module):
+    scene, keys = bpy.context.scene, light.data.shape_keys
+    light.d3dmm_animation.destination = "NLA"
+    clip_of(light).put_into_scene(scene, None)
+    keys.animation_data.nla_tracks[0].is_solo = True
+    light.d3dmm_animation.destination = "ACTION"
+    module("detailed3dmm_addon.worker.jobs").clear_problem()
+    report = clip_of(light, scale=0.1).put_into_scene(scene, None)
+    assert "jawOpen" in report and "another animation" in report
