@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
+from .atomic_write import atomic_path
 
 HEAD_NAMES: tuple[str, ...] = (
     "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
@@ -78,8 +78,7 @@ def check_extension(path: str | Path) -> None:
 def write_csv(path: str | Path, animation: Animation) -> None:
     """Writes a Live Link Face CSV: `Timecode,BlendShapeCount`, 52 names in PascalCase, 9 rotations; count 61; timecode HH:MM:SS:FF.fff."""
     rows = np.concatenate([animation.frames, animation.head], 1)
-    partial = Path(f"{path}.partial")
-    with partial.open("w", newline="") as file:
+    with atomic_path(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
             [
@@ -93,7 +92,6 @@ def write_csv(path: str | Path, animation: Animation) -> None:
             writer.writerow(
                 [timecode(index, animation.fps), rows.shape[1], *(f"{value:.6f}" for value in row)]
             )
-    os.replace(partial, path)
 
 
 def timecode(index: int, fps: float) -> str:
@@ -112,9 +110,9 @@ def write_json(path: str | Path, animation: Animation) -> None:
         "head_names": list(HEAD_NAMES),
         "head": np.round(animation.head.astype(float), 6).tolist(),
     }
-    partial = Path(f"{path}.partial")
-    partial.write_text(json.dumps(document))
-    os.replace(partial, path)
+    text = json.dumps(document)
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_curves(path: str | Path) -> Animation:

@@ -1,7 +1,6 @@
 """Checkpoints as safetensors: networks, optimisers and counters, resumable and readable without unpickling."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..files.atomic_write import atomic_path
 
 
 def save_checkpoint(
@@ -31,13 +31,9 @@ def save_checkpoint(
             tensors.update(
                 {f"optimiser.{name}.{index}.{key}": torch.as_tensor(value) for key, value in entries.items()}
             )
-    partial = path.with_suffix(".partial")
-    save_file(
-        {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()},
-        partial,
-        {"state": json.dumps(state)},
-    )
-    os.replace(partial, path)
+    kept = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    with atomic_path(path) as partial:
+        save_file(kept, partial, {"state": json.dumps(state)})
 
 
 def load_checkpoint(

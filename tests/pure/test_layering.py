@@ -58,6 +58,7 @@ LIGHT_MODULES = {
     ("errors",),
     ("expression_names",),
     ("expression_presets",),
+    ("files", "atomic_write"),
     ("files", "tensor_file"),
     ("files", "curve_file"),
     ("files", "face_file"),
