@@ -64,9 +64,9 @@ def speech_rows() -> dict:
 
     recording = next(ASSETS.glob("demo_speech.*[!d]"))
     request = AnimateFromAudioRequest(path=str(recording), fps=30.0, seed=0)
-    animation = animate_from_audio(request, _quiet, _never)
+    animation = animate_from_audio(request, _quiet)
     seconds = len(animation.frames) / animation.fps
-    row = repeat(lambda _: animate_from_audio(request, _quiet, _never), 5)
+    row = repeat(lambda _: animate_from_audio(request, _quiet), 5)
     row["times_faster_than_real_time"] = round(seconds / (row["median_ms"] / 1e3), 1)
     return {f"recording of {seconds:.1f} s to curves": row}
 
@@ -98,10 +98,6 @@ def bake_rows() -> dict:
 
 def _quiet(fraction: float, text: str) -> None:
     """Takes progress and says nothing."""
-
-
-def _never() -> bool:
-    return False
 
 
 def rows() -> dict:

@@ -218,7 +218,7 @@ def main() -> int:
         )
         phones, ends = phones_of(samples, text, str(args.audio))
         request = AnimateFromAudioRequest(str(args.audio), args.fps, 1, start=args.start, length=args.length)
-        frames = animate_from_audio(request, lambda *_: None, lambda: False).frames
+        frames = animate_from_audio(request, lambda *_: None).frames
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

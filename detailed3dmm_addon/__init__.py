@@ -6,10 +6,10 @@ def register():
     from . import properties, translations
     from .clips import settings as animation_settings
     from .detail import handlers
-    from .worker import preferences
+    from .worker import preferences_panel
 
     translations.register()
-    preferences.register()
+    preferences_panel.register()
     properties.register()
     animation_settings.register()
     handlers.register()
@@ -21,11 +21,11 @@ def unregister():
     from .clips import settings as animation_settings
     from .detail import handlers
     from .worker import jobs as backend
-    from .worker import preferences
+    from .worker import preferences_panel
 
     handlers.unregister()
     backend.stop()
     animation_settings.unregister()
     properties.unregister()
-    preferences.unregister()
+    preferences_panel.unregister()
     translations.unregister()

@@ -8,11 +8,16 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..detailed3dmm_addon.actions import action_writer as face_animation
+from ..detailed3dmm_addon.actions.animatable import check_animatable
 from ..detailed3dmm_addon.actions.sound_strip import SoundRange, active_sound
-from ..detailed3dmm_addon.clips.clip import CapturedAnimation, ClipAnimation
-from ..detailed3dmm_addon.clips.speech_animation import AUDIO_SUFFIXES, SpeechAnimation
+from ..detailed3dmm_addon.clips.clip import (
+    AUDIO_SUFFIXES,
+    ClipAnimation,
+    ClipPlace,
+    SpeechSource,
+    last_source,
+)
 from ..detailed3dmm_addon.clips.targets import TargetName, active_target, needs_target
-from ..detailed3dmm_addon.detail import bake as clip_detail
 from ..detailed3dmm_addon.detail.baked import remove_baked_detail
 from ..detailed3dmm_addon.worker import jobs as backend
 from ..ml_backend.errors import UserError
@@ -25,22 +30,7 @@ class ClipOperator(JobOperator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a target, or while a job runs."""
-        return needs_target(context) or ("Another job is under way" if backend.running_job() else "")
-
-    def clip_work(self, context, clip: ClipAnimation):
-        """Asks for the clip's curves and for their detail, and puts both into the scene."""
-        clip.check()
-        if isinstance(clip, SpeechAnimation):
-            clip.take_speech((yield "Speech", *clip.speech_request()))
-        elif isinstance(clip, CapturedAnimation):
-            clip.read()
-        detail = None
-        if clip.wants_detail():
-            if backend.missing_reason():
-                detail = clip.distilled_detail()
-            else:
-                detail = clip_detail.clip_of((yield "Animated Wrinkles", *clip.detail_request()))
-        return clip.put_into_scene(context.scene, detail)
+        return needs_target(context) or cls.busy_reason()
 
     def target(self, context) -> TargetName:
         """What the clip goes to.
@@ -101,19 +91,18 @@ class D3DMM_OT_import_audio(SpeechOperator, bpy.types.Operator, ImportHelper):
     def work(self, context):
         """Asks for the curves, then for their detail, and puts both into the scene."""
         scene = context.scene
-        clip = SpeechAnimation(
-            self.target(context),
-            named_file(self),
-            face_animation.scene_fps(scene),
-            scene.frame_start,
-            self.seed,
-            self.head_motion,
-            self.bake_detail,
-            self.sound_strip,
-            self.start,
-            self.length,
+        clip = ClipAnimation(
+            target=self.target(context),
+            source=SpeechSource(named_file(self), self.seed, self.start, self.length),
+            place=ClipPlace(
+                fps=face_animation.scene_fps(scene),
+                first_frame=scene.frame_start,
+                with_head=self.head_motion,
+                with_detail=self.bake_detail,
+                with_sound=self.sound_strip,
+            ),
         )
-        return (yield from self.clip_work(context, clip))
+        return (yield from clip.work(context))
 
     def draw(self, context):
         """The options in the file browser."""
@@ -147,20 +136,18 @@ class D3DMM_OT_animate_strip(SpeechOperator, bpy.types.Operator):
         """As an import, of the strip's range, at the strip's place, without another strip."""
         scene = context.scene
         with tempfile.TemporaryDirectory(prefix="d3dmm-") as folder:
-            heard = SoundRange.of(active_sound(scene), scene, Path(folder))
-            clip = SpeechAnimation(
-                self.target(context),
-                heard.path,
-                face_animation.scene_fps(scene),
-                heard.first_frame,
-                self.seed,
-                self.head_motion,
-                self.bake_detail,
-                False,
-                heard.start,
-                heard.length,
+            sound = SoundRange.of(active_sound(scene), scene, Path(folder))
+            clip = ClipAnimation(
+                target=self.target(context),
+                source=SpeechSource(sound.path, self.seed, sound.start, sound.length),
+                place=ClipPlace(
+                    fps=face_animation.scene_fps(scene),
+                    first_frame=sound.first_frame,
+                    with_head=self.head_motion,
+                    with_detail=self.bake_detail,
+                ),
             )
-            return (yield from self.clip_work(context, clip))
+            return (yield from clip.work(context))
 
 
 class D3DMM_OT_update_animation(ClipOperator, bpy.types.Operator):
@@ -183,25 +170,20 @@ class D3DMM_OT_update_animation(ClipOperator, bpy.types.Operator):
 
     def work(self, context):
         """Imports again what was imported last."""
-        target = active_target(context)
-        if target is None:
-            raise UserError("No face is selected.", "Select one, or press Create Face.")
-        settings = target.d3dmm_animation
-        made = SpeechAnimation if settings.source_kind == "speech" else CapturedAnimation
-        clip = made(
-            TargetName.of(target),
-            Path(settings.source),
-            face_animation.scene_fps(context.scene),
-            settings.source_frame,
-            settings.source_seed,
-            settings.source_head,
-            settings.source_detail,
-            False,
-            settings.source_start,
-            settings.source_length,
-            replaces=True,
+        target = self.target(context)
+        settings = target.find().d3dmm_animation
+        clip = ClipAnimation(
+            target=target,
+            source=last_source(settings),
+            place=ClipPlace(
+                fps=face_animation.scene_fps(context.scene),
+                first_frame=settings.source_frame,
+                with_head=settings.source_head,
+                with_detail=settings.source_detail,
+                replaces=True,
+            ),
         )
-        return (yield from self.clip_work(context, clip))
+        return (yield from clip.work(context))
 
 
 class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
@@ -228,6 +210,7 @@ class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
         target = active_target(context)
         if target is None:
             return
+        check_animatable(target, target.data.shape_keys, target.d3dmm_animation.head_object)
         face_animation.unlink_our_actions(target, target.d3dmm_animation.head_object)
         if not needs_face(context):
             remove_baked_detail(target)

@@ -4,10 +4,10 @@ import bpy
 from bpy.props import BoolProperty, IntProperty
 
 from ..detailed3dmm_addon.actions import action_writer as face_animation
+from ..detailed3dmm_addon.actions.animatable import check_animatable
 from ..detailed3dmm_addon.detail.bake import ClipBake
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
-from ..ml_backend.errors import UserError
 from .operator_base import JobOperator, needs_face
 
 
@@ -46,20 +46,22 @@ class D3DMM_OT_bake_detail(JobOperator, bpy.types.Operator):
         data = face.data.shape_keys.animation_data
         if data is None or not (data.action or data.drivers or data.nla_tracks):
             return "This face's expressions are not animated: key their sliders first"
-        return "Another job is under way" if backend.running_job() else ""
+        return cls.busy_reason()
 
     def work(self, context):
         """Looks at every frame, asks for their detail, and keys it."""
-        face, scene = active_face(context), context.scene
-        if face is None:
-            raise UserError("No face is selected.", "Select one, or press Create Face.")
+        face = self.face(context)
+        check_animatable(face, face.data.shape_keys)
         span = (self.first_frame, self.last_frame)
         if self.whole_action:
-            span = face_animation.animated_range(face.data.shape_keys) or (scene.frame_start, scene.frame_end)
-        bake = ClipBake.of_range(scene, face, *span)
+            span = face_animation.animated_range(face.data.shape_keys) or (
+                context.scene.frame_start,
+                context.scene.frame_end,
+            )
+        bake = ClipBake.of_range(context.scene, face, *span)
         built_in = self.without_backend or bool(backend.missing_reason())
         event = None if built_in else (yield "Wrinkles", *bake.request())
-        return bake.put_into_scene(scene, event)
+        return bake.put_into_scene(context.scene, event)
 
 
 CLASSES = (D3DMM_OT_bake_detail,)

@@ -8,8 +8,6 @@ from bpy.props import IntProperty
 from ..detailed3dmm_addon.characters.identity import reset_identity, set_identity_seed
 from ..detailed3dmm_addon.detail import follow as live_update
 from ..detailed3dmm_addon.model.registry import active_face
-from ..ml_backend.errors import UserError
-from .create_face import show_detail
 from .operator_base import FaceOperator, needs_face
 
 
@@ -41,9 +39,9 @@ class D3DMM_OT_random_face(_IdentityOperator, bpy.types.Operator):
         """Draws the person and rewrites the shapes."""
         if self.seed < 0:
             self.seed = random.randrange(1_000_000)
-        face = _face(context)
+        face = self.face(context)
         set_identity_seed(face, self.seed)
-        show_detail(self, face)
+        self.show_detail(face)
 
 
 class D3DMM_OT_reset_face(_IdentityOperator, bpy.types.Operator):
@@ -61,19 +59,12 @@ class D3DMM_OT_reset_face(_IdentityOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Zeroes the sliders and rewrites the shapes."""
-        face = _face(context)
+        face = self.face(context)
         if self.to_seed:
             set_identity_seed(face, face.d3dmm.identity_seed)
         else:
             reset_identity(face)
-        show_detail(self, face)
-
-
-def _face(context) -> bpy.types.Object:
-    face = active_face(context)
-    if face is None:
-        raise UserError("No face is selected.", "Select one, or press Create Face.")
-    return face
+        self.show_detail(face)
 
 
 CLASSES = (D3DMM_OT_random_face, D3DMM_OT_reset_face)

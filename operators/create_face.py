@@ -3,14 +3,9 @@
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty
 
-from ..detailed3dmm_addon.appearance import face_materials
 from ..detailed3dmm_addon.appearance import studio as face_scene
 from ..detailed3dmm_addon.characters.identity import seeded_person, store_person
-from ..detailed3dmm_addon.detail import follow as live_update
-from ..detailed3dmm_addon.face import mesh as face_mesh
-from ..detailed3dmm_addon.nodes import detail_modifier as detail_modifiers
-from ..detailed3dmm_addon.worker import jobs as backend
-from ..ml_backend.errors import UserError
+from ..detailed3dmm_addon.characters.new_face import new_face, select_face
 from .operator_base import FaceOperator
 
 
@@ -49,38 +44,16 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Builds the face, selects it, and asks for its detail."""
-        with live_update.suspended():
-            seed = None if self.average else self.identity_seed
-            face = face_mesh.create_face_object(context, "Face", seeded_person(seed)[0])
+        seed = None if self.average else self.identity_seed
+        with new_face(context, "Face", seeded_person(seed)[0], self.identity_seed) as face:
             store_person(face, seed)
             if self.skin_tone >= 0:
                 face.d3dmm.skin_tone = self.skin_tone
-            face_materials.assign_materials(face, self.identity_seed)
-            detail_modifiers.add_modifier(face)
-            face.location = face_scene.free_place(context.scene, face)
-        for other in context.selected_objects:
-            other.select_set(False)
-        face.select_set(True)
-        context.view_layer.objects.active = face
-        context.view_layer.update()
+        select_face(context, face)
         if self.scene_setup:
             face_scene.build_studio(context, face)
         if self.update_detail:
-            show_detail(self, face)
-
-
-def show_detail(operator: bpy.types.Operator, face: bpy.types.Object) -> None:
-    """Brings a face's detail up to date: in full at once in background mode, through the timer otherwise; a warning if it cannot."""
-    if not (face.d3dmm.show_detail and face.d3dmm.live and face.d3dmm.detail_source == "LIVE"):
-        return
-    try:
-        if live_update.STATE.interactive:
-            live_update.follow_change(face)
-        else:
-            live_update.update_detail(face)
-    except UserError as error:
-        backend.report_problem(error.message, error.remedy)
-        operator.report({"WARNING"}, f"Without full detail: {error.message}\n{error.remedy}".strip())
+            self.show_detail(face)
 
 
 CLASSES = (D3DMM_OT_create_face,)

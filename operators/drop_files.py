@@ -4,7 +4,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ..detailed3dmm_addon.characters.photo import PHOTO_SUFFIXES
-from ..detailed3dmm_addon.clips.speech_animation import AUDIO_SUFFIXES
+from ..detailed3dmm_addon.clips.clip import AUDIO_SUFFIXES
 from ..detailed3dmm_addon.model.registry import active_face
 from ..ml_backend.errors import UserError
 from .animate_from_audio import D3DMM_OT_import_audio

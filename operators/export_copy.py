@@ -8,8 +8,6 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..detailed3dmm_addon.export import formats as export_files
 from ..detailed3dmm_addon.export.stage import export_stage, finished_files
-from ..detailed3dmm_addon.model.registry import active_face
-from ..ml_backend.errors import UserError
 from .operator_base import FaceOperator, named_file, needs_face
 
 _MESHES = (
@@ -37,9 +35,7 @@ class _ExportOperator(FaceOperator, ExportHelper):
 
     def perform(self, context):
         """Exports from the stage into a passing folder, then moves the files into place."""
-        face = active_face(context)
-        if face is None:
-            raise UserError("No face is selected.", "Select one, or press Create Face.")
+        face = self.face(context)
         scene, path = context.scene, named_file(self)
         if path.suffix.lower() not in self.suffixes():
             path = path.with_name(path.name + self.filename_ext)

@@ -7,8 +7,6 @@ from bpy.props import BoolProperty, CollectionProperty, IntProperty, StringPrope
 from bpy_extras.io_utils import ImportHelper
 
 from ..detailed3dmm_addon.characters.photo import PHOTO_SUFFIXES, PhotoFit
-from ..detailed3dmm_addon.detail import live as live_detail
-from ..detailed3dmm_addon.detail.inputs import detail_inputs
 from ..detailed3dmm_addon.worker import jobs as backend
 from .operator_base import JobOperator
 
@@ -49,24 +47,16 @@ class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
         """Grey outside Object Mode, without a backend, or while a job runs."""
         if context.mode != "OBJECT":
             return "Leave the current mode first: this works in Object Mode"
-        return ("Another job is under way" if backend.running_job() else "") or backend.missing_reason()
+        return cls.busy_reason() or backend.missing_reason()
 
     def work(self, context):
-        """Asks for the fit, makes the face, then asks for its wrinkles at full resolution."""
+        """Asks for the fit, then for the wrinkles at full resolution, and makes the face at the end."""
         model = bpy.path.abspath(self.landmark_model) if self.landmark_model else ""
         fit = PhotoFit(self._paths(), self.face_number, model, self.keep_expression, self.photo_camera)
         fit.check()
-        found = yield "Face From Photo", *fit.request()
-        face, said = fit.take(context, found)
-        asked = detail_inputs(face)
-        event = yield (
-            "Wrinkles",
-            "generate",
-            {"resolution": int(face.d3dmm.resolution)},
-            asked.arrays() | live_detail.latent_arrays(face),
-        )
-        live_detail.show_full(face, asked, event.arrays["map"])
-        return said
+        answer = yield "Face From Photo", *fit.request()
+        shown = yield "Wrinkles", *fit.map_request(answer)
+        return fit.put_into_scene(context, answer, shown)[1]
 
     def draw(self, context):
         """The options in the file browser."""

@@ -5,7 +5,7 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..detailed3dmm_addon.actions import action_writer as face_animation
-from ..detailed3dmm_addon.clips.clip import CURVE_SUFFIXES, CapturedAnimation
+from ..detailed3dmm_addon.clips.clip import CURVE_SUFFIXES, CaptureSource, ClipAnimation, ClipPlace
 from ..detailed3dmm_addon.clips.targets import active_target, needs_target
 from ..ml_backend.errors import UserError
 from .animate_from_audio import ClipOperator
@@ -32,17 +32,17 @@ class D3DMM_OT_import_curves(ClipOperator, bpy.types.Operator, ImportHelper):
     def work(self, context):
         """Reads the curves, asks for their detail, and puts both into the scene."""
         scene = context.scene
-        clip = CapturedAnimation(
-            self.target(context),
-            named_file(self),
-            face_animation.scene_fps(scene),
-            scene.frame_start,
-            0,
-            self.head_motion,
-            self.bake_detail,
-            False,
+        clip = ClipAnimation(
+            target=self.target(context),
+            source=CaptureSource(named_file(self)),
+            place=ClipPlace(
+                fps=face_animation.scene_fps(scene),
+                first_frame=scene.frame_start,
+                with_head=self.head_motion,
+                with_detail=self.bake_detail,
+            ),
         )
-        return (yield from self.clip_work(context, clip))
+        return (yield from clip.work(context))
 
     def draw(self, context):
         """The options in the file browser."""

@@ -8,8 +8,6 @@ from ..detailed3dmm_addon.characters.imported_map import MAP_SUFFIXES, MapImport
 from ..detailed3dmm_addon.detail import live as live_detail
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
-from ..ml_backend.errors import UserError
-from .create_face import show_detail
 from .operator_base import FaceOperator, JobOperator, named_file, needs_face
 
 
@@ -32,21 +30,17 @@ class D3DMM_OT_import_detail_map(JobOperator, bpy.types.Operator, ImportHelper):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a face or a backend, or while a job runs."""
-        busy = "Another job is under way" if backend.running_job() else ""
-        return needs_face(context) or busy or backend.missing_reason()
+        return needs_face(context) or cls.busy_reason() or backend.missing_reason()
 
     def work(self, context):
-        """Asks for the latent, then for its map, and shows that."""
-        face = active_face(context)
-        if face is None:
-            raise UserError("No face is selected.", "Select one, or press Create Face.")
+        """Asks for the latent, then for its map, and puts both on the face."""
+        face = self.face(context)
         imported = MapImport(face.d3dmm.uid, named_file(self), self.steps)
         imported.check()
-        found = yield "Imported Map", *imported.fit_request()
-        said = imported.take_fit(found)
-        name, parameters, asked = imported.map_request()
-        imported.take_map((yield "Imported Map", name, parameters, asked), asked)
-        return said
+        fit = yield "Imported Map", *imported.fit_request()
+        request = imported.map_request(fit)
+        shown = yield "Imported Map", *request
+        return imported.put_on_face(fit, shown, request)
 
     def draw(self, context):
         """The option in the file browser."""
@@ -70,10 +64,9 @@ class D3DMM_OT_clear_detail_map(FaceOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Forgets the latent and what it added."""
-        face = active_face(context)
-        if face is not None:
-            live_detail.clear_latent(face)
-            show_detail(self, face)
+        face = self.face(context)
+        live_detail.clear_latent(face)
+        self.show_detail(face)
 
 
 CLASSES = (D3DMM_OT_import_detail_map, D3DMM_OT_clear_detail_map)

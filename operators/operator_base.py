@@ -1,18 +1,17 @@
-"""What every operator shares: a grey button says why, an error says what to do."""
+"""The base of every operator: a grey button gives its reason, an error its remedy."""
 
-from collections.abc import Generator
 from pathlib import Path
 
 import bpy
 
 from ..detailed3dmm_addon.detail import follow as live_update
+from ..detailed3dmm_addon.detail.refresh import refresh_detail
 from ..detailed3dmm_addon.face import mesh as face_mesh
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
+from ..detailed3dmm_addon.worker.jobs import JobRequest, JobSteps
 from ..ml_backend.errors import UserError
 from ..ml_backend.process.client import Event
-
-Request = tuple[str, str, dict, dict]
 
 
 def needs_face(context: bpy.types.Context) -> str:
@@ -64,6 +63,23 @@ class FaceOperator:
             return self.fail(error)
         return {"FINISHED"}
 
+    def face(self, context: bpy.types.Context) -> bpy.types.Object:
+        """Returns the active face.
+
+        Raises:
+            UserError: there is none.
+        """
+        face = active_face(context)
+        if face is None:
+            raise UserError("No face is selected.", "Select one, or press Create Face.")
+        return face
+
+    def show_detail(self, face: bpy.types.Object) -> None:
+        """Brings a face's detail up to date; a warning where it cannot be."""
+        error = refresh_detail(face)
+        if error is not None:
+            self.report({"WARNING"}, f"Without full detail: {error.message}\n{error.remedy}".strip())
+
     def fail(self, error: UserError) -> set[str]:
         """Reports an error with its remedy, keeps it for the Backend panel, and cancels."""
         backend.report_problem(error.message, error.remedy)
@@ -72,35 +88,44 @@ class FaceOperator:
 
 
 class JobOperator(FaceOperator):
-    """Mixed into operators that ask long requests: `work` is written once and serves scripts and the window.
+    """Mixed into operators that send long requests: `work` is written once for scripts and for the window.
 
-    `work` is a generator: it yields (title, name, parameters, arrays) of a request, is sent the worker's
-    result, and returns what to
-    report. Without a window it is run at once; in one it is followed by a timer, with progress, and Esc
-    cancels.
+    `work` is a generator: it yields (title, name, parameters, arrays) of a request, is sent the worker's result,
+    and returns the report. An answer that is an error is thrown into it, so that it can undo its own steps; it
+    writes to the scene only after its last answer. Without a window it runs at once; in one a timer follows it,
+    with progress, and Esc cancels.
     """
 
     _timer = None
     _work = None
     _job = None
 
-    def work(self, context: bpy.types.Context) -> Generator[Request, Event, str]:
-        """What is asked and done, in order; may raise UserError."""
+    @staticmethod
+    def busy_reason() -> str:
+        """Returns the reason why no job can begin now, or an empty string."""
+        return "Another job is under way" if backend.running_job() else ""
+
+    def work(self, context: bpy.types.Context) -> JobSteps[str]:
+        """Yields the requests in order, and does the rest; may raise UserError."""
         raise NotImplementedError
 
     def perform(self, context):
         """Does all of it and waits: for scripts and background use."""
-        work, event = self.work(context), None
-        while True:
-            try:
-                _, *request = next(work) if event is None else work.send(event)
-            except StopIteration as done:
-                self.report({"INFO"}, done.value)
-                return
-            event = backend.ask(*request)
+        work = self.work(context)
+        try:
+            request = next(work)
+            while True:
+                try:
+                    event = backend.ask(*request[1:])
+                except UserError as error:
+                    request = work.throw(error)
+                else:
+                    request = work.send(event)
+        except StopIteration as done:
+            self.report({"INFO"}, done.value)
 
     def execute(self, context):
-        """From the file browser, a button or a script: beside the user's work in a window, at once without one."""
+        """Starts from the file browser, a button or a script: with progress in a window, at once without one."""
         if bpy.app.background:
             return super().execute(context)
         backend.clear_problem()
@@ -127,25 +152,49 @@ class JobOperator(FaceOperator):
         return (self._go_on(context, outcome) if outcome is not None else None) or {"PASS_THROUGH"}
 
     def cancel(self, context):
-        """Blender ends the operator, for example to load another file."""
+        """Ends the job because Blender ends the operator, for example to load another file."""
         backend.cancel_job()
+        self._work.close()
         self._end(context)
 
-    def _go_on(self, context, outcome) -> set[str] | None:
-        """Takes the next step; the operator's result when it was the last, else None."""
+    def _go_on(self, context, outcome: Event | None) -> set[str] | None:
+        """Takes the next step.
+
+        Args:
+            context: Blender's.
+            outcome: final event of the last request, or None to begin.
+
+        Returns:
+            The operator's result when it was the last step, else None.
+        """
+        result = {"CANCELLED"}
+        finished = True
         try:
-            title, *request = (
-                next(self._work) if outcome is None else self._work.send(backend.require_result(outcome))
-            )
-            self._job = backend.begin_job(title, *request)
-            return None
+            request = self._next_request(outcome)
+            while finished:
+                try:
+                    self._job = backend.begin_job(*request)
+                    finished = False
+                except UserError as error:
+                    request = self._work.throw(error)
         except StopIteration as done:
             self.report({"INFO"}, done.value)
             result = {"FINISHED"}
         except UserError as error:
             result = self.fail(error)
-        self._end(context)
-        return result
+        finally:
+            if finished:
+                self._end(context)
+        return result if finished else None
+
+    def _next_request(self, outcome: Event | None) -> JobRequest:
+        if outcome is None:
+            return next(self._work)
+        try:
+            event = backend.require_result(outcome)
+        except UserError as error:
+            return self._work.throw(error)
+        return self._work.send(event)
 
     def _end(self, context) -> None:
         context.window_manager.progress_end()

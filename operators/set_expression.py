@@ -7,32 +7,30 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty
 
 from ..detailed3dmm_addon.detail import follow as live_update
 from ..detailed3dmm_addon.model.expression_groups import EXPRESSION_PRESETS, mirrored_name
-from ..detailed3dmm_addon.model.registry import active_face
-from ..ml_backend.errors import UserError
 from ..ml_backend.expression_names import EXPRESSION_NAMES
-from .create_face import show_detail
 from .operator_base import FaceOperator
 
 
-def _apply(operator: bpy.types.Operator, context: bpy.types.Context, values: dict[str, float]) -> None:
-    face = active_face(context)
-    if face is None:
-        raise UserError("No face is selected.", "Select one, or press Create Face.")
-    live_update.finish_shapes(face)
-    keys = face.data.shape_keys.key_blocks
-    for name in EXPRESSION_NAMES:
-        if name in keys:
-            keys[name].value = values.get(name, 0.0)
-    show_detail(operator, face)
+class _ExpressionOperator(FaceOperator):
+    """Mixed into operators that set the whole expression of the active face."""
+
+    def show_expression(self, context: bpy.types.Context, values: dict[str, float]) -> None:
+        """Sets every expression; those without a value go to 0."""
+        face = self.face(context)
+        live_update.finish_shapes(face)
+        keys = face.data.shape_keys.key_blocks
+        for name in EXPRESSION_NAMES:
+            if name in keys:
+                keys[name].value = values.get(name, 0.0)
+        self.show_detail(face)
+
+    def shown_expression(self, context: bpy.types.Context) -> dict[str, float]:
+        """Returns the values of the active face's expressions by name."""
+        keys = self.face(context).data.shape_keys.key_blocks
+        return {name: keys[name].value for name in EXPRESSION_NAMES if name in keys}
 
 
-def _shown(context: bpy.types.Context) -> dict[str, float]:
-    face = active_face(context)
-    keys = face.data.shape_keys.key_blocks if face is not None else {}
-    return {name: keys[name].value for name in EXPRESSION_NAMES if name in keys}
-
-
-class D3DMM_OT_set_expression_preset(FaceOperator, bpy.types.Operator):
+class D3DMM_OT_set_expression_preset(_ExpressionOperator, bpy.types.Operator):
     """Set the whole face to an expression"""
 
     bl_idname = "d3dmm.set_expression_preset"
@@ -54,14 +52,11 @@ class D3DMM_OT_set_expression_preset(FaceOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Writes the preset's values; other expressions go to 0."""
-        _apply(
-            self,
-            context,
-            {name: value * self.intensity for name, value in EXPRESSION_PRESETS[self.preset][1].items()},
-        )
+        values = EXPRESSION_PRESETS[self.preset][1]
+        self.show_expression(context, {name: value * self.intensity for name, value in values.items()})
 
 
-class D3DMM_OT_mirror_expression(FaceOperator, bpy.types.Operator):
+class D3DMM_OT_mirror_expression(_ExpressionOperator, bpy.types.Operator):
     """Swap left and right of the expression"""
 
     bl_idname = "d3dmm.mirror_expression"
@@ -70,11 +65,11 @@ class D3DMM_OT_mirror_expression(FaceOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Swaps the values of each pair."""
-        values = _shown(context)
-        _apply(self, context, {name: values.get(mirrored_name(name), 0.0) for name in values})
+        values = self.shown_expression(context)
+        self.show_expression(context, {name: values.get(mirrored_name(name), 0.0) for name in values})
 
 
-class D3DMM_OT_reset_expression(FaceOperator, bpy.types.Operator):
+class D3DMM_OT_reset_expression(_ExpressionOperator, bpy.types.Operator):
     """Relax the face: every expression to 0"""
 
     bl_idname = "d3dmm.reset_expression"
@@ -83,10 +78,10 @@ class D3DMM_OT_reset_expression(FaceOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Zeroes every expression."""
-        _apply(self, context, {})
+        self.show_expression(context, {})
 
 
-class D3DMM_OT_random_expression(FaceOperator, bpy.types.Operator):
+class D3DMM_OT_random_expression(_ExpressionOperator, bpy.types.Operator):
     """Blend two presets at random strengths, a little differently on each side"""
 
     bl_idname = "d3dmm.random_expression"
@@ -105,7 +100,7 @@ class D3DMM_OT_random_expression(FaceOperator, bpy.types.Operator):
             strength = draw.uniform(0.25, 0.7)
             for name, value in EXPRESSION_PRESETS[key][1].items():
                 values[name] = min(1.0, values.get(name, 0.0) + strength * value * draw.uniform(0.85, 1.15))
-        _apply(self, context, values)
+        self.show_expression(context, values)
 
 
 CLASSES = (

@@ -9,16 +9,7 @@ from ..detailed3dmm_addon.detail import follow as live_update
 from ..detailed3dmm_addon.detail.baked import remove_baked_detail
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
-from ..ml_backend.errors import UserError
-from .create_face import show_detail
 from .operator_base import FaceOperator, needs_face
-
-
-def _face(context) -> bpy.types.Object:
-    face = active_face(context)
-    if face is None:
-        raise UserError("No face is selected.", "Select one, or press Create Face.")
-    return face
 
 
 class D3DMM_OT_update_detail(FaceOperator, bpy.types.Operator):
@@ -34,13 +25,13 @@ class D3DMM_OT_update_detail(FaceOperator, bpy.types.Operator):
         reason = needs_face(context)
         if reason:
             return reason
-        if _face(context).d3dmm.detail_source == "BAKED":
+        if active_face(context).d3dmm.detail_source == "BAKED":
             return "The baked detail is shown: switch the source to Live first"
         return ""
 
     def perform(self, context):
         """Waits for the worker's map and shows it; without a backend the distilled one is shown."""
-        least, greatest = live_update.update_detail(_face(context))
+        least, greatest = live_update.update_detail(self.face(context))
         missing = backend.missing_reason()
         self.report(
             {"INFO"},
@@ -62,10 +53,10 @@ class D3DMM_OT_new_wrinkle_seed(FaceOperator, bpy.types.Operator):
         """Draws the seed and asks for new detail."""
         if self.seed < 0:
             self.seed = random.randrange(1_000_000)
-        face = _face(context)
+        face = self.face(context)
         with live_update.suspended():
             face.d3dmm.wrinkle_seed = self.seed
-        show_detail(self, face)
+        self.show_detail(face)
 
 
 class D3DMM_OT_clear_baked_detail(FaceOperator, bpy.types.Operator):
@@ -79,14 +70,14 @@ class D3DMM_OT_clear_baked_detail(FaceOperator, bpy.types.Operator):
     def disabled_reason(cls, context):
         """Grey when nothing is baked."""
         return needs_face(context) or (
-            "" if _face(context).d3dmm.has_baked_detail else "This face has no baked detail"
+            "" if active_face(context).d3dmm.has_baked_detail else "This face has no baked detail"
         )
 
     def perform(self, context):
         """Removes modifier, attributes and curves."""
-        face = _face(context)
+        face = self.face(context)
         remove_baked_detail(face)
-        show_detail(self, face)
+        self.show_detail(face)
 
 
 CLASSES = (D3DMM_OT_update_detail, D3DMM_OT_new_wrinkle_seed, D3DMM_OT_clear_baked_detail)

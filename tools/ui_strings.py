@@ -142,6 +142,7 @@ def interface_strings() -> list[str]:
                 "disabled_reason",
                 "needs_face",
                 "missing_reason",
+                "busy_reason",
             ):
                 found |= set(reasons(node))
             elif isinstance(node, ast.Assign | ast.AnnAssign):

@@ -1,5 +1,6 @@
 """Puts a clip's sound into the sequencer, extends the scene's range, and reads sound strips."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,9 +109,15 @@ class SoundRange:
                     f"{path.name}: the strip's recording is missing.",
                     "Find it with File, External Data, Find Missing Files.",
                 )
-            path = folder / path.name
+            path = folder / _file_name(path.name)
             path.write_bytes(strip.sound.packed_file.data)
         fps = scene_fps(scene)
         cut = strip.frame_final_start - strip.frame_start
         start = max(0.0, cut / fps - float(getattr(strip, "sound_offset", 0.0)))
         return cls(path, round(strip.frame_final_start), start, strip.frame_final_duration / fps)
+
+
+def _file_name(name: str) -> str:
+    """Returns a name under which a packed sound can be written on every system; its suffix stays."""
+    plain = re.sub(r"[^\w .()-]", "_", name).strip(" .")
+    return plain[-100:] if plain else "sound"

@@ -77,9 +77,7 @@ def save_preset(face: bpy.types.Object, path: Path) -> None:
             "latent": np.round(latent.astype(float), 5).ravel().tolist(),
         }
     try:
-        write_face(path, FaceParameters(identity_of(face), skin_of(face), expression_of(face)))
-        content = json.loads(path.read_text("utf-8"))
-        path.write_text(json.dumps({**content, "sliders": sliders}, indent=1) + "\n", "utf-8")
+        write_face(path, FaceParameters(identity_of(face), skin_of(face), expression_of(face)), sliders)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}).", "Choose another folder.") from error
 

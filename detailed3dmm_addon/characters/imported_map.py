@@ -50,45 +50,49 @@ class MapImport:
         """What to ask first: the latent. The map counts as that of the face as it stands."""
         return "invert", {"path": str(self.path), "steps": self.steps}, detail_inputs(self.face()).arrays()
 
-    def take_fit(self, event: Event) -> str:
-        """Keeps the latent on the face, in place of an earlier one.
-
-        Returns:
-            How close the fit came, for the report.
+    def offset_of(self, fit: Event) -> np.ndarray:
+        """Returns the latent of the answer to `fit_request`: (18, 512) float32.
 
         Raises:
-            UserError: the face has gone, or the answer cannot be used.
+            UserError: the answer cannot be used.
         """
-        face, offset = self.face(), np.asarray(event.arrays["latent_offset"], np.float32)
-        if not np.isfinite(offset).all():
+        offset = np.asarray(fit.arrays["latent_offset"], np.float32)
+        if offset.shape != live_detail.LATENT_SHAPE or not np.isfinite(offset).all():
             raise UserError(
                 f"{self.path.name}: no latent could be fitted.", "Check that the map is in millimetres."
             )
-        live_detail.set_latent(
-            face, offset, f"{self.path.name} {hashlib.sha256(offset.tobytes()).hexdigest()[:8]}"
-        )
-        face.d3dmm.detail_source, face.d3dmm.show_detail = "LIVE", True
-        return f"{self.path.name}: fitted to {event.parameters['psnr_db']:.1f} dB; the sliders edit it"
+        return offset
 
-    def map_request(self) -> tuple[str, dict, dict]:
-        """What to ask second: the full map of the latent as the sliders stand now."""
+    def map_request(self, fit: Event) -> tuple[str, dict, dict]:
+        """Returns the second request: the full map of the latent as the sliders stand now."""
         face = self.face()
-        arrays = detail_inputs(face).arrays() | live_detail.latent_arrays(face)
+        arrays = detail_inputs(face).arrays() | {"latent_offset": self.offset_of(fit)}
         return "generate", {"resolution": int(face.d3dmm.resolution)}, arrays
 
-    def take_map(self, event: Event, asked: dict[str, np.ndarray]) -> None:
-        """Shows the map.
+    def put_on_face(self, fit: Event, shown: Event, request: tuple[str, dict, dict]) -> str:
+        """Keeps the latent on the face, in place of an earlier one, and shows its map; nothing was touched before.
 
         Args:
-            event: the worker's answer.
-            asked: the arrays of `map_request`.
+            fit: the answer to `fit_request`.
+            shown: the answer to `map_request`.
+            request: the request that `map_request` returned.
+
+        Returns:
+            The report with the closeness of the fit.
 
         Raises:
             UserError: the face has gone.
         """
         face = self.face()
-        inputs = DetailInputs(asked["identity"], asked["skin"], asked["expression"], face.d3dmm.imported_map)
-        live_detail.show_full(face, inputs, event.arrays["map"])
+        offset = self.offset_of(fit)
+        digest = hashlib.sha256(offset.tobytes()).hexdigest()[:8]
+        live_detail.set_latent(face, offset, f"{self.path.name} {digest}")
+        face.d3dmm.detail_source = "LIVE"
+        face.d3dmm.show_detail = True
+        sent = request[2]
+        inputs = DetailInputs(sent["identity"], sent["skin"], sent["expression"], face.d3dmm.imported_map)
+        live_detail.show_full(face, inputs, shown.arrays["map"])
+        return f"{self.path.name}: fitted to {fit.parameters['psnr_db']:.1f} dB; the sliders edit it"
 
     def face(self) -> bpy.types.Object:
         """The face as it is now.

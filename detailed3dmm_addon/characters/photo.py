@@ -12,22 +12,21 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.srgb import to_srgb
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
-from ..appearance import face_materials
-from ..appearance import studio as face_scene
 from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
 from ..detail import live as live_detail
-from ..face import mesh as face_mesh
+from ..detail.inputs import detail_inputs
 from ..model.face_model import face_model
-from ..nodes import detail_modifier as detail_modifiers
 from ..nodes.materials import first_material, named_node, principled_shader
 from ..nodes.node_graph import NodeGraph
+from .new_face import new_face, select_face
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif")
 PHOTO_LATENT = "d3dmm_photo_latent"
 """Of the object: what the photo's wrinkles add to the generator's latents at full share, flat."""
 COLOUR_NODE = "D3DMM Photo Colour"
 _SENSOR = 36.0
+_RESOLUTION = 1024
 _CAMERA_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # pictures count down and away, Blender's cameras up and back
 
 
@@ -78,33 +77,50 @@ class PhotoFit:
             {},
         )
 
-    def take(self, context: bpy.types.Context, event: Event) -> tuple[bpy.types.Object, str]:
-        """Makes the face.
+    def map_request(self, fit: Event) -> tuple[str, dict, dict]:
+        """Returns the second request: the full map of the face that `put_into_scene` will make.
 
         Args:
-            context: its collection and scene receive face and camera.
-            event: the worker's answer.
-
-        Returns:
-            The face, selected and active, and what to report.
+            fit: the answer to `request`.
 
         Raises:
             UserError: the answer cannot be used.
         """
-        arrays, told = event.arrays, event.parameters["photos"][0]
+        arrays = fit.arrays
         if not all(np.isfinite(values).all() for values in arrays.values()):
-            raise UserError(f"{self.paths[0].name}: the fit went astray.", "Try another photo.")
+            raise UserError(
+                f"{self.paths[0].name}: the fit failed: the result is not finite.", "Try another photo."
+            )
+        skin = sample_skin(0)
+        skin[0] += _age_offset(arrays["skin"])
+        expression = np.zeros(len(face_model().expression_names), np.float32)
+        if self.keep_expression:
+            expression[:] = np.clip(arrays["expressions"][0], 0.0, 1.0)
+        inputs = {"identity": arrays["identity"], "skin": skin, "expression": expression}
+        return "generate", {"resolution": _RESOLUTION}, inputs | {"latent_offset": arrays["latent_offset"]}
+
+    def put_into_scene(
+        self, context: bpy.types.Context, fit: Event, shown: Event
+    ) -> tuple[bpy.types.Object, str]:
+        """Makes the face with its wrinkles; nothing was touched before.
+
+        Args:
+            context: its collection and scene receive face and camera.
+            fit: the answer to `request`.
+            shown: the answer to `map_request`.
+
+        Returns:
+            The face, selected and active, and the report.
+        """
+        arrays, told = fit.arrays, fit.parameters["photos"][0]
         name = bpy.path.display_name_from_filepath(str(self.paths[0])) or "Face"
-        with live_update.suspended():
-            face = face_mesh.create_face_object(context, name, arrays["identity"])
+        with new_face(context, name, arrays["identity"], 0) as face:
             settings = face.d3dmm
             settings.coefficients.foreach_set("value", arrays["identity"])
             settings.wrinkle_seed, settings.identity_seed = 0, 0
-            settings.age_offset = float(arrays["skin"][0] - sample_skin(0)[0])
+            settings.age_offset = _age_offset(arrays["skin"])
+            settings.resolution = str(_RESOLUTION)
             settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
-            face_materials.assign_materials(face, 0)
-            detail_modifiers.add_modifier(face)
-            face.location = face_scene.free_place(context.scene, face)
             settings.photo, settings.photo_sureness = self.paths[0].name, told["sentence"]
             settings.photo_sure = told["sure"]
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
@@ -115,13 +131,10 @@ class PhotoFit:
                     face.data.shape_keys.key_blocks[key_name].value = float(value)
         _colour_skin(face, arrays["albedo"])
         blend_wrinkles(face)
-        for other in context.selected_objects:
-            other.select_set(False)
-        face.select_set(True)
-        context.view_layer.objects.active = face
-        context.view_layer.update()
+        select_face(context, face)
         if self.camera:
-            _add_camera(context, face, event, self.paths[0].name)
+            _add_camera(context, face, fit, self.paths[0].name)
+        live_detail.show_full(face, detail_inputs(face), shown.arrays["map"])
         return face, f"{self.paths[0].name}: {told['sentence']}"
 
 
@@ -150,6 +163,11 @@ def colour_changed(face: bpy.types.Object) -> None:
     node = named_node(first_material(face), COLOUR_NODE)
     if node is not None:
         node.outputs[0].default_value = face.d3dmm.photo_colour
+
+
+def _age_offset(skin: np.ndarray) -> float:
+    """Returns the value of the slider Skin Age for a fitted skin vector (16,)."""
+    return float(np.clip(skin[0] - sample_skin(0)[0], -4.0, 4.0))
 
 
 def _middle_colour(albedo: np.ndarray) -> np.ndarray:

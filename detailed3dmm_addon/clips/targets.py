@@ -10,10 +10,8 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ..actions import action_reader
 from ..actions.action_writer import Curves, key_path
-from ..model.arkit_keys import FEWEST, matching_keys
+from ..model.arkit_keys import FEWEST, expression_keys
 from ..model.registry import active_face, find_face, is_face
-
-"""Shape keys with ARKit's names that make a mesh a target."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +41,11 @@ class TargetName:
         return found
 
 
-def expression_keys(target: bpy.types.Object) -> dict[str, str]:
-    """Returns the shape keys of a mesh that clips move, by ARKit name; see `matching_keys` for the spellings."""
-    return matching_keys(target.data) if target.type == "MESH" else {}
-
-
 def is_target(candidate: bpy.types.Object) -> bool:
     """Whether a clip can move an object."""
-    return is_face(candidate) or len(expression_keys(candidate)) >= FEWEST
+    if is_face(candidate):
+        return True
+    return candidate.type == "MESH" and len(expression_keys(candidate.data)) >= FEWEST
 
 
 def active_target(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -77,9 +72,24 @@ def needs_target(context: bpy.types.Context) -> str:
 
 
 def expression_curves(target: bpy.types.Object, frames: np.ndarray, whole: bool) -> Curves:
-    """Curves on a target's shape keys of (T, 52) coefficients: of all of them, or only of those that move."""
-    columns = {key: frames[:, EXPRESSION_NAMES.index(name)] for name, key in expression_keys(target).items()}
-    return {(key_path(key), 0): values for key, values in columns.items() if whole or values.any()}
+    """Returns curves on a target's shape keys.
+
+    Args:
+        target: the mesh.
+        frames: (T, 52) float32; a key that stands for two expressions shows their mean.
+        whole: whether keys that never move get a curve too.
+    """
+    values = key_values_of(target, frames)
+    return {(key_path(key), 0): curve for key, curve in values.items() if whole or curve.any()}
+
+
+def key_values_of(target: bpy.types.Object, frames: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the values (T,) of a target's shape keys by name, for expressions (T, 52)."""
+    columns: dict[str, list[np.ndarray]] = {}
+    for name, keys in expression_keys(target.data).items():
+        for key in keys:
+            columns.setdefault(key, []).append(frames[:, EXPRESSION_NAMES.index(name)])
+    return {key: np.mean(values, 0, dtype=np.float32) for key, values in columns.items()}
 
 
 def head_owner(target: bpy.types.Object) -> bpy.types.Object | None:

@@ -1,6 +1,7 @@
-"""Finds the shape keys of any mesh that are ARKit's expressions, in the spellings of different programs."""
+"""Tells which shape keys of any mesh are ARKit's expressions, however they are spelt: the one reader of names."""
 
 import re
+from collections.abc import Iterable, Iterator
 
 import bpy
 import numpy as np
@@ -8,61 +9,81 @@ import numpy as np
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 
 FEWEST = 8
-"""Expressions that make a mesh a face."""
-_SIDES = ("Left", "Right")
-_WITHOUT_SIDE = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")  # directions, not sides
-
-
-def matching_keys(mesh: bpy.types.Mesh) -> dict[str, str]:
-    """Returns the shape key of each expression by ARKit's name; expressions that have no key are left out.
-
-    The spellings `browDownLeft`, `BrowDownLeft`, `brow_down_left`, `browDown_L`, `browDown-L`, `browDownL`,
-    `face.browDownLeft`, `Head:browDownLeft` and `A06_Brow_Down_Left` are all one name.
-    """
-    key_of = _keys_by_plain_name(mesh)
-    return {name: key_of[_plain(name)] for name in EXPRESSION_NAMES if _plain(name) in key_of}
+"""Expressions that a mesh must have to count as a face."""
+_SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
+_DIRECTIONS = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
+"""Names that end in a direction, not in a side of the face."""
+_NARROWING = {"upper", "lower", "inner", "outer", "corner", "lip", "lips"}
+"""Words that make another expression of the name behind them: `upper_mouth_left` is not `mouthLeft`."""
 
 
 def expression_keys(mesh: bpy.types.Mesh) -> dict[str, list[str]]:
-    """Returns the shape keys that show each expression, by ARKit's name.
-
-    The spellings are those of `matching_keys`. Beyond them, a key without a side stands for both sides'
-    expressions, and two keys with sides stand together for an expression without sides.
-    """
-    key_of = _keys_by_plain_name(mesh)
-    keys = {}
-    for name in EXPRESSION_NAMES:
-        choices = [[name]]
-        side = next((side for side in _SIDES if name.endswith(side) and name not in _WITHOUT_SIDE), None)
-        if side is None:
-            choices.append([f"{name}Left", f"{name}Right"])
-        else:
-            choices.append([name.removesuffix(side)])
-        for names in choices:
-            if all(_plain(item) in key_of for item in names):
-                keys[name] = [key_of[_plain(item)] for item in names]
-                break
-    return keys
-
-
-def _keys_by_plain_name(mesh: bpy.types.Mesh) -> dict[str, str]:
-    """Returns the names of a mesh's shape keys by their plain form; the first of several wins."""
+    """Returns the shape keys that show each expression, by ARKit's name: see `arkit_keys`."""
     if mesh.shape_keys is None:
         return {}
-    return {_plain(key.name): key.name for key in reversed(mesh.shape_keys.key_blocks[1:])}
+    return arkit_keys(key.name for key in mesh.shape_keys.key_blocks[1:])
 
 
-def _plain(name: str) -> str:
-    """Returns a name in lower-case letters and digits, without number and prefix, its side written out."""
-    name = re.sub(r"^[A-Z]\d+_", "", name)
-    side = re.search(r"(?:[ _.-]|(?<=[a-z]))([LR])$", name)
+def arkit_keys(names: Iterable[str]) -> dict[str, list[str]]:
+    """Finds ARKit's expressions among the names of shape keys.
+
+    Read are camelCase, PascalCase and snake_case; sides as Left, L, `_L`, `-L`, `.L` or in front; and names behind
+    a prefix: `A06_Eye_Blink_Left`, `blendShape1.jawOpen`, `Head:jawOpen`, `face.browDownLeft`. Of two keys for one
+    expression the one with the shorter prefix counts, then the first.
+
+    Args:
+        names: of shape keys, without the basis.
+
+    Returns:
+        Names of keys by ARKit's name, in ARKit's order: one key, or those of both sides where an expression without
+        sides has two; a key without sides stands for both expressions of a pair.
+    """
+    nearest: dict[str, tuple[int, str]] = {}
+    for name in names:
+        for length, plain in _readings(name):
+            if plain not in nearest or length < nearest[plain][0]:
+                nearest[plain] = (length, name)
+    found = {}
+    for name in EXPRESSION_NAMES:
+        group = next((group for group in _spellings(name) if all(part in nearest for part in group)), ())
+        if group:
+            found[name] = [nearest[part][1] for part in group]
+    return found
+
+
+def _spellings(name: str) -> list[tuple[str, ...]]:
+    """Returns the groups of plain names that show an expression, the best first."""
+    plain = name.lower()
+    side = next((side for side in ("left", "right") if plain.endswith(side)), "")
+    if name in _DIRECTIONS:
+        return [(plain,)]
     if side:
-        name = name[: side.start()] + {"L": "left", "R": "right"}[side[1]]
-    return re.sub(r"[^a-z0-9]", "", re.split(r"[.:|]", name)[-1].lower())
+        return [(plain,), (plain.removesuffix(side),)]
+    return [(plain,), (f"{plain}left", f"{plain}right")]
+
+
+def _readings(name: str) -> Iterator[tuple[int, str]]:
+    """Yields (letters of the prefix, plain name) for every way to read a key's name."""
+    segments = [part for part in re.split(r"[^A-Za-z0-9]+", re.sub(r"\.\d{3}$", "", name)) if part]
+    words = [[word.lower() for word in _words(segment)] for segment in segments]
+    for start in range(len(words)):
+        prefix = [word for segment in words[:start] for word in segment]
+        rest = [word for segment in words[start:] for word in segment]
+        if not rest or _NARROWING & set(prefix) or (prefix and prefix[-1] in _SIDES):
+            continue
+        length = len("".join(prefix))
+        yield length, "".join((*rest[:-1], _SIDES.get(rest[-1], rest[-1])))
+        if rest[0] in _SIDES and len(rest) > 1:
+            yield length, "".join((*rest[1:], _SIDES[rest[0]]))
+
+
+def _words(segment: str) -> list[str]:
+    """Splits at changes of case and at digits: "browDownL" becomes brow, Down, L."""
+    return re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", segment)
 
 
 def moved_places(positions: np.ndarray, deltas: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """Returns the mean place of what each expression moves, weighted by squared distance and by area.
+    """Returns the place (E, 3) where each expression acts: the mean of its vertices, by square of way and area.
 
     Args:
         positions: (N, 3).

@@ -341,15 +341,25 @@ def _variables() -> dict[str, str]:
     return found
 
 
-_running: Installation | None = None
+@dataclass
+class InstallationHolder:
+    """The place of the installation that the panels show; at most one runs.
+
+    Attributes:
+        running: the installation under way, or None.
+    """
+
+    running: Installation | None = None
+
+
+installations = InstallationHolder()
 
 
 def running_installation() -> Installation | None:
-    """The installation under way, or None."""
-    return _running
+    """Returns the installation under way, or None."""
+    return installations.running
 
 
 def set_running_installation(installation: Installation | None) -> None:
-    """Notes which installation the panels show."""
-    global _running
-    _running = installation
+    """Sets the installation that the panels show."""
+    installations.running = installation

@@ -1,28 +1,32 @@
-"""The worker as Blender sees it: which Python runs it, one client, who is told of each event, what went wrong last."""
+"""The worker as Blender sees it: one session with its client, listeners, running job and last problem."""
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
-import bpy
 import numpy as np
 
 from ...ml_backend.errors import UserError
-from ...ml_backend.process.client import Event, WorkerClient, resident_megabytes
-from . import environment
-from .preferences import preferences
+from ...ml_backend.process.client import Event, WorkerClient
+from ...ml_backend.process.memory import resident_megabytes
+from . import environment, interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
+Result = TypeVar("Result")
+JobRequest = tuple[str, str, dict, dict]
+"""Title, name of the request, parameters, arrays."""
+JobSteps = Generator[JobRequest, Event, Result]
+"""Steps of a job: requests are yielded, the worker's results are sent in, the last step returns."""
 _FINAL = ("result", "error", "superseded", "cancelled", "died")
 
 
 @dataclass
 class Problem:
-    """What went wrong last, and what to do about it."""
+    """The last error and its remedy."""
 
     message: str = ""
     remedy: str = ""
@@ -47,89 +51,190 @@ class Job:
     outcome: Event | None = None
 
 
-problem = Problem()
-_client: WorkerClient | None = None
-_listeners: dict[int, Callable[[Event], None]] = {}
-_job: Job | None = None
+class WorkerSession:
+    """One worker, the functions that its events go to, the job under way and the last problem."""
 
+    def __init__(self) -> None:
+        self.problem = Problem()
+        self.job: Job | None = None
+        self._client: WorkerClient | None = None
+        self._listeners: dict[int, Callable[[Event], None]] = {}
 
-def find_interpreter() -> str | None:
-    """The Python that runs the backend: the preference, the managed environment, or the running one if it has torch."""
-    chosen = preferences()
-    if chosen is not None and chosen.interpreter:
-        return bpy.path.abspath(chosen.interpreter)
-    if environment.is_installed():
-        return str(environment.environment_python())
-    return sys.executable if _carried_library() else None
+    def start(self) -> WorkerClient:
+        """Starts the worker if it does not run; a change of interpreter replaces it.
 
+        Raises:
+            UserError: there is no Python to run it, or it cannot be started.
+        """
+        python = interpreter.find_interpreter()
+        if python is None:
+            raise UserError(
+                "The backend is not installed.",
+                "Press Install Backend in the add-on's preferences, or choose a Python with PyTorch.",
+            )
+        if self._client is not None and self._client.interpreter != python:
+            self.stop()
+        if self._client is None:
+            library = interpreter.bundled_library() if python == sys.executable else ""
+            self._client = WorkerClient(python, ROOT, environment.user_folder("logs"), library)
+        self._client.start()
+        return self._client
 
-@lru_cache(maxsize=1)
-def _carried_library() -> str:
-    """Where Blender's own Python finds torch, which a zip for one platform carries: the worker must be told; empty where it does not."""
-    found = find_spec("torch")
-    return str(Path(found.origin).parent.parent) if found is not None and found.origin else ""
+    def stop(self) -> None:
+        """Ends the worker; open requests end as died."""
+        if self._client is not None:
+            self._client.stop()
+            self.pump()
+            self._client = None
 
+    def state(self) -> str:
+        """Returns `stopped`, `starting`, `ready`, `died` or `failed`."""
+        return self._client.state if self._client is not None else "stopped"
 
-def missing_reason() -> str:
-    """Why the backend cannot be used at all; empty when it can."""
-    interpreter = find_interpreter()
-    if interpreter is None:
-        return "No Python with PyTorch: press Install Backend in the add-on's preferences, or choose a Python there"
-    if not Path(interpreter).is_file():
-        return f"The backend's Python does not exist: {interpreter}"
-    return ""
+    def device(self) -> str:
+        """Returns the name of the device that the worker computes on, empty until it is ready."""
+        return self._client.device if self._client is not None else ""
 
+    def worker_pid(self) -> int | None:
+        """Returns the worker's process id, or None."""
+        return self._client.pid if self._client is not None else None
 
-def start() -> WorkerClient:
-    """Starts the worker if it does not run; a change of interpreter replaces it.
+    def worker_memory(self) -> float | None:
+        """Returns the memory of the worker in MB, looked up every two seconds at most.
 
-    Raises:
-        UserError: there is no Python to run it, or it cannot be started.
-    """
-    global _client
-    interpreter = find_interpreter()
-    if interpreter is None:
-        raise UserError(
-            "The backend is not installed.",
-            "Press Install Backend in the add-on's preferences, or choose a Python with PyTorch.",
-        )
-    if _client is not None and _client.interpreter != interpreter:
-        stop()
-    if _client is None:
-        library = _carried_library() if interpreter == sys.executable else ""
-        _client = WorkerClient(interpreter, ROOT, environment.user_folder("logs"), library)
-    _client.start()
-    return _client
+        None where it does not run or the system does not tell.
+        """
+        pid = self.worker_pid()
+        return _memory_of(pid, int(time.monotonic() / 2)) if pid is not None else None
 
+    def request(
+        self,
+        name: str,
+        parameters: Mapping,
+        arrays: Mapping[str, np.ndarray],
+        listener: Callable[[Event], None] | None = None,
+        latest_of: str | None = None,
+    ) -> int:
+        """Sends a request; its events go to the listener from `pump`.
 
-def stop() -> None:
-    """Ends the worker; open requests end as died."""
-    global _client
-    if _client is not None:
-        _client.stop()
-        pump()
-        _client = None
+        Raises:
+            UserError: the worker cannot be started.
+        """
+        number = self.start().request(name, parameters, arrays, latest_of)
+        if listener is not None:
+            self._listeners[number] = listener
+        return number
 
+    def pump(self) -> None:
+        """Hands the worker's events to their listeners; never waits."""
+        if self._client is None:
+            return
+        for event in self._client.poll():
+            if event.kind in ("error", "died"):
+                self.report_problem(event.message, event.remedy)
+            listener = self._listeners.get(event.request_id)
+            if event.kind in _FINAL:
+                self._listeners.pop(event.request_id, None)
+            if listener is not None:
+                listener(event)
 
-def state() -> str:
-    """`stopped`, `starting`, `ready`, `died` or `failed`."""
-    return _client.state if _client is not None else "stopped"
+    def ask(
+        self,
+        name: str,
+        parameters: Mapping,
+        arrays: Mapping[str, np.ndarray],
+        progress: Callable[[float, str], None] | None = None,
+        timeout: float = 1800.0,
+    ) -> Event:
+        """Sends a request and waits for its result, for scripts and background use.
 
+        Args:
+            name: of the request.
+            parameters: JSON values.
+            arrays: by name.
+            progress: called with (fraction, message), or None.
+            timeout: seconds.
 
-def device() -> str:
-    """What the worker computes on, once it has said so."""
-    return _client.device if _client is not None else ""
+        Returns:
+            The result.
 
+        Raises:
+            UserError: the worker reported an error, died, or cannot be started.
+        """
+        client = self.start()
+        try:
+            event = client.wait(client.request(name, parameters, arrays), timeout, progress)
+        except TimeoutError as error:
+            raise UserError(
+                f"The backend did not answer: {error}.", "Press Stop in the Backend panel and try again."
+            ) from error
+        return self.require_result(event)
 
-def worker_pid() -> int | None:
-    """The worker's process id, or None."""
-    return _client.pid if _client is not None else None
+    def require_result(self, event: Event) -> Event:
+        """Turns a final event that is not a result into the error that it carries.
 
+        Raises:
+            UserError: it is an error, a death or a cancellation.
+        """
+        if event.kind == "result":
+            return event
+        if event.kind == "cancelled":
+            raise UserError("Cancelled.")
+        self.report_problem(event.message, event.remedy)
+        raise UserError(event.message or f"The request was {event.kind}.", event.remedy)
 
-def worker_memory() -> float | None:
-    """Memory that the worker holds, MB, looked up every two seconds at most; None when it does not run or the system does not say."""
-    pid = worker_pid()
-    return _memory_of(pid, int(time.monotonic() / 2)) if pid is not None else None
+    def begin_job(self, title: str, name: str, parameters: Mapping, arrays: Mapping[str, np.ndarray]) -> Job:
+        """Sends a long request whose progress the panels show; one at a time.
+
+        Raises:
+            UserError: another job is under way, or the worker cannot be started.
+        """
+        if self.running_job() is not None:
+            raise UserError("Another job is under way.", "Wait for it, or cancel it in the Backend panel.")
+        job = Job(0, title, message="Starting the backend")
+
+        def follow(event: Event) -> None:
+            if event.kind == "progress":
+                job.fraction = event.fraction
+                job.message = event.message
+            elif event.kind in _FINAL:
+                job.outcome = event
+
+        job.request_id = self.request(name, parameters, arrays, follow)
+        self.job = job
+        return job
+
+    def running_job(self) -> Job | None:
+        """Returns the job under way, or None."""
+        return self.job if self.job is not None and self.job.outcome is None else None
+
+    def cancel_job(self) -> None:
+        """Asks the worker to give the running job up."""
+        job = self.running_job()
+        if job is not None and self._client is not None:
+            job.message = "Cancelling"
+            self._client.cancel(job.request_id)
+
+    def is_busy(self) -> bool:
+        """Tells whether events of the worker are to be expected."""
+        return bool(self._listeners) or self.state() == "starting"
+
+    def status(self) -> tuple:
+        """Returns the values that the panels show, to see whether they have changed."""
+        job = self.running_job()
+        shown = (job.title, round(job.fraction, 2), job.message) if job is not None else ()
+        memory = self.worker_memory()
+        problem = (self.problem.message, self.problem.remedy)
+        return self.state(), self.device(), problem, shown, memory and round(memory, -2)
+
+    def report_problem(self, message: str, remedy: str) -> None:
+        """Keeps an error for the Backend panel."""
+        self.problem.message = message
+        self.problem.remedy = remedy
+
+    def clear_problem(self) -> None:
+        """Forgets the last error."""
+        self.report_problem("", "")
 
 
 @lru_cache(maxsize=1)
@@ -137,129 +242,25 @@ def _memory_of(pid: int, _moment: int) -> float | None:
     return resident_megabytes(pid)
 
 
-def request(
-    name: str,
-    parameters: Mapping,
-    arrays: Mapping[str, np.ndarray],
-    listener: Callable[[Event], None] | None = None,
-    latest_of: str | None = None,
-) -> int:
-    """Sends a request; its events go to the listener from `pump`.
+session = WorkerSession()
+"""The session of this Blender; the functions below are its own."""
 
-    Raises:
-        UserError: the worker cannot be started.
-    """
-    number = start().request(name, parameters, arrays, latest_of)
-    if listener is not None:
-        _listeners[number] = listener
-    return number
-
-
-def pump() -> None:
-    """Hands the worker's news to those who asked; never waits."""
-    if _client is None:
-        return
-    for event in _client.poll():
-        if event.kind in ("error", "died"):
-            report_problem(event.message, event.remedy)
-        listener = _listeners.get(event.request_id)
-        if event.kind in _FINAL:
-            _listeners.pop(event.request_id, None)
-        if listener is not None:
-            listener(event)
-
-
-def ask(
-    name: str, parameters: Mapping, arrays: Mapping[str, np.ndarray], progress=None, timeout: float = 1800.0
-) -> Event:
-    """Sends a request and waits for its result, for scripts and background use.
-
-    Args:
-        progress: called with (fraction, message), or None.
-        timeout: seconds.
-
-    Returns:
-        The result.
-
-    Raises:
-        UserError: the worker reported an error, died, or cannot be started.
-    """
-    client = start()
-    try:
-        event = client.wait(client.request(name, parameters, arrays), timeout, progress)
-    except TimeoutError as error:
-        raise UserError(
-            f"The backend did not answer: {error}.", "Press Stop in the Backend panel and try again."
-        ) from error
-    return require_result(event)
-
-
-def require_result(event: Event) -> Event:
-    """Turns a final event that is not a result into the error that it carries.
-
-    Raises:
-        UserError: it is an error, a death or a cancellation.
-    """
-    if event.kind == "result":
-        return event
-    if event.kind == "cancelled":
-        raise UserError("Cancelled.")
-    report_problem(event.message, event.remedy)
-    raise UserError(event.message or f"The request was {event.kind}.", event.remedy)
-
-
-def begin_job(title: str, name: str, parameters: Mapping, arrays: Mapping[str, np.ndarray]) -> Job:
-    """Sends a long request whose progress the panels show; one at a time.
-
-    Raises:
-        UserError: another job is under way, or the worker cannot be started.
-    """
-    global _job
-    if running_job() is not None:
-        raise UserError("Another job is under way.", "Wait for it, or cancel it in the Backend panel.")
-    job = Job(0, title, message="Starting the backend")
-
-    def follow(event: Event) -> None:
-        if event.kind == "progress":
-            job.fraction, job.message = event.fraction, event.message
-        elif event.kind in _FINAL:
-            job.outcome = event
-
-    job.request_id = request(name, parameters, arrays, follow)
-    _job = job
-    return job
-
-
-def running_job() -> Job | None:
-    """The job under way, or None."""
-    return _job if _job is not None and _job.outcome is None else None
-
-
-def is_busy() -> bool:
-    """Whether news of the worker is to be expected."""
-    return bool(_listeners) or state() == "starting"
-
-
-def status() -> tuple:
-    """What the panels show, to see whether it has changed."""
-    job = running_job()
-    shown = (job.title, round(job.fraction, 2), job.message) if job is not None else ()
-    memory = worker_memory()
-    return state(), device(), problem.message, problem.remedy, shown, memory and round(memory, -2)
-
-
-def cancel_job() -> None:
-    """Asks the worker to give the running job up."""
-    if running_job() is not None and _client is not None and _job is not None:
-        _job.message = "Cancelling"
-        _client.cancel(_job.request_id)
-
-
-def report_problem(message: str, remedy: str) -> None:
-    """Notes what went wrong, for the Backend panel."""
-    problem.message, problem.remedy = message, remedy
-
-
-def clear_problem() -> None:
-    """Forgets what went wrong last."""
-    report_problem("", "")
+problem = session.problem
+start = session.start
+stop = session.stop
+state = session.state
+device = session.device
+worker_pid = session.worker_pid
+worker_memory = session.worker_memory
+request = session.request
+pump = session.pump
+ask = session.ask
+require_result = session.require_result
+begin_job = session.begin_job
+running_job = session.running_job
+cancel_job = session.cancel_job
+is_busy = session.is_busy
+status = session.status
+report_problem = session.report_problem
+clear_problem = session.clear_problem
+missing_reason = interpreter.missing_reason

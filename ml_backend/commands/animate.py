@@ -172,7 +172,7 @@ def _animate(request, edit, out: str | Path, progress):
     from ..files.curve_file import write_curves
     from ..pipelines.animate_from_audio import animate_in_layers
 
-    layered = animate_in_layers(request, progress, lambda: False)
+    layered = animate_in_layers(request, progress)
     for note in layered.notes:
         print(f"note: {note}", file=sys.stderr)
     animation = layered.together(edit)

@@ -26,9 +26,8 @@ INVERSION_STEPS = 150
 
 def clip_of(faces: np.ndarray) -> np.ndarray:
     """Returns (T, 52): the demo recording's curves, then a walk through faces (E, 52) and back to rest."""
-    spoken = animate_from_audio(
-        AnimateFromAudioRequest(str(ASSETS / "demo_speech.wav"), BASIS_FPS), lambda *_: None, lambda: False
-    )
+    request = AnimateFromAudioRequest(str(ASSETS / "demo_speech.wav"), BASIS_FPS)
+    spoken = animate_from_audio(request, lambda *_: None)
     stops = np.concatenate([np.zeros_like(faces[:1]), faces, np.zeros_like(faces[:1])])
     share = np.arange(STEPS_BETWEEN_FACES)[:, None, None] / STEPS_BETWEEN_FACES
     walked = ((1 - share) * stops[:-1] + share * stops[1:]).transpose(1, 0, 2).reshape(-1, faces.shape[1])

@@ -135,16 +135,14 @@ def read_clips(folder: Path) -> list[Clip]:
 def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> dict:
     """The figures of the module's docstring, with `n_clips`, `seconds` and `baselines`."""
     ruler = LipRuler(BilinearFace.default())
-    animate_from_audio(_request(clips[0], fps, weights), _quiet, _never)  # loads the networks
+    animate_from_audio(_request(clips[0], fps, weights), _quiet)  # loads the networks
     began, began_work = time.perf_counter(), time.process_time()
-    ours = [animate_from_audio(_request(clip, fps, weights), _quiet, _never).frames for clip in clips]
+    ours = [animate_from_audio(_request(clip, fps, weights), _quiet).frames for clip in clips]
     spent, worked = time.perf_counter() - began, time.process_time() - began_work
     seconds = sum(clip.seconds for clip in clips)
     print(f"{len(clips)} clips, {seconds:.0f} s, {worked:.1f} s of work in {spent:.1f} s", file=sys.stderr)
     past, past_work = _autoregressive(clips, fps, weights)
-    told = [
-        animate_from_audio(_request(clip, fps, weights, clip.text), _quiet, _never).frames for clip in clips
-    ]
+    told = [animate_from_audio(_request(clip, fps, weights, clip.text), _quiet).frames for clip in clips]
     late = [np.roll(frames, round(_SHIFT * fps), axis=0) for frames in ours]
     still = [np.zeros_like(frames) for frames in ours]
     return {
@@ -171,11 +169,9 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
 def _autoregressive(clips: list[Clip], fps: float, weights: str) -> tuple[list[np.ndarray], float]:
     """The curves of the autoregressive decoder, and the processor seconds they took."""
     requests = [replace(_request(clip, fps, weights), decoder="autoregressive") for clip in clips]
-    animate_from_audio(requests[0], _quiet, _never)  # loads the network
+    animate_from_audio(requests[0], _quiet)  # loads the network
     began = time.process_time()
-    return [
-        animate_from_audio(request, _quiet, _never).frames for request in requests
-    ], time.process_time() - began
+    return [animate_from_audio(request, _quiet).frames for request in requests], time.process_time() - began
 
 
 def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipRuler) -> dict[str, float]:
@@ -313,7 +309,3 @@ def _request(clip: Clip, fps: float, weights: str, transcript: str = "") -> Anim
 
 def _quiet(share: float, text: str) -> None:
     """Progress that nobody watches."""
-
-
-def _never() -> bool:
-    return False

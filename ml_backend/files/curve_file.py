@@ -6,7 +6,6 @@ numpy and the standard library only.
 import csv
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
+from .atomic_write import atomic_path
 
 HEAD_NAMES: tuple[str, ...] = (
     "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
@@ -85,8 +85,7 @@ def write_csv(path: str | Path, animation: Animation) -> None:
     HH:MM:SS:FF.fff.
     """
     rows = np.concatenate([animation.frames, animation.head], 1)
-    partial = Path(f"{path}.partial")
-    with partial.open("w", newline="") as file:
+    with atomic_path(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
             [
@@ -100,7 +99,6 @@ def write_csv(path: str | Path, animation: Animation) -> None:
             writer.writerow(
                 [timecode(index, animation.fps), rows.shape[1], *(f"{value:.6f}" for value in row)]
             )
-    os.replace(partial, path)
 
 
 def timecode(index: int, fps: float) -> str:
@@ -119,9 +117,9 @@ def write_json(path: str | Path, animation: Animation) -> None:
         "head_names": list(HEAD_NAMES),
         "head": np.round(animation.head.astype(float), 6).tolist(),
     }
-    partial = Path(f"{path}.partial")
-    partial.write_text(json.dumps(document))
-    os.replace(partial, path)
+    text = json.dumps(document)
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_curves(path: str | Path) -> Animation:

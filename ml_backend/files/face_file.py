@@ -1,6 +1,7 @@
 """A face on disk: identity, skin and expression as JSON, shared by the shell and Blender."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
+from .atomic_write import atomic_path
 
 _LARGEST = float(np.finfo(np.float32).max)
 _REMEDY = 'A face file looks like {"identity": [...], "skin": [...], "expression": {"jawOpen": 0.5}}.'
@@ -94,8 +96,17 @@ def _vector(path: Path, content: dict, key: str) -> np.ndarray | None:
     return vector
 
 
-def write_face(path: str | Path, face: FaceParameters) -> None:
-    """Writes a face file; expressions at 0 are left out."""
+def write_face(path: str | Path, face: FaceParameters, sliders: Mapping | None = None) -> None:
+    """Writes a face file, complete or not at all; expressions at 0 are left out.
+
+    Args:
+        path: of the file.
+        face: its parameters.
+        sliders: JSON values that Blender keeps beside them, or None.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     content: dict = {
         name: np.asarray(value, float).round(6).tolist()
         for name, value in (("identity", face.identity), ("skin", face.skin))
@@ -106,4 +117,8 @@ def write_face(path: str | Path, face: FaceParameters) -> None:
         for name, value in zip(EXPRESSION_NAMES, face.expression, strict=True)
         if value
     }
-    Path(path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    if sliders is not None:
+        content["sliders"] = dict(sliders)
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    with atomic_path(path) as partial:
+        partial.write_text(text, "utf-8")

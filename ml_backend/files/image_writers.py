@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .atomic_write import atomic_path
 
 PNG_OFFSET_MM, PNG_RANGE_MM = 4.0, 8.0
 _EXR_ROWS = 16  # a ZIP block holds this many
@@ -118,7 +119,8 @@ def _png_chunk(name: bytes, content: bytes) -> bytes:
 
 def _write(path: str | Path, content: bytes) -> None:
     try:
-        Path(path).write_bytes(content)
+        with atomic_path(path) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}).", "Choose another folder, or make room."

@@ -31,16 +31,11 @@ from ..phonetics.align_transcript import align_transcript
 from ..phonetics.phones import PHONES, UNKNOWN
 
 Progress = Callable[[float, str], None]
-Cancelled = Callable[[], bool]
 
 _CORE = 20.0  # seconds of a window that are kept
 _CONTEXT = 2.0  # seconds on either side that are only listened to
 _BLEND = 0.25  # seconds over which neighbouring windows are mixed, on either side of their border
 DECODERS = ("parallel", "autoregressive")
-
-
-class AnimationCancelled(Exception):
-    """The caller asked to stop."""
 
 
 @dataclass(frozen=True)
@@ -152,16 +147,12 @@ class Heard:
     times: np.ndarray
 
 
-def animate_from_audio(
-    request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled
-) -> Animation:
+def animate_from_audio(request: AnimateFromAudioRequest, progress: Progress) -> Animation:
     """Animates a face from a recording; see `animate_in_layers`, whose layers are added up here."""
-    return animate_in_layers(request, progress, cancelled).together()
+    return animate_in_layers(request, progress).together()
 
 
-def animate_in_layers(
-    request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled
-) -> LayeredAnimation:
+def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> LayeredAnimation:
     """Animates a face from a recording, speech and life apart.
 
     The recording is heard in windows of 20 s with 2 s of context, so the memory that hearing takes does not
@@ -169,8 +160,7 @@ def animate_in_layers(
 
     Args:
         request: what to animate.
-        progress: is told the share done, 0..1, and a short text.
-        cancelled: asked between windows.
+        progress: called with the share done, 0..1, and a short text before each window; may raise to cancel.
 
     Returns:
         round(seconds x fps) frames; frame i is at i / fps seconds after the request's start.
@@ -178,7 +168,6 @@ def animate_in_layers(
     Raises:
         UserError: the recording, its range, the frame rate, the weights, a layer or the transcript cannot be
             used.
-        AnimationCancelled: `cancelled` said so.
     """
     if not (math.isfinite(request.fps) and 1 <= request.fps <= 240):
         raise UserError(f"{request.fps} frames a second.", "Choose 1 to 240.")
@@ -198,8 +187,6 @@ def animate_in_layers(
     samples_read = 0
     for begin, samples, first, last in windows(file, request):
         progress(min(0.95, begin / max(seconds, 1e-3)), "Listening")
-        if cancelled():
-            raise AnimationCancelled
         heard = hear(networks, samples, begin, alignment, ear)
         low = begin + (0 if first else _CONTEXT - _BLEND)
         high = begin + len(samples) / SAMPLE_RATE - (0 if last else _CONTEXT - _BLEND)
@@ -215,8 +202,6 @@ def animate_in_layers(
     mouth = _joined(mouths, count, request.fps)
     mouths.clear()
     progress(0.97, "Blinks, brows, head")
-    if cancelled():
-        raise AnimationCancelled
     track = np.concatenate(prosodies)
     prosody = Prosody(track[:, 0], track[:, 1], track[:, 2], track[:, 3])
     life = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)

@@ -1,8 +1,8 @@
 """Starts, asks and stops the worker: the only part of the backend that Blender talks to.
 
-One child process, spoken to over its pipes; no thread, no port. Blender calls `poll` from a timer; the shell
-and tests
-call `wait`. The child's standard error goes to a log file whose last lines explain its death.
+One child process and its pipes; no port. No call waits for the child: requests are written by a thread, answers
+are read as far as they have arrived. Blender calls `poll` from a timer; the shell and tests call `wait`. The
+child's standard error goes to a log file whose last lines explain its death.
 """
 
 import os
@@ -16,9 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .pipes import PipeWriter, read_available
 from .protocol import PROTOCOL_VERSION, Decoder, Message, ProtocolError, encode
 
 _FINAL = {"result", "error", "superseded", "cancelled", "died"}
+_FROM_WORKER = {"ready", "progress", "result", "error", "superseded", "cancelled"}
+_READ_SECONDS = 0.05
+"""Time that one poll reads for: a long answer is taken in several polls."""
 _HIDDEN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE")
 
 
@@ -65,6 +69,7 @@ class WorkerClient:
         self.device = ""
         self.description: dict = {}
         self._process: subprocess.Popen | None = None
+        self._writer: PipeWriter | None = None
         self._decoder = Decoder()
         self._next_id = 1
         self._open: set[int] = set()
@@ -78,7 +83,7 @@ class WorkerClient:
         """
         if self._process is not None and self._process.poll() is None:
             return
-        self._forget("The worker was started again.")
+        self._drop_open_requests("The worker was started again.")
         environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN_VARIABLES}
         environment |= {"PYTHONPATH": self.library} if self.library else {}
         environment["PYTHONUNBUFFERED"] = "1"
@@ -102,7 +107,8 @@ class WorkerClient:
                 f"{self.interpreter}: the backend's Python cannot be started ({error.strerror or error}).",
                 "Choose a Python that has PyTorch in the add-on's preferences, or press Install Backend there.",
             ) from error
-        assert self._process.stdout is not None
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._writer = PipeWriter(self._process.stdin)
         if os.name == "posix":
             os.set_blocking(self._process.stdout.fileno(), False)
         self._decoder = Decoder()
@@ -148,10 +154,11 @@ class WorkerClient:
         process = self._process
         if process is not None:
             ended = process.poll() is not None
-            self._read()
+            self._read(time.monotonic() + _READ_SECONDS)
             if ended and self._process is process:
-                self._read()
-                self._bury(f"The worker ended unexpectedly (status {process.returncode}).")
+                self._read(float("inf"))
+            if ended and self._process is process:
+                self._report_death(f"The worker ended unexpectedly (status {process.returncode}).")
         events, self._events = self._events, []
         return events
 
@@ -198,7 +205,7 @@ class WorkerClient:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-            self._forget("The worker was stopped.")
+            self._drop_open_requests("The worker was stopped.")
         self.state = "stopped"
 
     def log_tail(self, lines: int = 12) -> str:
@@ -215,31 +222,27 @@ class WorkerClient:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def _send(self, message: Message) -> None:
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        try:
-            for piece in encode(message):
-                view = memoryview(piece)
-                while len(view):
-                    view = view[process.stdin.write(view) :]
-        except OSError:  # the worker has died: the next poll finds it ended and reports each open request
-            return
+        if self._writer is not None:
+            self._writer.put(encode(message))
 
-    def _read(self) -> None:
+    def _read(self, limit: float) -> None:
+        """Takes the bytes that have arrived.
+
+        Args:
+            limit: moment (seconds, monotonic) after which the rest is left to the next call.
+        """
         process = self._process
         if process is None or process.stdout is None:
             return
-        while data := read_available(process.stdout.fileno()):
+        while time.monotonic() < limit and (data := read_available(process.stdout.fileno())):
             try:
-                messages = self._decoder.feed(data)
+                for message in self._decoder.feed(data):
+                    self._take(message)
             except ProtocolError as error:
                 process.kill()
                 process.wait()
-                self._bury(f"The worker sent something unreadable: {error}.")
+                self._report_death(f"The worker sent something unreadable: {error}.")
                 return
-            for message in messages:
-                self._take(message)
 
     def _take(self, message: Message) -> None:
         values = message.parameters
@@ -249,29 +252,21 @@ class WorkerClient:
                 self._events.append(
                     Event(
                         "error",
-                        0,
                         message="The worker speaks another protocol version.",
                         remedy="Reinstall the extension.",
                     )
                 )
             return
-        if message.kind == "ready":
-            self.state, self.device, self.description = "ready", str(values.get("device", "")), values
-        if message.kind in _FINAL:
-            self._open.discard(message.id)
-        self._events.append(
-            Event(
-                message.kind,
-                message.id,
-                float(values.get("fraction", 0.0)),
-                str(values.get("message", "")),
-                str(values.get("remedy", "")),
-                values,
-                message.arrays,
-            )
-        )
+        event = _event_of(message)
+        if event.kind == "ready":
+            self.state = "ready"
+            self.device = str(values.get("device", ""))
+            self.description = values
+        if event.kind in _FINAL:
+            self._open.discard(event.request_id)
+        self._events.append(event)
 
-    def _bury(self, why: str) -> None:
+    def _report_death(self, why: str) -> None:
         """Reports the death of the process to every open request."""
         tail = self.log_tail(5)
         remedy = "Try again: the next request starts a new one." + (
@@ -282,7 +277,7 @@ class WorkerClient:
         self._events += died or [Event("died", 0, message=why, remedy=remedy)]
         self.state = "died"
 
-    def _forget(self, why: str) -> None:
+    def _drop_open_requests(self, why: str) -> None:
         self._events += [
             Event("died", number, message=why, remedy="Try again.") for number in sorted(self._open)
         ]
@@ -290,89 +285,30 @@ class WorkerClient:
 
     def _close(self) -> None:
         self._open.clear()
-        if self._process is not None:
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    stream.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
         self._process = None
 
 
-def resident_megabytes(pid: int) -> float | None:
-    """Memory that a process holds, MB; None where the system does not say.
+def _event_of(message: Message) -> Event:
+    """Turns a message of the worker into an event.
 
-    Args:
-        pid: a process of this user's.
+    Raises:
+        ProtocolError: its kind is not a worker's, or its share done is no number.
     """
-    try:
-        if sys.platform == "linux":
-            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-        if sys.platform == "darwin":
-            said = subprocess.run(
-                ["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
-            )
-            return int(said.stdout) / 1024
-        return _resident_megabytes_on_windows(pid)
-    except (
-        OSError,
-        ValueError,
-        IndexError,
-        subprocess.TimeoutExpired,
-    ):  # it may have ended between two lines
-        return None
-
-
-def _resident_megabytes_on_windows(pid: int) -> float | None:
-    import ctypes
-    from ctypes import wintypes
-
-    names = (
-        "peak",
-        "resident",
-        "peak_paged",
-        "paged",
-        "peak_nonpaged",
-        "nonpaged",
-        "pagefile",
-        "peak_pagefile",
+    values = message.parameters
+    fraction = values.get("fraction", 0.0)
+    if message.kind not in _FROM_WORKER or type(fraction) not in (int, float):
+        raise ProtocolError(f"a message of the kind {message.kind!r} with the share {fraction!r}")
+    return Event(
+        message.kind,
+        message.id,
+        float(fraction),
+        str(values.get("message", "")),
+        str(values.get("remedy", "")),
+        values,
+        message.arrays,
     )
-    fields = [
-        ("size", wintypes.DWORD),
-        ("faults", wintypes.DWORD),
-        *((name, ctypes.c_size_t) for name in names),
-    ]
-    counters = type("Counters", (ctypes.Structure,), {"_fields_": fields})()
-    counters.size = ctypes.sizeof(counters)
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
-    kernel.OpenProcess.restype = wintypes.HANDLE
-    handle = kernel.OpenProcess(0x1000, False, pid)  # may ask for its figures, no more
-    if not handle:
-        return None
-    try:
-        query = kernel.K32GetProcessMemoryInfo
-        query.argtypes = [wintypes.HANDLE, ctypes.c_void_p, wintypes.DWORD]
-        return counters.resident / 2**20 if query(handle, ctypes.byref(counters), counters.size) else None
-    finally:
-        kernel.CloseHandle(wintypes.HANDLE(handle))
-
-
-def read_available(descriptor: int, limit: int = 2**20) -> bytes:
-    """Reads what a pipe holds now, without waiting; empty when it holds nothing or has ended.
-
-    Args:
-        descriptor: a pipe's file descriptor; on POSIX it is in non-blocking mode.
-        limit: bytes at most.
-    """
-    if os.name == "posix":
-        try:
-            return os.read(descriptor, limit)
-        except BlockingIOError:
-            return b""
-    import ctypes
-    import msvcrt
-
-    waiting = ctypes.c_ulong(0)
-    handle = msvcrt.get_osfhandle(descriptor)  # type: ignore[attr-defined]
-    if not ctypes.windll.kernel32.PeekNamedPipe(handle, None, 0, None, ctypes.byref(waiting), None):  # type: ignore[attr-defined]
-        return b""
-    return os.read(descriptor, min(limit, waiting.value)) if waiting.value else b""

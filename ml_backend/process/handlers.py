@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 
 Progress = Callable[[float, str], None]
-Cancelled = Callable[[], bool]
 Answer = tuple[dict, dict[str, np.ndarray]]
 
 
@@ -22,11 +21,11 @@ def describe_backend() -> dict:
     }
 
 
-def _info(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
+def _info(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     return describe_backend(), {}
 
 
-def _generate(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
+def _generate(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     from ..pipelines.generate_detail import GenerateDetailRequest, generate_detail
 
     resolution = int(parameters.get("resolution", 1024))
@@ -37,10 +36,10 @@ def _generate(parameters: dict, arrays: dict, progress: Progress, cancelled: Can
     return {"resolution": resolution}, {"map": generate_detail(request)}
 
 
-def _animate(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
+def _animate(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_in_layers
 
-    layered = animate_in_layers(AnimateFromAudioRequest(**parameters), progress, cancelled)
+    layered = animate_in_layers(AnimateFromAudioRequest(**parameters), progress)
     whole = layered.together()
     described = {
         "fps": whole.fps,
@@ -55,7 +54,7 @@ def _animate(parameters: dict, arrays: dict, progress: Progress, cancelled: Canc
     return described, parts
 
 
-def _bake_detail(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
+def _bake_detail(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     from ..pipelines.bake_detail import BakeDetailRequest, bake_detail
 
     chosen = {
@@ -74,7 +73,7 @@ def _bake_detail(parameters: dict, arrays: dict, progress: Progress, cancelled: 
     }
 
 
-def _invert(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
+def _invert(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     from ..pipelines.invert_map import InvertMapRequest, invert_map
 
     chosen = {
@@ -88,7 +87,7 @@ def _invert(parameters: dict, arrays: dict, progress: Progress, cancelled: Cance
     return described, {"latent": found.saved.latent, "latent_offset": found.offset, "map": found.fitted}
 
 
-def _fit_from_image(parameters: dict, arrays: dict, progress: Progress, cancelled: Cancelled) -> Answer:
+def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, photos_described
 
     paths, faces = (

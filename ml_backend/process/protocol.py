@@ -1,11 +1,11 @@
-"""What crosses the border between Blender and the worker: framed JSON headers with raw arrays behind them.
+"""Frames between Blender and the worker: JSON headers with raw arrays behind them.
 
-A frame is the magic `D3DM`, the header's size (uint32, little endian), a JSON header, then the arrays' bytes
-one after
-another in the order of the header's `arrays` list. Nothing is ever unpickled.
+A frame is the magic `D3DM`, the header's size (uint32, little endian), a JSON header, then the arrays' bytes one
+after another in the order of the header's `arrays` list. Nothing is ever unpickled.
 """
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ PROTOCOL_VERSION = 1
 MAGIC = b"D3DM"
 LARGEST_HEADER = 4 * 2**20
 LARGEST_PAYLOAD = 2**30
+MOST_AXES = 8
 _PREFIX = struct.Struct("<4sI")
 _DTYPES = ("<f4", "<i4", "|u1")
 
@@ -118,34 +119,66 @@ class Decoder:
             del self._buffer[: _PREFIX.size + size]
         if len(self._buffer) < self._needed:
             return None
-        header, payload = self._header, bytes(self._buffer[: self._needed])
+        header = self._header
+        payload = bytes(self._buffer[: self._needed])
         del self._buffer[: self._needed]
         self._header = None
-        arrays, offset = {}, 0
+        arrays = {}
+        offset = 0
         for entry in header["arrays"]:
-            count = int(np.prod(entry["shape"], dtype=np.int64))
-            array = np.frombuffer(payload, entry["dtype"], count, offset).reshape(entry["shape"])
-            arrays[entry["name"]] = array
+            shape = tuple(entry["shape"])
+            count = math.prod(shape)
+            array = (
+                np.frombuffer(payload, entry["dtype"], count, offset)
+                if count
+                else np.zeros(0, entry["dtype"])
+            )
+            arrays[entry["name"]] = array.reshape(shape)
             offset += array.nbytes
         return Message(header["kind"], header["id"], header["parameters"], arrays)
 
 
 def _parse_header(text: bytes) -> tuple[Mapping, int]:
+    """Reads a header.
+
+    Returns:
+        The header, and the size of its arrays in bytes.
+
+    Raises:
+        ProtocolError: it is not a header of this protocol.
+    """
     try:
-        header = json.loads(text)
-        size = 0
-        for entry in header["arrays"]:
-            whole = all(type(length) is int and length >= 0 for length in entry["shape"])
-            if entry["dtype"] not in _DTYPES or not whole or not isinstance(entry["name"], str):
-                raise ProtocolError("an array has an unknown type, shape or name")
-            size += int(np.prod(entry["shape"], dtype=np.int64)) * np.dtype(entry["dtype"]).itemsize
+        header = json.loads(text, parse_constant=_refuse_constant)
+        size = sum(_array_size(entry) for entry in header["arrays"])
         valid = (
             isinstance(header["kind"], str)
-            and isinstance(header["id"], int)
+            and type(header["id"]) is int
+            and 0 <= header["id"] < 2**63
             and isinstance(header["parameters"], dict)
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ProtocolError("a frame's header cannot be read") from error
     if not valid or size > LARGEST_PAYLOAD:
         raise ProtocolError("a frame's header holds the wrong types or too large an array")
     return header, size
+
+
+def _array_size(entry: Mapping) -> int:
+    """Returns the bytes of one array of a header.
+
+    Raises:
+        ProtocolError: its name, type or shape is not allowed.
+    """
+    shape = entry["shape"]
+    if not isinstance(shape, list) or len(shape) > MOST_AXES or entry["dtype"] not in _DTYPES:
+        raise ProtocolError("an array has an unknown type or shape")
+    if not isinstance(entry["name"], str) or not all(type(n) is int and n >= 0 for n in shape):
+        raise ProtocolError("an array has an unknown name or shape")
+    itemsize = np.dtype(entry["dtype"]).itemsize
+    if math.prod(length for length in shape if length) * itemsize > LARGEST_PAYLOAD:
+        raise ProtocolError("an array is too large")
+    return math.prod(shape) * itemsize
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

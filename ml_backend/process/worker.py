@@ -1,8 +1,9 @@
-"""The worker process: reads requests from its standard input, runs pipelines, writes events to its standard output.
+"""The worker process: reads requests from standard input, runs pipelines, writes events to standard output.
 
-Two lanes: short requests (slider drags) never wait behind long jobs. Requests with the same `latest_of` key
-that have
-not begun are dropped in favour of the newest. When the other end of the pipe closes, the process ends.
+Two lanes: short requests (slider drags) never wait behind long jobs. Requests with the same `latest_of` key that
+have not begun are dropped in favour of the newest. One thread reads and never writes, one thread alone writes: a
+client that is slow to read never keeps its own requests from being read. When the other end of the pipe closes,
+the process ends.
 """
 
 import os
@@ -45,10 +46,13 @@ class Worker:
         Args:
             source: where requests come from, unbuffered.
             sink: where events go.
-            handlers: by request name: (parameters, arrays, progress, cancelled) -> (parameters, arrays).
+            handlers: by request name: (parameters, arrays, progress) -> (parameters, arrays). `progress`
+                raises `Cancelled` once the request was given up: the only way in which a job is cancelled.
         """
-        self._source, self._sink, self._handlers = source, sink, handlers
-        self._write_lock = threading.Lock()
+        self._source = source
+        self._sink = sink
+        self._handlers = handlers
+        self._outgoing: queue.SimpleQueue[list[bytes | memoryview]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._lanes = {"short": queue.Queue(), "long": queue.Queue()}
         self._jobs: dict[int, Job] = {}
@@ -59,6 +63,7 @@ class Worker:
         Args:
             describe: what to say once ready (loads the heavy libraries): device, versions.
         """
+        threading.Thread(target=self._write, daemon=True).start()
         self.send(
             Message(
                 "hello",
@@ -72,11 +77,17 @@ class Worker:
         self._work(self._lanes["short"])
 
     def send(self, message: Message) -> None:
-        """Writes one message, whole."""
-        with self._write_lock:
-            for piece in encode(message):
-                self._sink.write(piece)
-            self._sink.flush()
+        """Leaves one message to the writing thread; never waits for the client."""
+        self._outgoing.put(encode(message))
+
+    def _write(self) -> None:
+        try:
+            while True:
+                for piece in self._outgoing.get():
+                    self._sink.write(piece)
+                self._sink.flush()
+        except OSError:  # the client has gone
+            os._exit(0)
 
     def _listen(self) -> None:
         decoder = Decoder()
@@ -109,7 +120,7 @@ class Worker:
                     for other in superseded:
                         lane.queue.remove(other)
         for other in superseded:
-            self._finish(other, Message("superseded", other.message.id))
+            self._finish(other, encode(Message("superseded", other.message.id)))
         lane.put(job)
 
     def _work(self, lane: queue.Queue) -> None:
@@ -117,13 +128,14 @@ class Worker:
             job = lane.get()
             self._finish(job, self._answer(job))
 
-    def _finish(self, job: Job, message: Message) -> None:
+    def _finish(self, job: Job, answer: list[bytes | memoryview]) -> None:
         with self._lock:
             self._jobs.pop(job.message.id, None)
-        self.send(message)
+        self._outgoing.put(answer)
 
-    def _answer(self, job: Job) -> Message:
-        number, body = job.message.id, job.message.parameters
+    def _answer(self, job: Job) -> list[bytes | memoryview]:
+        number = job.message.id
+        body = job.message.parameters
 
         def progress(fraction: float, text: str) -> None:
             if job.cancelled.is_set():
@@ -138,21 +150,20 @@ class Worker:
                 raise UserError(
                     f"The worker has no request named {body.get('name')!r}.", "Reinstall the extension."
                 )
-            parameters, arrays = handler(
-                body.get("parameters", {}), job.message.arrays, progress, job.cancelled.is_set
-            )
+            parameters, arrays = handler(body.get("parameters", {}), job.message.arrays, progress)
             if job.cancelled.is_set():
                 raise Cancelled
-            return Message("result", number, parameters, arrays)
+            return encode(Message("result", number, parameters, arrays))
         except Cancelled:
-            return Message("cancelled", number)
+            return encode(Message("cancelled", number))
         except UserError as error:
-            return Message("error", number, {"message": error.message, "remedy": error.remedy})
-        except Exception as error:  # a fault of ours must reach the user's eyes, and the worker must live on
+            return encode(Message("error", number, {"message": error.message, "remedy": error.remedy}))
+        except Exception as error:  # a fault must be reported, and the worker must go on
             traceback.print_exc(file=sys.stderr)
             sys.stderr.flush()
             remedy = "This is a fault of the backend; its log holds the details."
-            return Message("error", number, {"message": f"{type(error).__name__}: {error}", "remedy": remedy})
+            message = f"{type(error).__name__}: {error}"
+            return encode(Message("error", number, {"message": message, "remedy": remedy}))
 
 
 def private_standard_output() -> BinaryIO:

@@ -5,7 +5,6 @@ They are read without unpickling.
 
 import copy
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ..errors import UserError
+from ..files.atomic_write import atomic_path
 
 RandomSource = np.random.Generator | torch.Generator
 
@@ -69,13 +69,9 @@ def save_checkpoint(
             tensors[f"random.{index}"] = source.get_state()
         else:
             generators[str(index)] = source.bit_generator.state
-    partial = path.with_suffix(".partial")
-    save_file(
-        {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()},
-        partial,
-        {"state": json.dumps(state), "random": json.dumps(generators)},
-    )
-    os.replace(partial, path)
+    stored = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    with atomic_path(path) as partial:
+        save_file(stored, partial, {"state": json.dumps(state), "random": json.dumps(generators)})
 
 
 def load_checkpoint(

@@ -71,9 +71,8 @@ def wrinkled(face):
 @pytest.fixture
 def no_worker(module, monkeypatch):
     """As with nothing but the zip: no Python with torch is found."""
-    backend = module("detailed3dmm_addon.worker.jobs")
-    backend.stop()
-    monkeypatch.setattr(backend, "find_interpreter", lambda: None)
+    module("detailed3dmm_addon.worker.jobs").stop()
+    monkeypatch.setattr(module("detailed3dmm_addon.worker.interpreter"), "find_interpreter", lambda: None)
 
 
 @pytest.fixture
@@ -115,3 +114,25 @@ def interactive(module):
     follow = module("detailed3dmm_addon.detail.follow")
     with follow.STATE.as_in_a_window():
         yield follow
+
+
+@pytest.fixture
+def failing_at(module, monkeypatch):
+    """Lets the n-th request of the worker fail, as if it had died."""
+    backend = module("detailed3dmm_addon.worker.jobs")
+    errors = module("ml_backend.errors")
+
+    def arrange(number):
+        calls = []
+        ask = backend.session.ask
+
+        def fail(*request, **more):
+            calls.append(request[0])
+            if len(calls) == number:
+                raise errors.UserError("The worker ended unexpectedly (status -9).", "Try again.")
+            return ask(*request, **more)
+
+        monkeypatch.setattr(backend, "ask", fail)
+        return calls
+
+    return arrange

@@ -282,8 +282,15 @@ def test_what_is_no_head_is_grey_or_refused_and_stays_as_it_was(module):
         "Face.browDownLeft",
         "browDown.L",
         "browDown-L",
-        "Head:browDownLeft",
         "A06_Brow_Down_Left",
+        "blendShape1.browDownLeft",
+        "Head:browDownLeft",
+        "ns:Head_blendShapes.browDownLeft",
+        "|group|face|browDownLeft",
+        "L_browDown",
+        "BROW_DOWN_LEFT",
+        "brow down left",
+        "head_GEO_browDownLeft.001",
     ],
 )
 def test_common_spellings_of_a_key_are_known(module, spelling):
@@ -298,3 +305,22 @@ def test_common_spellings_of_a_key_are_known(module, spelling):
         "mouthLeft": ["mouthLeft"],
         "cheekPuff": ["cheekPuff_L", "cheekPuff_R"],
     }
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["upper_browDownLeft", "browDownLefty", "browDownLower", "myBrowDownLeft", "browDown_left_fix"],
+)
+def test_other_expressions_are_not_taken_for_arkits(module, spelling):
+    found = module("detailed3dmm_addon.model.arkit_keys").arkit_keys([spelling])
+    assert found == {}
+
+
+def test_the_nearest_name_counts_and_every_name_is_found_behind_every_prefix(module):
+    arkit = module("detailed3dmm_addon.model.arkit_keys")
+    names = module("ml_backend.expression_names").EXPRESSION_NAMES
+    assert arkit.arkit_keys(["old.jawOpen", "jawOpen", "x.jawOpen"]) == {"jawOpen": ["jawOpen"]}
+    for prefix in ("", "blendShape1.", "Head:", "A01_", "face|"):
+        assert arkit.arkit_keys(prefix + name for name in names) == {name: [prefix + name] for name in names}
+        capital = [prefix + name[0].upper() + name[1:] for name in names]
+        assert len(arkit.arkit_keys(capital)) == 52

@@ -152,6 +152,14 @@ def test_a_strip_is_spoken_as_far_as_it_is_not_cut_away(face, tmp_path, recordin
     assert face.data.shape_keys.key_blocks["mouthSmileLeft"].value < 0.2
 
 
+@pytest.mark.parametrize("name", ["..", "a/b:c.wav", "voice.wav", "  "])
+def test_a_packed_sound_is_written_under_a_name_that_can_be(module, name, tmp_path, recording):
+    sound = module("detailed3dmm_addon.actions.sound_strip")
+    path = tmp_path / sound._file_name(name)
+    path.write_bytes(b"x")
+    assert path.parent == tmp_path and path.is_file() and (".wav" in path.name) == (".wav" in name)
+
+
 def wave_samples(path) -> bytes:
     with wave.open(str(path)) as file:
         return file.readframes(file.getnframes())
@@ -193,18 +201,16 @@ def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_pat
 
 @pytest.fixture
 def operator(module):
-    """Returns a driver of the import's steps, as the modal loop of a window runs them."""
-    backend, speech = (
-        module("detailed3dmm_addon.worker.jobs"),
-        module("detailed3dmm_addon.clips.speech_animation"),
-    )
+    """The import's own steps, driven as the window's modal loop drives them, without its file browser and timer."""
+    backend, clips = module("detailed3dmm_addon.worker.jobs"), module("detailed3dmm_addon.clips.clip")
     targets = module("detailed3dmm_addon.clips.targets")
 
     class Steps:
         def begin(self, face, path):
-            self.work = speech.SpeechAnimation(targets.TargetName.of(face), path, 25.0, 1, 0)
-            self.work.check()
-            self.job = backend.begin_job("Speech", *self.work.speech_request())
+            place = clips.ClipPlace(25.0, 1, with_detail=False, with_sound=True)
+            clip = clips.ClipAnimation(targets.TargetName.of(face), clips.SpeechSource(path), place)
+            self.work = clip.work(bpy.context)
+            self.job = backend.begin_job(*next(self.work))
 
         def wait(self, seconds=60.0):
             limit = time.monotonic() + seconds
@@ -213,6 +219,11 @@ def operator(module):
                 backend.pump()
                 time.sleep(0.01)
             return self.job.outcome
+
+        def finish(self):
+            with pytest.raises(StopIteration) as done:
+                self.work.send(self.wait())
+            return done.value.value
 
     return Steps()
 
@@ -244,7 +255,7 @@ def test_deleting_the_face_during_the_import_is_told(face, recording, operator, 
     bpy.data.objects.remove(face)
     outcome = operator.wait()
     with pytest.raises(errors.UserError, match="deleted"):
-        operator.work.take_speech(outcome)
+        operator.work.send(outcome)
     assert not sound_strips() and not bpy.data.actions
 
 
@@ -255,8 +266,7 @@ def test_undo_during_the_import_still_finds_the_face(face, recording, operator):
     bpy.ops.ed.undo_push(message="aged")
     operator.begin(face, recording)
     bpy.ops.ed.undo()
-    operator.work.take_speech(operator.wait())
-    assert "frames of speech" in operator.work.put_into_scene(bpy.context.scene, None)
+    assert "frames of speech" in operator.finish()
     assert bpy.data.objects[name].data.shape_keys.animation_data.action is not None
 
 

@@ -16,7 +16,7 @@ def clip_of(module):
     clips, targets = module("detailed3dmm_addon.clips.clip"), module("detailed3dmm_addon.clips.targets")
     names = module("ml_backend.expression_names").EXPRESSION_NAMES
 
-    def make(target, replaces=False, scale=1.0, **more):
+    def make(target, replaces=False, scale=1.0, first_frame=FIRST):
         time = np.arange(FRAMES) / 24
         speech, blinks, head = (
             np.zeros((FRAMES, 52), np.float32),
@@ -30,22 +30,17 @@ def clip_of(module):
         head[:, 0] = 0.2 * np.sin(2 * np.pi * time)
         head[:, 1] = 0.1
         made = clips.ClipAnimation(
-            targets.TargetName.of(target),
-            Path("clip.wav"),
-            24.0,
-            FIRST,
-            with_detail=False,
-            with_sound=False,
-            replaces=replaces,
-            **more,
+            target=targets.TargetName.of(target),
+            source=clips.SpeechSource(Path("clip.wav")),
+            place=clips.ClipPlace(24.0, first_frame, with_detail=False, replaces=replaces),
         )
         none = np.zeros_like(head)
-        made.layers = {
+        layers = {
             "speech": (speech, none),
             "blinks": (blinks, none),
             "head": (np.zeros_like(speech), head),
         }
-        made.edit()
+        made.take(clips.ClipCurves(layers))
         return made
 
     return make
@@ -168,8 +163,7 @@ def test_a_second_clip_later_in_time_shares_the_tracks(light, clip_of):
     scene = bpy.context.scene
     light.d3dmm_animation.destination = "LAYERS"
     clip_of(light).put_into_scene(scene, None)
-    later = clip_of(light, scale=0.5)
-    later.first_frame = 100
+    later = clip_of(light, scale=0.5, first_frame=100)
     later.put_into_scene(scene, None)
     assert [len(track.strips) for track in light.data.shape_keys.animation_data.nla_tracks] == [2, 2]
     assert played(light, NAMES)[:, 0].max() == pytest.approx(0.5, abs=0.02)
@@ -212,8 +206,10 @@ def arkit_mesh(names):
     other = bpy.data.objects.new("Other", mesh)
     bpy.context.collection.objects.link(other)
     other.shape_key_add(name="Basis")
-    for name in names:
-        other.shape_key_add(name=name).value = 0.0
+    for number, name in enumerate(names):
+        key = other.shape_key_add(name=name)
+        key.data[0].co.z = 0.01 * (number + 1)
+        key.value = 0.0
     bpy.context.view_layer.objects.active = other
     return other
 
@@ -225,8 +221,8 @@ def arkit_mesh(names):
         "JawOpen EyeBlinkLeft",
         "jaw_open eyeBlink_L",
         "A25_Jaw_Open A14_Eye_Blink_Left",
-        "face.jawOpen eyeBlinkL",
-        "Head:jawOpen eyeBlink-L",
+        "blendShape1.jawOpen blendShape1.eyeBlinkLeft",
+        "Head:jawOpen Head:eyeBlinkL",
     ],
 )
 def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
@@ -236,10 +232,8 @@ def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
     other = arkit_mesh(
         [jaw, blink, *(name for name in names if name.startswith("brow") or "Smile" in name), "somethingElse"]
     )
-    assert (
-        targets.expression_keys(other)["jawOpen"] == jaw
-        and targets.expression_keys(other)["eyeBlinkLeft"] == blink
-    )
+    found = module("detailed3dmm_addon.model.arkit_keys").expression_keys(other.data)
+    assert found["jawOpen"] == [jaw] and found["eyeBlinkLeft"] == [blink] and targets.is_target(other)
     frames = np.zeros((12, 52), np.float32)
     frames[:, names.index("jawOpen")] = np.linspace(0, 1, 12)
     frames[:, names.index("eyeBlinkLeft")] = 0.5
@@ -252,6 +246,20 @@ def test_any_mesh_with_arkits_names_is_a_target(module, tmp_path, style):
     keys = other.data.shape_keys.key_blocks
     assert keys[jaw].value == pytest.approx(1, abs=1e-5) and keys[blink].value == pytest.approx(0.5, abs=1e-5)
     assert bpy.ops.d3dmm.clear_animation() == {"FINISHED"} and keys[jaw].value == 0
+
+
+def test_a_key_for_both_sides_shows_their_mean_and_two_keys_show_one_expression(module):
+    names = module("ml_backend.expression_names").EXPRESSION_NAMES
+    other = arkit_mesh(["eyeBlink", "cheekPuff_L", "cheekPuff_R", "jawOpen"])
+    frames = np.zeros((3, 52), np.float32)
+    for name, value in (("eyeBlinkLeft", 0.2), ("eyeBlinkRight", 0.6), ("cheekPuff", 0.5)):
+        frames[:, names.index(name)] = value
+    curves = module("detailed3dmm_addon.clips.targets").expression_curves(other, frames, False)
+    assert {path: pytest.approx(float(values[0])) for (path, _), values in curves.items()} == {
+        'key_blocks["eyeBlink"].value': 0.4,
+        'key_blocks["cheekPuff_L"].value': 0.5,
+        'key_blocks["cheekPuff_R"].value': 0.5,
+    }
 
 
 def test_a_mesh_without_them_is_none(module):
@@ -419,3 +427,84 @@ def test_save_and_undo_keep_the_settings(light, clip_of, tmp_path):
     assert light.d3dmm_animation.gain_jaw == 1.25 and light.d3dmm_animation.source == "clip.wav"
     clip_of(light, replaces=True).put_into_scene(bpy.context.scene, None)
     assert len([action for action in bpy.data.actions if action.get("d3dmm")]) == 2
+
+
+@pytest.mark.parametrize("destination", ["ACTION", "NLA"])
+def test_an_nla_in_tweak_mode_is_told_before_anything_is_touched(light, clip_of, module, destination):
+    keys, scene = light.data.shape_keys, bpy.context.scene
+    light.d3dmm_animation.destination = "NLA"
+    clip_of(light).put_into_scene(scene, None)
+    data = keys.animation_data
+    data.nla_tracks[0].strips[0].select = True
+    data.nla_tracks.active = data.nla_tracks[0]
+    data.use_tweak_mode = True
+    assert data.use_tweak_mode
+    light.d3dmm_animation.destination = destination
+    before = set(bpy.data.actions), len(sound_strips(scene)), scene.frame_end
+    errors = module("ml_backend.errors")
+    for replaces in (False, True):
+        with pytest.raises(errors.UserError, match="tweak"):
+            clip_of(light, replaces=replaces).put_into_scene(scene, None)
+        with pytest.raises(errors.UserError, match="tweak"):
+            clip_of(light, replaces=replaces).check()
+    with pytest.raises(RuntimeError, match="tweak"):
+        bpy.ops.d3dmm.clear_animation()
+    assert (set(bpy.data.actions), len(sound_strips(scene)), scene.frame_end) == before
+    data.use_tweak_mode = False
+
+
+def sound_strips(scene):
+    editor = scene.sequence_editor
+    return [] if editor is None else list(editor.strips if hasattr(editor, "strips") else editor.sequences)
+
+
+def make_still(target, name, kind):
+    keys = target.data.shape_keys
+    if kind == "driven":
+        keys.key_blocks[name].driver_add("value").driver.expression = "0.25"
+    elif kind == "muted":
+        keys.key_blocks[name].mute = True
+    elif kind == "basis":
+        keys.key_blocks[name].data[0].co.z = 0.0
+
+
+@pytest.mark.parametrize("kind", ["driven", "muted", "basis"])
+def test_keys_that_cannot_move_are_named(light, clip_of, module, kind):
+    make_still(light, "jawOpen", kind)
+    report = clip_of(light).put_into_scene(bpy.context.scene, None)
+    problem = module("detailed3dmm_addon.worker.jobs").problem
+    assert f"does not move: jawOpen ({kind}" in report.replace("it has the shape of its basis", "basis")
+    assert "jawOpen" in problem.message and "eyeBlinkLeft" not in problem.message and problem.remedy
+    assert played(light, NAMES)[9, 2] == pytest.approx(0.7, abs=1e-5)
+
+
+def test_a_mesh_of_which_no_key_can_move_is_refused_and_left_alone(light, clip_of, module):
+    errors = module("ml_backend.errors")
+    light.data.shape_keys.use_relative = False
+    with pytest.raises(errors.UserError, match="absolute"):
+        clip_of(light).put_into_scene(bpy.context.scene, None)
+    light.data.shape_keys.use_relative = True
+    light.show_only_shape_key = True
+    with pytest.raises(errors.UserError, match="pinned"):
+        clip_of(light).put_into_scene(bpy.context.scene, None)
+    assert not bpy.data.actions and bpy.context.scene.frame_end == 250
+
+
+def test_slider_ranges_are_widened_to_the_clip(light, clip_of):
+    key = light.data.shape_keys.key_blocks["jawOpen"]
+    key.slider_min, key.slider_max = 0.2, 0.3
+    report = clip_of(light, scale=3.0).put_into_scene(bpy.context.scene, None)
+    seen = played(light, NAMES)[:, 0]
+    assert "does not move" not in report and seen.min() == pytest.approx(0, abs=1e-5)
+    assert seen.max() > 1.2 and key.slider_max == pytest.approx(seen.max(), abs=1e-4)
+
+
+def test_what_another_animation_overrides_is_told(light, clip_of, module):
+    scene, keys = bpy.context.scene, light.data.shape_keys
+    light.d3dmm_animation.destination = "NLA"
+    clip_of(light).put_into_scene(scene, None)
+    keys.animation_data.nla_tracks[0].is_solo = True
+    light.d3dmm_animation.destination = "ACTION"
+    module("detailed3dmm_addon.worker.jobs").clear_problem()
+    report = clip_of(light, scale=0.1).put_into_scene(scene, None)
+    assert "jawOpen" in report and "another animation" in report

@@ -3,6 +3,7 @@
 import bpy
 import numpy as np
 import pytest
+from test_scene_changes import state_of_scene
 
 
 def seen_by(camera, scene, points):
@@ -99,3 +100,13 @@ def test_what_is_no_photo_and_shows_no_face_is_refused_and_leaves_the_scene(work
 
 def test_without_a_backend_the_button_says_why(no_worker):
     assert not bpy.ops.d3dmm.fit_from_image.poll()
+
+
+def test_a_failure_after_the_fit_leaves_the_scene_as_it_was(worker, photo, failing_at):
+    scene = bpy.context.scene
+    before = state_of_scene(), scene.camera, scene.render.resolution_x, len(bpy.data.images)
+    calls = failing_at(2)
+    with pytest.raises(RuntimeError, match="ended unexpectedly"):
+        bpy.ops.d3dmm.fit_from_image(filepath=str(photo))
+    assert calls == ["fit_from_image", "generate"]
+    assert (state_of_scene(), scene.camera, scene.render.resolution_x, len(bpy.data.images)) == before

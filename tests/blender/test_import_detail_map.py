@@ -140,3 +140,50 @@ def test_the_lock_keeps_the_pattern_of_another_random_face(wrinkled, no_worker):
     assert bpy.ops.d3dmm.random_face(seed=8) == {"FINISHED"} and wrinkled.d3dmm.wrinkle_seed == 41
     wrinkled.d3dmm.lock_wrinkle_seed = False
     assert bpy.ops.d3dmm.random_face(seed=9) == {"FINISHED"} and wrinkled.d3dmm.wrinkle_seed == 9
+
+
+def test_a_failure_after_the_fit_leaves_the_face_as_it_was(wrinkled, other_map, failing_at):
+    wrinkled["d3dmm_latent_offset"] = [0.01] * (18 * 512)
+    wrinkled.d3dmm.imported_map = "earlier.npy 12345678"
+    bpy.context.view_layer.update()
+    before = live_height(wrinkled)
+    calls = failing_at(2)
+    with pytest.raises(RuntimeError, match="ended unexpectedly"):
+        bpy.ops.d3dmm.import_detail_map(filepath=str(other_map[0]), steps=10)
+    assert calls == ["invert", "generate"]
+    assert wrinkled.d3dmm.imported_map == "earlier.npy 12345678"
+    assert np.allclose(wrinkled["d3dmm_latent_offset"], 0.01) and np.array_equal(
+        live_height(wrinkled), before
+    )
+
+
+def test_an_error_is_thrown_into_the_steps_of_a_job(module, face, monkeypatch):
+    """In a window too: the steps that a job has taken can be taken back by the job itself."""
+    base, backend = module("operators.operator_base"), module("detailed3dmm_addon.worker.jobs")
+    errors, client = module("ml_backend.errors"), module("ml_backend.process.client")
+    seen, reports = [], []
+
+    class Steps(base.JobOperator):
+        def work(self, context):
+            try:
+                yield "First", "info", {}, {}
+            except errors.UserError as error:
+                seen.append(error.message)
+                raise
+            return "done"
+
+        def report(self, kind, text):
+            reports.append((kind, text))
+
+        def _end(self, context):
+            seen.append("ended")
+
+    steps = Steps()
+    steps._work = steps.work(None)
+    monkeypatch.setattr(backend, "begin_job", lambda *request: request)
+    assert steps._go_on(None, None) is None and not seen
+    died = client.Event("died", 1, message="The worker ended.", remedy="Try again.")
+    assert steps._go_on(None, died) == {"CANCELLED"}
+    assert seen == ["The worker ended.", "ended"] and reports == [
+        ({"ERROR"}, "The worker ended.\nTry again.")
+    ]

@@ -135,7 +135,7 @@ def test_installed_repaired_offline_and_removed(online, environment, module, tmp
     ask = [environment.environment_python(), "-c", "import d3dmm_tiny as t; print(t.value)"]
     assert subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip() == "7"
     bpy.context.preferences.addons[EXTENSION].preferences.interpreter = ""
-    assert module("detailed3dmm_addon.worker.jobs").find_interpreter() == str(
+    assert module("detailed3dmm_addon.worker.interpreter").find_interpreter() == str(
         environment.environment_python()
     )
     next((tmp_path / "用户 résumé" / "environment").rglob("d3dmm_tiny.py")).unlink()
@@ -155,9 +155,7 @@ def test_the_preferences_say_what_is_used_what_it_costs_and_how_far_it_is(online
 
     def drawn() -> str:
         layout = CheckingLayout()
-        shown = SimpleNamespace(
-            layout=layout, bl_rna=preferences.bl_rna, _draw_choice=preferences._draw_choice
-        )
+        shown = SimpleNamespace(layout=layout, bl_rna=preferences.bl_rna)
         type(preferences).draw(shown, None)
         return "\n".join(map(str, layout.seen))
 

@@ -81,7 +81,7 @@ def test_a_missing_interpreter_offers_the_installation(module, monkeypatch):
 
 def test_a_running_job_shows_its_progress(face, module, monkeypatch):
     backend = module("detailed3dmm_addon.worker.jobs")
-    monkeypatch.setattr(backend, "_job", backend.Job(1, "Speech", 0.4, "Listening"))
+    monkeypatch.setattr(backend.session, "job", backend.Job(1, "Speech", 0.4, "Listening"))
     said = draw_all(context())
     assert {"Speech", "Listening"} <= set(said) and "Import Audio" not in said
 

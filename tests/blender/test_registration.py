@@ -91,7 +91,7 @@ def test_every_operator_does_something_or_says_in_words_why_not(no_worker, modul
             assert getattr(bpy.ops.d3dmm, name)() == {"FINISHED"}, name
         except RuntimeError as error:
             reasons[name] = str(error)
-    module("operators.face_assets").preset_path("CHARACTER", "My Preset").unlink(missing_ok=True)
+    module("operators.face_presets").preset_path("CHARACTER", "My Preset").unlink(missing_ok=True)
     assert reasons and not [said for said in reasons.values() if "Traceback" in said or "Python:" in said]
     for name, said in reasons.items():
         words = said.removeprefix("Error: ").removeprefix(f"Operator bpy.ops.d3dmm.{name}.poll()").split()

@@ -109,7 +109,7 @@ def test_undo_and_redo_over_every_operator(face, no_worker, module, tmp_path, na
 
 @pytest.mark.parametrize("kind", ["CHARACTER", "EXPRESSION"])
 def test_undo_and_redo_of_a_preset_that_stays_on_disk(face, no_worker, module, kind):
-    path = module("operators.face_assets").preset_path(kind, "Kept")
+    path = module("operators.face_presets").preset_path(kind, "Kept")
     face.data.shape_keys.key_blocks["jawOpen"].value = 0.7
     assert bpy.ops.d3dmm.add_preset(kind=kind, name="Kept") == {"FINISHED"}
     try:

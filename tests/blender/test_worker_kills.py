@@ -20,12 +20,8 @@ MOST_SECONDS_TO_TELL = 2.0
 
 
 def speech(face, module, recording):
-    target = module("detailed3dmm_addon.clips.targets").TargetName.of(face)
-    return (
-        module("detailed3dmm_addon.clips.speech_animation")
-        .SpeechAnimation(target, recording, 25.0, 1, 0)
-        .speech_request()
-    )
+    source = module("detailed3dmm_addon.clips.clip").SpeechSource(recording)
+    return next(source.curves(face.d3dmm_animation, 1, 25.0))[1:]
 
 
 def wrinkles(face, module, _recording):

@@ -13,7 +13,6 @@ from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.pipelines.animate_from_audio import (
     DECODERS,
     AnimateFromAudioRequest,
-    AnimationCancelled,
     animate_from_audio,
 )
 
@@ -23,11 +22,10 @@ RECORDINGS = ROOT.parent / "shared/data/speech"
 JAW = EXPRESSION_NAMES.index("jawOpen")
 
 
-def animate(path, cancelled=lambda: False, seen=None, **settings):
+def animate(path, progress=None, seen=None, **settings):
     shares = [] if seen is None else seen
-    return animate_from_audio(
-        AnimateFromAudioRequest(str(path), **settings), lambda share, text: shares.append(share), cancelled
-    )
+    follow = progress or (lambda share, text: shares.append(share))
+    return animate_from_audio(AnimateFromAudioRequest(str(path), **settings), follow)
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +99,17 @@ def test_a_long_recording_is_cut_without_a_trace(tmp_path, decoder):
         assert np.corrcoef(first, later)[0, 1] > 0.95
 
 
-def test_cancel_stops(tmp_path):
-    with pytest.raises(AnimationCancelled):
-        animate(DEMO, cancelled=lambda: True)
+@pytest.mark.parametrize("share", [0.0, 0.97])
+def test_a_progress_that_raises_ends_the_job(share):
+    class Stop(Exception):
+        pass
+
+    def progress(done, _text):
+        if done >= share:
+            raise Stop
+
+    with pytest.raises(Stop):
+        animate(DEMO, progress=progress)
 
 
 def test_mistakes_are_named(tmp_path):

@@ -346,7 +346,7 @@ def test_the_command_listens_with_it(tmp_path, capsys):
     from ml_backend.animation.curve_editing import lip_gap
 
     assert lip_gap(shut).max() < 1.0
-    ours = animate_in_layers(AnimateFromAudioRequest(str(DEMO), length=2.0), lambda *_: None, lambda: False)
+    ours = animate_in_layers(AnimateFromAudioRequest(str(DEMO), length=2.0), lambda *_: None)
     assert lip_gap(ours.together().frames).max() > 2.0 and not ours.notes
 
 

@@ -39,9 +39,17 @@ def test_float64_travels_as_float32():
     assert message.arrays["a"].dtype == np.float32
 
 
-def framed(header) -> bytes:
-    text = json.dumps(header).encode()
+def with_text(text: bytes) -> bytes:
     return struct.pack("<4sI", MAGIC, len(text)) + text
+
+
+def framed(header) -> bytes:
+    return with_text(json.dumps(header).encode())
+
+
+def one_array(shape) -> dict:
+    array = {"name": "a", "dtype": "<f4", "shape": shape}
+    return {"kind": "x", "id": 1, "parameters": {}, "arrays": [array]}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +75,18 @@ def framed(header) -> bytes:
             }
         ),
         framed([1, 2, 3]),
+        framed(one_array([2**32, 2**32])),
+        framed(one_array([0, 2**70])),
+        framed(one_array([1] * 9)),
+        framed(one_array([True])),
+        framed(one_array([10**400])),
+        framed(one_array("12")),
+        framed({"kind": "x", "id": True, "parameters": {}, "arrays": []}),
+        framed({"kind": "x", "id": -1, "parameters": {}, "arrays": []}),
+        framed({"kind": "x", "id": 2**70, "parameters": {}, "arrays": []}),
+        framed({"kind": "x", "id": 1, "parameters": {"n": float("inf")}, "arrays": []}),
+        with_text(b"[" * 100_000 + b"]" * 100_000),
+        with_text(b'{"kind": "x", "id": ' + b"9" * 10_000 + b', "parameters": {}, "arrays": []}'),
     ],
 )
 def test_garbage_is_refused(data):
@@ -87,6 +107,53 @@ def test_random_bytes_never_pass_as_a_message():
         except ProtocolError:
             refused += 1
     assert refused > 300
+
+
+def random_value(rng, depth=0):
+    """A JSON value of any kind, often an absurd one."""
+    simple = (
+        None,
+        True,
+        -1,
+        0,
+        1,
+        2**31,
+        2**64,
+        10**30,
+        0.5,
+        "",
+        "<f4",
+        "|u1",
+        "x",
+        [],
+        {},
+        [2, 3],
+        [0, 2**40],
+    )
+    kind = rng.integers(4 if depth < 3 else 2)
+    if kind < 2:
+        return simple[rng.integers(len(simple))]
+    if kind == 2:
+        return [random_value(rng, depth + 1) for _ in range(rng.integers(4))]
+    names = ("kind", "id", "parameters", "arrays", "name", "dtype", "shape")
+    return {names[rng.integers(7)]: random_value(rng, depth + 1) for _ in range(rng.integers(4))}
+
+
+def test_random_headers_end_as_a_message_or_as_a_protocol_error():
+    rng = np.random.default_rng(3)
+    refused = passed = 0
+    for _ in range(5000):
+        entry = {"name": "a", "dtype": "<f4", "shape": [2, 2]}
+        header = {"kind": "x", "id": 1, "parameters": {}, "arrays": [entry]}
+        changed = entry if rng.integers(2) else header
+        changed[list(changed)[rng.integers(len(changed))]] = random_value(rng)
+        try:
+            for message in Decoder().feed(framed(header) + bytes(16)):
+                assert isinstance(message.kind, str) and type(message.id) is int
+                passed += 1
+        except ProtocolError:
+            refused += 1
+    assert refused > 1000 and passed > 100
 
 
 def test_infinite_parameters_are_refused_at_the_source():

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,12 +14,15 @@ import pytest
 from ml_backend.errors import UserError
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.skin_vector import sample_skin
-from ml_backend.process.client import WorkerClient, resident_megabytes
+from ml_backend.process.client import WorkerClient
+from ml_backend.process.memory import resident_megabytes
+from ml_backend.process.protocol import Decoder, Message, encode
 
 pytestmark = pytest.mark.worker
 
 ROOT = Path(__file__).resolve().parents[2]
 FACE = BilinearFace.default()
+FINAL = ("result", "error", "superseded", "cancelled", "died")
 
 
 def person(seed=1, **expression):
@@ -200,3 +205,133 @@ def test_invert_reports_progress_and_ends_when_cancelled(client):
     assert client.wait(number, 60).kind == "cancelled"
     event = client.wait(client.request("invert", {}, {"map": 0 * values}), 60)
     assert event.kind == "error" and "blank" in event.message
+
+
+def test_a_drag_during_a_bake_blocks_neither_requests_nor_polls(client):
+    """Large requests and large answers at once: neither pipe keeps the caller waiting."""
+    client.wait(client.request("generate", {"resolution": 256}, person()), 120)
+    job = client.request("bake_detail", {"resolution": 256}, clip(60))
+    latent = {"latent_offset": np.zeros((18, 512), np.float32)}
+    ends = {}
+    slowest = 0.0
+    for step in range(2000):
+        before = time.monotonic()
+        client.request("generate", {"resolution": 512}, person(jawOpen=step / 2000) | latent, f"{step % 3}")
+        asked = time.monotonic()
+        ends |= {event.request_id: event.kind for event in client.poll() if event.kind in FINAL}
+        slowest = max(slowest, asked - before, time.monotonic() - asked)
+    last = client.request("info")
+    assert client.wait(last, 120).kind == "result"
+    limit = time.monotonic() + 120
+    while len(ends) < 2001 and time.monotonic() < limit:
+        ends |= {event.request_id: event.kind for event in client.poll() if event.kind in FINAL}
+        time.sleep(0.01)
+    assert len(ends) == 2001 and ends[job] == "result" and set(ends.values()) == {"result", "superseded"}
+    assert slowest < 0.2, slowest
+
+
+def test_a_child_that_never_reads_blocks_nobody(tmp_path):
+    deaf = tmp_path / "deaf"
+    deaf.write_text("#!/bin/sh\nexec sleep 60\n")
+    deaf.chmod(0o755)
+    client = WorkerClient(str(deaf), ROOT, tmp_path)
+    begun = time.monotonic()
+    numbers = [client.request("bake_detail", {}, clip(2000)) for _ in range(20)]  # about 8 MB
+    assert client.poll() == [] and time.monotonic() - begun < 10
+    client.stop(0.1)
+    assert [(event.request_id, event.kind) for event in client.poll()] == [(n, "died") for n in numbers]
+
+
+SMALL_WORKER = """
+import os
+import numpy as np
+from ml_backend.process.worker import Worker, private_standard_output
+
+def large(parameters, arrays, progress):
+    return {"number": parameters["number"]}, {"map": np.zeros((1024, 1024), np.float32)}
+
+def infinite(parameters, arrays, progress):
+    return {"value": float("inf")}, {}
+
+sink = private_standard_output()
+Worker(os.fdopen(0, "rb", buffering=0), sink, {"large": large, "infinite": infinite}).run(dict)
+"""
+
+
+@pytest.fixture
+def small_worker():
+    """A worker process with two short handlers, spoken to over its pipes without a client."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SMALL_WORKER],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def send_request(process, number, name, parameters, arrays=None):
+    body = {"name": name, "parameters": parameters, "latest_of": "drag"}
+    for piece in encode(Message("request", number, body, arrays or {})):
+        process.stdin.write(piece)
+
+
+def ends_of(process, count) -> dict[int, str]:
+    decoder, ends = Decoder(), {}
+    while len(ends) < count and (data := os.read(process.stdout.fileno(), 2**20)):
+        ends |= {message.id: message.kind for message in decoder.feed(data) if message.kind in FINAL}
+    return ends
+
+
+def test_the_worker_reads_on_while_nobody_takes_its_answers(small_worker):
+    """The thread that reads requests never writes: answers fill the pipe, and requests still arrive."""
+    count = 60
+    latent = {"latent": np.zeros((18, 512), np.float32)}
+    written = threading.Event()
+
+    def write():
+        for number in range(1, count + 1):
+            send_request(small_worker, number, "large", {"number": number}, latent)  # 2 MB in all
+        written.set()
+
+    threading.Thread(target=write, daemon=True).start()
+    assert written.wait(30), "the worker stopped reading"
+    ends = ends_of(small_worker, count)
+    assert sorted(ends) == list(range(1, count + 1)) and ends[count] == "result"
+    assert set(ends.values()) == {"result", "superseded"}
+
+
+def test_an_answer_that_cannot_be_sent_is_an_error_and_the_lane_goes_on(small_worker):
+    send_request(small_worker, 1, "infinite", {})
+    assert ends_of(small_worker, 1) == {1: "error"}
+    send_request(small_worker, 2, "large", {"number": 2})
+    assert ends_of(small_worker, 1) == {2: "result"}
+
+
+def test_a_cancelled_animation_says_that_it_was_cancelled(client):
+    """Wherever the cancellation meets the job."""
+    path = str(ROOT / "ml_backend/assets/demo_speech.wav")
+    client.wait(client.request("animate", {"path": path}), 120)
+    kinds = []
+    for delay in (0.0, 0.05, 0.1, 0.2):
+        number = client.request("animate", {"path": path})
+        time.sleep(delay)
+        client.cancel(number)
+        event = client.wait(number, 60)
+        kinds.append(event.kind)
+        assert event.kind in ("cancelled", "result"), event.message
+    assert kinds[0] == "cancelled"
+
+
+def test_a_child_that_sends_senseless_values_is_noticed(tmp_path):
+    frame = b"".join(map(bytes, encode(Message("progress", 1, {"fraction": "half"}))))
+    (tmp_path / "frame").write_bytes(frame)
+    liar = tmp_path / "liar"
+    liar.write_text(f"#!/bin/sh\ncat '{tmp_path / 'frame'}'\nsleep 30\n")
+    liar.chmod(0o755)
+    client = WorkerClient(str(liar), ROOT, tmp_path)
+    event = client.wait(client.request("info"), 20)
+    assert event.kind == "died" and "unreadable" in event.message

@@ -1,0 +1,32 @@
+"""Writes a file complete or not at all."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Gives a temporary path in the same folder that replaces the file once the `with` block has ended.
+
+    The temporary name is unique, so two processes that write the same file do not disturb each other: the last
+    one to end wins. If the block raises, the file stays as it was and nothing else is left behind.
+
+    Args:
+        path: of the file.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        OSError: the file cannot be replaced.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
