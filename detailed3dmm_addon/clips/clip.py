@@ -219,6 +219,7 @@ class CapturedAnimation(ClipAnimation):
         """
         self.check()
         animation = resampled(read_curves(self.path), self.fps)
+        self.notes = animation.notes
         frames = animation.frames.copy()
         looks = [index for index, name in enumerate(EXPRESSION_NAMES) if name.startswith("eyeLook")]
         if not frames[:, looks].any():  # a capture that turns the eyes but not the lids' coefficients

@@ -102,7 +102,7 @@ def edit_curves(animation: Animation, edit: CurveEdit) -> Animation:
         UserError: a group is unknown, or a value is out of its range.
     """
     frames, head = edit_layers(animation.fps, {"all": (animation.frames, animation.head)}, edit)["all"]
-    return Animation(animation.fps, animation.names, frames, head)
+    return Animation(animation.fps, animation.names, frames, head, animation.notes)
 
 
 def edit_layers(fps: float, layers: Mapping[str, Motion], edit: CurveEdit) -> dict[str, Motion]:
@@ -187,7 +187,9 @@ def resampled(animation: Animation, fps: float) -> Animation:
     def sampled(values: np.ndarray) -> np.ndarray:
         return np.stack([np.interp(at, source, column) for column in values.T], 1).astype(np.float32)
 
-    return Animation(fps, animation.names, sampled(animation.frames), sampled(animation.head))
+    return Animation(
+        fps, animation.names, sampled(animation.frames), sampled(animation.head), animation.notes
+    )
 
 
 def reduce_keys(values: np.ndarray, tolerance: float | np.ndarray) -> np.ndarray:
@@ -231,25 +233,40 @@ def keyed_error(values: np.ndarray, keys: np.ndarray) -> float:
 
 
 def look_from_eyes(head: np.ndarray) -> dict[str, np.ndarray]:
-    """The eight eyeLook coefficients, each (T,) float32, of the eyes' rotations: head (T, 9) radians as `curves.HEAD_NAMES`."""
-    found = {}
-    for side, column, outward in (("Left", 3, 1.0), ("Right", 6, -1.0)):
-        yaw, pitch = np.degrees(head[:, column]) * outward, np.degrees(head[:, column + 1])
-        turned = {"Out": yaw / _EYE_DEGREES["side"], "In": -yaw / _EYE_DEGREES["side"]}
-        turned |= {"Up": pitch / _EYE_DEGREES["up"], "Down": -pitch / _EYE_DEGREES["up"]}
-        found |= {
+    """Returns the eight eyeLook coefficients of the eyes' rotations.
+
+    Args:
+        head: (T, 9) radians as `curve_file.HEAD_NAMES`; yaw to the person's right, pitch down positive.
+
+    Returns:
+        (T,) float32 in 0..1 by name.
+    """
+    looks = {}
+    for side, column, outward in (("Left", 3, -1.0), ("Right", 6, 1.0)):
+        yaw = np.degrees(head[:, column]) * outward / _EYE_DEGREES["side"]
+        pitch = np.degrees(head[:, column + 1]) / _EYE_DEGREES["up"]
+        turned = {"Out": yaw, "In": -yaw, "Up": -pitch, "Down": pitch}
+        looks |= {
             f"eyeLook{way}{side}": np.clip(value, 0, 1).astype(np.float32) for way, value in turned.items()
         }
-    return found
+    return looks
 
 
 def eyes_from_look(frames: np.ndarray) -> np.ndarray:
-    """The eyes' (T, 6) rotations in radians (left yaw, pitch, roll, right ...) of the eyeLook coefficients of (T, 52)."""
+    """Returns the eyes' rotations of the eyeLook coefficients.
+
+    Args:
+        frames: (T, 52) coefficients.
+
+    Returns:
+        (T, 6) float32 radians, left yaw, pitch, roll, then right, with Live Link Face's signs: yaw to the
+        person's right and pitch down are positive.
+    """
     turns = np.zeros((len(frames), 6), np.float32)
-    for side, column, outward in (("Left", 0, 1.0), ("Right", 3, -1.0)):
+    for side, column, outward in (("Left", 0, -1.0), ("Right", 3, 1.0)):
         out, inward, up, down = (
             frames[:, EXPRESSION_NAMES.index(f"eyeLook{way}{side}")] for way in ("Out", "In", "Up", "Down")
         )
         turns[:, column] = np.radians((out - inward) * outward * _EYE_DEGREES["side"])
-        turns[:, column + 1] = np.radians((up - down) * _EYE_DEGREES["up"])
+        turns[:, column + 1] = np.radians((down - up) * _EYE_DEGREES["up"])
     return turns

@@ -208,9 +208,9 @@ def _gaze(times: np.ndarray, rng: np.random.Generator) -> tuple[Motion, list[flo
             wide.append(float(clock))
         last, clock = aim, clock + fixed
     yaw, pitch = np.clip(yaw, -16, 16), np.clip(pitch, -10, 10)
-    for eye in (3, 6):
-        motion.head[:, eye] += yaw * _DEGREE
-        motion.head[:, eye + 1] += pitch * _DEGREE
+    for eye in (3, 6):  # Live Link Face turns the eyes against the head: right and down are positive
+        motion.head[:, eye] -= yaw * _DEGREE
+        motion.head[:, eye + 1] -= pitch * _DEGREE
     for name, angle in (
         ("Left", yaw),
         ("Right", -yaw),
