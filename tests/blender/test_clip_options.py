@@ -266,7 +266,7 @@ def csv_take(module, path, fps=30.0, count=60):
     frames[:, names.index("browInnerUp")] = np.clip(time, 0, 1)
     head = np.zeros((count, 9), np.float32)
     head[:, 0], head[:, 2] = 0.2, -0.1
-    head[:, 3] = head[:, 6] = 0.3  # both eyes to the person's left
+    head[:, 3] = head[:, 6] = -0.3  # both eyes to the person's left
     curves.write_csv(path, curves.Animation(fps, names, frames, head))
 
 
