@@ -1,4 +1,4 @@
-"""The sound of films and of containers that libsndfile does not read (AAC, m4a, mp4, mov, mkv ...), by PyAV."""
+"""The sound of films and of containers that libsndfile does not read (AAC, m4a, mp4, mov ...), by PyAV."""
 
 from collections.abc import Generator
 from fractions import Fraction

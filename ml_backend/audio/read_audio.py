@@ -15,18 +15,13 @@ from .log_mel import SAMPLE_RATE
 from .sample_bytes import sample_bytes
 from .sound_level import LEVEL_DB, SoundSurvey, choose_channels, frame_powers, level_db
 
-AUDIO_SUFFIXES = (
-    ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".caf", ".au", ".w64", ".rf64",
-    ".bwf", ".m4a", ".m4b", ".aac", ".ac3", ".wma", ".mka", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi",
-)  # fmt: skip
-"""Endings of the recordings and films that are read; the content counts, not the ending."""
 FORMATS = "wav, flac, mp3, ogg, m4a"
 _LOWEST_RATE, _HIGHEST_RATE = 4000, 384000
 _BLOCK = 10.0
 _UNREADABLE = (1, 4)
-"""libsndfile's errors for formats and encodings that it does not know; other libraries may."""
+"""libsndfile's errors for formats and encodings that it does not read."""
 _MOST_MISSING = 0.02
-"""Seconds by which a header may promise more than the file holds: a sample more or less is nothing to mention."""
+"""Seconds by which a header may promise more than the file holds, such as one sample."""
 
 
 class AudioFile:
@@ -40,7 +35,7 @@ class AudioFile:
         seconds: its length as its header says.
 
     Raises:
-        UserError: the file is missing, empty, truncated, no recording, or has no samples; the message names it.
+        UserError: the file is missing, empty, truncated, no recording, or has no samples.
     """
 
     def __init__(self, path: str | Path):
@@ -94,7 +89,7 @@ class AudioFile:
         """
         if not (0 <= start < self.seconds and length >= 0):
             raise UserError(
-                f"{self.path}: {self.seconds:.2f} s long; from {start} s on, {length} s of it cannot be read.",
+                f"{self.path}: {self.seconds:.2f} s long; {length} s of it from {start} s on cannot be read.",
                 "Choose a range inside the recording.",
             )
         left = self.seconds - start
@@ -137,7 +132,8 @@ class AudioFile:
                 powers = powers[:, chosen]
             else:
                 powers = frame_powers(
-                    ((block @ weights)[:, None] for block in self._raw_blocks(_BLOCK, start, length)), self.rate
+                    ((block @ weights)[:, None] for block in self._raw_blocks(_BLOCK, start, length)),
+                    self.rate,
                 )
         level = level_db(powers[:, 0])
         if level is None:
@@ -158,7 +154,7 @@ class AudioFile:
             seconds: length of a block of the file.
             start: seconds at which to begin.
             length: seconds to read; 0 for all that is left.
-            survey: channels and gain; None keeps the recording's level and, with several channels, surveys it.
+            survey: channels and gain; None keeps the recording's level and chooses among several channels.
 
         Yields:
             (N,) float32 mono samples at 16 kHz; pieces of about the block's length.

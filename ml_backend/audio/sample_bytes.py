@@ -1,4 +1,4 @@
-"""Where a sound file keeps its samples: chunks of WAV, RIFX, RF64, W64, AIFF and AU are walked, not searched."""
+"""The place of the samples in a sound file: walks the chunks of WAV, RIFX, RF64, W64, AIFF and AU."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,18 +72,8 @@ def _riff(file: BinaryIO, size: int, order: Literal["big", "little"]) -> SampleB
                 return SampleBytes(long_size, size - at - 8, a_second)
             left_open = length == 0 or (length >= _PLACEHOLDER and at + 8 + length > size)
             return SampleBytes(None if left_open else length, size - at - 8, a_second)
-        at = _next_chunk(file, at, length)
+        at += 8 + length + length % 2
     return None
-
-
-def _next_chunk(file: BinaryIO, at: int, length: int) -> int:
-    """Returns the place of the next chunk; chunks are padded to even sizes, which some programs forget."""
-    end = at + 8 + length
-    if length % 2:
-        file.seek(end)
-        name = file.read(4)
-        return end if len(name) == 4 and name.isascii() and name.decode().isprintable() else end + 1
-    return end
 
 
 def _aiff(file: BinaryIO, size: int) -> SampleBytes | None:
@@ -103,7 +93,7 @@ def _aiff(file: BinaryIO, size: int) -> SampleBytes | None:
         elif name == b"SSND":
             promised = None if length == 0 or length >= _PLACEHOLDER else length
             return SampleBytes(promised, size - at - 8, a_second)
-        at = _next_chunk(file, at, length)
+        at += 8 + length + length % 2
     return None
 
 

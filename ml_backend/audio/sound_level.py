@@ -1,4 +1,4 @@
-"""The level of a recording and the channels that carry speech, measured before anything is extracted from it."""
+"""The level of a recording and its channels with speech, measured before features are extracted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _FEWEST = 3
 """Frames with sound below which a recording counts as silent."""
 _FRAME = 0.02
 _STEADY_DB, _LIVELY_DB = 2.0, 3.0
-"""Standard deviation of a channel's level, active frames only: below, a tone; above, speech or noise of a room."""
+"""Standard deviation of the level over active frames: a tone is below the first, speech above both."""
 _LOST = 0.1
 """Share of a channel's power below which the mean of the channels has cancelled it."""
 
@@ -73,7 +73,7 @@ def choose_channels(powers: np.ndarray, covariance: np.ndarray) -> tuple[np.ndar
     """Returns the weights of the channels in the mono sound, and notes.
 
     A channel whose level hardly varies (the tone of a time code, hum) is left out where another varies as
-    speech does. The others are averaged; where they cancel each other or most are silent, the loudest is taken.
+    speech does. The others are averaged; where they cancel each other or most are silent, the loudest counts.
 
     Args:
         powers: (F, C) power of frames.
