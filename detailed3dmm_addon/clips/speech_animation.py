@@ -7,8 +7,6 @@ from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.process.client import Event
 from .clip import ClipAnimation
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
-
 
 class SpeechAnimation(ClipAnimation):
     """A clip whose curves the worker makes of a recording."""

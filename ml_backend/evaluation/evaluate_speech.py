@@ -22,6 +22,7 @@ middle half of each phone:
   labelled_closures  closure_bilabial again, against lip closures that were read off waveform and spectrogram
   instead of an aligner's
                      (`assets/labelled_closures.json`; n_labelled of them, in the clips of those names)
+  n_clips, misfits   clips that were used; names of those whose transcript does not fit or that cannot be read
   real_time_factor   processor seconds, all threads together, for a second of sound, networks loaded
   wall_time_factor   the same by the clock on the wall, which other programs on the machine delay
 
@@ -49,17 +50,20 @@ from scipy.ndimage import gaussian_filter1d
 from ..animation.lip_contacts import secure_contacts
 from ..animation.lip_measures import LipRuler
 from ..asset_files import ASSETS
+from ..audio.formats import AUDIO_SUFFIXES
 from ..audio.log_mel import HOP, log_mel, loudness, normalise
 from ..audio.read_audio import read_audio
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
+from ..files.text_file import read_text
 from ..models.bilinear_face import BilinearFace
+from ..models.speech.speech_networks import load_speech_networks
 from ..models.speech.viseme_perceptron import VISEME_OF, load_viseme_perceptron
-from ..phonetics.align_transcript import align_transcript
+from ..phonetics.align_transcript import align_transcript, check_alignment
 from ..phonetics.coarticulation import pose
 from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
 from ..phonetics.visemes import DIPHTHONGS, VISEMES
-from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio
+from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio, heard_phones
 
 _CLASSES = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "open": OPEN_VOWELS, "rounded": ROUNDED}
 _RATE = 100  # measures a second
@@ -95,41 +99,54 @@ class Clip:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints."""
-    clips = read_clips(args.set)
-    figures = evaluate_speech(clips, args.fps, args.weights)
+    clips, misfits = read_clips(args.set)
+    figures = evaluate_speech(clips, args.fps, args.weights) | {"misfits": misfits}
     if args.json:
         print(json.dumps(figures))
         return 0
     rows = {"ours": figures, **figures["baselines"]}
-    keys = [key for key in figures if key != "baselines"]
+    keys = [key for key in figures if key not in ("baselines", "misfits")]
     print(f"{'':18s}" + "".join(f"{name:>18s}" for name in rows))
     for key in keys:
         print(f"{key:18s}" + "".join(f"{row.get(key, ''):>18}" for row in rows.values()))
     return 0
 
 
-def read_clips(folder: Path) -> list[Clip]:
+def read_clips(folder: Path) -> tuple[list[Clip], list[str]]:
     """Reads and aligns every recording of a folder that has a transcript.
 
+    A recording that cannot be read, or whose transcript does not fit, is named on stderr and left out.
+
+    Returns:
+        The clips, and the names of the recordings that were left out.
+
     Raises:
-        UserError: there is none, or one of them cannot be read or aligned.
+        UserError: there is none, or none can be used.
     """
     paths = [
-        p
-        for p in sorted(folder.glob("*"))
-        if p.suffix.lower() in {".wav", ".flac", ".mp3", ".ogg"} and p.with_suffix(".txt").exists()
+        path
+        for path in sorted(folder.glob("*"))
+        if path.suffix.lower() in AUDIO_SUFFIXES and path.with_suffix(".txt").exists()
     ]
     if not paths:
         raise UserError(
             f"{folder}: holds no recording with a transcript beside it.",
             "Put NAME.wav and NAME.txt into one folder.",
         )
-    clips = []
+    clips, misfits = [], []
     for path in paths:
-        samples, text = read_audio(path), path.with_suffix(".txt").read_text(encoding="utf-8")
-        phones, ends = align_transcript(samples, text, str(path))
+        try:
+            samples, text = read_audio(path), read_text(path.with_suffix(".txt"))
+            phones, ends = align_transcript(samples, text, str(path))
+            check_alignment(*heard_phones(load_speech_networks(), samples), phones, ends, str(path))
+        except UserError as error:
+            misfits.append(path.name)
+            print(f"left out: {error}", file=sys.stderr, flush=True)
+            continue
         clips.append(Clip(path, text, len(samples) / 16000, phones, ends, loudness(log_mel(samples))))
-    return clips
+    if not clips:
+        raise UserError(f"{folder}: none of its {len(paths)} recordings can be used.", "See the lines above.")
+    return clips, misfits
 
 
 def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> dict:
@@ -219,8 +236,8 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
             scores["open"].append(float(lips.gap[_between(times, begin, end)].max()))
             scores["rounded"].append(float((lips.protrusion - lips.width / 2)[inside].mean()))
     figures = {
-        "closure_bilabial": float(np.mean(closed_lips)),
-        "closure_pause": float(np.mean(closed_pauses)),
+        "closure_bilabial": float(np.mean(closed_lips)) if closed_lips else 0.0,
+        "closure_pause": float(np.mean(closed_pauses)) if closed_pauses else 0.0,
     }
     for name, members in _CLASSES.items():
         positive = np.isin(spoken, [PHONE_INDEX[member] for member in members])

@@ -13,6 +13,8 @@ from .phones import PHONES, phone_index
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 ).split()
+_LEAST_FIT = 0.3
+"""Fit below which a transcript has other words."""
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SPELLING = [
     (letters, sounds.replace("+", " "))
@@ -106,6 +108,44 @@ def align_transcript(
     for word in guessed:
         decoder.add_word(word, guess_pronunciation(word), False)
     return _aligned(decoder, samples, words, name)
+
+
+def alignment_fit(posteriors: np.ndarray, times: np.ndarray, phones: np.ndarray, ends: np.ndarray) -> float:
+    """Returns how well an alignment fits what a recogniser hears, 0 for chance, about 1 for the right words.
+
+    The mean probability of the aligned phones, pauses left out, is set against that of the same phones at
+    other places of the recording, and against the mean of the likeliest phones.
+
+    Args:
+        posteriors: (S, 40) of a recogniser.
+        times: (S,) seconds.
+        phones: (P,) indices into PHONES.
+        ends: (P,) seconds.
+    """
+    at = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)]
+    spoken = (at != 0) & (at < len(PHONES)) & (posteriors[:, 0] < 0.5)
+    if not spoken.any():
+        return 0.0
+    rows, labels = posteriors[spoken], at[spoken]
+    fit = float(rows[np.arange(len(rows)), labels].mean())
+    chance = float(rows.mean(0)[labels].mean())
+    best = float(rows.max(1).mean())
+    return (fit - chance) / max(best - chance, 1e-6)
+
+
+def check_alignment(
+    posteriors: np.ndarray, times: np.ndarray, phones: np.ndarray, ends: np.ndarray, name: str
+) -> None:
+    """Raises UserError where an alignment fits what a recogniser hears no better than other words would.
+
+    Args:
+        posteriors, times, phones, ends: as for `alignment_fit`.
+        name: of the recording, for the message.
+    """
+    if alignment_fit(posteriors, times, phones, ends) < _LEAST_FIT:
+        raise UserError(
+            f"{name}: the transcript does not fit what is said.", "Correct the transcript, or leave it out."
+        )
 
 
 def align_phones(

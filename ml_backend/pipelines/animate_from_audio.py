@@ -14,6 +14,7 @@ from ..animation.lip_contacts import secure_contacts
 from ..animation.procedural import LAYERS, Layer, Motion, Prosody, check_layers, procedural_layers
 from ..audio.log_mel import HOP, QUIET, SAMPLE_RATE, log_mel, loudness, normalise, pitch, relative_pitch
 from ..audio.read_audio import AudioFile
+from ..audio.sound_level import SoundSurvey
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..files.curve_file import HEAD_NAMES, Animation
@@ -27,7 +28,7 @@ from ..models.speech.speech_networks import (
     load_autoregressive_decoder,
     load_speech_networks,
 )
-from ..phonetics.align_transcript import align_transcript
+from ..phonetics.align_transcript import align_transcript, check_alignment
 from ..phonetics.phones import PHONES, UNKNOWN
 
 Progress = Callable[[float, str], None]
@@ -48,7 +49,7 @@ class AnimateFromAudioRequest:
     """What to animate.
 
     Attributes:
-        path: the recording; wav, flac, mp3, ogg; any channels, 4 to 384 kHz.
+        path: the recording, or a film with sound; any channels, 4 to 384 kHz.
         fps: frames a second of the curves, 1 to 240.
         seed: of the procedural layers that `seeds` does not name.
         blinks, brows, head, gaze, breath, emotion: how much of each procedural layer: 0 or False none, 1 or
@@ -65,6 +66,7 @@ class AnimateFromAudioRequest:
             `speech.emotion`.
         decoder: "parallel", all frames of a window at once, or "autoregressive", each frame from the frames
             before it.
+        channel: the only channel to listen to, from 1 on; 0 chooses those with speech.
     """
 
     path: str
@@ -84,6 +86,7 @@ class AnimateFromAudioRequest:
     emotions: Sequence = ()
     speech_encoder: str = ""
     decoder: str = "parallel"
+    channel: int = 0
 
     def layers(self) -> dict[str, Layer]:
         """The procedural layers as they are wanted.
@@ -189,14 +192,16 @@ def animate_in_layers(
     seconds = file.range_seconds(request.start, request.length)
     networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
     ear = load_phoneme_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
-    alignment = _align(request, file) if request.transcript.strip() else None
+    progress(0.0, "Measuring the sound")
+    survey = file.survey(request.start, request.length, request.channel)
+    alignment = _align(request, file, survey, networks) if request.transcript.strip() else None
     stream = (
         AutoregressiveStream(load_autoregressive_decoder()) if request.decoder == "autoregressive" else None
     )
     mouths: list[tuple[float, np.ndarray]] = []
     prosodies: list[np.ndarray] = []
     samples_read = 0
-    for begin, samples, first, last in windows(file, request):
+    for begin, samples, first, last in windows(file, request, survey):
         progress(min(0.95, begin / max(seconds, 1e-3)), "Listening")
         if cancelled():
             raise AnimationCancelled
@@ -225,11 +230,9 @@ def animate_in_layers(
         float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32)
     )
     unknown = ear.phones.unknown if ear is not None else ()
-    notes = (
-        (f"The speech encoder's symbols {' '.join(unknown)} are passed over: no phone is known for them.",)
-        if unknown
-        else ()
-    )
+    notes = survey.notes
+    if unknown:
+        notes += (f"the speech encoder's symbols {' '.join(unknown)} stand for no phone and are passed over",)
     return LayeredAnimation(speech, _within_range(mouth, life), notes)
 
 
@@ -340,12 +343,12 @@ def decode(
 
 
 def windows(
-    file: AudioFile, request: AnimateFromAudioRequest
+    file: AudioFile, request: AnimateFromAudioRequest, survey: SoundSurvey | None = None
 ) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
     """Yields (second after the start at which the window begins, its samples, is it the first, is it the last)."""
     span, context = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE), int(2 * _CONTEXT * SAMPLE_RATE)
     held, start, first = np.zeros(0, np.float32), 0, True
-    for block in file.blocks(start=request.start, length=request.length):
+    for block in file.blocks(start=request.start, length=request.length, survey=survey):
         held = np.concatenate([held, block])
         while (
             len(held) > span + context
@@ -383,9 +386,29 @@ def _joined(parts: list[tuple[float, np.ndarray]], count: int, fps: float) -> np
     return total / np.maximum(weight, 1e-3)
 
 
-def _align(request: AnimateFromAudioRequest, file: AudioFile) -> tuple[np.ndarray, np.ndarray]:
-    return align_transcript(
-        np.concatenate(list(file.blocks(start=request.start, length=request.length))),
-        request.transcript,
-        str(file.path),
+def _align(
+    request: AnimateFromAudioRequest, file: AudioFile, survey: SoundSurvey, networks: SpeechNetworks
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the phones of the transcript and the seconds at which each ends.
+
+    Raises:
+        UserError: transcript and recording do not fit.
+    """
+    samples = np.concatenate(list(file.blocks(start=request.start, length=request.length, survey=survey)))
+    alignment = align_transcript(samples, request.transcript, str(file.path))
+    if not survey.silent:
+        check_alignment(*heard_phones(networks, samples), *alignment, str(file.path))
+    return alignment
+
+
+def heard_phones(networks: SpeechNetworks, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the encoder's posteriors of a whole recording, (S, 40), and their (S,) seconds."""
+    span = int(_CORE * SAMPLE_RATE)
+    parts = [
+        hear(networks, samples[begin : begin + span], begin / SAMPLE_RATE)
+        for begin in range(0, len(samples), span)
+    ]
+    return (
+        np.concatenate([part.posteriors for part in parts]),
+        np.concatenate([part.times for part in parts]),
     )

@@ -58,6 +58,7 @@ LIGHT_MODULES = {
     ("errors",),
     ("expression_names",),
     ("expression_presets",),
+    ("audio", "formats"),
     ("files", "tensor_file"),
     ("files", "curve_file"),
     ("files", "live_link"),

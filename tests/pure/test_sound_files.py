@@ -60,7 +60,7 @@ XML = chunk(b"iXML", b"<BWFXML>" + b" " * 6000)
     ],
     ids=[
         "word data", "long XML", "many chunks", "pipe 7ffff000", "pipe ffffffff", "pipe 7fffffff", "size 0",
-        "size 0, pipe", "RIFX", "one over", "one less", "odd size", "chunks behind", "odd chunk", "small RIFF",
+        "size 0, pipe", "RIFX", "one over", "one less", "odd size", "chunks behind", "odd chunk", "RIFF 12",
     ],
 )  # fmt: skip
 def test_every_honest_wave_is_read_to_its_end(tmp_path, data):
