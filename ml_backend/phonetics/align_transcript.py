@@ -13,7 +13,7 @@ from .phones import PHONES, phone_index
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 ).split()
-_LEAST_FIT = 0.3
+_LEAST_FIT = 0.4
 """Fit below which a transcript has other words."""
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SPELLING = [
