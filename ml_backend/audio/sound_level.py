@@ -62,10 +62,10 @@ def level_db(powers: np.ndarray) -> float | None:
     Returns:
         None where nothing is louder than the noise of 16 bits.
     """
-    heard = powers[powers > 10 ** (_SILENCE_DB / 10)]
-    if len(heard) < min(_FEWEST, len(powers)) or not len(heard):
+    sounding = powers[powers > 10 ** (_SILENCE_DB / 10)]
+    if len(sounding) < min(_FEWEST, len(powers)) or not len(sounding):
         return None
-    loud = heard[heard > 0.1 * heard.mean()]
+    loud = sounding[sounding > 0.1 * sounding.mean()]
     return float(10 * np.log10(np.minimum(loud, np.quantile(loud, 0.98)).mean()))
 
 

@@ -185,7 +185,7 @@ def _animate(request, edit, out: str | Path, progress):
     layered = animate_in_layers(request, progress, lambda: False)
     for note in layered.notes:
         print(f"note: {note}", file=sys.stderr)
-    animation = layered.together(edit)
+    animation = layered.mixed(edit)
     write_curves(out, animation)
     return animation
 

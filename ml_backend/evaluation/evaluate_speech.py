@@ -1,4 +1,4 @@
-"""Measures lips against phones on real recordings that training never heard, with baselines in the same process.
+"""Measures lips against phones on real recordings that were not used in training, with baselines.
 
 --set DIR holds recordings, each with what is said in a .txt of the same name. Phones come from forced
 alignment (pocketsphinx).
@@ -63,7 +63,7 @@ from ..phonetics.align_transcript import align_transcript, check_alignment
 from ..phonetics.coarticulation import pose
 from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
 from ..phonetics.visemes import DIPHTHONGS, VISEMES
-from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio, heard_phones
+from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio, recognised_phones
 
 _CLASSES = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "open": OPEN_VOWELS, "rounded": ROUNDED}
 _RATE = 100  # measures a second
@@ -138,7 +138,7 @@ def read_clips(folder: Path) -> tuple[list[Clip], list[str]]:
         try:
             samples, text = read_audio(path), read_text(path.with_suffix(".txt"))
             phones, ends = align_transcript(samples, text, str(path))
-            check_alignment(*heard_phones(load_speech_networks(), samples), phones, ends, str(path))
+            check_alignment(*recognised_phones(load_speech_networks(), samples), phones, ends, str(path))
         except UserError as error:
             misfits.append(path.name)
             print(f"left out: {error}", file=sys.stderr, flush=True)
@@ -270,9 +270,9 @@ def perceptron_curves(clip: Clip, fps: float) -> np.ndarray:
         posteriors[:, VISEME_OF] / np.bincount(VISEME_OF)[VISEME_OF]
     )  # a viseme's share is split evenly among its phones
     curves = gaussian_filter1d(phones @ shapes, 1.5, axis=0)
-    times, heard = np.arange(round(clip.seconds * fps)) / fps, np.arange(len(curves)) / 50 + 0.005
-    sampled = np.stack([np.interp(times, heard, column) for column in curves.T], 1)
-    return secure_contacts(sampled, phones, heard, times, fps)
+    times, feature_times = np.arange(round(clip.seconds * fps)) / fps, np.arange(len(curves)) / 50 + 0.005
+    sampled = np.stack([np.interp(times, feature_times, column) for column in curves.T], 1)
+    return secure_contacts(sampled, phones, feature_times, times, fps)
 
 
 @functools.cache

@@ -54,7 +54,7 @@ class AnimateFromAudioRequest:
         seed: of the procedural layers that `seeds` does not name.
         blinks, brows, head, gaze, breath, emotion: how much of each procedural layer: 0 or False none, 1 or
             True as tabulated, at most 3.
-        transcript: what is said, in English; where given, forced alignment replaces the network's ear. Needs
+        transcript: what is said, in English; where given, forced alignment replaces the network's recogniser. Needs
             pocketsphinx.
         weights: another weight file than the shipped one.
         start: seconds of the recording at which to begin.
@@ -111,14 +111,14 @@ class LayeredAnimation:
     Attributes:
         speech: the mouth alone, as the recording has it.
         layers: the procedural layers, by name, to be added.
-        notes: what the user should know of how it was heard.
+        notes: what the user should know of how it was features.
     """
 
     speech: Animation
     layers: dict[str, Motion]
     notes: tuple[str, ...] = ()
 
-    def together(self, edit: CurveEdit | None = None) -> Animation:
+    def mixed(self, edit: CurveEdit | None = None) -> Animation:
         """The sum, its lips closed wherever those of the speech are.
 
         Args:
@@ -147,7 +147,7 @@ class LayeredAnimation:
 
 
 @dataclass(frozen=True)
-class Heard:
+class SpeechFeatures:
     """What is known of a window: posteriors (S, 40) and prosody (S, 3) at `times` (S,), 0.02 s apart, seconds of the recording."""
 
     posteriors: np.ndarray
@@ -159,7 +159,7 @@ def animate_from_audio(
     request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled
 ) -> Animation:
     """Animates a face from a recording; see `animate_in_layers`, whose layers are added up here."""
-    return animate_in_layers(request, progress, cancelled).together()
+    return animate_in_layers(request, progress, cancelled).mixed()
 
 
 def animate_in_layers(
@@ -191,7 +191,7 @@ def animate_in_layers(
     file = AudioFile(request.path)
     seconds = file.range_seconds(request.start, request.length)
     networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
-    ear = load_phoneme_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
+    recogniser = load_phoneme_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
     progress(0.0, "Measuring the sound")
     survey = file.survey(request.start, request.length, request.channel)
     alignment = _align(request, file, survey, networks) if request.transcript.strip() else None
@@ -205,16 +205,16 @@ def animate_in_layers(
         progress(min(0.95, begin / max(seconds, 1e-3)), "Listening")
         if cancelled():
             raise AnimationCancelled
-        heard = hear(networks, samples, begin, alignment, ear)
+        features = extract_features(networks, samples, begin, alignment, recogniser)
         low = begin + (0 if first else _CONTEXT - _BLEND)
         high = begin + len(samples) / SAMPLE_RATE - (0 if last else _CONTEXT - _BLEND)
         frames = np.arange(math.ceil(low * request.fps - 1e-6), math.ceil(high * request.fps - 1e-6))
-        mouth = decode(stream or networks, heard, frames / request.fps, request.fps)
+        mouth = decode(stream or networks, features, frames / request.fps, request.fps)
         mouths.append((float(frames[0]) if len(frames) else 0.0, mouth))
-        kept = (heard.times >= low + (0 if first else _BLEND)) & (
-            heard.times < high - (0 if last else _BLEND)
+        kept = (features.times >= low + (0 if first else _BLEND)) & (
+            features.times < high - (0 if last else _BLEND)
         )
-        prosodies.append(np.concatenate([heard.prosody, heard.posteriors[:, :1]], 1)[kept])
+        prosodies.append(np.concatenate([features.prosody, features.posteriors[:, :1]], 1)[kept])
         samples_read = round(begin * SAMPLE_RATE) + len(samples)
     count = max(1, round(samples_read / SAMPLE_RATE * request.fps))
     mouth = _joined(mouths, count, request.fps)
@@ -224,16 +224,16 @@ def animate_in_layers(
         raise AnimationCancelled
     track = np.concatenate(prosodies)
     prosody = Prosody(track[:, 0], track[:, 1], track[:, 2], track[:, 3])
-    life = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)
+    procedural = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)
     progress(1.0, "Done")
     speech = Animation(
         float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32)
     )
-    unknown = ear.phones.unknown if ear is not None else ()
+    unknown = recogniser.phones.unknown if recogniser is not None else ()
     notes = survey.notes
     if unknown:
         notes += (f"the speech encoder's symbols {' '.join(unknown)} stand for no phone and are passed over",)
-    return LayeredAnimation(speech, _within_range(mouth, life), notes)
+    return LayeredAnimation(speech, _within_range(mouth, procedural), notes)
 
 
 def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Motion]:
@@ -249,13 +249,13 @@ def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Mot
     return trimmed
 
 
-def hear(
+def extract_features(
     networks: SpeechNetworks,
     samples: np.ndarray,
     begin: float,
     alignment: tuple[np.ndarray, np.ndarray] | None = None,
-    ear: PhonemeRecogniser | None = None,
-) -> Heard:
+    recogniser: PhonemeRecogniser | None = None,
+) -> SpeechFeatures:
     """Phone posteriors and prosody of a window.
 
     Args:
@@ -264,15 +264,15 @@ def hear(
         begin: seconds at which the window begins.
         alignment: phones and ends of the whole recording, where a transcript told them; else the encoder
             listens.
-        ear: listens instead of the encoder, where given.
+        recogniser: listens instead of the encoder, where given.
     """
     mel = log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP))))
     flat, relative = normalise(mel)
     energy = loudness(mel)
     rows = len(flat) // 2
     times = np.arange(rows) / FRAME_RATE + 0.005
-    if ear is not None:
-        posteriors = ear.listen(samples, times, relative[::2])
+    if recogniser is not None:
+        posteriors = recogniser.listen(samples, times, relative[::2])
     else:
         with torch.inference_mode():
             posteriors = networks.encoder(torch.from_numpy(flat)[None])[0].softmax(1).numpy().copy()
@@ -288,7 +288,7 @@ def hear(
         energy[::2] < QUIET + 1.5
     )  # nobody speaks at 70 dB under full scale: a pause, whatever the network makes of it
     posteriors[silent] = np.eye(len(PHONES), dtype=np.float32)[0]
-    return Heard(posteriors, np.concatenate([relative[::2, None], voice], 1).astype(np.float32), times)
+    return SpeechFeatures(posteriors, np.concatenate([relative[::2, None], voice], 1).astype(np.float32), times)
 
 
 class AutoregressiveStream:
@@ -300,7 +300,7 @@ class AutoregressiveStream:
         self.decoder = decoder
         self.past = decoder.start(0, self._SLACK)
 
-    def curves(self, heard: Heard, times: np.ndarray) -> np.ndarray:
+    def curves(self, features: SpeechFeatures, times: np.ndarray) -> np.ndarray:
         """Curves (T, 52) at seconds (T,); straight lines between the decoder's frames."""
         places = times * PAST_RATE
         first = min(math.floor(places[0] + 1e-6), self.past.next)
@@ -310,9 +310,9 @@ class AutoregressiveStream:
         with torch.inference_mode():
             made = self.decoder.step(
                 self.past,
-                torch.from_numpy(heard.posteriors),
-                torch.from_numpy(heard.prosody),
-                torch.from_numpy(heard.times - origin).float(),
+                torch.from_numpy(features.posteriors),
+                torch.from_numpy(features.prosody),
+                torch.from_numpy(features.times - origin).float(),
                 last - first + 1,
                 origin,
             ).numpy()
@@ -323,23 +323,23 @@ class AutoregressiveStream:
 
 
 def decode(
-    networks: SpeechNetworks | AutoregressiveStream, heard: Heard, times: np.ndarray, fps: float
+    networks: SpeechNetworks | AutoregressiveStream, features: SpeechFeatures, times: np.ndarray, fps: float
 ) -> np.ndarray:
     """Mouth curves at the given seconds: (T,) -> (T, 52) float32 in 0..1, lips meeting where the phones say so."""
     if not len(times):
         return np.zeros((0, len(EXPRESSION_NAMES)), np.float32)
     if isinstance(networks, AutoregressiveStream):
-        curves = networks.curves(heard, times)
+        curves = networks.curves(features, times)
     else:
-        origin = heard.times[0] - 0.005
+        origin = features.times[0] - 0.005
         with torch.inference_mode():
             curves = networks.decoder(
-                torch.from_numpy(heard.posteriors)[None],
-                torch.from_numpy(heard.prosody)[None],
-                torch.from_numpy(heard.times - origin).float(),
+                torch.from_numpy(features.posteriors)[None],
+                torch.from_numpy(features.prosody)[None],
+                torch.from_numpy(features.times - origin).float(),
                 torch.from_numpy(times - origin).float(),
             )[0].numpy()
-    return secure_contacts(np.clip(curves, 0, 1), heard.posteriors, heard.times, times, fps)
+    return secure_contacts(np.clip(curves, 0, 1), features.posteriors, features.times, times, fps)
 
 
 def windows(
@@ -397,15 +397,15 @@ def _align(
     samples = np.concatenate(list(file.blocks(start=request.start, length=request.length, survey=survey)))
     alignment = align_transcript(samples, request.transcript, str(file.path))
     if not survey.silent:
-        check_alignment(*heard_phones(networks, samples), *alignment, str(file.path))
+        check_alignment(*recognised_phones(networks, samples), *alignment, str(file.path))
     return alignment
 
 
-def heard_phones(networks: SpeechNetworks, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def recognised_phones(networks: SpeechNetworks, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the encoder's posteriors of a whole recording, (S, 40), and their (S,) seconds."""
     span = int(_CORE * SAMPLE_RATE)
     parts = [
-        hear(networks, samples[begin : begin + span], begin / SAMPLE_RATE)
+        extract_features(networks, samples[begin : begin + span], begin / SAMPLE_RATE)
         for begin in range(0, len(samples), span)
     ]
     return (

@@ -39,7 +39,7 @@ def plain(voice, tmp_path_factory) -> np.ndarray:
 def frames_of(path, **settings) -> np.ndarray:
     return (
         animate_in_layers(AnimateFromAudioRequest(str(path), **settings), lambda *_: None, lambda: False)
-        .together()
+        .mixed()
         .frames
     )
 

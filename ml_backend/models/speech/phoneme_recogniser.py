@@ -49,11 +49,11 @@ class PhonemeRecogniser:
             (S, 40) float32 over `speech.phones.PHONES`, rows sum to 1.
         """
         config = self.network.config
-        heard = np.pad(samples, (0, max(0, config.reach - len(samples)))).astype(np.float32)
+        padded = np.pad(samples, (0, max(0, config.reach - len(samples)))).astype(np.float32)
         if self.normalises:
-            heard = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-7)
+            padded = (padded - padded.mean()) / np.sqrt(padded.var() + 1e-7)
         with torch.inference_mode():
-            chances = self.network(torch.from_numpy(heard)[None])[0].softmax(1).numpy()
+            chances = self.network(torch.from_numpy(padded)[None])[0].softmax(1).numpy()
         chances[:, config.pad_token_id] = 0
         places = (np.arange(len(chances)) * config.stride + config.reach / 2) / SAMPLE_RATE
         filled = fill_blanks(chances @ self.phones.matrix, np.interp(places, times, loudness))
