@@ -67,7 +67,8 @@ class ContainerSound:
             dtype: only "float32".
             always_2d: only True.
         """
-        parts, count = [self._left], len(self._left)
+        parts = [self._left]
+        count = len(self._left)
         while count < frames:
             block = next(self._samples, None)
             if block is None:

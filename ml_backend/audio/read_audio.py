@@ -224,7 +224,7 @@ class AudioFile:
 
 
 def read_audio(path: str | Path) -> np.ndarray:
-    """Reads a whole recording: (N,) float32 mono at 16 kHz.
+    """Returns a whole recording: (N,) float32 mono at 16 kHz.
 
     Raises:
         UserError: as `AudioFile` and its blocks.

@@ -56,13 +56,16 @@ def sample_bytes(path: Path) -> SampleBytes | None:
 
 
 def _riff(file: BinaryIO, size: int, order: Literal["big", "little"]) -> SampleBytes | None:
-    at, a_second, long_size = 12, 0, None
+    at = 12
+    a_second = 0
+    long_size = None
     for _ in range(_MOST_CHUNKS):
         file.seek(at)
         head = file.read(8)
         if len(head) < 8:
             return None
-        name, length = head[:4], int.from_bytes(head[4:], order)
+        name = head[:4]
+        length = int.from_bytes(head[4:], order)
         if name == b"fmt ":
             a_second = int.from_bytes(file.read(12)[8:12], order)
         elif name == b"ds64":
@@ -77,13 +80,15 @@ def _riff(file: BinaryIO, size: int, order: Literal["big", "little"]) -> SampleB
 
 
 def _aiff(file: BinaryIO, size: int) -> SampleBytes | None:
-    at, a_second = 12, 0
+    at = 12
+    a_second = 0
     for _ in range(_MOST_CHUNKS):
         file.seek(at)
         head = file.read(8)
         if len(head) < 8:
             return None
-        name, length = head[:4], int.from_bytes(head[4:], "big")
+        name = head[:4]
+        length = int.from_bytes(head[4:], "big")
         if name == b"COMM":
             common = file.read(18)
             channels, bits = (int.from_bytes(common[i : i + 2], "big") for i in (0, 6))
@@ -98,7 +103,8 @@ def _aiff(file: BinaryIO, size: int) -> SampleBytes | None:
 
 
 def _w64(file: BinaryIO, size: int) -> SampleBytes | None:
-    at, a_second = 40, 0
+    at = 40
+    a_second = 0
     for _ in range(_MOST_CHUNKS):
         file.seek(at)
         head = file.read(24)

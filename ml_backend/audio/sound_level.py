@@ -38,7 +38,8 @@ class SoundSurvey:
 def frame_powers(blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
     """Returns the power of frames of 20 ms, each without its mean: (F, C) float64 from (N, C) blocks."""
     hop = max(1, round(rate * _FRAME))
-    powers, rest = [], None
+    powers = []
+    rest = None
     for block in blocks:
         joined = block if rest is None else np.concatenate([rest, block])
         whole = len(joined) // hop * hop

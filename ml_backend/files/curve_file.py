@@ -1,4 +1,4 @@
-"""Animation curves of a face and their files: Live Link Face CSV, JSON, and the JSON of Audio2Face; numpy only."""
+"""Animation curves of a face and their files: Live Link Face CSV and JSON, JSON of Audio2Face."""
 
 import csv
 import json
@@ -15,10 +15,11 @@ from .live_link import LONGEST, plain_name, read_take
 from .text_file import read_text
 
 HEAD_NAMES: tuple[str, ...] = (
-    "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
+    "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw",
+    "RightEyePitch", "RightEyeRoll",
 )  # fmt: skip
 _LOOKS = {"Left": (3, 1.0), "Right": (6, -1.0)}
-"""Of each eye the column of its yaw in HEAD_NAMES, and the sign of a look outward, to the person's left positive."""
+"""Each eye's column of yaw in HEAD_NAMES, and the sign of its look outward, the person's left positive."""
 _FIRST_RELEASE_DEGREES = (35.0, 28.0)
 """Yaw and pitch of a full eyeLook curve, as the first release wrote them."""
 
@@ -108,7 +109,7 @@ def write_csv(path: str | Path, animation: Animation) -> None:
 
 
 def timecode(index: int, fps: float) -> str:
-    """The time of a frame as HH:MM:SS:FF.fff; frames are counted within the second, at any rate."""
+    """Returns the time of a frame as HH:MM:SS:FF.fff; frames are counted within the second."""
     seconds = index / fps
     whole = math.floor(seconds + 1e-9)
     clock = f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"

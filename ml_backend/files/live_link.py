@@ -86,7 +86,8 @@ def read_take(path: object, text: str, names: Sequence[str]) -> Take:
         raise _no_take(path)
     _check_twice(path, table, here)
     notes: list[str] = []
-    codes, rows = [], []
+    codes = []
+    rows = []
     for place, (line, cells) in enumerate(table.rows):
         code = parse_code(cells[time_column]) if time_column < len(cells) else None
         if code is None:
@@ -117,7 +118,8 @@ def read_take(path: object, text: str, names: Sequence[str]) -> Take:
     keep = np.concatenate([[True], np.diff(times) > 1e-6])
     if not keep.all():
         notes.append(f"{int((~keep).sum())} rows repeat a time code and are left out")
-    times, order = times[keep], order[keep]
+    times = times[keep]
+    order = order[keep]
     jump = first_jump(times)
     if jump is not None:
         line = table.rows[order[jump]][0]
