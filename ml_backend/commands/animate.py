@@ -1,10 +1,11 @@
-"""Turns recordings into animation curves: 52 ARKit coefficients (0 neutral, 1 full) a frame, and rotations of head and eyes.
+"""Turns recordings into animation curves: 52 ARKit coefficients (0 neutral, 1 full), head and eye rotations.
 
-The mouth follows the sound; blinks, brow accents, head, gaze, breath and a chosen emotion are procedural layers
-with an amount and a seed each, and never open closed lips. AUDIO is a recording (wav, flac, mp3, ogg, opus, aif,
-m4a, aac ...) or a film with sound (mp4, mov, mkv ...), any number of channels, 4 to 384 kHz, any length, at any
-level; or a folder of them. The curves of a folder go into the folder --out under the same names; where two
-recordings share a name, the endings stay in it (take.wav.csv, take.mp3.csv).
+The mouth follows the sound. Blinks, brow accents, head, gaze, breath and a chosen emotion are procedural
+layers with an amount and a seed each; they never open closed lips.
+AUDIO is a recording (wav, flac, mp3, ogg, opus, aif, m4a, aac ...) or a film with sound (mp4, mov, mkv ...),
+any number of channels, 4 to 384 kHz, any length, at any level; or a folder of them. The curves of a folder go
+into the folder --out under the same names; where two recordings share a name, the endings stay in it
+(take.wav.csv, take.mp3.csv).
 
 Examples:
   python -m ml_backend animate speech.wav --fps 30 --out curves.csv          Live Link Face CSV
@@ -173,7 +174,8 @@ def run(args: argparse.Namespace) -> int:
     )
     animation = _animate(request, edit, args.out, _report)
     print(
-        f"{args.out}: {len(animation.frames)} frames at {animation.fps:g} a second ({animation.seconds:.2f} s)"
+        f"{args.out}: {len(animation.frames)} frames at {animation.fps:g} a second "
+        f"({animation.seconds:.2f} s)"
     )
     return 0
 
@@ -219,7 +221,8 @@ def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
         try:
             animation = _animate(dataclasses.replace(request, path=str(path)), edit, target, _report)
             print(
-                f"{number} of {len(paths)}  {target}: {len(animation.frames)} frames ({animation.seconds:.2f} s)",
+                f"{number} of {len(paths)}  {target}: {len(animation.frames)} frames "
+                f"({animation.seconds:.2f} s)",
                 flush=True,
             )
         except UserError as error:

@@ -133,7 +133,8 @@ def read_clips(folder: Path) -> tuple[list[Clip], list[str]]:
             f"{folder}: holds no recording with a transcript beside it.",
             "Put NAME.wav and NAME.txt into one folder.",
         )
-    clips, misfits = [], []
+    clips = []
+    misfits = []
     for path in paths:
         try:
             samples, text = read_audio(path), read_text(path.with_suffix(".txt"))
@@ -150,7 +151,7 @@ def read_clips(folder: Path) -> tuple[list[Clip], list[str]]:
 
 
 def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> dict:
-    """The figures of the module's docstring, with `n_clips`, `seconds` and `baselines`."""
+    """Returns the figures of the module's docstring, with `n_clips`, `seconds` and `baselines`."""
     ruler = LipRuler(BilinearFace.default())
     animate_from_audio(_request(clips[0], fps, weights), _quiet, _never)  # loads the networks
     began, began_work = time.perf_counter(), time.process_time()
@@ -186,7 +187,7 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
 
 
 def _autoregressive(clips: list[Clip], fps: float, weights: str) -> tuple[list[np.ndarray], float]:
-    """The curves of the autoregressive decoder, and the processor seconds they took."""
+    """Returns the curves of the autoregressive decoder, and the processor seconds they took."""
     requests = [replace(_request(clip, fps, weights), decoder="autoregressive") for clip in clips]
     animate_from_audio(requests[0], _quiet, _never)  # loads the network
     began = time.process_time()
@@ -196,7 +197,7 @@ def _autoregressive(clips: list[Clip], fps: float, weights: str) -> tuple[list[n
 
 
 def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipRuler) -> dict[str, float]:
-    """All figures but the real-time factor, for one set of curves.
+    """Returns all figures but the real-time factor, for one set of curves.
 
     Args:
         clips: the recordings.
@@ -206,7 +207,9 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
     """
     scores: dict[str, list[float]] = {name: [] for name in _CLASSES}
     spoken: list[int] = []
-    closed_lips, closed_pauses, closed_labels = [], [], []
+    closed_lips = []
+    closed_pauses = []
+    closed_labels = []
     labels = labelled_closures()
     for clip, frames in zip(clips, curves, strict=True):
         times = np.arange(round(clip.seconds * _RATE)) / _RATE
@@ -256,8 +259,10 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
 
 
 def perceptron_curves(clip: Clip, fps: float) -> np.ndarray:
-    """Curves (T, 52) of the baseline: its visemes' mean lip shapes, weighted by their posteriors, smoothed over 30 ms; then the same
-    grips on lips and teeth as ours.
+    """Returns the curves (T, 52) of the baseline.
+
+    Its visemes' mean lip shapes are weighted by their posteriors and smoothed over 30 ms; lips and
+    teeth are then gripped as in ours.
     """
     samples = read_audio(clip.path)
     mel, _ = normalise(log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP)))))
@@ -277,13 +282,16 @@ def perceptron_curves(clip: Clip, fps: float) -> np.ndarray:
 
 @functools.cache
 def labelled_closures() -> dict[str, list[tuple[float, float]]]:
-    """Lip closures by clip name, each with the seconds at which it begins and ends, as read off waveform and spectrogram."""
+    """Returns lip closures by clip name, with the seconds at which each begins and ends.
+
+    They were read off waveform and spectrogram.
+    """
     document = json.loads((ASSETS / "labelled_closures.json").read_text())
     return {clip: [(begin, end) for begin, end in closures] for clip, closures in document["clips"].items()}
 
 
 def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:
-    """The chance that a positive scores above a negative, ties half; 0.5 where one kind is missing."""
+    """Returns the chance that a positive scores above a negative, ties half; 0.5 without one kind."""
     if positive.all() or not positive.any():
         return 0.5
     order = np.sort(scores[~positive])
@@ -293,7 +301,10 @@ def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def jaw_lag(clips: list[Clip], curves: list[np.ndarray], fps: float) -> float:
-    """Milliseconds by which the jaw follows the speech energy, at the peak of their summed correlation within 0.3 s; 0 for a still jaw."""
+    """Returns the milliseconds by which the jaw follows the speech energy; 0 for a still jaw.
+
+    They are the peak of the clips' summed correlation within 0.3 s.
+    """
     lags = np.arange(-30, 31)
     total = np.zeros(len(lags))
     for clip, frames in zip(clips, curves, strict=True):
@@ -310,7 +321,7 @@ def jaw_lag(clips: list[Clip], curves: list[np.ndarray], fps: float) -> float:
 
 
 def jitter_share(curves: list[np.ndarray], fps: float) -> float:
-    """Share of the jaw's velocity power above 10 Hz, all clips together; 0 for a still jaw."""
+    """Returns the share of the jaw's velocity power above 10 Hz, over all clips; 0 for a still jaw."""
     high = everything = 0.0
     for frames in curves:
         velocity = np.diff(frames[:, _JAW])

@@ -46,7 +46,7 @@ class AnimationCancelled(Exception):
 
 @dataclass(frozen=True)
 class AnimateFromAudioRequest:
-    """What to animate.
+    """A recording to animate, and the settings.
 
     Attributes:
         path: the recording, or a film with sound; any channels, 4 to 384 kHz.
@@ -54,8 +54,8 @@ class AnimateFromAudioRequest:
         seed: of the procedural layers that `seeds` does not name.
         blinks, brows, head, gaze, breath, emotion: how much of each procedural layer: 0 or False none, 1 or
             True as tabulated, at most 3.
-        transcript: what is said, in English; where given, forced alignment replaces the network's recogniser. Needs
-            pocketsphinx.
+        transcript: the words that are spoken, in English; forced alignment then replaces the network's
+            recogniser. Needs pocketsphinx.
         weights: another weight file than the shipped one.
         start: seconds of the recording at which to begin.
         length: seconds of it to animate; 0 for all that is left.
@@ -89,7 +89,7 @@ class AnimateFromAudioRequest:
     channel: int = 0
 
     def layers(self) -> dict[str, Layer]:
-        """The procedural layers as they are wanted.
+        """Returns the procedural layers with their amounts and seeds.
 
         Raises:
             UserError: a name, an amount or a seed cannot be.
@@ -111,7 +111,7 @@ class LayeredAnimation:
     Attributes:
         speech: the mouth alone, as the recording has it.
         layers: the procedural layers, by name, to be added.
-        notes: what the user should know of how it was features.
+        notes: sentences for the user on the recording.
     """
 
     speech: Animation
@@ -119,7 +119,7 @@ class LayeredAnimation:
     notes: tuple[str, ...] = ()
 
     def mixed(self, edit: CurveEdit | None = None) -> Animation:
-        """The sum, its lips closed wherever those of the speech are.
+        """Returns the sum of speech and layers, its lips closed wherever those of the speech are.
 
         Args:
             edit: gains, smoothing, offset; None leaves all as it is.
@@ -148,7 +148,10 @@ class LayeredAnimation:
 
 @dataclass(frozen=True)
 class SpeechFeatures:
-    """What is known of a window: posteriors (S, 40) and prosody (S, 3) at `times` (S,), 0.02 s apart, seconds of the recording."""
+    """Features of a window of sound.
+
+    Posteriors (S, 40) and prosody (S, 3) at `times` (S,), 0.02 s apart, seconds of the recording.
+    """
 
     posteriors: np.ndarray
     prosody: np.ndarray
@@ -165,10 +168,10 @@ def animate_from_audio(
 def animate_in_layers(
     request: AnimateFromAudioRequest, progress: Progress, cancelled: Cancelled
 ) -> LayeredAnimation:
-    """Animates a face from a recording, speech and life apart.
+    """Animates a face from a recording, speech and procedural motion apart.
 
-    The recording is heard in windows of 20 s with 2 s of context, so the memory that hearing takes does not
-    grow with its length.
+    The recording is read in windows of 20 s with 2 s of context, so the memory does not grow with its
+    length.
 
     Args:
         request: what to animate.
@@ -237,7 +240,7 @@ def animate_in_layers(
 
 
 def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Motion]:
-    """Trims each layer to what is left of 0..1 above speech and earlier layers, so that they add up without clipping."""
+    """Trims each layer to what is left of 0..1, so that all add up without clipping."""
     total, trimmed = mouth.copy(), {}
     for name, motion in layers.items():
         curves = motion.curves
@@ -256,7 +259,7 @@ def extract_features(
     alignment: tuple[np.ndarray, np.ndarray] | None = None,
     recogniser: PhonemeRecogniser | None = None,
 ) -> SpeechFeatures:
-    """Phone posteriors and prosody of a window.
+    """Returns phone posteriors and prosody of a window.
 
     Args:
         networks: the trained pair.
@@ -288,11 +291,15 @@ def extract_features(
         energy[::2] < QUIET + 1.5
     )  # nobody speaks at 70 dB under full scale: a pause, whatever the network makes of it
     posteriors[silent] = np.eye(len(PHONES), dtype=np.float32)[0]
-    return SpeechFeatures(posteriors, np.concatenate([relative[::2, None], voice], 1).astype(np.float32), times)
+    prosody = np.concatenate([relative[::2, None], voice], 1).astype(np.float32)
+    return SpeechFeatures(posteriors, prosody, times)
 
 
 class AutoregressiveStream:
-    """The autoregressive decoder along a recording; windows may overlap their forerunner's end by half a second, which is made again."""
+    """The autoregressive decoder along a recording.
+
+    Windows may overlap the end of the one before by half a second, which is made again.
+    """
 
     _SLACK = math.ceil(2 * _BLEND * PAST_RATE) + 3  # frames
 
@@ -325,7 +332,10 @@ class AutoregressiveStream:
 def decode(
     networks: SpeechNetworks | AutoregressiveStream, features: SpeechFeatures, times: np.ndarray, fps: float
 ) -> np.ndarray:
-    """Mouth curves at the given seconds: (T,) -> (T, 52) float32 in 0..1, lips meeting where the phones say so."""
+    """Returns mouth curves at the given seconds, (T,) -> (T, 52) float32 in 0..1.
+
+    Lips meet where the phones say so.
+    """
     if not len(times):
         return np.zeros((0, len(EXPRESSION_NAMES)), np.float32)
     if isinstance(networks, AutoregressiveStream):
@@ -345,16 +355,21 @@ def decode(
 def windows(
     file: AudioFile, request: AnimateFromAudioRequest, survey: SoundSurvey | None = None
 ) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
-    """Yields (second after the start at which the window begins, its samples, is it the first, is it the last)."""
-    span, context = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE), int(2 * _CONTEXT * SAMPLE_RATE)
-    held, start, first = np.zeros(0, np.float32), 0, True
+    """Yields windows of the sound: their first second, their samples, whether first, whether last."""
+    span = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE)
+    context = int(2 * _CONTEXT * SAMPLE_RATE)
+    held = np.zeros(0, np.float32)
+    start = 0
+    first = True
     for block in file.blocks(start=request.start, length=request.length, survey=survey):
         held = np.concatenate([held, block])
         while (
             len(held) > span + context
         ):  # what remains is longer than a context: this is not the last window
             yield start / SAMPLE_RATE, held[:span], first, False
-            held, start, first = held[span - context :], start + span - context, False
+            held = held[span - context :]
+            start += span - context
+            first = False
     if not len(held):
         raise UserError(
             f"{file.path}: the recording has no samples.", "Export it again; the file may be truncated."

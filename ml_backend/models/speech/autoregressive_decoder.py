@@ -1,4 +1,4 @@
-"""The autoregressive decoder: phone posteriors, loudness and pitch to 52 ARKit curves, each frame made from the frames before it.
+"""The autoregressive decoder: phones and prosody to 52 ARKit curves, each frame from those before.
 
 The shape is that of FaceFormer (Fan et al. 2022, "FaceFormer: Speech-Driven 3D Facial Animation with
 Transformers"), which Cao et al. 2024,
@@ -38,7 +38,9 @@ class AutoregressiveDecoderConfig:
 
 @dataclass
 class Past:
-    """What a stream remembers: the next frame's index, the last frames (N, 52), and each layer's keys and values (H, N, C / H).
+    """The memory of a stream.
+
+    The next frame's index, the last frames (N, 52), and each layer's keys and values (H, N, C / H).
 
     N is at most `keep` frames.
     """
@@ -62,7 +64,8 @@ class Past:
             )
         if drop:
             self.frames = self.frames[:-drop]
-            self.keys, self.values = [k[:, :-drop] for k in self.keys], [v[:, :-drop] for v in self.values]
+            self.keys = [k[:, :-drop] for k in self.keys]
+        self.values = [v[:, :-drop] for v in self.values]
         self.next = index
 
 
@@ -84,7 +87,7 @@ class CausalAttention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Args: x (B, T, C), all frames. Returns: (B, T, C)."""
+        """Returns (B, T, C) of all frames x (B, T, C)."""
         lag = (
             torch.arange(x.shape[1], device=x.device)[:, None]
             - torch.arange(x.shape[1], device=x.device)[None]
@@ -98,7 +101,7 @@ class CausalAttention(nn.Module):
         )
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One frame: x (1, C), remembered keys and values (H, N, C / H). Returns: (1, C), and the memory with this frame in it."""
+        """Returns a frame (1, C) of x (1, C), and the keys and values (H, N, C / H) with it in them."""
         keys, values = (
             torch.cat([old, self.split(f(x))], 1) for old, f in ((keys, self.key), (values, self.value))
         )
@@ -111,7 +114,7 @@ class CausalAttention(nn.Module):
 
 
 class PastLayer(nn.Module):
-    """Self-attention over the motion so far, cross-attention to the speech, perceptron; each with its norm first."""
+    """Self-attention over past motion, cross-attention to speech, perceptron; norms come first."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -127,7 +130,7 @@ class PastLayer(nn.Module):
 
 
 class AutoregressiveDecoder(nn.Module):
-    """Frames one after the other: frame n, at n / FRAME_RATE seconds, from the frames before it and the speech around it."""
+    """Makes frame n, at n / FRAME_RATE seconds, from the frames before it and the speech around it."""
 
     def __init__(self, config: AutoregressiveDecoderConfig | None = None):
         super().__init__()
@@ -143,7 +146,7 @@ class AutoregressiveDecoder(nn.Module):
         self.register_buffer("channels", torch.from_numpy(speech_channels()).float(), persistent=False)
 
     def _position(self, indices: Tensor) -> Tensor:
-        """FaceFormer's periodic position encoding of frame numbers (T,): (T, C)."""
+        """Returns FaceFormer's periodic position encoding of frame numbers (T,): (T, C)."""
         width = self.config.width
         rates = torch.exp(torch.arange(0, width, 2, device=indices.device) * (-math.log(10000.0) / width))
         angles = (indices % self.config.period)[:, None] * rates
@@ -152,7 +155,7 @@ class AutoregressiveDecoder(nn.Module):
     def forward(
         self, posteriors: Tensor, prosody: Tensor, speech_times: Tensor, past: Tensor, first: int = 0
     ) -> Tensor:
-        """All frames at once, each given the true (or any) frames before it: training, and the check of `step`.
+        """Returns all frames at once, each from the true (or any) frames before it; for training.
 
         Args:
             posteriors: (B, S, 40) in 0..1 over PHONES.
@@ -173,7 +176,7 @@ class AutoregressiveDecoder(nn.Module):
         return self.write(self.norm(x)) * self.channels
 
     def start(self, index: int = 0, slack: int = 0) -> Past:
-        """A stream that makes frame `index` next and can later be rewound by `slack` frames."""
+        """Returns a stream that makes frame `index` next and can be rewound by `slack` frames."""
         weight = self.write.weight
         empty = weight.new_zeros(self.config.heads, 0, self.config.width // self.config.heads)
         layers = len(self.layers)
@@ -224,7 +227,8 @@ class AutoregressiveDecoder(nn.Module):
             gap = (speech_times[low:high] - times[number])[None]
             for depth, layer in enumerate(layers):
                 y, keys, values = layer.own.step(layer.norms[0](x), past.keys[depth], past.values[depth])
-                past.keys[depth], past.values[depth] = keys[:, -past.keep :], values[:, -past.keep :]
+                past.keys[depth] = keys[:, -past.keep :]
+                past.values[depth] = values[:, -past.keep :]
                 x = x + y
                 query = layer.own.split(layer.cross.query(layer.norms[1](x)))  # (H, 1, C / H)
                 near, said = (part[depth][:, low:high] for part in speech)

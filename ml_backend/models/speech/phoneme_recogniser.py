@@ -1,4 +1,4 @@
-"""A phoneme recogniser that the user owns: a wav2vec 2.0 checkpoint with a CTC head, in transformers' folder layout.
+"""A phoneme recogniser of the user: a wav2vec 2.0 checkpoint with a CTC head, transformers' layout.
 
 Written from the papers and the layout's public description, and tested on small random checkpoints; no
 released checkpoint was ever run.
@@ -19,7 +19,10 @@ from ...errors import UserError
 from ...phonetics.recogniser_phones import PhoneMap, fill_blanks, map_vocabulary
 from .wav2vec2 import Wav2Vec2, Wav2Vec2Config
 
-_REMEDY = "Give the folder of a phoneme-CTC wav2vec 2.0 checkpoint with config.json, model.safetensors, vocab.json and preprocessor_config.json."
+_REMEDY = (
+    "Give the folder of a phoneme-CTC wav2vec 2.0 checkpoint "
+    "with config.json, model.safetensors, vocab.json and preprocessor_config.json."
+)
 _LARGEST = 8 * 2**30  # bytes of a tensor file
 
 
@@ -38,7 +41,7 @@ class PhonemeRecogniser:
     normalises: bool
 
     def listen(self, samples: np.ndarray, times: np.ndarray, loudness: np.ndarray) -> np.ndarray:
-        """Phone posteriors of a window.
+        """Returns phone posteriors of a window.
 
         Args:
             samples: (N,) float32 at 16 kHz.
@@ -115,7 +118,7 @@ def _document(path: Path) -> dict:
 
 
 def _tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """The checkpoint's tensors, from one file or from the parts that an index names."""
+    """Returns the checkpoint's tensors, from one file or from the parts that an index names."""
     index = folder / "model.safetensors.index.json"
     names = ["model.safetensors"]
     if not (folder / names[0]).exists():

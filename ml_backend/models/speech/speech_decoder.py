@@ -10,7 +10,7 @@ from ...expression_names import EXPRESSION_NAMES
 from ...phonetics.coarticulation import speech_channels
 from ...phonetics.phones import PHONES
 
-PROSODY = 3  # loudness (nepers of power / 4 under the loud frames), voicing 0..1, pitch (octaves around the recording's median)
+PROSODY = 3  # loudness (nepers of power / 4), voicing 0..1, pitch (octaves around the recording's median)
 BIAS_SPAN = 0.4  # seconds either way over which the attention bias is learned
 
 
@@ -45,7 +45,7 @@ class BiasedAttention(nn.Module):
         self.bias = nn.Parameter(-((offsets - delays[:, None]).abs() / spread[:, None]))
 
     def forward(self, x: Tensor, memory: Tensor, x_times: Tensor, memory_times: Tensor) -> Tensor:
-        """Args: x (B, T, C), memory (B, S, C), times (T,) and (S,) in seconds. Returns: (B, T, C)."""
+        """Returns (B, T, C) of x (B, T, C), memory (B, S, C), times (T,) and (S,) in seconds."""
         batch, count, width = x.shape
         split = (batch, -1, self.heads, width // self.heads)
         q, k, v = (
@@ -57,7 +57,7 @@ class BiasedAttention(nn.Module):
         return self.out(y.transpose(1, 2).reshape(batch, count, width))
 
     def bias_at(self, gap: Tensor) -> Tensor:
-        """What is added to the logits: gap (T, S), seconds from query to key. Returns: (H, T, S)."""
+        """Returns the addition to the logits, (H, T, S), of gaps (T, S), seconds from query to key."""
         position = ((gap / BIAS_SPAN).clamp(-1, 1) + 1) * (self.knots - 1) / 2
         low = position.floor().long().clamp(max=self.knots - 2)
         part = position - low
@@ -83,7 +83,7 @@ class DecoderLayer(nn.Module):
 
 
 class SpeechDecoder(nn.Module):
-    """All frames at once (not one after the other): learned queries at the wanted times attend to the speech around them."""
+    """All frames at once: learned queries at their times attend to the speech around them."""
 
     def __init__(self, config: SpeechDecoderConfig | None = None):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The speech encoder: log-mel to phone posteriors at 50 frames a second, about half a second of context to either side."""
+"""The speech encoder: log-mel to phone posteriors at 50 frames a second, with half a second of context."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,9 @@ class SpeechEncoderConfig:
 
 
 class TemporalBlock(nn.Module):
-    """A depthwise filter along time and a two-layer perceptron per frame, residual (the block of ConvNeXt, Liu et al. 2022, in one
-    dimension).
+    """A residual block: a depthwise filter along time and a two-layer perceptron per frame.
+
+    Source: ConvNeXt, Liu et al. 2022, in one dimension.
     """
 
     def __init__(self, width: int, taps: int, dropout: float):
@@ -60,8 +61,10 @@ class SpeechEncoder(nn.Module):
         self.classify = nn.Linear(width, len(PHONES))
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Args: mel (B, T, 64), normalised, 100 frames a second, T even. Returns: (B, T / 2, 40) logits over PHONES; row i is at 0.02 i +
-        0.005 s.
+        """Returns logits over PHONES, (B, T / 2, 40); row i is at 0.02 i + 0.005 s.
+
+        Args:
+            mel: (B, T, 64), normalised, 100 frames a second, T even.
         """
         if mel.ndim != 3 or mel.shape[2] != BANDS or mel.shape[1] % 2:
             raise ValueError(f"log-mel of shape {tuple(mel.shape)}: expected (B, even T, {BANDS}).")

@@ -72,7 +72,7 @@ def load_autoregressive_decoder(path: Path = AUTOREGRESSIVE_FILE) -> Autoregress
 
 
 def _read(path: Path, what: str, build: Callable[[dict[str, Tensor], dict[str, str]], Networks]) -> Networks:
-    """What `build` makes of a file's tensors and metadata."""
+    """Returns what `build` makes of a file's tensors and metadata."""
     arrays, metadata = read_tensors(path)
     broken = UserError(
         f"{path}: not weights of this version's {what}.", "Reinstall the extension, or train them again."

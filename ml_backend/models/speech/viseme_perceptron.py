@@ -1,4 +1,4 @@
-"""The baseline that the speech networks must beat: a plain perceptron from a fifth of a second of log-mel to 14 visemes."""
+"""The baseline of the speech networks: a perceptron from .2 s of log-mel to 14 visemes."""
 
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from ...files.tensor_file import read_tensors
 from ...phonetics.phones import PAUSE, PHONES
 
 VISEMES: tuple[tuple[str, ...], ...] = (
-    (PAUSE,), ("P", "B", "M"), ("F", "V"), ("TH", "DH"), ("T", "D", "N", "L"), ("K", "G", "NG", "HH"), ("S", "Z"), ("SH", "ZH", "CH", "JH"),
-    ("R", "ER"), ("AA", "AE", "AY", "AW"), ("AH", "EH"), ("IY", "IH", "EY", "Y"), ("AO", "OW", "OY"), ("UW", "UH", "W"),
+    (PAUSE,), ("P", "B", "M"), ("F", "V"), ("TH", "DH"), ("T", "D", "N", "L"), ("K", "G", "NG", "HH"), ("S",
+    "Z"), ("SH", "ZH", "CH", "JH"),
+    ("R", "ER"), ("AA", "AE", "AY", "AW"), ("AH", "EH"), ("IY", "IH", "EY", "Y"), ("AO", "OW", "OY"), ("UW",
+    "UH", "W"),
 )  # fmt: skip
 """The 14 classes, each by its phones; its lip shape is that of the phones' mean."""
 VISEME_OF = np.array([next(i for i, members in enumerate(VISEMES) if phone in members) for phone in PHONES])
@@ -37,7 +39,7 @@ class VisemePerceptron(nn.Module):
         )
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Args: mel (B, T, 64), normalised, 100 frames a second, T even. Returns: (B, T / 2, 14) logits."""
+        """Returns logits (B, T / 2, 14) of mel (B, T, 64), normalised, 100 frames a second, T even."""
         rows = nn.functional.pad(mel[:, ::2].transpose(1, 2), (_REACH, _REACH), mode="replicate")
         windows = rows.unfold(2, 2 * _REACH + 1, 1)  # (B, 64, T / 2, 11)
         return self.layers(windows.permute(0, 2, 3, 1).flatten(2))

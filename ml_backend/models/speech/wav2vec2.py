@@ -187,7 +187,7 @@ class TransformerBlock(nn.Module):
 
 
 class Wav2Vec2(nn.Module):
-    """Waveform to logits over a vocabulary; parameters carry the names of a checkpoint in transformers' layout, less its prefixes."""
+    """Waveform to logits over a vocabulary; parameters are named as in transformers' layout."""
 
     def __init__(self, config: Wav2Vec2Config):
         super().__init__()
