@@ -99,7 +99,7 @@ class ContainerSound:
             yield np.zeros((self._lead, self.channels), np.float32)
         with av.open(str(self._path)) as container:
             stream = container.streams.audio[0]
-            stream.thread_type = "NONE"
+            stream.codec_context.thread_type = "NONE"
             resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=self.samplerate)
             for frame in container.decode(stream):
                 for part in resampler.resample(frame):

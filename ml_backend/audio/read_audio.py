@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import soundfile
 import soxr
+from av.error import FFmpegError
 
 from ..errors import UserError
 from .container_sound import ContainerSound
@@ -73,7 +73,7 @@ class AudioFile:
             return ContainerSound(self.path)
         except ValueError as error:
             raise self._not_readable(str(error)) from error
-        except (av.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             raise self._not_readable(reason) from error
 
     def _not_readable(self, reason: str) -> UserError:
@@ -209,7 +209,7 @@ class AudioFile:
                     if not len(block):
                         break
                     yield block
-        except (soundfile.LibsndfileError, av.FFmpegError, RuntimeError) as error:
+        except (soundfile.LibsndfileError, FFmpegError, RuntimeError) as error:
             raise UserError(
                 f"{self.path}: breaks off at {done / self.rate:.1f} s ({_reason(error)}).",
                 "Copy or export it again.",

@@ -100,7 +100,8 @@ class Clip:
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints."""
     clips, misfits = read_clips(args.set)
-    figures = evaluate_speech(clips, args.fps, args.weights) | {"misfits": misfits}
+    figures = evaluate_speech(clips, args.fps, args.weights)
+    figures["misfits"] = misfits
     if args.json:
         print(json.dumps(figures))
         return 0

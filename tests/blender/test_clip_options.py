@@ -299,7 +299,7 @@ def test_live_link_face_at_another_rate_with_head_and_eyes(face, module, tmp_pat
             atol=1e-4,
         )
     assert np.allclose(back.head[:, :3], [0.2, 0.0, -0.1], atol=2e-3) and np.allclose(
-        back.head[:, [3, 6]], 0.3, atol=1e-3
+        back.head[:, [3, 6]], -0.3, atol=1e-3
     )
     face.d3dmm_animation.gain_brows = 0.5
     assert bpy.ops.d3dmm.update_animation() == {"FINISHED"}
