@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEVEL_DB = -20.0
+LEVEL_DB = -16.0
 """Decibels of full scale to which the loud frames of every recording are brought."""
 _SILENCE_DB = -90.0
 """Level of a frame below which there is no sound: the noise of 16 bits."""
