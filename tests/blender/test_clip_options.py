@@ -364,6 +364,34 @@ def test_the_head_can_be_a_bone(light, clip_of, mode):
         clip_of(light).put_into_scene(bpy.context.scene, None)
 
 
+@pytest.mark.parametrize("mode", ["QUATERNION", "XYZ"])
+def test_eye_bones_look_where_the_actor_looks(light, module, tmp_path, mode):
+    """A take of an actor who looks to the left and up, with the signs of Live Link Face."""
+    data = bpy.data.armatures.new("Rig")
+    rig = bpy.data.objects.new("Rig", data)
+    bpy.context.collection.objects.link(rig)
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    for name, x in (("eye_left", 0.03), ("eye_right", -0.03)):
+        bone = data.edit_bones.new(name)
+        bone.head, bone.tail = (x, 0.0, 0.0), (x, -0.1, 0.0)  # looks along -Y, as the face
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.context.view_layer.objects.active = light
+    settings = light.d3dmm_animation
+    settings.head_object = rig
+    settings.eye_bone_left, settings.eye_bone_right = "eye_left", "eye_right"
+    for bone in rig.pose.bones:
+        bone.rotation_mode = mode
+    rows = [f"10:20:30:{frame:02d}.000,61,0.5,0.5,0.3,-0.3,-0.2,-0.3,-0.2" for frame in range(30)]
+    titles = "EyeLookOutLeft,EyeLookInRight,EyeLookUpLeft,LeftEyeYaw,LeftEyePitch,RightEyeYaw,RightEyePitch"
+    (tmp_path / "take.csv").write_text("\n".join([f"Timecode,BlendShapeCount,{titles}", *rows]))
+    assert bpy.ops.d3dmm.import_curves(filepath=str(tmp_path / "take.csv"), bake_detail=False) == {"FINISHED"}
+    bpy.context.scene.frame_set(bpy.context.scene.frame_start + 5)
+    for bone in rig.pose.bones:
+        gaze = bone.tail - bone.head  # the person's left is +X, up is +Z
+        assert gaze.x > 0.02 and gaze.z > 0.01 and gaze.y < 0
+
+
 def test_a_curve_file_that_is_none_changes_nothing(light, tmp_path):
     for name, text in (("a.csv", "hello"), ("b.json", "{}"), ("c.txt", "x"), ("d.csv", "")):
         (tmp_path / name).write_text(text)
