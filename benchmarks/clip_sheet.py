@@ -60,14 +60,14 @@ def phones_of(samples: np.ndarray, text: str, name: str) -> tuple[np.ndarray, np
     """Returns phones (P,) and their ends in seconds (P,), aligned to the text or recognised without one."""
     from ml_backend.models.speech.speech_networks import load_speech_networks
     from ml_backend.phonetics.align_transcript import align_transcript
-    from ml_backend.pipelines.animate_from_audio import hear
+    from ml_backend.pipelines.animate_from_audio import extract_features
 
     if text.strip():
         return align_transcript(samples, text, name)[:2]
-    heard = hear(load_speech_networks(), samples, 0.0)
-    best = heard.posteriors.argmax(1)
+    features = extract_features(load_speech_networks(), samples, 0.0)
+    best = features.posteriors.argmax(1)
     last = np.flatnonzero(np.append(best[1:] != best[:-1], True))
-    return best[last], heard.times[last] + 0.01
+    return best[last], features.times[last] + 0.01
 
 
 def labels_of(phones: np.ndarray, ends: np.ndarray, gaps: np.ndarray, fps: float, most: int) -> list[Label]:

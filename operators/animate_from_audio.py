@@ -10,16 +10,11 @@ from bpy_extras.io_utils import ImportHelper
 from ..detailed3dmm_addon.actions import action_writer as face_animation
 from ..detailed3dmm_addon.actions.animatable import check_animatable
 from ..detailed3dmm_addon.actions.sound_strip import SoundRange, active_sound
-from ..detailed3dmm_addon.clips.clip import (
-    AUDIO_SUFFIXES,
-    ClipAnimation,
-    ClipPlace,
-    SpeechSource,
-    last_source,
-)
+from ..detailed3dmm_addon.clips.clip import ClipAnimation, ClipPlace, SpeechSource, last_source
 from ..detailed3dmm_addon.clips.targets import TargetName, active_target, needs_target
 from ..detailed3dmm_addon.detail.baked import remove_baked_detail
 from ..detailed3dmm_addon.worker import jobs as backend
+from ..ml_backend.audio.formats import AUDIO_SUFFIXES
 from ..ml_backend.errors import UserError
 from .operator_base import FaceOperator, JobOperator, named_file, needs_face
 

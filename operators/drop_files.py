@@ -4,8 +4,8 @@ import bpy
 from bpy.props import StringProperty
 
 from ..detailed3dmm_addon.characters.photo import PHOTO_SUFFIXES
-from ..detailed3dmm_addon.clips.clip import AUDIO_SUFFIXES
 from ..detailed3dmm_addon.model.registry import active_face
+from ..ml_backend.audio.formats import SOUND_SUFFIXES
 from ..ml_backend.errors import UserError
 from .animate_from_audio import D3DMM_OT_import_audio
 from .fit_from_image import D3DMM_OT_fit_from_image
@@ -63,7 +63,7 @@ class D3DMM_FH_recording(bpy.types.FileHandler):
     bl_idname = "D3DMM_FH_recording"
     bl_label = "Speech for a Face"
     bl_import_operator = "d3dmm.drop_recording"
-    bl_file_extensions = ";".join(AUDIO_SUFFIXES)
+    bl_file_extensions = ";".join(SOUND_SUFFIXES)
 
     @classmethod
     def poll_drop(cls, context):

@@ -59,11 +59,11 @@ def include_frames(scene: bpy.types.Scene, first_frame: int, count: int) -> None
 
 
 def active_sound(scene: bpy.types.Scene):
-    """Returns the sequencer's active strip if it is a sound, else the only sound strip, else None."""
+    """Returns the sequencer's active strip if it is a sound or a film, else the only sound strip, else None."""
     editor = scene.sequence_editor
     if editor is None:
         return None
-    if editor.active_strip is not None and editor.active_strip.type == "SOUND":
+    if editor.active_strip is not None and editor.active_strip.type in ("SOUND", "MOVIE"):
         return editor.active_strip
     sounds = [
         strip
@@ -93,7 +93,7 @@ class SoundRange:
         """Reads a strip's place and cuts.
 
         Args:
-            strip: a sound strip.
+            strip: a sound strip, or a film's.
             scene: whose frame rate counts.
             folder: a sound that is packed into the file is written there.
 
@@ -102,15 +102,17 @@ class SoundRange:
         """
         if strip is None:
             raise UserError("No sound strip is selected.", "Select one in the sequencer.")
-        path = Path(bpy.path.abspath(strip.sound.filepath, library=strip.sound.library))
+        sound = getattr(strip, "sound", None)
+        file = strip.filepath if sound is None else sound.filepath
+        path = Path(bpy.path.abspath(file, library=None if sound is None else sound.library))
         if not path.is_file():
-            if strip.sound.packed_file is None:
+            if sound is None or sound.packed_file is None:
                 raise UserError(
                     f"{path.name}: the strip's recording is missing.",
                     "Find it with File, External Data, Find Missing Files.",
                 )
             path = folder / _file_name(path.name)
-            path.write_bytes(strip.sound.packed_file.data)
+            path.write_bytes(sound.packed_file.data)
         fps = scene_fps(scene)
         cut = strip.frame_final_start - strip.frame_start
         start = max(0.0, cut / fps - float(getattr(strip, "sound_offset", 0.0)))

@@ -28,7 +28,6 @@ from . import targets as animation_targets
 from .moving_keys import blocked_keys, listed, report_of, still_keys, widen_ranges
 from .targets import TargetName
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
 CURVE_SUFFIXES = (".csv", ".json")
 
 
@@ -120,7 +119,7 @@ class CaptureSource:
         if not frames[:, looks].any():  # a capture that turns the eyes but not the lids' coefficients
             for name, values in look_from_eyes(animation.head).items():
                 frames[:, EXPRESSION_NAMES.index(name)] = values
-        return ClipCurves({"curves": (frames, animation.head)})
+        return ClipCurves({"curves": (frames, animation.head)}, animation.notes)
 
 
 ClipSource = SpeechSource | CaptureSource

@@ -13,6 +13,9 @@ from ..actions.action_writer import Curves, key_path
 from ..model.arkit_keys import FEWEST, expression_keys
 from ..model.registry import active_face, find_face, is_face
 
+_EYE_SIGNS = np.array([-1.0, -1.0, 1.0])
+"""Live Link Face turns the eyes against the head: yaw to the right and pitch down are positive."""
+
 
 @dataclass(frozen=True)
 class TargetName:
@@ -120,8 +123,9 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
         total = np.sum(list(layers.values()), 0)
         curves: Curves = {}
         for bone, column in chosen.items():
-            if np.any(total[:, column : column + 3]):
-                curves |= _bone_curves(owner, bone, total[:, column : column + 3])
+            turns = total[:, column : column + 3] * (_EYE_SIGNS if column else 1.0)
+            if np.any(turns):
+                curves |= _bone_curves(owner, bone, turns)
         return (
             {next(iter(layers)): curves} if curves else {}
         )  # rotations of bones do not add up: they stay in one layer

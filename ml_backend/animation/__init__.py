@@ -1,1 +1,1 @@
-"""Curves without networks: editing, procedural motion, emotion, contacts of the lips and their measures."""
+"""Curves without networks: editing, procedural motion, emotion, contacts and measures of the lips."""

@@ -1,4 +1,4 @@
-"""What an artist does to curves: gain by group, offset, smoothing, fewer keys; none of it opens lips that were closed. Numpy only."""
+"""Edits of curves: gain by group, offset, smoothing, fewer keys; closed lips stay closed. Numpy only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,16 @@ from ..files.curve_file import Animation
 from ..models.bilinear_face import BilinearFace
 
 GAIN_GROUPS: dict[str, str] = {
-    "jaw": "Jaw", "lips": "Lips", "tongue": "Tongue", "cheeks": "Cheeks and Nose", "brows": "Brows", "eyes": "Eyes", "head": "Head",
+    "jaw": "Jaw", "lips": "Lips", "tongue": "Tongue", "cheeks": "Cheeks and Nose", "brows": "Brows",
+    "eyes": "Eyes", "head": "Head",
 }  # fmt: skip
-"""Identifier to label; `eyes` are lids and gaze, `head` the head's rotations. mouthClose belongs to the jaw: it closes over it."""
-CLOSED_MM, OPEN_MM, _UNSEEN_MM = 1.0, 2.5, 0.04
-"""Distance of the inner lips, over that at rest, up to which they count as closed, from which as open, and what nobody sees."""
+"""Labels by identifier; `eyes` are lids and gaze, `head` the rotations; mouthClose belongs to the jaw."""
+CLOSED_MM = 1.0
+"""Distance of the inner lips, over that at rest, up to which they count as closed."""
+OPEN_MM = 2.5
+"""Distance from which they count as open."""
+_UNSEEN_MM = 0.04
+"""Distance that cannot be seen."""
 _EYE_DEGREES = {"side": 35.0, "up": 28.0}
 """Turn of an eye at which its eyeLook coefficients are 1."""
 Motion = tuple[np.ndarray, np.ndarray]
@@ -25,7 +30,7 @@ Motion = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class CurveEdit:
-    """What to change.
+    """The changes to apply.
 
     Attributes:
         gains: factor by group of GAIN_GROUPS, 0 to 3; groups that are missing keep 1.
@@ -39,7 +44,7 @@ class CurveEdit:
 
 
 def group_of(name: str) -> str:
-    """The gain group of an expression."""
+    """Returns the gain group of an expression."""
     if name.startswith("jaw") or name == "mouthClose":
         return "jaw"
     starts = {
@@ -55,22 +60,29 @@ def group_of(name: str) -> str:
 
 @cache
 def lip_steps() -> np.ndarray:
-    """(52,) float64: millimetres by which a unit of each expression parts the middle of the mean face's inner lips."""
+    """Returns the millimetres by which a unit of each expression parts the inner lips.
+
+    (52,) float64, at the middle of the mean face's lips.
+    """
     face = BilinearFace.default()
     _, deltas = face.shapes(np.zeros(face.identity_size, np.float32))
-    upper, lower = face.landmarks["lip_upper_inner"], face.landmarks["lip_lower_inner"]
+    upper = face.landmarks["lip_upper_inner"]
+    lower = face.landmarks["lip_lower_inner"]
     middle = slice(len(upper) // 4, len(upper) - len(upper) // 4)
     steps = (deltas[:, upper[middle], 2] - deltas[:, lower[middle], 2]).mean(1) * 1e3
     return steps[[face.expression_names.index(name) for name in EXPRESSION_NAMES]].astype(float)
 
 
 def lip_gap(frames: np.ndarray) -> np.ndarray:
-    """Distance of the inner lips on the mean face, over that at rest: (T, 52) -> (T,) millimetres, below 0 where they are pressed."""
+    """Returns the distance of the mean face's inner lips over that at rest.
+
+    (T, 52) -> (T,) millimetres, below 0 where the lips are pressed.
+    """
     return frames @ lip_steps()
 
 
 def open_share(frames: np.ndarray) -> np.ndarray:
-    """(T,) in 0..1: 0 where the lips are closed, 1 where they are clearly open."""
+    """Returns (T,) in 0..1: 0 where the lips are closed, 1 where they are clearly open."""
     share = np.clip((lip_gap(frames) - CLOSED_MM) / (OPEN_MM - CLOSED_MM), 0, 1)
     return share * share * (3 - 2 * share)
 
@@ -121,7 +133,8 @@ def edit_layers(fps: float, layers: Mapping[str, Motion], edit: CurveEdit) -> di
         smooth = _smoothed(frames, edit.smoothing * fps)
         lower = np.array([group_of(name) in ("jaw", "lips", "tongue") for name in EXPRESSION_NAMES])
         smooth[:, lower] = (frames + open_share(given)[:, None] * (smooth - frames))[:, lower]
-        frames, head = smooth, _smoothed(head, edit.smoothing * fps)
+        frames = smooth
+        head = _smoothed(head, edit.smoothing * fps)
     added = (
         np.sum([frames for name, (frames, _) in edited.items() if name != base], 0)
         if len(edited) > 1
@@ -167,7 +180,7 @@ def _shifted(values: np.ndarray, steps: float) -> np.ndarray:
 
 
 def resampled(animation: Animation, fps: float) -> Animation:
-    """The same motion at another frame rate, by straight lines between its frames."""
+    """Returns the same motion at another frame rate, by straight lines between its frames."""
     if abs(animation.fps - fps) < 1e-6 or not len(animation.frames):
         return animation
     count = max(1, round(len(animation.frames) / animation.fps * fps))
@@ -177,11 +190,13 @@ def resampled(animation: Animation, fps: float) -> Animation:
     def sampled(values: np.ndarray) -> np.ndarray:
         return np.stack([np.interp(at, source, column) for column in values.T], 1).astype(np.float32)
 
-    return Animation(fps, animation.names, sampled(animation.frames), sampled(animation.head))
+    return Animation(
+        fps, animation.names, sampled(animation.frames), sampled(animation.head), animation.notes
+    )
 
 
 def reduce_keys(values: np.ndarray, tolerance: float | np.ndarray) -> np.ndarray:
-    """Chooses the keys that straight lines need to stay near the curves (Ramer 1972; Douglas and Peucker 1973).
+    """Chooses the keys that straight lines need to stay near the curves.
 
     Args:
         values: (T,) one curve, or (T, C) several that share their keys.
@@ -190,6 +205,8 @@ def reduce_keys(values: np.ndarray, tolerance: float | np.ndarray) -> np.ndarray
     Returns:
         (K,) rising indices of the frames to key, the first and the last among them; all of them where the
         tolerance is 0.
+
+    Source: Ramer 1972; Douglas and Peucker 1973.
     """
     columns = np.asarray(values, float).reshape(len(values), -1)
     limit = np.broadcast_to(np.asarray(tolerance, float), columns.shape[1:])
@@ -214,32 +231,47 @@ def reduce_keys(values: np.ndarray, tolerance: float | np.ndarray) -> np.ndarray
 
 
 def keyed_error(values: np.ndarray, keys: np.ndarray) -> float:
-    """The most that straight lines between the chosen keys are off a (T,) curve."""
+    """Returns the largest distance of a (T,) curve from straight lines between the chosen keys."""
     return float(
         np.abs(np.interp(np.arange(len(values)), keys, np.asarray(values, float)[keys]) - values).max()
     )
 
 
 def look_from_eyes(head: np.ndarray) -> dict[str, np.ndarray]:
-    """The eight eyeLook coefficients, each (T,) float32, of the eyes' rotations: head (T, 9) radians as `curves.HEAD_NAMES`."""
-    found = {}
-    for side, column, outward in (("Left", 3, 1.0), ("Right", 6, -1.0)):
-        yaw, pitch = np.degrees(head[:, column]) * outward, np.degrees(head[:, column + 1])
-        turned = {"Out": yaw / _EYE_DEGREES["side"], "In": -yaw / _EYE_DEGREES["side"]}
-        turned |= {"Up": pitch / _EYE_DEGREES["up"], "Down": -pitch / _EYE_DEGREES["up"]}
-        found |= {
+    """Returns the eight eyeLook coefficients of the eyes' rotations.
+
+    Args:
+        head: (T, 9) radians as `curve_file.HEAD_NAMES`; yaw to the person's right, pitch down positive.
+
+    Returns:
+        (T,) float32 in 0..1 by name.
+    """
+    looks = {}
+    for side, column, outward in (("Left", 3, -1.0), ("Right", 6, 1.0)):
+        yaw = np.degrees(head[:, column]) * outward / _EYE_DEGREES["side"]
+        pitch = np.degrees(head[:, column + 1]) / _EYE_DEGREES["up"]
+        turned = {"Out": yaw, "In": -yaw, "Up": -pitch, "Down": pitch}
+        looks |= {
             f"eyeLook{way}{side}": np.clip(value, 0, 1).astype(np.float32) for way, value in turned.items()
         }
-    return found
+    return looks
 
 
 def eyes_from_look(frames: np.ndarray) -> np.ndarray:
-    """The eyes' (T, 6) rotations in radians (left yaw, pitch, roll, right ...) of the eyeLook coefficients of (T, 52)."""
+    """Returns the eyes' rotations of the eyeLook coefficients.
+
+    Args:
+        frames: (T, 52) coefficients.
+
+    Returns:
+        (T, 6) float32 radians, left yaw, pitch, roll, then right, with Live Link Face's signs: yaw to the
+        person's right and pitch down are positive.
+    """
     turns = np.zeros((len(frames), 6), np.float32)
-    for side, column, outward in (("Left", 0, 1.0), ("Right", 3, -1.0)):
+    for side, column, outward in (("Left", 0, -1.0), ("Right", 3, 1.0)):
         out, inward, up, down = (
             frames[:, EXPRESSION_NAMES.index(f"eyeLook{way}{side}")] for way in ("Out", "In", "Up", "Down")
         )
         turns[:, column] = np.radians((out - inward) * outward * _EYE_DEGREES["side"])
-        turns[:, column + 1] = np.radians((up - down) * _EYE_DEGREES["up"])
+        turns[:, column + 1] = np.radians((down - up) * _EYE_DEGREES["up"])
     return turns

@@ -1,4 +1,4 @@
-"""A chosen emotion over time, as curves to add to speech. Chosen by the artist, never inferred from the voice."""
+"""A chosen emotion over time, as curves to add to speech; never inferred from the voice."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -32,7 +32,7 @@ _WHILE_OPEN = 0.35  # share of pressing that is left while the mouth is open
 
 
 class EmotionKey(NamedTuple):
-    """From `seconds` on the face shows `emotion` at `intensity`, 0 to 1.5; between two keys one fades into the other."""
+    """An emotion and its intensity, 0 to 1.5, from `seconds` on; two keys fade into each other."""
 
     seconds: float
     emotion: str
@@ -40,7 +40,7 @@ class EmotionKey(NamedTuple):
 
 
 def parse_emotions(text: str) -> tuple[EmotionKey, ...]:
-    """Reads keys such as "0:joy:0.6,3.5:anger:1" (seconds:emotion:intensity), as the shell's option writes them.
+    """Reads keys such as "0:joy:0.6,3.5:anger:1" (seconds:emotion:intensity), as in the shell.
 
     Raises:
         UserError: a key is not of that form.
@@ -84,7 +84,10 @@ def check_emotions(keys: Sequence) -> tuple[EmotionKey, ...]:
 
 
 def emotion_intensities(keys: Sequence[EmotionKey], times: np.ndarray) -> dict[str, np.ndarray]:
-    """How much of each emotion is shown: (T,) by name; the first and last keys hold to the ends, fades have no kink."""
+    """Returns the intensity of each emotion, (T,) by name.
+
+    The first and last keys hold to the ends; fades have no kink.
+    """
     found: dict[str, np.ndarray] = {}
     if not keys:
         return found
@@ -102,7 +105,7 @@ def emotion_intensities(keys: Sequence[EmotionKey], times: np.ndarray) -> dict[s
 def emotion_curves(
     keys: Sequence[EmotionKey], times: np.ndarray, mouth: np.ndarray, opening: np.ndarray
 ) -> np.ndarray:
-    """What to add to the speech.
+    """Returns the curves to add to the speech.
 
     Openers of the lips (upper lip up, lower lip down, ...) fade where the lips are closed, so a closure stays
     one; what presses the lips

@@ -1,6 +1,4 @@
-"""The last word on the lips: where the phones say that they touch, they touch, whatever the decoder averaged. Numpy and scipy, no
-learning.
-"""
+"""Contacts of the lips: they touch where the phones say so, whatever the decoder averaged. No learning."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
@@ -21,13 +19,15 @@ _ROUNDING = (
     0.38,
 )  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
-_JAW_SMOOTHING = 0.024  # the same over the jaw, which is heavy; lips that must meet then do so over a jaw still open, by mouthClose
+_JAW_SMOOTHING = 0.024  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
 
 
 def secure_contacts(
     curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray, fps: float
 ) -> np.ndarray:
-    """Smooths the mouth, then closes the lips on p b m, lays the lower lip on the teeth on f v, and brings pauses to rest.
+    """Closes the lips on p b m, lays the lower lip on the teeth on f v, and brings pauses to rest.
+
+    The mouth is smoothed first.
 
     Args:
         curves: (T, 52) at `times` (T,) seconds.
@@ -72,9 +72,10 @@ def secure_contacts(
 def _keep_round(
     curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray
 ) -> np.ndarray:
-    """Rounds the lips at least as far as the posteriors expect, and further where a rounded phone is merely likely: where the ear is
-    unsure, the decoder prefers not to, and a mouth that never rounds looks worse than one that rounds once
-    too often.
+    """Rounds the lips at least as far as the posteriors expect.
+
+    Where a rounded phone is merely likely, the decoder prefers not to round; a mouth that never rounds
+    looks worse than one that rounds once too often.
     """
     columns = [EXPRESSION_NAMES.index(name) for name in ("mouthPucker", "mouthFunnel")]
     shapes = np.stack(

@@ -1,4 +1,4 @@
-"""What the lips do, in millimetres on the bilinear face: how far they are apart, how wide the mouth is, how far they stand out."""
+"""Measures of the lips on the bilinear face, in millimetres: distance, width, protrusion."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,21 @@ from ..models.bilinear_face import BilinearFace
 
 
 def inner_lip_pairs(face: BilinearFace) -> tuple[np.ndarray, np.ndarray]:
-    """The middle half of the inner-lip landmarks, (P,) upper and (P,) lower vertices: the corners stay together whatever the mouth does."""
-    upper, lower = face.landmarks["lip_upper_inner"], face.landmarks["lip_lower_inner"]
+    """Returns the middle half of the inner-lip landmarks, (P,) upper and (P,) lower vertices.
+
+    The corners stay together whatever the mouth does.
+    """
+    upper = face.landmarks["lip_upper_inner"]
+    lower = face.landmarks["lip_lower_inner"]
     quarter = len(upper) // 4
     return upper[quarter : len(upper) - quarter], lower[quarter : len(lower) - quarter]
 
 
 def incisor_edges(face: BilinearFace, neutral: np.ndarray) -> np.ndarray:
-    """Points on the lowest 1.5 mm of the upper front teeth, 8 mm to either side of the middle: (N, 3) metres; they stand with the skull."""
+    """Returns points on the lowest 1.5 mm of the upper front teeth, (N, 3) metres.
+
+    They lie up to 8 mm to either side of the middle and stand with the skull.
+    """
     corners, weights = _points_on(face, "teeth_upper")
     places = np.einsum("nk,nkx->nx", weights, neutral[corners])
     front = places[(np.abs(places[:, 0]) < 0.008) & (places[:, 1] < places[:, 1].min() + 0.005)]
@@ -23,7 +30,7 @@ def incisor_edges(face: BilinearFace, neutral: np.ndarray) -> np.ndarray:
 
 
 def lower_lip_surface(face: BilinearFace, neutral: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points over the middle 24 mm of the lower lip, outside and inside: (N, 3) vertices and (N, 3) their weights."""
+    """Returns points over the middle 24 mm of the lower lip: (N, 3) vertices, (N, 3) weights."""
     line = neutral[face.landmarks["lip_lower_inner"][len(face.landmarks["lip_lower_inner"]) // 2]]
     corners, weights = _points_on(face, "skin")
     places = np.einsum("nk,nkx->nx", weights, neutral[corners])
@@ -35,7 +42,7 @@ def lower_lip_surface(face: BilinearFace, neutral: np.ndarray) -> tuple[np.ndarr
 
 
 def _points_on(face: BilinearFace, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """6 points on each triangle of a part: (N, 3) vertices, (N, 3) weights."""
+    """Returns 6 points on each triangle of a part: (N, 3) vertices, (N, 3) weights."""
     polygons = face.polygons[face.polygon_part == face.part_names.index(part)]
     triangles = np.concatenate([polygons[:, :3], polygons[polygons[:, 3] >= 0][:, [0, 2, 3]]])
     steps = np.array([(i, j, 2 - i - j) for i in range(3) for j in range(3 - i)]) / 2
@@ -73,7 +80,8 @@ class LipRuler:
         corners = np.concatenate([face.landmarks["lip_corner_left"], face.landmarks["lip_corner_right"]])
         middle = np.array([upper[len(upper) // 2], lower[len(lower) // 2]])
         chosen = np.concatenate([upper, lower, corners, middle])
-        self._neutral, self._deltas = neutral[chosen] * 1000, deltas[:, chosen] * 1000
+        self._neutral = neutral[chosen] * 1000
+        self._deltas = deltas[:, chosen] * 1000
         self._pairs = len(upper)
         self._rest = self._raw(np.zeros((1, 52), np.float32))
         self._incisors = incisor_edges(face, neutral).astype(np.float32) * 1000
@@ -82,7 +90,7 @@ class LipRuler:
         self._lip_deltas = np.einsum("nk,cnkx->cnx", weights, deltas[:, corners]).astype(np.float32) * 1000
 
     def measure(self, curves: np.ndarray) -> LipMeasures:
-        """Args: curves (T, 52). Returns: the measures."""
+        """Returns the measures of curves (T, 52)."""
         gap, width, protrusion = (
             value - rest for value, rest in zip(self._raw(curves), self._rest, strict=True)
         )
@@ -94,7 +102,8 @@ class LipRuler:
 
     def _raw(self, curves: np.ndarray) -> tuple[np.ndarray, ...]:
         places = self._neutral + np.tensordot(curves, self._deltas, (1, 0))  # (T, V, 3)
-        upper, lower = places[:, : self._pairs], places[:, self._pairs : 2 * self._pairs]
+        upper = places[:, : self._pairs]
+        lower = places[:, self._pairs : 2 * self._pairs]
         left, right, upper_middle, lower_middle = (places[:, 2 * self._pairs + i] for i in range(4))
         return (
             (upper[..., 2] - lower[..., 2]).mean(1),

@@ -1,4 +1,4 @@
-"""Motion that no recording tells: blinks, brow accents, head, gaze, breath, and a chosen emotion. Procedural, never inferred.
+"""Procedural motion: blinks, brow accents, head, gaze, breath and a chosen emotion; never inferred.
 
 Each layer has its own amount and seed, and its own random numbers: changing one leaves the others as they
 were. Only the emotion
@@ -27,8 +27,11 @@ _BREATH_PAUSE = 0.35  # seconds of silence from which a speaker is given time to
 
 @dataclass(frozen=True)
 class Prosody:
-    """What the layers listen to, 50 frames a second: loudness (S,) nepers of power / 4 under the loud frames, voicing (S,) 0..1,
-    pitch (S,) octaves around the median, pause (S,) 0..1."""
+    """The voice that the layers follow, at 50 frames a second.
+
+    loudness (S,) nepers of power / 4 under the loud frames, voicing (S,) 0..1, pitch (S,) octaves
+    around the median, pause (S,) 0..1.
+    """
 
     loudness: np.ndarray
     voicing: np.ndarray
@@ -37,14 +40,14 @@ class Prosody:
 
 
 class Layer(NamedTuple):
-    """How much of a layer (1 as tabulated, 0 none, at most 3), and what decides when and how far."""
+    """The amount of a layer (1 as tabulated, 0 none, at most 3) and its seed."""
 
     amount: float = 1.0
     seed: int = 0
 
 
 class Motion(NamedTuple):
-    """(T, 52) float32 of expressions and (T, 9) float32 radians of head and eyes, as `curves.HEAD_NAMES`, to be added."""
+    """Motion to be added: (T, 52) float32 expressions, (T, 9) float32 radians as `HEAD_NAMES`."""
 
     curves: np.ndarray
     head: np.ndarray
@@ -125,12 +128,18 @@ def _nothing(times: np.ndarray) -> Motion:
 
 
 def _near(times: np.ndarray, begin: float, end: float) -> slice:
-    """The frames between two seconds: what happens there costs nothing elsewhere, however long the recording is."""
+    """Returns the frames between two seconds.
+
+    A long recording costs no more than its own frames.
+    """
     return slice(int(np.searchsorted(times, begin)), int(np.searchsorted(times, end, side="right")))
 
 
 def _accents(prosody: Prosody) -> list[tuple[float, float]]:
-    """Stressed syllables, at least 0.7 s apart: seconds and strength 0..1, where pitch and loudness peak together."""
+    """Returns seconds and strengths 0..1 of stressed syllables, at least 0.7 s apart.
+
+    Pitch and loudness peak together there.
+    """
     voiced = prosody.voicing > 0.6
     strength = gaussian_filter1d(
         np.where(
@@ -155,7 +164,10 @@ def _bump(times: np.ndarray, centre: float, rise: float, fall: float) -> np.ndar
 
 
 def _brows(times: np.ndarray, accents: list[tuple[float, float]], rng: np.random.Generator) -> Motion:
-    """Brows rise with accents (Cave et al. 1996: three in four rises of the fundamental frequency go with them)."""
+    """Raises the brows with accents.
+
+    Three in four rises of the fundamental frequency go with them (Cave et al. 1996).
+    """
     motion = _nothing(times)
     lift, lean = np.zeros(len(times)), np.zeros(len(times))
     for time, strength in accents:
@@ -176,7 +188,7 @@ def _brows(times: np.ndarray, accents: list[tuple[float, float]], rng: np.random
 
 
 def _head(times: np.ndarray, accents: list[tuple[float, float]], rng: np.random.Generator) -> Motion:
-    """Slow sway, and a nod at each accent that comes back with a small overshoot."""
+    """Returns a slow sway, and a nod at each accent that comes back with a small overshoot."""
     motion = _nothing(times)
     for column, degrees, hertz in ((0, 2.0, 0.22), (1, 1.2, 0.3), (2, 1.1, 0.18)):
         motion.head[:, column] += (
@@ -191,7 +203,10 @@ def _head(times: np.ndarray, accents: list[tuple[float, float]], rng: np.random.
 
 
 def _gaze(times: np.ndarray, rng: np.random.Generator) -> tuple[Motion, list[float]]:
-    """Fixations of 0.6 to 3 s around the viewer, jumps of about 50 ms; also the times of the wide ones (people blink with them)."""
+    """Returns fixations of 0.6 to 3 s around the viewer with jumps of about 50 ms, and wide jumps.
+
+    People blink with the wide ones, whose times are returned.
+    """
     motion, wide = _nothing(times), []
     yaw, pitch = np.zeros(len(times)), np.zeros(len(times))
     clock, last = rng.uniform(0.3, 1.5), (0.0, 0.0)
@@ -208,9 +223,9 @@ def _gaze(times: np.ndarray, rng: np.random.Generator) -> tuple[Motion, list[flo
             wide.append(float(clock))
         last, clock = aim, clock + fixed
     yaw, pitch = np.clip(yaw, -16, 16), np.clip(pitch, -10, 10)
-    for eye in (3, 6):
-        motion.head[:, eye] += yaw * _DEGREE
-        motion.head[:, eye + 1] += pitch * _DEGREE
+    for eye in (3, 6):  # Live Link Face turns the eyes against the head: right and down are positive
+        motion.head[:, eye] -= yaw * _DEGREE
+        motion.head[:, eye + 1] -= pitch * _DEGREE
     for name, angle in (
         ("Left", yaw),
         ("Right", -yaw),
@@ -223,7 +238,9 @@ def _gaze(times: np.ndarray, rng: np.random.Generator) -> tuple[Motion, list[flo
 
 
 def _blinks(times: np.ndarray, prosody: Prosody, shifts: list[float], rng: np.random.Generator) -> Motion:
-    """About 20 a minute (Bentivoglio et al. 1997: 26 in conversation, 17 at rest), drawn to pauses and gaze shifts; closing is faster than
+    """Returns about 20 blinks a minute, drawn to pauses and gaze shifts.
+
+    People blink 26 times in conversation, 17 at rest (Bentivoglio et al. 1997); closing is faster than
     opening.
     """
     motion = _nothing(times)
@@ -251,7 +268,9 @@ def _blinks(times: np.ndarray, prosody: Prosody, shifts: list[float], rng: np.ra
 
 
 def _breath(times: np.ndarray, prosody: Prosody, rng: np.random.Generator) -> Motion:
-    """Breathing in where a pause leaves time for it: nostrils widen, the head rises a little, brows with it; the lips stay as they are.
+    """Breathes in where a pause leaves time for it.
+
+    Nostrils widen, head and brows rise a little; the lips stay as they are.
 
     In long silences a breath comes every 3 to 5 s, as of a person at rest (12 to 20 a minute).
     """
@@ -285,7 +304,7 @@ def _breath(times: np.ndarray, prosody: Prosody, rng: np.random.Generator) -> Mo
 
 
 def _slow_noise(times: np.ndarray, hertz: float, rng: np.random.Generator) -> np.ndarray:
-    """A smooth random function of about unit spread: a sum of seven sines around a frequency."""
+    """Returns a smooth random function of about unit spread: seven sines around a frequency."""
     frequencies = hertz * np.exp(rng.uniform(-0.7, 0.7, 7))
     phases = rng.uniform(0, 2 * np.pi, 7)
     total = np.zeros(len(times))

@@ -17,7 +17,7 @@ QUIET = float(
 
 
 def mel_filters() -> np.ndarray:
-    """Triangular filters of equal area on Slaney's mel scale.
+    """Returns triangular filters of equal area on Slaney's mel scale.
 
     Returns:
         (BANDS, 257) float32; row b sums the power spectrum of 512 samples into band b. Equal to
@@ -54,7 +54,7 @@ def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
-    """Natural logarithm of the mel-band powers.
+    """Returns the natural logarithm of the mel-band powers.
 
     Args:
         samples: (N,) float32 in -1..1 at 16 kHz.
@@ -74,7 +74,7 @@ def _frames(samples: np.ndarray, count: int, width: int, hop: int = HOP) -> np.n
 
 
 def loudness(mel: np.ndarray) -> np.ndarray:
-    """Logarithm of the mean band power: (..., T, 64) log-mel -> (..., T)."""
+    """Returns the logarithm of the mean band power: (..., T, 64) log-mel -> (..., T)."""
     peak = mel.max(-1)
     return peak + np.log(np.exp(mel - peak[..., None]).mean(-1))
 
@@ -101,7 +101,7 @@ def normalise(mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pitch(samples: np.ndarray) -> np.ndarray:
-    """Fundamental frequency by the normalised autocorrelation of 40 ms frames.
+    """Returns the fundamental frequency, by the normalised autocorrelation of 40 ms frames.
 
     Args:
         samples: (N,) float32 at 16 kHz.
@@ -109,7 +109,8 @@ def pitch(samples: np.ndarray) -> np.ndarray:
     Returns:
         (ceil(N / 320), 2) float32 at 50 frames a second: frequency in Hz (70 to 400), and voicing in 0..1.
     """
-    hop, width = 2 * HOP, 640
+    hop = 2 * HOP
+    width = 640
     count = -(-len(samples) // hop)
     frames = _frames(samples, count, width, hop)
     frames = (frames - frames.mean(1, keepdims=True)) * np.hanning(width).astype(np.float32)
@@ -127,7 +128,11 @@ def pitch(samples: np.ndarray) -> np.ndarray:
 
 
 def relative_pitch(pitch: np.ndarray) -> np.ndarray:
-    """(S, 2) Hz and voicing -> (S, 2) float32 voicing and octaves around the median of what is voiced, 0 where nothing is."""
+    """Returns voicing, and octaves around the median of the voiced frames.
+
+    Args and result: (S, 2) Hz and voicing -> (S, 2) float32 voicing and octaves, 0 where nothing is
+    voiced.
+    """
     voiced = pitch[:, 1] > 0.6
     middle = np.median(pitch[voiced, 0]) if voiced.any() else 1.0
     octaves = np.where(voiced, np.log2(np.maximum(pitch[:, 0], 1) / middle), 0)
@@ -135,5 +140,5 @@ def relative_pitch(pitch: np.ndarray) -> np.ndarray:
 
 
 def _autocorrelation(frames: np.ndarray) -> np.ndarray:
-    """The first 232 lags along the last axis."""
+    """Returns the first 232 lags along the last axis."""
     return np.asarray(irfft(np.abs(np.asarray(rfft(frames, 2048))) ** 2))[..., :232]

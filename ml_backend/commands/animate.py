@@ -1,10 +1,11 @@
-"""Turns recordings into animation curves: 52 ARKit coefficients (0 neutral, 1 full) a frame, and rotations of head and eyes.
+"""Turns recordings into animation curves: 52 ARKit coefficients (0 neutral, 1 full), head and eye rotations.
 
-The mouth follows the sound; blinks, brow accents, head, gaze, breath and a chosen emotion are procedural
-layers with an amount and a
-seed each, and never open closed lips. AUDIO is wav, flac, mp3 or ogg, any number of channels, 4 to 384 kHz,
-any length; or a folder of
-them, whose curves go into the folder --out under the same names.
+The mouth follows the sound. Blinks, brow accents, head, gaze, breath and a chosen emotion are procedural
+layers with an amount and a seed each; they never open closed lips.
+AUDIO is a recording (wav, flac, mp3, ogg, opus, aif, m4a, aac ...) or a film with sound (mp4, mov, mkv ...),
+any number of channels, 4 to 384 kHz, any length, at any level; or a folder of them. The curves of a folder go
+into the folder --out under the same names; where two recordings share a name, the endings stay in it
+(take.wav.csv, take.mp3.csv).
 
 Examples:
   python -m ml_backend animate speech.wav --fps 30 --out curves.csv          Live Link Face CSV
@@ -27,7 +28,7 @@ from typing import Any
 
 from ..errors import UserError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
+_LISTED = 8
 _LAYERS = ("blinks", "brows", "head", "gaze", "breath", "emotion")
 
 
@@ -59,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="TXT",
         help="what is said, in English: forced alignment (needs pocketsphinx)",
+    )
+    parser.add_argument(
+        "--channel",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the only channel to listen to, from 1 on (default 0: those with speech, without time codes)",
     )
     parser.add_argument("--weights", default="", metavar="FILE", help="other weights than the shipped ones")
     parser.add_argument(
@@ -151,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
         emotions=parse_emotions(args.emotion),
         speech_encoder=args.speech_encoder,
         decoder=args.decoder,
+        channel=args.channel,
         **amounts,
     )
     if Path(args.audio).is_dir():
@@ -160,10 +169,13 @@ def run(args: argparse.Namespace) -> int:
             )
         return _animate_folder(Path(args.audio), Path(args.out), f".{args.format}", request, edit)
     check_extension(args.out)
-    request = dataclasses.replace(request, transcript=_transcript(args.transcript) if args.transcript else "")
+    request = dataclasses.replace(
+        request, transcript=read_transcript(args.transcript) if args.transcript else ""
+    )
     animation = _animate(request, edit, args.out, _report)
     print(
-        f"{args.out}: {len(animation.frames)} frames at {animation.fps:g} a second ({animation.seconds:.2f} s)"
+        f"{args.out}: {len(animation.frames)} frames at {animation.fps:g} a second "
+        f"({animation.seconds:.2f} s)"
     )
     return 0
 
@@ -175,7 +187,7 @@ def _animate(request, edit, out: str | Path, progress):
     layered = animate_in_layers(request, progress)
     for note in layered.notes:
         print(f"note: {note}", file=sys.stderr)
-    animation = layered.together(edit)
+    animation = layered.mixed(edit)
     write_curves(out, animation)
     return animation
 
@@ -184,20 +196,22 @@ def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
     """Animates every recording below a folder; one that cannot be used is named, and the others go on.
 
     Raises:
-        UserError: there is none, two would write the same file, the folder cannot be written, or none could
-            be used.
+        UserError: there is none, or the folder cannot be written.
     """
-    paths = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
-    )
+    from ..audio.formats import AUDIO_SUFFIXES
+
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    paths = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+    passed = [path for path in files if path not in set(paths)]
+    if passed:
+        names = ", ".join(str(path.relative_to(folder)) for path in passed[:_LISTED])
+        more = f" and {len(passed) - _LISTED} more" if len(passed) > _LISTED else ""
+        print(f"note: passed over, no recordings by their names: {names}{more}", file=sys.stderr)
     if not paths:
         raise UserError(f"{folder}: holds no recording.", f"Put {', '.join(AUDIO_SUFFIXES)} files into it.")
-    wanted = [out / path.relative_to(folder).with_suffix(suffix) for path in paths]
-    for path, target in zip(paths, wanted, strict=True):
-        if wanted.count(target) > 1:
-            raise UserError(f"{path}: another recording has the same name.", "Rename one of them.")
+    targets = curve_paths([path.relative_to(folder) for path in paths], out, suffix)
     failed = []
-    for number, (path, target) in enumerate(zip(paths, wanted, strict=True), 1):
+    for number, (path, target) in enumerate(zip(paths, targets, strict=True), 1):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -207,7 +221,8 @@ def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
         try:
             animation = _animate(dataclasses.replace(request, path=str(path)), edit, target, _report)
             print(
-                f"{number} of {len(paths)}  {target}: {len(animation.frames)} frames ({animation.seconds:.2f} s)",
+                f"{number} of {len(paths)}  {target}: {len(animation.frames)} frames "
+                f"({animation.seconds:.2f} s)",
                 flush=True,
             )
         except UserError as error:
@@ -216,6 +231,24 @@ def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
     if failed:
         print(f"{len(failed)} of {len(paths)} recordings could not be used", file=sys.stderr)
     return 1 if failed else 0
+
+
+def curve_paths(recordings: list[Path], out: Path, suffix: str) -> list[Path]:
+    """Returns a file of curves for each recording; recordings of one name keep their endings, to differ.
+
+    Args:
+        recordings: paths relative to their folder.
+        out: folder of the curves.
+        suffix: ".csv" or ".json".
+    """
+    plain = [out / path.with_suffix(suffix) for path in recordings]
+    lower = [str(path).lower() for path in plain]
+    full = [out / path.with_name(path.name + suffix) for path in recordings]
+    mixed = [
+        target if lower.count(name) == 1 else whole
+        for target, whole, name in zip(plain, full, lower, strict=True)
+    ]
+    return mixed if len(set(mixed)) == len(mixed) else full
 
 
 def _pairs(texts: list[str], kind: type) -> dict:
@@ -230,11 +263,15 @@ def _pairs(texts: list[str], kind: type) -> dict:
     return found
 
 
-def _transcript(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text.", "Check the path.") from error
+def read_transcript(path: Path) -> str:
+    """Returns the words of a transcript, in UTF-8, UTF-16 or code page 1252.
+
+    Raises:
+        UserError: the file is no text, or empty.
+    """
+    from ..files.text_file import read_text
+
+    text = read_text(path)
     if not text.strip():
         raise UserError(f"{path}: the transcript is empty.", "Write what is said, or leave it out.")
     return text

@@ -1,4 +1,4 @@
-"""Measures lips against phones on real recordings that training never heard, with baselines in the same process.
+"""Measures lips against phones on real recordings that were not used in training, with baselines.
 
 --set DIR holds recordings, each with what is said in a .txt of the same name. Phones come from forced
 alignment (pocketsphinx).
@@ -22,6 +22,7 @@ middle half of each phone:
   labelled_closures  closure_bilabial again, against lip closures that were read off waveform and spectrogram
   instead of an aligner's
                      (`assets/labelled_closures.json`; n_labelled of them, in the clips of those names)
+  n_clips, misfits   clips that were used; names of those whose transcript does not fit or that cannot be read
   real_time_factor   processor seconds, all threads together, for a second of sound, networks loaded
   wall_time_factor   the same by the clock on the wall, which other programs on the machine delay
 
@@ -49,17 +50,20 @@ from scipy.ndimage import gaussian_filter1d
 from ..animation.lip_contacts import secure_contacts
 from ..animation.lip_measures import LipRuler
 from ..asset_files import ASSETS
+from ..audio.formats import AUDIO_SUFFIXES
 from ..audio.log_mel import HOP, log_mel, loudness, normalise
 from ..audio.read_audio import read_audio
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
+from ..files.text_file import read_text
 from ..models.bilinear_face import BilinearFace
+from ..models.speech.speech_networks import load_speech_networks
 from ..models.speech.viseme_perceptron import VISEME_OF, load_viseme_perceptron
-from ..phonetics.align_transcript import align_transcript
+from ..phonetics.align_transcript import align_transcript, check_alignment
 from ..phonetics.coarticulation import pose
 from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
 from ..phonetics.visemes import DIPHTHONGS, VISEMES
-from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio
+from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio, recognised_phones
 
 _CLASSES = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "open": OPEN_VOWELS, "rounded": ROUNDED}
 _RATE = 100  # measures a second
@@ -95,29 +99,35 @@ class Clip:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints."""
-    clips = read_clips(args.set)
+    clips, misfits = read_clips(args.set)
     figures = evaluate_speech(clips, args.fps, args.weights)
+    figures["misfits"] = misfits
     if args.json:
         print(json.dumps(figures))
         return 0
     rows = {"ours": figures, **figures["baselines"]}
-    keys = [key for key in figures if key != "baselines"]
+    keys = [key for key in figures if key not in ("baselines", "misfits")]
     print(f"{'':18s}" + "".join(f"{name:>18s}" for name in rows))
     for key in keys:
         print(f"{key:18s}" + "".join(f"{row.get(key, ''):>18}" for row in rows.values()))
     return 0
 
 
-def read_clips(folder: Path) -> list[Clip]:
+def read_clips(folder: Path) -> tuple[list[Clip], list[str]]:
     """Reads and aligns every recording of a folder that has a transcript.
 
+    A recording that cannot be read, or whose transcript does not fit, is named on stderr and left out.
+
+    Returns:
+        The clips, and the names of the recordings that were left out.
+
     Raises:
-        UserError: there is none, or one of them cannot be read or aligned.
+        UserError: there is none, or none can be used.
     """
     paths = [
-        p
-        for p in sorted(folder.glob("*"))
-        if p.suffix.lower() in {".wav", ".flac", ".mp3", ".ogg"} and p.with_suffix(".txt").exists()
+        path
+        for path in sorted(folder.glob("*"))
+        if path.suffix.lower() in AUDIO_SUFFIXES and path.with_suffix(".txt").exists()
     ]
     if not paths:
         raise UserError(
@@ -125,15 +135,24 @@ def read_clips(folder: Path) -> list[Clip]:
             "Put NAME.wav and NAME.txt into one folder.",
         )
     clips = []
+    misfits = []
     for path in paths:
-        samples, text = read_audio(path), path.with_suffix(".txt").read_text(encoding="utf-8")
-        phones, ends = align_transcript(samples, text, str(path))
+        try:
+            samples, text = read_audio(path), read_text(path.with_suffix(".txt"))
+            phones, ends = align_transcript(samples, text, str(path))
+            check_alignment(*recognised_phones(load_speech_networks(), samples), phones, ends, str(path))
+        except UserError as error:
+            misfits.append(path.name)
+            print(f"left out: {error}", file=sys.stderr, flush=True)
+            continue
         clips.append(Clip(path, text, len(samples) / 16000, phones, ends, loudness(log_mel(samples))))
-    return clips
+    if not clips:
+        raise UserError(f"{folder}: none of its {len(paths)} recordings can be used.", "See the lines above.")
+    return clips, misfits
 
 
 def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> dict:
-    """The figures of the module's docstring, with `n_clips`, `seconds` and `baselines`."""
+    """Returns the figures of the module's docstring, with `n_clips`, `seconds` and `baselines`."""
     ruler = LipRuler(BilinearFace.default())
     animate_from_audio(_request(clips[0], fps, weights), _quiet)  # loads the networks
     began, began_work = time.perf_counter(), time.process_time()
@@ -167,7 +186,7 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
 
 
 def _autoregressive(clips: list[Clip], fps: float, weights: str) -> tuple[list[np.ndarray], float]:
-    """The curves of the autoregressive decoder, and the processor seconds they took."""
+    """Returns the curves of the autoregressive decoder, and the processor seconds they took."""
     requests = [replace(_request(clip, fps, weights), decoder="autoregressive") for clip in clips]
     animate_from_audio(requests[0], _quiet)  # loads the network
     began = time.process_time()
@@ -175,7 +194,7 @@ def _autoregressive(clips: list[Clip], fps: float, weights: str) -> tuple[list[n
 
 
 def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipRuler) -> dict[str, float]:
-    """All figures but the real-time factor, for one set of curves.
+    """Returns all figures but the real-time factor, for one set of curves.
 
     Args:
         clips: the recordings.
@@ -185,7 +204,9 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
     """
     scores: dict[str, list[float]] = {name: [] for name in _CLASSES}
     spoken: list[int] = []
-    closed_lips, closed_pauses, closed_labels = [], [], []
+    closed_lips = []
+    closed_pauses = []
+    closed_labels = []
     labels = labelled_closures()
     for clip, frames in zip(clips, curves, strict=True):
         times = np.arange(round(clip.seconds * _RATE)) / _RATE
@@ -215,8 +236,8 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
             scores["open"].append(float(lips.gap[_between(times, begin, end)].max()))
             scores["rounded"].append(float((lips.protrusion - lips.width / 2)[inside].mean()))
     figures = {
-        "closure_bilabial": float(np.mean(closed_lips)),
-        "closure_pause": float(np.mean(closed_pauses)),
+        "closure_bilabial": float(np.mean(closed_lips)) if closed_lips else 0.0,
+        "closure_pause": float(np.mean(closed_pauses)) if closed_pauses else 0.0,
     }
     for name, members in _CLASSES.items():
         positive = np.isin(spoken, [PHONE_INDEX[member] for member in members])
@@ -235,8 +256,10 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
 
 
 def perceptron_curves(clip: Clip, fps: float) -> np.ndarray:
-    """Curves (T, 52) of the baseline: its visemes' mean lip shapes, weighted by their posteriors, smoothed over 30 ms; then the same
-    grips on lips and teeth as ours.
+    """Returns the curves (T, 52) of the baseline.
+
+    Its visemes' mean lip shapes are weighted by their posteriors and smoothed over 30 ms; lips and
+    teeth are then gripped as in ours.
     """
     samples = read_audio(clip.path)
     mel, _ = normalise(log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP)))))
@@ -249,20 +272,23 @@ def perceptron_curves(clip: Clip, fps: float) -> np.ndarray:
         posteriors[:, VISEME_OF] / np.bincount(VISEME_OF)[VISEME_OF]
     )  # a viseme's share is split evenly among its phones
     curves = gaussian_filter1d(phones @ shapes, 1.5, axis=0)
-    times, heard = np.arange(round(clip.seconds * fps)) / fps, np.arange(len(curves)) / 50 + 0.005
-    sampled = np.stack([np.interp(times, heard, column) for column in curves.T], 1)
-    return secure_contacts(sampled, phones, heard, times, fps)
+    times, feature_times = np.arange(round(clip.seconds * fps)) / fps, np.arange(len(curves)) / 50 + 0.005
+    sampled = np.stack([np.interp(times, feature_times, column) for column in curves.T], 1)
+    return secure_contacts(sampled, phones, feature_times, times, fps)
 
 
 @functools.cache
 def labelled_closures() -> dict[str, list[tuple[float, float]]]:
-    """Lip closures by clip name, each with the seconds at which it begins and ends, as read off waveform and spectrogram."""
+    """Returns lip closures by clip name, with the seconds at which each begins and ends.
+
+    They were read off waveform and spectrogram.
+    """
     document = json.loads((ASSETS / "labelled_closures.json").read_text())
     return {clip: [(begin, end) for begin, end in closures] for clip, closures in document["clips"].items()}
 
 
 def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:
-    """The chance that a positive scores above a negative, ties half; 0.5 where one kind is missing."""
+    """Returns the chance that a positive scores above a negative, ties half; 0.5 without one kind."""
     if positive.all() or not positive.any():
         return 0.5
     order = np.sort(scores[~positive])
@@ -272,7 +298,10 @@ def area_under_curve(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def jaw_lag(clips: list[Clip], curves: list[np.ndarray], fps: float) -> float:
-    """Milliseconds by which the jaw follows the speech energy, at the peak of their summed correlation within 0.3 s; 0 for a still jaw."""
+    """Returns the milliseconds by which the jaw follows the speech energy; 0 for a still jaw.
+
+    They are the peak of the clips' summed correlation within 0.3 s.
+    """
     lags = np.arange(-30, 31)
     total = np.zeros(len(lags))
     for clip, frames in zip(clips, curves, strict=True):
@@ -289,7 +318,7 @@ def jaw_lag(clips: list[Clip], curves: list[np.ndarray], fps: float) -> float:
 
 
 def jitter_share(curves: list[np.ndarray], fps: float) -> float:
-    """Share of the jaw's velocity power above 10 Hz, all clips together; 0 for a still jaw."""
+    """Returns the share of the jaw's velocity power above 10 Hz, over all clips; 0 for a still jaw."""
     high = everything = 0.0
     for frames in curves:
         velocity = np.diff(frames[:, _JAW])

@@ -1,4 +1,4 @@
-"""Animation curves of a face and their two files: Live Link Face CSV and JSON.
+"""Animation curves of a face and their files: Live Link Face CSV and JSON, JSON of Audio2Face.
 
 numpy and the standard library only.
 """
@@ -14,11 +14,17 @@ import numpy as np
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from .atomic_write import atomic_path
+from .live_link import LONGEST, plain_name, read_take
+from .text_file import read_text
 
 HEAD_NAMES: tuple[str, ...] = (
-    "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
+    "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw",
+    "RightEyePitch", "RightEyeRoll",
 )  # fmt: skip
-_LONGEST = 10_000_000  # frames; more is not a face's animation but a broken file
+_LOOKS = {"Left": (3, 1.0), "Right": (6, -1.0)}
+"""Each eye's column of yaw in HEAD_NAMES, and the sign of its look outward, the person's left positive."""
+_FIRST_RELEASE_DEGREES = (35.0, 28.0)
+"""Yaw and pitch of a full eyeLook curve, as the first release wrote them."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +35,17 @@ class Animation:
         fps: frames a second.
         names: of the columns of `frames`; the 52 ARKit names.
         frames: (T, 52) float32, 0 neutral, 1 full.
-        head: (T, 9) float32 radians, in the order of HEAD_NAMES (yaw to the person's left, pitch up and roll
-            to the person's left
-        positive).
+        head: (T, 9) float32 radians, in the order of HEAD_NAMES and with the signs of Live Link Face: the
+            head's yaw and roll to the person's left and its pitch up are positive; the eyes' yaw to the
+            person's right and their pitch down are positive.
+        notes: sentences for the user on how the file was read.
     """
 
     fps: float
     names: tuple[str, ...]
     frames: np.ndarray
     head: np.ndarray
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         if (
@@ -46,7 +54,8 @@ class Animation:
             or self.head.shape != (len(self.frames), len(HEAD_NAMES))
         ):
             raise ValueError(
-                f"frames {self.frames.shape} and head {self.head.shape} do not fit {len(self.names)} names and {len(HEAD_NAMES)} rotations."
+                f"frames {self.frames.shape} and head {self.head.shape} do not fit "
+                f"{len(self.names)} names and {len(HEAD_NAMES)} rotations."
             )
 
     @property
@@ -79,10 +88,9 @@ def check_extension(path: str | Path) -> None:
 
 
 def write_csv(path: str | Path, animation: Animation) -> None:
-    """Writes a Live Link Face CSV.
+    """Writes a Live Link Face CSV: `Timecode,BlendShapeCount`, 52 names in PascalCase and 9 rotations.
 
-    Columns: `Timecode,BlendShapeCount`, 52 names in PascalCase, 9 rotations; count 61; timecode
-    HH:MM:SS:FF.fff.
+    The count is 61, the time code HH:MM:SS:FF.fff.
     """
     rows = np.concatenate([animation.frames, animation.head], 1)
     with atomic_path(path) as partial, partial.open("w", newline="") as file:
@@ -102,10 +110,11 @@ def write_csv(path: str | Path, animation: Animation) -> None:
 
 
 def timecode(index: int, fps: float) -> str:
-    """The time of a frame as HH:MM:SS:FF.fff; frames are counted within the second, at any rate."""
+    """Returns the time of a frame as HH:MM:SS:FF.fff; frames are counted within the second."""
     seconds = index / fps
     whole = math.floor(seconds + 1e-9)
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}:{max(0.0, (seconds - whole) * fps):06.3f}"
+    clock = f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{clock}:{max(0.0, (seconds - whole) * fps):06.3f}"
 
 
 def write_json(path: str | Path, animation: Animation) -> None:
@@ -133,27 +142,51 @@ def read_curves(path: str | Path) -> Animation:
 
 
 def read_json(path: str | Path) -> Animation:
-    """Reads what `write_json` writes; names may be any subset of the 52, in any order; "head" may be missing.
+    """Reads what `write_json` writes, or what Audio2Face exports.
+
+    Names may be any subset of the 52, in any order and spelling; "head" may be missing.
 
     Raises:
         UserError: the file cannot be read, or is not such a document, or holds values that are not finite.
     """
     broken = UserError(f"{path}: not a curve file.", 'Expected JSON {"fps", "names", "frames"}.')
     try:
-        document = json.loads(_text(path))
+        document = json.loads(read_text(path))
+        if "facsNames" in document:
+            return _audio2face(path, document, broken)
         fps, names = float(document["fps"]), [str(name) for name in document["names"]]
         frames = np.array(document["frames"], np.float32).reshape(-1, len(names))
         head = np.array(document.get("head", np.zeros((len(frames), 9))), np.float32)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise broken from error
-    return _checked(path, fps, names, frames, head, broken)
+    spelt = {plain_name(name): name for name in EXPRESSION_NAMES}
+    return _checked(path, fps, [spelt.get(plain_name(name), name) for name in names], frames, head, broken)
+
+
+def _audio2face(path: str | Path, document: dict, broken: UserError) -> Animation:
+    """Returns the curves of an Audio2Face export: facsNames, weightMat (frames by names) and exportFps.
+
+    Its rotations of joints are not read. Weights whose names are no expressions are passed over and noted.
+    """
+    names = [str(name) for name in document["facsNames"]]
+    weights = np.array(document["weightMat"], np.float32).reshape(-1, len(names))
+    fps = float(document.get("exportFps", 60.0))
+    spelt = {plain_name(name): name for name in EXPRESSION_NAMES}
+    here = [index for index, name in enumerate(names) if plain_name(name) in spelt]
+    if not here:
+        raise broken
+    passed = [name for name in names if plain_name(name) not in spelt]
+    notes = (f"weights that are no expressions are passed over: {', '.join(passed)}",) if passed else ()
+    head = np.zeros((len(weights), len(HEAD_NAMES)), np.float32)
+    read = [spelt[plain_name(names[index])] for index in here]
+    return _checked(path, fps, read, weights[:, here], head, broken, notes)
 
 
 def read_csv(path: str | Path) -> Animation:
     """Reads a Live Link Face CSV, from the app or from `write_csv`.
 
-    Columns may stand in any order; missing rotations are 0. The rate is found from the timecodes: the frame
-    number wraps at it each second.
+    Columns may stand in any order and spelling; missing rotations are 0. Every row stands at its time code;
+    see `live_link.read_take`.
 
     Raises:
         UserError: the file cannot be read, lacks the columns, or holds something that is not a number.
@@ -162,73 +195,30 @@ def read_csv(path: str | Path) -> Animation:
         f"{path}: not a Live Link Face CSV.",
         "Expected Timecode, BlendShapeCount and the ARKit names in the first line.",
     )
-    try:
-        rows = [row for row in csv.reader(_text(path).splitlines()) if row]
-    except csv.Error as error:
-        raise broken from error
-    if len(rows) < 2 or rows[0][:1] != ["Timecode"] or len(rows) > _LONGEST:
-        raise broken
-    titles = [title.strip() for title in rows[0]]
-    rows = [row for row in rows[1:] if len(row) == len(titles)]
-    names = {name[0].upper() + name[1:]: name for name in EXPRESSION_NAMES}
-    columns = [index for index, title in enumerate(titles) if title in names]
-    try:
-        values = np.array([[float(cell) for cell in row[2:]] for row in rows], np.float32)
-        fps = _rate([row[0] for row in rows])
-    except (ValueError, IndexError) as error:
-        raise broken from error
-    if not rows or not columns or min(columns) < 2:
-        raise broken
-    head = np.zeros((len(rows), len(HEAD_NAMES)), np.float32)
-    for index, name in enumerate(HEAD_NAMES):
-        if name in titles[2:]:
-            head[:, index] = values[:, titles.index(name) - 2]
-    return _checked(
-        path, fps, [names[titles[i]] for i in columns], values[:, [i - 2 for i in columns]], head, broken
-    )
-
-
-def _text(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).", "Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: not a text file.", "Expected curves as Live Link Face CSV or JSON."
-        ) from error
-
-
-def _rate(timecodes: list[str]) -> float:
-    """Returns the frames a second of timecodes.
-
-    They follow from the seconds and the frames between the first and last change of the second, else from the
-    frame numbers.
-    """
-    parts = [code.split(":") for code in timecodes]
-    seconds = [int(h) * 3600 + int(m) * 60 + int(s) for h, m, s, _ in parts]
-    frames = [float(part[3]) for part in parts]
-    changes = [i for i in range(1, len(seconds)) if seconds[i] != seconds[i - 1]]
-    if len(changes) > 1 and seconds[changes[-1]] > seconds[changes[0]]:
-        rate = (changes[-1] - changes[0]) / (seconds[changes[-1]] - seconds[changes[0]])
-        offset = frames[changes[0]] - frames[changes[-1]]
-        rate += offset / (seconds[changes[-1]] - seconds[changes[0]])
-    elif changes:
-        rate = max(frames) + 1
-    else:  # less than a second: nothing tells the rate; the app records 30 or 60
-        return next((common for common in (30.0, 60.0, 120.0) if max(frames) < common), max(frames) + 1)
-    nearest = min(
-        (23.976, 24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 120.0),
-        key=lambda common: abs(common - rate),
-    )
-    return nearest if abs(nearest - rate) < 0.02 else rate
+    take = read_take(path, read_text(path), (*EXPRESSION_NAMES, *HEAD_NAMES))
+    columns = [index for index, name in enumerate(take.names) if name in EXPRESSION_NAMES]
+    head = np.zeros((len(take.values), len(HEAD_NAMES)), np.float32)
+    for index, name in enumerate(take.names):
+        if name in HEAD_NAMES:
+            head[:, HEAD_NAMES.index(name)] = take.values[:, index]
+    names = [take.names[index] for index in columns]
+    return _checked(path, take.fps, names, take.values[:, columns], head, broken, take.notes)
 
 
 def _checked(
-    path, fps: float, names: list[str], frames: np.ndarray, head: np.ndarray, broken: UserError
+    path: str | Path,
+    fps: float,
+    names: list[str],
+    frames: np.ndarray,
+    head: np.ndarray,
+    broken: UserError,
+    notes: tuple[str, ...] = (),
 ) -> Animation:
+    """Returns the animation of a file's columns, all 52 of them."""
     if (
         not (0 < fps <= 1000)
+        or not names
+        or len(frames) > LONGEST
         or not set(names) <= set(EXPRESSION_NAMES)
         or len(set(names)) != len(names)
         or head.shape != (len(frames), 9)
@@ -238,4 +228,24 @@ def _checked(
         raise UserError(f"{path}: holds values that are not finite.", "Export the curves again.")
     full = np.zeros((len(frames), len(EXPRESSION_NAMES)), np.float32)
     full[:, [EXPRESSION_NAMES.index(name) for name in names]] = frames
-    return Animation(fps, EXPRESSION_NAMES, full, head)
+    if len(names) < len(EXPRESSION_NAMES) - 1:
+        notes = (*notes, f"the file has {len(names)} of the {len(EXPRESSION_NAMES)} expressions")
+    if _eyes_turn_as_before(full, head):
+        head = head * np.array([1, 1, 1, -1, -1, 1, -1, -1, 1], np.float32)
+    return Animation(fps, EXPRESSION_NAMES, full, head, tuple(notes))
+
+
+def _eyes_turn_as_before(frames: np.ndarray, head: np.ndarray) -> bool:
+    """Returns whether the eyes turn with the other sign, as this product wrote them in its first release.
+
+    Its rotations were the eyeLook curves times an angle, so they differ from that product by little.
+    """
+    turns = np.zeros_like(head)
+    for side, (column, outward) in _LOOKS.items():
+        out, inward, up, down = (
+            frames[:, EXPRESSION_NAMES.index(f"eyeLook{way}{side}")] for way in ("Out", "In", "Up", "Down")
+        )
+        turns[:, column] = np.radians(_FIRST_RELEASE_DEGREES[0]) * (out - inward) * outward
+        turns[:, column + 1] = np.radians(_FIRST_RELEASE_DEGREES[1]) * (up - down)
+    eyes = head[:, 3:]
+    return bool(eyes.any()) and float(np.linalg.norm(eyes - turns[:, 3:])) < 0.3 * float(np.linalg.norm(eyes))

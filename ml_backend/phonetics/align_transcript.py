@@ -1,4 +1,4 @@
-"""Forced alignment: when each phone of a known text is spoken. Needs pocketsphinx, which carries its acoustic model."""
+"""Forced alignment: finds the time of each phone of a text. Needs pocketsphinx and its acoustic model."""
 
 import functools
 import importlib
@@ -11,8 +11,11 @@ from ..errors import UserError
 from .phones import PHONES, phone_index
 
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+    "zero one two three four five six seven eight nine ten eleven twelve "
+    "thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 ).split()
+_LEAST_FIT = 0.4
+"""Fit below which a transcript has other words."""
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SPELLING = [
     (letters, sounds.replace("+", " "))
@@ -21,7 +24,8 @@ _SPELLING = [
         for pair in (
             "tch=CH sch=S+K igh=AY eau=OW que=K kn=N wr=R oa=OW ew=UW ue=UW ie=IY ey=IY "
             "sh=SH ch=CH th=TH ph=F wh=W ck=K ng=NG qu=K+W ee=IY ea=IY oo=UW ou=AW ow=OW oi=OY oy=OY ai=EY "
-            "ay=EY au=AO aw=AO er=ER ir=ER ur=ER ar=AA+R or=AO+R a=AE b=B c=K d=D e=EH f=F g=G h=HH i=IH j=JH k=K l=L m=M n=N o=AA "
+            "ay=EY au=AO aw=AO er=ER ir=ER ur=ER ar=AA+R or=AO+R "
+            "a=AE b=B c=K d=D e=EH f=F g=G h=HH i=IH j=JH k=K l=L m=M n=N o=AA "
             "p=P q=K r=R s=S t=T u=AH v=V w=W x=K+S y=IY z=Z"
         ).split()
     )
@@ -29,7 +33,7 @@ _SPELLING = [
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words; numbers below a million spelled out, accents and symbols dropped."""
+    """Returns lower-case words; numbers below a million are spelled out, accents and symbols dropped."""
     text = "".join(
         letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter)
     )
@@ -60,7 +64,10 @@ def _spell_number(digits: str) -> str:
 
 
 def guess_pronunciation(word: str) -> str:
-    """ARPAbet from spelling, by the commonest sound of each letter group; for words that no dictionary has."""
+    """Returns ARPAbet guessed from spelling, for words that no dictionary has.
+
+    Each group of letters gets its commonest sound.
+    """
     word, phones = re.sub("[^a-z]", "", word.lower()), []
     if len(word) > 3 and word.endswith("e") and word[-2] not in "aeiou":
         word = word[:-1]
@@ -74,7 +81,7 @@ def guess_pronunciation(word: str) -> str:
 def align_transcript(
     samples: np.ndarray, text: str, name: str = "recording"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Finds when each phone of the text is spoken.
+    """Finds the time of each phone of the text.
 
     Args:
         samples: (N,) float32 at 16 kHz.
@@ -108,10 +115,49 @@ def align_transcript(
     return _aligned(decoder, samples, words, name)
 
 
+def alignment_fit(posteriors: np.ndarray, times: np.ndarray, phones: np.ndarray, ends: np.ndarray) -> float:
+    """Returns a fit of an alignment to a recogniser's output: 0 for chance, about 1 for the right words.
+
+    The mean probability of the aligned phones, pauses left out, is set against that of the same phones at
+    other places of the recording, and against the mean of the likeliest phones.
+
+    Args:
+        posteriors: (S, 40) of a recogniser.
+        times: (S,) seconds.
+        phones: (P,) indices into PHONES.
+        ends: (P,) seconds.
+    """
+    at = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)]
+    spoken = (at != 0) & (at < len(PHONES)) & (posteriors[:, 0] < 0.5)
+    if not spoken.any():
+        return 0.0
+    rows = posteriors[spoken]
+    labels = at[spoken]
+    fit = float(rows[np.arange(len(rows)), labels].mean())
+    chance = float(rows.mean(0)[labels].mean())
+    best = float(rows.max(1).mean())
+    return (fit - chance) / max(best - chance, 1e-6)
+
+
+def check_alignment(
+    posteriors: np.ndarray, times: np.ndarray, phones: np.ndarray, ends: np.ndarray, name: str
+) -> None:
+    """Raises UserError where an alignment fits what a recogniser hears no better than other words would.
+
+    Args:
+        posteriors, times, phones, ends: as for `alignment_fit`.
+        name: of the recording, for the message.
+    """
+    if alignment_fit(posteriors, times, phones, ends) < _LEAST_FIT:
+        raise UserError(
+            f"{name}: the transcript does not fit what is said.", "Correct the transcript, or leave it out."
+        )
+
+
 def align_phones(
     samples: np.ndarray, phones: np.ndarray, name: str = "recording"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Finds when each of known phones is spoken; where there are pauses, the aligner decides.
+    """Finds the time of each of the given phones; the aligner decides which pauses there are.
 
     Args:
         samples: (N,) float32 at 16 kHz.
@@ -148,7 +194,7 @@ def _decoder(**settings: bool):
 
 @functools.cache
 def _shared_decoder():
-    """One decoder for the many short stretches of a training set: starting one takes a second."""
+    """Returns one decoder for the many short stretches of a training set: starting one takes a second."""
     return _decoder()
 
 
@@ -170,7 +216,8 @@ def _aligned(decoder, samples: np.ndarray, words: list[str], name: str) -> tuple
         raise failed from error
     if alignment is None:
         raise failed
-    phones, ends = [], []
+    phones = []
+    ends = []
     for word in alignment:
         for phone in word:
             phones.append(

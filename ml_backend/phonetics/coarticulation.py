@@ -1,4 +1,4 @@
-"""From phones with times to ARKit curves: dominance blending with guaranteed lip closures. Numpy only, no learning."""
+"""ARKit curves of phones with times: dominance blending with guaranteed lip closures. Numpy only."""
 
 from functools import cache
 
@@ -31,7 +31,7 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @cache
 def speech_channels() -> np.ndarray:
-    """(52,) bool: the channels that speech moves at all."""
+    """Returns the channels that speech moves, (52,) bool."""
     shapes = [v.shape for v in VISEMES.values()] + [v.shape for pair in DIPHTHONGS.values() for v in pair[:2]]
     moved = np.max([pose(shape) for shape in shapes], 0) > 0
     moved[EXPRESSION_NAMES.index("mouthClose")] = True
@@ -73,7 +73,8 @@ def curves_from_phones(
             continue
         distance = _distance(times[low:high], begin, end, viseme.anticipation, viseme.carry)
         fall = np.exp(-(distance**_SHARPNESS))
-        jaw, lips = viseme.jaw * fall, viseme.lips * fall
+        jaw = viseme.jaw * fall
+        lips = viseme.lips * fall
         weighted[low:high] += np.where(jaw_channels, jaw[:, None], lips[:, None]) * pose_of(viseme)
         jaw_sum[low:high] += jaw
         lips_sum[low:high] += lips
@@ -104,7 +105,7 @@ _POSES: dict[int, np.ndarray] = {}
 
 
 def pose_of(viseme: Viseme) -> np.ndarray:
-    """The viseme's shape spelled out, remembered."""
+    """Returns the viseme's shape as a vector, cached."""
     key = id(viseme)
     if key not in _POSES:
         _POSES[key] = pose(viseme.shape)
@@ -126,7 +127,7 @@ def _targets(phones, begins, ends):
 
 
 def _distance(times, begin, end, before, after):
-    """0 in the middle third of the phone, then rising by 1 per `before` or `after` seconds."""
+    """Returns 0 in the middle third of the phone, then a rise by 1 per `before` or `after` seconds."""
     inset = (end - begin) / 3
     return np.maximum(0, np.maximum((begin + inset - times) / before, (times - end + inset) / after))
 

@@ -1,10 +1,11 @@
 # ruff: noqa: RUF001 - phonetic symbols look like Latin letters
-"""The phone inventory: ARPAbet's 39 phones and the pause, and how the synthesisers' own names map onto it."""
+"""The phone inventory, ARPAbet's 39 phones and the pause, and the synthesisers' names for them."""
 
 PAUSE = "PAU"
 PHONES: tuple[str, ...] = (
     PAUSE,
-    *"AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split(),
+    *"AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L".split(),
+    *"M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split(),
 )
 PHONE_INDEX = {name: index for index, name in enumerate(PHONES)}
 UNKNOWN = 255  # a label that no loss counts
@@ -14,7 +15,8 @@ LABIODENTAL = ("F", "V")
 OPEN_VOWELS = ("AA", "AE", "AO", "AW", "AY")  # not AH: in running English it is mostly the schwa
 ROUNDED = ("UW", "UH", "OW", "OY", "W")
 LIP_CLASSES: tuple[tuple[str, ...], ...] = (
-    BILABIAL, LABIODENTAL, ROUNDED, ("AA", "AE", "AO", "AW", "AY"), ("R", "ER"), ("SH", "ZH", "CH", "JH"), (PAUSE,),
+    BILABIAL, LABIODENTAL, ROUNDED, ("AA", "AE", "AO", "AW", "AY"), ("R", "ER"), ("SH", "ZH", "CH", "JH"),
+    (PAUSE,),
 )  # fmt: skip
 """What a viewer tells apart on the lips; every other phone is one more class."""
 
@@ -35,40 +37,57 @@ _FLITE = {
 # One table for the Italian, Czech, Finnish and Catalan voices of Festival; each foreign phone goes to the
 # English one with the same lips.
 _FESTIVAL_FOREIGN = {
-    "#": PAUSE, "##": PAUSE, "_": PAUSE, "pau": PAUSE, "sil": PAUSE, "p": "P", "b": "B", "m": "M", "M": "M", "f": "F", "v": "V", "F": "F",
-    "t": "T", "d": "D", "n": "N", "N": "NG", "ng": "NG", "nf": "NG", "k": "K", "g": "G", "s": "S", "z": "Z", "S": "SH", "Z": "ZH",
+    "#": PAUSE, "##": PAUSE, "_": PAUSE, "pau": PAUSE, "sil": PAUSE, "p": "P", "b": "B", "m": "M", "M": "M",
+    "f": "F", "v": "V", "F": "F",
+    "t": "T", "d": "D", "n": "N", "N": "NG", "ng": "NG", "nf": "NG", "k": "K", "g": "G", "s": "S", "z": "Z",
+    "S": "SH", "Z": "ZH",
     "sh": "SH", "zh": "ZH",
-    "ts": "T", "dz": "D", "tS": "CH", "dZ": "JH", "c": "T", "ch": "CH", "C": "CH", "x": "HH", "h": "HH", "H": "HH", "G": "HH",
-    "l": "L", "L": "L", "r": "R", "R": "R", "rr": "R", "j": "Y", "y": "Y", "w": "W", "J": "N", "ny": "N", "LL": "L",
-    "a": "AA", "a1": "AA", "aa": "AA", "a:": "AA", "A": "AA", "e": "EH", "e1": "EH", "E": "EH", "E1": "EH", "ee": "EH", "e:": "EH",
-    "i": "IY", "i1": "IY", "ii": "IY", "i:": "IY", "o": "AO", "o1": "AO", "O": "AO", "O1": "AO", "oo": "AO", "o:": "AO",
-    "u": "UW", "u1": "UW", "uu": "UW", "u:": "UW", "ax": "AH", "@": "AH", "ae": "AE", "{": "AE", "aw": "AW", "au": "AW", "ou": "OW",
+    "ts": "T", "dz": "D", "tS": "CH", "dZ": "JH", "c": "T", "ch": "CH", "C": "CH", "x": "HH", "h": "HH",
+    "H": "HH", "G": "HH",
+    "l": "L", "L": "L", "r": "R", "R": "R", "rr": "R", "j": "Y", "y": "Y", "w": "W", "J": "N", "ny": "N",
+    "LL": "L",
+    "a": "AA", "a1": "AA", "aa": "AA", "a:": "AA", "A": "AA", "e": "EH", "e1": "EH", "E": "EH", "E1": "EH",
+    "ee": "EH", "e:": "EH",
+    "i": "IY", "i1": "IY", "ii": "IY", "i:": "IY", "o": "AO", "o1": "AO", "O": "AO", "O1": "AO", "oo": "AO",
+    "o:": "AO",
+    "u": "UW", "u1": "UW", "uu": "UW", "u:": "UW", "ax": "AH", "@": "AH", "ae": "AE", "{": "AE", "aw": "AW",
+    "au": "AW", "ou": "OW",
     "t~": "T", "d~": "D", "n~": "N", "r~": "R", "rx": "R", "SS": "S", "ZZ": "Z", "uh": "AH", "uu1": "UW",
 }  # fmt: skip
 
 # espeak-ng's mnemonics for English (longest first when matching), and the IPA that Piper's voices use.
 _ESPEAK = {
-    "_": PAUSE, "_:": PAUSE, "_|": None, "p": "P", "b": "B", "m": "M", "f": "F", "v": "V", "t": "T", "t#": "T", "d": "D", "n": "N",
+    "_": PAUSE, "_:": PAUSE, "_|": None, "p": "P", "b": "B", "m": "M", "f": "F", "v": "V", "t": "T",
+    "t#": "T", "d": "D", "n": "N",
     "N": "NG", "k": "K", "g": "G",
-    "s": "S", "z": "Z", "S": "SH", "Z": "ZH", "tS": "CH", "dZ": "JH", "T": "TH", "D": "DH", "h": "HH", "l": "L", "@L": "L", "r": "R",
+    "s": "S", "z": "Z", "S": "SH", "Z": "ZH", "tS": "CH", "dZ": "JH", "T": "TH", "D": "DH", "h": "HH",
+    "l": "L", "@L": "L", "r": "R",
     "r-": "R", "j": "Y", "w": "W",
-    "a": "AE", "aa": "AE", "A:": "AA", "A@": "AA", "0": "AA", "V": "AH", "@": "AH", "a#": "AH", "@2": "AH", "@5": "UH", "I2": "IH",
+    "a": "AE", "aa": "AE", "A:": "AA", "A@": "AA", "0": "AA", "V": "AH", "@": "AH", "a#": "AH", "@2": "AH",
+    "@5": "UH", "I2": "IH",
     "I#": "IH", "I": "IH", "i": "IY",
-    "i:": "IY", "i@": "IY", "E": "EH", "e@": "EH", "E#": "EH", "3": "ER", "3:": "ER", "@-": "AH", "O": "AO", "O:": "AO", "O@": "AO",
+    "i:": "IY", "i@": "IY", "E": "EH", "e@": "EH", "E#": "EH", "3": "ER", "3:": "ER", "@-": "AH", "O": "AO",
+    "O:": "AO", "O@": "AO",
     "o@": "AO", "0#": "AA",
-    "O2": "AO", "u:": "UW", "U": "UH", "U@": "UH", "eI": "EY", "aI": "AY", "aI@": "AY", "aI3": "AY", "aU": "AW", "aU@": "AW", "oU": "OW",
+    "O2": "AO", "u:": "UW", "U": "UH", "U@": "UH", "eI": "EY", "aI": "AY", "aI@": "AY", "aI3": "AY",
+    "aU": "AW", "aU@": "AW", "oU": "OW",
     "OI": "OY", "x": "HH", "n-": "N", "?": "T",
     "l^": "L", "m-": "M", "o": "OW",
 }  # fmt: skip
 _IPA = {
-    "p": "P", "b": "B", "m": "M", "f": "F", "v": "V", "t": "T", "ɾ": "T", "d": "D", "n": "N", "ŋ": "NG", "k": "K", "ɡ": "G", "g": "G",
+    "p": "P", "b": "B", "m": "M", "f": "F", "v": "V", "t": "T", "ɾ": "T", "d": "D", "n": "N", "ŋ": "NG",
+    "k": "K", "ɡ": "G", "g": "G",
     "s": "S", "z": "Z", "ʃ": "SH",
-    "ʒ": "ZH", "θ": "TH", "ð": "DH", "h": "HH", "l": "L", "ɫ": "L", "ɹ": "R", "r": "R", "j": "Y", "w": "W", "æ": "AE", "a": "AE",
+    "ʒ": "ZH", "θ": "TH", "ð": "DH", "h": "HH", "l": "L", "ɫ": "L", "ɹ": "R", "r": "R", "j": "Y", "w": "W",
+    "æ": "AE", "a": "AE",
     "ɑ": "AA", "ɒ": "AA", "ʌ": "AH",
-    "ə": "AH", "ɐ": "AH", "ɪ": "IH", "ᵻ": "IH", "i": "IY", "ɛ": "EH", "e": "EH", "ɜ": "ER", "ɝ": "ER", "ɚ": "ER", "ɔ": "AO", "o": "OW",
+    "ə": "AH", "ɐ": "AH", "ɪ": "IH", "ᵻ": "IH", "i": "IY", "ɛ": "EH", "e": "EH", "ɜ": "ER", "ɝ": "ER",
+    "ɚ": "ER", "ɔ": "AO", "o": "OW",
     "u": "UW", "ʊ": "UH",
-    "ʔ": "T", "_": PAUSE, "^": PAUSE, "$": PAUSE, " ": PAUSE, ".": PAUSE, ",": PAUSE, "!": PAUSE, "?": PAUSE, ";": PAUSE, ":": PAUSE,
-    "eɪ": "EY", "aɪ": "AY", "aʊ": "AW", "oʊ": "OW", "ɔɪ": "OY", "tʃ": "CH", "dʒ": "JH", "əɹ": "ER", "ɜɹ": "ER",
+    "ʔ": "T", "_": PAUSE, "^": PAUSE, "$": PAUSE, " ": PAUSE, ".": PAUSE, ",": PAUSE, "!": PAUSE, "?": PAUSE,
+    ";": PAUSE, ":": PAUSE,
+    "eɪ": "EY", "aɪ": "AY", "aʊ": "AW", "oʊ": "OW", "ɔɪ": "OY", "tʃ": "CH", "dʒ": "JH", "əɹ": "ER",
+    "ɜɹ": "ER",
 }  # fmt: skip
 IPA_PAIRS = frozenset(symbol for symbol in _IPA if len(symbol) == 2)
 

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - phonetic symbols look like Latin letters
-"""From a phoneme recogniser's vocabulary and frames to our phones: IPA or ARPAbet, and the blanks of CTC filled in."""
+"""Maps a phoneme recogniser's symbols (IPA or ARPAbet) to our phones, and fills the blanks of CTC."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -15,15 +15,20 @@ _LEAST_PHONES = 20  # distinct ones that a vocabulary must name to tell lips apa
 
 # TIMIT's names that ARPAbet as we know it lacks; the closures before stops count as the stop, as the lips do.
 _TIMIT = {
-    "bcl": "B", "pcl": "P", "dcl": "D", "tcl": "T", "gcl": "G", "kcl": "K", "ix": "IH", "ux": "UW", "ax-h": "AH", "eng": "NG", "hv": "HH",
+    "bcl": "B", "pcl": "P", "dcl": "D", "tcl": "T", "gcl": "G", "kcl": "K", "ix": "IH", "ux": "UW",
+    "ax-h": "AH", "eng": "NG", "hv": "HH",
     "q": "T", "wh": "W",
 }  # fmt: skip
 # IPA beyond English, each to the English phone with the nearest lips.
 _MORE_IPA = {
-    "y": "UW", "ʏ": "UH", "ø": "UH", "œ": "UH", "ɶ": "AO", "ɯ": "IH", "ɨ": "IH", "ʉ": "UW", "ɤ": "AH", "ɵ": "UH", "ɘ": "AH", "ɞ": "ER",
-    "β": "B", "ɸ": "F", "ʋ": "V", "ɱ": "M", "ʙ": "B", "ɲ": "N", "ɳ": "N", "ɴ": "NG", "ʎ": "L", "ɭ": "L", "ɬ": "L", "ɮ": "L", "ʟ": "L",
-    "ʁ": "R", "ʀ": "R", "ɻ": "R", "ɽ": "R", "ɺ": "L", "ʂ": "SH", "ɕ": "SH", "ʐ": "ZH", "ʑ": "ZH", "x": "HH", "χ": "HH", "ħ": "HH",
-    "ʕ": "AH", "ç": "HH", "ʝ": "Y", "ɦ": "HH", "ɣ": "G", "q": "K", "ɢ": "G", "c": "K", "ɟ": "G", "ʈ": "T", "ɖ": "D", "ʍ": "W", "ɥ": "W",
+    "y": "UW", "ʏ": "UH", "ø": "UH", "œ": "UH", "ɶ": "AO", "ɯ": "IH", "ɨ": "IH", "ʉ": "UW", "ɤ": "AH",
+    "ɵ": "UH", "ɘ": "AH", "ɞ": "ER",
+    "β": "B", "ɸ": "F", "ʋ": "V", "ɱ": "M", "ʙ": "B", "ɲ": "N", "ɳ": "N", "ɴ": "NG", "ʎ": "L", "ɭ": "L",
+    "ɬ": "L", "ɮ": "L", "ʟ": "L",
+    "ʁ": "R", "ʀ": "R", "ɻ": "R", "ɽ": "R", "ɺ": "L", "ʂ": "SH", "ɕ": "SH", "ʐ": "ZH", "ʑ": "ZH", "x": "HH",
+    "χ": "HH", "ħ": "HH",
+    "ʕ": "AH", "ç": "HH", "ʝ": "Y", "ɦ": "HH", "ɣ": "G", "q": "K", "ɢ": "G", "c": "K", "ɟ": "G", "ʈ": "T",
+    "ɖ": "D", "ʍ": "W", "ɥ": "W",
     "ɰ": "W", "ʔ": "T", "ᵊ": "AH", "ᵻ": "IH", "ɧ": "SH", "ʃ": "SH",
 }  # fmt: skip
 _HOLD, _FADE = (
@@ -34,7 +39,7 @@ _HOLD, _FADE = (
 
 @dataclass(frozen=True)
 class PhoneMap:
-    """How a vocabulary's symbols share in our phones.
+    """The shares of a vocabulary's symbols in our phones.
 
     Attributes:
         matrix: (V, 40) float32; a symbol's row sums to 1, or to 0 where it says nothing of the mouth (blank,
@@ -90,7 +95,8 @@ def map_vocabulary(vocabulary: Mapping[str, int], size: int, own: Mapping | None
     named = int((matrix[:, 1:] > 0).any(0).sum())
     if named < _LEAST_PHONES:
         raise ValueError(
-            f"its vocabulary names only {named} phones that are known (unknown: {' '.join(unknown[:12]) or 'none'})"
+            f"its vocabulary names only {named} phones "
+            f"that are known (unknown: {' '.join(unknown[:12]) or 'none'})"
         )
     return PhoneMap(matrix, "own" if own else inventory, tuple(unknown))
 
@@ -112,7 +118,10 @@ def _arpabet(symbol: str) -> list[int]:
 
 
 def _ipa(symbol: str) -> list[int]:
-    """The phones of an IPA symbol: whole, else by its parts; length, stress, tone and what is written above or below do not count."""
+    """Returns the phones of an IPA symbol: whole, else by its parts.
+
+    Length, stress, tone and marks above or below do not count.
+    """
     letters = "".join(
         letter
         for letter in unicodedata.normalize("NFD", symbol)

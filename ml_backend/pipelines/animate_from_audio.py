@@ -14,6 +14,7 @@ from ..animation.lip_contacts import secure_contacts
 from ..animation.procedural import LAYERS, Layer, Motion, Prosody, check_layers, procedural_layers
 from ..audio.log_mel import HOP, QUIET, SAMPLE_RATE, log_mel, loudness, normalise, pitch, relative_pitch
 from ..audio.read_audio import AudioFile
+from ..audio.sound_level import SoundSurvey
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..files.curve_file import HEAD_NAMES, Animation
@@ -27,7 +28,7 @@ from ..models.speech.speech_networks import (
     load_autoregressive_decoder,
     load_speech_networks,
 )
-from ..phonetics.align_transcript import align_transcript
+from ..phonetics.align_transcript import align_transcript, check_alignment
 from ..phonetics.phones import PHONES, UNKNOWN
 
 Progress = Callable[[float, str], None]
@@ -40,16 +41,16 @@ DECODERS = ("parallel", "autoregressive")
 
 @dataclass(frozen=True)
 class AnimateFromAudioRequest:
-    """What to animate.
+    """A recording to animate, and the settings.
 
     Attributes:
-        path: the recording; wav, flac, mp3, ogg; any channels, 4 to 384 kHz.
+        path: the recording, or a film with sound; any channels, 4 to 384 kHz.
         fps: frames a second of the curves, 1 to 240.
         seed: of the procedural layers that `seeds` does not name.
         blinks, brows, head, gaze, breath, emotion: how much of each procedural layer: 0 or False none, 1 or
             True as tabulated, at most 3.
-        transcript: what is said, in English; where given, forced alignment replaces the network's ear. Needs
-            pocketsphinx.
+        transcript: the words that are spoken, in English; forced alignment then replaces the network's
+            recogniser. Needs pocketsphinx.
         weights: another weight file than the shipped one.
         start: seconds of the recording at which to begin.
         length: seconds of it to animate; 0 for all that is left.
@@ -60,6 +61,7 @@ class AnimateFromAudioRequest:
             `speech.emotion`.
         decoder: "parallel", all frames of a window at once, or "autoregressive", each frame from the frames
             before it.
+        channel: the only channel to listen to, from 1 on; 0 chooses those with speech.
     """
 
     path: str
@@ -79,9 +81,10 @@ class AnimateFromAudioRequest:
     emotions: Sequence = ()
     speech_encoder: str = ""
     decoder: str = "parallel"
+    channel: int = 0
 
     def layers(self) -> dict[str, Layer]:
-        """The procedural layers as they are wanted.
+        """Returns the procedural layers with their amounts and seeds.
 
         Raises:
             UserError: a name, an amount or a seed cannot be.
@@ -103,15 +106,15 @@ class LayeredAnimation:
     Attributes:
         speech: the mouth alone, as the recording has it.
         layers: the procedural layers, by name, to be added.
-        notes: what the user should know of how it was heard.
+        notes: sentences for the user on the recording.
     """
 
     speech: Animation
     layers: dict[str, Motion]
     notes: tuple[str, ...] = ()
 
-    def together(self, edit: CurveEdit | None = None) -> Animation:
-        """The sum, its lips closed wherever those of the speech are.
+    def mixed(self, edit: CurveEdit | None = None) -> Animation:
+        """Returns the sum of speech and layers, its lips closed wherever those of the speech are.
 
         Args:
             edit: gains, smoothing, offset; None leaves all as it is.
@@ -139,8 +142,11 @@ class LayeredAnimation:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What is known of a window: posteriors (S, 40) and prosody (S, 3) at `times` (S,), 0.02 s apart, seconds of the recording."""
+class SpeechFeatures:
+    """Features of a window of sound.
+
+    Posteriors (S, 40) and prosody (S, 3) at `times` (S,), 0.02 s apart, seconds of the recording.
+    """
 
     posteriors: np.ndarray
     prosody: np.ndarray
@@ -149,14 +155,14 @@ class Heard:
 
 def animate_from_audio(request: AnimateFromAudioRequest, progress: Progress) -> Animation:
     """Animates a face from a recording; see `animate_in_layers`, whose layers are added up here."""
-    return animate_in_layers(request, progress).together()
+    return animate_in_layers(request, progress).mixed()
 
 
 def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> LayeredAnimation:
-    """Animates a face from a recording, speech and life apart.
+    """Animates a face from a recording, speech and procedural motion apart.
 
-    The recording is heard in windows of 20 s with 2 s of context, so the memory that hearing takes does not
-    grow with its length.
+    The recording is read in windows of 20 s with 2 s of context, so the memory does not grow with its
+    length.
 
     Args:
         request: what to animate.
@@ -177,26 +183,28 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> L
     file = AudioFile(request.path)
     seconds = file.range_seconds(request.start, request.length)
     networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
-    ear = load_phoneme_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
-    alignment = _align(request, file) if request.transcript.strip() else None
+    recogniser = load_phoneme_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
+    progress(0.0, "Measuring the sound")
+    survey = file.survey(request.start, request.length, request.channel)
+    alignment = _align(request, file, survey, networks) if request.transcript.strip() else None
     stream = (
         AutoregressiveStream(load_autoregressive_decoder()) if request.decoder == "autoregressive" else None
     )
     mouths: list[tuple[float, np.ndarray]] = []
     prosodies: list[np.ndarray] = []
     samples_read = 0
-    for begin, samples, first, last in windows(file, request):
+    for begin, samples, first, last in windows(file, request, survey):
         progress(min(0.95, begin / max(seconds, 1e-3)), "Listening")
-        heard = hear(networks, samples, begin, alignment, ear)
+        features = extract_features(networks, samples, begin, alignment, recogniser)
         low = begin + (0 if first else _CONTEXT - _BLEND)
         high = begin + len(samples) / SAMPLE_RATE - (0 if last else _CONTEXT - _BLEND)
         frames = np.arange(math.ceil(low * request.fps - 1e-6), math.ceil(high * request.fps - 1e-6))
-        mouth = decode(stream or networks, heard, frames / request.fps, request.fps)
+        mouth = decode(stream or networks, features, frames / request.fps, request.fps)
         mouths.append((float(frames[0]) if len(frames) else 0.0, mouth))
-        kept = (heard.times >= low + (0 if first else _BLEND)) & (
-            heard.times < high - (0 if last else _BLEND)
+        kept = (features.times >= low + (0 if first else _BLEND)) & (
+            features.times < high - (0 if last else _BLEND)
         )
-        prosodies.append(np.concatenate([heard.prosody, heard.posteriors[:, :1]], 1)[kept])
+        prosodies.append(np.concatenate([features.prosody, features.posteriors[:, :1]], 1)[kept])
         samples_read = round(begin * SAMPLE_RATE) + len(samples)
     count = max(1, round(samples_read / SAMPLE_RATE * request.fps))
     mouth = _joined(mouths, count, request.fps)
@@ -204,22 +212,20 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> L
     progress(0.97, "Blinks, brows, head")
     track = np.concatenate(prosodies)
     prosody = Prosody(track[:, 0], track[:, 1], track[:, 2], track[:, 3])
-    life = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)
+    procedural = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)
     progress(1.0, "Done")
     speech = Animation(
         float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32)
     )
-    unknown = ear.phones.unknown if ear is not None else ()
-    notes = (
-        (f"The speech encoder's symbols {' '.join(unknown)} are passed over: no phone is known for them.",)
-        if unknown
-        else ()
-    )
-    return LayeredAnimation(speech, _within_range(mouth, life), notes)
+    unknown = recogniser.phones.unknown if recogniser is not None else ()
+    notes = survey.notes
+    if unknown:
+        notes += (f"the speech encoder's symbols {' '.join(unknown)} stand for no phone and are passed over",)
+    return LayeredAnimation(speech, _within_range(mouth, procedural), notes)
 
 
 def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Motion]:
-    """Trims each layer to what is left of 0..1 above speech and earlier layers, so that they add up without clipping."""
+    """Trims each layer to what is left of 0..1, so that all add up without clipping."""
     total, trimmed = mouth.copy(), {}
     for name, motion in layers.items():
         curves = motion.curves
@@ -231,14 +237,14 @@ def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Mot
     return trimmed
 
 
-def hear(
+def extract_features(
     networks: SpeechNetworks,
     samples: np.ndarray,
     begin: float,
     alignment: tuple[np.ndarray, np.ndarray] | None = None,
-    ear: PhonemeRecogniser | None = None,
-) -> Heard:
-    """Phone posteriors and prosody of a window.
+    recogniser: PhonemeRecogniser | None = None,
+) -> SpeechFeatures:
+    """Returns phone posteriors and prosody of a window.
 
     Args:
         networks: the trained pair.
@@ -246,15 +252,15 @@ def hear(
         begin: seconds at which the window begins.
         alignment: phones and ends of the whole recording, where a transcript told them; else the encoder
             listens.
-        ear: listens instead of the encoder, where given.
+        recogniser: listens instead of the encoder, where given.
     """
     mel = log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP))))
     flat, relative = normalise(mel)
     energy = loudness(mel)
     rows = len(flat) // 2
     times = np.arange(rows) / FRAME_RATE + 0.005
-    if ear is not None:
-        posteriors = ear.listen(samples, times, relative[::2])
+    if recogniser is not None:
+        posteriors = recogniser.listen(samples, times, relative[::2])
     else:
         with torch.inference_mode():
             posteriors = networks.encoder(torch.from_numpy(flat)[None])[0].softmax(1).numpy().copy()
@@ -270,11 +276,15 @@ def hear(
         energy[::2] < QUIET + 1.5
     )  # nobody speaks at 70 dB under full scale: a pause, whatever the network makes of it
     posteriors[silent] = np.eye(len(PHONES), dtype=np.float32)[0]
-    return Heard(posteriors, np.concatenate([relative[::2, None], voice], 1).astype(np.float32), times)
+    prosody = np.concatenate([relative[::2, None], voice], 1).astype(np.float32)
+    return SpeechFeatures(posteriors, prosody, times)
 
 
 class AutoregressiveStream:
-    """The autoregressive decoder along a recording; windows may overlap their forerunner's end by half a second, which is made again."""
+    """The autoregressive decoder along a recording.
+
+    Windows may overlap the end of the one before by half a second, which is made again.
+    """
 
     _SLACK = math.ceil(2 * _BLEND * PAST_RATE) + 3  # frames
 
@@ -282,7 +292,7 @@ class AutoregressiveStream:
         self.decoder = decoder
         self.past = decoder.start(0, self._SLACK)
 
-    def curves(self, heard: Heard, times: np.ndarray) -> np.ndarray:
+    def curves(self, features: SpeechFeatures, times: np.ndarray) -> np.ndarray:
         """Curves (T, 52) at seconds (T,); straight lines between the decoder's frames."""
         places = times * PAST_RATE
         first = min(math.floor(places[0] + 1e-6), self.past.next)
@@ -292,9 +302,9 @@ class AutoregressiveStream:
         with torch.inference_mode():
             made = self.decoder.step(
                 self.past,
-                torch.from_numpy(heard.posteriors),
-                torch.from_numpy(heard.prosody),
-                torch.from_numpy(heard.times - origin).float(),
+                torch.from_numpy(features.posteriors),
+                torch.from_numpy(features.prosody),
+                torch.from_numpy(features.times - origin).float(),
                 last - first + 1,
                 origin,
             ).numpy()
@@ -305,38 +315,46 @@ class AutoregressiveStream:
 
 
 def decode(
-    networks: SpeechNetworks | AutoregressiveStream, heard: Heard, times: np.ndarray, fps: float
+    networks: SpeechNetworks | AutoregressiveStream, features: SpeechFeatures, times: np.ndarray, fps: float
 ) -> np.ndarray:
-    """Mouth curves at the given seconds: (T,) -> (T, 52) float32 in 0..1, lips meeting where the phones say so."""
+    """Returns mouth curves at the given seconds, (T,) -> (T, 52) float32 in 0..1.
+
+    Lips meet where the phones say so.
+    """
     if not len(times):
         return np.zeros((0, len(EXPRESSION_NAMES)), np.float32)
     if isinstance(networks, AutoregressiveStream):
-        curves = networks.curves(heard, times)
+        curves = networks.curves(features, times)
     else:
-        origin = heard.times[0] - 0.005
+        origin = features.times[0] - 0.005
         with torch.inference_mode():
             curves = networks.decoder(
-                torch.from_numpy(heard.posteriors)[None],
-                torch.from_numpy(heard.prosody)[None],
-                torch.from_numpy(heard.times - origin).float(),
+                torch.from_numpy(features.posteriors)[None],
+                torch.from_numpy(features.prosody)[None],
+                torch.from_numpy(features.times - origin).float(),
                 torch.from_numpy(times - origin).float(),
             )[0].numpy()
-    return secure_contacts(np.clip(curves, 0, 1), heard.posteriors, heard.times, times, fps)
+    return secure_contacts(np.clip(curves, 0, 1), features.posteriors, features.times, times, fps)
 
 
 def windows(
-    file: AudioFile, request: AnimateFromAudioRequest
+    file: AudioFile, request: AnimateFromAudioRequest, survey: SoundSurvey | None = None
 ) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
-    """Yields (second after the start at which the window begins, its samples, is it the first, is it the last)."""
-    span, context = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE), int(2 * _CONTEXT * SAMPLE_RATE)
-    held, start, first = np.zeros(0, np.float32), 0, True
-    for block in file.blocks(start=request.start, length=request.length):
+    """Yields windows of the sound: their first second, their samples, whether first, whether last."""
+    span = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE)
+    context = int(2 * _CONTEXT * SAMPLE_RATE)
+    held = np.zeros(0, np.float32)
+    start = 0
+    first = True
+    for block in file.blocks(start=request.start, length=request.length, survey=survey):
         held = np.concatenate([held, block])
         while (
             len(held) > span + context
         ):  # what remains is longer than a context: this is not the last window
             yield start / SAMPLE_RATE, held[:span], first, False
-            held, start, first = held[span - context :], start + span - context, False
+            held = held[span - context :]
+            start += span - context
+            first = False
     if not len(held):
         raise UserError(
             f"{file.path}: the recording has no samples.", "Export it again; the file may be truncated."
@@ -368,9 +386,29 @@ def _joined(parts: list[tuple[float, np.ndarray]], count: int, fps: float) -> np
     return total / np.maximum(weight, 1e-3)
 
 
-def _align(request: AnimateFromAudioRequest, file: AudioFile) -> tuple[np.ndarray, np.ndarray]:
-    return align_transcript(
-        np.concatenate(list(file.blocks(start=request.start, length=request.length))),
-        request.transcript,
-        str(file.path),
+def _align(
+    request: AnimateFromAudioRequest, file: AudioFile, survey: SoundSurvey, networks: SpeechNetworks
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the phones of the transcript and the seconds at which each ends.
+
+    Raises:
+        UserError: transcript and recording do not fit.
+    """
+    samples = np.concatenate(list(file.blocks(start=request.start, length=request.length, survey=survey)))
+    alignment = align_transcript(samples, request.transcript, str(file.path))
+    if not survey.silent:
+        check_alignment(*recognised_phones(networks, samples), *alignment, str(file.path))
+    return alignment
+
+
+def recognised_phones(networks: SpeechNetworks, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the encoder's posteriors of a whole recording, (S, 40), and their (S,) seconds."""
+    span = int(_CORE * SAMPLE_RATE)
+    parts = [
+        extract_features(networks, samples[begin : begin + span], begin / SAMPLE_RATE)
+        for begin in range(0, len(samples), span)
+    ]
+    return (
+        np.concatenate([part.posteriors for part in parts]),
+        np.concatenate([part.times for part in parts]),
     )

@@ -40,7 +40,7 @@ def _animate(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_in_layers
 
     layered = animate_in_layers(AnimateFromAudioRequest(**parameters), progress)
-    whole = layered.together()
+    whole = layered.mixed()
     described = {
         "fps": whole.fps,
         "names": list(whole.names),

@@ -1,5 +1,6 @@
-"""Makes the training set of the speech networks: every installed synthesiser says generated sentences; features and phone times are
-kept.
+"""Makes the training set of the speech networks: installed synthesisers speak generated sentences.
+
+Features and phone times are kept.
 """
 
 import contextlib
@@ -30,8 +31,10 @@ _ALIGNED = {"piper", "kokoro"}
 
 @dataclass(frozen=True)
 class BuildSpeechDataRequest:
-    """Where to write, how many minutes a voice of weight one gets, the seed, which engines (empty: all that are installed), and a folder of
-    further Kokoro voices.
+    """The training set to make.
+
+    The folder to write to, the minutes of a voice of weight one, the seed, the engines (empty: all that
+    are installed), and a folder of further Kokoro voices.
     """
 
     folder: Path
@@ -42,7 +45,9 @@ class BuildSpeechDataRequest:
 
 
 def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], None]) -> dict[str, float]:
-    """Writes one safetensors file a voice; a voice whose file exists is left alone, so that an interrupted run goes on.
+    """Writes one safetensors file a voice.
+
+    A voice whose file exists is left alone, so that an interrupted run goes on.
 
     Each file holds, all utterances joined: `mel` (frames, 64) float16 log-mel at 100 a second; `pitch`
     (frames / 2, 2) float16;
@@ -94,7 +99,7 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
 
 
 def dictionary_words() -> tuple[str, ...]:
-    """The CMU dictionary's plain words where pocketsphinx is installed; else none."""
+    """Returns the CMU dictionary's plain words where pocketsphinx is installed; else none."""
     try:
         package = importlib.import_module("pocketsphinx")
     except ImportError:
@@ -134,8 +139,9 @@ def _record(voice: Voice, minutes: float, seed: int, words: tuple[str, ...], pat
 
 
 def _timed(voice: Voice, said: Iterator[Utterance]) -> Iterator[Utterance]:
-    """Gives the networks that only roughly know their own phones' times (Piper 30 ms late, Kokoro 70) a forced alignment of those phones;
-    an utterance that the aligner refuses is left out.
+    """Aligns the phones of networks that know their times only roughly (Piper 30 ms late, Kokoro 70).
+
+    An utterance that the aligner refuses is left out.
     """
     for item in said:
         if voice.engine not in _ALIGNED:
@@ -158,7 +164,10 @@ def _is_sound(item: Utterance) -> bool:
 
 
 def _negatives(seed: int, minutes: float):
-    """Sound that is not speech, all pause: coloured noise, breaths, hum, chords, clicks, silence; 6 s each."""
+    """Returns sound that is not speech, 6 s each, all labelled as pause.
+
+    Coloured noise, breaths, hum, chords, clicks, silence.
+    """
     rng = np.random.default_rng(seed)
     count = 6 * SAMPLE_RATE
     time = np.arange(count) / SAMPLE_RATE
@@ -221,7 +230,10 @@ def write_voice(path: Path, utterances: list[Utterance], source: str) -> float:
     return sum(map(len, mels)) / FRAME_RATE / 60
 
 
-DEMO_TEXT = "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. Wow, what a beautiful morning!"
+DEMO_TEXT = (
+    "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. "
+    "Wow, what a beautiful morning!"
+)
 
 
 def record_demo(path: Path) -> float:

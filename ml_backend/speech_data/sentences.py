@@ -1,4 +1,4 @@
-"""Sentences for the synthesisers to say: written for this project, public domain, rich in bilabials, numbers and pauses."""
+"""Sentences for the synthesisers, public domain, rich in bilabials, numbers and pauses."""
 
 import numpy as np
 
@@ -9,46 +9,62 @@ def _phrases(text: str) -> list[str]:
 
 _SUBJECTS = _phrases(
     """
-    my mother|our baby brother|the old man|a brave woman|Bob and Mary|the pharmacist|every member|the bus driver|their neighbour|Philip
-    Victoria|five young people|the whole family|nobody|the blue bird|a small mouse|the professor|my best friend|the village baker|Emma
-    the captain|your father|the farmer|that beautiful puppy|the judge|Oliver|the new teacher|a famous painter|the moon|everybody
+    my mother|our baby brother|the old man|a brave woman|Bob and Mary|the pharmacist|every member
+    the bus driver|their neighbour|Philip
+    Victoria|five young people|the whole family|nobody|the blue bird|a small mouse|the professor
+    my best friend|the village baker|Emma
+    the captain|your father|the farmer|that beautiful puppy|the judge|Oliver|the new teacher|a famous painter
+    the moon|everybody
     """
 )
 _VERBS = _phrases(
     """
-    bought|made|moved|found|painted|believed in|dropped|borrowed|heard about|jumped over|offered|wanted|built|left|knew|forgot|put away
-    cleaned|watched|could not open|will bring|might have broken|should give back|always loved|never saw|laughed at|showed me|pushed
+    bought|made|moved|found|painted|believed in|dropped|borrowed|heard about|jumped over|offered|wanted|built
+    left|knew|forgot|put away
+    cleaned|watched|could not open|will bring|might have broken|should give back|always loved|never saw
+    laughed at|showed me|pushed
     picked up|remembered
     """
 )
 _OBJECTS = _phrases(
     """
-    a map of the valley|the broken pump|some warm bread|a very big umbrella|the five white horses|my favourite movie|an apple pie
-    the empty bottle|a paper boat|the wooden table|fresh fish and vegetables|a pair of brown boots|the heavy box|a cup of coffee
-    the morning paper|his purple jumper|the lamp above the piano|a photograph of the farm|the voice of the river|a thousand shells
-    the judgement|our future|the oil lamp|a yellow flower|the huge cathedral|two good books|the young wolf|a measure of sugar
+    a map of the valley|the broken pump|some warm bread|a very big umbrella|the five white horses
+    my favourite movie|an apple pie
+    the empty bottle|a paper boat|the wooden table|fresh fish and vegetables|a pair of brown boots
+    the heavy box|a cup of coffee
+    the morning paper|his purple jumper|the lamp above the piano|a photograph of the farm
+    the voice of the river|a thousand shells
+    the judgement|our future|the oil lamp|a yellow flower|the huge cathedral|two good books|the young wolf
+    a measure of sugar
     the car with the leather seats|a few more problems
     """
 )
 _ADVERBS = _phrases(
     """
-    before breakfast|on Monday morning|in the middle of February|by the sea|with both hands|after a while|for the first time
-    above the clouds|without a word|at half past seven|just now|under the bridge|in the autumn|quite slowly|as far as possible
-    every evening|near the church|once upon a time|when the rain stopped|behind the house|across the field|during the summer|at the moment
+    before breakfast|on Monday morning|in the middle of February|by the sea|with both hands|after a while
+    for the first time
+    above the clouds|without a word|at half past seven|just now|under the bridge|in the autumn|quite slowly
+    as far as possible
+    every evening|near the church|once upon a time|when the rain stopped|behind the house|across the field
+    during the summer|at the moment
     all over the world
     """
 )
 _OPENERS = _phrases(
     """
-    well|perhaps|of course|oh no|by the way|maybe|in my opinion|yes|sometimes|hello|please|hmm|you know|I believe|unfortunately
+    well|perhaps|of course|oh no|by the way|maybe|in my opinion|yes|sometimes|hello|please|hmm|you know
+    I believe|unfortunately
     first of all|above all
     """
 )
 _SHORT = _phrases(
     """
-    How are you?|Thank you very much.|Wow, that was close!|What do you want me to do?|Push the button and wait.|Who is there?|I am here.
-    Good morning, everybody.|Maybe, maybe not.|Please come in.|Go away!|You have to move, now.|Open your mouth and say ah.|I do not know.
-    What a wonderful evening!|Welcome home, my boy.|Who would have thought so?|Show me the way to the pool.|It is too far, far away.
+    How are you?|Thank you very much.|Wow, that was close!|What do you want me to do?
+    Push the button and wait.|Who is there?|I am here.
+    Good morning, everybody.|Maybe, maybe not.|Please come in.|Go away!|You have to move, now.
+    Open your mouth and say ah.|I do not know.
+    What a wonderful evening!|Welcome home, my boy.|Who would have thought so?|Show me the way to the pool.
+    It is too far, far away.
     Do you hear me?|Be careful with the blue vase.|Move over.|Goodbye, and be well.
     """
 )
@@ -72,7 +88,7 @@ _ONSETS = {
 
 
 def english_sentence(rng: np.random.Generator, words: tuple[str, ...] = ()) -> str:
-    """One sentence of 1 to about 16 words.
+    """Returns one sentence of 1 to about 16 words.
 
     Args:
         rng: decides everything.
@@ -106,7 +122,10 @@ def english_sentence(rng: np.random.Generator, words: tuple[str, ...] = ()) -> s
 
 
 def syllables(rng: np.random.Generator, language: str) -> str:
-    """Pronounceable nonsense in the spelling of "it", "cs", "fi" or "ca": a foreign voice is another speaker for the lips."""
+    """Returns pronounceable nonsense in the spelling of "it", "cs", "fi" or "ca".
+
+    A foreign voice is another speaker for the lips.
+    """
     onsets, vowels = _ONSETS[language].split(), _VOWELS[language].split()
 
     def syllable(first: bool) -> str:

@@ -1,4 +1,7 @@
-"""Speech synthesisers that say when each phone ends: Flite, Festival, eSpeak NG, Piper, Kokoro. Only for making training data."""
+"""Speech synthesisers that tell the end of each phone; only for training data.
+
+Flite, Festival, eSpeak NG, Piper, Kokoro.
+"""
 
 import contextlib
 import ctypes
@@ -24,7 +27,7 @@ from . import kokoro
 
 @dataclass(frozen=True)
 class Line:
-    """What to say: the text, the speed factor (1 normal, 2 twice as slow) and the pitch factor (1 normal)."""
+    """A line to speak: text, speed factor (1 normal, 2 twice as slow) and pitch factor (1 normal)."""
 
     text: str
     stretch: float = 1.0
@@ -33,7 +36,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Utterance:
-    """What was said: (N,) float32 samples at 16 kHz, (P,) uint8 indices into PHONES and (P,) float32 seconds at which each phone ends."""
+    """A spoken line.
+
+    (N,) float32 samples at 16 kHz, (P,) uint8 indices into PHONES and (P,) float32 seconds at which
+    each phone ends.
+    """
 
     samples: np.ndarray
     phones: np.ndarray
@@ -42,7 +49,10 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Voice:
-    """One speaker of one engine; `language` is "en" or a spelling that `sentences.syllables` knows; `styles` a folder of Kokoro voices."""
+    """One speaker of one engine.
+
+    `language` is "en" or a spelling of `sentences.syllables`; `styles` is a folder of Kokoro voices.
+    """
 
     engine: str
     name: str
@@ -62,7 +72,7 @@ _ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-029")
 
 
 def available_voices(styles: Path | None = None) -> list[Voice]:
-    """Every voice that is installed on this machine; `styles` is a folder of further Kokoro voices (NAME.bin)."""
+    """Returns every installed voice; `styles` is a folder of further Kokoro voices (NAME.bin)."""
     voices = []
     if shutil.which("flite"):
         voices += [Voice("flite", name) for name in _FLITE_PITCH]
@@ -112,7 +122,7 @@ def _utterance(
 
 
 def flite_command(voice: str, line: Line, path: str | Path) -> list[str]:
-    """The shell command that makes Flite write one line to a WAV file and print its phones."""
+    """Returns the shell command that makes Flite write one line to a WAV file and print its phones."""
     settings = ["--setf", f"duration_stretch={line.stretch:.3f}"]
     settings += ["--setf", f"int_f0_target_mean={_FLITE_PITCH[voice] * line.pitch:.1f}"]
     return ["flite", "-voice", voice, *settings, "-psdur", "-t", line.text, "-o", str(path)]
@@ -162,8 +172,10 @@ def _speak_festival(voice: str, lines: list[Line]) -> Iterator[Utterance]:
 
 class _EspeakEvent(ctypes.Structure):
     _fields_ = [
-        ("type", ctypes.c_int), ("identifier", ctypes.c_uint), ("text_position", ctypes.c_int), ("length", ctypes.c_int),
-        ("milliseconds", ctypes.c_int), ("sample", ctypes.c_int), ("user", ctypes.c_void_p), ("string", ctypes.c_char * 8),
+        ("type", ctypes.c_int), ("identifier", ctypes.c_uint), ("text_position", ctypes.c_int), ("length",
+        ctypes.c_int),
+        ("milliseconds", ctypes.c_int), ("sample", ctypes.c_int), ("user", ctypes.c_void_p), ("string",
+        ctypes.c_char * 8),
     ]  # fmt: skip
 
 
@@ -242,7 +254,8 @@ def _speak_piper(voice: str, lines: list[Line]) -> Iterator[Utterance]:
         speaker = piper.PiperVoice.load(str(model))
         for line in lines:
             settings = importlib.import_module("piper.config").SynthesisConfig(length_scale=line.stretch)
-            samples, symbols = [], []
+            samples = []
+            symbols = []
             for chunk in speaker.synthesize(line.text, settings, include_alignments=True):
                 samples.append(chunk.audio_float_array)
                 symbols += [
@@ -261,8 +274,13 @@ def _speak_piper(voice: str, lines: list[Line]) -> Iterator[Utterance]:
 
 
 def _join_ipa(symbols: list[tuple[str, float]]) -> tuple[list[str], list[float]]:
-    """Joins diphthongs and affricates, and gives stress marks, length marks and short word gaps to the phones beside them."""
-    names, seconds, waiting = [], [], 0.0
+    """Joins diphthongs and affricates, and gives marks to the phones beside them.
+
+    Marks are stress, length and short gaps between words.
+    """
+    names = []
+    seconds = []
+    waiting = 0.0
     for symbol, duration in symbols:
         if symbol in "ˈˌ":
             waiting += duration

@@ -276,7 +276,7 @@ def csv_take(module, path, fps=30.0, count=60):
     frames[:, names.index("browInnerUp")] = np.clip(time, 0, 1)
     head = np.zeros((count, 9), np.float32)
     head[:, 0], head[:, 2] = 0.2, -0.1
-    head[:, 3] = head[:, 6] = 0.3  # both eyes to the person's left
+    head[:, 3] = head[:, 6] = -0.3  # both eyes to the person's left
     curves.write_csv(path, curves.Animation(fps, names, frames, head))
 
 
@@ -309,7 +309,7 @@ def test_live_link_face_at_another_rate_with_head_and_eyes(face, module, tmp_pat
             atol=1e-4,
         )
     assert np.allclose(back.head[:, :3], [0.2, 0.0, -0.1], atol=2e-3) and np.allclose(
-        back.head[:, [3, 6]], 0.3, atol=1e-3
+        back.head[:, [3, 6]], -0.3, atol=1e-3
     )
     face.d3dmm_animation.gain_brows = 0.5
     assert bpy.ops.d3dmm.update_animation() == {"FINISHED"}
@@ -372,6 +372,34 @@ def test_the_head_can_be_a_bone(light, clip_of, mode):
     settings.head_bone = "neck"
     with pytest.raises(Exception, match="neck"):
         clip_of(light).put_into_scene(bpy.context.scene, None)
+
+
+@pytest.mark.parametrize("mode", ["QUATERNION", "XYZ"])
+def test_eye_bones_look_where_the_actor_looks(light, module, tmp_path, mode):
+    """A take of an actor who looks to the left and up, with the signs of Live Link Face."""
+    data = bpy.data.armatures.new("Rig")
+    rig = bpy.data.objects.new("Rig", data)
+    bpy.context.collection.objects.link(rig)
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    for name, x in (("eye_left", 0.03), ("eye_right", -0.03)):
+        bone = data.edit_bones.new(name)
+        bone.head, bone.tail = (x, 0.0, 0.0), (x, -0.1, 0.0)  # looks along -Y, as the face
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.context.view_layer.objects.active = light
+    settings = light.d3dmm_animation
+    settings.head_object = rig
+    settings.eye_bone_left, settings.eye_bone_right = "eye_left", "eye_right"
+    for bone in rig.pose.bones:
+        bone.rotation_mode = mode
+    rows = [f"10:20:30:{frame:02d}.000,61,0.5,0.5,0.3,-0.3,-0.2,-0.3,-0.2" for frame in range(30)]
+    titles = "EyeLookOutLeft,EyeLookInRight,EyeLookUpLeft,LeftEyeYaw,LeftEyePitch,RightEyeYaw,RightEyePitch"
+    (tmp_path / "take.csv").write_text("\n".join([f"Timecode,BlendShapeCount,{titles}", *rows]))
+    assert bpy.ops.d3dmm.import_curves(filepath=str(tmp_path / "take.csv"), bake_detail=False) == {"FINISHED"}
+    bpy.context.scene.frame_set(bpy.context.scene.frame_start + 5)
+    for bone in rig.pose.bones:
+        gaze = bone.tail - bone.head  # the person's left is +X, up is +Z
+        assert gaze.x > 0.02 and gaze.z > 0.01 and gaze.y < 0
 
 
 def test_a_curve_file_that_is_none_changes_nothing(light, tmp_path):

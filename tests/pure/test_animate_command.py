@@ -12,7 +12,9 @@ from ml_backend.__main__ import main
 from ml_backend.animation.curve_editing import lip_gap
 from ml_backend.animation.procedural import Layer, Prosody, procedural_layers
 from ml_backend.audio.read_audio import AudioFile, read_audio
+from ml_backend.commands.animate import curve_paths, read_transcript
 from ml_backend.errors import UserError
+from ml_backend.evaluation.evaluate_speech import read_clips
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.files.curve_file import read_curves
 from ml_backend.pipelines.animate_from_audio import AnimateFromAudioRequest, animate_in_layers
@@ -35,9 +37,7 @@ def plain(voice, tmp_path_factory) -> np.ndarray:
 
 
 def frames_of(path, **settings) -> np.ndarray:
-    return (
-        animate_in_layers(AnimateFromAudioRequest(str(path), **settings), lambda *_: None).together().frames
-    )
+    return animate_in_layers(AnimateFromAudioRequest(str(path), **settings), lambda *_: None).mixed().frames
 
 
 def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -121,6 +121,7 @@ def test_a_folder_is_animated_file_by_file(voice, tmp_path, capsys):
     (recordings / "notes.txt").write_text("to do")
     assert main(["animate", str(recordings), "--out", str(out), "--format", "json", "--fps", "24"]) == 1
     said = capsys.readouterr()
+    assert "passed over" in said.err and "notes.txt" in said.err
     assert (
         "1 of 3" in said.out
         and "3 of 3" in said.out
@@ -132,7 +133,10 @@ def test_a_folder_is_animated_file_by_file(voice, tmp_path, capsys):
     (recordings / "broken.mp3").unlink()
     assert main(["animate", str(recordings), "--out", str(out)]) == 0
     shutil.copy(recordings / "a.wav", recordings / "a.ogg")
-    assert main(["animate", str(recordings), "--out", str(out)]) == 2
+    (recordings / "A.mov").write_bytes((recordings / "a.wav").read_bytes())
+    assert main(["animate", str(recordings), "--out", str(tmp_path / "all")]) == 0
+    names = ["A.mov.csv", "a.ogg.csv", "a.wav.csv", "b.csv"]
+    assert sorted(path.name for path in (tmp_path / "all").rglob("*.*")) == names
     (tmp_path / "empty").mkdir()
     assert main(["animate", str(tmp_path / "empty"), "--out", str(out)]) == 2
 
@@ -199,3 +203,98 @@ def test_an_hour_of_life_is_as_dense_as_a_minute():
     blink = made["blinks"].curves[:, EXPRESSION_NAMES.index("eyeBlinkLeft")]
     per_minute = ((blink[1:] > 0.5) & (blink[:-1] <= 0.5)).reshape(-1)[: 60 * 24 * 59].reshape(59, -1).sum(1)
     assert 8 < per_minute.mean() < 40 and per_minute.min() > 2
+
+
+def test_equal_names_get_files_of_their_own():
+    recordings = [Path(name) for name in ("a.wav", "a.mp3", "more/a.wav", "b.wav")]
+    made = [path.as_posix() for path in curve_paths(recordings, Path("out"), ".csv")]
+    assert made == ["out/a.wav.csv", "out/a.mp3.csv", "out/more/a.csv", "out/b.csv"]
+    odd = [Path(name) for name in ("a.wav", "a.mp3", "a.wav.ogg")]
+    assert len(set(curve_paths(odd, Path("out"), ".csv"))) == 3
+
+
+@pytest.mark.parametrize("kind", ["up", "down", "24 bit", "16 bit, quiet", "clipped"])
+def test_the_recordings_level_does_not_matter(voice, plain, tmp_path, kind):
+    gain, subtype = {
+        "up": (10**1.5, "FLOAT"),
+        "down": (10**-2, "FLOAT"),
+        "24 bit": (1e-3, "PCM_24"),
+        "16 bit, quiet": (10**-2.5, "PCM_16"),
+        "clipped": (2.0, "PCM_16"),
+    }[kind]
+    soundfile.write(tmp_path / "a.wav", voice * gain, 16000, subtype=subtype)
+    least = 0.9 if kind in ("clipped", "16 bit, quiet") else 0.97
+    assert np.corrcoef(frames_of(tmp_path / "a.wav")[:, JAW], plain)[0, 1] >= least
+
+
+def test_silence_and_time_codes_are_said(voice, plain, tmp_path, capsys):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    assert main(["animate", str(tmp_path / "silent.wav"), "--out", str(tmp_path / "a.csv")]) == 0
+    assert "the recording is silent" in capsys.readouterr().err
+    code = 0.5 * np.sign(np.sin(2 * np.pi * 1200 * np.arange(len(voice)) / 16000 + 0.1))
+    soundfile.write(tmp_path / "ltc.wav", np.stack([code, voice], 1), 16000, subtype="FLOAT")
+    options = ["--out", str(tmp_path / "b.json"), "--fps", "30"]
+    assert main(["animate", str(tmp_path / "ltc.wav"), *options]) == 0
+    assert "channel 1 is a steady tone" in capsys.readouterr().err
+    jaw = read_curves(tmp_path / "b.json").frames[:, JAW]
+    assert np.corrcoef(jaw, plain)[0, 1] > 0.99
+    assert main(["animate", str(tmp_path / "ltc.wav"), *options, "--channel", "2"]) == 0
+    assert np.allclose(read_curves(tmp_path / "b.json").frames[:, JAW], jaw, atol=1e-4)
+    assert main(["animate", str(tmp_path / "ltc.wav"), *options, "--channel", "3"]) == 2
+
+
+TEXT = "Hello! Maybe you have a moment? Caf\u00e9s by the sea \u2013 what a beautiful morning!"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be"])
+def test_transcripts_of_any_program_are_read(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes(TEXT.encode(encoding))
+    assert read_transcript(tmp_path / "a.txt").lstrip("\ufeff") == TEXT
+
+
+@pytest.mark.parametrize(
+    "data, said",
+    [
+        (b"PK\x03\x04" + bytes(99), "word processor"),
+        (b"{\\rtf1 Hello}", "RTF"),
+        (b"%PDF-1.7", "PDF"),
+        (bytes(range(1, 30)), "not a text file"),
+        (b" \n", "transcript is empty"),
+    ],
+)
+def test_what_is_no_transcript_is_named(tmp_path, data, said):
+    (tmp_path / "a.txt").write_bytes(data)
+    with pytest.raises(UserError, match=said) as caught:
+        read_transcript(tmp_path / "a.txt")
+    assert "a.txt" in caught.value.message and caught.value.remedy
+
+
+SPOKEN = (
+    "Hello! Maybe you have a moment? Far above the sea, five big purple boats move by. "
+    "Wow, what a beautiful morning!"
+)
+OTHER = "Entirely different words that nobody ever said in this place at all, by the way, thank you very much"
+
+
+def test_a_transcript_of_other_words_is_refused(tmp_path, capsys):
+    pytest.importorskip("pocketsphinx")
+    (tmp_path / "other.txt").write_text(OTHER)
+    options = ["--out", str(tmp_path / "a.csv"), "--transcript", str(tmp_path / "other.txt")]
+    assert main(["animate", str(DEMO), *options]) == 2
+    assert "the transcript does not fit what is said" in capsys.readouterr().err
+
+
+def test_the_evaluation_goes_on_without_a_misfit(tmp_path, capsys):
+    pytest.importorskip("pocketsphinx")
+    for name, text in (("good", SPOKEN), ("misfit", OTHER)):
+        shutil.copy(DEMO, tmp_path / f"{name}.wav")
+        (tmp_path / f"{name}.txt").write_text(text)
+    shutil.copy(DEMO, tmp_path / "document.wav")
+    (tmp_path / "document.txt").write_bytes(b"PK\x03\x04")
+    clips, misfits = read_clips(tmp_path)
+    assert [clip.path.name for clip in clips] == ["good.wav"] and misfits == ["document.wav", "misfit.wav"]
+    said = capsys.readouterr().err
+    assert "misfit.wav" in said and "document.txt" in said
+    (tmp_path / "good.wav").unlink()
+    with pytest.raises(UserError, match="none of its 2 recordings"):
+        read_clips(tmp_path)

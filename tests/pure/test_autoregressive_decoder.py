@@ -19,7 +19,7 @@ from ml_backend.models.speech.speech_decoder import PROSODY
 from ml_backend.models.speech.speech_networks import load_autoregressive_decoder
 from ml_backend.phonetics.coarticulation import speech_channels
 from ml_backend.phonetics.phones import PHONES
-from ml_backend.pipelines.animate_from_audio import AutoregressiveStream, Heard
+from ml_backend.pipelines.animate_from_audio import AutoregressiveStream, SpeechFeatures
 from ml_backend.speech_data.build_speech_data import write_voice
 from ml_backend.speech_data.synthesisers import Utterance
 from ml_backend.training import train_speech_autoregressive
@@ -113,12 +113,12 @@ def test_a_stream_is_small_and_can_be_wound_back(decoder, speech):
 @pytest.mark.parametrize("fps", [1.0, 24.0, 30.0, 120.0])
 def test_windows_that_overlap_give_one_motion(decoder, speech, fps):
     posteriors, prosody, times = (part.numpy() for part in speech)
-    heard = Heard(posteriors, prosody, times.astype(np.float64))
+    features = SpeechFeatures(posteriors, prosody, times.astype(np.float64))
     frames = np.arange(0, 6, 1 / fps)
-    whole = AutoregressiveStream(decoder).curves(heard, frames)
+    whole = AutoregressiveStream(decoder).curves(features, frames)
     stream, middle = AutoregressiveStream(decoder), 3.0
-    early = stream.curves(heard, frames[frames < middle + 0.25])
-    late = stream.curves(heard, frames[frames >= middle - 0.25])
+    early = stream.curves(features, frames[frames < middle + 0.25])
+    late = stream.curves(features, frames[frames >= middle - 0.25])
     assert np.allclose(early, whole[: len(early)], atol=1e-5) and np.allclose(
         late, whole[-len(late) :], atol=1e-5
     )

@@ -170,7 +170,9 @@ def test_eyes_turn_as_they_look():
     look[:, EXPRESSION_NAMES.index("eyeLookInRight")] = [0, 0.2, 0]
     look[:, EXPRESSION_NAMES.index("eyeLookDownLeft")] = [0, 0, 0.4]
     turns = eyes_from_look(look)
-    assert turns[1, 0] == turns[1, 3] > 0 and turns[2, 1] < 0  # both to the person's left; down
+    assert (
+        turns[1, 0] == turns[1, 3] < 0 and turns[2, 1] > 0
+    )  # both to the person's left; down: the app's signs
     head = np.concatenate([np.zeros((3, 3), np.float32), turns], 1)
     back = look_from_eyes(head)
     assert len(back) == 8 and np.allclose(

@@ -347,7 +347,7 @@ def test_the_command_listens_with_it(tmp_path, capsys):
 
     assert lip_gap(shut).max() < 1.0
     ours = animate_in_layers(AnimateFromAudioRequest(str(DEMO), length=2.0), lambda *_: None)
-    assert lip_gap(ours.together().frames).max() > 2.0 and not ours.notes
+    assert lip_gap(ours.mixed().frames).max() > 2.0 and not ours.notes
 
 
 @pytest.mark.parametrize(

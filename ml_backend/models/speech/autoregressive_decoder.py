@@ -62,7 +62,8 @@ class Past:
             )
         if drop:
             self.frames = self.frames[:-drop]
-            self.keys, self.values = [k[:, :-drop] for k in self.keys], [v[:, :-drop] for v in self.values]
+            self.keys = [k[:, :-drop] for k in self.keys]
+        self.values = [v[:, :-drop] for v in self.values]
         self.next = index
 
 
@@ -84,7 +85,7 @@ class CausalAttention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Args: x (B, T, C), all frames. Returns: (B, T, C)."""
+        """Returns (B, T, C) of all frames x (B, T, C)."""
         lag = (
             torch.arange(x.shape[1], device=x.device)[:, None]
             - torch.arange(x.shape[1], device=x.device)[None]
@@ -154,7 +155,7 @@ class AutoregressiveDecoder(nn.Module):
         self.register_buffer("channels", torch.from_numpy(speech_channels()).float(), persistent=False)
 
     def _position(self, indices: Tensor) -> Tensor:
-        """FaceFormer's periodic position encoding of frame numbers (T,): (T, C)."""
+        """Returns FaceFormer's periodic position encoding of frame numbers (T,): (T, C)."""
         width = self.config.width
         rates = torch.exp(torch.arange(0, width, 2, device=indices.device) * (-math.log(10000.0) / width))
         angles = (indices % self.config.period)[:, None] * rates
@@ -186,7 +187,7 @@ class AutoregressiveDecoder(nn.Module):
         return self.write(self.norm(x)) * self.channels
 
     def start(self, index: int = 0, slack: int = 0) -> Past:
-        """A stream that makes frame `index` next and can later be rewound by `slack` frames."""
+        """Returns a stream that makes frame `index` next and can be rewound by `slack` frames."""
         weight = self.write.weight
         empty = weight.new_zeros(self.config.heads, 0, self.config.width // self.config.heads)
         layers = len(self.layers)
@@ -237,7 +238,8 @@ class AutoregressiveDecoder(nn.Module):
             gap = (speech_times[low:high] - times[number])[None]
             for depth, layer in enumerate(layers):
                 y, keys, values = layer.own.step(layer.norms[0](x), past.keys[depth], past.values[depth])
-                past.keys[depth], past.values[depth] = keys[:, -past.keep :], values[:, -past.keep :]
+                past.keys[depth] = keys[:, -past.keep :]
+                past.values[depth] = values[:, -past.keep :]
                 x = x + y
                 query = layer.own.split(layer.cross.query(layer.norms[1](x)))  # (H, 1, C / H)
                 near, said = (part[depth][:, low:high] for part in speech)

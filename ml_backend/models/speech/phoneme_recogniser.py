@@ -41,7 +41,7 @@ class PhonemeRecogniser:
     normalises: bool
 
     def listen(self, samples: np.ndarray, times: np.ndarray, loudness: np.ndarray) -> np.ndarray:
-        """Phone posteriors of a window.
+        """Returns phone posteriors of a window.
 
         Args:
             samples: (N,) float32 at 16 kHz.
@@ -52,11 +52,11 @@ class PhonemeRecogniser:
             (S, 40) float32 over `speech.phones.PHONES`, rows sum to 1.
         """
         config = self.network.config
-        heard = np.pad(samples, (0, max(0, config.reach - len(samples)))).astype(np.float32)
+        padded = np.pad(samples, (0, max(0, config.reach - len(samples)))).astype(np.float32)
         if self.normalises:
-            heard = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-7)
+            padded = (padded - padded.mean()) / np.sqrt(padded.var() + 1e-7)
         with torch.inference_mode():
-            chances = self.network(torch.from_numpy(heard)[None])[0].softmax(1).numpy()
+            chances = self.network(torch.from_numpy(padded)[None])[0].softmax(1).numpy()
         chances[:, config.pad_token_id] = 0
         places = (np.arange(len(chances)) * config.stride + config.reach / 2) / SAMPLE_RATE
         filled = fill_blanks(chances @ self.phones.matrix, np.interp(places, times, loudness))
@@ -118,7 +118,7 @@ def _document(path: Path) -> dict:
 
 
 def _tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """The checkpoint's tensors, from one file or from the parts that an index names."""
+    """Returns the checkpoint's tensors, from one file or from the parts that an index names."""
     index = folder / "model.safetensors.index.json"
     names = ["model.safetensors"]
     if not (folder / names[0]).exists():

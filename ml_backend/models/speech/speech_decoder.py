@@ -45,7 +45,7 @@ class BiasedAttention(nn.Module):
         self.bias = nn.Parameter(-((offsets - delays[:, None]).abs() / spread[:, None]))
 
     def forward(self, x: Tensor, memory: Tensor, x_times: Tensor, memory_times: Tensor) -> Tensor:
-        """Args: x (B, T, C), memory (B, S, C), times (T,) and (S,) in seconds. Returns: (B, T, C)."""
+        """Returns (B, T, C) of x (B, T, C), memory (B, S, C), times (T,) and (S,) in seconds."""
         batch, count, width = x.shape
         split = (batch, -1, self.heads, width // self.heads)
         q, k, v = (

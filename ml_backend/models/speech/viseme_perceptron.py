@@ -47,7 +47,7 @@ class VisemePerceptron(nn.Module):
         )
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Args: mel (B, T, 64), normalised, 100 frames a second, T even. Returns: (B, T / 2, 14) logits."""
+        """Returns logits (B, T / 2, 14) of mel (B, T, 64), normalised, 100 frames a second, T even."""
         rows = nn.functional.pad(mel[:, ::2].transpose(1, 2), (_REACH, _REACH), mode="replicate")
         windows = rows.unfold(2, 2 * _REACH + 1, 1)  # (B, 64, T / 2, 11)
         return self.layers(windows.permute(0, 2, 3, 1).flatten(2))
