@@ -11,7 +11,7 @@ from ..asset_files import ASSETS
 from ..errors import UserError
 from ..fitting.clear_face import SMALL, clear_face
 from ..fitting.face_fit import FaceFit, LandmarkModel, SeenFace, fit_face
-from ..fitting.fit_sureness import Sureness, judge_fit
+from ..fitting.fit_confidence import FitConfidence, judge_fit
 from ..fitting.landmark_map import LandmarkMap
 from ..fitting.landmarks import FacePoints, choose_face, find_faces, interocular_distance
 from ..fitting.photo_file import Photo, read_photo
@@ -58,7 +58,7 @@ class FittedPhoto:
         camera: in pixels of the photo as it was read; `size` (width, height) is that of the upright file.
         size: see there.
         residual: median landmark error in inter-ocular distances.
-        sureness: how far the fit is to be trusted.
+        confidence: how far the fit is to be trusted.
         photo, points: what was read and seen.
     """
 
@@ -67,7 +67,7 @@ class FittedPhoto:
     camera: Camera
     size: tuple[int, int]
     residual: float
-    sureness: Sureness
+    confidence: FitConfidence
     photo: Photo = field(repr=False)
     points: np.ndarray = field(repr=False)
 
@@ -173,7 +173,7 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     skin = likely_skin(BilinearFace.default(), identity)
     progress(0.75, "Reading the wrinkles")
     detail, offset, source = _detail(identity, skin, fitted[0].expression, unwrapped)
-    progress(1.0, fitted[0].sureness.sentence)
+    progress(1.0, fitted[0].confidence.sentence)
     return FittedFace(identity, skin, fitted, unwrapped, detail, offset, source)
 
 
@@ -193,12 +193,12 @@ def likely_skin(face: BilinearFace, identity: np.ndarray) -> np.ndarray:
 
 
 def photos_described(fitted: FittedFace) -> list[dict]:
-    """What was found of each photo, for JSON: size, pose in degrees, camera and sureness."""
+    """What was found of each photo, for JSON: size, pose in degrees, camera and confidence."""
     photos = []
     for item in fitted.photos:
         yaw, pitch, roll = item.camera.head_angles()
         photos.append(
-            {"photo": item.path, "size": list(item.size), "sure": item.sureness.value, "sentence": item.sureness.sentence,
+            {"photo": item.path, "size": list(item.size), "sure": item.confidence.value, "sentence": item.confidence.sentence,
              "reprojection": round(item.residual, 4), "yaw": round(yaw, 1), "pitch": round(pitch, 1), "roll": round(roll, 1),
              "focal_of_longer_side": round(item.camera.focal / max(item.camera.width, item.camera.height), 4),
              "distance_m": round(float(item.camera.translation[2]), 3)}
@@ -208,9 +208,9 @@ def photos_described(fitted: FittedFace) -> list[dict]:
 
 def _fitted_photo(photo: Photo, face: FacePoints, fit: FaceFit, index: int, covered: float) -> FittedPhoto:
     view = fit.views[index]
-    sureness = judge_fit(view, face, degradation_of(face), covered)
+    confidence = judge_fit(view, face, degradation_of(face), covered)
     return FittedPhoto(
-        photo.path, view.expression.astype(np.float32), view.camera, photo.full_size, float(np.median(view.residual)), sureness, photo,
+        photo.path, view.expression.astype(np.float32), view.camera, photo.full_size, float(np.median(view.residual)), confidence, photo,
         face.points,
     )  # fmt: skip
 

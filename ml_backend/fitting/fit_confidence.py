@@ -13,7 +13,7 @@ _BARE, _COVERED = 0.12, 0.5
 
 
 @dataclass(frozen=True)
-class Sureness:
+class FitConfidence:
     """A judgement.
 
     Attributes:
@@ -25,7 +25,7 @@ class Sureness:
     sentence: str
 
 
-def judge_fit(view: FittedView, face: FacePoints, degradation: float, covered: float) -> Sureness:
+def judge_fit(view: FittedView, face: FacePoints, degradation: float, covered: float) -> FitConfidence:
     """Judges one photo's fit.
 
     Args:
@@ -54,9 +54,9 @@ def judge_fit(view: FittedView, face: FacePoints, degradation: float, covered: f
     value = float(np.prod(list(parts.values())))
     worst = min(parts, key=lambda name: parts[name])
     if value > 0.8:
-        return Sureness(round(value, 3), f"Sure ({value:.0%}).")
+        return FitConfidence(round(value, 3), f"Sure ({value:.0%}).")
     word = "Fairly sure" if value > 0.5 else ("Unsure" if value > 0.2 else "Hardly more than a guess")
-    return Sureness(round(value, 3), f"{word} ({value:.0%}): {worst}.")
+    return FitConfidence(round(value, 3), f"{word} ({value:.0%}): {worst}.")
 
 
 def _fall(value: float, good: float, bad: float) -> float:
