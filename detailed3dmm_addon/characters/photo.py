@@ -20,7 +20,19 @@ from ..model.face_model import face_model
 from ..nodes import detail_modifier as detail_modifiers
 from ..nodes.shader_graph import ShaderGraph
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif")
+PHOTO_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".bmp",
+    ".heic",
+    ".heif",
+    ".avif",
+)
 PHOTO_LATENT = "d3dmm_photo_latent"
 """Of the object: what the photo's wrinkles add to the generator's latents at full share, flat."""
 COLOUR_NODE = "D3DMM Photo Colour"
@@ -119,7 +131,7 @@ class PhotoFit:
         context.view_layer.update()
         if self.camera:
             _add_camera(context, face, event, self.paths[0].name)
-        return face, f"{self.paths[0].name}: {told['sentence']}"
+        return face, f"{self.paths[0].name}: {told['sentence']} {told['camera']}"
 
 
 def blend_wrinkles(face: bpy.types.Object) -> None:
@@ -205,6 +217,9 @@ def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event
     context.collection.objects.link(camera)
     data.sensor_fit, data.sensor_width, data.clip_start = "AUTO", _SENSOR, 0.01
     data.lens = _SENSOR * told["focal_of_longer_side"]
+    right, down = told["principal_off_centre"]
+    data.shift_x = -right  # the frame moves, the optical axis stays
+    data.shift_y = down
     to_camera = np.eye(4)
     to_camera[:3, :3], to_camera[:3, 3] = event.arrays["rotation"][0], event.arrays["translation"][0]
     camera.matrix_world = face.matrix_world @ Matrix((np.linalg.inv(to_camera) @ _CAMERA_AXES).tolist())

@@ -110,7 +110,9 @@ def run(args: argparse.Namespace) -> None:
     print(
         json.dumps(described)
         if args.json
-        else "\n".join(f"{photo['photo']}: {photo['sentence']}" for photo in described["photos"])
+        else "\n".join(
+            f"{photo['photo']}: {photo['sentence']} {photo['camera']}" for photo in described["photos"]
+        )
     )
 
 

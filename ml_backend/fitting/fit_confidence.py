@@ -10,6 +10,7 @@ from .landmarks import FacePoints
 _TURNED, _PROFILE = 25.0, 55.0
 _GOOD_ERROR, _BAD_ERROR = 0.02, 0.07
 _BARE, _COVERED = 0.12, 0.5
+_FIRM_FOCAL, _CONFLICT = (0.2, 0.45), (2.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class FitConfidence:
     sentence: str
 
 
-def judge_fit(view: FittedView, face: FacePoints, degradation: float, covered: float) -> FitConfidence:
+def judge_fit(
+    view: FittedView, face: FacePoints, degradation: float, covered: float, conflict: float = 0.0
+) -> FitConfidence:
     """Judges one photo's fit.
 
     Args:
@@ -33,6 +36,7 @@ def judge_fit(view: FittedView, face: FacePoints, degradation: float, covered: f
         face: as found.
         degradation: 0 for a clear picture, 1 for one of 64 pixels.
         covered: 0..1, see `UnwrappedPhoto`.
+        conflict: between the camera by EXIF and the face, see `CameraEvidence`.
 
     Returns:
         The product of what the head's turn, the landmarks' errors, their firmness, what covers the face and
@@ -50,6 +54,12 @@ def judge_fit(view: FittedView, face: FacePoints, degradation: float, covered: f
             covered, _BARE, _COVERED
         ),
         "the picture is small or blurred: shape comes more from the average person than from the photo": 1 - 0.45 * degradation,
+        "the photo does not tell how far away the camera was: depth comes from the average person": float(
+            np.interp(view.focal_spread, _FIRM_FOCAL, [1.0, 0.85])
+        ),
+        "the lens by EXIF does not fit the face: the picture may have been cut or edited": float(
+            np.interp(conflict, _CONFLICT, [1.0, 0.5])
+        ),
     }  # fmt: skip
     value = float(np.prod(list(parts.values())))
     worst = min(parts, key=lambda name: parts[name])

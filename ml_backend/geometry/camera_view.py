@@ -33,7 +33,9 @@ class Camera:
         rotation: (3, 3) float64, from the face's axes to the camera's.
         translation: (3,) float64, the face's origin in the camera's axes, metres.
         focal: focal length in pixels.
-        width, height: of the picture in pixels; the optical axis meets its centre.
+        width, height: of the picture in pixels.
+        principal: (column, row) where the optical axis meets the picture plane, pixels; a cut picture may not
+            contain it. None for the picture's centre.
     """
 
     rotation: np.ndarray
@@ -41,12 +43,17 @@ class Camera:
     focal: float
     width: int
     height: int
+    principal: tuple[float, float] | None = None
+
+    @property
+    def principal_point(self) -> np.ndarray:
+        """(2,) where the optical axis meets the picture plane, pixels."""
+        return np.array(self.principal or (self.width / 2, self.height / 2), np.float64)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Points (N, 3) in the face's axes, metres, to pixels (N, 2) and depths (N,), metres."""
         seen = np.asarray(points, np.float64) @ self.rotation.T + self.translation
-        centre = np.array([self.width / 2, self.height / 2])
-        return seen[:, :2] * (self.focal / seen[:, 2:]) + centre, seen[:, 2]
+        return seen[:, :2] * (self.focal / seen[:, 2:]) + self.principal_point, seen[:, 2]
 
     @property
     def position(self) -> np.ndarray:
@@ -55,7 +62,14 @@ class Camera:
 
     def resized(self, width: int, height: int) -> "Camera":
         """The same view in a picture of another size and the same shape."""
-        return Camera(self.rotation, self.translation, self.focal * width / self.width, width, height)
+        factor = np.array([width / self.width, height / self.height])
+        principal = None
+        if self.principal is not None:
+            column, row = self.principal_point * factor
+            principal = float(column), float(row)
+        return Camera(
+            self.rotation, self.translation, self.focal * float(factor[0]), width, height, principal
+        )
 
     def head_angles(self) -> tuple[float, float, float]:
         """Yaw (positive: the person turns to their left), pitch (positive: up) and roll (positive: to their left shoulder), degrees."""

@@ -9,11 +9,13 @@ import numpy as np
 
 from ..asset_files import ASSETS
 from ..errors import UserError
+from ..fitting.camera_evidence import CameraEvidence, fit_photos
 from ..fitting.clear_face import SMALL, clear_face
-from ..fitting.face_fit import FaceFit, LandmarkModel, SeenFace, fit_face
+from ..fitting.face_fit import FaceFit, LandmarkModel
 from ..fitting.fit_confidence import FitConfidence, judge_fit
 from ..fitting.landmark_map import LandmarkMap
 from ..fitting.landmarks import FacePoints, choose_face, find_faces, interocular_distance
+from ..fitting.photo_camera import SeenFace
 from ..fitting.photo_file import Photo, read_photo
 from ..fitting.unwrap_photo import TextureDomain, UnwrappedPhoto, fill_smoothly, unwrap_photo
 from ..geometry.camera_view import Camera
@@ -59,6 +61,9 @@ class FittedPhoto:
         size: see there.
         residual: median landmark error in inter-ocular distances.
         confidence: how far the fit is to be trusted.
+        evidence: what the camera was fitted with.
+        faces: how many the photo shows.
+        focal_spread: standard deviation of the focal length's logarithm.
         photo, points: what was read and seen.
     """
 
@@ -68,8 +73,19 @@ class FittedPhoto:
     size: tuple[int, int]
     residual: float
     confidence: FitConfidence
+    evidence: CameraEvidence
+    faces: int
+    focal_spread: float
     photo: Photo = field(repr=False)
     points: np.ndarray = field(repr=False)
+
+    @property
+    def camera_sentence(self) -> str:
+        """Says for people what the camera was fitted with, and that the photo shows several faces."""
+        several = f" The photo shows {self.faces} faces." if self.faces > 1 else ""
+        lens = self.photo.lens_35mm
+        stated = f" EXIF states {lens:.0f} mm (35 mm equivalent)." if lens is not None else ""
+        return self.evidence.sentence + stated + several
 
 
 @dataclass(frozen=True)
@@ -112,11 +128,13 @@ def degradation_of(face: FacePoints) -> float:
 def seen_face(photo: Photo, face: FacePoints) -> SeenFace:
     """A found face as the fit takes it."""
     height, width = photo.pixels.shape[:2]
-    return SeenFace(face.points, width, height, photo.focal)
+    return SeenFace(face.points, width, height, photo.focal, photo.whole)
 
 
-def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[list[Photo], list[FacePoints]]:
-    """Reads the photos and finds the face that is meant in each.
+def find_in_photos(
+    request: FitFromImageRequest, progress: Progress
+) -> tuple[list[Photo], list[FacePoints], list[int]]:
+    """Reads the photos and finds the face that is meant in each, and how many faces each shows.
 
     Raises:
         UserError: no photo or too many, one cannot be read, or shows no such face.
@@ -128,7 +146,7 @@ def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[li
             f"{len(request.faces)} face numbers for {len(request.paths)} photos.",
             "Give one for each photo, or none.",
         )
-    photos, faces = [], []
+    photos, faces, counts = [], [], []
     for index, path in enumerate(request.paths):
         progress(
             0.25 * index / len(request.paths),
@@ -136,11 +154,11 @@ def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[li
         )
         photo = read_photo(path)
         number = request.faces[index] if index < len(request.faces) else 0
-        faces.append(
-            choose_face(find_faces(photo.pixels, request.landmark_model or None), number or None, path)
-        )
+        seen = find_faces(photo.pixels, request.landmark_model or None)
+        faces.append(choose_face(seen, number or None, path))
         photos.append(photo)
-    return photos, faces
+        counts.append(len(seen))
+    return photos, faces, counts
 
 
 def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFace:
@@ -156,16 +174,16 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     Raises:
         UserError: a photo cannot be read or shows no face.
     """
-    photos, faces = find_in_photos(request, progress)
+    photos, faces, counts = find_in_photos(request, progress)
     progress(0.3, "Fitting identity, expression and camera")
     seen = [seen_face(photo, face) for photo, face in zip(photos, faces, strict=True)]
-    fit = fit_face(landmark_model(), seen)
+    fit, evidence = fit_photos(landmark_model(), seen)
     parts = []
     for index, photo in enumerate(photos):
         progress(0.45 + 0.3 * index / len(photos), f"Unwrapping photo {index + 1} of {len(photos)}")
         parts.append(_unwrap(photo, faces[index], fit, index))
     fitted = tuple(
-        _fitted_photo(photos[index], faces[index], fit, index, part.covered)
+        _fitted_photo(photos[index], faces[index], fit, index, part.covered, evidence[index], counts[index])
         for index, part in enumerate(parts)
     )
     unwrapped = _merged(parts)
@@ -197,21 +215,47 @@ def photos_described(fitted: FittedFace) -> list[dict]:
     photos = []
     for item in fitted.photos:
         yaw, pitch, roll = item.camera.head_angles()
+        camera = item.camera
+        longer = max(camera.width, camera.height)
+        off_centre = (camera.principal_point - (camera.width / 2, camera.height / 2)) / longer
         photos.append(
-            {"photo": item.path, "size": list(item.size), "sure": item.confidence.value, "sentence": item.confidence.sentence,
-             "reprojection": round(item.residual, 4), "yaw": round(yaw, 1), "pitch": round(pitch, 1), "roll": round(roll, 1),
-             "focal_of_longer_side": round(item.camera.focal / max(item.camera.width, item.camera.height), 4),
-             "distance_m": round(float(item.camera.translation[2]), 3)}
-        )  # fmt: skip
+            {
+                "photo": item.path,
+                "size": list(item.size),
+                "sure": item.confidence.value,
+                "sentence": item.confidence.sentence,
+                "camera": item.camera_sentence,
+                "faces": item.faces,
+                "reprojection": round(item.residual, 4),
+                "yaw": round(yaw, 1),
+                "pitch": round(pitch, 1),
+                "roll": round(roll, 1),
+                "lens_35mm": item.photo.lens_35mm,
+                "lens_used": item.evidence.source in ("whole", "lens"),
+                "crop": "whole" if item.evidence.source == "whole" else "unknown",
+                "focal_of_longer_side": round(camera.focal / longer, 4),
+                "focal_spread": round(item.focal_spread, 3),
+                "principal_off_centre": [round(float(value), 4) for value in off_centre],
+                "distance_m": round(float(camera.translation[2]), 3),
+            }
+        )
     return photos
 
 
-def _fitted_photo(photo: Photo, face: FacePoints, fit: FaceFit, index: int, covered: float) -> FittedPhoto:
+def _fitted_photo(
+    photo: Photo,
+    face: FacePoints,
+    fit: FaceFit,
+    index: int,
+    covered: float,
+    evidence: CameraEvidence,
+    count: int,
+) -> FittedPhoto:
     view = fit.views[index]
-    confidence = judge_fit(view, face, degradation_of(face), covered)
+    confidence = judge_fit(view, face, degradation_of(face), covered, evidence.conflict)
     return FittedPhoto(
-        photo.path, view.expression.astype(np.float32), view.camera, photo.full_size, float(np.median(view.residual)), confidence, photo,
-        face.points,
+        photo.path, view.expression.astype(np.float32), view.camera, photo.full_size, float(np.median(view.residual)), confidence, evidence, count,
+        view.focal_spread, photo, face.points,
     )  # fmt: skip
 
 
