@@ -10,6 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import UserError
+from .photo_colour import to_srgb_colours
 
 LARGEST_SIDE, SMALLEST_SIDE = 2048, 24
 _MOST_PIXELS = 400_000_000
@@ -62,7 +63,10 @@ def read_photo(path: str | Path) -> Photo:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _MOST_PIXELS
+            limit, Image.MAX_IMAGE_PIXELS = (
+                Image.MAX_IMAGE_PIXELS,
+                _MOST_PIXELS // 2,
+            )  # Pillow allows twice as many
             try:
                 with Image.open(path) as image:
                     return _upright(image, str(path))
@@ -88,6 +92,8 @@ def _let_pillow_read_heic() -> None:
 
 def _upright(image: Image.Image, path: str) -> Photo:
     width, height = image.size
+    if width * height > _MOST_PIXELS:
+        raise Image.DecompressionBombError(f"{width} x {height} pixels")
     lens = _lens_of(image)
     focal, whole = _focal_of(image, lens)
     if min(width, height) < SMALLEST_SIDE:
@@ -100,7 +106,7 @@ def _upright(image: Image.Image, path: str) -> Photo:
             "RGB", (LARGEST_SIDE, LARGEST_SIDE)
         )  # decodes at half or a quarter of the size where that is enough
     image = ImageOps.exif_transpose(image)
-    image = _as_rgb(image)
+    image = _as_rgb(to_srgb_colours(image))
     if max(image.size) > LARGEST_SIDE:
         image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     return Photo(
