@@ -43,7 +43,7 @@ from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, land
 from .evaluate_speech import area_under_curve
 
 STATES = ("neutral", "smiling")
-ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
+ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp")
 _SMILE = ("mouthSmileLeft", "mouthSmileRight")
 ROWS = {
     "64 pixels": {"blur": 0.0, "quality": 95},

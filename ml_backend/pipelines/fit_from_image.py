@@ -11,13 +11,14 @@ from ..asset_files import ASSETS
 from ..errors import UserError
 from ..fitting.camera_evidence import CameraEvidence, fit_photos
 from ..fitting.clear_face import SMALL, clear_face
-from ..fitting.face_fit import FaceFit, LandmarkModel
-from ..fitting.fit_confidence import FitConfidence, judge_fit
+from ..fitting.face_fit import FaceFit, FittedView, LandmarkModel
+from ..fitting.fit_confidence import FacePicture, FitConfidence, judge_fit
 from ..fitting.landmark_map import LandmarkMap
-from ..fitting.landmarks import FacePoints, choose_face, find_faces, interocular_distance
+from ..fitting.landmarks import FacePoints, interocular_distance
 from ..fitting.photo_camera import SeenFace
 from ..fitting.photo_file import Photo, read_photo
 from ..fitting.unwrap_photo import TextureDomain, UnwrappedPhoto, fill_smoothly, unwrap_photo
+from ..fitting.upright_face import PhotoFace, find_photo_face
 from ..geometry.camera_view import Camera
 from ..models.bilinear_face import BilinearFace
 from ..models.skin_vector import YEARS_PER_SKIN_AGE, sample_skin
@@ -30,6 +31,12 @@ _PORTRAIT_AGE, _AGE_SHOWN = (
     36.0,
     0.35,
 )  # years; the share of a difference in age that shape is believed to show
+_TURNED = (
+    "",
+    " The photo lies on its side: it was turned to find the face.",
+    " The photo is upside down: it was turned to find the face.",
+    " The photo lies on its side: it was turned to find the face.",
+)
 Progress = Callable[[float, str], None]
 
 
@@ -63,6 +70,7 @@ class FittedPhoto:
         confidence: how far the fit is to be trusted.
         evidence: what the camera was fitted with.
         faces: how many the photo shows.
+        quarters: quarter turns against the clock that make the photo upright.
         focal_spread: standard deviation of the focal length's logarithm.
         photo, points: what was read and seen.
     """
@@ -75,17 +83,19 @@ class FittedPhoto:
     confidence: FitConfidence
     evidence: CameraEvidence
     faces: int
+    quarters: int
     focal_spread: float
     photo: Photo = field(repr=False)
     points: np.ndarray = field(repr=False)
 
     @property
     def camera_sentence(self) -> str:
-        """Says for people what the camera was fitted with, and that the photo shows several faces."""
+        """Says for people what the camera was fitted with, how the photo is turned, and that it shows several faces."""
         several = f" The photo shows {self.faces} faces." if self.faces > 1 else ""
         lens = self.photo.lens_35mm
         stated = f" EXIF states {lens:.0f} mm (35 mm equivalent)." if lens is not None else ""
-        return self.evidence.sentence + stated + several
+        turned = _TURNED[self.quarters]
+        return self.evidence.sentence + stated + several + turned
 
 
 @dataclass(frozen=True)
@@ -131,10 +141,8 @@ def seen_face(photo: Photo, face: FacePoints) -> SeenFace:
     return SeenFace(face.points, width, height, photo.focal, photo.whole)
 
 
-def find_in_photos(
-    request: FitFromImageRequest, progress: Progress
-) -> tuple[list[Photo], list[FacePoints], list[int]]:
-    """Reads the photos and finds the face that is meant in each, and how many faces each shows.
+def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[list[Photo], list[PhotoFace]]:
+    """Reads the photos and finds the face that is meant in each.
 
     Raises:
         UserError: no photo or too many, one cannot be read, or shows no such face.
@@ -146,7 +154,7 @@ def find_in_photos(
             f"{len(request.faces)} face numbers for {len(request.paths)} photos.",
             "Give one for each photo, or none.",
         )
-    photos, faces, counts = [], [], []
+    photos, faces = [], []
     for index, path in enumerate(request.paths):
         progress(
             0.25 * index / len(request.paths),
@@ -154,11 +162,9 @@ def find_in_photos(
         )
         photo = read_photo(path)
         number = request.faces[index] if index < len(request.faces) else 0
-        seen = find_faces(photo.pixels, request.landmark_model or None)
-        faces.append(choose_face(seen, number or None, path))
+        faces.append(find_photo_face(photo.pixels, request.landmark_model or None, number or None, path))
         photos.append(photo)
-        counts.append(len(seen))
-    return photos, faces, counts
+    return photos, faces
 
 
 def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFace:
@@ -174,7 +180,8 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     Raises:
         UserError: a photo cannot be read or shows no face.
     """
-    photos, faces, counts = find_in_photos(request, progress)
+    photos, meant = find_in_photos(request, progress)
+    faces = [item.face for item in meant]
     progress(0.3, "Fitting identity, expression and camera")
     seen = [seen_face(photo, face) for photo, face in zip(photos, faces, strict=True)]
     fit, evidence = fit_photos(landmark_model(), seen)
@@ -183,7 +190,7 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
         progress(0.45 + 0.3 * index / len(photos), f"Unwrapping photo {index + 1} of {len(photos)}")
         parts.append(_unwrap(photo, faces[index], fit, index))
     fitted = tuple(
-        _fitted_photo(photos[index], faces[index], fit, index, part.covered, evidence[index], counts[index])
+        _fitted_photo(photos[index], meant[index], fit.views[index], part.covered, evidence[index])
         for index, part in enumerate(parts)
     )
     unwrapped = _merged(parts)
@@ -226,6 +233,7 @@ def photos_described(fitted: FittedFace) -> list[dict]:
                 "sentence": item.confidence.sentence,
                 "camera": item.camera_sentence,
                 "faces": item.faces,
+                "quarter_turns": item.quarters,
                 "reprojection": round(item.residual, 4),
                 "yaw": round(yaw, 1),
                 "pitch": round(pitch, 1),
@@ -243,20 +251,24 @@ def photos_described(fitted: FittedFace) -> list[dict]:
 
 
 def _fitted_photo(
-    photo: Photo,
-    face: FacePoints,
-    fit: FaceFit,
-    index: int,
-    covered: float,
-    evidence: CameraEvidence,
-    count: int,
+    photo: Photo, meant: PhotoFace, view: FittedView, covered: float, evidence: CameraEvidence
 ) -> FittedPhoto:
-    view = fit.views[index]
-    confidence = judge_fit(view, face, degradation_of(face), covered, evidence.conflict)
+    face = meant.face
+    picture = FacePicture.of(photo.pixels, face.points)
     return FittedPhoto(
-        photo.path, view.expression.astype(np.float32), view.camera, photo.full_size, float(np.median(view.residual)), confidence, evidence, count,
-        view.focal_spread, photo, face.points,
-    )  # fmt: skip
+        path=photo.path,
+        expression=view.expression.astype(np.float32),
+        camera=view.camera,
+        size=photo.full_size,
+        residual=float(np.median(view.residual)),
+        confidence=judge_fit(view, face, degradation_of(face), covered, evidence.conflict, picture),
+        evidence=evidence,
+        faces=meant.count,
+        quarters=meant.quarters,
+        focal_spread=view.focal_spread,
+        photo=photo,
+        points=face.points,
+    )
 
 
 def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> UnwrappedPhoto:
