@@ -114,7 +114,8 @@ class PhotoFit:
             face_materials.assign_materials(face, 0)
             detail_modifiers.add_modifier(face)
             face.location = face_scene.free_place(context.scene, face)
-            settings.photo, settings.photo_sureness = self.paths[0].name, told["sentence"]
+            settings.photo = self.paths[0].name
+            settings.photo_sureness = f"{told['sentence']} {told['camera']}"
             settings.photo_sure = told["sure"]
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
             if self.keep_expression:
@@ -131,7 +132,7 @@ class PhotoFit:
         context.view_layer.update()
         if self.camera:
             _add_camera(context, face, event, self.paths[0].name)
-        return face, f"{self.paths[0].name}: {told['sentence']} {told['camera']}"
+        return face, f"{self.paths[0].name}: {settings.photo_sureness}"
 
 
 def blend_wrinkles(face: bpy.types.Object) -> None:
