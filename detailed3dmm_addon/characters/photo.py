@@ -1,4 +1,4 @@
-"""A face from photographs in the scene: sliders where the fit put them, the photo behind it and on its skin, its wrinkles blended in."""
+"""Makes a face from photographs in the scene: sliders, camera, the photo behind it, colour and wrinkles."""
 
 import hashlib
 from dataclasses import dataclass
@@ -102,7 +102,9 @@ class PhotoFit:
         """
         arrays, told = event.arrays, event.parameters["photos"][0]
         if not all(np.isfinite(values).all() for values in arrays.values()):
-            raise UserError(f"{self.paths[0].name}: the fit went astray.", "Try another photo.")
+            raise UserError(
+                f"{self.paths[0].name}: the fit failed: the result is not finite.", "Try another photo."
+            )
         name = bpy.path.display_name_from_filepath(str(self.paths[0])) or "Face"
         with live_update.suspended():
             face = face_mesh.create_face_object(context, name, arrays["identity"])
@@ -194,7 +196,7 @@ def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
 
 
 def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
-    """Mixes the photo's colour into the skin's, except under the cropped hair; a Value node of its own says how much."""
+    """Mixes the photo's colour into the skin's, except under the cropped hair, by a Value node."""
     material = face.data.materials[0]
     tree = material.node_tree
     shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
@@ -211,7 +213,7 @@ def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
 
 
 def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event, name: str) -> None:
-    """The photo's camera, the scene's from now on, the photo behind the face; the render takes the photo's shape."""
+    """Adds the photo's camera with the photo behind the face; the render takes the photo's shape."""
     told, photo = event.parameters["photos"][0], event.arrays["photo"]
     data = bpy.data.cameras.new("Photo Camera")
     camera = bpy.data.objects.new("Photo Camera", data)

@@ -1,4 +1,4 @@
-"""Displacement maps on disk: OpenEXR half in millimetres, PNG16 with value = (mm + 4) / 8, or NumPy float32."""
+"""Displacement maps on disk: OpenEXR half in millimetres, PNG16 as (mm + 4) / 8, or NumPy float32."""
 
 from pathlib import Path
 from tokenize import TokenError
@@ -18,7 +18,7 @@ _REMEDY = "Give an .exr, a 16-bit grey .png or an .npy file."
 
 
 def check_suffix(path: str | Path) -> Path:
-    """Refuses a name whose ending is none of ours.
+    """Raises UserError unless the suffix is .exr, .png or .npy.
 
     Raises:
         UserError: it names the file and the endings there are.
@@ -26,7 +26,8 @@ def check_suffix(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(
-            f"{path}: a displacement map cannot be written or read as {path.suffix or 'a file without ending'!r}.",
+            f"{path}: a displacement map cannot be written or read as"
+            f" {path.suffix or 'a file without ending'!r}.",
             _REMEDY,
         )
     return path
@@ -118,7 +119,7 @@ def _read_png(path: Path) -> np.ndarray:
 
 
 def _read_exr(path: Path) -> np.ndarray:
-    """Reads an OpenEXR map: of all parts and layers the channel that holds the values, placed in the display window.
+    """Reads the value channel of an OpenEXR map, placed in the display window.
 
     Pixels outside the data window are 0; pixels outside the display window are cut off.
     """

@@ -1,7 +1,6 @@
-"""What a photo's file says of its camera, and whether that fits the face.
+"""Fits photos with the lens and the size that EXIF states, where these agree with picture and face.
 
-The lens and the size that EXIF states are used where they agree with the picture. A file whose lens contradicts
-the face by far - a picture that was cut or padded after it was taken - is fitted as one that says nothing.
+A lens that contradicts the face by far - the picture was cut or padded later - is not used.
 """
 
 from dataclasses import dataclass, replace
@@ -12,17 +11,17 @@ from .face_fit import FaceFit, FittedView, LandmarkModel, fit_face
 from .photo_camera import DIRECTION_SPREAD, SeenFace
 
 REFUSED = 4.0
-"""Standard deviations between the camera of the file and that of the face from which on the file is not believed."""
+"""Standard deviations between the cameras of file and face from which on the file is not used."""
 
 
 @dataclass(frozen=True)
 class CameraEvidence:
-    """What the camera of one photo was fitted with.
+    """Evidence for the camera of one photo.
 
     Attributes:
         source: "whole" (EXIF states the lens and the picture is not cut), "lens" (EXIF states the lens, the
-            picture may be cut), "none" (nothing is stated), or "refused" (stated, but it contradicts the face).
-        conflict: distance between the file's camera and the one that the face suggests, in standard deviations.
+            picture may be cut), "none" (nothing is stated), or "refused" (it contradicts the face).
+        conflict: distance between the cameras of file and face, in standard deviations.
     """
 
     source: str
@@ -34,10 +33,10 @@ class CameraEvidence:
         return {
             "whole": "Camera: lens by EXIF, whole picture.",
             "lens": "Camera: lens by EXIF; the picture may be cut, so its centre is not used.",
-            "none": "Camera: the file names no lens and the picture may be cut; distance and lens are estimated"
-            " from the face.",
-            "refused": "Camera: the lens by EXIF does not fit the face and is not used; the picture may have been"
-            " cut or padded.",
+            "none": "Camera: the file names no lens and the picture may be cut; distance and lens are"
+            " estimated from the face.",
+            "refused": "Camera: the lens by EXIF does not fit the face and is not used; the picture may have"
+            " been cut or padded.",
         }[self.source]
 
 

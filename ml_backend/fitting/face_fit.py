@@ -1,16 +1,12 @@
-"""Fits the bilinear face to landmarks: one identity over all photos of a person; an expression, a pose and a camera for each.
+"""Fits the bilinear face to landmarks: one identity for a person, an expression and a camera for each photo.
 
-Maximum a posteriori by Gauss-Newton with analytic derivatives. The landmarks' errors are taken as the
-calibration found them - common
-errors of the whole face beside each point's own -, so that what the detector gets wrong together is not read
-as identity; single points
-that disagree lose weight (Geman and McClure 1985). Priors: standard normal identity, small, two-sided
-expressions inside 0..1, and what
-`photo_camera.py` expects of a camera, which no crop changes.
+Maximum a posteriori by Gauss-Newton with analytic derivatives. The landmarks' errors follow the calibration:
+errors that the whole face shares, beside those of single points. So a shared error is not read as identity.
+Single points that disagree lose weight (Geman and McClure 1985). Priors: standard normal identity; small,
+two-sided expressions inside 0..1; the camera of `photo_camera.py`, which no crop changes.
 
 Source: Cao et al. 2024, "DNPM", section IV-B: "3D landmarks on the bilinear face model are iteratively
-aligned with the estimated 2D
-landmarks"; Cao et al. 2014, "FaceWarehouse", Eq. 4 and 5.
+aligned with the estimated 2D landmarks"; Cao et al. 2014, "FaceWarehouse", Eq. 4 and 5.
 """
 
 from dataclasses import dataclass, field
@@ -40,7 +36,7 @@ _RARE = {
 }
 _OVAL_LESS = 0.5
 _COMMON = 0.3
-"""Painted heads puzzle the detector more than photographs do: with their common errors in full, photographs are fitted loosely."""
+"""Share of the shared errors that counts. The detector errs more on painted heads than on photographs."""
 
 
 @dataclass
@@ -52,8 +48,8 @@ class FittedView:
         camera: of the photo.
         residual: (478,) landmark errors in inter-ocular distances.
         weight: (478,) in 0..1, how far each point was believed.
-        focal_spread: standard deviation of the logarithm of the focal length, all else left free; with what the
-            landmarks themselves hide of perspective.
+        focal_spread: standard deviation of the focal length's logarithm, all else left free; it includes the
+            perspective that landmarks hide.
     """
 
     expression: np.ndarray
@@ -124,7 +120,7 @@ class LandmarkModel:
     def points(
         self, identity: np.ndarray, expression: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Landmarks (L, 3) and their derivatives by identity (K, L, 3) and by expression (52, L, 3)."""
+        """Returns landmarks (L, 3) and their derivatives by identity (K, L, 3) and expression (52, L, 3)."""
         by_expression = np.tensordot(
             np.concatenate([[1.0], identity]).astype(np.float32), self.core, 1
         )  # [1 + 52, 3L]
@@ -141,7 +137,7 @@ class LandmarkModel:
 
 @dataclass(frozen=True)
 class Noise:
-    """The inverse of a covariance of common factors and own errors, D + F F^T, in a form that is quick to multiply by.
+    """The inverse of a covariance D + F F^T of shared factors and single errors, quick to multiply by.
 
     Attributes:
         mean: (L, 2) float64, what is wrong on every face.
@@ -155,20 +151,20 @@ class Noise:
 
     @classmethod
     def of(cls, mean: np.ndarray, factors: np.ndarray, own: np.ndarray) -> "Noise":
-        """From mean (2 L,), factors (2 L, F) and own deviations (2 L,)."""
+        """Builds it from mean (2 L,), factors (2 L, F) and deviations of single coordinates (2 L,)."""
         scaled = factors / own[:, None]
         inner = cholesky(np.eye(factors.shape[1]) + scaled.T @ scaled, lower=True)
         return cls(mean.reshape(-1, 2), 1 / own, solve_triangular(inner, scaled.T, lower=True))
 
     def products(self, jacobian: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """J^T C^-1 J (P, P) and J^T C^-1 r (P,) of J (2 L, P) and r (2 L,)."""
+        """Returns J^T C^-1 J (P, P) and J^T C^-1 r (P,) of J (2 L, P) and r (2 L,)."""
         jacobian, wrong = jacobian * self.root[:, None], wrong * self.root
         shared, share = self.common @ jacobian, self.common @ wrong
         return jacobian.T @ jacobian - shared.T @ shared, jacobian.T @ wrong - shared.T @ share
 
 
 def mirrored_points(points: np.ndarray) -> np.ndarray:
-    """Returns for each landmark (L, 3) of a symmetric face the index of the one on the other side: (L,), its own inverse."""
+    """Returns for each landmark (L, 3) of a symmetric face the index (L,) of its mirror image."""
     apart = np.linalg.norm(points[:, None] * (-1, 1, 1) - points[None], axis=2)
     _, other = linear_sum_assignment(apart**2 + apart.T**2)
     unpaired = other[other] != np.arange(len(other))
@@ -177,7 +173,7 @@ def mirrored_points(points: np.ndarray) -> np.ndarray:
 
 
 def expression_prior(names: tuple[str, ...]) -> np.ndarray:
-    """(52, 52) precision: small coefficients, and the left like the right."""
+    """Returns the precision (52, 52) of expressions: small coefficients, and the left like the right."""
     precision = np.diag([1 / _RARE.get(name, _EXPRESSION_SPREAD) ** 2 for name in names])
     for name in names:
         if name.endswith("Left") and name[:-4] not in ("jaw", "mouth") and "Look" not in name:
@@ -202,18 +198,18 @@ class _View:
     expression: np.ndarray
 
     def errors(self, place: np.ndarray) -> np.ndarray:
-        """(L, 2) in the error model's frame."""
+        """Returns the landmark errors (L, 2) in the error model's frame."""
         pixels, _ = self.pose.camera().project(place)
         return (pixels - self.pose.seen.points) @ self.turn.T + self.noise.mean
 
     def jacobian(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(L, 2, 9) by pose and (L, 2, 3) by the point's place, in the error model's frame."""
+        """Returns derivatives by pose (L, 2, 9) and by place (L, 2, 3), in the error model's frame."""
         by_pose, by_place = self.pose.jacobian(place)
         return self.turn @ by_pose, self.turn @ by_place
 
 
 def fit_face(model: LandmarkModel, faces: list[SeenFace], iterations: int = _ITERATIONS) -> FaceFit:
-    """Fits one person, in one thread: these matrices are too small to share, and waiting threads cost more than they bring.
+    """Fits one person, in one thread: the matrices are too small for more.
 
     Args:
         model: the face model at the landmarks.
@@ -291,7 +287,7 @@ def _weights(errors: np.ndarray, view: _View) -> np.ndarray:
 
 
 def _own_prior(view: _View, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Curvature (61, 61) and slope (61,) of what is expected of expression and camera."""
+    """Returns curvature (61, 61) and slope (61,) of what is expected of expression and camera."""
     count = len(prior)
     curve, pull = np.zeros((count + POSE,) * 2), np.zeros(count + POSE)
     outside = (view.expression < 0) | (view.expression > 1)
@@ -305,7 +301,7 @@ def _own_prior(view: _View, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _begin(model: LandmarkModel, seen: SeenFace) -> _View:
-    """The mean face, posed: the best of three turns."""
+    """Returns the posed mean face: the best of three turns."""
     level, unit = level_frame(seen.points)
     mean = model.mean.reshape(-1, 3)
     roll = float(np.arctan2(level[0, 1], level[0, 0]))

@@ -1,4 +1,4 @@
-"""How far a fit is to be trusted, as a number and a sentence: turned, covered and blurred faces say so."""
+"""Judges a fit, as a number and a sentence that names what limits it most."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _INNER = 0.35
 
 @dataclass(frozen=True)
 class FitConfidence:
-    """A judgement.
+    """A judgement of one fit.
 
     Attributes:
         value: 0 to 1; below 0.5 the result should be looked at.
@@ -32,7 +32,7 @@ class FitConfidence:
 
 @dataclass(frozen=True)
 class FacePicture:
-    """What the picture of a face is worth, apart from its size and sharpness.
+    """Quality of the picture of a face, apart from its size and sharpness.
 
     Attributes:
         outside: share of the landmarks that lie beyond the picture's edge.
@@ -78,7 +78,7 @@ def judge_fit(
         degradation: 0 for a clear picture, 1 for one of 64 pixels.
         covered: 0..1, see `UnwrappedPhoto`.
         conflict: between the camera by EXIF and the face, see `CameraEvidence`.
-        picture: what the picture of the face is worth; None where it is not at hand.
+        picture: quality of the picture; None counts as faultless.
 
     Returns:
         The product of what the head's turn, the landmarks' errors, their firmness, what covers the face and
@@ -87,28 +87,37 @@ def judge_fit(
     yaw, pitch, _ = (abs(angle) for angle in view.camera.head_angles())
     turn = max(yaw, 1.3 * pitch)
     picture = picture or FacePicture()
+    error = float(np.quantile(view.residual, 0.8))
+    contrast = float(np.interp(picture.contrast, [_LEAST_CONTRAST, _CONTRAST], [0.1, 1.0]))
     parts = {
-        "the head is turned far aside: the far half of the face is guessed": _fall(turn, _TURNED, _PROFILE + 15),
+        "the head is turned far aside: the far half of the face is guessed": _fall(
+            turn, _TURNED, _PROFILE + 15
+        ),
         "the landmarks do not agree with any face of the model: something may cover the face": _fall(
-            float(np.quantile(view.residual, 0.8)), _GOOD_ERROR * 1.6, _BAD_ERROR * 1.6
+            error, _GOOD_ERROR * 1.6, _BAD_ERROR * 1.6
         ),
-        "the landmarks are unsteady: the face may be covered or hardly seen": _fall(face.scatter, 0.010, 0.06),
-        "part of the face has not the colour of its skin: something covers it, and what lies beneath is guessed": _fall(
-            covered, _BARE, _COVERED
+        "the landmarks are unsteady: the face may be covered or hardly seen": _fall(
+            face.scatter, 0.010, 0.06
         ),
-        "the picture is small or blurred: shape comes more from the average person than from the photo": 1 - 0.45 * degradation,
+        "part of the face has not the colour of its skin: something covers it,"
+        " and what lies beneath is guessed": _fall(covered, _BARE, _COVERED),
+        "the picture is small or blurred: shape comes more from the average person than from the photo": (
+            1 - 0.45 * degradation
+        ),
         "the photo does not tell how far away the camera was: depth comes from the average person": float(
             np.interp(view.focal_spread, _FIRM_FOCAL, [1.0, 0.9])
         ),
         "the lens by EXIF does not fit the face: the picture may have been cut or edited": float(
             np.interp(conflict, _CONFLICT, [1.0, 0.5])
         ),
-        "the face is cut off by the picture's edge: what lies beyond it is guessed": _fall(picture.outside, *_CUT),
-        "the face is almost black or without contrast: its shape is hardly seen": float(
-            np.interp(picture.contrast, [_LEAST_CONTRAST, _CONTRAST], [0.1, 1.0])
+        "the face is cut off by the picture's edge: what lies beyond it is guessed": _fall(
+            picture.outside, *_CUT
         ),
-        "large parts of the face have one flat colour: a drawing, or an overexposed photo": _fall(picture.flat, *_FLAT),
-    }  # fmt: skip
+        "the face is almost black or without contrast: its shape is hardly seen": contrast,
+        "large parts of the face have one flat colour: a drawing, or an overexposed photo": _fall(
+            picture.flat, *_FLAT
+        ),
+    }
     value = float(np.prod(list(parts.values())))
     worst = min(parts, key=lambda name: parts[name])
     if value > 0.8:
@@ -118,5 +127,5 @@ def judge_fit(
 
 
 def _fall(value: float, good: float, bad: float) -> float:
-    """1 up to `good`, falling to 0.1 at `bad`."""
+    """Returns 1 up to `good`, falling to 0.1 at `bad`."""
     return float(np.interp(value, [good, bad], [1.0, 0.1]))

@@ -1,7 +1,7 @@
 """The camera of one photo while a face is fitted to it: pose, distance, focal length and principal point.
 
-Everything is expressed relative to the face, never to the picture's edges: a photo that is cut, padded, scaled
-or shows several faces gives the same camera. Only a picture that is known to be whole says where its optical
+Everything is relative to the face, never to the picture's edges: a photo that is cut, padded, scaled or that
+shows several faces gives the same camera. Only a picture that is known to be whole says where its optical
 axis is; else the axis is expected near the face, and how far off it lies is estimated with the pose.
 
 Source: Hartley and Zisserman 2004, "Multiple View Geometry", chapter 6 (the camera); the priors are ours.
@@ -18,12 +18,13 @@ POSE = 9
 DISTANCE, DISTANCE_SPREAD = 1.2, 0.45
 """Metres, and the standard deviation of their logarithm: from a selfie to a portrait lens."""
 DIRECTION_SPREAD = 0.12
-"""Tangent of the angle between the optical axis and the face, where nothing is known of the picture's edges."""
+"""Tangent of the angle between optical axis and face, where the picture may be cut."""
 FOCAL_SPREAD, LOOSE_FOCAL_SPREAD = 0.03, 0.35
 """Standard deviation of the focal length's logarithm: EXIF of a whole picture, and of one that may be cut."""
 PERSPECTIVE_ERROR = 0.45
-"""Standard deviation of one over the distance (1 / metre) that landmarks of one picture suggest: detectors draw every
-face much as if it were 0.9 m away. Measured on painted heads of known cameras."""
+"""Standard deviation of one over the distance (1 / metre) that the landmarks of one picture suggest.
+
+Detectors draw every face much as if it were 0.9 m away: measured on painted heads of known cameras."""
 CENTRE_SPREAD = 0.02
 """Of a whole picture: distance of its optical axis from its centre, in longer sides."""
 
@@ -141,7 +142,7 @@ class CameraPose:
         return float((expected + by_landmarks / (1 + by_landmarks * hidden)) ** -0.5)
 
     def prior(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what is expected of the camera: derivatives (R, 9) and residuals (R,) in standard deviations."""
+        """Returns the prior's derivatives (R, 9) and residuals (R,), in standard deviations."""
         rows = [np.eye(POSE)[6] / DISTANCE_SPREAD]
         wrong = [(self.log_distance - np.log(DISTANCE)) / DISTANCE_SPREAD]
         log_focal = self.log_scale + self.log_distance

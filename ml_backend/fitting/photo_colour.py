@@ -1,6 +1,7 @@
-"""Brings the colours of a photograph to sRGB: by its ICC profile, by Adobe RGB's mark in EXIF, or by PNG's primaries.
+"""Brings a photograph to sRGB: by ICC profile, Adobe RGB's mark in EXIF, or PNG's primaries.
 
-Source: ICC.1:2022 (profiles); Exif 2.32 with DCF 2.0 (interoperability index R03); W3C "PNG", chunks cHRM and gAMA.
+Source: ICC.1:2022 (profiles); Exif 2.32 with DCF 2.0 (interoperability index R03); W3C "PNG", chunks cHRM and
+gAMA.
 """
 
 import io
@@ -44,7 +45,7 @@ def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     except OSError:  # damaged: viewers take the picture for sRGB
         return image
-    mode = _MODES.get(source.profile.xcolor_space)
+    mode = _MODES.get(getattr(source.profile, "xcolor_space", ""))
     colour, alpha = _without_alpha(image)
     if mode is None or (mode in ("CMYK", "LAB")) != (colour.mode in ("CMYK", "LAB")):
         return image
@@ -63,11 +64,11 @@ def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
         )
     except ImageCms.PyCMSError:  # a profile for other devices, such as printers' named colours
         return image
-    return _with_alpha(converted, alpha)
+    return image if converted is None else _with_alpha(converted, alpha)
 
 
 def _is_adobe_rgb(image: Image.Image) -> bool:
-    """Whether EXIF marks the picture as Adobe RGB: DCF's interoperability index R03."""
+    """Returns True if EXIF marks the picture as Adobe RGB: DCF's interoperability index R03."""
     exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
     index = image.getexif().get_ifd(ExifTags.IFD.Interop).get(1, "")
     if isinstance(index, bytes):

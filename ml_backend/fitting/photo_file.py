@@ -31,8 +31,8 @@ class Photo:
         path: where it came from.
         full_size: (width, height) in the file, upright.
         focal: focal length by EXIF, in units of the picture's longer side; None where none is stated.
-        whole: whether EXIF states the lens and the size of a sensor's picture, and the picture has that shape: then
-            nothing was cut off, and the optical axis meets its centre.
+        whole: True if EXIF states the lens and the size of a sensor's picture, and the picture has this
+            shape: nothing was cut off, and the optical axis meets its centre.
         lens_35mm: focal length by EXIF as its 35 mm equivalent, millimetres; None where none is stated.
     """
 
@@ -45,7 +45,7 @@ class Photo:
 
 
 def read_photo(path: str | Path) -> Photo:
-    """Reads a photograph: turned as its EXIF says, grey, 16 bit, transparent and CMYK ones brought to RGB, large ones made smaller.
+    """Reads a photograph as upright 8-bit sRGB of at most 2048 pixels a side, whatever its kind.
 
     Args:
         path: the file.
@@ -85,7 +85,7 @@ def read_photo(path: str | Path) -> Photo:
 
 
 def _let_pillow_read_heic() -> None:
-    """Registers HEIC where its reader happens to be installed."""
+    """Registers HEIC if its reader is installed."""
     if importlib.util.find_spec("pillow_heif") is not None:
         importlib.import_module("pillow_heif").register_heif_opener()
 

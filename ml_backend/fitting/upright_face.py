@@ -1,4 +1,4 @@
-"""Finds the face that is meant in a photo, also where the photo lies on its side or stands on its head."""
+"""Finds the face that is meant in a photo, even if the photo lies on its side or stands on its head."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from .landmarks import FacePoints, choose_face, find_faces, level_frame
 _STEADY = 0.012
 """Scatter of landmarks in inter-ocular distances; more than this and other turns of the photo are tried."""
 _BETTER, _AS_LARGE = 0.6, 0.6
-"""A turned photo's face counts where its scatter is at most, and its size at least this share of the first one's."""
+"""A turned photo's face counts if its scatter is at most and its size at least this share of the first's."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PhotoFace:
 def find_photo_face(
     pixels: np.ndarray, model_file: str | Path | None, number: int | None, name: str
 ) -> PhotoFace:
-    """Finds a face, and turns the photo where it is hardly seen as the photo stands.
+    """Finds a face, and turns the photo if the face is hardly seen.
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.

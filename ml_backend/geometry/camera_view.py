@@ -1,8 +1,7 @@
-"""A perspective camera in front of a face, and what it sees: projection and a depth-tested raster. numpy only.
+"""A perspective camera in front of a face: projection and a depth-tested raster. numpy only.
 
 Camera axes: x to the right of the picture, y down, z away from the camera. Pixels: column and row from the
-top left corner, the centre
-of the first pixel at (0.5, 0.5).
+top left corner, the centre of the first pixel at (0.5, 0.5).
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ FRONTAL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 
 def rotation_about(axis: int, angle: float) -> np.ndarray:
-    """(3, 3): a turn about one of the axes, radians."""
+    """Returns the rotation (3, 3) about one of the axes, radians."""
     cos, sin = np.cos(angle), np.sin(angle)
     first, second = [other for other in range(3) if other != axis]
     turn = np.eye(3)
@@ -47,21 +46,21 @@ class Camera:
 
     @property
     def principal_point(self) -> np.ndarray:
-        """(2,) where the optical axis meets the picture plane, pixels."""
+        """Returns (2,) the point of the picture plane on the optical axis, pixels."""
         return np.array(self.principal or (self.width / 2, self.height / 2), np.float64)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Points (N, 3) in the face's axes, metres, to pixels (N, 2) and depths (N,), metres."""
+        """Projects points (N, 3) in the face's axes, metres, to pixels (N, 2) and depths (N,), metres."""
         seen = np.asarray(points, np.float64) @ self.rotation.T + self.translation
         return seen[:, :2] * (self.focal / seen[:, 2:]) + self.principal_point, seen[:, 2]
 
     @property
     def position(self) -> np.ndarray:
-        """(3,) where the camera is, in the face's axes, metres."""
+        """Returns the camera's place (3,) in the face's axes, metres."""
         return -self.rotation.T @ self.translation
 
     def resized(self, width: int, height: int) -> "Camera":
-        """The same view in a picture of another size and the same shape."""
+        """Returns the same view in a picture of another size and the same shape."""
         factor = np.array([width / self.width, height / self.height])
         principal = None
         if self.principal is not None:
@@ -72,7 +71,7 @@ class Camera:
         )
 
     def head_angles(self) -> tuple[float, float, float]:
-        """Yaw (positive: the person turns to their left), pitch (positive: up) and roll (positive: to their left shoulder), degrees."""
+        """Returns yaw (positive: to the person's left), pitch (up), roll (to the left shoulder), degrees."""
         turned = FRONTAL.T @ self.rotation  # from the face's axes at rest to where it looks
         yaw = np.arctan2(turned[0, 1], turned[1, 1])
         pitch = np.arcsin(np.clip(turned[2, 1], -1, 1))
@@ -82,7 +81,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class ViewRaster:
-    """Which triangle each pixel shows.
+    """The triangle that each pixel shows.
 
     Attributes:
         triangle: (H, W) int32, -1 where none is.
@@ -98,7 +97,7 @@ class ViewRaster:
 
     @property
     def mask(self) -> np.ndarray:
-        """(H, W) bool, True where a triangle is."""
+        """Returns (H, W) bool, True where a triangle is."""
         return self.triangle >= 0
 
     def spread(self, values: np.ndarray) -> np.ndarray:
@@ -146,5 +145,8 @@ def rasterise_view(
     shape = (side, side)
     cut = (slice(0, height), slice(0, width))
     return ViewRaster(
-        triangle.reshape(shape)[cut], barycentric.reshape(*shape, 3)[cut], distance.reshape(shape)[cut], triangles
-    )  # fmt: skip
+        triangle.reshape(shape)[cut],
+        barycentric.reshape(*shape, 3)[cut],
+        distance.reshape(shape)[cut],
+        triangles,
+    )

@@ -1,4 +1,7 @@
-"""Photographs of one person to that person's face: sliders, camera, colour, wrinkles (Cao et al. 2024, "DNPM", section IV-B)."""
+"""Fits a face to photographs of one person: sliders, camera, colour, wrinkles.
+
+Source: Cao et al. 2024, "DNPM", section IV-B.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -42,7 +45,7 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class FitFromImageRequest:
-    """What is asked.
+    """A request to fit one person.
 
     Attributes:
         paths: photographs of one person; the first gives expression, camera and wrinkles.
@@ -90,7 +93,7 @@ class FittedPhoto:
 
     @property
     def camera_sentence(self) -> str:
-        """Says for people what the camera was fitted with, how the photo is turned, and that it shows several faces."""
+        """Says for people how the camera was fitted, and that the photo is turned or shows several faces."""
         several = f" The photo shows {self.faces} faces." if self.faces > 1 else ""
         lens = self.photo.lens_35mm
         stated = f" EXIF states {lens:.0f} mm (35 mm equivalent)." if lens is not None else ""
@@ -124,19 +127,19 @@ class FittedFace:
 
 @lru_cache(maxsize=1)
 def landmark_model() -> LandmarkModel:
-    """The embedded face at its landmarks, prepared once."""
+    """Returns the embedded face at its landmarks, prepared once."""
     return LandmarkModel.of(BilinearFace.default(), LandmarkMap.default())
 
 
 def degradation_of(face: FacePoints) -> float:
-    """0 for a clear picture of a face, 1 for one of 64 pixels: by the size of the face and by how firm its landmarks are."""
+    """Returns 0 for a clear picture of a face to 1 for one of 64 pixels, by size and scatter."""
     by_size = np.log(_CLEAR_EYES / interocular_distance(face.points)) / np.log(_CLEAR_EYES / _BAD_EYES)
     by_scatter = np.log(max(face.scatter, 1e-4) / _CLEAR_SCATTER) / np.log(_BAD_SCATTER / _CLEAR_SCATTER)
     return float(np.clip(max(by_size, by_scatter), 0, 1))
 
 
 def seen_face(photo: Photo, face: FacePoints) -> SeenFace:
-    """A found face as the fit takes it."""
+    """Returns a face as the fit takes it."""
     height, width = photo.pixels.shape[:2]
     return SeenFace(face.points, width, height, photo.focal, photo.whole)
 
@@ -203,11 +206,11 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
 
 
 def likely_skin(face: BilinearFace, identity: np.ndarray) -> np.ndarray:
-    """The skin vector (16,) of somebody of whom only the shape is known.
+    """Returns a skin vector (16,) that suits a shape.
 
     Shape tells age badly, and the model's people are older in the mean than people in photographs: skin as
-    old as the shape looks would
-    have the wrinkles of a grandparent. So the skin's age is drawn towards that of people in photographs.
+    old as the shape looks would have the wrinkles of a grandparent. So the skin's age is drawn towards
+    that of people in photographs.
     """
     looks, usual = face.age_years(identity), face.age_years(np.zeros(face.identity_size, np.float32))
     skin = sample_skin(0)
@@ -218,7 +221,7 @@ def likely_skin(face: BilinearFace, identity: np.ndarray) -> np.ndarray:
 
 
 def photos_described(fitted: FittedFace) -> list[dict]:
-    """What was found of each photo, for JSON: size, pose in degrees, camera and confidence."""
+    """Describes each photo for JSON: size, pose in degrees, camera and confidence."""
     photos = []
     for item in fitted.photos:
         yaw, pitch, roll = item.camera.head_angles()
@@ -287,7 +290,7 @@ def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> Unwrapp
 
 
 def _merged(found: list[UnwrappedPhoto]) -> UnwrappedPhoto:
-    """The first photo unwrapped; where it does not see the skin, the others' albedo."""
+    """Returns the first photo unwrapped, with the others' albedo where it does not see the skin."""
     first, domain = found[0], TextureDomain.default()
     if len(found) == 1:
         return first
@@ -307,12 +310,12 @@ def _merged(found: list[UnwrappedPhoto]) -> UnwrappedPhoto:
 
 
 def _mean_colour(albedo: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(3,) of albedo (R, R, 3) under weights (R, R)."""
+    """Returns the mean colour (3,) of albedo (R, R, 3) under weights (R, R)."""
     return np.tensordot(weights + 1e-9, albedo, 2) / (weights.sum() + 1e-9 * weights.size)
 
 
 def _detail(identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, unwrapped: UnwrappedPhoto):
-    """The wrinkles: map (1024, 1024), the offset of their latent (18, 512) from the encoder's, and where they come from."""
+    """Returns the wrinkles' map (1024, 1024), their latent's offset (18, 512) and their source."""
     from .generate_detail import GenerateDetailRequest, detail_model, generate_detail
 
     model = detail_model()

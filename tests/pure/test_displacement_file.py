@@ -92,10 +92,16 @@ def test_an_exr_larger_than_its_display_window_is_cut_to_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("names", "chosen"),
-    [(("A", "B", "G", "R"), "R"), (("A", "Y"), "Y"), (("A", "skin.A", "skin.B", "skin.G", "skin.R"), "skin.R"),
-     (("Image.A", "Image.V", "Image.Z"), "Image.V"), (("A", "Z", "displacement"), "displacement"),
-     (("ViewLayer.Combined.A", "ViewLayer.Combined.B", "ViewLayer.Combined.R"), "ViewLayer.Combined.R"), (("A",), "A")],
-)  # fmt: skip
+    [
+        (("A", "B", "G", "R"), "R"),
+        (("A", "Y"), "Y"),
+        (("A", "skin.A", "skin.B", "skin.G", "skin.R"), "skin.R"),
+        (("Image.A", "Image.V", "Image.Z"), "Image.V"),
+        (("A", "Z", "displacement"), "displacement"),
+        (("ViewLayer.Combined.A", "ViewLayer.Combined.B", "ViewLayer.Combined.R"), "ViewLayer.Combined.R"),
+        (("A",), "A"),
+    ],
+)
 def test_values_come_before_alpha_and_depth_in_any_layer(tmp_path, names, chosen):
     channels = {name: np.full((4, 4), 9.0, np.float32) for name in names}
     channels[chosen] = MAP[:4, :4].copy()

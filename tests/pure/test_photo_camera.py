@@ -1,4 +1,4 @@
-"""The camera of a photo: it depends on the face and on what the file states, never on how the picture was cut."""
+"""The camera of a photo depends on the face and on what the file states, never on how the picture was cut."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def cosine(first, second):
 
 
 def known_camera(lens, distance, degrees, size=WIDE):
-    """A whole picture's camera of a lens (35 mm equivalent), the face at a distance (m) and an angle aside."""
+    """A whole picture's camera: lens (35 mm equivalent), the face's distance (m) and angle aside."""
     aside = np.radians(degrees)
     rotation = rotation_about(1, 0.6 * aside) @ FRONTAL
     place = np.array([np.tan(aside) * distance, -0.05, distance])
@@ -202,10 +202,16 @@ def test_a_lens_that_contradicts_the_face_is_not_used(model):
 
 @pytest.mark.parametrize(
     ("stated", "size", "whole", "focal"),
-    [((600, 400), (600, 400), True, 50 / 36), ((600, 400), (300, 200), True, 50 / 36), ((400, 600), (600, 400), True, 50 / 36),
-     ((600, 400), (800, 400), False, 50 / 36 * 600 / 800), ((600, 400), (300, 300), False, 50 / 36 * 600 / 300),
-     ((0, 0), (600, 400), False, 50 / 36), ((600, 599), (600, 599), False, None)],
-)  # fmt: skip
+    [
+        ((600, 400), (600, 400), True, 50 / 36),
+        ((600, 400), (300, 200), True, 50 / 36),
+        ((400, 600), (600, 400), True, 50 / 36),
+        ((600, 400), (800, 400), False, 50 / 36 * 600 / 800),
+        ((600, 400), (300, 300), False, 50 / 36 * 600 / 300),
+        ((0, 0), (600, 400), False, 50 / 36),
+        ((600, 599), (600, 599), False, None),
+    ],
+)
 def test_only_a_picture_of_the_shape_that_exif_states_is_whole(tmp_path, stated, size, whole, focal):
     exif = Image.Exif()
     exif.get_ifd(0x8769).update({0xA405: 50, 0xA002: stated[0], 0xA003: stated[1]})
