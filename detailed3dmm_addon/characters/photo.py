@@ -1,4 +1,4 @@
-"""A face from photographs in the scene: sliders where the fit put them, the photo behind it and on its skin, its wrinkles blended in."""
+"""Makes a face from photographs in the scene: sliders, camera, the photo behind it, colour and wrinkles."""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,7 +21,19 @@ from ..nodes.materials import first_material, named_node, principled_shader
 from ..nodes.node_graph import NodeGraph
 from .new_face import new_face, select_face
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif")
+PHOTO_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".bmp",
+    ".heic",
+    ".heif",
+    ".avif",
+)
 PHOTO_LATENT = "d3dmm_photo_latent"
 """Of the object: what the photo's wrinkles add to the generator's latents at full share, flat."""
 COLOUR_NODE = "D3DMM Photo Colour"
@@ -121,7 +133,8 @@ class PhotoFit:
             settings.age_offset = _age_offset(arrays["skin"])
             settings.resolution = str(_RESOLUTION)
             settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
-            settings.photo, settings.photo_sureness = self.paths[0].name, told["sentence"]
+            settings.photo = self.paths[0].name
+            settings.photo_sureness = f"{told['sentence']} {told['camera']}"
             settings.photo_sure = told["sure"]
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
             if self.keep_expression:
@@ -135,7 +148,7 @@ class PhotoFit:
         if self.camera:
             _add_camera(context, face, fit, self.paths[0].name)
         live_detail.show_full(face, detail_inputs(face), shown.arrays["map"])
-        return face, f"{self.paths[0].name}: {told['sentence']}"
+        return face, f"{self.paths[0].name}: {settings.photo_sureness}"
 
 
 def blend_wrinkles(face: bpy.types.Object) -> None:
@@ -191,7 +204,7 @@ def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
 
 
 def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
-    """Mixes the photo's colour into the skin's, except under the cropped hair; a Value node of its own says how much."""
+    """Mixes the photo's colour into the skin's, except under the cropped hair, by a Value node."""
     material = face.data.materials[0]
     tree = material.node_tree
     shader = principled_shader(material)
@@ -208,13 +221,16 @@ def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
 
 
 def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event, name: str) -> None:
-    """The photo's camera, the scene's from now on, the photo behind the face; the render takes the photo's shape."""
+    """Adds the photo's camera with the photo behind the face; the render takes the photo's shape."""
     told, photo = event.parameters["photos"][0], event.arrays["photo"]
     data = bpy.data.cameras.new("Photo Camera")
     camera = bpy.data.objects.new("Photo Camera", data)
     context.collection.objects.link(camera)
     data.sensor_fit, data.sensor_width, data.clip_start = "AUTO", _SENSOR, 0.01
     data.lens = _SENSOR * told["focal_of_longer_side"]
+    right, down = told["principal_off_centre"]
+    data.shift_x = -right  # the frame moves, the optical axis stays
+    data.shift_y = down
     to_camera = np.eye(4)
     to_camera[:3, :3], to_camera[:3, 3] = event.arrays["rotation"][0], event.arrays["translation"][0]
     camera.matrix_world = face.matrix_world @ Matrix((np.linalg.inv(to_camera) @ _CAMERA_AXES).tolist())

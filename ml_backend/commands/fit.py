@@ -1,9 +1,9 @@
 """Fits a face to photographs of one person: sliders, camera, skin colour and wrinkles.
 
-Photos may be JPEG, PNG, TIFF, WebP or BMP of any size, also small and bad ones; HEIC where pillow-heif is
-installed. With several
-photos of one person there is one identity; expression, camera and wrinkles are the first photo's. Use photos
-of people who agree to it.
+Photos may be JPEG, PNG, TIFF, WebP, BMP or AVIF of any size, also small and bad ones; HEIC if pillow-heif is
+installed. Colour profiles are converted to sRGB. How a picture was cut changes nothing; EXIF's focal length
+counts where the picture is whole. Several photos of one person give one identity; expression, camera and
+wrinkles are the first photo's. Use photos of people who agree to it.
 
 examples:
   python -m ml_backend fit portrait.jpg --out face.json --map map.exr --mesh face.obj --preview preview.png
@@ -93,8 +93,10 @@ def run(args: argparse.Namespace) -> None:
         from ..pipelines.generate_detail import GenerateDetailRequest, generate_detail
 
         detail = generate_detail(
-            GenerateDetailRequest(fitted.identity, fitted.skin, np.zeros_like(expression), 1024, fitted.latent_offset)
-        )  # fmt: skip
+            GenerateDetailRequest(
+                fitted.identity, fitted.skin, np.zeros_like(expression), 1024, fitted.latent_offset
+            )
+        )
     described = {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}
     _write_face(args.out, fitted, expression, described)
     if args.map:
@@ -110,7 +112,9 @@ def run(args: argparse.Namespace) -> None:
     print(
         json.dumps(described)
         if args.json
-        else "\n".join(f"{photo['photo']}: {photo['sentence']}" for photo in described["photos"])
+        else "\n".join(
+            f"{photo['photo']}: {photo['sentence']} {photo['camera']}" for photo in described["photos"]
+        )
     )
 
 
@@ -123,8 +127,14 @@ def write_preview(path: str | Path, fitted, detail: np.ndarray) -> None:
     domain, first = TextureDomain.default(), fitted.photos[0]
     positions = domain.mesh.refine(BilinearFace.default().evaluate(fitted.identity, first.expression))
     sheet = preview_sheet(
-        domain, first.photo.pixels, first.camera, positions, detail, fitted.unwrapped.albedo, fitted.unwrapped.light
-    )  # fmt: skip
+        domain,
+        first.photo.pixels,
+        first.camera,
+        positions,
+        detail,
+        fitted.unwrapped.albedo,
+        fitted.unwrapped.light,
+    )
     _write_picture(path, sheet)
 
 

@@ -1,10 +1,9 @@
 """Measures the fit to photographs on real people, and the restoration of displacement maps on simulated ones.
 
 --set names a folder with one folder for each state, `neutral` and `smiling`, that hold photos of the same
-people under the same file
-names. Each photo is fitted by itself, once as it is and once degraded: cut to four eye distances as FFHQ's
-portraits are, 64 pixels wide,
-blurred (0.8 pixels), JPEG at quality 20. Landmarks are the detector's on that very picture.
+people under the same file names. Each photo is fitted by itself, once as it is and once degraded: cut to four
+eye distances as FFHQ's portraits are, 64 pixels wide, blurred (0.8 pixels), JPEG at quality 20. Landmarks are
+the detector's on that very picture.
 
 figures:
   reprojection_median, reprojection_p95   over all points of all photos, clean and degraded, in inter-ocular
@@ -43,7 +42,7 @@ from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, land
 from .evaluate_speech import area_under_curve
 
 STATES = ("neutral", "smiling")
-ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
+ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp")
 _SMILE = ("mouthSmileLeft", "mouthSmileRight")
 ROWS = {
     "64 pixels": {"blur": 0.0, "quality": 95},
@@ -137,14 +136,15 @@ def run(args: argparse.Namespace) -> None:
 
 
 def paired_photos(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """By person the neutral and the smiling photo.
+    """Returns by person the neutral and the smiling photo.
 
     Raises:
         UserError: the folder has no such pairs.
     """
-    by_state = [
-        {path.stem: path for path in sorted((folder / state).glob("*")) if path.suffix.lower() in ENDINGS} for state in STATES
-    ]  # fmt: skip
+    by_state = []
+    for state in STATES:
+        files = sorted((folder / state).glob("*"))
+        by_state.append({path.stem: path for path in files if path.suffix.lower() in ENDINGS})
     pairs = {name: (path, by_state[1][name]) for name, path in by_state[0].items() if name in by_state[1]}
     if len(pairs) < 2:
         raise UserError(
@@ -166,7 +166,7 @@ def measure_photo(person: str, state: str, path: Path, model_file: str = "") -> 
 
 
 def _fit_copy(photo: Photo, face: FacePoints, model_file: str, **change) -> FaceFit | None:
-    """The fit to a degraded copy, or None where the detector sees no face in it."""
+    """Returns the fit to a degraded copy, or None where the detector sees no face in it."""
     small = degrade_photo(photo.pixels, *portrait_square(face.points), **change)
     found = find_faces(small, model_file or None)
     if not found:
@@ -177,7 +177,7 @@ def _fit_copy(photo: Photo, face: FacePoints, model_file: str, **change) -> Face
 
 
 def figures_of(measured: list[MeasuredPhoto]) -> dict:
-    """The figures that this module's head explains."""
+    """Returns the figures that this module's head explains."""
     fits = [item.clean for item in measured] + [item.degraded for item in measured if item.degraded]
     errors = np.concatenate([fit.views[0].residual for fit in fits])
     mean = np.concatenate([item.mean_face for item in measured])
@@ -198,24 +198,31 @@ def figures_of(measured: list[MeasuredPhoto]) -> dict:
         for second in measured
         if second.degraded and first.person != second.person
     ]
+    is_same = np.arange(len(same) + len(other)) < len(same)
+    rises = [strength[name, "smiling"] > strength[name, "neutral"] for name in people]
+    milder = {name: _median_cosine([(item.clean, item.milder[name]) for item in measured]) for name in ROWS}
     return {
         "reprojection_median": _round(np.median(errors)),
         "reprojection_p95": _round(np.quantile(errors, 0.95)),
         "reprojection_clean": [_round(np.median(clean)), _round(np.quantile(clean, 0.95))],
-        "smile_rises": _round(np.mean([strength[name, "smiling"] > strength[name, "neutral"] for name in people])),
-        "identity_auc": _round(area_under_curve(np.array(same + other), np.arange(len(same) + len(other)) < len(same))),
+        "smile_rises": _round(np.mean(rises)),
+        "identity_auc": _round(area_under_curve(np.array(same + other), is_same)),
         "degraded_identity_cosine": _round(np.median([cosine(*both) for both in kept])) if kept else None,
         "degraded_found": len(kept),
-        "degraded_rows": {name: _median_cosine([(item.clean, item.milder[name]) for item in measured]) for name in ROWS},
+        "degraded_rows": milder,
         "baselines": {
-            "mean_face": {"reprojection_median": _round(np.median(mean)), "reprojection_p95": _round(np.quantile(mean, 0.95))},
+            "mean_face": {
+                "reprojection_median": _round(np.median(mean)),
+                "reprojection_p95": _round(np.quantile(mean, 0.95)),
+            },
             "chance": {"smile_rises": 0.5, "identity_auc": 0.5},
             "two_people": {
-                "identity_cosine": _round(np.median(other)), "degraded_identity_cosine": _round(np.median(others)) if others else None,
+                "identity_cosine": _round(np.median(other)),
+                "degraded_identity_cosine": _round(np.median(others)) if others else None,
             },
             "one_person": {"identity_cosine": _round(np.median(same))},
         },
-    }  # fmt: skip
+    }
 
 
 def _median_cosine(pairs: list[tuple[FaceFit, FaceFit | None]]) -> float | None:
@@ -224,7 +231,7 @@ def _median_cosine(pairs: list[tuple[FaceFit, FaceFit | None]]) -> float | None:
 
 
 def time_fits(paths: list[Path], model_file: str) -> dict[str, float]:
-    """Median seconds of whole fits, on the clock and of processors; a first one, which loads the networks, is not counted."""
+    """Returns median seconds of whole fits, on the clock and of processors, after a first one."""
     fit_from_image(FitFromImageRequest((str(paths[0]),), (), model_file), _quiet)
     seconds, processor = [], []
     for path in paths:
@@ -239,7 +246,7 @@ def time_fits(paths: list[Path], model_file: str) -> dict[str, float]:
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> float:
-    """Of two vectors; 0 where one has no length."""
+    """Returns the cosine of two vectors; 0 if one has no length."""
     length = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float(first @ second) / length if length > 0 else 0.0
 
@@ -254,4 +261,4 @@ def _tell(text: str) -> None:
 
 
 def _quiet(share: float, text: str) -> None:
-    """Progress that nobody watches."""
+    """Drops progress."""

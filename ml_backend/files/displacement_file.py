@@ -12,6 +12,11 @@ from ..errors import UserError
 from .image_writers import PNG_OFFSET_MM, PNG_RANGE_MM
 
 SUFFIXES = (".exr", ".png", ".npy")
+_CHANNEL_ORDER = {"y": 0, "luma": 0, "r": 1, "red": 1, "g": 2, "green": 2, "b": 3, "blue": 3, "v": 4} | {
+    "z": 20, "id": 21, "a": 22, "alpha": 22, "ar": 22, "ag": 22, "ab": 22,
+}  # fmt: skip
+"""Lower is read first; a channel of another name comes between."""
+_MOST_PIXELS = 2**28
 _REMEDY = "Give an .exr, a 16-bit grey .png or an .npy file."
 
 
@@ -67,7 +72,7 @@ def read_displacement(path: str | Path) -> np.ndarray:
     """Reads a displacement map.
 
     Args:
-        path: an .exr (its first channel), a 16-bit .png or an .npy file.
+        path: an .exr (Y or R of its first layer that has them), a 16-bit .png or an .npy file.
 
     Returns:
         (H, W) float32, millimetres, row 0 at the bottom.
@@ -117,12 +122,52 @@ def _read_png(path: Path) -> np.ndarray:
 
 
 def _read_exr(path: Path) -> np.ndarray:
+    """Reads the value channel of an OpenEXR map, placed in the display window.
+
+    Pixels outside the data window are 0; pixels outside the display window are cut off.
+    """
     import OpenEXR
 
     with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = file.channels()
-        name = next((name for name in ("Y", "R") if name in channels), next(iter(channels)))
-        return np.array(channels[name].pixels, np.float32)[::-1]
+        parts = [(part.header, part.channels) for part in file.parts]
+        index, name = _value_channel([list(channels) for _, channels in parts])
+        header, channels = parts[index]
+        if channels[name].xSampling != 1 or channels[name].ySampling != 1:
+            raise ValueError(f"channel {name} has fewer pixels than the picture")
+        stored = np.array(channels[name].pixels, np.float32)
+        low, high = (np.array(corner, np.int64) for corner in header["dataWindow"])
+        first, last = (np.array(corner, np.int64) for corner in header["displayWindow"])
+    width, height = last - first + 1
+    if width < 1 or height < 1 or width * height > _MOST_PIXELS:
+        raise ValueError(f"a display window of {width} x {height} pixels")
+    if stored.shape != tuple((high - low + 1)[::-1]):
+        raise ValueError("the channel's size is not that of the data window")
+    placed = np.zeros((height, width), np.float32)
+    start, end = np.maximum(low, first), np.minimum(high, last) + 1
+    if (end <= start).any():
+        raise ValueError("the data window lies outside the display window")
+    inside = stored[start[1] - low[1] : end[1] - low[1], start[0] - low[0] : end[0] - low[0]]
+    placed[start[1] - first[1] : end[1] - first[1], start[0] - first[0] : end[0] - first[0]] = inside
+    return placed[::-1]
+
+
+def _value_channel(parts: list[list[str]]) -> tuple[int, str]:
+    """Returns part and channel that hold a map's values: Y or RGB before others, alpha, ids and depth last.
+
+    Args:
+        parts: the names of the channels of each part, layers before a dot ("skin.R").
+    """
+
+    def rank(item: tuple[int, str]) -> tuple[int, int, int, str]:
+        part, name = item
+        layer, _, channel = name.rpartition(".")
+        order = _CHANNEL_ORDER.get(channel.lower(), 10)
+        return order, int(bool(layer)), part, name
+
+    names = [(index, name) for index, part in enumerate(parts) for name in part]
+    if not names:
+        raise ValueError("no channels")
+    return min(names, key=rank)
 
 
 _READERS = {".npy": _read_npy, ".png": _read_png, ".exr": _read_exr}

@@ -1,1 +1,1 @@
-"""From photographs to the model: landmarks, the fit of identity, expression, pose and camera, light, texture."""
+"""From photographs to the model: landmarks, identity, expression, pose, camera, light and texture."""

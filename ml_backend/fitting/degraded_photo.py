@@ -10,7 +10,7 @@ _MARGIN = 2.0
 
 
 def portrait_square(points: np.ndarray) -> tuple[np.ndarray, float]:
-    """The square that portraits are cut to: four eye distances wide, as FFHQ's are.
+    """Returns the square that portraits are cut to: four eye distances wide, as FFHQ's are.
 
     Args:
         points: (478, 2) landmarks, pixels.

@@ -1,4 +1,4 @@
-"""Pictures of a fit, by numpy: the mesh over the photo, and the detailed face in clay under the photo's camera."""
+"""Draws pictures of a fit: the mesh over the photo, and the detailed face in clay under its camera."""
 
 import numpy as np
 from PIL import Image
@@ -19,12 +19,10 @@ STUDIO[:4] = np.array([[0.75], [-0.28], [0.22], [-0.30]])
 def portrait_crop(
     camera: Camera, positions: np.ndarray, size: int
 ) -> tuple[Camera, tuple[float, float, float]]:
-    """A square window around the head.
+    """Returns a square window around the head.
 
     Returns:
-        The camera of a size x size picture of it - its axis is no longer the picture's middle, so it is used
-        through `shifted` - and the
-        window (left, top, side) in the photo's pixels.
+        The camera, and the window (left, top, side) in the photo's pixels.
     """
     pixels, _ = camera.project(positions)
     low, high = np.quantile(pixels, 0.002, axis=0), np.quantile(pixels, 0.998, axis=0)
@@ -36,7 +34,7 @@ def portrait_crop(
 def project_into(
     camera: Camera, window: tuple[float, float, float], size: int, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points to pixels of a window's picture, and depths."""
+    """Projects points to pixels of a window's picture, and returns their depths."""
     pixels, depth = camera.project(points)
     return (pixels - window[:2]) * (size / window[2]), depth
 
@@ -99,7 +97,7 @@ def preview_sheet(
     light: np.ndarray,
     size: int = 512,
 ) -> np.ndarray:
-    """Photo, mesh over it, detailed clay, and the albedo under the fitted light with the photo's eyes, side by side: (S, 4 S, 3) uint8."""
+    """Draws photo, mesh over photo, detailed clay and lit albedo side by side: (S, 4 S, 3) uint8."""
     camera, window = portrait_crop(camera, positions, size)
     photo = crop_photo(pixels, window, size)
     smooth, mask = draw_clay(domain, positions, camera, window, size)
@@ -118,17 +116,14 @@ def preview_sheet(
     show = [(np.clip(to_srgb(image), 0, 1) * 255 + 0.5).astype(np.uint8) for image in (smooth, clay, lit)]
     over = np.where(mask[..., None], 0.45 * photo + 0.55 * show[0], photo).astype(np.uint8)
     ground = np.full_like(photo, 40)
-    return np.concatenate(
-        [photo, over, np.where(mask[..., None], show[1], ground), np.where(mask[..., None], show[2], ground)], 1
-    )  # fmt: skip
+    return np.concatenate([photo, over, *(np.where(mask[..., None], drawn, ground) for drawn in show[1:])], 1)
 
 
 def crop_photo(pixels: np.ndarray, window: tuple[float, float, float], size: int) -> np.ndarray:
-    """A window (left, top, side) of a photo, brought to size x size; black outside: uint8."""
+    """Returns a window (left, top, side) of a photo as (size, size, 3) uint8, black outside."""
     left, top, side = window
     image = Image.fromarray(pixels)
     box = (left, top, left + side, top + side)
     scale = side / size
-    return np.array(
-        image.transform((size, size), Image.Transform.AFFINE, (scale, 0, box[0], 0, scale, box[1]), Image.Resampling.BICUBIC)
-    )  # fmt: skip
+    matrix = (scale, 0, box[0], 0, scale, box[1])
+    return np.array(image.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC))

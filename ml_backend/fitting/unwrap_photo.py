@@ -1,8 +1,7 @@
-"""Brings a photo into the texture domain: what of the face it shows, how surely, in which light, and the skin's own colour.
+"""Brings a photo into the texture domain: colours, confidence, light and the skin's albedo.
 
 Light is fitted as nine spherical harmonics a colour over the model's normals, with skin of one colour as the
-robust prior: lips, brows,
-hair and shadows deviate and lose weight.
+robust prior: lips, brows, hair and shadows deviate and lose weight.
 """
 
 from dataclasses import dataclass
@@ -30,9 +29,9 @@ _DARKEST, _SKIN_LIKE, _EARS = (
     0.55,
     0.40,
 )  # shading; log of a colour ratio; texture widths from the middle
-"""Darker than this share of the mean shading is shadow, not light that can be divided out; farther aside than this lie the ears."""
+"""Darker than this share of the mean shading is shadow; ears lie farther aside than the last."""
 _OUTLINE = 0.3, 0.8
-"""Of the confidence: less is seen from the side, where a head that is fitted a little too wide shows what is behind it."""
+"""Range of confidence along the outline, where a head that is fitted too wide shows the background."""
 _PARTS = ("nose", "chin", "nasolabial", "glabella", "cheeks")
 _OTHER_HUE, _BLACK, _LEAST_TEXELS = (
     0.45,
@@ -85,12 +84,12 @@ class TextureDomain:
     @classmethod
     @lru_cache(maxsize=2)
     def default(cls, resolution: int = RESOLUTION) -> "TextureDomain":
-        """Of the embedded face model."""
+        """Returns the texture domain of the embedded face model."""
         return cls.of(BilinearFace.default(), resolution)
 
     @classmethod
     def of(cls, face: BilinearFace, resolution: int) -> "TextureDomain":
-        """Of any model with regions named as the embedded one's."""
+        """Builds the texture domain of a model with the embedded model's region names."""
         mesh = dense_face_mesh(face)
         uv_triangles, _ = triangles_of(mesh.uv_polygons)
         triangles, _ = triangles_of(mesh.polygons)
@@ -142,7 +141,7 @@ def unwrap_photo(
 def covered_share(
     domain: TextureDomain, texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray
 ) -> float:
-    """The share of seen texels whose colour no light makes of this skin, in the part of the face where it is largest.
+    """Returns the share of visible texels that no light makes of this skin, in the face's worst part.
 
     A mask, dark glasses or a cup stand out; what has the colour of skin, such as a hand, does not.
 
@@ -170,7 +169,7 @@ def covered_share(
 def _project(
     domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray, normals: np.ndarray
 ):
-    """The photo's colours at the texels, and how far they are to be believed: seen, facing the camera, inside the photo."""
+    """Returns the photo's colours at the texels and their confidence: visible, facing the camera, inside."""
     lookup = domain.lookup
     seen, depth = camera.project(positions)
     low, high = seen.min(0), seen.max(0)
@@ -197,7 +196,7 @@ def _project(
 
 
 def _softened(linear: np.ndarray, domain: TextureDomain, seen: np.ndarray) -> np.ndarray:
-    """Halves a photo that is much finer than the texture, so that texels do not miss what lies between them."""
+    """Halves a photo that is much finer than the texture, so that texels miss nothing between them."""
     size = float(np.ptp(seen[:, 1]))
     while size > 2.0 * domain.lookup.triangle.shape[0]:
         height, width = (length // 2 * 2 for length in linear.shape[:2])
@@ -207,7 +206,7 @@ def _softened(linear: np.ndarray, domain: TextureDomain, seen: np.ndarray) -> np
 
 
 def fit_light(texture: np.ndarray, weight: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """Spherical harmonics of the light on skin of one colour, by reweighted least squares.
+    """Fits spherical harmonics of the light on skin of one colour, by reweighted least squares.
 
     Args:
         texture: (R, R, 3) linear colours.
@@ -250,7 +249,7 @@ def fit_light(texture: np.ndarray, weight: np.ndarray, normals: np.ndarray) -> n
 def _remove_light(
     texture: np.ndarray, confidence: np.ndarray, normals: np.ndarray, light: np.ndarray, domain: TextureDomain
 ) -> np.ndarray:
-    """Divides by the shading; holes are filled from the face's other side and, where that is unseen too, smoothly from around.
+    """Divides by the shading; fills holes from the face's other side, then smoothly from around.
 
     Outside the face - neck, ears, scalp - what is not of the skin's colour is clothes, hair or background,
     and counts as unseen; so
@@ -281,7 +280,9 @@ def _remove_light(
 
 
 def fill_smoothly(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Fills what has no weight from around, coarser the farther away (pull-push, Gortler et al. 1996, "The Lumigraph").
+    """Fills texels without weight from around, coarser the farther away (pull-push).
+
+    Source: Gortler et al. 1996, "The Lumigraph".
 
     Args:
         values: (R, R, C), R a power of two.

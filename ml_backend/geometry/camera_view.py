@@ -15,7 +15,7 @@ FRONTAL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 
 def rotation_about(axis: int, angle: float) -> np.ndarray:
-    """Returns (3, 3): a turn about one of the axes, radians."""
+    """Returns the rotation (3, 3) about one of the axes, radians."""
     cos = np.cos(angle)
     sin = np.sin(angle)
     first, second = [other for other in range(3) if other != axis]
@@ -34,7 +34,9 @@ class Camera:
         rotation: (3, 3) float64, from the face's axes to the camera's.
         translation: (3,) float64, the face's origin in the camera's axes, metres.
         focal: focal length in pixels.
-        width, height: of the picture in pixels; the optical axis meets its centre.
+        width, height: of the picture in pixels.
+        principal: (column, row) where the optical axis meets the picture plane, pixels; a cut picture may not
+            contain it. None for the picture's centre.
     """
 
     rotation: np.ndarray
@@ -42,21 +44,33 @@ class Camera:
     focal: float
     width: int
     height: int
+    principal: tuple[float, float] | None = None
+
+    @property
+    def principal_point(self) -> np.ndarray:
+        """Returns (2,) the point of the picture plane on the optical axis, pixels."""
+        return np.array(self.principal or (self.width / 2, self.height / 2), np.float64)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Points (N, 3) in the face's axes, metres, to pixels (N, 2) and depths (N,), metres."""
+        """Projects points (N, 3) in the face's axes, metres, to pixels (N, 2) and depths (N,), metres."""
         seen = np.asarray(points, np.float64) @ self.rotation.T + self.translation
-        centre = np.array([self.width / 2, self.height / 2])
-        return seen[:, :2] * (self.focal / seen[:, 2:]) + centre, seen[:, 2]
+        return seen[:, :2] * (self.focal / seen[:, 2:]) + self.principal_point, seen[:, 2]
 
     @property
     def position(self) -> np.ndarray:
-        """(3,) where the camera is, in the face's axes, metres."""
+        """Returns the camera's place (3,) in the face's axes, metres."""
         return -self.rotation.T @ self.translation
 
     def resized(self, width: int, height: int) -> "Camera":
         """Returns the same view in a picture of another size and the same shape."""
-        return Camera(self.rotation, self.translation, self.focal * width / self.width, width, height)
+        factor = np.array([width / self.width, height / self.height])
+        principal = None
+        if self.principal is not None:
+            column, row = self.principal_point * factor
+            principal = float(column), float(row)
+        return Camera(
+            self.rotation, self.translation, self.focal * float(factor[0]), width, height, principal
+        )
 
     def head_angles(self) -> tuple[float, float, float]:
         """Returns yaw, pitch and roll in degrees.
@@ -88,7 +102,7 @@ class ViewRaster:
 
     @property
     def mask(self) -> np.ndarray:
-        """(H, W) bool, True where a triangle is."""
+        """Returns (H, W) bool, True where a triangle is."""
         return self.triangle >= 0
 
     def spread(self, values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Photographs of one person to that person's face: sliders, camera, colour, wrinkles (Cao et al. 2024, "DNPM", section IV-B)."""
+"""Fits a face to photographs of one person: sliders, camera, colour, wrinkles.
+
+Source: Cao et al. 2024, "DNPM", section IV-B.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,13 +12,16 @@ import numpy as np
 
 from ..asset_files import ASSETS
 from ..errors import UserError
+from ..fitting.camera_evidence import CameraEvidence, fit_photos
 from ..fitting.clear_face import SMALL, clear_face
-from ..fitting.face_fit import FaceFit, LandmarkModel, SeenFace, fit_face
-from ..fitting.fit_sureness import Sureness, judge_fit
+from ..fitting.face_fit import FaceFit, FittedView, LandmarkModel
+from ..fitting.fit_confidence import FacePicture, FitConfidence, judge_fit
 from ..fitting.landmark_map import LandmarkMap
-from ..fitting.landmarks import FacePoints, choose_face, find_faces, interocular_distance
+from ..fitting.landmarks import FacePoints, interocular_distance
+from ..fitting.photo_camera import SeenFace
 from ..fitting.photo_file import Photo, read_photo
 from ..fitting.unwrap_photo import TextureDomain, UnwrappedPhoto, fill_smoothly, unwrap_photo
+from ..fitting.upright_face import PhotoFace, find_photo_face
 from ..geometry.camera_view import Camera
 from ..models.bilinear_face import BilinearFace
 from ..models.skin_vector import YEARS_PER_SKIN_AGE, sample_skin
@@ -28,12 +34,18 @@ _PORTRAIT_AGE, _AGE_SHOWN = (
     36.0,
     0.35,
 )  # years; the share of a difference in age that shape is believed to show
+_TURNED = (
+    "",
+    " The photo lies on its side: it was turned to find the face.",
+    " The photo is upside down: it was turned to find the face.",
+    " The photo lies on its side: it was turned to find the face.",
+)
 Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
 class FitFromImageRequest:
-    """What is asked.
+    """A request to fit one person.
 
     Attributes:
         paths: photographs of one person; the first gives expression, camera and wrinkles.
@@ -58,7 +70,11 @@ class FittedPhoto:
         camera: in pixels of the photo as it was read; `size` (width, height) is that of the upright file.
         size: see there.
         residual: median landmark error in inter-ocular distances.
-        sureness: how far the fit is to be trusted.
+        confidence: how far the fit is to be trusted.
+        evidence: what the camera was fitted with.
+        faces: how many the photo shows.
+        quarters: quarter turns against the clock that make the photo upright.
+        focal_spread: standard deviation of the focal length's logarithm.
         photo, points: what was read and seen.
     """
 
@@ -67,9 +83,22 @@ class FittedPhoto:
     camera: Camera
     size: tuple[int, int]
     residual: float
-    sureness: Sureness
+    confidence: FitConfidence
+    evidence: CameraEvidence
+    faces: int
+    quarters: int
+    focal_spread: float
     photo: Photo = field(repr=False)
     points: np.ndarray = field(repr=False)
+
+    @property
+    def camera_sentence(self) -> str:
+        """Says for people how the camera was fitted, and that the photo is turned or shows several faces."""
+        several = f" The photo shows {self.faces} faces." if self.faces > 1 else ""
+        lens = self.photo.lens_35mm
+        stated = f" EXIF states {lens:.0f} mm (35 mm equivalent)." if lens is not None else ""
+        turned = _TURNED[self.quarters]
+        return self.evidence.sentence + stated + several + turned
 
 
 @dataclass(frozen=True)
@@ -98,24 +127,24 @@ class FittedFace:
 
 @lru_cache(maxsize=1)
 def landmark_model() -> LandmarkModel:
-    """The embedded face at its landmarks, prepared once."""
+    """Returns the embedded face at its landmarks, prepared once."""
     return LandmarkModel.of(BilinearFace.default(), LandmarkMap.default())
 
 
 def degradation_of(face: FacePoints) -> float:
-    """0 for a clear picture of a face, 1 for one of 64 pixels: by the size of the face and by how firm its landmarks are."""
+    """Returns 0 for a clear picture of a face to 1 for one of 64 pixels, by size and scatter."""
     by_size = np.log(_CLEAR_EYES / interocular_distance(face.points)) / np.log(_CLEAR_EYES / _BAD_EYES)
     by_scatter = np.log(max(face.scatter, 1e-4) / _CLEAR_SCATTER) / np.log(_BAD_SCATTER / _CLEAR_SCATTER)
     return float(np.clip(max(by_size, by_scatter), 0, 1))
 
 
 def seen_face(photo: Photo, face: FacePoints) -> SeenFace:
-    """A found face as the fit takes it."""
+    """Returns a face as the fit takes it."""
     height, width = photo.pixels.shape[:2]
-    return SeenFace(face.points, width, height, photo.focal)
+    return SeenFace(face.points, width, height, photo.focal, photo.whole)
 
 
-def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[list[Photo], list[FacePoints]]:
+def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[list[Photo], list[PhotoFace]]:
     """Reads the photos and finds the face that is meant in each.
 
     Raises:
@@ -136,9 +165,7 @@ def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[li
         )
         photo = read_photo(path)
         number = request.faces[index] if index < len(request.faces) else 0
-        faces.append(
-            choose_face(find_faces(photo.pixels, request.landmark_model or None), number or None, path)
-        )
+        faces.append(find_photo_face(photo.pixels, request.landmark_model or None, number or None, path))
         photos.append(photo)
     return photos, faces
 
@@ -156,16 +183,17 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     Raises:
         UserError: a photo cannot be read or shows no face.
     """
-    photos, faces = find_in_photos(request, progress)
+    photos, meant = find_in_photos(request, progress)
+    faces = [item.face for item in meant]
     progress(0.3, "Fitting identity, expression and camera")
     seen = [seen_face(photo, face) for photo, face in zip(photos, faces, strict=True)]
-    fit = fit_face(landmark_model(), seen)
+    fit, evidence = fit_photos(landmark_model(), seen)
     parts = []
     for index, photo in enumerate(photos):
         progress(0.45 + 0.3 * index / len(photos), f"Unwrapping photo {index + 1} of {len(photos)}")
         parts.append(_unwrap(photo, faces[index], fit, index))
     fitted = tuple(
-        _fitted_photo(photos[index], faces[index], fit, index, part.covered)
+        _fitted_photo(photos[index], meant[index], fit.views[index], part.covered, evidence[index])
         for index, part in enumerate(parts)
     )
     unwrapped = _merged(parts)
@@ -173,16 +201,16 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     skin = likely_skin(BilinearFace.default(), identity)
     progress(0.75, "Reading the wrinkles")
     detail, offset, source = _detail(identity, skin, fitted[0].expression, unwrapped)
-    progress(1.0, fitted[0].sureness.sentence)
+    progress(1.0, fitted[0].confidence.sentence)
     return FittedFace(identity, skin, fitted, unwrapped, detail, offset, source)
 
 
 def likely_skin(face: BilinearFace, identity: np.ndarray) -> np.ndarray:
-    """The skin vector (16,) of somebody of whom only the shape is known.
+    """Returns a skin vector (16,) that suits a shape.
 
     Shape tells age badly, and the model's people are older in the mean than people in photographs: skin as
-    old as the shape looks would
-    have the wrinkles of a grandparent. So the skin's age is drawn towards that of people in photographs.
+    old as the shape looks would have the wrinkles of a grandparent. So the skin's age is drawn towards
+    that of people in photographs.
     """
     looks, usual = face.age_years(identity), face.age_years(np.zeros(face.identity_size, np.float32))
     skin = sample_skin(0)
@@ -193,26 +221,57 @@ def likely_skin(face: BilinearFace, identity: np.ndarray) -> np.ndarray:
 
 
 def photos_described(fitted: FittedFace) -> list[dict]:
-    """What was found of each photo, for JSON: size, pose in degrees, camera and sureness."""
+    """Describes each photo for JSON: size, pose in degrees, camera and confidence."""
     photos = []
     for item in fitted.photos:
         yaw, pitch, roll = item.camera.head_angles()
+        camera = item.camera
+        longer = max(camera.width, camera.height)
+        off_centre = (camera.principal_point - (camera.width / 2, camera.height / 2)) / longer
         photos.append(
-            {"photo": item.path, "size": list(item.size), "sure": item.sureness.value, "sentence": item.sureness.sentence,
-             "reprojection": round(item.residual, 4), "yaw": round(yaw, 1), "pitch": round(pitch, 1), "roll": round(roll, 1),
-             "focal_of_longer_side": round(item.camera.focal / max(item.camera.width, item.camera.height), 4),
-             "distance_m": round(float(item.camera.translation[2]), 3)}
-        )  # fmt: skip
+            {
+                "photo": item.path,
+                "size": list(item.size),
+                "sure": item.confidence.value,
+                "sentence": item.confidence.sentence,
+                "camera": item.camera_sentence,
+                "faces": item.faces,
+                "quarter_turns": item.quarters,
+                "reprojection": round(item.residual, 4),
+                "yaw": round(yaw, 1),
+                "pitch": round(pitch, 1),
+                "roll": round(roll, 1),
+                "lens_35mm": item.photo.lens_35mm,
+                "lens_used": item.evidence.source in ("whole", "lens"),
+                "crop": "whole" if item.evidence.source == "whole" else "unknown",
+                "focal_of_longer_side": round(camera.focal / longer, 4),
+                "focal_spread": round(item.focal_spread, 3),
+                "principal_off_centre": [round(float(value), 4) for value in off_centre],
+                "distance_m": round(float(camera.translation[2]), 3),
+            }
+        )
     return photos
 
 
-def _fitted_photo(photo: Photo, face: FacePoints, fit: FaceFit, index: int, covered: float) -> FittedPhoto:
-    view = fit.views[index]
-    sureness = judge_fit(view, face, degradation_of(face), covered)
+def _fitted_photo(
+    photo: Photo, meant: PhotoFace, view: FittedView, covered: float, evidence: CameraEvidence
+) -> FittedPhoto:
+    face = meant.face
+    picture = FacePicture.of(photo.pixels, face.points)
     return FittedPhoto(
-        photo.path, view.expression.astype(np.float32), view.camera, photo.full_size, float(np.median(view.residual)), sureness, photo,
-        face.points,
-    )  # fmt: skip
+        path=photo.path,
+        expression=view.expression.astype(np.float32),
+        camera=view.camera,
+        size=photo.full_size,
+        residual=float(np.median(view.residual)),
+        confidence=judge_fit(view, face, degradation_of(face), covered, evidence.conflict, picture),
+        evidence=evidence,
+        faces=meant.count,
+        quarters=meant.quarters,
+        focal_spread=view.focal_spread,
+        photo=photo,
+        points=face.points,
+    )
 
 
 def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> UnwrappedPhoto:
@@ -231,7 +290,7 @@ def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> Unwrapp
 
 
 def _merged(found: list[UnwrappedPhoto]) -> UnwrappedPhoto:
-    """The first photo unwrapped; where it does not see the skin, the others' albedo."""
+    """Returns the first photo unwrapped, with the others' albedo where it does not see the skin."""
     first, domain = found[0], TextureDomain.default()
     if len(found) == 1:
         return first
@@ -251,12 +310,12 @@ def _merged(found: list[UnwrappedPhoto]) -> UnwrappedPhoto:
 
 
 def _mean_colour(albedo: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(3,) of albedo (R, R, 3) under weights (R, R)."""
+    """Returns the mean colour (3,) of albedo (R, R, 3) under weights (R, R)."""
     return np.tensordot(weights + 1e-9, albedo, 2) / (weights.sum() + 1e-9 * weights.size)
 
 
 def _detail(identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, unwrapped: UnwrappedPhoto):
-    """The wrinkles: map (1024, 1024), the offset of their latent (18, 512) from the encoder's, and where they come from."""
+    """Returns the wrinkles' map (1024, 1024), their latent's offset (18, 512) and their source."""
     from .generate_detail import GenerateDetailRequest, detail_model, generate_detail
 
     model = detail_model()

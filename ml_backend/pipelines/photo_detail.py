@@ -1,4 +1,4 @@
-"""From an unwrapped photograph to relief: image to displacement, restoration into W+, the unseen parts from the generator."""
+"""Reads relief off an unwrapped photograph: image to displacement, then restoration into W+."""
 
 from functools import lru_cache
 
@@ -19,7 +19,7 @@ TRUST = 0.7
 
 @lru_cache(maxsize=1)
 def photo_networks() -> tuple[ImageToDisplacement, Restoration, SkinSurface]:
-    """The networks that the repository carries and the surface that they work on, read once.
+    """Returns the carried networks and the surface that they work on, read once.
 
     Raises:
         UserError: a file is missing or broken.

@@ -57,6 +57,28 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
     assert tuple(albedo.size) == (1024, 1024) and albedo.packed_file is not None
 
 
+def test_the_photos_camera_keeps_a_principal_point_beside_the_picture(module, tmp_path):
+    assert bpy.ops.d3dmm.create_face() == {"FINISHED"}
+    face, scene = bpy.context.active_object, bpy.context.scene
+    client, photo = module("ml_backend.process.client"), module("detailed3dmm_addon.characters.photo")
+    view = module("ml_backend.geometry.camera_view")
+    rotation = view.rotation_about(1, 0.3) @ view.FRONTAL
+    for width, height, principal in ((90, 60, (20.0, 50.0)), (60, 90, (-25.0, 130.0))):
+        camera = view.Camera(rotation, np.array([0.15, -0.1, 0.8]), 130.0, width, height, principal)
+        off_centre = (camera.principal_point - (width / 2, height / 2)) / 90
+        described = {"focal_of_longer_side": 130 / 90, "principal_off_centre": off_centre.tolist()}
+        arrays = {
+            "rotation": rotation[None], "translation": camera.translation[None],
+            "photo": np.zeros((height, width, 3), np.uint8),
+        }  # fmt: skip
+        event = client.Event("result", parameters={"photos": [described]}, arrays=arrays)
+        photo._add_camera(bpy.context, face, event, "cut.png")
+        bpy.context.view_layer.update()
+        points = np.random.default_rng(1).normal(0, 0.05, (20, 3))
+        world = points @ np.array(face.matrix_world)[:3, :3].T + np.array(face.matrix_world)[:3, 3]
+        np.testing.assert_allclose(seen_by(scene.camera, scene, world), camera.project(points)[0], atol=0.02)
+
+
 def test_the_share_of_the_photos_wrinkles_scales_their_latent(worker, photo):
     assert bpy.ops.d3dmm.fit_from_image(filepath=str(photo), keep_expression=False, photo_camera=False) == {
         "FINISHED"

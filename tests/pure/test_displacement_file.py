@@ -57,3 +57,66 @@ def test_values_that_are_not_finite_and_unknown_endings_are_refused(tmp_path):
     np.save(tmp_path / "object.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(UserError, match=r"object\.npy"):
         read_displacement(tmp_path / "object.npy")
+
+
+def write_exr(path, channels, data=None, display=None):
+    """Writes channels of a data window inside a display window, ((left, top), (right, bottom)) each."""
+    import OpenEXR
+
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    for name, window in (("dataWindow", data), ("displayWindow", display)):
+        if window is not None:
+            header[name] = tuple(np.array(corner, np.int32) for corner in window)
+    OpenEXR.File(header, channels).write(str(path))
+
+
+@pytest.mark.parametrize("origin", [(0, 0), (-3, 5)])
+def test_a_cropped_exr_is_placed_by_its_data_window(tmp_path, origin):
+    part = np.arange(1, 13, dtype=np.float32).reshape(3, 4)
+    left, top = origin
+    display = ((left, top), (left + 7, top + 5))
+    write_exr(tmp_path / "cut.exr", {"Y": part}, ((left + 2, top + 1), (left + 5, top + 3)), display)
+    expected = np.zeros((6, 8), np.float32)
+    expected[1:4, 2:6] = part
+    np.testing.assert_array_equal(read_displacement(tmp_path / "cut.exr"), expected[::-1])
+
+
+def test_an_exr_larger_than_its_display_window_is_cut_to_it(tmp_path):
+    whole = np.arange(48, dtype=np.float32).reshape(6, 8)
+    write_exr(tmp_path / "more.exr", {"R": whole}, ((-2, -1), (5, 4)), ((0, 0), (3, 3)))
+    np.testing.assert_array_equal(read_displacement(tmp_path / "more.exr"), whole[1:5, 2:6][::-1])
+    write_exr(tmp_path / "apart.exr", {"R": whole}, ((100, 100), (107, 105)), ((0, 0), (3, 3)))
+    with pytest.raises(UserError, match=r"apart\.exr.*outside"):
+        read_displacement(tmp_path / "apart.exr")
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (("A", "B", "G", "R"), "R"),
+        (("A", "Y"), "Y"),
+        (("A", "skin.A", "skin.B", "skin.G", "skin.R"), "skin.R"),
+        (("Image.A", "Image.V", "Image.Z"), "Image.V"),
+        (("A", "Z", "displacement"), "displacement"),
+        (("ViewLayer.Combined.A", "ViewLayer.Combined.B", "ViewLayer.Combined.R"), "ViewLayer.Combined.R"),
+        (("A",), "A"),
+    ],
+)
+def test_values_come_before_alpha_and_depth_in_any_layer(tmp_path, names, chosen):
+    channels = {name: np.full((4, 4), 9.0, np.float32) for name in names}
+    channels[chosen] = MAP[:4, :4].copy()
+    write_exr(tmp_path / "layers.exr", channels)
+    np.testing.assert_array_equal(read_displacement(tmp_path / "layers.exr"), MAP[:4, :4][::-1])
+
+
+def test_all_parts_of_an_exr_are_looked_through(tmp_path):
+    import OpenEXR
+
+    parts = [
+        OpenEXR.Part(
+            {"name": name, "type": OpenEXR.scanlineimage}, {channel: np.full((4, 4), value, np.float32)}
+        )
+        for name, channel, value in (("cover", "A", 1.0), ("relief", "Y", 0.25))
+    ]
+    OpenEXR.File(parts).write(str(tmp_path / "parts.exr"))
+    assert (read_displacement(tmp_path / "parts.exr") == 0.25).all()

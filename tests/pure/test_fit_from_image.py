@@ -9,10 +9,11 @@ from PIL import Image, ImageDraw
 from ml_backend.__main__ import main
 from ml_backend.errors import UserError
 from ml_backend.fitting.degraded_photo import degrade_photo, portrait_square
-from ml_backend.fitting.face_fit import LandmarkModel, Noise, SeenFace, expression_prior, fit_face
-from ml_backend.fitting.fit_sureness import judge_fit
+from ml_backend.fitting.face_fit import LandmarkModel, Noise, expression_prior, fit_face
+from ml_backend.fitting.fit_confidence import judge_fit
 from ml_backend.fitting.landmark_map import LandmarkMap
 from ml_backend.fitting.landmarks import FacePoints, choose_face, find_faces
+from ml_backend.fitting.photo_camera import SeenFace
 from ml_backend.fitting.photo_file import LARGEST_SIDE, read_photo
 from ml_backend.fitting.unwrap_photo import fill_smoothly, fit_light
 from ml_backend.geometry.camera_view import FRONTAL, Camera, rasterise_view, rotation_about
@@ -168,11 +169,11 @@ def test_a_mask_is_seen_and_two_photos_make_one_face(astronaut, tmp_path):
     hidden = fit_from_image(FitFromImageRequest((str(paths[0]),)), lambda share, text: None)
     assert (
         hidden.unwrapped.covered > 0.5
-        and hidden.photos[0].sureness.value < 0.3
-        and "covers" in hidden.photos[0].sureness.sentence
+        and hidden.photos[0].confidence.value < 0.3
+        and "covers" in hidden.photos[0].confidence.sentence
     )
     both = fit_from_image(FitFromImageRequest((str(paths[1]), str(paths[2]))), lambda share, text: None)
-    assert both.unwrapped.covered < 0.12 and [item.sureness.value > 0.8 for item in both.photos] == [
+    assert both.unwrapped.covered < 0.12 and [item.confidence.value > 0.8 for item in both.photos] == [
         True,
         True,
     ]
