@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ROOT / "detailed3dmm_addon" / "requirements.txt"
+REQUIREMENTS = ROOT / "detailed3dmm_addon" / "worker" / "requirements.txt"
 PLATFORMS = {
     "linux-x64": (
         "linux",

@@ -33,7 +33,10 @@ def test_troubleshooting_quotes_what_the_product_says():
         assert heading in said, heading
 
 
-EXPLAINED = "environment export_files export_stage delivery_mesh painted_textures mesh_correspondence".split()
+EXPLAINED = (
+    "worker/environment worker/installation export/formats export/stage export/mesh export/textures "
+    "other_heads/correspondence"
+).split()
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
