@@ -3,8 +3,8 @@
 import bpy
 
 from ..detailed3dmm_addon.detail import follow as live_update
-from ..detailed3dmm_addon.worker import environment
 from ..detailed3dmm_addon.worker import jobs as backend
+from ..detailed3dmm_addon.worker.installation import running_installation, set_running_installation
 from .operator_base import FaceOperator
 
 
@@ -55,15 +55,15 @@ class D3DMM_OT_cancel_job(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey when nothing is under way."""
-        return "" if backend.running_job() or environment.running_installation() else "Nothing is under way"
+        return "" if backend.running_job() or running_installation() else "Nothing is under way"
 
     def perform(self, context):
         """Asks the worker, or ends the installer."""
         backend.cancel_job()
-        installation = environment.running_installation()
+        installation = running_installation()
         if installation is not None:
             installation.cancel()
-            environment.set_running_installation(None)
+            set_running_installation(None)
 
 
 class D3DMM_OT_clear_problem(FaceOperator, bpy.types.Operator):

@@ -6,6 +6,11 @@ import bpy
 
 from ..detailed3dmm_addon.worker import environment
 from ..detailed3dmm_addon.worker import jobs as backend
+from ..detailed3dmm_addon.worker.installation import (
+    Installation,
+    running_installation,
+    set_running_installation,
+)
 from ..ml_backend.errors import UserError
 from .operator_base import FaceOperator
 
@@ -21,7 +26,7 @@ class D3DMM_OT_install_backend(FaceOperator, bpy.types.Operator):
         """Grey while it is under way, or while Blender is offline and something would have to be fetched."""
         if environment.needs_network() and not getattr(bpy.app, "online_access", True):
             return "Blender is offline: allow online access in Preferences, System, Network"
-        if environment.running_installation() is not None:
+        if running_installation() is not None:
             return "The installation is under way"
         return ""
 
@@ -47,20 +52,20 @@ class D3DMM_OT_install_backend(FaceOperator, bpy.types.Operator):
         """Looks after the running step."""
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
-        installation = environment.running_installation()
+        installation = running_installation()
         if installation is None:
             return self._end(context, {"CANCELLED"})
         try:
             done = installation.advance()
         except UserError as error:
-            environment.set_running_installation(None)
+            set_running_installation(None)
             self.fail(error)
             return self._end(context, {"CANCELLED"})
         for area in context.window.screen.areas:
             area.tag_redraw()
         if not done:
             return {"PASS_THROUGH"}
-        environment.set_running_installation(None)
+        set_running_installation(None)
         self.report({"INFO"}, "The backend is installed")
         return self._end(context, {"FINISHED"})
 
@@ -71,15 +76,15 @@ class D3DMM_OT_install_backend(FaceOperator, bpy.types.Operator):
             while not installation.advance():
                 time.sleep(0.2)
         finally:
-            environment.set_running_installation(None)
+            set_running_installation(None)
         self.report({"INFO"}, "The backend is installed")
 
-    def _begin(self) -> environment.Installation:
+    def _begin(self) -> Installation:
         backend.stop()
         backend.clear_problem()
-        installation = environment.Installation()
+        installation = Installation()
         installation.start()
-        environment.set_running_installation(installation)
+        set_running_installation(installation)
         return installation
 
     def _end(self, context, result):
@@ -96,7 +101,7 @@ class D3DMM_OT_remove_backend(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey while it is being installed, or where there is nothing to delete."""
-        if environment.running_installation() is not None:
+        if running_installation() is not None:
             return "The installation is under way"
         return "" if environment.leftovers() else "Nothing was installed"
 

@@ -3,8 +3,8 @@
 import bpy
 
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
-from ..detailed3dmm_addon.worker import environment
 from ..detailed3dmm_addon.worker import jobs as backend
+from ..detailed3dmm_addon.worker.installation import running_installation
 from .audio_panel import draw_job
 from .sidebar import SidebarPanel, characters_across, draw_paragraph
 
@@ -43,7 +43,7 @@ class D3DMM_PT_backend(SidebarPanel, bpy.types.Panel):
         job = backend.running_job()
         if job is not None:
             draw_job(layout, job)
-        installation = environment.running_installation()
+        installation = running_installation()
         if installation is not None:
             row = layout.row(align=True)
             row.progress(factor=installation.fraction, text=installation.message)

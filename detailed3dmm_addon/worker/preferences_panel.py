@@ -3,6 +3,7 @@
 import bpy
 
 from . import environment
+from .installation import running_installation, set_running_installation
 from .interpreter import find_interpreter
 from .preferences import ROOT_PACKAGE, BackendPreferences
 
@@ -25,7 +26,7 @@ class D3DMM_AP_preferences(BackendPreferences, bpy.types.AddonPreferences):
         )
         box = layout.box()
         box.label(text="Managed Environment")
-        installation = environment.running_installation()
+        installation = running_installation()
         if installation is not None:
             row = box.row(align=True)
             row.progress(factor=installation.fraction, text=installation.message)
@@ -65,5 +66,9 @@ def register():
 
 
 def unregister():
-    """Removes the preferences."""
+    """Removes the preferences, and ends an installation that is under way."""
+    installation = running_installation()
+    if installation is not None:
+        installation.cancel()
+        set_running_installation(None)
     bpy.utils.unregister_class(D3DMM_AP_preferences)

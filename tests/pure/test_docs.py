@@ -39,6 +39,7 @@ def test_troubleshooting_quotes_what_the_product_says():
 
 EXPLAINED = (
     "worker/environment",
+    "worker/installation",
     "export/formats",
     "export/stage",
     "export/mesh",
