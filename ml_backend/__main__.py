@@ -1,4 +1,4 @@
-"""The shell: `python -m ml_backend COMMAND`. Parses, runs one command, turns a user's mistake into a message."""
+"""The shell: `python -m ml_backend COMMAND`. It parses, runs one command, and prints errors as messages."""
 
 import argparse
 import importlib

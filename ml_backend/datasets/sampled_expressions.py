@@ -38,7 +38,7 @@ FACES: dict[str, dict[str, float]] = {
     "open jaw": both_sides(jawOpen=1.0),
     "chin raise": both_sides(mouthShrugLower=1.0, mouthPress=0.4),
 }
-"""Faces to learn from and to measure with, by name. Not the artist's presets: models and figures rest on them."""
+"""Faces for training and evaluation, by name. They are not the artist's presets: figures depend on them."""
 
 
 def partner(name: str) -> str | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Gives a temporary path in the same folder that replaces the file once the `with` block has ended.
 
-    The temporary name is unique, so two processes that write the same file do not disturb each other: the last
-    one to end wins. If the block raises, the file stays as it was and nothing else is left behind.
+    The temporary name is unique: two processes that write the same file do not disturb each other, and the
+    last one to end wins. If the block raises, the file stays as it was and nothing else is left behind.
 
     Args:
         path: of the file.

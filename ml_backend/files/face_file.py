@@ -17,7 +17,7 @@ _REMEDY = 'A face file looks like {"identity": [...], "skin": [...], "expression
 
 @dataclass(frozen=True)
 class FaceParameters:
-    """Who, with which skin, doing what.
+    """The parameters of a face: identity, skin and expression.
 
     Attributes:
         identity: (K,) float32 coefficients in standard deviations, or None where the file has none.
@@ -46,7 +46,7 @@ def expression_vector(values: dict[str, float], source: str) -> np.ndarray:
     vector = np.zeros(len(EXPRESSION_NAMES), np.float32)
     for name, value in values.items():
         if name not in EXPRESSION_NAMES:
-            near = [known for known in EXPRESSION_NAMES if known.lower().startswith(name.lower()[:4])]
+            near = [other for other in EXPRESSION_NAMES if other.lower().startswith(name.lower()[:4])]
             raise UserError(
                 f"{source}: {name!r} is not an expression.",
                 f"Perhaps {', '.join(near)}." if near else "`info` lists all 52.",

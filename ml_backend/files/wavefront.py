@@ -32,7 +32,9 @@ def write_obj(
 
 
 def read_obj_vertices(path: Path, count: int) -> np.ndarray:
-    """The vertices of a Wavefront OBJ: (count, 3) float64 in metres; files in millimetres are noticed by their size.
+    """Reads the vertices of a Wavefront OBJ: (count, 3) float64 in metres.
+
+    Files in millimetres are recognised by their size.
 
     Raises:
         UserError: the file cannot be read, or has another number of vertices.
@@ -49,6 +51,7 @@ def read_obj_vertices(path: Path, count: int) -> np.ndarray:
     if len(vertices) != count or not np.isfinite(vertices).all():
         raise UserError(
             f"{path}: {len(vertices)} vertices, the face model has {count}.",
-            "Identities are fitted to meshes registered to the face model; build the model of your meshes with build-face-model.",
+            "Identities are fitted to meshes registered to the face model; build the model of your meshes "
+            "with build-face-model.",
         )
     return vertices / 1000 if np.ptp(vertices, 0).max() > _METRES else vertices

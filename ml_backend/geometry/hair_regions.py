@@ -9,13 +9,13 @@ HAIRLINE = (
     (-0.100, 0.076), (-0.085, 0.075), (-0.070, 0.064), (-0.052, 0.036), (-0.036, 0.020), (-0.026, -0.012),
     (-0.019, -0.010), (-0.016, 0.014), (0.008, 0.014), (0.014, -0.030), (0.030, -0.065), (0.080, -0.085),
 )  # fmt: skip
-"""Stations (distance behind the ear, height above it), metres, on a head whose forehead ends 68 mm above the ear."""
+"""Stations (distance behind the ear, height above it), metres. The forehead ends 68 mm above the ear."""
 COARSE_HAIRLINE = (*HAIRLINE[::2], HAIRLINE[-1])
 """The hairline of simulated portraits: every other station, without sideburns."""
 _FOREHEAD_HEIGHT = 0.068
 _HAIRLINE_FADE = 0.012
 _BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.14, 0.23), (0.4, 1.22, 0.19), (0.95, 1.20, 0.13), (1.55, 1.04, 0.06))
-"""From the inner to the outer end, in half widths of an eye from its centre: place, height, half thickness."""
+"""Place, height, half thickness from the inner to the outer end, in half widths of an eye from its centre."""
 
 
 def scalp_cover(positions: np.ndarray, ear: np.ndarray, forehead_top: np.ndarray, hairline) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A clip's displacement as a detail basis at the mesh's vertices: a mean, K fields and K curves that play by themselves."""
+"""Bakes a clip's displacement as a detail basis at the vertices of a mesh: a mean, K fields and K curves."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _LEAST_SHARE = 1e-2
 
 @dataclass(frozen=True)
 class BakeDetailRequest:
-    """What is baked.
+    """A clip to bake, and the vertices that receive its detail.
 
     Attributes:
         identity: (K,) float32, identity coefficients.
@@ -27,10 +27,10 @@ class BakeDetailRequest:
         expressions: (T, 52) float32, one row a frame.
         sample_uv: (N, 2) float32, texture coordinates of the vertices; outside [0, 1] there is no detail.
         resolution: of the maps that the vertices sample.
-        psnr_db: how close the basis must come to the generator.
+        psnr_db: fidelity of the basis to the generator.
         most_components: upper bound of K.
-        fine_resolution: of the maps of what is finer than the vertices, at least 256.
-        fine_components: how many of the K coefficients these maps follow, at most.
+        fine_resolution: of the maps that are finer than the vertices, at least 256.
+        fine_components: at most this many of the K coefficients move these maps.
         latent_offset: (18, 512) float32 of an imported map, or None.
     """
 
@@ -53,8 +53,8 @@ class BakedDetail:
     Attributes:
         basis: its fields are (N,), millimetres at the vertices.
         coefficients: (T, K) float32, one row a frame.
-        fine_mean: (R, R) float32, millimetres: what the maps hold beyond the vertices.
-        fine_fields: (L, R, R) float32: how that changes with the first L coefficients.
+        fine_mean: (R, R) float32, millimetres, the part of the maps that is finer than the vertices.
+        fine_fields: (L, R, R) float32, its change with each of the first L coefficients.
     """
 
     basis: DetailBasis
@@ -64,11 +64,11 @@ class BakedDetail:
 
 
 def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], None]) -> BakedDetail:
-    """Generates every frame's map, and expresses all of them in one small basis.
+    """Generates the map of every frame, and expresses all maps in one small basis.
 
     Args:
         request: the person, the frames and the vertices.
-        progress: called with (fraction done, what is going on); may raise to cancel.
+        progress: called with (fraction done, text); may raise to cancel.
 
     Returns:
         Basis, coefficients by frame, and the fine band.
@@ -95,13 +95,14 @@ def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], Non
     uv = request.sample_uv[covered]
 
     def maps(rows: np.ndarray, resolution: int) -> np.ndarray:
-        people, width = np.tile(identity, (len(rows), 1)), expressions.shape[1]
+        people = np.tile(identity, (len(rows), 1))
+        width = expressions.shape[1]
         return displacement_maps(
             model, people, rows[:, width:], rows[:, :width], resolution, request.latent_offset
         )
 
     def fields(rows: np.ndarray) -> np.ndarray:
-        return np.stack([sample_map(one, uv) for one in maps(rows, request.resolution)])
+        return np.stack([sample_map(values, uv) for values in maps(rows, request.resolution)])
 
     order = spread_order(distinct, min(_FRAMES_TO_FIT, len(distinct)))
     fitted = np.empty((len(order), len(uv)), np.float32)
@@ -136,20 +137,23 @@ def bake_detail(request: BakeDetailRequest, progress: Callable[[float, str], Non
 
 
 def fit_linear_maps(coefficients: np.ndarray, maps: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Fits maps as a mean and one field for each coefficient, by least squares; a coefficient that never moves gets none.
+    """Fits maps as a mean and one field for each coefficient, by least squares.
+
+    A coefficient that never moves gets a field of zeros.
 
     Args:
         coefficients: (T, L) float32, one row a map.
-        maps: T maps (R, R) float32, looked at one at a time.
+        maps: T maps (R, R) float32, read one at a time.
 
     Returns:
         (R, R) and (L, R, R) float32.
     """
     centre = coefficients.mean(0)
-    known = np.concatenate([np.ones((len(coefficients), 1)), coefficients - centre], 1)
-    inverse = np.linalg.pinv(known, rcond=_LEAST_SHARE).astype(np.float32)  # (1 + L, T)
+    inputs = np.concatenate([np.ones((len(coefficients), 1)), coefficients - centre], 1)
+    inverse = np.linalg.pinv(inputs, rcond=_LEAST_SHARE).astype(np.float32)  # (1 + L, T)
     fitted: np.ndarray | float = 0.0
-    for column, one in zip(inverse.T, maps, strict=True):
-        fitted = fitted + column[:, None, None] * one
-    mean, fields = np.asarray(fitted)[0], np.asarray(fitted)[1:]
+    for column, values in zip(inverse.T, maps, strict=True):
+        fitted = fitted + column[:, None, None] * values
+    mean = np.asarray(fitted)[0]
+    fields = np.asarray(fitted)[1:]
     return mean - np.tensordot(centre, fields, 1).astype(np.float32), fields

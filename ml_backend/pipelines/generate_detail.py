@@ -1,4 +1,7 @@
-"""Identity, skin and expression to a displacement map, by Detailed3DMM; also as edits of a latent that was fitted to a map."""
+"""Generates displacement maps from identity, skin and expression, with Detailed3DMM.
+
+The sliders can also edit a latent that was fitted to a map.
+"""
 
 import threading
 from dataclasses import dataclass, field
@@ -18,15 +21,14 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True)
 class GenerateDetailRequest:
-    """What a displacement map is made from.
+    """The inputs of a displacement map.
 
     Attributes:
         identity: (K,) float32, identity coefficients in standard deviations.
         skin: (16,) float32, the skin vector.
         expression: (52,) float32, ARKit coefficients.
         resolution: 256, 512 or 1024.
-        latent_offset: (18, 512) float32 added to the encoder's latents: what an imported map has beyond them;
-            or None.
+        latent_offset: (18, 512) float32 that an imported map adds to the latents of the encoder, or None.
         directions: amounts of latent directions by name, see `models/latent_directions.py`.
     """
 
@@ -44,13 +46,13 @@ def _load() -> Detailed3DMM:
 
 
 def detail_model() -> Detailed3DMM:
-    """The default Detailed3DMM, loaded once."""
+    """Returns the default Detailed3DMM, loaded once."""
     with _loading:
         return _load()
 
 
 def check_vector(name: str, values: np.ndarray, size: int) -> np.ndarray:
-    """Checks a vector that came over a border.
+    """Checks a vector from outside.
 
     Args:
         name: for the message.
@@ -83,7 +85,7 @@ def displacement_maps(
     latent_offset: np.ndarray | None = None,
     directions: dict[str, float] | None = None,
 ) -> np.ndarray:
-    """Maps of faces, edited in W+ where something is to be added there.
+    """Returns the maps of faces, edited in W+ where there is an offset or a direction.
 
     Args:
         model: the networks.
@@ -103,11 +105,11 @@ def displacement_maps(
     """
     if latent_offset is None and not directions:
         return model.displacement(identity, skin, expressions, resolution)
-    wanted = (model.generator.config.style_count, model.generator.config.latent_width)
-    offset = np.zeros(wanted, np.float32) if latent_offset is None else np.asarray(latent_offset, np.float32)
-    if offset.shape != wanted or not np.isfinite(offset).all():
+    shape = (model.generator.config.style_count, model.generator.config.latent_width)
+    offset = np.zeros(shape, np.float32) if latent_offset is None else np.asarray(latent_offset, np.float32)
+    if offset.shape != shape or not np.isfinite(offset).all():
         raise UserError(
-            f"The imported map's latent has shape {offset.shape}, not {wanted}, or is not finite.",
+            f"The imported map's latent has shape {offset.shape}, not {shape}, or is not finite.",
             "Import the map again.",
         )
     if directions:
@@ -118,7 +120,7 @@ def displacement_maps(
 
 
 def offset_of(model: Detailed3DMM, saved: SavedLatent) -> np.ndarray:
-    """What a fitted latent has beyond the encoder's: (18, 512) float32.
+    """Returns the difference (18, 512) float32 of a fitted latent to the latent of the encoder.
 
     Raises:
         UserError: it was fitted for a model of other sizes.
@@ -126,12 +128,12 @@ def offset_of(model: Detailed3DMM, saved: SavedLatent) -> np.ndarray:
     check_vector("latent's identity", saved.identity, model.identity_size)
     check_vector("latent's skin vector", saved.skin, model.skin_size)
     check_vector("latent's expression", saved.expression, model.expression_size)
-    found = model.latent(saved.identity[None], saved.skin[None], saved.expression[None])[0].cpu().numpy()
-    if saved.latent.shape != found.shape:
+    encoded = model.latent(saved.identity[None], saved.skin[None], saved.expression[None])[0].cpu().numpy()
+    if saved.latent.shape != encoded.shape:
         raise UserError(
-            f"The latent has shape {saved.latent.shape}, not {found.shape}.", "Invert the map again."
+            f"The latent has shape {saved.latent.shape}, not {encoded.shape}.", "Invert the map again."
         )
-    return saved.latent - found
+    return saved.latent - encoded
 
 
 def generate_detail(request: GenerateDetailRequest) -> np.ndarray:
@@ -153,5 +155,5 @@ def generate_detail(request: GenerateDetailRequest) -> np.ndarray:
     identity = check_vector("identity", request.identity, model.identity_size)
     skin = check_vector("skin vector", request.skin, model.skin_size)
     expression = check_vector("expression", request.expression, 52)
-    given = identity[None], skin[None], expression[None]
-    return displacement_maps(model, *given, request.resolution, request.latent_offset, request.directions)[0]
+    inputs = identity[None], skin[None], expression[None]
+    return displacement_maps(model, *inputs, request.resolution, request.latent_offset, request.directions)[0]

@@ -1,13 +1,10 @@
 """Fits a W+ latent of DNPM to any displacement map, so that a scan or a sculpt becomes editable.
 
 The loss has the parts of Choe 2023, "One-Shot Landmark-Based Face Reenactment", Eq. 3.1-3.5: pixels (squared
-error, weighted to
-where the map has wrinkles), perception (octave bands as lines and as texture, which suit relief better than
-features of photographs),
-and delta regularisation. There a latent is kept near one style for all layers; DNPM's styles differ by layer,
-so here the offsets from
-the start are kept small, in units of how far the encoder's own latents spread. There is no identity loss: the
-map is the identity.
+error, weighted to the wrinkles of the map), perception (octave bands as lines and as texture, which suit relief
+better than features of photographs), and delta regularisation. The thesis keeps a latent near one style for
+all layers. The styles of DNPM differ by layer, so here the offsets from the start are kept small, in units of
+the standard deviation of the encoder's latents. There is no identity loss: the map is the identity.
 """
 
 from collections.abc import Callable
@@ -37,19 +34,23 @@ RESOLUTIONS = (256, 512)
 STEPS = 600
 LARGEST_MM = 50.0
 _COARSE_SHARE = 0.7  # of the steps, at half the resolution
-_RATE, _LINES, _TEXTURE, _DELTA = 0.1, 0.3, 0.1, 2e-4
-_OCTAVES, _FLOOR = 3, 0.05
+_RATE = 0.1
+_LINES = 0.3
+_TEXTURE = 0.1
+_DELTA = 2e-4
+_OCTAVES = 3
+_FLOOR = 0.05
 _SPREAD_PEOPLE = 256
 
 
 @dataclass(frozen=True)
 class InvertMapRequest:
-    """What is fitted.
+    """A map to fit, and the state of the sliders.
 
     Attributes:
         path: the map's file (.exr, .png, .npy); empty where `map` is given.
         map: (H, W) float32 millimetres, row 0 at the bottom, or None.
-        identity, skin, expression: where the sliders stand for this map; None for the average person, neutral
+        identity, skin, expression: the sliders of this map; None for the average person, neutral
             skin, neutral face.
         start: "encoder" begins at the encoder's latent of the sliders, "mean" at the mean latent.
         steps: of the optimiser, 10 to 10,000.
@@ -68,11 +69,11 @@ class InvertMapRequest:
 
 @dataclass(frozen=True)
 class Inversion:
-    """What was found.
+    """A fitted latent and its fidelity.
 
     Attributes:
-        saved: the latent and where the sliders stood.
-        offset: (18, 512) float32, what the latent has beyond the encoder's; `GenerateDetailRequest` takes it.
+        saved: the latent and the sliders.
+        offset: (18, 512) float32, the difference to the latent of the encoder, for `GenerateDetailRequest`.
         target, fitted: (R, R) float32 millimetres, the map as it was compared, and the generated one.
         psnr_db: inside the face; the peak is the target's 0.1 to 99.9 percentile span.
         start_psnr_db: of the start.
@@ -97,7 +98,7 @@ def resample_map(values: np.ndarray, resolution: int) -> np.ndarray:
 
 
 def latent_spread(model: Detailed3DMM) -> Tensor:
-    """(S, 1): standard deviation of the encoder's latents of random people, per style."""
+    """Returns the standard deviation (S, 1) of the encoder's latents of random people, for each style."""
     random = np.random.default_rng(0)
     identity, skin = (
         random.standard_normal((_SPREAD_PEOPLE, size)) for size in (model.identity_size, model.skin_size)
@@ -106,15 +107,15 @@ def latent_spread(model: Detailed3DMM) -> Tensor:
     return latents.std(0).square().mean(1, keepdim=True).sqrt().clamp_min(1e-4).clone()
 
 
-def psnr(found: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
-    """dB inside the mask; the peak is the target's percentile span."""
+def psnr(fitted: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
+    """Returns the PSNR inside the mask, dB; the peak is the target's percentile span."""
     peak = percentile_span(target[None], mask)
-    return float(20 * np.log10(peak / max(float(np.sqrt(np.mean((found - target)[mask > 0] ** 2))), 1e-9)))
+    return float(20 * np.log10(peak / max(float(np.sqrt(np.mean((fitted - target)[mask > 0] ** 2))), 1e-9)))
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where the sliders stand, as latents.
+    """The state of the sliders, as latents.
 
     Attributes:
         rest, face: (S, W) W+ of the face at rest and of its expression; the same object where there is no
@@ -128,7 +129,7 @@ class Start:
 
 
 def gated_map(model: Detailed3DMM, start: Start, offset: Tensor, resolution: int) -> Tensor:
-    """(1, 1, R, R) in the generator's units: the map that an offset (S, W) to the start's latents makes; differentiable."""
+    """Returns the map (1, 1, R, R), generator's units, of an offset (S, W) to the start; differentiable."""
     resting = model.generator.maps((start.rest + offset)[None], resolution)[resolution]
     if start.face is start.rest:
         return resting
@@ -154,20 +155,21 @@ def fit_offset(
         start: the sliders' latents.
         first: (S, W), the offset to begin at.
         steps: of Adam.
-        progress: told (share done, text); may raise to cancel.
+        progress: called with (fraction done, text); may raise to cancel.
 
     Returns:
         (S, W).
     """
-    size, unit = target.shape[-1], float(model.generator.millimetres)
+    size = target.shape[-1]
+    unit = float(model.generator.millimetres)
     fine = torch.from_numpy(np.ascontiguousarray(target, np.float32)).to(model.device)[None, None] / unit
     inside = torch.from_numpy(np.ascontiguousarray(mask, np.float32)).to(model.device)
     levels = {}
     for resolution in (size // 2, size):
-        wanted = resize_by_halving(fine, resolution)
+        reference = resize_by_halving(fine, resolution)
         within = (resize_by_halving(inside[None, None], resolution)[0, 0] > 0.5).float()
-        weights = activity_weights(wanted * within, within, max(3, resolution // 28) | 1)
-        levels[resolution] = (wanted * within, within, weights)
+        weights = activity_weights(reference * within, within, max(3, resolution // 28) | 1)
+        levels[resolution] = (reference * within, within, weights)
     spread = latent_spread(model)
     moved = torch.zeros_like(first).requires_grad_(True)
     optimiser = torch.optim.Adam([moved], lr=_RATE)
@@ -177,11 +179,11 @@ def fit_offset(
     coarse = round(steps * _COARSE_SHARE)
     for step in range(steps):
         resolution = size // 2 if step < coarse else size
-        wanted, within, weights = levels[resolution]
-        found = gated_map(model, start, first + spread * moved, resolution) * within
-        lines, texture = band_losses(found, wanted, within, _OCTAVES, floor=_FLOOR)[:2]
+        reference, within, weights = levels[resolution]
+        generated = gated_map(model, start, first + spread * moved, resolution) * within
+        lines, texture = band_losses(generated, reference, within, _OCTAVES, floor=_FLOOR)[:2]
         loss = (
-            weighted_square(found, wanted, weights)
+            weighted_square(generated, reference, weights)
             + _LINES * lines
             + _TEXTURE * texture
             + _DELTA * moved.square().mean(1).sum()
@@ -204,11 +206,11 @@ def invert_map(
 
     Args:
         request: the map and the start.
-        progress: told (share done, text); may raise to cancel.
+        progress: called with (fraction done, text); may raise to cancel.
         model: other networks than the package's own, which then have no name in the latent.
 
     Returns:
-        The latent and how close it comes.
+        The latent and its fidelity.
 
     Raises:
         UserError: the map cannot be read, is blank or not in millimetres, or the request is out of range.

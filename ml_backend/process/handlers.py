@@ -1,4 +1,4 @@
-"""What the worker answers: each request's name, and the pipeline behind it."""
+"""The requests that the worker answers: each name, and the pipeline behind it."""
 
 import platform
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 import bpy
 import numpy as np
 import pytest
-from test_scene_changes import state_of_scene
+from scene_state import state_of_scene
 
 
 def seen_by(camera, scene, points):
