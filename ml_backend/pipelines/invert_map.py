@@ -1,10 +1,11 @@
 """Fits a W+ latent of DNPM to any displacement map, so that a scan or a sculpt becomes editable.
 
-The loss has the parts of Choe 2023, "One-Shot Landmark-Based Face Reenactment", Eq. 3.1-3.5: pixels (squared
-error, weighted to the wrinkles of the map), perception (octave bands as lines and as texture, which suit relief
-better than features of photographs), and delta regularisation. The thesis keeps a latent near one style for
-all layers. The styles of DNPM differ by layer: the offsets from the start are kept small, in units of the
-standard deviation of the encoder's latents. There is no identity loss: the map is the identity.
+The loss has the parts of Choe 2023, "One-Shot Landmark-Based Face Reenactment", Eq. 3.1-3.5: pixels
+(squared error, weighted to the wrinkles of the map), perception (octave bands as lines and as texture,
+which suit relief better than features of photographs), and delta regularisation. The thesis keeps a latent
+near one style for all layers. The styles of DNPM differ by layer: the offsets from the start are kept
+small, in units of the standard deviation of the encoder's latents. There is no identity loss: the map is
+the identity.
 """
 
 from collections.abc import Callable
