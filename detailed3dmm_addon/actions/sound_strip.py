@@ -1,4 +1,4 @@
-"""What a clip does to the scene beside the face: a sound strip, and the range of frames."""
+"""Sound strips of the sequencer, and the scene's range of frames."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _UNTOUCHED_END = 250
 def add_sound(
     scene: bpy.types.Scene, path: Path, first_frame: int, start: float = 0.0, length: float = 0.0
 ) -> None:
-    """Puts a recording into the sequencer, in the lowest channel that is free there, unless it is there already.
+    """Puts a recording into the sequencer's lowest free channel, unless it is there already.
 
     Args:
         scene: whose sequencer.
@@ -75,7 +75,7 @@ def active_sound(scene: bpy.types.Scene):
 
 @dataclass(frozen=True)
 class SoundRange:
-    """What is heard of a sound strip.
+    """The audible part of a sound strip.
 
     Attributes:
         path: of the recording.

@@ -1,4 +1,4 @@
-"""A face from photographs in the scene: sliders where the fit put them, the photo behind it and on its skin, its wrinkles blended in."""
+"""Makes a face from photographs: sliders of the fit, the photo behind it and on its skin, its wrinkles."""
 
 import hashlib
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from .new_face import new_face, select_face
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif")
 PHOTO_LATENT = "d3dmm_photo_latent"
-"""Of the object: what the photo's wrinkles add to the generator's latents at full share, flat."""
+"""Name on the object: the latent of the photo's wrinkles at full share, flat."""
 COLOUR_NODE = "D3DMM Photo Colour"
 _SENSOR = 36.0
 _RESOLUTION = 1024
@@ -62,7 +62,7 @@ class PhotoFit:
                 raise UserError(f"{path.name}: no such file.", "Choose a photo.")
 
     def request(self) -> tuple[str, dict, dict]:
-        """What to ask the worker."""
+        """Returns the first request: the fit."""
         faces = [self.face_number] if self.face_number else []
         return (
             "fit_from_image",
@@ -109,17 +109,20 @@ class PhotoFit:
         Returns:
             The face, selected and active, and the report.
         """
-        arrays, told = fit.arrays, fit.parameters["photos"][0]
+        arrays = fit.arrays
+        fitted = fit.parameters["photos"][0]
         name = bpy.path.display_name_from_filepath(str(self.paths[0])) or "Face"
         with new_face(context, name, arrays["identity"], 0) as face:
             settings = face.d3dmm
             settings.coefficients.foreach_set("value", arrays["identity"])
-            settings.wrinkle_seed, settings.identity_seed = 0, 0
+            settings.wrinkle_seed = 0
+            settings.identity_seed = 0
             settings.age_offset = _age_offset(arrays["skin"])
             settings.resolution = str(_RESOLUTION)
             settings.skin_tone = face_materials.tone_of(_middle_colour(arrays["albedo"]))
-            settings.photo, settings.photo_sureness = self.paths[0].name, told["sentence"]
-            settings.photo_sure = told["sure"]
+            settings.photo = self.paths[0].name
+            settings.photo_sureness = fitted["sentence"]
+            settings.photo_sure = fitted["sure"]
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
             if self.keep_expression:
                 for key_name, value in zip(
@@ -132,11 +135,11 @@ class PhotoFit:
         if self.camera:
             _add_camera(context, face, fit, self.paths[0].name)
         live_detail.show_full(face, live_detail.detail_inputs(face), shown.arrays["map"])
-        return face, f"{self.paths[0].name}: {told['sentence']}"
+        return face, f"{self.paths[0].name}: {fitted['sentence']}"
 
 
 def blend_wrinkles(face: bpy.types.Object) -> None:
-    """Puts the photo's share of wrinkles into the latent that the face's detail starts from."""
+    """Writes the photo's share of wrinkles into the latent of the face's detail."""
     stored = face.get(PHOTO_LATENT)
     if stored is None:
         return
@@ -173,7 +176,7 @@ def _age_offset(skin: np.ndarray) -> float:
 
 
 def _middle_colour(albedo: np.ndarray) -> np.ndarray:
-    """(3,) linear: the median over cheeks and nose."""
+    """Returns the median colour over cheeks and nose: (3,) linear."""
     size = len(albedo)
     return np.median(
         albedo[int(0.38 * size) : int(0.55 * size), int(0.3 * size) : int(0.7 * size)].reshape(-1, 3), axis=0
@@ -187,7 +190,7 @@ def _to_srgb(linear: np.ndarray) -> np.ndarray:
 
 
 def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
-    """An 8-bit sRGB image inside the file, of (H, W, 3) values in 0..1, row 0 at the bottom."""
+    """Returns an 8-bit sRGB image inside the file, of (H, W, 3) values in 0..1, row 0 at the bottom."""
     height, width = colours.shape[:2]
     image = bpy.data.images.new(name, width, height, alpha=False)
     pixels = np.ones((height, width, 4), np.float32)
@@ -199,7 +202,7 @@ def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
 
 
 def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
-    """Mixes the photo's colour into the skin's, except under the cropped hair; a Value node of its own says how much."""
+    """Mixes the photo's colour into the skin, except under the cropped hair; a Value node holds the share."""
     material = face.data.materials[0]
     tree = material.node_tree
     shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
@@ -216,20 +219,27 @@ def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
 
 
 def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event, name: str) -> None:
-    """The photo's camera, the scene's from now on, the photo behind the face; the render takes the photo's shape."""
-    told, photo = event.parameters["photos"][0], event.arrays["photo"]
+    """Adds the photo's camera as the scene's, with the photo behind the face; renders take its shape."""
+    fitted = event.parameters["photos"][0]
+    photo = event.arrays["photo"]
     data = bpy.data.cameras.new("Photo Camera")
     camera = bpy.data.objects.new("Photo Camera", data)
     context.collection.objects.link(camera)
-    data.sensor_fit, data.sensor_width, data.clip_start = "AUTO", _SENSOR, 0.01
-    data.lens = _SENSOR * told["focal_of_longer_side"]
+    data.sensor_fit = "AUTO"
+    data.sensor_width = _SENSOR
+    data.clip_start = 0.01
+    data.lens = _SENSOR * fitted["focal_of_longer_side"]
     to_camera = np.eye(4)
-    to_camera[:3, :3], to_camera[:3, 3] = event.arrays["rotation"][0], event.arrays["translation"][0]
+    to_camera[:3, :3] = event.arrays["rotation"][0]
+    to_camera[:3, 3] = event.arrays["translation"][0]
     camera.matrix_world = face.matrix_world @ Matrix((np.linalg.inv(to_camera) @ _CAMERA_AXES).tolist())
     image = _packed_image(name, photo[::-1].astype(np.float32) / 255)
     data.show_background_images = True
     behind = data.background_images.new()
-    behind.image, behind.alpha, behind.display_depth, behind.frame_method = image, 1.0, "BACK", "FIT"
+    behind.image = image
+    behind.alpha = 1.0
+    behind.display_depth = "BACK"
+    behind.frame_method = "FIT"
     render = context.scene.render
     render.resolution_y, render.resolution_x = photo.shape[:2]
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0

@@ -259,8 +259,8 @@ class ClipAnimation:
             The report.
 
         Raises:
-            UserError: the target has gone or cannot be animated, none of its keys can move, a bone is missing, or
-                Blender cannot open the sound.
+            UserError: the target has gone or cannot be animated, none of its keys can move, a bone is
+                missing, or Blender cannot open the sound.
         """
         place = self.place
         target = self.face()
