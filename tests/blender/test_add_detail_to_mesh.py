@@ -1,4 +1,4 @@
-"""Any head with ARKit-named shape keys wrinkles where its expressions fold it, natively, and loses it without a trace."""
+"""Wrinkles on any head with ARKit-named shape keys: added as native data, removed without a trace."""
 
 import re
 
@@ -12,14 +12,15 @@ from test_create_face import evaluated
 GRID, UNITS = 120, 37.0
 TURN = np.array(Euler((0.7, -0.4, 2.1)).to_matrix())
 KEYS = """
-    browInnerUp browOuterUpLeft browOuterUpRight browDownLeft browDownRight eyeBlinkLeft eyeBlinkRight cheekSquintLeft
-    cheekSquintRight noseSneerLeft noseSneerRight mouthSmileLeft mouthSmileRight mouthPucker mouthFrownLeft mouthFrownRight
+    browInnerUp browOuterUpLeft browOuterUpRight browDownLeft browDownRight eyeBlinkLeft eyeBlinkRight
+    cheekSquintLeft cheekSquintRight noseSneerLeft noseSneerRight mouthSmileLeft mouthSmileRight mouthPucker
+    mouthFrownLeft mouthFrownRight
 """
 
 
 @pytest.fixture
 def other_head(module):
-    """Our head as somebody else's: another person, other vertices, other units, turned; and where each vertex lies on our texture."""
+    """Our head as another one: person, vertices, units, turned; and each vertex's place on our texture."""
     models, space = module("detailed3dmm_addon.model.face_model"), module("ml_backend.geometry.texture_space")
     model, dense = models.face_model(), models.dense_mesh()
     names = KEYS.split()

@@ -1,4 +1,4 @@
-"""Clips without a worker: curve files, layers, gains, destinations, fewer keys, other meshes, bones, and what a second bake replaces."""
+"""Clips without a worker: curve files, layers, gains, destinations, fewer keys, other meshes, bones."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def clip_of(module):
 
 @pytest.fixture
 def light(module):
-    """A triangle with ARKit's shape keys that turns as its own head: all that most of this needs of a face."""
+    """A triangle with ARKit's shape keys that turns as its own head: enough of a face for most of these."""
     other = arkit_mesh(module("ml_backend.expression_names").EXPRESSION_NAMES)
     other.d3dmm_animation.head_object = other
     return other

@@ -1,4 +1,4 @@
-"""Presets in Blender's menus, faces and expressions as assets with pictures, files dropped on the viewport."""
+"""Presets in Blender's menus, faces and expressions as assets, files dropped on the viewport."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Import Detail Map and Bake Detail for Action: what they put on the face, what they refuse, what stays editable."""
+"""Import Detail Map and Bake Detail for Action: results, refusals, and later edits."""
 
 import bpy
 import numpy as np

@@ -1,4 +1,4 @@
-"""The managed environment: greyed offline, honest when it fails, goes on where it was, repaired offline, removed without a trace."""
+"""The managed environment: offline, failures, cancel, hashes, repair and removal."""
 
 import hashlib
 import os
@@ -126,7 +126,9 @@ def tiny_wheel(folder: Path) -> Path:
     files = {
         "d3dmm_tiny.py": "value = 7\n",
         "d3dmm_tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: d3dmm-tiny\nVersion: 1.0\n",
-        "d3dmm_tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "d3dmm_tiny-1.0.dist-info/WHEEL": (
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
         "d3dmm_tiny-1.0.dist-info/RECORD": "",
     }
     with zipfile.ZipFile(path, "w") as archive:
@@ -251,7 +253,8 @@ def test_every_kind_is_installed_with_hashes_but_a_studios_index(environment, in
 def test_a_cancelled_step_takes_its_own_children_along(module, tmp_path):
     children = module("detailed3dmm_addon.worker.child_process")
     code = (
-        "import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']);"
+        "import subprocess, sys, time;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']);"
         "print(child.pid, flush=True); time.sleep(99)"
     )
     with (tmp_path / "log").open("wb") as log:

@@ -1,4 +1,4 @@
-"""Draws every panel against a layout that checks what a real one would: that properties, operators and icons exist, that texts fit."""
+"""Draws every panel on a layout that checks properties, operators and icons, and that texts fit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import bpy
 import pytest
 
 CONTENT, UNIT, MARGIN, NUMBER, DIGIT = 235, 20, 6, 58, 8
-"""Pixels, read off screenshots: the tab at its first width, an icon, around a text, a slider's number, a third digit of it."""
+"""Pixels, read off screenshots: the tab at its first width, an icon, a margin, a number, its third digit."""
 OTHER_FONTS = 1.04
 """A Linux distribution's own letters are so much wider."""
 
@@ -30,7 +30,7 @@ class Text:
 
 
 class CheckingLayout:
-    """Takes the calls of a UILayout, refuses what Blender would refuse, and keeps the labels and where they are."""
+    """Takes the calls of a UILayout, refuses what Blender would refuse, and keeps labels and places."""
 
     def __init__(self, seen=None, across: int = 1, split: bool = False):
         self.seen = seen if seen is not None else []
@@ -59,7 +59,7 @@ class CheckingLayout:
         self.items.append(Text(text, taken + (UNIT if icon != "NONE" else 0), share) if text else None)
 
     def places(self, width: float = CONTENT) -> Iterator[tuple[Text, float]]:
-        """Every text with the pixels that it may fill; a row's items share it evenly, icons alone are square."""
+        """Yields texts with the pixels that they may fill; a row's items share evenly, icons are square."""
         icons = sum(item is None for item in self.items)
         shares = self.across or max(len(self.items) - icons, 1)
         each = (width - UNIT * (0 if self.across else icons)) / shares

@@ -4,8 +4,12 @@ import bpy
 import pytest
 
 OPERATORS = (
-    "create_face random_face reset_face set_expression_preset mirror_expression reset_expression random_expression update_detail "
-    "new_wrinkle_seed clear_baked_detail bake_detail import_detail_map clear_detail_map import_audio clear_animation start_backend "
+    "create_face random_face reset_face set_expression_preset mirror_expression reset_expression "
+    "random_expression "
+    "update_detail "
+    "new_wrinkle_seed clear_baked_detail bake_detail import_detail_map clear_detail_map import_audio "
+    "clear_animation "
+    "start_backend "
     "animate_strip update_animation import_curves add_emotion remove_emotion "
     "stop_backend cancel_job clear_problem install_backend save_face load_face"
 ).split()
@@ -69,7 +73,8 @@ def test_no_heavy_library_is_loaded_by_the_extension(module):
     root = Path(module("detailed3dmm_addon.worker.jobs").ROOT)
     code = (
         "import sys, bpy\nbefore = set(sys.modules)\nsys.path.insert(0, sys.argv[1])\n"
-        "import ml_backend.process.client, ml_backend.models.bilinear_face, ml_backend.geometry.dense_face, ml_backend.models.skin_vector\n"
+        "import ml_backend.process.client, ml_backend.models.bilinear_face\n"
+        "import ml_backend.geometry.dense_face, ml_backend.models.skin_vector\n"
         "heavy = {'torch', 'librosa', 'scipy', 'safetensors', 'PIL'} & (set(sys.modules) - before)\n"
         "import os; print('heavy', heavy, flush=True); os._exit(1 if heavy else 0)"
     )

@@ -1,4 +1,4 @@
-"""The worker killed at random moments of random jobs: told within two seconds, the scene as it was, the next request works.
+"""The worker killed at random moments: reported within two seconds, scene untouched, next request works.
 
 A few here; `make test-kills` does two hundred (D3DMM_KILLS).
 """

@@ -1,4 +1,4 @@
-"""A real worker process: answers, progress, cancel, latest wins, death at any moment, bad requests, no torch."""
+"""A real worker process: answers, progress, cancel, latest wins, full pipes, death, bad requests."""
 
 import os
 import signal
