@@ -1,4 +1,4 @@
-"""Scene and data: what a face is in Blender, how its mesh, detail, materials and animation are made and kept up to date."""
+"""Scene and data: faces in Blender, their mesh, detail, materials and animation."""
 
 
 def register():

@@ -1,4 +1,4 @@
-"""What a face object remembers; everything here survives undo, save, copy and append."""
+"""The properties of a face object; all of them survive undo, save, copy and append."""
 
 import bpy
 from bpy.props import (
@@ -180,7 +180,10 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
     )
     skin_thickness: FloatProperty(
         name="Thickness",
-        description="Thicker skin (+) folds in fewer and wider lines, thinner skin (-) in more and finer ones, in standard deviations",
+        description=(
+            "Thicker skin (+) folds in fewer and wider lines, thinner skin (-) in more and finer ones, "
+            "in standard deviations"
+        ),
         translation_context=OUR_CONTEXT,
         soft_min=-2.0,
         soft_max=2.0,
@@ -211,7 +214,9 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
     )
     pores: FloatProperty(
         name="Pores and Fine Lines",
-        description="Scale of what is finer than the vertices, an input of the detail's modifier; 1 is life-like",
+        description=(
+            "Scale of what is finer than the vertices, an input of the detail's modifier; 1 is life-like"
+        ),
         min=0.0,
         max=LARGEST_STRENGTH,
         get=_get_pores,

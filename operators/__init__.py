@@ -1,4 +1,4 @@
-"""What answers a click: checks, calls the scene side, reports, leaves one undo step."""
+"""Buttons: each checks, calls the scene side, reports and leaves one undo step."""
 
 import bpy
 
@@ -44,7 +44,7 @@ def _classes():
 
 
 def register():
-    """Adds every operator, and what hands dropped files to them."""
+    """Adds every operator, and the handlers of dropped files."""
     for cls in _classes():
         bpy.utils.register_class(cls)
 

@@ -46,7 +46,9 @@ class D3DMM_OT_add_detail_to_mesh(FaceOperator, bpy.types.Operator):
     )
     subdivisions: IntProperty(
         name="Subdivide",
-        description="Halve the edges of a copy of the mesh so often first; Remove Detail brings the mesh back",
+        description=(
+            "Subdivide a copy of the mesh this many times first; Remove Detail brings the mesh back"
+        ),
         min=0,
         max=3,
     )
@@ -70,14 +72,15 @@ class D3DMM_OT_add_detail_to_mesh(FaceOperator, bpy.types.Operator):
         item = context.active_object
         found = add_mesh_detail(item, self.method, self.subdivisions, self.age, self.seed)
         how = "its texture coordinates" if found.by_uv else "wrapping"
-        said = f"{item[MARK]} expressions wrinkle {(found.trust > 0.5).sum()} vertices, matched by {how}"
+        report = f"{item[MARK]} expressions wrinkle {(found.trust > 0.5).sum()} vertices, matched by {how}"
         if found.spacing > FINE_ENOUGH:
             self.report(
                 {"WARNING"},
-                f"{said}; the mesh is coarse for wrinkles: undo, and subdivide {ceil(log2(found.spacing / FINE_ENOUGH))} times",
+                f"{report}; the mesh is coarse for wrinkles: undo, and subdivide "
+                f"{ceil(log2(found.spacing / FINE_ENOUGH))} times",
             )
         else:
-            self.report({"INFO"}, said)
+            self.report({"INFO"}, report)
 
 
 class D3DMM_OT_remove_mesh_detail(FaceOperator, bpy.types.Operator):

@@ -1,4 +1,4 @@
-"""Import Audio, Animate Strip, Update Animation: a recording becomes curves and animated wrinkles, in one undo step."""
+"""Import Audio, Animate Sound Strip, Update Animation, Clear Animation."""
 
 import tempfile
 from pathlib import Path
@@ -28,7 +28,7 @@ class ClipOperator(JobOperator):
         return needs_target(context) or cls.busy_reason()
 
     def target(self, context) -> TargetName:
-        """What the clip goes to.
+        """Returns the name of the clip's target.
 
         Raises:
             UserError: nothing fit is selected.
@@ -128,7 +128,7 @@ class D3DMM_OT_animate_strip(SpeechOperator, bpy.types.Operator):
         )
 
     def work(self, context):
-        """As an import, of the strip's range, at the strip's place, without another strip."""
+        """Imports the strip's range at the strip's place, without another strip."""
         scene = context.scene
         with tempfile.TemporaryDirectory(prefix="d3dmm-") as folder:
             sound = SoundRange.of(active_sound(scene), scene, Path(folder))
@@ -146,7 +146,7 @@ class D3DMM_OT_animate_strip(SpeechOperator, bpy.types.Operator):
 
 
 class D3DMM_OT_update_animation(ClipOperator, bpy.types.Operator):
-    """Bake the last clip again with the settings as they are now; only what it made itself, and nobody edited, is replaced"""
+    """Bake the last clip again with the current settings; edited actions are kept, the others replaced"""
 
     bl_idname = "d3dmm.update_animation"
     bl_label = "Update Animation"
@@ -190,7 +190,7 @@ class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context):
-        """Grey when nothing is animated by us."""
+        """Grey without an animation of this extension."""
         reason = needs_target(context)
         if reason:
             return reason

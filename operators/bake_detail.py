@@ -12,7 +12,7 @@ from .operator_base import JobOperator, needs_face
 
 
 class D3DMM_OT_bake_detail(JobOperator, bpy.types.Operator):
-    """Store the wrinkles of this face's animation in the file, so that they play fast and without the add-on"""
+    """Store the wrinkles of this face's animation in the file: they play fast and without the add-on"""
 
     bl_idname = "d3dmm.bake_detail"
     bl_label = "Bake Detail for Action"

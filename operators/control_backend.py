@@ -1,4 +1,4 @@
-"""Start, stop, cancel, forget the last error."""
+"""Start, Stop, Cancel, Dismiss: the worker and its last error."""
 
 import bpy
 

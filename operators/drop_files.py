@@ -1,4 +1,4 @@
-"""Recordings and photos dropped on the 3D viewport: what the buttons do with a file, done with the dropped one."""
+"""Recordings and photos dropped on the 3D viewport: the buttons' work on the dropped file."""
 
 import bpy
 from bpy.props import StringProperty
@@ -13,7 +13,7 @@ from .operator_base import FaceOperator, needs_face
 
 
 class _Dropped(FaceOperator):
-    """Mixed into operators that hand a dropped file to another one; a drop is never refused without a word."""
+    """Mixed into operators that pass a dropped file to another one; a refusal is always reported."""
 
     target: type[FaceOperator]
     filepath: StringProperty(
@@ -22,7 +22,7 @@ class _Dropped(FaceOperator):
 
     @classmethod
     def disabled_reason(cls, context):
-        """Always live: why it cannot be done is reported."""
+        """Always live: a reason not to run is reported."""
         return ""
 
     def execute(self, context):

@@ -34,9 +34,10 @@ class _ExportOperator(FaceOperator, ExportHelper):
         return needs_face(context) or (export_files.missing_format(cls.format) if cls.format else "")
 
     def perform(self, context):
-        """Exports from the stage into a passing folder, then moves the files into place."""
+        """Exports from the stage into a temporary folder, then moves the files into place."""
         face = self.face(context)
-        scene, path = context.scene, named_file(self)
+        scene = context.scene
+        path = named_file(self)
         if path.suffix.lower() not in self.suffixes():
             path = path.with_name(path.name + self.filename_ext)
         first, last = (
@@ -55,11 +56,11 @@ class _ExportOperator(FaceOperator, ExportHelper):
         self.report({"INFO"}, f"Exported {path.name}: {said}")
 
     def suffixes(self) -> tuple[str, ...]:
-        """The endings that a file may have."""
+        """Returns the suffixes that a file may have."""
         return (self.filename_ext,)
 
     def shows_detail(self) -> bool:
-        """Whether the stage's copy is displaced."""
+        """Tells whether the stage's copy is displaced."""
         return True
 
     def export(self, stage, path: Path, progress) -> str:
@@ -68,7 +69,7 @@ class _ExportOperator(FaceOperator, ExportHelper):
 
 
 class D3DMM_OT_export_gltf(_ExportOperator, bpy.types.Operator):
-    """Write this face for game engines: expressions as morph targets, wrinkles as normal map and wrinkle maps"""
+    """Write this face for game engines: expressions as morph targets, wrinkles as normal and wrinkle maps"""
 
     bl_idname = "d3dmm.export_gltf"
     bl_label = "Export Copy as glTF"
@@ -93,7 +94,8 @@ class D3DMM_OT_export_gltf(_ExportOperator, bpy.types.Operator):
 
     def export(self, stage, path, progress):
         """Writes the .glb and its wrinkle maps."""
-        base, size = self.mesh == "BASE", int(self.resolution)
+        base = self.mesh == "BASE"
+        size = int(self.resolution)
         return export_files.export_gltf(stage, path, base, size, self.wrinkle_count, self.textures, progress)
 
 

@@ -57,7 +57,8 @@ class D3DMM_OT_apply_expression_asset(FaceOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Writes its values to the sliders."""
-        face, action = self.face(context), bpy.data.actions.get(self.action)
+        face = self.face(context)
+        action = bpy.data.actions.get(self.action)
         if action is None or not face_assets.pose_values(action):
             raise UserError(
                 f"{self.action!r} is not an expression of this file.", "Choose an action on shape keys."

@@ -24,7 +24,7 @@ _FORBIDDEN = '/\\:*?"<>|'
 
 
 def preset_path(kind: str, name: str) -> Path:
-    """Where a preset of a name is kept: in the user's presets, where Blender's menus look.
+    """Returns the file of a preset: in the user's presets, where Blender's menus look.
 
     Raises:
         UserError: the name cannot be a file's.
@@ -42,11 +42,15 @@ def _preset_names(kind: str) -> list[str]:
 
 
 def _listed(self, context):
-    _kept[:] = [(name, name, "") for name in _preset_names(self.kind)] or [("", "None", "There is no preset")]
-    return _kept
+    _items[:] = [(name, name, "") for name in _preset_names(self.kind)] or [
+        ("", "None", "There is no preset")
+    ]
+    return _items
 
 
-_kept: list[tuple[str, str, str]] = []  # Blender keeps no reference to what an enumeration's function returns
+_items: list[
+    tuple[str, str, str]
+] = []  # Blender keeps no reference to what an enumeration's function returns
 
 
 class D3DMM_OT_save_face(FaceOperator, bpy.types.Operator, ExportHelper):
@@ -77,7 +81,8 @@ class D3DMM_OT_load_face(FaceOperator, bpy.types.Operator, ImportHelper):
 
     def perform(self, context):
         """Reads the file first, so that a broken one changes nothing."""
-        face, path = self.face(context), named_file(self)
+        face = self.face(context)
+        path = named_file(self)
         preset = read_preset(path)
         apply_preset(face, preset)
         self.show_detail(face)
@@ -121,7 +126,7 @@ class D3DMM_OT_remove_preset(FaceOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context):
-        """Grey where nothing was kept."""
+        """Grey without a preset."""
         return "" if any(map(_preset_names, PRESET_FOLDERS)) else "There is no preset"
 
     def invoke(self, context, event):

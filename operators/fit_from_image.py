@@ -1,4 +1,4 @@
-"""Face From Photo: photographs of a person become that person's face, with the photo's camera, colour and wrinkles."""
+"""Face From Photo: a person's photographs become a face with the photo's camera, colour and wrinkles."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from .operator_base import JobOperator
 
 
 class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
-    """Make the face of a person from one photo or several of them, also small or blurred ones; ask the person first"""
+    """Make a person's face from one or several photos, also small or blurred ones; ask the person first"""
 
     bl_idname = "d3dmm.fit_from_image"
     bl_label = "Face From Photo"

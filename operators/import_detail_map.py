@@ -1,4 +1,4 @@
-"""Import Detail Map: a sculpted or scanned displacement map becomes this face's detail, and stays editable."""
+"""Import Detail Map, Clear Imported Map: a sculpted or scanned map becomes this face's editable detail."""
 
 import bpy
 from bpy.props import IntProperty, StringProperty
@@ -12,7 +12,7 @@ from .operator_base import FaceOperator, JobOperator, named_file, needs_face
 
 
 class D3DMM_OT_import_detail_map(JobOperator, bpy.types.Operator, ImportHelper):
-    """Start from a displacement map of your own (EXR in mm, PNG16 or npy, in this face's texture space); every slider then edits it"""
+    """Start from your own displacement map (EXR in mm, PNG16, npy, in this texture space); sliders edit it"""
 
     bl_idname = "d3dmm.import_detail_map"
     bl_label = "Import Detail Map"
@@ -57,13 +57,14 @@ class D3DMM_OT_clear_detail_map(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey when no map was imported."""
-        reason, face = needs_face(context), active_face(context)
+        reason = needs_face(context)
+        face = active_face(context)
         return reason or (
             "" if face is not None and face.d3dmm.imported_map else "This face has no imported map"
         )
 
     def perform(self, context):
-        """Forgets the latent and what it added."""
+        """Removes the latent and its part of the detail."""
         face = self.face(context)
         live_detail.clear_latent(face)
         self.show_detail(face)

@@ -93,7 +93,7 @@ class D3DMM_OT_install_backend(FaceOperator, bpy.types.Operator):
 
 
 class D3DMM_OT_remove_backend(FaceOperator, bpy.types.Operator):
-    """Delete the managed environment and everything that was downloaded for it; faces keep their wrinkles while you drag"""
+    """Delete the managed environment and its downloads; faces keep their wrinkles while you drag"""
 
     bl_idname = "d3dmm.remove_backend"
     bl_label = "Remove Backend"

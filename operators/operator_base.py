@@ -15,7 +15,7 @@ from ..ml_backend.process.client import Event
 
 
 def needs_face(context: bpy.types.Context) -> str:
-    """The reason why there is no face to act on, or an empty string."""
+    """Returns the reason why there is no face to act on, or an empty string."""
     if context.mode != "OBJECT":
         return "Leave the current mode first: this works in Object Mode"
     face = active_face(context)
@@ -25,7 +25,7 @@ def needs_face(context: bpy.types.Context) -> str:
 
 
 def named_file(operator) -> Path:
-    """The file that an operator with `filepath` is to read or write.
+    """Returns the file that an operator with `filepath` is to read or write.
 
     Raises:
         UserError: none was chosen or given.
@@ -40,23 +40,23 @@ class FaceOperator:
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        """Why the operator cannot run now; empty when it can."""
+        """Returns the reason why the operator cannot run now, or an empty string."""
         return needs_face(context)
 
     @classmethod
     def poll(cls, context):
-        """Blender's question whether the button is live."""
+        """Tells Blender whether the button is live."""
         reason = cls.disabled_reason(context)
         if reason:
             cls.poll_message_set(reason)
         return not reason
 
     def perform(self, context: bpy.types.Context) -> None:
-        """Does what the button says."""
+        """Does the operator's work; may raise UserError."""
         raise NotImplementedError
 
     def execute(self, context):
-        """Runs `perform`; a user's mistake becomes a report, and nothing is left behind."""
+        """Runs `perform`; a UserError becomes a report."""
         try:
             self.perform(context)
         except UserError as error:
@@ -90,10 +90,10 @@ class FaceOperator:
 class JobOperator(FaceOperator):
     """Mixed into operators that send long requests: `work` is written once for scripts and for the window.
 
-    `work` is a generator: it yields (title, name, parameters, arrays) of a request, is sent the worker's result,
-    and returns the report. An answer that is an error is thrown into it, so that it can undo its own steps; it
-    writes to the scene only after its last answer. Without a window it runs at once; in one a timer follows it,
-    with progress, and Esc cancels.
+    `work` is a generator: it yields (title, name, parameters, arrays) of a request, receives the worker's
+    result, and returns the report. An error of the worker is thrown into it. It writes to the scene only
+    after its last answer, so a failure leaves the scene as it was. Without a window it runs at once; in a
+    window a timer follows it, with progress, and Esc cancels.
     """
 
     _timer = None
@@ -125,7 +125,7 @@ class JobOperator(FaceOperator):
             self.report({"INFO"}, done.value)
 
     def execute(self, context):
-        """Starts from the file browser, a button or a script: with progress in a window, at once without one."""
+        """Starts the job: with progress in a window, at once without one."""
         if bpy.app.background:
             return super().execute(context)
         backend.clear_problem()

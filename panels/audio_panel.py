@@ -15,7 +15,7 @@ class TargetPanel(SidebarPanel):
 
     @classmethod
     def poll(cls, context):
-        """Whether there is something to animate."""
+        """Tells whether there is something to animate."""
         return active_target(context) is not None
 
 
@@ -27,7 +27,8 @@ class D3DMM_PT_audio(TargetPanel, bpy.types.Panel):
 
     def draw(self, context):
         """Draws the buttons, or the job that one of them started."""
-        layout, job = self.layout, backend.running_job()
+        layout = self.layout
+        job = backend.running_job()
         if job is None:
             column = layout.column(align=True)
             column.operator("d3dmm.import_audio", icon="FILE_SOUND")
@@ -51,7 +52,7 @@ class _SettingsPanel(TargetPanel):
 
 
 class D3DMM_PT_audio_adjust(_SettingsPanel, bpy.types.Panel):
-    """What is done to the curves before they are keyed."""
+    """Edits of the curves before they are keyed."""
 
     bl_idname = "D3DMM_PT_audio_adjust"
     bl_label = "Adjust"
@@ -91,13 +92,13 @@ class D3DMM_PT_audio_layers(_SettingsPanel, bpy.types.Panel):
 
 
 class D3DMM_PT_audio_output(_SettingsPanel, bpy.types.Panel):
-    """Where the curves go, and what listens."""
+    """Destination of the curves, and the speech networks."""
 
     bl_idname = "D3DMM_PT_audio_output"
     bl_label = "Output"
 
     def draw(self, context):
-        """Draws destination, key error, the head's object with its bones, the speech encoder and the decoder."""
+        """Draws destination, key error, the head's object and bones, speech encoder and decoder."""
         settings = active_target(context).d3dmm_animation
         column = _column(self.layout)
         for name in ("destination", "key_error", "head_object"):
@@ -111,7 +112,8 @@ class D3DMM_PT_audio_output(_SettingsPanel, bpy.types.Panel):
 
 def _column(layout):
     column = layout.column()
-    column.use_property_split, column.use_property_decorate = True, False
+    column.use_property_split = True
+    column.use_property_decorate = False
     return column
 
 

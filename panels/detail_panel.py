@@ -48,7 +48,7 @@ class D3DMM_PT_detail(FacePanel, bpy.types.Panel):
 
 
 class D3DMM_PT_detail_skin(FacePanel, bpy.types.Panel):
-    """What the skin is like, beyond the face's shape."""
+    """Properties of the skin beyond the face's shape."""
 
     bl_idname = "D3DMM_PT_detail_skin"
     bl_parent_id = "D3DMM_PT_detail"
@@ -87,7 +87,8 @@ class D3DMM_PT_detail_regions(FacePanel, bpy.types.Panel):
 
 def _column(layout, active: bool, decorate: bool = False):
     column = layout.column()
-    column.use_property_split, column.use_property_decorate = True, decorate
+    column.use_property_split = True
+    column.use_property_decorate = decorate
     column.active = active
     return column
 

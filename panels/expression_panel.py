@@ -8,7 +8,7 @@ from .sidebar import FacePanel, readable
 
 
 class D3DMM_PT_expression(FacePanel, bpy.types.Panel):
-    """What the face shows."""
+    """The expression of the face."""
 
     bl_idname = "D3DMM_PT_expression"
     bl_label = "Expression"

@@ -8,7 +8,7 @@ from .sidebar import SidebarPanel
 
 
 class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
-    """Where a face begins."""
+    """Buttons that make a face, and its seed."""
 
     bl_idname = "D3DMM_PT_face"
     bl_label = "Face"
@@ -34,7 +34,8 @@ class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
         row.operator("d3dmm.save_face", text="Save", text_ctxt=OUR_CONTEXT, icon="EXPORT")
         row.operator("d3dmm.load_face", text="Load", text_ctxt=OUR_CONTEXT, icon="IMPORT")
         column = layout.column()
-        column.use_property_split, column.use_property_decorate = True, False
+        column.use_property_split = True
+        column.use_property_decorate = False
         column.prop(face, "name", text="Name")
         row = column.row(align=True)
         row.prop(face.d3dmm, "identity_seed")

@@ -8,7 +8,7 @@ from .sidebar import FacePanel, readable
 
 
 class D3DMM_PT_identity(FacePanel, bpy.types.Panel):
-    """Who the face is."""
+    """The identity of the face."""
 
     bl_idname = "D3DMM_PT_identity"
     bl_label = "Identity"

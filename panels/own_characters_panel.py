@@ -11,20 +11,21 @@ from .sidebar import SidebarPanel
 
 
 class D3DMM_PT_own_characters(SidebarPanel, bpy.types.Panel):
-    """Shows for a mesh that is none of our faces."""
+    """Wrinkles of a mesh that is not a face of this extension."""
 
     bl_idname = "D3DMM_PT_own_characters"
     bl_label = "Own Characters"
 
     @classmethod
     def poll(cls, context):
-        """Whether another mesh is active."""
+        """Tells whether a mesh that is not a face is active."""
         item = context.active_object
         return item is not None and item.type == "MESH" and not is_face(item)
 
     def draw(self, context):
         """Draws the button, or the scales of the detail that is there."""
-        item, layout = context.active_object, self.layout
+        item = context.active_object
+        layout = self.layout
         if not has_mesh_detail(item):
             layout.operator("d3dmm.add_detail_to_mesh", icon="MOD_DISPLACE")
             return

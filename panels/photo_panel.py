@@ -1,4 +1,4 @@
-"""The Photo panel: where a face comes from a photograph, how sure that is, and how much of the photo shows."""
+"""The Photo panel: the confidence of the fit, and the share of the photo that shows."""
 
 import bpy
 
@@ -7,19 +7,19 @@ from .sidebar import FacePanel, characters_across, draw_paragraph
 
 
 class D3DMM_PT_photo(FacePanel, bpy.types.Panel):
-    """What the photo gave."""
+    """The photo of a face, and its share."""
 
     bl_idname = "D3DMM_PT_photo"
     bl_label = "Photo"
 
     @classmethod
     def poll(cls, context):
-        """Whether the active face was fitted to a photo."""
+        """Tells whether the active face was fitted to a photo."""
         face = active_face(context)
         return face is not None and bool(face.d3dmm.photo)
 
     def draw(self, context):
-        """Draws the photo's name, the fit's sureness and two blends."""
+        """Draws the photo's name, the fit's confidence and two blends."""
         settings = active_face(context).d3dmm
         self.layout.label(text=settings.photo, icon="IMAGE_DATA")
         icon = "CHECKMARK" if settings.photo_sure > 0.5 else "ERROR"

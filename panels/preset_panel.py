@@ -7,7 +7,7 @@ from .sidebar import FacePanel
 
 
 class D3DMM_MT_character_presets(bpy.types.Menu):
-    """Characters that were kept."""
+    """Menu of the saved characters."""
 
     bl_label = "Characters"
     bl_idname = "D3DMM_MT_character_presets"
@@ -21,7 +21,7 @@ class D3DMM_MT_character_presets(bpy.types.Menu):
 
 
 class D3DMM_MT_expression_presets(bpy.types.Menu):
-    """Expressions that were kept."""
+    """Menu of the saved expressions."""
 
     bl_label = "Expressions"
     bl_idname = "D3DMM_MT_expression_presets"
@@ -35,7 +35,7 @@ class D3DMM_MT_expression_presets(bpy.types.Menu):
 
 
 class D3DMM_PT_presets(FacePanel, bpy.types.Panel):
-    """What is kept for other files."""
+    """Presets and assets for other files."""
 
     bl_idname = "D3DMM_PT_presets"
     bl_label = "Presets and Assets"

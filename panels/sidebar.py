@@ -1,4 +1,4 @@
-"""What every panel of the tab shares."""
+"""The base of every panel of the tab."""
 
 import textwrap
 
@@ -7,7 +7,7 @@ from ..detailed3dmm_addon.translations import OUR_CONTEXT
 
 
 class SidebarPanel:
-    """Mixed into panels: where they are."""
+    """Mixed into panels: their place in the sidebar."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
@@ -20,7 +20,7 @@ class FacePanel(SidebarPanel):
 
     @classmethod
     def poll(cls, context):
-        """Whether a face is active."""
+        """Tells whether a face is active."""
         return active_face(context) is not None
 
 
@@ -41,12 +41,12 @@ def draw_paragraph(layout, text: str, width: int, icon: str = "NONE") -> None:
 
 
 def readable(name: str) -> str:
-    """A label from an identifier: "jaw_width" becomes "Jaw Width", "browInnerUp" becomes "Brow Inner Up"."""
+    """Returns a label for an identifier: "Jaw Width" for "jaw_width", "Brow Inner Up" for "browInnerUp"."""
     spaced = "".join(f" {letter}" if letter.isupper() else letter for letter in name.replace("_", " "))
     return " ".join(word[:1].upper() + word[1:] for word in spaced.split())
 
 
 def characters_across(context) -> int:
-    """About how many characters fit across the sidebar."""
+    """Returns about the number of characters that fit across the sidebar."""
     scale = context.preferences.system.ui_scale
     return max(24, int(context.region.width / (7.0 * scale)) - 6)

@@ -1,11 +1,11 @@
 """Writes the hashes of the packages that Install Backend fetches.
 
-python -m tools.lock_requirements            # after every change of detailed3dmm_addon/worker/requirements.txt
+python -m tools.lock_requirements            # after every change of the requirements
 python -m tools.lock_requirements --check    # only compares the pins; needs no network
 
-Reads the pins in detailed3dmm_addon/worker/requirements.txt and the installer's version in installation.py; writes
-hashed_requirements.txt, hashed_torch.txt and hashed_installer.txt beside them. The hashes are those of the package
-index that pip is set to.
+Reads the pins in detailed3dmm_addon/worker/requirements.txt and the installer's version in installation.py;
+writes hashed_requirements.txt, hashed_torch.txt and hashed_installer.txt beside them. The hashes are those
+of the package index that pip is set to.
 """
 
 import argparse

@@ -59,7 +59,7 @@ def include_frames(scene: bpy.types.Scene, first_frame: int, count: int) -> None
 
 
 def active_sound(scene: bpy.types.Scene):
-    """Returns the sequencer's active strip if it is a sound or a film, else the only sound strip, else None."""
+    """Returns the sequencer's active strip if it is a sound or a film, else the only sound strip, or None."""
     editor = scene.sequence_editor
     if editor is None:
         return None

@@ -1,4 +1,4 @@
-"""Faces and expressions as assets: marked, described, tagged, with a picture drawn of them."""
+"""Marks faces and expressions as assets, with description, tags and a picture."""
 
 import bpy
 import numpy as np
@@ -15,12 +15,15 @@ PREVIEW_SIZE = 256
 _TAGS = ("face", "detailed3dmm")
 _OTHER_COLOURS = {"eye": (0.75, 0.74, 0.72), "teeth": (0.74, 0.66, 0.53), "tongue": (0.62, 0.22, 0.20)}
 _HIDDEN = ("lashes",)
-_LIPS, _HAIR, _IRIS, _IRIS_RADIUS = (0.85, 0.55, 0.5), (0.045, 0.024, 0.013), (0.06, 0.04, 0.03), 0.47
+_LIPS = (0.85, 0.55, 0.5)
+_HAIR = (0.045, 0.024, 0.013)
+_IRIS = (0.06, 0.04, 0.03)
+_IRIS_RADIUS = 0.47
 _SKIN = (0.58, 0.32, 0.205)
 
 
 def mark_face(face: bpy.types.Object, context: bpy.types.Context) -> None:
-    """Makes a face an asset with its picture; anew where it is one already."""
+    """Makes a face an asset with its picture, or renews both."""
     seed = face.d3dmm.identity_seed
     _mark(
         face,
@@ -31,7 +34,7 @@ def mark_face(face: bpy.types.Object, context: bpy.types.Context) -> None:
 
 
 def mark_expression(face: bpy.types.Object, context: bpy.types.Context, name: str) -> bpy.types.Action:
-    """Keeps what a face shows as an action of one frame on shape keys, marked as an asset.
+    """Keeps a face's expression as an action of one frame on shape keys, marked as an asset.
 
     Args:
         face: whose expression is kept; its own animation stays.
@@ -52,7 +55,7 @@ def mark_expression(face: bpy.types.Object, context: bpy.types.Context, name: st
 
 
 def apply_expression(face: bpy.types.Object, action: bpy.types.Action) -> None:
-    """Puts an expression's values into a face's sliders; those that it does not name go to 0."""
+    """Writes an expression's values into a face's sliders; all others go to 0."""
     values = pose_values(action)
     for name in face_model().expression_names:
         key = face.data.shape_keys.key_blocks.get(name)
@@ -61,7 +64,7 @@ def apply_expression(face: bpy.types.Object, action: bpy.types.Action) -> None:
 
 
 def expression_actions() -> list[bpy.types.Action]:
-    """The expressions that are assets in this file."""
+    """Returns the expressions that are assets in this file."""
     return [
         action
         for action in bpy.data.actions
@@ -70,7 +73,7 @@ def expression_actions() -> list[bpy.types.Action]:
 
 
 def pose_values(action: bpy.types.Action) -> dict[str, float]:
-    """The values of shape keys that an expression's action holds, by name."""
+    """Returns the values of shape keys that an expression's action holds, by name."""
     found = {}
     for curve in _curves(action):
         if curve.data_path.startswith('key_blocks["') and curve.data_path.endswith('"].value'):
@@ -79,19 +82,18 @@ def pose_values(action: bpy.types.Action) -> dict[str, float]:
 
 
 def portrait_of(face: bpy.types.Object, context: bpy.types.Context) -> np.ndarray:
-    """(S, S, 4) float32: a face from the front as it shows now, sRGB and alpha, row 0 at the bottom."""
+    """Draws a face from the front as it shows now: (S, S, 4) float32, sRGB and alpha, row 0 at the bottom."""
     mesh = face.evaluated_get(context.evaluated_depsgraph_get()).data
     mesh.calc_loop_triangles()
     positions = read_positions(mesh)
     normals = np.empty_like(positions)
     mesh.vertex_normals.foreach_get("vector", normals.ravel())
-    triangles, part = (
-        np.empty((len(mesh.loop_triangles), 3), np.int32),
-        np.empty(len(mesh.loop_triangles), np.int32),
-    )
+    triangles = np.empty((len(mesh.loop_triangles), 3), np.int32)
+    part = np.empty(len(mesh.loop_triangles), np.int32)
     mesh.loop_triangles.foreach_get("vertices", triangles.ravel())
     mesh.loop_triangles.foreach_get("material_index", part)
-    names, places = face_model().part_names, _attribute(mesh, "d3dmm_eye", 3)
+    names = face_model().part_names
+    places = _attribute(mesh, "d3dmm_eye", 3)
     colours = _painted(face, mesh)
     for index, name in enumerate(names):
         colour = next((value for key, value in _OTHER_COLOURS.items() if name.startswith(key)), None)
@@ -106,7 +108,7 @@ def portrait_of(face: bpy.types.Object, context: bpy.types.Context) -> np.ndarra
 
 
 def _painted(face: bpy.types.Object, mesh: bpy.types.Mesh) -> np.ndarray:
-    """(N, 3): skin with lips, brows and cropped hair, from the attributes that the materials read."""
+    """Returns the vertices' colours (N, 3): skin, lips, brows and hair, from the materials' attributes."""
     lips, brows, scalp = (_attribute(mesh, f"d3dmm_{name}", 1) for name in ("lips", "brows", "scalp"))
     skin = np.array(_skin_colour(face)) * (1 - lips * (1 - np.array(_LIPS)))
     trees = [
@@ -125,7 +127,7 @@ def _painted(face: bpy.types.Object, mesh: bpy.types.Mesh) -> np.ndarray:
 
 
 def _attribute(mesh: bpy.types.Mesh, name: str, width: int) -> np.ndarray:
-    """(N, width): a vertex attribute, 0 where it is not there."""
+    """Returns a vertex attribute (N, width), 0 where the mesh has none."""
     values = read_attribute(mesh, name)
     return np.zeros((len(mesh.vertices), width), np.float32) if values is None else values.reshape(-1, width)
 
@@ -157,7 +159,7 @@ def _pose_action(keys: bpy.types.Key, name: str, values: dict[str, float]) -> bp
 
 
 def _curves(action: bpy.types.Action):
-    """The curves of an action of one slot."""
+    """Returns the curves of an action of one slot."""
     if not hasattr(action, "slots"):
         return action.fcurves
     if not action.layers or not action.slots:

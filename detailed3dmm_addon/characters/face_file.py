@@ -1,4 +1,4 @@
-"""A face as a file: what its sliders say, written to JSON and put into another face."""
+"""A face as a file: the values of its sliders as JSON, read into another face."""
 
 import json
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def save_preset(face: bpy.types.Object, path: Path) -> None:
 
 
 def save_expression(face: bpy.types.Object, path: Path) -> None:
-    """Writes what a face shows, for any face: `read_preset` leaves the person alone.
+    """Writes a face's expression, for any face: `read_preset` leaves the person alone.
 
     Raises:
         UserError: the file cannot be written.
@@ -95,7 +95,7 @@ def save_expression(face: bpy.types.Object, path: Path) -> None:
 
 
 def _colour_sockets(face: bpy.types.Object) -> dict[str, bpy.types.NodeSocket]:
-    """The colours that a face's materials take from one node each, as far as the artist left them."""
+    """Returns the sockets of colours that a face's materials take from one node each, where present."""
     trees = [
         material.node_tree
         for material in face.data.materials
@@ -118,7 +118,8 @@ def read_preset(path: Path) -> FacePreset:
     model = face_model()
     if parameters.identity is not None and len(parameters.identity) != model.identity_size:
         raise UserError(
-            f"{path}: its identity has {len(parameters.identity)} coefficients, this face model {model.identity_size}.",
+            f"{path}: its identity has {len(parameters.identity)} coefficients, "
+            f"this face model {model.identity_size}.",
             "Save it again from a face of this model.",
         )
     sliders = json.loads(path.read_text("utf-8")).get("sliders", {})
@@ -128,17 +129,18 @@ def read_preset(path: Path) -> FacePreset:
         path, sliders.get("directions", {}), "directions", tuple(model.direction_names)
     )
     regions = _named_numbers(path, sliders.get("regions", {}), "regions", REGIONS)
-    own = ("directions", "regions", "colours", "resolution", "show_detail", "imported_map")
+    groups = ("directions", "regions", "colours", "resolution", "show_detail", "imported_map")
     plain = _named_numbers(
         path,
-        {name: value for name, value in sliders.items() if name not in own},
+        {name: value for name, value in sliders.items() if name not in groups},
         "sliders",
         _NUMBERS + _SEEDS,
     )
-    resolution, shown = sliders.get("resolution"), sliders.get("show_detail")
+    resolution = sliders.get("resolution")
+    shown = sliders.get("show_detail")
     if resolution not in (None, *_RESOLUTIONS) or shown not in (None, True, False):
         raise UserError(
-            f"{path}: resolution {resolution!r} or show_detail {shown!r} is none that there is.", _REMEDY
+            f"{path}: resolution must be 256, 512 or 1024, and show_detail true or false.", _REMEDY
         )
     colours = _colours(path, sliders.get("colours", {}))
     return FacePreset(
@@ -181,11 +183,11 @@ def _imported_map(path: Path, values: object) -> tuple[str, np.ndarray] | None:
     return name, offset
 
 
-def _named_numbers(path: Path, values: object, what: str, known: tuple[str, ...]) -> dict[str, float]:
+def _named_numbers(path: Path, values: object, what: str, allowed: tuple[str, ...]) -> dict[str, float]:
     if not isinstance(values, dict):
         raise UserError(f"{path}: {what!r} is not a set of named numbers.", _REMEDY)
     for name, value in values.items():
-        if name not in known:
+        if name not in allowed:
             raise UserError(f"{path}: {name!r} is not one of this product's {what}.", _REMEDY)
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 2**31 - 1:
             raise UserError(
@@ -195,23 +197,24 @@ def _named_numbers(path: Path, values: object, what: str, known: tuple[str, ...]
 
 
 def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
-    """Puts a read face into a face's sliders; its detail is left to the caller.
+    """Writes a preset into a face's sliders; its detail is left to the caller.
 
     Args:
         face: a face; where its mesh was edited, its identity stays.
-        preset: what `read_preset` found.
+        preset: from `read_preset`.
     """
     if not is_face(face):
         raise UserError("No face is selected.", "Select one, or press Create Face.")
-    settings, keys = face.d3dmm, face.data.shape_keys.key_blocks
+    settings = face.d3dmm
+    keys = face.data.shape_keys.key_blocks
     identity = preset.parameters.identity
     with live_update.suspended():
         for name, value in preset.numbers.items():
             setattr(settings, name, int(value) if name in _SEEDS else value)
         _apply_detail(face, preset)
         if preset.regions:
-            own = dict(zip(REGIONS, settings.region_strengths, strict=True))
-            settings.region_strengths = [preset.regions.get(name, own[name]) for name in REGIONS]
+            present = dict(zip(REGIONS, settings.region_strengths, strict=True))
+            settings.region_strengths = [preset.regions.get(name, present[name]) for name in REGIONS]
         if identity is not None and live_update.can_change_identity(face):
             base = identity.astype(np.float32)
             for item in settings.directions:
@@ -228,7 +231,7 @@ def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
 
 
 def _apply_detail(face: bpy.types.Object, preset: FacePreset) -> None:
-    """Colours, the map's size, whether it is shown, and an imported map; a file that says nothing of them leaves them."""
+    """Writes colours, the map's size, its visibility and an imported map, as far as the file holds them."""
     for name, socket in _colour_sockets(face).items():
         if name in preset.colours:
             socket.default_value = (*preset.colours[name], 1.0)

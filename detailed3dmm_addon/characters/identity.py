@@ -1,4 +1,4 @@
-"""Whole identities: the seeded person, the average person."""
+"""Identities of a seed, and the average person."""
 
 import bpy
 import numpy as np
@@ -10,7 +10,7 @@ _TONE_SEED = 0x70E
 
 
 def seeded_person(seed: int | None) -> tuple[np.ndarray, float]:
-    """The person that a seed stands for.
+    """Returns the person that a seed stands for.
 
     Args:
         seed: None for the average person.
@@ -25,7 +25,7 @@ def seeded_person(seed: int | None) -> tuple[np.ndarray, float]:
 
 
 def store_person(face: bpy.types.Object, seed: int | None) -> None:
-    """Puts a seeded person into the sliders, without rewriting shapes.
+    """Writes a seeded person into the sliders, without rewriting shapes.
 
     Args:
         face: the face.

@@ -1,4 +1,4 @@
-"""A sculpted or scanned displacement map on a face: the latent that makes it, on top of which the sliders go on working."""
+"""A sculpted or scanned displacement map on a face, as a latent that the sliders go on editing."""
 
 import hashlib
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class MapImport:
         """Looks at the file before anything is started.
 
         Raises:
-            UserError: there is no such file, or it is none of ours by its name.
+            UserError: there is no such file, or its suffix is not a map's.
         """
         if self.path.suffix.lower() not in MAP_SUFFIXES:
             raise UserError(
@@ -47,7 +47,7 @@ class MapImport:
             )
 
     def fit_request(self) -> tuple[str, dict, dict]:
-        """What to ask first: the latent. The map counts as that of the face as it stands."""
+        """Returns the first request: the latent of the map, taken as the map of the face as it stands."""
         return "invert", {"path": str(self.path), "steps": self.steps}, detail_inputs(self.face()).arrays()
 
     def offset_of(self, fit: Event) -> np.ndarray:
@@ -70,7 +70,7 @@ class MapImport:
         return "generate", {"resolution": int(face.d3dmm.resolution)}, arrays
 
     def put_on_face(self, fit: Event, shown: Event, request: tuple[str, dict, dict]) -> str:
-        """Keeps the latent on the face, in place of an earlier one, and shows its map; nothing was touched before.
+        """Keeps the latent on the face in place of an earlier one and shows its map; the only write.
 
         Args:
             fit: the answer to `fit_request`.
@@ -95,7 +95,7 @@ class MapImport:
         return f"{self.path.name}: fitted to {fit.parameters['psnr_db']:.1f} dB; the sliders edit it"
 
     def face(self) -> bpy.types.Object:
-        """The face as it is now.
+        """Returns the face as it is now.
 
         Raises:
             UserError: it has been deleted.

@@ -1,4 +1,4 @@
-"""Makes a face from photographs in the scene: sliders, camera, the photo behind it, colour and wrinkles."""
+"""Makes a face from photographs: sliders of the fit, the photo behind it and on its skin, its wrinkles."""
 
 import hashlib
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ PHOTO_SUFFIXES = (
     ".avif",
 )
 PHOTO_LATENT = "d3dmm_photo_latent"
-"""Of the object: what the photo's wrinkles add to the generator's latents at full share, flat."""
+"""Name on the object: the latent of the photo's wrinkles at full share, flat."""
 COLOUR_NODE = "D3DMM Photo Colour"
 _SENSOR = 36.0
 _RESOLUTION = 1024
@@ -77,7 +77,7 @@ class PhotoFit:
                 raise UserError(f"{path.name}: no such file.", "Choose a photo.")
 
     def request(self) -> tuple[str, dict, dict]:
-        """What to ask the worker."""
+        """Returns the first request: the fit."""
         faces = [self.face_number] if self.face_number else []
         return (
             "fit_from_image",
@@ -124,18 +124,20 @@ class PhotoFit:
         Returns:
             The face, selected and active, and the report.
         """
-        arrays, told = fit.arrays, fit.parameters["photos"][0]
+        arrays = fit.arrays
+        fitted = fit.parameters["photos"][0]
         name = bpy.path.display_name_from_filepath(str(self.paths[0])) or "Face"
         with new_face(context, name, arrays["identity"], 0) as face:
             settings = face.d3dmm
             settings.coefficients.foreach_set("value", arrays["identity"])
-            settings.wrinkle_seed, settings.identity_seed = 0, 0
+            settings.wrinkle_seed = 0
+            settings.identity_seed = 0
             settings.age_offset = _age_offset(arrays["skin"])
             settings.resolution = str(_RESOLUTION)
             settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
             settings.photo = self.paths[0].name
-            settings.photo_sureness = f"{told['sentence']} {told['camera']}"
-            settings.photo_sure = told["sure"]
+            settings.photo_sureness = f"{fitted['sentence']} {fitted['camera']}"
+            settings.photo_sure = fitted["sure"]
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
             if self.keep_expression:
                 for key_name, value in zip(
@@ -152,7 +154,7 @@ class PhotoFit:
 
 
 def blend_wrinkles(face: bpy.types.Object) -> None:
-    """Puts the photo's share of wrinkles into the latent that the face's detail starts from."""
+    """Writes the photo's share of wrinkles into the latent of the face's detail."""
     stored = face.get(PHOTO_LATENT)
     if stored is None:
         return
@@ -184,7 +186,7 @@ def _age_offset(skin: np.ndarray) -> float:
 
 
 def _middle_colour(albedo: np.ndarray) -> np.ndarray:
-    """(3,) linear: the median over cheeks and nose."""
+    """Returns the median colour over cheeks and nose: (3,) linear."""
     size = len(albedo)
     return np.median(
         albedo[int(0.38 * size) : int(0.55 * size), int(0.3 * size) : int(0.7 * size)].reshape(-1, 3), axis=0
@@ -192,7 +194,7 @@ def _middle_colour(albedo: np.ndarray) -> np.ndarray:
 
 
 def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
-    """An 8-bit sRGB image inside the file, of (H, W, 3) values in 0..1, row 0 at the bottom."""
+    """Returns an 8-bit sRGB image inside the file, of (H, W, 3) values in 0..1, row 0 at the bottom."""
     height, width = colours.shape[:2]
     image = bpy.data.images.new(name, width, height, alpha=False)
     pixels = np.ones((height, width, 4), np.float32)
@@ -204,7 +206,7 @@ def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
 
 
 def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
-    """Mixes the photo's colour into the skin's, except under the cropped hair, by a Value node."""
+    """Mixes the photo's colour into the skin, except under the cropped hair; a Value node holds the share."""
     material = face.data.materials[0]
     tree = material.node_tree
     shader = principled_shader(material)
@@ -221,23 +223,30 @@ def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
 
 
 def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event, name: str) -> None:
-    """Adds the photo's camera with the photo behind the face; the render takes the photo's shape."""
-    told, photo = event.parameters["photos"][0], event.arrays["photo"]
+    """Adds the photo's camera as the scene's, with the photo behind the face; renders take its shape."""
+    fitted = event.parameters["photos"][0]
+    photo = event.arrays["photo"]
     data = bpy.data.cameras.new("Photo Camera")
     camera = bpy.data.objects.new("Photo Camera", data)
     context.collection.objects.link(camera)
-    data.sensor_fit, data.sensor_width, data.clip_start = "AUTO", _SENSOR, 0.01
-    data.lens = _SENSOR * told["focal_of_longer_side"]
-    right, down = told["principal_off_centre"]
+    data.sensor_fit = "AUTO"
+    data.sensor_width = _SENSOR
+    data.clip_start = 0.01
+    data.lens = _SENSOR * fitted["focal_of_longer_side"]
+    right, down = fitted["principal_off_centre"]
     data.shift_x = -right  # the frame moves, the optical axis stays
     data.shift_y = down
     to_camera = np.eye(4)
-    to_camera[:3, :3], to_camera[:3, 3] = event.arrays["rotation"][0], event.arrays["translation"][0]
+    to_camera[:3, :3] = event.arrays["rotation"][0]
+    to_camera[:3, 3] = event.arrays["translation"][0]
     camera.matrix_world = face.matrix_world @ Matrix((np.linalg.inv(to_camera) @ _CAMERA_AXES).tolist())
     image = _packed_image(name, photo[::-1].astype(np.float32) / 255)
     data.show_background_images = True
     behind = data.background_images.new()
-    behind.image, behind.alpha, behind.display_depth, behind.frame_method = image, 1.0, "BACK", "FIT"
+    behind.image = image
+    behind.alpha = 1.0
+    behind.display_depth = "BACK"
+    behind.frame_method = "FIT"
     render = context.scene.render
     render.resolution_y, render.resolution_x = photo.shape[:2]
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0

@@ -232,7 +232,8 @@ class ClipAnimation:
         if count > face_animation.LONGEST_RANGE:
             raise UserError(
                 f"{self.source.path.name}: {count} frames are too many for wrinkles.",
-                f"Import without Animated Wrinkles, or at most {face_animation.LONGEST_RANGE} frames at a time.",
+                "Import without Animated Wrinkles, or at most "
+                f"{face_animation.LONGEST_RANGE} frames at a time.",
             )
         face = self.face()
         frames = self._model_frames()
@@ -258,8 +259,8 @@ class ClipAnimation:
             The report.
 
         Raises:
-            UserError: the target has gone or cannot be animated, none of its keys can move, a bone is missing, or
-                Blender cannot open the sound.
+            UserError: the target has gone or cannot be animated, none of its keys can move, a bone is
+                missing, or Blender cannot open the sound.
         """
         place = self.place
         target = self.face()

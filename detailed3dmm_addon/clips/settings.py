@@ -1,4 +1,4 @@
-"""How clips are put on a mesh: gains, smoothing, layers, emotions over time, where the curves go, and what was imported last."""
+"""Settings of clips on one mesh: gains, smoothing, layers, emotions, destination, and the last import."""
 
 import bpy
 from bpy.props import (
@@ -98,7 +98,9 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
 
     smoothing: FloatProperty(
         name="Smoothing",
-        description="Width of the smoothing of speech and captured curves, in milliseconds; closed lips stay closed",
+        description=(
+            "Width of the smoothing of speech and captured curves, in milliseconds; closed lips stay closed"
+        ),
         default=0.0,
         min=0.0,
         max=500.0,
@@ -136,7 +138,10 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
     )
     head_object: PointerProperty(
         name="Head",
-        description="Object that turns as the head: an armature with the bones below, or any other; empty: the face itself",
+        description=(
+            "Object that turns as the head: an armature with the bones below, or any other; "
+            "empty: the face itself"
+        ),
         type=bpy.types.Object,
     )
     head_bone: StringProperty(name="Head Bone", description="Bone of the armature that turns as the head")
@@ -149,12 +154,15 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
     emotions: CollectionProperty(type=D3DMM_PG_emotion_key)
     speech_encoder: StringProperty(
         name="Speech Encoder",
-        description="Folder of a wav2vec 2.0 phoneme checkpoint to listen with, in the layout of transformers; empty: the built-in one",
+        description=(
+            "Folder of a wav2vec 2.0 phoneme checkpoint to listen with, in the layout of transformers; "
+            "empty: the built-in one"
+        ),
         subtype="DIR_PATH",
     )
     decoder: EnumProperty(
         name="Decoder",
-        description="How the heard sounds become curves",
+        description="How speech sounds become curves",
         items=(
             ("parallel", "Parallel", "All frames of a stretch at once"),
             ("autoregressive", "Autoregressive", "Each frame from the frames before it; slower"),
@@ -177,21 +185,21 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
     source_detail: BoolProperty(options={"HIDDEN"}, description="Whether wrinkles were baked")
 
     def edit(self, fps: float) -> CurveEdit:
-        """What to do to the curves."""
+        """Returns the edit of the curves that the settings describe."""
         gains = {group: getattr(self, f"gain_{group}") for group in GAIN_GROUPS}
         return CurveEdit(gains, self.smoothing / 1000, self.offset / fps)
 
     def request(self, seed: int, first_frame: int, fps: float) -> dict:
-        """Parameters of the worker's request that the settings decide."""
-        wanted: dict = {name: getattr(self, f"amount_{name}") for name in LAYER_TEXTS}
-        wanted["seeds"] = {name: seed + getattr(self, f"seed_{name}") for name in LAYER_TEXTS}
-        wanted["emotions"] = [
+        """Returns the parameters of the worker's request that the settings decide."""
+        parameters: dict = {name: getattr(self, f"amount_{name}") for name in LAYER_TEXTS}
+        parameters["seeds"] = {name: seed + getattr(self, f"seed_{name}") for name in LAYER_TEXTS}
+        parameters["emotions"] = [
             ((key.frame - first_frame) / fps, key.emotion, key.intensity) for key in self.emotions
         ]
-        wanted["decoder"] = self.decoder
+        parameters["decoder"] = self.decoder
         if self.speech_encoder:
-            wanted["speech_encoder"] = bpy.path.abspath(self.speech_encoder)
-        return wanted
+            parameters["speech_encoder"] = bpy.path.abspath(self.speech_encoder)
+        return parameters
 
 
 for _name, (_label, _text) in LAYER_TEXTS.items():

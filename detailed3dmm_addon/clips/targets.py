@@ -1,4 +1,4 @@
-"""What a clip can move: faces of this extension, any other mesh whose shape keys carry ARKit's names, and the head that it sits on."""
+"""Targets of clips: faces, other meshes with ARKit's shape keys, and the object or bone of the head."""
 
 from dataclasses import dataclass
 
@@ -19,18 +19,18 @@ _EYE_SIGNS = np.array([-1.0, -1.0, 1.0])
 
 @dataclass(frozen=True)
 class TargetName:
-    """How a target is found again when a job has ended: a face by its identifier, another mesh by its name."""
+    """The name by which a target is looked up after a job: a face's identifier, or another mesh's name."""
 
     uid: str
     name: str
 
     @classmethod
     def of(cls, target: bpy.types.Object) -> "TargetName":
-        """Of a target."""
+        """Returns the name of a target."""
         return cls(target.d3dmm.uid if is_face(target) else "", target.name)
 
     def find(self) -> bpy.types.Object:
-        """The target as it is now.
+        """Returns the target as it is now.
 
         Raises:
             UserError: it has been deleted, or has lost its shape keys.
@@ -45,14 +45,14 @@ class TargetName:
 
 
 def is_target(candidate: bpy.types.Object) -> bool:
-    """Whether a clip can move an object."""
+    """Tells whether a clip can move an object."""
     if is_face(candidate):
         return True
     return candidate.type == "MESH" and len(expression_keys(candidate.data)) >= FEWEST
 
 
 def active_target(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The mesh that a clip goes to: the active object, if it is a face or has ARKit's shape keys."""
+    """Returns the active object if it is a face or has ARKit's shape keys, else None."""
     face = active_face(context)
     if face is not None:
         return face
@@ -61,7 +61,7 @@ def active_target(context: bpy.types.Context) -> bpy.types.Object | None:
 
 
 def needs_target(context: bpy.types.Context) -> str:
-    """The reason why there is nothing to animate, or an empty string."""
+    """Returns the reason why there is nothing to animate, or an empty string."""
     if context.mode != "OBJECT":
         return "Leave the current mode first: this works in Object Mode"
     target = active_target(context)
@@ -96,12 +96,14 @@ def key_values_of(target: bpy.types.Object, frames: np.ndarray) -> dict[str, np.
 
 
 def head_owner(target: bpy.types.Object) -> bpy.types.Object | None:
-    """Whose rotation the head's is: the chosen object, else the face itself; none for another mesh without one."""
+    """Returns the object that turns as the head: the chosen one, else the face itself, else None."""
     return target.d3dmm_animation.head_object or (target if is_face(target) else None)
 
 
 def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict[str, Curves]:
-    """Curves of rotations, by layer: of the object, or of bones where they are chosen; none where the artist moves the head already.
+    """Returns curves of rotations by layer, of the object or of chosen bones.
+
+    There are none where the artist moves the head already.
 
     Args:
         target: of the clip.
@@ -114,7 +116,8 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
     Raises:
         UserError: a bone is missing.
     """
-    owner, settings = head_owner(target), target.d3dmm_animation
+    owner = head_owner(target)
+    settings = target.d3dmm_animation
     if owner is None or not any(np.any(head) for head in layers.values()):
         return {}
     if owner.type == "ARMATURE":
@@ -145,24 +148,24 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
 
 
 def turns_head(owner: bpy.types.Object) -> bool:
-    """Whether curves of ours turn an object."""
+    """Tells whether curves of this extension turn an object."""
     return any(curve.data_path == "rotation_euler" for curve in action_reader.our_curves(owner))
 
 
 def put_head_to_rest(target: bpy.types.Object) -> None:
-    """Turns a head that our curves have left back to where it stood before."""
+    """Turns a head without curves of this extension back to its rest rotation."""
     owner = head_owner(target)
     if owner is not None and not turns_head(owner):
         owner.rotation_euler = target.d3dmm_animation.rest_rotation
 
 
 def _as_euler(head: np.ndarray) -> np.ndarray:
-    """(T, 3+) yaw, pitch, roll to rotations about X, Y and Z: pitch up, roll and yaw to the person's left."""
+    """Converts (T, 3+) yaw, pitch, roll (up and to the person's left) to rotations about X, Y and Z."""
     return np.stack([-head[:, 1], head[:, 2], head[:, 0]], 1)
 
 
 def _rest_rotation(owner: bpy.types.Object, settings) -> np.ndarray:
-    """Where the head stands without a clip: remembered from before the first one, as long as one of ours moves it."""
+    """Returns the rotation of the head without a clip, kept while curves of this extension move it."""
     if not turns_head(owner):
         settings.rest_rotation = owner.rotation_euler
     return np.array(settings.rest_rotation)
@@ -178,20 +181,21 @@ def _pose_bone(armature: bpy.types.Object, name: str) -> bpy.types.PoseBone:
 
 
 def _bone_curves(armature: bpy.types.Object, bone: bpy.types.PoseBone, turns: np.ndarray) -> Curves:
-    """Curves of a pose bone that turns as the head does, in the armature's axes: (T, 3) yaw, pitch, roll in radians."""
+    """Returns curves of a pose bone for (T, 3) yaw, pitch, roll in radians, in the armature's axes."""
     path = f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].'
     mode = bone.rotation_mode
-    wanted = path + {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
+    property_path = path + {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
         mode, "rotation_euler"
     )
-    if action_reader.has_curve(armature, wanted):
+    if action_reader.has_curve(armature, property_path):
         return {}
     if mode == "AXIS_ANGLE":
         raise UserError(
             f"{bone.name} turns by axis and angle.", "Set its rotation mode to Quaternion or Euler."
         )
     rest: Matrix = bone.bone.matrix_local.to_3x3()
-    values, last = [], None
+    values = []
+    last = None
     for x, y, z in _as_euler(turns):
         matrix = rest.inverted() @ Euler((x, y, z), "XYZ").to_matrix() @ rest
         if mode == "QUATERNION":
@@ -203,4 +207,4 @@ def _bone_curves(armature: bpy.types.Object, bone: bpy.types.PoseBone, turns: np
         last = turn
         values.append(tuple(turn))
     columns = np.array(values, np.float32)
-    return {(wanted, index): columns[:, index] for index in range(columns.shape[1])}
+    return {(property_path, index): columns[:, index] for index in range(columns.shape[1])}

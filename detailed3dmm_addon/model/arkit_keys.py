@@ -1,4 +1,4 @@
-"""Tells which shape keys of any mesh are ARKit's expressions, however they are spelt: the one reader of names."""
+"""Finds ARKit's expressions among the shape keys of any mesh, however they are spelt."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -27,16 +27,16 @@ def expression_keys(mesh: bpy.types.Mesh) -> dict[str, list[str]]:
 def arkit_keys(names: Iterable[str]) -> dict[str, list[str]]:
     """Finds ARKit's expressions among the names of shape keys.
 
-    Read are camelCase, PascalCase and snake_case; sides as Left, L, `_L`, `-L`, `.L` or in front; and names behind
-    a prefix: `A06_Eye_Blink_Left`, `blendShape1.jawOpen`, `Head:jawOpen`, `face.browDownLeft`. Of two keys for one
-    expression the one with the shorter prefix counts, then the first.
+    Read are camelCase, PascalCase and snake_case; sides as Left, L, `_L`, `-L`, `.L` or in front; and names
+    behind a prefix: `A06_Eye_Blink_Left`, `blendShape1.jawOpen`, `Head:jawOpen`, `face.browDownLeft`. Of
+    two keys for one expression the one with the shorter prefix counts, then the first.
 
     Args:
         names: of shape keys, without the basis.
 
     Returns:
-        Names of keys by ARKit's name, in ARKit's order: one key, or those of both sides where an expression without
-        sides has two; a key without sides stands for both expressions of a pair.
+        Names of keys by ARKit's name, in ARKit's order: one key, or those of both sides where an expression
+        without sides has two; a key without sides stands for both expressions of a pair.
     """
     nearest: dict[str, tuple[int, str]] = {}
     for name in names:
@@ -83,7 +83,7 @@ def _words(segment: str) -> list[str]:
 
 
 def moved_places(positions: np.ndarray, deltas: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """Returns the place (E, 3) where each expression acts: the mean of its vertices, by square of way and area.
+    """Returns the place (E, 3) where each expression acts: the mean of its vertices by squared way and area.
 
     Args:
         positions: (N, 3).

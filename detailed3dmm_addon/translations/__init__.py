@@ -1,4 +1,4 @@
-"""The interface in other languages: a table of texts for each, given to Blender while the extension is enabled.
+"""The interface in other languages: one table of texts a language, registered with the extension.
 
 `python -m tools.ui_strings` lists the texts that a table lacks.
 """
@@ -11,27 +11,30 @@ import bpy
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 
 OUR_CONTEXT = "Detailed3DMM"
-"""For words that Blender knows in another sense: its "Expression" is a formula, its "Weight" a vertex's, its "Characters" letters."""
+"""Context of words that have another sense in Blender: its "Expression" is a formula."""
 CONTEXTS = ("*", "Operator", OUR_CONTEXT)
 """Blender looks labels of operators up in a context of their own."""
 
 
 def tables() -> dict[str, dict[tuple[str, str], str]]:
-    """By Blender's name of a language: translations by (context, English text)."""
-    found = {}
+    """Returns translations by (context, English text), by Blender's name of a language."""
+    by_language = {}
     for path in sorted(Path(__file__).parent.glob("*.json")):
         texts: dict[str, str] = json.loads(path.read_text("utf-8"))
         texts |= sided(texts)
-        found[path.stem] = {(context, text): said for text, said in texts.items() for context in CONTEXTS}
-    return found
+        by_language[path.stem] = {
+            (context, text): translation for text, translation in texts.items() for context in CONTEXTS
+        }
+    return by_language
 
 
 def sided(texts: dict[str, str]) -> dict[str, str]:
-    """Names of expressions of one side, made of the name without it: "Mouth Smile" and "{} Left" give "Mouth Smile Left"."""
+    """Returns names of expressions with a side: "Mouth Smile" and "{} Left" give "Mouth Smile Left"."""
     made = {}
     for name in EXPRESSION_NAMES:
         words = "".join(f" {letter}" if letter.isupper() else letter for letter in name).split()
-        base, side = " ".join(word[:1].upper() + word[1:] for word in words[:-1]), words[-1]
+        base = " ".join(word[:1].upper() + word[1:] for word in words[:-1])
+        side = words[-1]
         if base in texts and f"{{}} {side}" in texts:
             made[f"{base} {side}"] = texts[f"{{}} {side}"].format(texts[base])
     return made
@@ -43,5 +46,5 @@ def register():
 
 
 def unregister():
-    """Takes them back."""
+    """Removes the tables."""
     bpy.app.translations.unregister(__package__)

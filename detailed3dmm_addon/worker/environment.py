@@ -19,8 +19,8 @@ class Build:
     Attributes:
         label: for people.
         description: for people.
-        download_mb: what is fetched, about.
-        disk_mb: what it takes once installed, about.
+        download_mb: approximate size of the download.
+        disk_mb: approximate size once installed.
         torch_index: the installer's name for the index of PyTorch's own builds; empty for the usual index.
         is_verified: whether packages of the usual index must have the hashes that this repository lists.
         device: the kind of device that must be there afterwards; empty for any.
@@ -57,7 +57,7 @@ BUILDS = {
 
 
 def available_builds() -> tuple[str, ...]:
-    """The kinds of PyTorch that there are for this system, the likeliest first."""
+    """Returns the kinds of PyTorch for this system, the likeliest first."""
     if sys.platform == "darwin":
         return ("APPLE", "INDEX")
     nvidia = shutil.which("nvidia-smi") is not None
@@ -65,39 +65,39 @@ def available_builds() -> tuple[str, ...]:
 
 
 def chosen_build() -> str:
-    """The kind that the preferences ask for, or the likeliest."""
+    """Returns the kind that the preferences ask for, or the likeliest."""
     chosen = preferences()
     name = chosen.build if chosen is not None else "AUTO"
     return name if name in available_builds() else available_builds()[0]
 
 
 def user_folder(name: str) -> Path:
-    """A folder of the extension's that may be written to, made if it is missing."""
+    """Returns a writable folder of the extension, made if it is missing."""
     return Path(bpy.utils.extension_path_user(ROOT_PACKAGE, path=name, create=True))
 
 
 def python_of(folder: Path) -> Path:
-    """The Python of a virtual environment."""
+    """Returns the Python of a virtual environment."""
     return folder.joinpath(*(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
 
 
 def environment_python() -> Path:
-    """The managed environment's Python, whether or not it exists yet."""
+    """Returns the managed environment's Python, which may not exist yet."""
     return python_of(user_folder("") / "environment")
 
 
 def is_installed() -> bool:
-    """Whether the managed environment was installed to its end."""
+    """Tells whether the managed environment is complete."""
     return environment_python().exists() and _stamp().exists()
 
 
 def installed_build() -> str:
-    """Which kind of PyTorch is installed; empty when none is."""
+    """Returns the installed kind of PyTorch, or an empty string."""
     return _stamp().read_text("utf-8").strip() if is_installed() else ""
 
 
 def leftovers() -> bool:
-    """Whether there is anything that `remove` would delete."""
+    """Tells whether there is anything for `remove` to delete."""
     return any((user_folder("") / name).exists() for name in _FOLDERS)
 
 
@@ -112,7 +112,7 @@ def remove() -> None:
 
 
 def log_path() -> Path:
-    """Everything that the last installation's steps said."""
+    """Returns the log of the last installation's steps."""
     return user_folder("") / "install.log"
 
 

@@ -1,9 +1,9 @@
 """Installs the managed environment in steps, by child processes.
 
-A small installer (uv, pinned) fetches the packages into a cache of the extension's own: an installation that was
-broken off goes on where it was, and a repair needs no network. Packages must have the hashes that this repository
-lists; two cases have none: a studio's own index, and PyTorch's own builds for CPU and CUDA, whose version is
-pinned and which come from PyTorch's index over HTTPS.
+A small installer (uv, pinned) fetches the packages into the extension's own cache: an interrupted
+installation continues, and a repair needs no network. Packages must have the hashes that this repository
+lists. Two cases have none: a studio's own index, and PyTorch's own builds for CPU and CUDA, which come from
+PyTorch's index over HTTPS at a pinned version.
 """
 
 import os
@@ -64,7 +64,7 @@ class Installation:
     _free_before: int = 0
 
     def start(self) -> None:
-        """Begins: an environment left half-way is removed, downloads that are complete are kept.
+        """Begins: an incomplete environment is removed, complete downloads are kept.
 
         Raises:
             UserError: the folder cannot be written to, or there is too little room.
@@ -76,7 +76,8 @@ class Installation:
         self._free_before = shutil.disk_usage(folder).free
         if self._free_before < kind.disk_mb * 2**20 and not offline:
             raise UserError(
-                f"{folder}: {self._free_before // 2**20} MB are free, the backend takes about {kind.disk_mb}.",
+                f"{folder}: {self._free_before // 2**20} MB are free, the backend takes about "
+                f"{kind.disk_mb}.",
                 "Free some disk space.",
             )
         environment.delete_folder(folder / "environment")
@@ -217,7 +218,7 @@ sys.exit(0 if available else f"PyTorch {torch.__version__} {missing}")
 
 
 def _variables() -> dict[str, str]:
-    """Returns the environment variables of the steps: pip's settings of indexes hold for the installer too."""
+    """Returns the steps' environment variables: pip's settings of indexes hold for the installer too."""
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX")
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
     for theirs, ours in (

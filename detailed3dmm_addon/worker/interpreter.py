@@ -12,7 +12,7 @@ from .preferences import preferences
 
 
 def find_interpreter() -> str | None:
-    """Returns the Python of the preferences, else of the managed environment, else Blender's if it has torch."""
+    """Returns the preferences' Python, else the managed environment's, else Blender's if it has torch."""
     chosen = preferences()
     if chosen is not None and chosen.interpreter:
         return bpy.path.abspath(chosen.interpreter)
@@ -35,7 +35,10 @@ def missing_reason() -> str:
     """Returns the reason why the backend cannot be used at all, or an empty string."""
     interpreter = find_interpreter()
     if interpreter is None:
-        return "No Python with PyTorch: press Install Backend in the add-on's preferences, or choose a Python there"
+        return (
+            "No Python with PyTorch: press Install Backend in the add-on's preferences, "
+            "or choose a Python there"
+        )
     if not Path(interpreter).is_file():
         return f"The backend's Python does not exist: {interpreter}"
     return ""

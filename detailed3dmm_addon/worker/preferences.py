@@ -11,7 +11,10 @@ class BackendPreferences:
 
     interpreter: StringProperty(
         name="Python with PyTorch",
-        description="A Python 3.11 or newer that has torch; empty: the managed environment, else Blender's own Python if it has torch",
+        description=(
+            "A Python 3.11 or newer that has torch; empty: the managed environment, "
+            "else Blender's own Python if it has torch"
+        ),
         subtype="FILE_PATH",
     )
     build: EnumProperty(

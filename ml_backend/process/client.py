@@ -1,7 +1,7 @@
 """Starts, asks and stops the worker: the only part of the backend that Blender talks to.
 
-One child process and its pipes; no port. No call waits for the child: requests are written by a thread, answers
-are read as far as they have arrived. Blender calls `poll` from a timer; the shell and tests call `wait`. The
+One child process and its pipes; no port. No call waits for the child: a thread writes the requests, and
+answers are read as they arrive. Blender calls `poll` from a timer; the shell and tests call `wait`. The
 child's standard error goes to a log file whose last lines explain its death.
 """
 
@@ -28,14 +28,14 @@ _HIDDEN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTA
 
 @dataclass(frozen=True)
 class Event:
-    """Something the worker did.
+    """An event of the worker.
 
     Attributes:
         kind: `ready`, `progress`, `result`, `error`, `superseded`, `cancelled` or `died`.
         request_id: the request it belongs to; 0 for the worker as a whole.
         fraction: of a job done, 0 to 1.
         message: for people.
-        remedy: what to do about an error.
+        remedy: for an error, a sentence for people.
         parameters: JSON values of a result.
         arrays: arrays of a result.
     """
@@ -105,7 +105,8 @@ class WorkerClient:
             self.state = "failed"
             raise UserError(
                 f"{self.interpreter}: the backend's Python cannot be started ({error.strerror or error}).",
-                "Choose a Python that has PyTorch in the add-on's preferences, or press Install Backend there.",
+                "Choose a Python that has PyTorch in the add-on's preferences, "
+                "or press Install Backend there.",
             ) from error
         assert self._process.stdin is not None and self._process.stdout is not None
         self._writer = PipeWriter(self._process.stdin)
@@ -150,7 +151,7 @@ class WorkerClient:
             self._send(Message("cancel", request_id))
 
     def poll(self) -> list[Event]:
-        """Collects what has happened since the last call, without waiting."""
+        """Returns the events since the last call, without waiting."""
         process = self._process
         if process is not None:
             ended = process.poll() is not None
@@ -159,7 +160,8 @@ class WorkerClient:
                 self._read(float("inf"))
             if ended and self._process is process:
                 self._report_death(f"The worker ended unexpectedly (status {process.returncode}).")
-        events, self._events = self._events, []
+        events = self._events
+        self._events = []
         return events
 
     def wait(self, request_id: int, timeout: float = 600.0, on_progress=None) -> Event:
@@ -209,7 +211,7 @@ class WorkerClient:
         self.state = "stopped"
 
     def log_tail(self, lines: int = 12) -> str:
-        """The last lines of the worker's log."""
+        """Returns the last lines of the worker's log."""
         try:
             text = self.log_path.read_text("utf-8", "replace")
         except OSError:

@@ -10,7 +10,7 @@ Answer = tuple[dict, dict[str, np.ndarray]]
 
 
 def describe_backend() -> dict:
-    """Loads torch and says where it computes: device, versions, threads."""
+    """Loads torch and returns device, versions and number of threads."""
     import torch
 
     return {
@@ -90,10 +90,8 @@ def _invert(parameters: dict, arrays: dict, progress: Progress) -> Answer:
 def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, photos_described
 
-    paths, faces = (
-        tuple(str(path) for path in parameters["paths"]),
-        tuple(int(number) for number in parameters.get("faces", ())),
-    )
+    paths = tuple(str(path) for path in parameters["paths"])
+    faces = tuple(int(number) for number in parameters.get("faces", ()))
     fitted = fit_from_image(
         FitFromImageRequest(paths, faces, str(parameters.get("landmark_model", ""))), progress
     )

@@ -9,7 +9,7 @@ from typing import IO
 
 
 class PipeWriter:
-    """Writes to a pipe from a thread of its own, in order; `put` returns at once however slowly the pipe is read."""
+    """Writes to a pipe from its own thread, in order; `put` returns at once, however slow the reader is."""
 
     def __init__(self, stream: IO[bytes]):
         """Starts the thread.

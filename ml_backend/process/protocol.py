@@ -1,7 +1,7 @@
 """Frames between Blender and the worker: JSON headers with raw arrays behind them.
 
-A frame is the magic `D3DM`, the header's size (uint32, little endian), a JSON header, then the arrays' bytes one
-after another in the order of the header's `arrays` list. Nothing is ever unpickled.
+A frame is the magic `D3DM`, the header's size (uint32, little endian), a JSON header, then the arrays'
+bytes in the order of the header's `arrays` list. Nothing is ever unpickled.
 """
 
 import json
@@ -31,8 +31,7 @@ class Message:
 
     Attributes:
         kind: from Blender `request`, `cancel` or `stop`; from the worker `hello`, `ready`, `progress`,
-            `result`,
-            `error`, `superseded` or `cancelled`.
+            `result`, `error`, `superseded` or `cancelled`.
         id: the request that it belongs to; 0 for none.
         parameters: JSON values.
         arrays: float32, int32 or uint8 arrays by name.
@@ -87,10 +86,10 @@ class Decoder:
         self._needed = _PREFIX.size
 
     def feed(self, data: bytes) -> list[Message]:
-        """Takes some bytes.
+        """Takes the bytes that have arrived.
 
         Args:
-            data: what arrived.
+            data: any part of the stream.
 
         Returns:
             The messages that are complete now.

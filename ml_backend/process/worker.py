@@ -1,9 +1,9 @@
 """The worker process: reads requests from standard input, runs pipelines, writes events to standard output.
 
-Two lanes: short requests (slider drags) never wait behind long jobs. Requests with the same `latest_of` key that
-have not begun are dropped in favour of the newest. One thread reads and never writes, one thread alone writes: a
-client that is slow to read never keeps its own requests from being read. When the other end of the pipe closes,
-the process ends.
+Two lanes: short requests (slider drags) never wait behind long jobs. Of the requests with the same
+`latest_of` key that have not begun, only the newest is kept. One thread reads and never writes, another one
+writes: a client that reads slowly can still send requests. When the other end of the pipe closes, the
+process ends.
 """
 
 import os
@@ -38,7 +38,7 @@ class Job:
 
 
 class Worker:
-    """Dispatches requests to pipelines; `handlers` map a request's name to a function of (Message, Job context)."""
+    """Dispatches requests to the handlers of their names."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO, handlers: dict[str, Callable]):
         """Prepares the worker.
@@ -61,7 +61,7 @@ class Worker:
         """Serves until the source ends or a `stop` arrives.
 
         Args:
-            describe: what to say once ready (loads the heavy libraries): device, versions.
+            describe: loads the heavy libraries and returns device and versions for the `ready` message.
         """
         threading.Thread(target=self._write, daemon=True).start()
         self.send(
@@ -167,7 +167,7 @@ class Worker:
 
 
 def private_standard_output() -> BinaryIO:
-    """Keeps standard output for the protocol alone: whatever a library prints goes to the log instead."""
+    """Returns standard output for the protocol alone; text that a library prints goes to the log."""
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return channel

@@ -183,10 +183,8 @@ def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_pat
     elif kind == "truncated":
         path.write_bytes(recording.read_bytes()[:30])
     elif kind == "nan":
-        header = (
-            b"RIFF\x64\x20\x00\x00WAVEfmt \x10\x00\x00\x00\x03\x00\x01\x00\x80>\x00\x00"
-            b"\x00\xfa\x00\x00\x04\x00 \x00data@\x1f\x00\x00"
-        )
+        header = b"RIFF\x64\x20\x00\x00WAVEfmt \x10\x00\x00\x00\x03\x00\x01\x00\x80>\x00\x00"
+        header += b"\x00\xfa\x00\x00\x04\x00 \x00data@\x1f\x00\x00"
         path.write_bytes(header + np.full(2000, np.nan, "<f4").tobytes())
     elif kind == "folder":
         path.mkdir()
@@ -201,7 +199,7 @@ def test_broken_recordings_are_named_and_change_nothing(face, recording, tmp_pat
 
 @pytest.fixture
 def operator(module):
-    """The import's own steps, driven as the window's modal loop drives them, without its file browser and timer."""
+    """The steps of an import, driven as the window's modal loop drives them, without browser and timer."""
     backend, clips = module("detailed3dmm_addon.worker.jobs"), module("detailed3dmm_addon.clips.clip")
     targets = module("detailed3dmm_addon.clips.targets")
 

@@ -236,7 +236,8 @@ def test_every_kind_is_installed_with_hashes_but_a_studios_index(environment, in
 def test_a_cancelled_step_takes_its_own_children_along(module, tmp_path):
     children = module("detailed3dmm_addon.worker.child_process")
     code = (
-        "import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']);"
+        "import subprocess, sys, time;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']);"
         "print(child.pid, flush=True); time.sleep(99)"
     )
     with (tmp_path / "log").open("wb") as log:

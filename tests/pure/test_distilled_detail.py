@@ -232,8 +232,8 @@ log_steps = 100
 """
     )
     args = argparse.Namespace(
-        config=str(tmp_path / "tiny.toml"), data=tmp_path / "maps", out=tmp_path / "out", resume=False, device="cpu", threads=0,
-        weights=tmp_path, install=False, steps=None,
+        config=str(tmp_path / "tiny.toml"), data=tmp_path / "maps", out=tmp_path / "out", resume=False,
+        device="cpu", threads=0, weights=tmp_path, install=False, steps=None,
     )  # fmt: skip
     assert train_distilled_detail.run(args) == 0
     model = DistilledDetail.load(tmp_path / "out" / "distilled_detail.safetensors")

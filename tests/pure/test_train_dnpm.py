@@ -213,8 +213,8 @@ class KillingLog(RunLog):
 def test_a_killed_adversary_goes_on_with_the_same_numbers(tmp_path):
     maps = stripes(12)
     stage = {
-        "steps": 11, "batch": 4, "rate": 1e-3, "penalty": 1.0, "path": 0.1, "paired": 1.0, "square": 1.0, "octaves": 2,
-        "span": 20, "target": -1.0, "log_steps": 3,
+        "steps": 11, "batch": 4, "rate": 1e-3, "penalty": 1.0, "path": 0.1, "paired": 1.0, "square": 1.0,
+        "octaves": 2, "span": 20, "target": -1.0, "log_steps": 3,
     }  # fmt: skip
     encoder = EncoderConfig(identity_size=4, hidden=16, latent_width=160, styles=(4, 2, 2))
 
