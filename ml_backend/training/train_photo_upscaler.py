@@ -11,6 +11,7 @@ Writes to --out: photo_upscaler.safetensors (float16), photo_upscaler.md (model 
 truth), checkpoint.safetensors. The pictures are painted into --data on first use.
 
 examples:
+  python -m ml_backend build-landmarks --network-out build/landmark_network.safetensors
   python -m ml_backend train photo-upscaler --config 2core --out build/upscaler --install
   python -m ml_backend train photo-upscaler --config gpu --device cuda --out build/upscaler
 """
@@ -28,9 +29,10 @@ from ..datasets.degraded_portraits import looked_at, small_and_clear, vary
 from ..datasets.simulated_portraits import face_frames, make_portrait_set
 from ..errors import UserError
 from ..files.network_file import write_network_file
+from ..models.landmark_network import LandmarkNetwork, read_landmark_network
 from ..models.photo_upscaler import UPSCALER_FILE, PhotoUpscaler, enlarged, upscaler_config
 from .checkpoints import WeightAverage
-from .landmark_features import LandmarkFeatures, landmark_losses
+from .landmark_features import landmark_losses
 from .model_card import install
 from .photo_cards import write_photo_card
 from .train_dnpm import StageKeeper
@@ -48,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/upscaler", data="build/portraits", holds="painted portraits")
     parser.add_argument(
+        "--landmark-network",
+        type=Path,
+        default=Path("build/landmark_network.safetensors"),
+        metavar="FILE",
+        help="what build-landmarks --network-out wrote (default: %(default)s)",
+    )
+    parser.add_argument(
         "--install",
         action="store_true",
         help="put the finished weights and card where the package looks for them",
@@ -58,6 +67,13 @@ def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "photo-upscaler")
     device = choose_device(args)
+    if not args.landmark_network.is_file():
+        raise UserError(
+            f"{args.landmark_network}: the landmark network is missing.",
+            f"Make it with: python -m ml_backend build-landmarks --network-out {args.landmark_network}",
+        )
+    seen = read_landmark_network(args.landmark_network).to(device)
+    seen.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     log = RunLog(args.out, args.resume)
     pictures = make_portrait_set(
         args.data, settings["pictures"], lambda done, of: log.write("portraits", done=done, of=of)
@@ -75,7 +91,6 @@ def run(args: argparse.Namespace) -> int:
     keeper = StageKeeper(
         args.out / "checkpoint.safetensors", {"network": network, "average": average}, args.resume
     )
-    seen = LandmarkFeatures().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     frames = face_frames(args.data, pictures)
     stages = [stage for stage in STAGES if stage in settings]
     for stage in stages:
@@ -96,11 +111,13 @@ def run(args: argparse.Namespace) -> int:
         else torch.cuda.get_device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{len(pictures) - unseen} pictures, each degraded anew every time",
-        "source": "painted heads of the default face model and pictures of simulated shapes, not from photographs of people",
-        "measured": f"On {unseen} pictures that training left out, at 128 x 128 pixels: {figures['clear_db']:.1f} dB; bicubic "
-        f"interpolation {figures['bicubic_db']:.1f} dB. The landmark network's mesh in what is made clear lies "
-        f"{figures['clear_mesh']:.3f} eye distances from its mesh in the picture itself (median picture); with bicubic interpolation "
-        f"{figures['bicubic_mesh']:.3f}. `python -m ml_backend evaluate photo` prints what it does for photographs.",
+        "source": "painted heads of the default face model and pictures of simulated shapes, "
+        "not from photographs of people",
+        "measured": f"On {unseen} pictures that training left out, at 128 x 128 pixels: "
+        f"{figures['clear_db']:.1f} dB; bicubic interpolation {figures['bicubic_db']:.1f} dB. "
+        f"The landmark network's mesh in the cleared picture lies {figures['clear_mesh']:.3f} eye distances "
+        "from its mesh in the picture itself (median picture); with bicubic interpolation "
+        f"{figures['bicubic_mesh']:.3f}. `python -m ml_backend evaluate photo` measures photographs.",
     }
     sha256 = write_network_file(args.out / UPSCALER_FILE, average, config, facts)
     count = sum(parameter.numel() for parameter in average.parameters())
@@ -108,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
     if args.install:
         if figures["clear_db"] <= figures["bicubic_db"]:
             raise UserError(
-                f"Not installed: {figures['clear_db']:.2f} dB is not above bicubic interpolation's {figures['bicubic_db']:.2f}.",
+                f"Not installed: {figures['clear_db']:.2f} dB is not above bicubic interpolation's "
+                f"{figures['bicubic_db']:.2f}.",
                 "Train longer.",
             )
         install(args.out, (UPSCALER_FILE,))
@@ -131,7 +149,7 @@ def train(
     stage: str,
     network: PhotoUpscaler,
     average: PhotoUpscaler,
-    seen: LandmarkFeatures,
+    seen: LandmarkNetwork,
     pictures: np.ndarray,
     frames: np.ndarray,
     settings: dict,
@@ -139,7 +157,10 @@ def train(
     device: torch.device,
     keeper: StageKeeper,
 ) -> None:
-    """One stage; resumes where `keeper` says. With `features` and `mesh`, weights, in its settings it also minds the landmark network."""
+    """Trains one stage; resumes where `keeper` says.
+
+    With the weights `features` and `mesh` in its settings the loss also compares what the landmark network sees.
+    """
     save, resume = keeper.hooks(stage)
     optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.99))
     schedule = Schedule(settings["steps"], settings.get("minutes", 0.0))
@@ -191,7 +212,7 @@ def _held_out(pictures: np.ndarray) -> tuple[Tensor, Tensor]:
 @torch.inference_mode()
 def measure(
     network: PhotoUpscaler,
-    seen: LandmarkFeatures,
+    seen: LandmarkNetwork,
     pictures: np.ndarray,
     frames: np.ndarray,
     device: torch.device,
