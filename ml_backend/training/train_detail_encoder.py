@@ -27,6 +27,7 @@ import torch
 
 from ..asset_files import ASSETS
 from ..datasets.own_scans import add_scan_arguments, open_scans
+from ..layers.device import device_name
 from ..models.bilinear_face import BilinearFace
 from ..models.detail_encoder import EncoderConfig
 from ..models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, read_encoder, read_generator, write_network
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         "stages": f"encoder ({settings['encoder_training'].get('minutes', 'no')} minutes at most)",
         "device": f"{device.type}, {torch.get_num_threads()} threads"
         if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
+        else device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}",
         "source": settings.get("source", SIMULATED),

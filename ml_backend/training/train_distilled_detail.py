@@ -32,6 +32,7 @@ from ..datasets.map_set import MapSet
 from ..datasets.teacher_maps import make_teacher_maps
 from ..files.relief_sheet import write_sample_sheet
 from ..layers.blur_resampling import double_size
+from ..layers.device import device_name
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.distilled_detail import DistilledDetail, FieldBand, InputScaling
@@ -269,7 +270,7 @@ def run(args: argparse.Namespace) -> int:
         "maps": f"{settings['teacher']['people']} people x {settings['teacher']['expressions']} expressions",
         "device": f"{device.type}, {torch.get_num_threads()} threads"
         if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
+        else device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "unseen": f"{unseen:.4f}",
         **closeness(model, maps, args.out / "distilled.png"),

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from ..datasets.map_set import MapSet, MapSetSpec, make_map_set
 from ..datasets.own_scans import add_scan_arguments, open_scans
 from ..errors import UserError
+from ..layers.device import device_name
 from ..models.bilinear_face import BilinearFace
 from ..models.detail_encoder import DetailEncoder, EncoderConfig
 from ..models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, write_network
@@ -369,7 +370,7 @@ def export(
         + (f"; not yet through: {', '.join(missing)}" if missing else ""),
         "device": f"{device.type}, {torch.get_num_threads()} threads"
         if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
+        else device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": "; ".join(
             f"{name}: {t['people']} people x {t['expressions']} expressions at {t['resolution']}"

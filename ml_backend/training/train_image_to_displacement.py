@@ -36,6 +36,7 @@ from ..datasets.map_set import MapSet
 from ..errors import UserError
 from ..files.network_file import write_network_file
 from ..files.relief_sheet import write_sample_sheet
+from ..layers.device import device_name
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ..models.bilinear_face import BilinearFace
@@ -204,7 +205,7 @@ def run(args: argparse.Namespace) -> int:
         ),
         "device": f"{device.type}, {torch.get_num_threads()} threads"
         if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
+        else device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}, shaded anew for every step",
         "source": SIMULATED,

@@ -29,6 +29,7 @@ from ..datasets.degraded_portraits import looked_at, small_and_clear, vary
 from ..datasets.simulated_portraits import face_frames, make_portrait_set
 from ..errors import UserError
 from ..files.network_file import write_network_file
+from ..layers.device import device_name
 from ..models.landmark_network import LandmarkNetwork, read_landmark_network
 from ..models.photo_upscaler import UPSCALER_FILE, PhotoUpscaler, enlarged, upscaler_config
 from .checkpoints import WeightAverage
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         ),
         "device": f"{device.type}, {torch.get_num_threads()} threads"
         if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
+        else device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{len(pictures) - unseen} pictures, each degraded anew every time",
         "source": "painted heads of the default face model and pictures of simulated shapes, "
@@ -159,7 +160,8 @@ def train(
 ) -> None:
     """Trains one stage; resumes where `keeper` says.
 
-    With the weights `features` and `mesh` in its settings the loss also compares what the landmark network sees.
+    With the weights `features` and `mesh` in its settings the loss also compares what the landmark network
+    sees.
     """
     save, resume = keeper.hooks(stage)
     optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.99))

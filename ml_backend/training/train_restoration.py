@@ -36,6 +36,7 @@ from ..errors import UserError
 from ..files.network_file import write_network_file
 from ..files.relief_sheet import write_sample_sheet
 from ..layers.band_limits import shrink
+from ..layers.device import device_name
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.relief_identity import identity_loss
 from ..models.detailed_3dmm import Detailed3DMM
@@ -111,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         ),
         "device": f"{device.type}, {torch.get_num_threads()} threads"
         if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
+        else device_name(device),
         "training_minutes": f"{log.minutes:.0f}",
         "maps": f"{len(low)} maps of {table['people']} people at {table['resolution']} for E_deg, "
         f"{len(fine)} at {config.finest} of others for the refinement",

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
+from ..layers.device import pick_device
 
 CONFIGURATIONS = Path(__file__).resolve().parent / "configurations"
 
@@ -35,7 +36,7 @@ def add_run_arguments(
         help="folder for checkpoints, log.jsonl, sheets, weights, card (default: %(default)s)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --out")
-    parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--device", default="", help="cpu, cuda or mps (default: a GPU if there is one)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
 
@@ -59,10 +60,14 @@ def read_configuration(name: str, what: str) -> dict[str, Any]:
 
 
 def choose_device(args: argparse.Namespace) -> torch.device:
-    """The device that --device and --threads ask for."""
+    """The device that --device and --threads ask for.
+
+    Raises:
+        UserError: there is no such device.
+    """
     if args.threads:
         torch.set_num_threads(args.threads)
-    return torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return pick_device(args.device)
 
 
 class RunLog:
