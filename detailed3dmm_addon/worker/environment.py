@@ -49,22 +49,22 @@ class Build:
 
 BUILDS = {
     "CPU": Build(
-        "CPU", "Works everywhere; a full map takes about a second", 410, 1450, ("--torch-backend", "cpu")
+        "CPU", "Works everywhere; a full map takes about a second", 325, 1240, ("--torch-backend", "cpu")
     ),
     "CUDA": Build(
         "NVIDIA GPU",
         "For the CUDA version that your driver knows",
-        3100,
-        7850,
+        3000,
+        7640,
         ("--torch-backend", "auto"),
         "cuda",
     ),
-    "APPLE": Build("Apple GPU", "For Macs with Apple's own processors", 310, 1150, device="mps"),
+    "APPLE": Build("Apple GPU", "For Macs with Apple's own processors", 225, 940, device="mps"),
     "INDEX": Build(
         "Own Package Index",
         "Whatever PyTorch the index has that pip or uv is set to, as in a studio",
-        410,
-        1450,
+        325,
+        1240,
     ),
 }
 
