@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
             f"{args.out}: cannot be made ({error.strerror}).", "Name another folder with --out."
         ) from error
     face = BilinearFace.default()
-    simulation = SkinSimulation(face, args.resolution, device)
+    simulation = SkinSimulation(face, args.resolution, str(device))
     total = args.count * args.expressions
     maps = np.lib.format.open_memmap(
         args.out / "maps.npy", "w+", np.float16, (total, args.resolution, args.resolution)

@@ -176,7 +176,7 @@ def detect_whole(networks: LandmarkNetworks, picture: Image.Image) -> list[Detec
 
 def _scaled(picture: Image.Image, scale: float) -> tuple[Image.Image, np.ndarray]:
     """A picture made smaller or larger, and the pixels of the picture (2,) for one of its copy."""
-    size = tuple(max(round(length * scale), 1) for length in picture.size)
+    size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
     copy = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     return copy, np.array(picture.size) / size
 
