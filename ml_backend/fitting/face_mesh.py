@@ -9,7 +9,17 @@ import numpy as np
 
 from .face_detector import DetectedFace, detect
 from .face_square import PictureSquare, level_square
-from .landmark_networks import ALL_POINTS, MESH_POINTS, LandmarkNetworks, Network
+from .landmark_networks import LandmarkNetworks, Network
+from .mesh_layout import (
+    ALL_POINTS,
+    LEFT_EYE,
+    LEFT_IRIS,
+    MESH_POINTS,
+    MIRRORED,
+    MIRRORED_IRIS,
+    RIGHT_EYE,
+    RIGHT_IRIS,
+)
 
 _FACE_SCALE, _EYE_SCALE = 1.5, 2.3
 """Sides of the squares that the networks learned from, over the face's box and over the eye's width."""
@@ -21,21 +31,6 @@ _ROOM = 1.35
 _UPRIGHT = 0.08
 """The detector's score for another turn must be higher by this; right turns led by 0.13 and more."""
 _RIGHT_CORNERS, _LEFT_CORNERS = (33, 133), (362, 263)
-_RIGHT_EYE = (
-    33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173, 130, 25, 110, 24, 23,
-    22, 26, 112, 243, 247, 30, 29, 27, 28, 56, 190, 226, 31, 228, 229, 230, 231, 232, 233, 244, 113,
-    225, 224, 223, 222, 221, 189, 35, 124, 46, 53, 52, 65, 143, 111, 117, 118, 119, 120, 121, 128, 245,
-    156, 70, 63, 105, 66, 107, 55, 193,
-)  # fmt: skip
-_LEFT_EYE = (
-    263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398, 359, 255, 339, 254,
-    253, 252, 256, 341, 463, 467, 260, 259, 257, 258, 286, 414, 446, 261, 448, 449, 450, 451, 452, 453,
-    464, 342, 445, 444, 443, 442, 441, 413, 265, 353, 276, 283, 282, 295, 372, 340, 346, 347, 348, 349,
-    350, 357, 465, 383, 300, 293, 334, 296, 336, 285, 417,
-)  # fmt: skip
-"""The points of the mesh that the eye network's 71 points replace: lids, the rings around them, the brow."""
-_MIRRORED_IRIS = (0, 3, 2, 1, 4)
-"""The middle of an iris and four points of its edge: in a mirrored picture two of them change places."""
 
 
 def square_about_face(detector: Network, pixels: np.ndarray, face: DetectedFace) -> PictureSquare:
@@ -97,7 +92,7 @@ def settled_square(
 
 
 def face_points(
-    networks: LandmarkNetworks, pixels: np.ndarray, square: PictureSquare
+    networks: LandmarkNetworks, pixels: np.ndarray, square: PictureSquare, mirrored: bool = False
 ) -> tuple[np.ndarray, float]:
     """The points of the face in a square.
 
@@ -105,25 +100,32 @@ def face_points(
         networks: of the landmark detector.
         pixels: (H, W, 3) uint8 sRGB.
         square: about the face.
+        mirrored: the mesh network sees the square's mirror image; its own left and right errors change sides.
 
     Returns:
         (478, 2) float64 pixels of the picture, and 0..1, how surely the square shows a face.
     """
-    mesh, presence = _mesh(networks.mesh, pixels, square)
+    mesh, presence = _mesh(networks.mesh, pixels, square, mirrored)
     if networks.eye is None:
         return mesh, presence
     points = np.concatenate([mesh, np.zeros((ALL_POINTS - MESH_POINTS, 2))])
     right = level_square(mesh[list(_RIGHT_CORNERS)], 0, 1, _EYE_SCALE)
     left = level_square(mesh[list(_LEFT_CORNERS)], 0, 1, _EYE_SCALE)
-    points[list(_RIGHT_EYE)], points[468:473] = _eye_points(networks.eye, pixels, right, False)
-    points[list(_LEFT_EYE)], points[473:478] = _eye_points(networks.eye, pixels, left, True)
+    points[list(RIGHT_EYE)], points[RIGHT_IRIS] = _eye_points(networks.eye, pixels, right, False)
+    points[list(LEFT_EYE)], points[LEFT_IRIS] = _eye_points(networks.eye, pixels, left, True)
     return points, presence
 
 
-def _mesh(network: Network, pixels: np.ndarray, square: PictureSquare) -> tuple[np.ndarray, float]:
+def _mesh(
+    network: Network, pixels: np.ndarray, square: PictureSquare, mirrored: bool = False
+) -> tuple[np.ndarray, float]:
     """(468 or 478, 2) pixels of the picture, and 0..1, how surely the square shows a face."""
-    outputs = network(square.cut(pixels, network.side))
+    picture = square.cut(pixels, network.side)
+    outputs = network(picture[:, ::-1] if mirrored else picture)
     points = outputs[0].reshape(-1, 3)[:, :2].astype(np.float64) / network.side
+    if mirrored:
+        points = points[MIRRORED[: len(points)]]
+        points[:, 0] = 1 - points[:, 0]
     presence = 1 / (1 + np.exp(-np.clip(float(outputs[1].ravel()[0]), -80, 80)))
     return square.to_picture(points), presence
 
@@ -140,4 +142,4 @@ def _eye_points(
     if mirrored:
         points[:, 0] = 1 - points[:, 0]
     contour, iris = square.to_picture(points[:-5]), square.to_picture(points[-5:])
-    return contour, iris[list(_MIRRORED_IRIS)] if mirrored else iris
+    return contour, iris[MIRRORED_IRIS] if mirrored else iris

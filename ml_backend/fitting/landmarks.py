@@ -18,7 +18,8 @@ from .clear_face import SMALL, clear_face
 from .face_detector import DetectedFace, detect_in_tiles, detect_turned, detect_whole, tile_sides
 from .face_mesh import LEAST_PRESENCE, face_points, settled_square, square_about_face, square_of_points
 from .face_square import PictureSquare
-from .landmark_networks import ALL_POINTS, LandmarkNetworks, load_networks
+from .landmark_networks import LandmarkNetworks, load_networks
+from .mesh_layout import ALL_POINTS
 
 POINT_COUNT = ALL_POINTS
 MOST_FACES = 12
@@ -31,9 +32,10 @@ _LOST = 0.25
 _MESH_OVER_BOX = 1.25
 """The size of the mesh's points over that of a detector's box."""
 _LOOKS = ((1.0, (0.0, 0.0), 0.0), (0.97, (0.008, 0.008), 0.012), (1.035, (-0.006, -0.006), -0.012))
-"""Scale, shift and turn of the squares whose points are averaged."""
+"""Scale, shift and turn of the squares whose points are averaged, each seen as it is and mirrored."""
 _MORE_LOOKS = tuple(
-    (scale, (shift, shift), 2 * shift) for scale in (0.965, 0.99, 1.01, 1.035) for shift in (-0.008, 0.008)
+    (scale, (shift, shift), 2 * shift)
+    for scale, shift in ((0.965, 0.008), (0.99, -0.008), (1.01, 0.008), (1.035, -0.008))
 )
 _lock = threading.Lock()
 
@@ -202,16 +204,25 @@ def _refined(
     points: np.ndarray,
     looks: tuple[tuple[float, tuple[float, float], float], ...],
 ) -> FacePoints | None:
-    """Looks again at squares around the face and averages: steadier than one look."""
+    """Looks again at squares around the face and averages: steadier than one look.
+
+    Half of the looks are mirrored, so that what the network errs to one side cancels.
+    """
     square = square_of_points(points)
-    results = []
-    for scale, shift, turn in looks:
-        look, presence = face_points(networks, pixels, square.moved(scale, shift, turn))
-        apart = float(np.linalg.norm(look.mean(0) - points.mean(0)))
-        if presence >= LEAST_PRESENCE and apart < _LOST * _size(points):
-            results.append(look)
-    if not results:
+    kept: list[np.ndarray] = []
+    scatters = []
+    for mirrored in (False, True):
+        results = []
+        for scale, shift, turn in looks:
+            look, presence = face_points(networks, pixels, square.moved(scale, shift, turn), mirrored)
+            apart = float(np.linalg.norm(look.mean(0) - points.mean(0)))
+            if presence >= LEAST_PRESENCE and apart < _LOST * _size(points):
+                results.append(look)
+        if results:
+            spread = np.linalg.norm(np.array(results) - np.median(results, axis=0), axis=2)
+            scatters.append(float(np.median(spread)))
+            kept += results
+    if not kept:
         return None
-    middle = np.median(results, axis=0)
-    spread = np.linalg.norm(np.array(results) - middle, axis=2)
-    return FacePoints(np.mean(results, axis=0), float(np.median(spread) / interocular_distance(middle)))
+    mean = np.mean(kept, axis=0)
+    return FacePoints(mean, float(np.mean(scatters)) / interocular_distance(mean))

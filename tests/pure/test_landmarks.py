@@ -19,10 +19,11 @@ from ml_backend.fitting.face_detector import (
     merge_overlapping,
     tile_sides,
 )
-from ml_backend.fitting.face_mesh import face_points, settled_square, square_about_face
+from ml_backend.fitting.face_mesh import face_points, settled_square, square_about_face, square_of_points
 from ml_backend.fitting.face_square import PictureSquare, level_square
 from ml_backend.fitting.landmark_networks import carried_file, load_networks
 from ml_backend.fitting.landmarks import find_faces, interocular_distance
+from ml_backend.fitting.mesh_layout import MIRRORED
 from ml_backend.fitting.photo_file import read_photo
 
 
@@ -248,3 +249,30 @@ def test_missing_networks_are_named_with_the_remedy(monkeypatch):
     with pytest.raises(UserError, match="The landmark networks are not installed") as caught:
         carried_file("face_landmark.tflite")
     assert "--no-deps" in caught.value.remedy
+
+
+def test_the_mirror_image_is_a_pairing_that_keeps_the_middle_line(points):
+    np.testing.assert_array_equal(MIRRORED[MIRRORED], np.arange(478))
+    middle = np.flatnonzero(np.arange(478) == MIRRORED)
+    assert len(middle) == 28 and set(middle.tolist()) >= {1, 10, 152, 0, 17, 13, 14, 168}
+    for right, left in ((33, 263), (61, 291), (105, 334), (234, 454), (468, 473), (469, 476), (160, 387)):
+        assert MIRRORED[right] == left
+    assert (points[MIRRORED[234]] - points[234])[0] > interocular_distance(points)
+
+
+def test_a_mirrored_look_sees_the_same_face(portrait, points):
+    networks = load_networks()
+    square = square_of_points(points)
+    plain, _ = face_points(networks, portrait, square)
+    mirrored, presence = face_points(networks, portrait, square, mirrored=True)
+    assert presence > 0.9 and apart(mirrored, plain) < 0.06
+    swapped, _ = face_points(networks, np.ascontiguousarray(portrait[:, ::-1]), reflected(square))
+    swapped = swapped[MIRRORED] * (-1, 1) + (300, 0)
+    assert apart(swapped[:468], mirrored[:468]) < 0.004
+
+
+def reflected(square: PictureSquare) -> PictureSquare:
+    """The square in a picture of 300 pixels that is mirrored."""
+    return PictureSquare(
+        np.array([300 - square.centre[0], square.centre[1]]), square.right * (1, -1), square.side
+    )
