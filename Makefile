@@ -34,7 +34,8 @@ test-blender: install
 
 test-versions: $(BLENDERS:%=test-blender-%)
 
-# Blender 5.2 gets a worker of its own Python.
+# Blender 5.2 gets a worker of its own Python; what only tests need comes from the main one.
+test-blender-5.2: export D3DMM_TOOLS_PYTHON = $(abspath $(PY))
 test-blender-5.2: $(WORKER_5_2)/.installed
 
 test-blender-%: install $(VENV)-blender-%/.installed
