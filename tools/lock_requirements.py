@@ -3,9 +3,9 @@
 python -m tools.lock_requirements            # after every change of the requirements
 python -m tools.lock_requirements --check    # only compares the pins; needs no network
 
-Reads the pins in detailed3dmm_addon/worker/requirements.txt and the installer's version in installation.py;
-writes hashed_requirements.txt, hashed_torch.txt and hashed_installer.txt beside them. The hashes are those
-of the package index that pip is set to.
+Reads the pins in requirements.txt and requirements-networks.txt of detailed3dmm_addon/worker, and the
+installer's version in installation.py; writes hashed_requirements.txt, hashed_torch.txt, hashed_networks.txt
+and hashed_installer.txt beside them. The hashes are those of the package index that pip is set to.
 """
 
 import argparse
@@ -27,14 +27,20 @@ def installer_pin() -> str:
     return pin[1]
 
 
+def hand_written_pins(name: str) -> list[str]:
+    """Returns the lines of a list of pins that are not comments."""
+    lines = (WORKER / name).read_text("utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
 def pins_by_file() -> dict[str, list[str]]:
     """Returns the pins that each file of hashes must hold, with their markers, by the file's name."""
-    lines = (WORKER / "requirements.txt").read_text("utf-8").splitlines()
-    pins = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    pins = hand_written_pins("requirements.txt")
     torch = [line for line in pins if line.startswith("torch==")]
     return {
         "hashed_requirements.txt": [line for line in pins if line not in torch],
         "hashed_torch.txt": torch,
+        "hashed_networks.txt": hand_written_pins("requirements-networks.txt"),
         "hashed_installer.txt": [installer_pin()],
     }
 

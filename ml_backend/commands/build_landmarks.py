@@ -3,8 +3,12 @@
 Painted portraits of random people, whose every vertex is known, are shown to the detector, as they are and at
 64 pixels. The network that makes small photographs clear has to be there (`train photo-upscaler`).
 
-example:
+With --network-out it converts the detector's mesh network instead, once, for `train photo-upscaler`: a loss
+compares its features.
+
+examples:
   python -m ml_backend build-landmarks --out ml_backend/assets/landmarks.safetensors
+  python -m ml_backend build-landmarks --network-out build/landmark_network.safetensors
 """
 
 import argparse
@@ -16,7 +20,11 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="the landmark map")
+    made = parser.add_mutually_exclusive_group(required=True)
+    made.add_argument("--out", metavar="FILE.safetensors", help="the landmark map")
+    made.add_argument(
+        "--network-out", type=Path, metavar="FILE.safetensors", help="the landmark network, for training only"
+    )
     parser.add_argument(
         "--face-model", metavar="FILE", help="a face model of another making (default: the embedded one)"
     )
@@ -26,7 +34,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Calibrates and writes."""
+    """Writes the landmark map, or the landmark network."""
+    if args.network_out:
+        _write_network(args.network_out)
+    else:
+        _write_map(args)
+
+
+def _write_network(path: Path) -> None:
+    """Converts the detector's mesh network and writes it."""
+    from ..files.network_file import write_network_file
+    from ..fitting.landmark_conversion import SOURCE, convert_landmark_network
+
+    network = convert_landmark_network()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sha256 = write_network_file(path, network, network.config, {"source": SOURCE, "licence": "Apache-2.0"})
+    print(json.dumps({"out": str(path), "sha256": sha256}))
+
+
+def _write_map(args: argparse.Namespace) -> None:
+    """Calibrates and writes the landmark map."""
     from ..errors import UserError
     from ..files.model_card import ModelCard
     from ..files.tensor_file import write_tensors

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(256, 512, 1024),
         help="texels along each side (default: 512)",
     )
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: cpu)")
     parser.add_argument(
         "--sheet", action="store_true", help="also write sheet.png, at most 12 people x 8 expressions"
     )
@@ -65,12 +65,12 @@ def run(args: argparse.Namespace) -> None:
 
     from ..datasets.sampled_expressions import sample_expressions
     from ..files.relief_sheet import write_sample_sheet
+    from ..layers.device import pick_device
     from ..models.bilinear_face import BilinearFace
     from ..models.skin_vector import sample_skin
     from ..simulation.relief.skin_simulation import SkinSimulation
 
-    if args.device != "cpu" and not torch.cuda.is_available():
-        raise UserError(f"--device {args.device}: this PyTorch finds no such device.", "Use --device cpu.")
+    device = pick_device(args.device)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
             f"{args.out}: cannot be made ({error.strerror}).", "Name another folder with --out."
         ) from error
     face = BilinearFace.default()
-    simulation = SkinSimulation(face, args.resolution, args.device)
+    simulation = SkinSimulation(face, args.resolution, str(device))
     total = args.count * args.expressions
     maps = np.lib.format.open_memmap(
         args.out / "maps.npy", "w+", np.float16, (total, args.resolution, args.resolution)

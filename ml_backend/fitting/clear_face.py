@@ -1,4 +1,4 @@
-"""A clearer picture of a face that is small in a photograph, or large and blurred."""
+"""Makes a face clear that is small in a photograph, or large and blurred."""
 
 from dataclasses import dataclass
 
@@ -8,24 +8,24 @@ from PIL import Image
 from ..models.photo_upscaler import default_upscaler
 
 SMALL, LEAST, HELD = 36.0, 14.0, 20.0
-"""Pixels between the eyes: below the first a face is made clear; below the second, which is the least that clearness was learned at, it is
-enlarged to it first; a larger face whose picture holds no more than the third shows is made smaller to it
-first."""
+"""Pixels between the eyes. A face with fewer than SMALL is made clear. One with fewer than LEAST, the
+smallest that the network learned from, is enlarged to LEAST first. A larger, blurred face that shows no more
+than one of HELD pixels is made smaller to HELD first."""
 BLURRED = 0.02
-"""Share of a picture's contrast that is lost when it holds no more. Of clear portraits it is 0.09 and more, of such of 256 pixels blurred
-by two pixels 0.013 to 0.019."""
+"""A picture is blurred if it loses a smaller share of its contrast than this when it is made smaller to HELD.
+Clear portraits lose 0.09 and more; portraits of 256 pixels, blurred by two pixels, lose 0.013 to 0.019."""
 _AROUND = 2.4
 _BLOCK = 8
-"""Pixels: JPEG's blocks begin at multiples of it, in the pictures that clearness was learned from too."""
+"""Pixels. JPEG's blocks begin at multiples of it, also in the pictures that the network learned from."""
 
 
 @dataclass(frozen=True)
 class ClearFace:
-    """The part of a picture around a face, made clear.
+    """A part of a picture around a face, made clear.
 
     Attributes:
         pixels: (h, w, 3) uint8 sRGB.
-        low: (2,) int, the picture's pixel that the part begins at, right and down.
+        low: (2,) int, where the part begins in the picture, pixels right and down.
         scale: (2,) the part's pixels for one of the picture's.
     """
 
@@ -34,7 +34,14 @@ class ClearFace:
     scale: np.ndarray
 
     def laid_over(self, picture: np.ndarray) -> np.ndarray:
-        """The whole picture (H, W, 3) uint8 at the part's scale, (round(H s), round(W s), 3), with the part in it."""
+        """Returns the whole picture, enlarged to the part's scale, with the part in its place.
+
+        Args:
+            picture: (H, W, 3) uint8.
+
+        Returns:
+            (round(H s), round(W s), 3) uint8, s the scale.
+        """
         size = np.round(np.array(picture.shape[1::-1]) * self.scale).astype(int)
         whole = np.array(
             Image.fromarray(picture).resize((int(size[0]), int(size[1])), Image.Resampling.BICUBIC)
@@ -50,8 +57,8 @@ def clear_face(picture: np.ndarray, points: np.ndarray, distance: float) -> Clea
 
     Args:
         picture: (H, W, 3) uint8 sRGB.
-        points: (478, 2) its landmarks, pixels, roughly.
-        distance: between its eyes, pixels.
+        points: (N, 2) points around the face, pixels: its landmarks, or the corners of its box.
+        distance: between the eyes, pixels.
 
     Returns:
         The clear part, or None where the picture is clear enough.
@@ -63,19 +70,19 @@ def clear_face(picture: np.ndarray, points: np.ndarray, distance: float) -> Clea
     if (high <= low).any():
         return None
     part = Image.fromarray(picture[low[1] : high[1], low[0] : high[0]])
-    wanted = max(distance, LEAST)
+    target = max(distance, LEAST)
     if distance >= SMALL:
         if _lost(part, HELD / distance) > BLURRED:
             return None
-        wanted = HELD
+        target = HELD
     clear = default_upscaler().clear(
-        np.asarray(part if wanted == distance else _resized(part, wanted / distance))
+        np.asarray(part if target == distance else _resized(part, target / distance))
     )
     return ClearFace(clear, low, np.array(clear.shape[1::-1]) / (high - low))
 
 
 def _lost(part: Image.Image, scale: float) -> float:
-    """How much of the contrast of a picture is gone when it is made smaller and large again."""
+    """The share of a picture's contrast that is lost when it is made smaller and enlarged again."""
     grey = part.convert("L")
     again = _resized(grey, scale).resize(grey.size, Image.Resampling.BICUBIC)
     whole = np.asarray(grey, np.float32)

@@ -1,4 +1,4 @@
-"""Learns where on the model a landmark detector sees its points, by showing it painted heads whose every vertex is known."""
+"""Learns where on the model a landmark detector sees its points, from painted heads of the model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,22 +18,27 @@ from .landmark_map import LandmarkMap
 from .landmarks import POINT_COUNT, find_faces, interocular_distance, level_frame
 
 FIRST_SEED = 70_000
-SIZE, _CLOSEST, _FARTHEST = (
-    384,
-    0.26,
-    0.38,
-)  # pixels; metres that a picture is wide at the face: 64 to 93 pixels between the eyes
-_ROBUST, _FACTORS, _SUPPORT, _NEAREST = 0.05, 40, 24, 600
+SIZE = 384
+"""Pixels of a side of a painted portrait."""
+_CLOSEST, _FARTHEST = 0.26, 0.38
+"""Metres that a picture is wide at the face: the eyes are 64 to 93 pixels apart."""
+_ROBUST, _SUPPORT, _NEAREST = 0.05, 24, 600
+_KEPT = 0.5
+"""Share of the pictures that errors are learned from, the best ones."""
+_FACTORS = 4
+_WIDER = 1.3, 1.5
+"""Factors on the common and on the independent deviations: the kept pictures understate them."""
 
 
 @dataclass(frozen=True)
 class CalibrationViews:
-    """What was shown and what was seen, picture by picture.
+    """The painted pictures' people and cameras, and the points that the detector saw, picture by picture.
 
     Attributes:
         identity, expression: (N, K) and (N, 52).
         rotation, translation, focal: (N, 3, 3), (N, 3) and (N,) of the cameras.
-        clean, degraded: (N, 478, 2) pixels of the undegraded picture; NaN where no face was found.
+        clean, degraded: (N, 478, 2) the detector's points, pixels of the undegraded picture; NaN where it
+            saw no face.
     """
 
     identity: np.ndarray
@@ -45,14 +50,14 @@ class CalibrationViews:
     degraded: np.ndarray
 
     def camera(self, index: int) -> Camera:
-        """The camera of a picture."""
+        """Returns the camera of a picture."""
         return Camera(self.rotation[index], self.translation[index], float(self.focal[index]), SIZE, SIZE)
 
 
 def look_at_portraits(
     painter: PortraitPainter, count: int, progress: Callable[[float, str], None]
 ) -> CalibrationViews:
-    """Paints portraits and asks the detector, once as they are and once degraded.
+    """Paints portraits and runs the detector on each, as it is and degraded.
 
     Args:
         painter: of the model.
@@ -87,7 +92,13 @@ def look_at_portraits(
 
 
 def place_points(face: BilinearFace, paint: HeadPaint, views: CalibrationViews) -> np.ndarray:
-    """(478,) dense vertices: for each point the one whose picture lies nearest to it over all views, robustly; coarse first, then fine."""
+    """Finds the dense vertex of each point: the one whose picture lies nearest to it over all views.
+
+    A coarse search over all skin is followed by a fine one nearby.
+
+    Returns:
+        (478,) int64 dense vertices.
+    """
     mean = paint.mesh.refine(face.mean)
     iris = np.arange(POINT_COUNT) >= 468
     skin = np.flatnonzero((paint.skin > 0) & (mean[:, 1] < 0.0))
@@ -114,7 +125,19 @@ def _costs(
     choice: np.ndarray,
     every: int,
 ) -> np.ndarray:
-    """(P, C): how badly each of a point's dense vertices (P, C) explains where the detector saw it, over every so manyth view."""
+    """Sums, over every `every`th view, the robust distance of a point's candidates from where it was seen.
+
+    Args:
+        face: the model.
+        paint: of it.
+        views: what was seen.
+        points: (P,) indices of the detector's points.
+        choice: (P, C) dense vertices, candidates for each point.
+        every: step between views.
+
+    Returns:
+        (P, C) float32 costs.
+    """
     total = np.zeros(choice.shape, np.float32)
     for index in np.flatnonzero(np.isfinite(views.clean[:, 0, 0]))[::every]:
         camera, seen = views.camera(index), views.clean[index]
@@ -135,7 +158,7 @@ def _costs(
 
 
 def stencils_of(paint: HeadPaint, chosen: np.ndarray, vertex_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Base vertices (L, S) and weights (L, S) that make dense vertices (L,)."""
+    """Returns base vertices (L, S) and weights (L, S) that make dense vertices (L,)."""
     rows = np.zeros((len(chosen), vertex_count), np.float32)
     for start in range(0, vertex_count, 512):
         unit = np.zeros((vertex_count, min(512, vertex_count - start)), np.float32)
@@ -149,7 +172,18 @@ def stencils_of(paint: HeadPaint, chosen: np.ndarray, vertex_count: int) -> tupl
 def detector_errors(
     face: BilinearFace, views: CalibrationViews, vertices: np.ndarray, weights: np.ndarray, condition: str
 ) -> np.ndarray:
-    """(N, 956): how far the detector's points lie from the model's, in inter-ocular distances, the eyes level; no rows without a face."""
+    """Returns the detector's errors: its points minus the model's, with the eyes level.
+
+    Args:
+        face: the model.
+        views: what was seen.
+        vertices: (L, S) of the map.
+        weights: (L, S) of the map.
+        condition: clean or degraded.
+
+    Returns:
+        (N, 956) inter-ocular distances, a row for each picture with a face.
+    """
     seen = getattr(views, condition)
     rows = []
     for index in np.flatnonzero(np.isfinite(seen[:, 0, 0])):
@@ -161,12 +195,13 @@ def detector_errors(
 
 
 def error_model(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What is common to all pictures (956,), common factors beyond it (956, F) and own deviations (956,) of errors (N, 956).
+    """Splits errors (N, 956) into a median (956,), common factors (956, F) and independent deviations (956,).
 
-    The worse third of the pictures is left out: painted heads in bad light puzzle the detector more than
-    photographs do.
+    The worse half of the pictures is left out: painted heads in bad light are harder for the detector than
+    photographs are. More than a few factors would follow the painted people, and explain away the differences
+    between people in photographs.
     """
-    kept = errors[np.argsort((errors**2).mean(1))[: 1 + 2 * len(errors) // 3]]
+    kept = errors[np.argsort((errors**2).mean(1))[: 1 + int(_KEPT * len(errors))]]
     mean = np.median(kept, axis=0)
     principal = principal_components(kept, mean=mean)
     deviations = principal.deviations
@@ -174,7 +209,7 @@ def error_model(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     noise = deviations[count:].mean() ** 2
     factors = principal.axes[:count].T * np.sqrt(np.clip(deviations[:count] ** 2 - noise, 0, None))
     rest = ((kept - mean) ** 2).mean(0) - (factors**2).sum(1)
-    return mean, factors, np.sqrt(np.clip(rest, 0.004**2, None))
+    return mean, _WIDER[0] * factors, _WIDER[1] * np.sqrt(np.clip(rest, 0.004**2, None))
 
 
 def calibrate(
@@ -188,7 +223,8 @@ def calibrate(
         progress: told (share done, text).
 
     Returns:
-        The map, and figures: heads found, median error clean and degraded in inter-ocular distances.
+        The map, and figures: pictures in which a face was seen, median errors clean and degraded in
+        inter-ocular distances.
     """
     painter = PortraitPainter.of(face, SIZE, _CLOSEST, _FARTHEST)
     views = look_at_portraits(painter, count, lambda share, text: progress(0.8 * share, text))
@@ -198,7 +234,7 @@ def calibrate(
 def solve_map(
     face: BilinearFace, paint: HeadPaint, views: CalibrationViews
 ) -> tuple[LandmarkMap, dict[str, float]]:
-    """The map from what the detector saw; see `calibrate`."""
+    """Makes the map from what the detector saw; see `calibrate`."""
     vertices, weights = stencils_of(paint, place_points(face, paint, views), face.vertex_count)
     figures: dict[str, float] = {"pictures": float(len(views.focal))}
     errors = {name: detector_errors(face, views, vertices, weights, name) for name in ("clean", "degraded")}

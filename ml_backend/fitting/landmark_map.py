@@ -1,4 +1,4 @@
-"""Where on the model the detector's 478 points lie, and how it errs: what a fit needs to know of landmarks. Made by `build-landmarks`."""
+"""The map from the detector's 478 points to the face model, and the detector's errors (`build-landmarks`)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,8 +13,8 @@ from ..files.tensor_file import read_tensors
 DEFAULT_FILE = ASSETS / "landmarks.safetensors"
 FORMAT = "detailed3dmm-landmarks-1"
 OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132,
-    93, 234, 127, 162, 21, 54, 103, 67, 109,
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176,
+    149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 """The points along the face's outline."""
 
@@ -26,11 +26,10 @@ class LandmarkMap:
     Attributes:
         vertices: (L, S) int32, the model's vertices that carry each point; weights (L, S) float64, summing to
             1.
-        mean: (2 L,) float64: what the detector gets wrong on every face, in inter-ocular distances, the
-            picture turned until the eyes are
-            level; x and y of a point follow each other.
-        factors: (2 L, F) float64: errors that all points of a face share, one standard deviation each.
-        own: (2 L,) float64, the standard deviation of what each coordinate errs by itself.
+        mean: (2 L,) float64, the detector's mean error, in inter-ocular distances, with the eyes level; x and
+            y of a point follow each other.
+        factors: (2 L, F) float64, errors that the points of a face share, one standard deviation each.
+        own: (2 L,) float64, the standard deviation of each coordinate's independent error.
     """
 
     vertices: np.ndarray
@@ -42,7 +41,7 @@ class LandmarkMap:
     @classmethod
     @lru_cache(maxsize=1)
     def default(cls) -> "LandmarkMap":
-        """The embedded map, for the embedded face model."""
+        """Returns the embedded map, for the embedded face model."""
         return cls.load(DEFAULT_FILE)
 
     @classmethod
@@ -68,12 +67,12 @@ class LandmarkMap:
         )
 
     def tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """What the file holds, for `tensor_file.write_tensors`."""
+        """Returns arrays and metadata for `tensor_file.write_tensors`."""
         arrays = {
             name: getattr(self, name).astype(np.float16) for name in ("weights", "mean", "factors", "own")
         }
         return {"vertices": self.vertices.astype(np.int32)} | arrays, {"format": FORMAT}
 
     def gather(self, values: np.ndarray) -> np.ndarray:
-        """Vertex values (..., V, 3) at the points: (..., L, 3)."""
+        """Returns the values at the points, (..., L, 3), of vertex values (..., V, 3)."""
         return np.einsum("...lsc,ls->...lc", values[..., self.vertices, :], self.weights)

@@ -1,33 +1,43 @@
-"""Finds faces in a picture and 478 points on each, with MediaPipe's networks, which the package carries: no network is needed.
+"""Finds faces in a picture and 478 points on each.
 
-The first 468 points are those of the face mesh, the last ten the irises (the person's right eye first). With
-a model file of the user's
-own (`face_landmarker.task`) its networks are used in place of the carried ones.
+The first 468 points are those of the face mesh, the last ten the irises, the person's right eye first. Faces
+are searched in the whole picture; where it shows nothing large, also on their side and in tiles at full size.
 
 A small or blurred face is made clear first (`clear_face.py`) and looked at more often.
 """
 
-import importlib
-import os
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ..errors import UserError
-from .clear_face import clear_face
+from .clear_face import SMALL, clear_face
+from .face_detector import DetectedFace, detect_in_tiles, detect_turned, detect_whole, tile_sides
+from .face_mesh import LEAST_PRESENCE, face_points, settled_square, square_about_face, square_of_points
+from .face_square import PictureSquare
+from .landmark_networks import LandmarkNetworks, load_networks
+from .mesh_layout import ALL_POINTS
 
-POINT_COUNT = 478
+POINT_COUNT = ALL_POINTS
 MOST_FACES = 12
-_CROP, _CROP_SIZE = 1.9, 320
-_JITTER = ((1.0, 0.0), (0.92, 0.02), (1.09, -0.015))
-"""Scale and shift of the crops whose points are averaged."""
-_MORE_JITTER = tuple((scale, shift) for scale in (0.91, 0.97, 1.03, 1.09) for shift in (-0.02, 0.02))
-_SMALL, _LARGE = 256, 0.36
-_asking = threading.Lock()
+_LARGE = 0.36
+"""Of a picture's shorter side: beside a face of this size no smaller ones are searched for."""
+_APART = 0.4
+"""Of a face's size: faces whose middles are nearer are one."""
+_LOST = 0.25
+"""Of a face's size: a second look whose middle is farther away shows something else."""
+_MESH_OVER_BOX = 1.25
+"""The size of the mesh's points over that of a detector's box."""
+_LOOKS = ((1.0, (0.0, 0.0), 0.0), (0.97, (0.008, 0.008), 0.012), (1.035, (-0.006, -0.006), -0.012))
+"""Scale, shift and turn of the squares whose points are averaged, each seen as it is and mirrored."""
+_MORE_LOOKS = tuple(
+    (scale, (shift, shift), 2 * shift)
+    for scale, shift in ((0.965, 0.008), (0.99, -0.008), (1.01, 0.008), (1.035, -0.008))
+)
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -36,9 +46,8 @@ class FacePoints:
 
     Attributes:
         points: (478, 2) float64 pixels from the picture's top left corner.
-        scatter: how far the points of slightly moved crops lie apart, in inter-ocular distances (median over
-            points): large where the
-            picture says little.
+        scatter: the median distance of the points of slightly moved looks from their middle, in inter-ocular
+            distances: large where the picture shows little.
     """
 
     points: np.ndarray
@@ -47,7 +56,7 @@ class FacePoints:
     @property
     def size(self) -> float:
         """The longer side of the points' box, pixels."""
-        return float(np.ptp(self.points, axis=0).max())
+        return _size(self.points)
 
 
 def find_faces(pixels: np.ndarray, model_file: str | Path | None = None) -> list[FacePoints]:
@@ -55,26 +64,19 @@ def find_faces(pixels: np.ndarray, model_file: str | Path | None = None) -> list
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
-        model_file: a `face_landmarker.task` of the user's, or None for the networks that the package carries.
+        model_file: a `face_landmarker.task` of the user's, or None for the carried networks.
 
     Returns:
-        At most 12 faces; none where none is found.
+        At most 12 faces; none where the picture shows none.
 
     Raises:
         UserError: the landmark library is missing, or the model file cannot be used.
     """
-    with _asking:
-        detector = _detector(str(model_file) if model_file else "")
-        found = [_looked_closely(detector, pixels, points) for points in _first_look(detector, pixels)]
-    distinct: list[FacePoints] = []
-    for face in sorted(found, key=lambda face: -face.size):
-        apart = [
-            np.linalg.norm(face.points.mean(0) - other.points.mean(0)) > 0.4 * other.size
-            for other in distinct
-        ]
-        if all(apart):
-            distinct.append(face)
-    return distinct
+    with _lock:
+        networks = load_networks(str(model_file) if model_file else "")
+        looks = [_look_closely(networks, pixels, points) for points in _first_look(networks, pixels)]
+    faces = [face for face in looks if face is not None]
+    return [faces[index] for index in _distinct([face.points for face in faces])]
 
 
 def choose_face(faces: list[FacePoints], number: int | None, name: str) -> FacePoints:
@@ -86,7 +88,7 @@ def choose_face(faces: list[FacePoints], number: int | None, name: str) -> FaceP
     if not faces:
         raise UserError(
             f"{name}: no face was found.",
-            "Give a picture with a face seen from the front or half aside, cropped nearer to it if it is small.",
+            "Give a picture with a face seen from the front or half aside, or cut the picture nearer to it.",
         )
     if number is None:
         return faces[0]
@@ -99,7 +101,10 @@ def choose_face(faces: list[FacePoints], number: int | None, name: str) -> FaceP
 
 
 def interocular_distance(points: np.ndarray) -> float:
-    """Pixels between the middles of the two eyes, each taken between its corners; in a turned head the eye's width corrects nothing."""
+    """Pixels between the middles of the two eyes, each taken between its corners.
+
+    In a turned head the eye's width corrects nothing.
+    """
     right, left = points[[33, 133]].mean(0), points[[362, 263]].mean(0)
     return float(max(np.linalg.norm(left - right), 1e-6))
 
@@ -111,144 +116,113 @@ def level_frame(points: np.ndarray) -> tuple[np.ndarray, float]:
     return np.array([[along[0], along[1]], [-along[1], along[0]]]), interocular_distance(points)
 
 
-def _first_look(detector, pixels: np.ndarray) -> list[np.ndarray]:
-    """Points of faces in the whole picture; where none fills much of it, also in enlarged parts of it."""
-    height, width = pixels.shape[:2]
-    found = _ask(detector, pixels)
-    if any(np.ptp(points, axis=0).max() > _LARGE * min(height, width) for points in found):
-        return found
-    for share in (0.66, 0.4):
-        side = max(round(share * max(height, width)), 16)
-        for top in _starts(height, side):
-            for left in _starts(width, side):
-                part = pixels[top : top + side, left : left + side]
-                found += [points + (left, top) for points in _ask(detector, np.ascontiguousarray(part))]
-        if found:
+def _size(points: np.ndarray) -> float:
+    return float(np.ptp(points, axis=0).max())
+
+
+def _first_look(networks: LandmarkNetworks, pixels: np.ndarray) -> list[np.ndarray]:
+    """Points of faces in the whole picture; where none fills much of it, also in tiles of it."""
+    picture = Image.fromarray(pixels)
+    faces = _meshes(networks, pixels, detect_whole(networks, picture))
+    if any(_size(points) > _LARGE * min(picture.size) for points in faces):
+        return faces
+    if not faces:
+        faces = _meshes(networks, pixels, detect_turned(networks, picture))
+        if faces:
+            return faces
+    for side in tile_sides(*picture.size):
+        faces += _meshes(networks, pixels, detect_in_tiles(networks, picture, side))
+        if faces:
             break
-    return found
+    return [faces[index] for index in _distinct(faces)]
 
 
-def _starts(length: int, side: int) -> list[int]:
-    if length <= side:
-        return [0]
-    count = int(np.ceil((length - side) / (0.5 * side))) + 1
-    return np.linspace(0, length - side, count).round().astype(int).tolist()
+def _meshes(networks: LandmarkNetworks, pixels: np.ndarray, detected: list[DetectedFace]) -> list[np.ndarray]:
+    """Points of the largest detected faces; what the mesh network takes for no face is left out."""
+    meshes = []
+    for face in sorted(detected, key=lambda face: -face.side)[:MOST_FACES]:
+        square = square_about_face(networks.detectors[0], pixels, face)
+        points = _sure_points(networks, pixels, square)
+        if points is None:
+            points = _points_in_clear_picture(networks, pixels, face, square)
+        if points is not None:
+            meshes.append(points)
+    return meshes
 
 
-def _looked_closely(detector, pixels: np.ndarray, points: np.ndarray) -> FacePoints:
-    """Points of a face that the first look found; a small or blurred one is looked at in a clearer picture."""
+def _sure_points(networks: LandmarkNetworks, pixels: np.ndarray, square: PictureSquare) -> np.ndarray | None:
+    """Points of the face in a rough square; None where the mesh network is not sure to see one."""
+    settled = settled_square(networks, pixels, square)
+    if settled is None:
+        return None
+    points, presence = face_points(networks, pixels, settled)
+    return points if presence >= LEAST_PRESENCE else None
+
+
+def _points_in_clear_picture(
+    networks: LandmarkNetworks, pixels: np.ndarray, face: DetectedFace, square: PictureSquare
+) -> np.ndarray | None:
+    """Points of a small face that is too blurred for the mesh network as it is; None where there is none."""
+    distance = float(np.linalg.norm(face.keypoints[1] - face.keypoints[0]))
+    if distance >= SMALL:
+        return None
+    middle = face.box.mean(0)
+    clear = clear_face(pixels, middle + _MESH_OVER_BOX * (face.box - middle), distance)
+    if clear is None:
+        return None
+    points = _sure_points(networks, clear.pixels, square.enlarged(clear.low, clear.scale))
+    return None if points is None else points / clear.scale + clear.low
+
+
+def _distinct(faces: list[np.ndarray]) -> list[int]:
+    """Indices of points (478, 2) of different faces, the largest first, at most 12."""
+    chosen: list[int] = []
+    for index in sorted(range(len(faces)), key=lambda index: -_size(faces[index])):
+        middle = faces[index].mean(0)
+        if all(
+            np.linalg.norm(middle - faces[other].mean(0)) > _APART * _size(faces[other]) for other in chosen
+        ):
+            chosen.append(index)
+    return chosen[:MOST_FACES]
+
+
+def _look_closely(networks: LandmarkNetworks, pixels: np.ndarray, points: np.ndarray) -> FacePoints | None:
+    """Points of a face from the first look's; a small or blurred one is looked at in a clearer picture.
+
+    None where the looks from near show no face.
+    """
     clear = clear_face(pixels, points, interocular_distance(points))
     if clear is None:
-        return _refined(detector, pixels, points)
-    face = _refined(detector, clear.pixels, (points - clear.low) * clear.scale, _MORE_JITTER)
-    return FacePoints(face.points / clear.scale + clear.low, face.scatter)
+        return _refined(networks, pixels, points, _LOOKS)
+    face = _refined(networks, clear.pixels, (points - clear.low) * clear.scale, _MORE_LOOKS)
+    return face and FacePoints(face.points / clear.scale + clear.low, face.scatter)
 
 
 def _refined(
-    detector, pixels: np.ndarray, points: np.ndarray, jitter: tuple[tuple[float, float], ...] = _JITTER
-) -> FacePoints:
-    """Looks again at crops around the face and averages: steadier than one look at the whole picture."""
-    centre, size = (points.min(0) + points.max(0)) / 2, float(np.ptp(points, axis=0).max())
-    seen = []
-    for scale, shift in jitter:
-        half = 0.5 * _CROP * size * scale
-        corner = centre + shift * size - half
-        crop = _crop(pixels, corner, 2 * half)
-        looked = [found * (2 * half / _CROP_SIZE) + corner for found in _ask(detector, crop)]
-        near = [found for found in looked if np.linalg.norm(found.mean(0) - points.mean(0)) < 0.25 * size]
-        seen += near[:1]
-    if not seen:
-        return FacePoints(points, 0.1)
-    stack = np.array(seen)
-    middle = np.median(stack, axis=0)
-    spread = np.linalg.norm(stack - middle, axis=2)
-    return FacePoints(stack.mean(0), float(np.median(spread) / interocular_distance(middle)))
+    networks: LandmarkNetworks,
+    pixels: np.ndarray,
+    points: np.ndarray,
+    looks: tuple[tuple[float, tuple[float, float], float], ...],
+) -> FacePoints | None:
+    """Looks again at squares around the face and averages: steadier than one look.
 
-
-def _crop(pixels: np.ndarray, corner: np.ndarray, side: float) -> np.ndarray:
-    """A square part, brought to the detector's size; what lies outside the picture has its mean colour."""
-    low, high = np.floor(corner).astype(int) - 2, np.ceil(corner + side).astype(int) + 2
-    height, width = pixels.shape[:2]
-    inside = (slice(max(low[1], 0), min(high[1], height)), slice(max(low[0], 0), min(high[0], width)))
-    ground = np.empty((int(high[1] - low[1]), int(high[0] - low[0]), 3), np.uint8)
-    ground[:] = pixels[:: max(1, height // 64), :: max(1, width // 64)].reshape(-1, 3).mean(0)
-    part = pixels[inside]
-    top, left = max(-low[1], 0), max(-low[0], 0)
-    ground[top : top + part.shape[0], left : left + part.shape[1]] = part
-    start = (float(corner[0] - low[0]), float(corner[1] - low[1]))
-    method = Image.Resampling.LANCZOS if side > _CROP_SIZE else Image.Resampling.BICUBIC
-    return np.array(
-        Image.fromarray(ground).resize(
-            (_CROP_SIZE, _CROP_SIZE), method, (*start, start[0] + side, start[1] + side)
-        )
-    )
-
-
-def _ask(detector, pixels: np.ndarray) -> list[np.ndarray]:
-    """(478, 2) pixels of each face that the networks see; small pictures are enlarged for them."""
-    height, width = pixels.shape[:2]
-    if max(height, width) < _SMALL:
-        factor = _SMALL / max(height, width)
-        size = (max(round(width * factor), 1), max(round(height * factor), 1))
-        pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-    return [points * (width, height) for points in detector(np.ascontiguousarray(pixels))]
-
-
-@lru_cache(maxsize=2)
-def _detector(model_file: str):
-    """A function from pixels to a list of (478, 2) points in 0..1."""
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    try:
-        mediapipe = importlib.import_module("mediapipe")
-    except ImportError as error:
-        raise UserError(
-            f"The landmark library cannot be loaded ({error}).",
-            "Install the backend again; a bare Linux also needs libgl1 and libglib2.0-0.",
-        ) from error
-    return _task_detector(model_file) if model_file else _carried_detector(mediapipe)
-
-
-def _carried_detector(mediapipe):
-    if not hasattr(mediapipe, "solutions"):
-        raise UserError(
-            "This version of the landmark library carries no networks.",
-            "Choose a face_landmarker.task (--landmark-model, or Landmark Model in the panel).",
-        )
-    mesh = mediapipe.solutions.face_mesh.FaceMesh(
-        static_image_mode=True, max_num_faces=MOST_FACES, refine_landmarks=True, min_detection_confidence=0.3
-    )
-
-    def detect(pixels: np.ndarray) -> list[np.ndarray]:
-        found = mesh.process(pixels).multi_face_landmarks or []
-        return [np.array([(point.x, point.y) for point in face.landmark]) for face in found]
-
-    return detect
-
-
-def _task_detector(model_file: str):
-    if not Path(model_file).is_file():
-        raise UserError(f"{model_file}: no such file.", "Choose a face_landmarker.task.")
-    vision = importlib.import_module("mediapipe.tasks.python.vision")
-    base = importlib.import_module("mediapipe.tasks.python").BaseOptions
-    framework = importlib.import_module("mediapipe")
-    try:
-        options = vision.FaceLandmarkerOptions(
-            base_options=base(model_asset_buffer=Path(model_file).read_bytes()),
-            num_faces=MOST_FACES,
-            min_face_detection_confidence=0.3,
-        )
-        landmarker = vision.FaceLandmarker.create_from_options(options)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise UserError(
-            f"{model_file}: not a face landmark model ({str(error)[:120]}).", "Choose a face_landmarker.task."
-        ) from error
-
-    def detect(pixels: np.ndarray) -> list[np.ndarray]:
-        result = landmarker.detect(framework.Image(image_format=framework.ImageFormat.SRGB, data=pixels))
-        return [
-            np.array([(point.x, point.y) for point in face])
-            for face in result.face_landmarks
-            if len(face) == POINT_COUNT
-        ]
-
-    return detect
+    Half of the looks are mirrored, so that what the network errs to one side cancels.
+    """
+    square = square_of_points(points)
+    kept: list[np.ndarray] = []
+    scatters = []
+    for mirrored in (False, True):
+        results = []
+        for scale, shift, turn in looks:
+            look, presence = face_points(networks, pixels, square.moved(scale, shift, turn), mirrored)
+            apart = float(np.linalg.norm(look.mean(0) - points.mean(0)))
+            if presence >= LEAST_PRESENCE and apart < _LOST * _size(points):
+                results.append(look)
+        if results:
+            spread = np.linalg.norm(np.array(results) - np.median(results, axis=0), axis=2)
+            scatters.append(float(np.median(spread)))
+            kept += results
+    if not kept:
+        return None
+    mean = np.mean(kept, axis=0)
+    return FacePoints(mean, float(np.mean(scatters)) / interocular_distance(mean))

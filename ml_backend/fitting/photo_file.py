@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from ..errors import UserError
 from .photo_colour import to_srgb_colours
 
-LARGEST_SIDE, SMALLEST_SIDE = 2048, 24
+LARGEST_SIDE, SMALLEST_SIDE = 16384, 24
 _MOST_PIXELS = 400_000_000
 _REMEDY = "Give a photograph as JPEG, PNG, TIFF, WebP or BMP."
 _FOCAL_35MM, _EXIF_WIDTH, _EXIF_HEIGHT = 0xA405, 0xA002, 0xA003
@@ -27,7 +27,7 @@ class Photo:
     """A photograph.
 
     Attributes:
-        pixels: (H, W, 3) uint8 sRGB, upright, at most 2048 on its longer side.
+        pixels: (H, W, 3) uint8 sRGB, upright, at most 16384 on its longer side.
         path: where it came from.
         full_size: (width, height) in the file, upright.
         focal: focal length by EXIF, in units of the picture's longer side; None where none is stated.

@@ -22,6 +22,8 @@ from ..models.bilinear_face import BilinearFace
 
 RESOLUTION = 1024
 _DEPTH_SIDE, _DEPTH_SLACK = 640, 0.004
+_MARGIN = 8
+"""Pixels of the photo that are kept around the head."""
 _FACING = (0.12, 0.55)
 _LIGHT_SPREAD = (np.inf, 0.7, 0.7, 0.7, 0.25, 0.25, 0.25, 0.25, 0.25)
 _DARKEST, _SKIN_LIKE, _EARS = (
@@ -187,9 +189,11 @@ def _project(
     inside = ((at > 1) & (at < (width - 1, height - 1))).all(1).reshape(facing.shape)
     ramp = np.clip((facing - _FACING[0]) / (_FACING[1] - _FACING[0]), 0, 1)
     confidence = (lookup.mask & visible & inside) * ramp * ramp * (3 - 2 * ramp)
+    corner = np.clip(np.floor(low - _MARGIN), 0, (width - 1, height - 1)).astype(int)
+    end = np.clip(np.ceil(high + _MARGIN), corner + 1, (width, height)).astype(int)
+    part = pixels[corner[1] : end[1], corner[0] : end[0]]
     colours = sample_map(
-        _softened(from_srgb(pixels / np.float32(255)), domain, seen),
-        np.stack([at[:, 0] / width, at[:, 1] / height], 1),
+        _softened(from_srgb(part / np.float32(255)), domain, seen), (at - corner) / part.shape[1::-1]
     )
     texture = colours.reshape(*facing.shape, 3) * (confidence > 0)[..., None]
     return texture.astype(np.float32), confidence.astype(np.float32)

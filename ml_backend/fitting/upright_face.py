@@ -46,7 +46,10 @@ def find_photo_face(
         UserError: the photo shows no face, or not so many.
     """
     faces = find_faces(pixels, model_file)
-    best = PhotoFace(choose_face(faces, number, name), len(faces), 0) if faces else None
+    best = None
+    if faces:
+        chosen = choose_face(faces, number, name)
+        best = PhotoFace(chosen, len(faces), _quarters_of(chosen.points))
     if best is not None and (best.face.scatter <= _STEADY or number is not None):
         return best
     for quarters in (2, 1, 3):
@@ -65,6 +68,12 @@ def find_photo_face(
             points = _turned_back(face.points, quarters, pixels.shape[1], pixels.shape[0])
             best = PhotoFace(replace(face, points=points), len(others), quarters)
     return best if best is not None else PhotoFace(choose_face(faces, number, name), 0, 0)
+
+
+def _quarters_of(points: np.ndarray) -> int:
+    """Returns the quarter turns, counted against the clock, that bring the eyes of landmarks (L, 2) level."""
+    axes, _ = level_frame(points)
+    return round(float(np.degrees(np.arctan2(axes[0, 1], axes[0, 0]))) / 90) % 4
 
 
 def _turned_back(points: np.ndarray, quarters: int, width: int, height: int) -> np.ndarray:

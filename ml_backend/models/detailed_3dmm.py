@@ -11,6 +11,7 @@ from torch import Tensor
 from ..asset_files import ASSETS
 from ..errors import UserError
 from ..files.network_file import read_network_file
+from ..layers.device import pick_device
 from .detail_encoder import DetailEncoder, EncoderConfig
 from .displacement_generator import DisplacementGenerator, GeneratorConfig
 from .strain_gate import through_gate
@@ -99,7 +100,7 @@ class Detailed3DMM:
                 f"{folder}: generator and encoder do not fit each other.",
                 "Train the encoder for this generator.",
             )
-        return cls(generator, encoder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return cls(generator, encoder, device or pick_device())
 
     @classmethod
     def default(cls) -> "Detailed3DMM":

@@ -249,7 +249,9 @@ def invert_map(
     rest, own = model.latent(
         np.stack([identity] * 2), np.stack([skin] * 2), np.stack([np.zeros_like(expression), expression])
     ).clone()
-    start = Start(rest, own if expression.any() else rest, torch.from_numpy(expression).to(model.device))
+    start = Start(
+        rest, own if expression.any() else rest, torch.from_numpy(np.float32(expression)).to(model.device)
+    )
     first = torch.zeros_like(rest) if request.start == "encoder" else model.generator.mean_latent - own
     with torch.no_grad():
         begun = gated_map(model, start, first, request.resolution)[0, 0].cpu().numpy() * float(

@@ -13,8 +13,10 @@ def describe_backend() -> dict:
     """Loads torch and returns device, versions and number of threads."""
     import torch
 
+    from ..layers.device import device_name, pick_device
+
     return {
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": device_name(pick_device()),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),

@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..errors import UserError
 from .checkpoints import RandomSource, Stateful, WeightAverage
 from .stages import StageKeeper
-from .training_run import RunLog, choose_device, device_name
+from .training_run import RunLog, choose_device, device_text
 
 WARM_UP_SHARE = 0.02
 LAST_RATE = 0.02
@@ -184,7 +184,7 @@ class TrainingRun:
             "stages": ", ".join(
                 f"{name} ({counted[name]} steps)" if name in counted else name for name in stages
             ),
-            "device": device_name(self.device),
+            "device": device_text(self.device),
             "training_minutes": f"{self.log.minutes:.0f}" if self.log else "0",
         }
         if counted:

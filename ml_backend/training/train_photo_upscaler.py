@@ -9,6 +9,7 @@ Writes to --out: photo_upscaler.safetensors (float16), photo_upscaler.md (model 
 (poor, bicubic, made clear, truth), checkpoint.safetensors. The pictures are painted into --data on first use.
 
 examples:
+  python -m ml_backend build-landmarks --network-out build/landmark_network.safetensors
   python -m ml_backend train photo-upscaler --config 2core --out build/upscaler --install
   python -m ml_backend train photo-upscaler --config gpu --device cuda --out build/upscaler
 """
@@ -27,9 +28,10 @@ from ..datasets.simulated_portraits import face_frames, make_portrait_set
 from ..errors import UserError
 from ..files.model_card import ModelCard, install
 from ..files.network_file import write_network_file
+from ..models.landmark_network import LandmarkNetwork, read_landmark_network
 from ..models.photo_upscaler import UPSCALER_FILE, PhotoUpscaler, enlarged, upscaler_config
 from .checkpoints import WeightAverage
-from .landmark_features import LandmarkFeatures, landmark_losses
+from .landmark_features import landmark_losses
 from .steps import TrainingRun
 from .training_run import add_run_arguments, read_configuration
 
@@ -47,6 +49,13 @@ _SAVE_STEPS = 400
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     add_run_arguments(parser, "build/upscaler", data="build/portraits", holds="painted portraits")
+    parser.add_argument(
+        "--landmark-network",
+        type=Path,
+        default=Path("build/landmark_network.safetensors"),
+        metavar="FILE",
+        help="what build-landmarks --network-out wrote (default: %(default)s)",
+    )
     parser.add_argument(
         "--install",
         action="store_true",
@@ -66,7 +75,7 @@ class Portraits:
 
     pictures: np.ndarray
     frames: np.ndarray
-    seen: LandmarkFeatures
+    seen: LandmarkNetwork
 
     @property
     def held_out(self) -> int:
@@ -82,6 +91,11 @@ class Portraits:
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "photo-upscaler")
+    if not args.landmark_network.is_file():
+        raise UserError(
+            f"{args.landmark_network}: the landmark network is missing.",
+            f"Make it with: python -m ml_backend build-landmarks --network-out {args.landmark_network}",
+        )
     stages = [stage for stage in STAGES if stage in settings]
     training = TrainingRun.begin(args, stages)
     device = training.device
@@ -98,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     average = PhotoUpscaler(config).to(device)
     keeper = training.keep({"network": network, "average": average}, args.resume)
-    seen = LandmarkFeatures().to(device)
+    seen = read_landmark_network(args.landmark_network).to(device)
     seen.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     portraits = Portraits(pictures, face_frames(args.data, pictures), seen)
     for stage in stages:

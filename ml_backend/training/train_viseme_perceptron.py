@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps", type=int, default=1000, help="batches of 16 sequences of 4 s (default: %(default)s)"
     )
-    parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--device", default="", help="cpu, cuda or mps (default: a GPU if there is one)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
 

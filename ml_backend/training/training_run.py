@@ -12,6 +12,7 @@ import torch
 
 from ..datasets.map_set import MapSet, MapSetSpec, make_map_set
 from ..errors import UserError
+from ..layers.device import device_name, pick_device
 
 CONFIGURATIONS = Path(__file__).resolve().parent / "configurations"
 
@@ -50,7 +51,7 @@ def add_run_arguments(
         help="steps of stages, instead of the configuration's steps and minutes; a card names those of "
         "its run",
     )
-    parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--device", default="", help="cpu, cuda or mps (default: a GPU if there is one)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
 
@@ -74,17 +75,21 @@ def read_configuration(name: str, what: str) -> dict[str, Any]:
 
 
 def choose_device(args: argparse.Namespace) -> torch.device:
-    """Returns the device that --device and --threads ask for."""
+    """Returns the device that --device and --threads ask for.
+
+    Raises:
+        UserError: there is no such device.
+    """
     if args.threads:
         torch.set_num_threads(args.threads)
-    return torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return pick_device(args.device)
 
 
-def device_name(device: torch.device) -> str:
-    """Returns the device's name for a model card."""
+def device_text(device: torch.device) -> str:
+    """Returns the device's name for a model card, with the threads of a CPU."""
     if device.type == "cpu":
         return f"{device.type}, {torch.get_num_threads()} threads"
-    return torch.cuda.get_device_name(device)
+    return device_name(device)
 
 
 def open_maps(data: Path, sets: dict[str, dict], device: torch.device) -> dict[str, MapSet]:

@@ -99,12 +99,13 @@ def recording(tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory) -> Path:
-    """The astronaut that scikit-image carries; written by the worker's Python, which has it."""
+    """The astronaut that scikit-image carries; D3DMM_TOOLS_PYTHON or the worker's Python writes it."""
     path = tmp_path_factory.mktemp("photo") / "astronaut.png"
     code = (
         "import sys, skimage.data, PIL.Image; PIL.Image.fromarray(skimage.data.astronaut()).save(sys.argv[1])"
     )
-    subprocess.run([os.environ["D3DMM_WORKER_PYTHON"], "-c", code, str(path)], check=True, timeout=300)
+    python = os.environ.get("D3DMM_TOOLS_PYTHON") or os.environ["D3DMM_WORKER_PYTHON"]
+    subprocess.run([python, "-c", code, str(path)], check=True, timeout=300)
     return path
 
 

@@ -8,6 +8,7 @@ classes still registered hangs in 4.5 and crashes in 4.2: so everything is taken
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -36,12 +37,23 @@ def main() -> int:
         if MODULE not in bpy.context.preferences.addons:
             return 3
         results = ROOT / "build" / "results" / f"blender-{bpy.app.version[0]}.{bpy.app.version[1]}.xml"
-        arguments = sys.argv[1:] or [str(Path(__file__).parent), f"--junitxml={results}"]
+        arguments = sys.argv[1:] or [
+            str(Path(__file__).parent),
+            f"--junitxml={results}",
+            f"--override-ini=junit_suite_name={_worker_name()}",
+        ]
         status = int(
             pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "--durations=8", *arguments])
         )
         bpy.ops.preferences.addon_disable(module=MODULE)
         return status
+
+
+def _worker_name() -> str:
+    """The name of the results' suite: it says which Python the worker is, for the matrix of versions."""
+    worker = os.environ.get("D3DMM_WORKER_PYTHON", sys.executable)
+    ask = [worker, "-c", "import platform; print(*platform.python_version_tuple()[:2], sep='.')"]
+    return f"worker Python {subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()}"
 
 
 def _run_out() -> None:

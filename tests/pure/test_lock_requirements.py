@@ -10,7 +10,12 @@ def test_the_hashes_are_those_of_the_pins():
 
 
 def test_a_changed_pin_and_a_missing_hash_are_noticed(tmp_path, monkeypatch):
-    for name in ("requirements.txt", "installation.py", *lock_requirements.pins_by_file()):
+    for name in (
+        "requirements.txt",
+        "requirements-networks.txt",
+        "installation.py",
+        *lock_requirements.pins_by_file(),
+    ):
         (tmp_path / name).write_text((lock_requirements.WORKER / name).read_text("utf-8"), "utf-8")
     monkeypatch.setattr(lock_requirements, "WORKER", tmp_path)
     pins = (tmp_path / "requirements.txt").read_text("utf-8")

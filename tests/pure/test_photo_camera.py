@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from ml_backend.fitting.camera_evidence import fit_photos
 from ml_backend.fitting.face_fit import LandmarkModel, fit_face, mirrored_points
@@ -33,6 +34,16 @@ def astronaut():
 
 def cosine(first, second):
     return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def mirrored_identity(identity):
+    """Returns the coefficients (K,) that come nearest to the mirror image of a head."""
+    face = BilinearFace.default()
+    mean = face.neutral(np.zeros(face.identity_size, np.float32)).astype(float)
+    basis = np.stack([face.neutral(row) - mean for row in np.eye(face.identity_size, dtype=np.float32)])
+    _, partner = cKDTree(mean).query(mean * (-1, 1, 1))
+    mirror_image = np.tensordot(identity, basis, 1)[partner] * (-1, 1, 1)
+    return np.linalg.lstsq(basis.reshape(len(basis), -1).T, mirror_image.ravel(), rcond=None)[0]
 
 
 def known_camera(lens, distance, degrees, size=WIDE):
@@ -125,7 +136,8 @@ def test_cut_padded_and_mirrored_pictures_show_the_same_person(model, astronaut)
         assert cosine(plain.identity, other.identity) > 0.95, box
         assert abs(np.log(other.views[0].camera.focal / plain.views[0].camera.focal)) < 0.1, box
     mirrored = fitted(astronaut.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    assert cosine(plain.identity, mirrored.identity) > 0.9
+    # The model's own people are not symmetric: their mirror images are only nearly among them.
+    assert cosine(plain.identity, mirrored_identity(mirrored.identity)) > 0.9
 
 
 @pytest.mark.parametrize(

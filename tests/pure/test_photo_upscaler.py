@@ -119,6 +119,8 @@ def test_any_size_becomes_twice_as_large_in_place(height, width):
 @pytest.mark.slow
 def test_training_beats_bicubic_interpolation_resumes_and_reads_back(tmp_path):
     (tmp_path / "tiny.toml").write_text(SETTINGS)
+    landmark_network = str(tmp_path / "landmark_network.safetensors")
+    assert main(["build-landmarks", "--network-out", landmark_network]) == 0
     given = [
         "train",
         "photo-upscaler",
@@ -128,6 +130,8 @@ def test_training_beats_bicubic_interpolation_resumes_and_reads_back(tmp_path):
         str(tmp_path / "set"),
         "--out",
         str(tmp_path),
+        "--landmark-network",
+        landmark_network,
     ]
     assert main([*given, "--device", "cpu"]) == 0
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.version_matrix import BEGIN, END, README, Count, matrix, read_results, with_table
+from tools.version_matrix import BEGIN, END, README, Count, matrix, read_results, with_table, worker_python
 
 RESULTS = """<testsuites><testsuite>
 <testcase classname="tests.blender.test_sliders" name="a"/>
@@ -16,9 +16,16 @@ def test_results_are_counted_by_file_and_version(tmp_path):
     (tmp_path / "r.xml").write_text(RESULTS)
     counts = read_results(tmp_path / "r.xml")
     assert counts == {"sliders": Count(1, 1, 0), "package": Count(0, 1, 1)}
-    table = matrix({"5.0": counts, "4.2": {"sliders": Count(2)}, "10.1": {}})
+    table = matrix({"5.0": counts, "4.2": {"sliders": Count(2)}, "10.1": {}}, {"4.2": "3.11", "5.0": "3.13"})
     assert table.splitlines()[0] == "| tests | Blender 4.2 | Blender 5.0 | Blender 10.1 |"
+    assert table.splitlines()[2] == "| Python of the worker | 3.11 | 3.13 | - |"
     assert "| sliders | 2 passed | 1 passed, **1 failed** | - |" in table
+
+
+def test_the_python_of_the_worker_is_the_suites_name(tmp_path):
+    (tmp_path / "old.xml").write_text(RESULTS)
+    (tmp_path / "new.xml").write_text(RESULTS.replace("<testsuite>", '<testsuite name="worker Python 3.13">'))
+    assert worker_python(tmp_path / "old.xml") == "-" and worker_python(tmp_path / "new.xml") == "3.13"
 
 
 def test_broken_results_are_named(tmp_path):

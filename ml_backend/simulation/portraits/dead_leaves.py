@@ -1,8 +1,7 @@
-"""Pictures of opaque shapes that hide each other: they have the edges and the spectrum of photographs, and belong to nobody.
+"""Draws opaque shapes that hide each other: pictures with the edges and the spectrum of photographs.
 
 Source: Lee, Mumford and Huang 2001, "Occlusion models for natural images"; Achddou, Gousseau and Ladjal 2021,
-"Synthetic images as a
-regularity prior for image restoration neural networks".
+"Synthetic images as a regularity prior for image restoration neural networks".
 """
 
 import numpy as np
@@ -15,11 +14,11 @@ _SOFTNESS = (0.0, 0.0, 0.1, 0.5)
 
 
 def dead_leaves(size: int, random: np.random.Generator) -> np.ndarray:
-    """Draws shapes one over the other, sizes by a power law, each with a gradient and stripes of its own.
+    """Draws shapes one over the other, sizes by a power law, each with its gradient and its stripes.
 
     Args:
         size: pixels along a side.
-        random: what everything is drawn from.
+        random: the source of chance.
 
     Returns:
         (size, size, 3) float64, 0..1, sRGB encoded.

@@ -1,6 +1,6 @@
-"""A painted head for calibration: the model's dense mesh with skin, lips, brows, cropped hair and eyes, lit by spherical harmonics.
+"""Paints a head: the dense mesh with skin, lips, brows, cropped hair and eyes, lit by spherical harmonics.
 
-It need not fool people, only a landmark detector; it needs no renderer but numpy and scipy.
+It has to convince a landmark detector, not people, and needs numpy and scipy alone.
 """
 
 from dataclasses import dataclass
@@ -19,27 +19,41 @@ from ...geometry.texture_space import triangles_of
 from ...models.bilinear_face import BilinearFace
 
 _REACHES = 0.003, 0.008, 0.02
-"""Metres about a place that shade it."""
+"""Metres around a place that shade it."""
 _SMILE = ("mouthSmileLeft", "mouthSmileRight", "cheekSquintLeft", "cheekSquintRight")
 _GROUPS = (
-    ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), ("browDownLeft", "browDownRight"), ("mouthFrownLeft", "mouthFrownRight"),
-    ("mouthPucker",), ("mouthFunnel", "jawOpen"), ("eyeSquintLeft", "eyeSquintRight"), ("eyeBlinkLeft", "eyeBlinkRight"),
-    ("mouthStretchLeft", "mouthStretchRight"), ("mouthPressLeft", "mouthPressRight"), ("noseSneerLeft", "noseSneerRight"),
-    ("eyeLookInLeft", "eyeLookOutRight"), ("eyeLookOutLeft", "eyeLookInRight"), ("eyeLookDownLeft", "eyeLookDownRight"),
-    ("mouthUpperUpLeft", "mouthUpperUpRight"), ("mouthLowerDownLeft", "mouthLowerDownRight"), ("jawOpen",), ("jawLeft",),
-    ("mouthRight",), ("cheekPuff",), ("eyeWideLeft", "eyeWideRight"),
-)  # fmt: skip
+    ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    ("browDownLeft", "browDownRight"),
+    ("mouthFrownLeft", "mouthFrownRight"),
+    ("mouthPucker",),
+    ("mouthFunnel", "jawOpen"),
+    ("eyeSquintLeft", "eyeSquintRight"),
+    ("eyeBlinkLeft", "eyeBlinkRight"),
+    ("mouthStretchLeft", "mouthStretchRight"),
+    ("mouthPressLeft", "mouthPressRight"),
+    ("noseSneerLeft", "noseSneerRight"),
+    ("eyeLookInLeft", "eyeLookOutRight"),
+    ("eyeLookOutLeft", "eyeLookInRight"),
+    ("eyeLookDownLeft", "eyeLookDownRight"),
+    ("mouthUpperUpLeft", "mouthUpperUpRight"),
+    ("mouthLowerDownLeft", "mouthLowerDownRight"),
+    ("jawOpen",),
+    ("jawLeft",),
+    ("mouthRight",),
+    ("cheekPuff",),
+    ("eyeWideLeft", "eyeWideRight"),
+)
 
 
 @dataclass(frozen=True)
 class HeadPaint:
-    """What the colours of a head are mixed from, by dense vertex, all made on the mean face.
+    """The fields that the colours of a head are mixed from, by dense vertex, made on the mean face.
 
     Attributes:
         mesh: the dense mesh.
         triangles: (T, 3) int32 of what is drawn: all but the lashes.
         skin, lips, flush, brows, scalp, lid_edge: (N,) float32 in 0..1.
-        eye: (N, 3) float32, the place on an eyeball in radii - right, up, forward -, zero elsewhere.
+        eye: (N, 3) float32, the place on an eyeball in radii (right, up, forward); zero elsewhere.
         teeth, tongue: (N,) float32, 1 on them.
     """
 
@@ -89,14 +103,22 @@ def prepare_paint(face: BilinearFace) -> HeadPaint:
     flush = np.clip(0.7 * regions["cheeks"] + 0.75 * regions["nose"] + 0.3 * regions["chin"], 0, 1)
     lashes = number["lashes"]
     return HeadPaint(
-        mesh, triangles[part_of_polygon[owner] != lashes], skin.astype(np.float32), regions["lips"], flush, brows.astype(np.float32),
-        scalp.astype(np.float32), lid_edge, eye, np.isin(part, [number["teeth_upper"], number["teeth_lower"]]).astype(np.float32),
+        mesh,
+        triangles[part_of_polygon[owner] != lashes],
+        skin.astype(np.float32),
+        regions["lips"],
+        flush,
+        brows.astype(np.float32),
+        scalp.astype(np.float32),
+        lid_edge,
+        eye,
+        np.isin(part, [number["teeth_upper"], number["teeth_lower"]]).astype(np.float32),
         (part == number["tongue"]).astype(np.float32),
-    )  # fmt: skip
+    )
 
 
 def head_colours(paint: HeadPaint, random: np.random.Generator) -> np.ndarray:
-    """(N, 3) linear albedo of one person: tone, hair and iris by chance."""
+    """Draws one person's linear albedo (N, 3): tone, hair and iris by chance."""
     tone = random.beta(1.0, 1.3)
     light, dark = np.array([0.70, 0.44, 0.33]), np.array([0.09, 0.04, 0.024])
     skin = light * (dark / light) ** tone * random.uniform(0.85, 1.15)
@@ -125,7 +147,7 @@ def head_colours(paint: HeadPaint, random: np.random.Generator) -> np.ndarray:
 
 
 def sample_expression(face: BilinearFace, random: np.random.Generator) -> np.ndarray:
-    """(52,): a third at rest, a third smiling, else up to three groups of units at random strength."""
+    """Draws an expression (52,): a third at rest, a third smiling, a third one to three random groups."""
     expression = np.zeros(len(face.expression_names), np.float32)
     kind = random.integers(3)
     groups = (
@@ -143,7 +165,7 @@ def sample_expression(face: BilinearFace, random: np.random.Generator) -> np.nda
 
 
 def sample_light(random: np.random.Generator) -> np.ndarray:
-    """(9, 3) spherical harmonics of a plausible room: mostly from the front and above, rarely from one side alone."""
+    """Draws a room's light (9, 3), spherical harmonics: mostly from the front and above."""
     light = np.zeros((9, 3))
     light[0] = 1.0
     direction = np.array([random.normal(0, 0.5), -abs(random.normal(0.7, 0.4)), random.normal(0.4, 0.35)])
@@ -175,8 +197,8 @@ def draw_head(
         light: (9, 3) spherical harmonics of the light.
         camera: of the picture.
         background: its grey, linear, or a picture (H, W, 3) of linear light.
-        gloss: how bright highlights are, 1 as usual.
-        shade: how dark hollows are - eye sockets, nostrils, the parted mouth, under the chin -, 0 to 3.
+        gloss: the strength of highlights, 1 as usual.
+        shade: the darkness of hollows (eye sockets, nostrils, the parted mouth, under the chin), 0 to 3.
 
     Returns:
         (H, W, 3) uint8 sRGB.
@@ -206,7 +228,7 @@ def draw_head(
 
 
 def hollows(depth: np.ndarray, mask: np.ndarray, focal: float) -> np.ndarray:
-    """How far a picture's surface lies behind what surrounds it, for shade where little light comes: 0 on flat and bulging parts.
+    """Measures how far a surface lies behind its surroundings, for shade: 0 on flat and bulging parts.
 
     Args:
         depth: (H, W) metres; what is not in the mask does not count.
@@ -231,7 +253,7 @@ def hollows(depth: np.ndarray, mask: np.ndarray, focal: float) -> np.ndarray:
 
 
 def _facing(pixels: np.ndarray, triangles: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The triangles (T, 3) of a closed surface that turn their front to the camera and touch the picture."""
+    """Returns the triangles (T, 3) of a closed surface that face the camera and touch the picture."""
     corners = pixels[triangles]
     one, other = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     low, high = corners.min(1), corners.max(1)

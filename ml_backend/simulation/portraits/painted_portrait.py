@@ -1,6 +1,6 @@
-"""Painted portraits: a painted head with hair and marks of the skin, exposed as photographs are, before all sorts of grounds.
+"""Paints portraits: a head with hair and marks of the skin, exposed as photographs are, on varied grounds.
 
-Nobody is shown: the people are the face model's.
+They show people of the face model, nobody real.
 """
 
 from dataclasses import dataclass
@@ -27,18 +27,15 @@ SIZE = 256
 _DARKEST, _BRIGHTEST = 0.12, 0.65  # linear light that the skin's brighter parts are exposed to
 _STOPS = 0.6  # of exposure for the surroundings, natural logarithm
 _DEEPEST = 2.5  # shade in hollows
-_UPWARD = (
-    5.0  # degrees: whoever looks at a camera holds the head a little higher than the face model's rest does
-)
-_SOFTEST, _HARDEST = (
-    0.2,
-    0.9,
-)  # of `sample_light`'s light from one side, which alone is harder than that of most portraits
+_UPWARD = 5.0
+"""Degrees: people who look at a camera hold the head a little higher than the face model at rest does."""
+_SOFTEST, _HARDEST = 0.2, 0.9
+"""Factors on the directed part of `sample_light`, which is harder than the light of most portraits."""
 
 
 @dataclass(frozen=True)
 class PaintedPortrait:
-    """A picture of which everything is known.
+    """A picture, and the person and camera that it shows.
 
     Attributes:
         pixels: (size, size, 3) uint8 sRGB.
@@ -73,15 +70,18 @@ class PortraitPainter:
     def of(
         cls, face: BilinearFace, size: int = SIZE, nearest: float = 0.13, farthest: float = 0.30
     ) -> "PortraitPainter":
-        """Prepares the colours' fields of a model; as it is, eyes lie 54 to 123 pixels apart, and the nearest faces fill the picture."""
+        """Prepares the colour fields of a model.
+
+        With the defaults the eyes are 54 to 123 pixels apart, and the nearest faces fill the picture.
+        """
         return cls(face, prepare_paint(face), size, nearest, farthest)
 
     def portrait(self, first: int, seed: int) -> PaintedPortrait:
-        """One person, expression, light, camera and ground by chance.
+        """Paints one person; expression, light, camera and ground by chance.
 
         Args:
-            first: seed of the set's first person; sets with different ones share nobody as long as they are
-                smaller than what lies between.
+            first: seed of the set's first person; two sets share nobody if their first seeds are farther
+                apart than a set is large.
             seed: number of the picture in the set.
         """
         random = np.random.default_rng([first, seed])
@@ -103,15 +103,17 @@ class PortraitPainter:
 
     @staticmethod
     def _exposure(albedo: np.ndarray, lit: np.ndarray, random: np.random.Generator) -> float:
-        """What light is multiplied by, of the skin's albedo (N, 3) and its light (N, 3): every other picture is exposed for the face,
-        the others for their surroundings, where dark skin stays dark."""
+        """Draws the factor on the light, from the skin's albedo (N, 3) and its light (N, 3).
+
+        Half of the pictures are exposed for the face, half for the surroundings, where dark skin stays dark.
+        """
         bright = max(float(np.quantile(lit, 0.8)), 1e-4)
         for_face = np.exp(random.uniform(np.log(_DARKEST), np.log(_BRIGHTEST)))
         around = float(np.quantile(albedo, 0.8)) * np.exp(random.uniform(-_STOPS, _STOPS))
         return (for_face if random.random() < 0.5 else min(around, _BRIGHTEST)) / bright
 
     def _camera(self, random: np.random.Generator) -> Camera:
-        """Yaw 16, pitch 8, roll 7 degrees of deviation; 0.45 to 2.5 m away; the face in the picture's middle."""
+        """Draws a camera, 0.45 to 2.5 m away: deviations of yaw 16, pitch 8 and roll 7 degrees."""
         yaw, pitch, roll = np.radians(
             [random.normal(0, 16), random.normal(-_UPWARD, 8), random.normal(0, 7)]
         ).clip(-0.62, 0.62)
@@ -131,7 +133,7 @@ class PortraitPainter:
         )
 
     def _with_marks(self, colours: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Colours (N, 3) with blotches, freckles and often a shadow of a beard."""
+        """Adds blotches, freckles and often a shadow of a beard to colours (N, 3)."""
         blotches = self.paint.mesh.refine(
             random.standard_normal((self.face.vertex_count, 1)).astype(np.float32)
         )[:, 0]
@@ -147,7 +149,7 @@ class PortraitPainter:
     def _with_hair(
         self, positions: np.ndarray, colours: np.ndarray, random: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and colours (N, 3) with a head of hair, for four in five: as thick as chance will have it, with strands."""
+        """Adds hair with strands to positions and colours (N, 3) of four heads in five."""
         if random.random() < 0.2:
             return positions, colours
         along = positions @ random.standard_normal(3)
@@ -174,7 +176,7 @@ class PortraitPainter:
         return raised, (colours + (hair - colours) * cover[:, None]).clip(0.002, 1).astype(np.float32)
 
     def _ground(self, random: np.random.Generator) -> np.ndarray:
-        """(size, size, 3), 0..1: plain, or dead leaves, half of them out of focus."""
+        """Draws a ground (size, size, 3) in 0..1: plain, or dead leaves, half of them out of focus."""
         if random.random() < 0.3:
             return np.full((self.size, self.size, 3), random.uniform(0.05, 0.95, 3), np.float32)
         leaves = dead_leaves(self.size, random)

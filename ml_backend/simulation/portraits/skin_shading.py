@@ -1,8 +1,7 @@
-"""Simulated photographs of skin in texture space: relief shaded under spherical-harmonics light, with an albedo of its own.
+"""Simulates photographs of skin in texture space: relief and albedo under spherical-harmonics light.
 
-What a photograph shows of relief is a change of shading; what it shows beside relief - freckles, spots,
-brows, stubble, soft shadows,
-shine - must not become relief. Both are drawn here at random, so that a network can learn to tell them apart.
+In a photograph relief is a change of shading. Freckles, spots, brows, stubble, soft shadows and shine are not
+relief, and must not become it. Both are drawn here at random, so that a network can learn to tell them apart.
 """
 
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ PALE = (0.80, 0.64, 0.52)
 
 
 def harmonics(normals: Tensor) -> Tensor:
-    """The first nine real spherical harmonics, each divided by the constant one.
+    """Returns the first nine real spherical harmonics, each divided by the constant one.
 
     Args:
         normals: (..., 3, H, W), unit length, in the face's axes (Z up, the face looks along -Y).
@@ -40,9 +39,19 @@ def harmonics(normals: Tensor) -> Tensor:
     """
     x, y, z = normals.unbind(-3)
     return torch.stack(
-        [torch.ones_like(x), _FIRST * y, _FIRST * z, _FIRST * x, _CROSS * x * y, _CROSS * y * z, _ZONAL * (3 * z * z - 1),
-         _CROSS * x * z, _SQUARE * (x * x - y * y)], -3
-    )  # fmt: skip
+        [
+            torch.ones_like(x),
+            _FIRST * y,
+            _FIRST * z,
+            _FIRST * x,
+            _CROSS * x * y,
+            _CROSS * y * z,
+            _ZONAL * (3 * z * z - 1),
+            _CROSS * x * z,
+            _SQUARE * (x * x - y * y),
+        ],
+        -3,
+    )
 
 
 @dataclass(frozen=True)
@@ -70,15 +79,22 @@ class SkinSurface:
     lips: Tensor
 
     def cut(self, rows: slice, columns: slice) -> "SkinSurface":
-        """A rectangle of the surface."""
+        """Returns a rectangle of the surface."""
         return SkinSurface(*(getattr(self, name)[..., rows, columns] for name in self.__dataclass_fields__))
 
     def to(self, device: torch.device) -> "SkinSurface":
-        """The same on another device."""
+        """Returns the surface on another device."""
         return SkinSurface(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
     def slopes(self, heights: Tensor) -> tuple[Tensor, Tensor]:
-        """Rise along tangent and bitangent of heights (B, 1, R, R) in millimetres; (B, 1, R, R) each, dimensionless."""
+        """Returns the rise of heights along tangent and bitangent.
+
+        Args:
+            heights: (B, 1, R, R) millimetres.
+
+        Returns:
+            (B, 1, R, R) each, without unit.
+        """
         padded = functional.pad(heights, (1, 1, 1, 1), mode="replicate")
         by_u = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
         by_v = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
@@ -86,7 +102,7 @@ class SkinSurface:
         return slope, (by_v - self.shear * slope) / self.across
 
     def tilted(self, slope_t: Tensor, slope_b: Tensor) -> Tensor:
-        """(B, 3, R, R) unit normals of the displaced surface."""
+        """Returns the unit normals (B, 3, R, R) of the displaced surface."""
         return functional.normalize(self.normal - slope_t * self.tangent - slope_b * self.bitangent, dim=1)
 
 
@@ -149,7 +165,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def _tangents(
     positions: np.ndarray, uv: np.ndarray, triangles: np.ndarray, uv_triangles: np.ndarray
 ) -> np.ndarray:
-    """(V, 3) directions of growing u at vertices, means over their triangles."""
+    """Returns the directions of growing u (V, 3) at vertices, means over their triangles."""
     corners, places = positions[triangles], uv[uv_triangles]
     edges, steps = corners[:, 1:] - corners[:, :1], places[:, 1:] - places[:, :1]
     by_u = (
@@ -163,7 +179,7 @@ def _tangents(
 
 
 def sample_light(count: int, random: torch.Generator) -> Tensor:
-    """(B, 9, 3) spherical harmonics of rooms and suns: a sky, one strong light from the front half, a weak second one, a tint."""
+    """Draws lights (B, 9, 3): a sky, a strong light from the front, a weak second one, a tint."""
     light = torch.zeros(count, 9)
     light[:, 0] = 1
     for strongest in (1.1, 0.4):
@@ -179,7 +195,7 @@ def sample_light(count: int, random: torch.Generator) -> Tensor:
 
 
 def smooth_noise(count: int, size: int, cells: int, random: torch.Generator) -> Tensor:
-    """(count, 1, size, size) noise of unit deviation that varies over size / cells texels."""
+    """Draws noise (count, 1, size, size) of unit deviation that varies over size / cells texels."""
     coarse = torch.randn(count, 1, cells + 3, cells + 3, generator=random)
     fine = functional.interpolate(
         coarse, size=(size + 3 * size // cells,) * 2, mode="bicubic", align_corners=False
@@ -188,7 +204,10 @@ def smooth_noise(count: int, size: int, cells: int, random: torch.Generator) -> 
 
 
 def sample_albedo(surface: SkinSurface, count: int, random: torch.Generator) -> Tensor:
-    """(B, 3, R, R) linear albedo: pigments that vary slowly, freckles, spots, brows, stubble, lips; none of it follows the relief."""
+    """Draws linear albedo (B, 3, R, R): slowly varying pigments, freckles, spots, brows, stubble and lips.
+
+    None of it follows the relief.
+    """
     size = surface.mask.shape[-1]
 
     def uniform(low: float, high: float) -> Tensor:
@@ -229,7 +248,7 @@ def shade_skin(
         heights: (B, 1, R, R) millimetres.
         albedo: (B, 3, R, R).
         light: (B, 9, 3).
-        random: shadow, shine, how dark hollows are, exposure.
+        random: chance of shadow, shine, shade in hollows and exposure.
 
     Returns:
         (B, 3, R, R) linear, 0..1 where it is not overexposed.
@@ -257,7 +276,7 @@ def shade_skin(
 
 
 def smooth_shading(surface: SkinSurface, light: Tensor) -> tuple[Tensor, Tensor]:
-    """What the smooth face looks like under a light, grey: what a network may know of the light at every texel.
+    """Shades the smooth face, grey: the part of the light that a network may know at every texel.
 
     Args:
         surface: the smooth face.
