@@ -1,19 +1,16 @@
 """Add Detail To Mesh, Remove Detail: wrinkles on any head with ARKit-named shape keys."""
 
-from math import ceil, log2
-
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty
 
 from ..detailed3dmm_addon.model.arkit_keys import FEWEST, expression_keys
 from ..detailed3dmm_addon.model.registry import is_face
 from ..detailed3dmm_addon.other_heads.detail import (
-    FINE_ENOUGH,
-    MARK,
     add_mesh_detail,
     has_mesh_detail,
     remove_mesh_detail,
 )
+from ..detailed3dmm_addon.other_heads.report import report_detail
 from .operator_base import FaceOperator
 
 
@@ -70,17 +67,8 @@ class D3DMM_OT_add_detail_to_mesh(FaceOperator, bpy.types.Operator):
     def perform(self, context):
         """Finds our skin on the mesh and stores its wrinkles there."""
         item = context.active_object
-        found = add_mesh_detail(item, self.method, self.subdivisions, self.age, self.seed)
-        how = "its texture coordinates" if found.by_uv else "wrapping"
-        report = f"{item[MARK]} expressions wrinkle {(found.trust > 0.5).sum()} vertices, matched by {how}"
-        if found.spacing > FINE_ENOUGH:
-            self.report(
-                {"WARNING"},
-                f"{report}; the mesh is coarse for wrinkles: undo, and subdivide "
-                f"{ceil(log2(found.spacing / FINE_ENOUGH))} times",
-            )
-        else:
-            self.report({"INFO"}, report)
+        added = add_mesh_detail(item, self.method, self.subdivisions, self.age, self.seed)
+        self.report(*report_detail(added, item, context.selected_objects))
 
 
 class D3DMM_OT_remove_mesh_detail(FaceOperator, bpy.types.Operator):

@@ -23,6 +23,7 @@ _IRIS_COLOURS = (
     (0.075, 0.10, 0.098),
     (0.055, 0.072, 0.035),
 )
+_LENGTHS = {"ShaderNodeBump": "Distance", "ShaderNodeBsdfPrincipled": "Subsurface Scale"}
 
 
 def assign_materials(face: bpy.types.Object, seed: int) -> None:
@@ -46,3 +47,19 @@ def assign_materials(face: bpy.types.Object, seed: int) -> None:
     for part in face_model().part_names:
         face.data.materials.append(by_part[part])
     apply_look(face)
+
+
+def scale_lengths(face: bpy.types.Object, metre: float) -> None:
+    """Converts the lengths in a new face's materials, which shaders measure in the scene's units.
+
+    Args:
+        face: with materials whose lengths are metres.
+        metre: its length in the scene's units.
+    """
+    if metre == 1.0:
+        return
+    for material in {material.name: material for material in face.data.materials}.values():
+        for node in material.node_tree.nodes:
+            name = _LENGTHS.get(node.bl_idname)
+            if name is not None:
+                node.inputs[name].default_value *= metre

@@ -8,6 +8,7 @@ import numpy as np
 from mathutils import Vector
 
 from ..model.registry import is_face
+from ..model.scene_units import units_per_metre
 from ..nodes.materials import new_material, principled_shader
 
 COLLECTION_NAME = "Portrait Studio"
@@ -25,15 +26,17 @@ _LIGHTS = (
 
 
 def free_place(scene: bpy.types.Scene, face: bpy.types.Object) -> Vector:
-    """Returns the place of a new face, metres: the 3D cursor, or beside the faces that stand there."""
+    """Returns the place of a new face, in the scene's units: the 3D cursor, or beside the faces that stand there."""
     others = [
         item.matrix_world.translation
         for item in scene.objects
         if item != face and item.type == "MESH" and is_face(item)
     ]
     place = scene.cursor.location.copy()
-    while any((other - place).length < _STEP_ASIDE for other in others):
-        place.x += _STEP_ASIDE
+    step = _STEP_ASIDE * units_per_metre(scene)
+    nearest = step * (1 - 1e-4)  # places are rounded
+    while any((other - place).length < nearest for other in others):
+        place.x += step
     return place
 
 
@@ -47,26 +50,29 @@ def build_studio(context: bpy.types.Context, face: bpy.types.Object) -> None:
     studio = bpy.data.collections.new(COLLECTION_NAME)
     context.scene.collection.children.link(studio)
     centre, height = _face_centre(face)
+    metre = units_per_metre(context.scene)
     camera = bpy.data.objects.new("Portrait Camera", bpy.data.cameras.new("Portrait Camera"))
     camera.data.sensor_fit = "VERTICAL"
     camera.data.lens = 85.0
     camera.data.sensor_height = 36.0
-    camera.data.clip_start = 0.01
+    camera.data.clip_start = 0.01 * metre
+    camera.data.clip_end *= metre
+    camera.data.display_size *= metre
     distance = height * _SHOWN * 85.0 / 36.0
-    camera.location = centre + Vector((-0.10 * distance, -distance, 0.01))
+    camera.location = centre + Vector((-0.10 * distance, -distance, 0.01 * metre))
     _aim(camera, centre)
     studio.objects.link(camera)
     context.scene.camera = camera
     for name, offset, size, watts, colour in _LIGHTS:
         light = bpy.data.lights.new(f"{name} Light", "AREA")
-        light.energy = watts
-        light.size = size
+        light.energy = watts * metre**2  # as bright at this distance
+        light.size = size * metre
         light.color = colour
         lamp = bpy.data.objects.new(light.name, light)
-        lamp.location = centre + Vector(offset)
+        lamp.location = centre + Vector(offset) * metre
         _aim(lamp, centre)
         studio.objects.link(lamp)
-    studio.objects.link(_make_backdrop(centre))
+    studio.objects.link(_make_backdrop(centre, metre))
     _make_world(context.scene)
 
 
@@ -83,10 +89,10 @@ def _aim(item: bpy.types.Object, target: Vector) -> None:
     item.rotation_euler = (target - item.location).to_track_quat("-Z", "Y").to_euler()
 
 
-def _make_backdrop(centre: Vector) -> bpy.types.Object:
+def _make_backdrop(centre: Vector, metre: float) -> bpy.types.Object:
     mesh = bpy.data.meshes.new("Backdrop")
-    side = 5.0
-    behind = 2.2
+    side = 5.0 * metre
+    behind = 2.2 * metre
     mesh.from_pydata(
         [(-side, 0, -side), (side, 0, -side), (side, 0, side), (-side, 0, side)], [], [(0, 1, 2, 3)]
     )

@@ -10,6 +10,7 @@ from ..appearance import face_materials
 from ..appearance import studio as face_scene
 from ..detail import follow as live_update
 from ..face import mesh as face_mesh
+from ..model.scene_units import units_per_metre
 from ..nodes import detail_modifier as detail_modifiers
 
 
@@ -17,7 +18,7 @@ from ..nodes import detail_modifier as detail_modifiers
 def new_face(
     context: bpy.types.Context, name: str, identity: np.ndarray, look_seed: int
 ) -> Iterator[bpy.types.Object]:
-    """Adds a face whose sliders are set inside the `with` block; materials and modifier come after them.
+    """Adds a face of true size whose sliders are set inside the `with` block; materials and modifier come after them.
 
     Args:
         context: its collection receives the face.
@@ -31,7 +32,10 @@ def new_face(
     with live_update.suspended():
         face = face_mesh.create_face_object(context, name, identity)
         yield face
+        metre = units_per_metre(context.scene)
+        face.scale = (metre, metre, metre)
         face_materials.assign_materials(face, look_seed)
+        face_materials.scale_lengths(face, metre)
         detail_modifiers.add_modifier(face)
         face.location = face_scene.free_place(context.scene, face)
 

@@ -17,6 +17,7 @@ from ..detail import follow as live_update
 from ..detail import live as live_detail
 from ..detail.inputs import detail_inputs
 from ..model.face_model import face_model
+from ..model.scene_units import units_per_metre
 from ..nodes.materials import first_material, named_node, principled_shader
 from ..nodes.node_graph import NodeGraph
 from .new_face import new_face, select_face
@@ -229,9 +230,12 @@ def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event
     data = bpy.data.cameras.new("Photo Camera")
     camera = bpy.data.objects.new("Photo Camera", data)
     context.collection.objects.link(camera)
+    metre = units_per_metre(context.scene)
     data.sensor_fit = "AUTO"
     data.sensor_width = _SENSOR
-    data.clip_start = 0.01
+    data.clip_start = 0.01 * metre
+    data.clip_end *= metre
+    data.display_size *= metre
     data.lens = _SENSOR * fitted["focal_of_longer_side"]
     right, down = fitted["principal_off_centre"]
     data.shift_x = -right  # the frame moves, the optical axis stays
@@ -239,7 +243,9 @@ def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event
     to_camera = np.eye(4)
     to_camera[:3, :3] = event.arrays["rotation"][0]
     to_camera[:3, 3] = event.arrays["translation"][0]
-    camera.matrix_world = face.matrix_world @ Matrix((np.linalg.inv(to_camera) @ _CAMERA_AXES).tolist())
+    placed = face.matrix_world @ Matrix((np.linalg.inv(to_camera) @ _CAMERA_AXES).tolist())
+    location, rotation, _ = placed.decompose()
+    camera.matrix_world = Matrix.LocRotScale(location, rotation, None)
     image = _packed_image(name, photo[::-1].astype(np.float32) / 255)
     data.show_background_images = True
     behind = data.background_images.new()

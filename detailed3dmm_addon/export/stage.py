@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ...ml_backend.animation.curve_editing import eyes_from_look
 from ...ml_backend.errors import UserError
@@ -21,6 +22,7 @@ from ..detail import live
 from ..detail.follow import suspended
 from ..detail.inputs import DetailInputs, evaluated_inputs
 from ..model.face_model import key_values
+from ..model.scene_units import units_per_metre
 from ..nodes.detail_modifier import detail_modifier, is_baked
 from ..nodes.vertex_attributes import read_positions
 
@@ -30,7 +32,9 @@ _FOLDER_REMEDY = "Choose a folder that you may write to."
 
 @dataclass(frozen=True)
 class Stage:
-    """A separate scene with one copy of the face; it shares only materials and actions with the artist's.
+    """A separate scene in metres with one copy of the face.
+
+    It shares only materials and actions with the artist's scene.
 
     Attributes:
         scene: with the artist's frame rate and the range to export.
@@ -80,7 +84,7 @@ class Stage:
         return key_values(self.face.data.shape_keys.evaluated_get(self.depsgraph), names)
 
     def matrix(self):
-        """Returns the copy's evaluated matrix in the world."""
+        """Returns the copy's evaluated matrix in the world, whose unit is the metre."""
         return self.face.evaluated_get(self.depsgraph).matrix_world.copy()
 
     def animation(self, progress=None) -> Animation:
@@ -165,7 +169,24 @@ def _empty_stage(original: bpy.types.Scene, face: bpy.types.Object, frames: rang
     stage = Stage(scene, copy, frames)
     for item in (scene, copy, copy.data):
         stage.track(item)
+    metre = units_per_metre(original)
+    if metre != 1.0:
+        _place_in_metres(stage, metre)
     return stage
+
+
+def _place_in_metres(stage: Stage, metre: float) -> None:
+    """Shrinks the copy with its place to metres, however it is animated or parented.
+
+    Args:
+        stage: with the copy.
+        metre: its length in the units of the artist's scene.
+    """
+    unit = stage.track(bpy.data.objects.new("Detailed3DMM Unit", None))
+    unit.scale = (1.0 / metre,) * 3
+    constraint = cast(bpy.types.ChildOfConstraint, stage.face.constraints.new("CHILD_OF"))
+    constraint.target = unit
+    constraint.inverse_matrix = Matrix()
 
 
 def _set_up(stage: Stage, with_detail: bool) -> None:

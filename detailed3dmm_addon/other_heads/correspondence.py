@@ -19,6 +19,7 @@ from ..detail.distilled import distilled_model
 from ..model.arkit_keys import expression_keys, moved_places
 from ..model.face_model import dense_mesh, face_model
 from ..nodes.vertex_attributes import read_corner_uv, read_shape
+from .orientation import check_orientation, connected_parts
 
 _REACH = 0.012
 """Metres on our head: greatest distance of a vertex from the wrapped skin."""
@@ -33,6 +34,8 @@ _UV_SIZE = 128
 _UV_AGREES = 0.006
 """Metres on our head: greatest median error of texture coordinates that are laid out like ours."""
 _LEAST_ISLAND = 0.3
+_LONGEST_IN_UV = 0.15
+"""Triangles of the mesh that are longer on our texture cross its seam."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Correspondence:
         scale: length of a metre of our head in units of the mesh.
         spacing: median length of an edge of the skin, metres on our head.
         by_uv: the mesh's texture coordinates are laid out like ours.
+        coverage: share of our skin that can wrinkle for which the mesh has skin, 0 to 1.
     """
 
     uv: np.ndarray
@@ -52,6 +56,7 @@ class Correspondence:
     scale: float
     spacing: float
     by_uv: bool
+    coverage: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,11 @@ def find_correspondence(item: bpy.types.Object, method: str) -> Correspondence:
         method: "UV", "WRAP", or "AUTO" for texture coordinates where they agree.
 
     Raises:
-        UserError: the expressions do not lie as on a head, or method is "UV" and the texture coordinates are
-            laid out differently.
+        UserError: the expressions do not lie as on a head, faces are inside out, or method is "UV" and the
+            texture coordinates are laid out differently.
     """
     shape = _TargetShape(item)
-    rough = _from_expressions(shape)
+    rough = _place_head(shape)
     if method != "WRAP":
         correspondence = _by_uv(shape)
         if correspondence is not None:
@@ -121,6 +126,15 @@ def find_correspondence(item: bpy.types.Object, method: str) -> Correspondence:
         if method == "UV":
             raise UserError(f"{item.name}: its texture coordinates are not laid out as ours.", "Choose Wrap.")
     return _by_wrap(shape, rough)
+
+
+def check_head(item: bpy.types.Object) -> None:
+    """Checks that a mesh is a head which can wrinkle, before it is subdivided.
+
+    Raises:
+        UserError: the expressions do not lie as on a head, or faces are inside out.
+    """
+    _place_head(_TargetShape(item))
 
 
 class _TargetShape:
@@ -142,13 +156,24 @@ class _TargetShape:
         mesh.loop_triangles.foreach_get("vertices", self.triangles.ravel())
         mesh.loop_triangles.foreach_get("loops", self.corners.ravel())
 
-    def deltas(self, names: list[str]) -> np.ndarray:
-        """Returns (N, 3): the sum of the offsets of some shape keys."""
+    def deltas(self, names: list[str], basis: bool = False) -> np.ndarray:
+        """Returns (N, 3): the sum of the offsets of some shape keys.
+
+        Args:
+            names: of the keys.
+            basis: measure from the basis, not from the key that each is relative to.
+        """
         keys = self.mesh.shape_keys.key_blocks
-        return sum(
-            (_offset(keys[name]) for name in names),
-            np.zeros_like(self.positions),
-        )
+        total = np.zeros_like(self.positions)
+        for name in names:
+            start = self.positions if basis else read_shape(keys[name].relative_key)
+            total += read_shape(keys[name]).astype(np.float64) - start
+        return total
+
+    def has_relatives(self) -> bool:
+        """Returns True if a shape key is relative to another one than the basis."""
+        keys = self.mesh.shape_keys.key_blocks
+        return any(key.relative_key != keys[0] for key in keys)
 
     def areas(self) -> np.ndarray:
         """Returns (N,): a third of the area of the triangles around each vertex."""
@@ -166,13 +191,21 @@ class _TargetShape:
         return uv
 
 
-def _offset(key: bpy.types.ShapeKey) -> np.ndarray:
-    """Returns (N, 3) float64: how far a shape key moves each vertex."""
-    return read_shape(key).astype(np.float64) - read_shape(key.relative_key)
+def _place_head(shape: _TargetShape) -> Similarity:
+    """Places our head roughly on the mesh, whose faces must look outwards."""
+    placement = _from_expressions(shape)
+    skin = _our_skin()
+    wrinkling = skin.triangles[skin.wrinkles[skin.triangles].all(1)]
+    check_orientation(shape.name, shape.mesh, placement, skin.positions, wrinkling)
+    return placement
 
 
 def _from_expressions(shape: _TargetShape) -> Similarity:
-    """Fits the similarity from our head to the mesh: each expression acts at one place on both."""
+    """Fits the similarity from our head to the mesh: each expression acts at one place on both.
+
+    A key that is relative to another one may be drawn from that key or from the basis. Both are tried, and
+    for each key the place that lies more as on our head counts.
+    """
     skin = _our_skin()
     model = face_model()
     keys = {
@@ -180,34 +213,55 @@ def _from_expressions(shape: _TargetShape) -> Similarity:
         for name, theirs in expression_keys(shape.mesh).items()
         if not name.startswith(("eyeLook", "tongue", "jaw"))
     }
-    deltas = (
-        np.stack([shape.deltas(theirs) for theirs in keys.values()])
-        if keys
-        else np.zeros((0, len(shape.positions), 3))
-    )
-    acting = np.abs(deltas).max((1, 2), initial=0) > 0
-    names = [name for name, acts in zip(keys, acting, strict=True) if acts]
+    starts = (False, True) if shape.has_relatives() else (False,)
+    places = np.stack([_acting_places(shape, list(keys.values()), basis) for basis in starts])
+    acts = np.isfinite(places).all((0, 2))
+    names = [name for name, acting in zip(keys, acts, strict=True) if acting]
     if len(names) < _FEWEST_PLACES:
         raise UserError(
             f"{shape.name}: too few of its shape keys are ARKit expressions that move something.",
             "Add brows, smile, blink.",
         )
-    theirs = moved_places(shape.positions, deltas[acting], shape.areas())
     chosen = [model.expression_names.index(name) for name in names]
     ours_moved = model.shapes(np.zeros(model.identity_size, np.float32))[1][chosen][:, skin.base]
-    area = _areas(skin.positions, skin.triangles)
-    ours = moved_places(skin.positions, ours_moved, area)
-    weights = np.ones(len(ours))
-    for _ in range(3):
-        similarity = fit_similarity(ours, theirs, weights)
-        error = np.linalg.norm(similarity(ours) - theirs, axis=1) / similarity.scale
-        weights = (error <= np.quantile(error, _KEPT)).astype(float)
-    if np.median(error) > _FARTHEST_PLACE:
+    ours = moved_places(skin.positions, ours_moved, _areas(skin.positions, skin.triangles))
+    theirs = places[:, acts]
+    fits = [_fit_most(ours, candidate) for candidate in theirs]
+    similarity, errors = min(fits, key=lambda fit: np.median(fit[1]))
+    if len(theirs) > 1:
+        nearest = np.linalg.norm(similarity(ours) - theirs, axis=2).argmin(0)
+        similarity, errors = _fit_most(ours, theirs[nearest, np.arange(len(ours))])
+    if np.median(errors) > _FARTHEST_PLACE:
         raise UserError(
             f"{shape.name}: its expressions do not lie as on a human head.",
             "Check the names of its shape keys.",
         )
     return similarity
+
+
+def _acting_places(shape: _TargetShape, keys: list[list[str]], basis: bool) -> np.ndarray:
+    """Returns (E, 3): the place where each group of shape keys acts, NaN for groups that move nothing."""
+    if not keys:
+        return np.zeros((0, 3))
+    deltas = np.stack([shape.deltas(names, basis) for names in keys])
+    still = ~np.abs(deltas).any((1, 2))
+    places = moved_places(shape.positions, deltas, shape.areas())
+    places[still] = np.nan
+    return places
+
+
+def _fit_most(ours: np.ndarray, theirs: np.ndarray) -> tuple[Similarity, np.ndarray]:
+    """Fits a similarity to most of the places (E, 3).
+
+    Returns:
+        The similarity, and the error of each place (E,), metres on our head.
+    """
+    weights = np.ones(len(ours))
+    for _ in range(3):
+        similarity = fit_similarity(ours, theirs, weights)
+        errors = np.linalg.norm(similarity(ours) - theirs, axis=1) / similarity.scale
+        weights = (errors <= np.quantile(errors, _KEPT)).astype(float)
+    return similarity, errors
 
 
 def _areas(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -245,7 +299,7 @@ def _by_wrap(shape: _TargetShape, rough: Similarity) -> Correspondence:
     All lengths are metres on our head.
     """
     skin = _our_skin()
-    positions = (shape.positions - rough.offset) @ rough.rotation / rough.scale
+    positions = rough.inverse(shape.positions)
     tree = BVHTree.FromPolygons(positions.tolist(), shape.triangles.tolist())
 
     def closest(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -293,7 +347,7 @@ def _finish(
     shape: _TargetShape, uv: np.ndarray, trust: np.ndarray, scale: float, by_uv: bool
 ) -> Correspondence:
     """Removes connected parts with little skin - eyes, teeth, lashes - and measures the spacing."""
-    island = _islands(shape.triangles, len(uv))
+    island = connected_parts(shape.triangles, len(uv))
     size = np.bincount(island, trust > 0.5)
     trust = np.where(size[island] >= _LEAST_ISLAND * size.max(), trust, 0).astype(np.float32)
     if not (trust > 0.5).any():
@@ -303,20 +357,22 @@ def _finish(
     uv = np.where(trust[:, None] > 0, uv, -1).astype(np.float32)
     edges = shape.triangles[(trust[shape.triangles] > 0.5).all(1)]
     length = np.linalg.norm(shape.positions[edges[:, 1]] - shape.positions[edges[:, 0]], axis=1)
-    return Correspondence(
-        uv, trust, scale, float(np.median(length)) / scale if len(length) else np.inf, by_uv
-    )
+    spacing = float(np.median(length)) / scale if len(length) else np.inf
+    return Correspondence(uv, trust, scale, spacing, by_uv, _coverage(uv, edges))
 
 
-def _islands(triangles: np.ndarray, count: int) -> np.ndarray:
-    """Returns (N,): a number for each vertex, the same for vertices that triangles connect."""
-    label = np.arange(count)
-    while True:
-        least = label[triangles].min(1)
-        fresh = label.copy()
-        for corner in range(3):
-            np.minimum.at(fresh, triangles[:, corner], least)
-        fresh = fresh[fresh]
-        if np.array_equal(fresh, label):
-            return np.unique(label, return_inverse=True)[1]
-        label = fresh
+@lru_cache(maxsize=1)
+def _wrinkle_texels() -> np.ndarray:
+    """Returns (R, R) bool: the texels of our texture whose skin can wrinkle."""
+    skin = _our_skin()
+    corner = np.arange(skin.triangles.size).reshape(-1, 3)
+    lookup = rasterise(skin.corner_uv.reshape(-1, 2), corner, skin.triangles, _UV_SIZE)
+    return lookup.mask & (lookup.spread(skin.wrinkles) > 0.5)
+
+
+def _coverage(uv: np.ndarray, triangles: np.ndarray) -> float:
+    """Returns the share of our skin that can wrinkle on which triangles (T, 3) of a mesh lie."""
+    corners = uv[triangles]
+    whole = (np.ptp(corners, axis=1) < _LONGEST_IN_UV).all(1)
+    covered = rasterise(uv, triangles[whole], triangles[whole], _UV_SIZE).mask
+    return float(covered[_wrinkle_texels()].mean())

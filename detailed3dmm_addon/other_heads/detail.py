@@ -3,6 +3,7 @@
 The mesh gets the same Geometry Nodes group as our faces, so it plays and renders without the extension.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import bmesh
@@ -37,20 +38,37 @@ from ..nodes.vertex_attributes import (
     write_positions,
     write_shape,
 )
-from .correspondence import Correspondence, find_correspondence
+from .correspondence import Correspondence, check_head, find_correspondence
 
 MARK = "d3dmm_mesh_detail"
 """Of the object: number of its fields."""
 ORIGINAL = "d3dmm_original_mesh"
 """Of the object: the mesh before it was subdivided."""
-FINE_ENOUGH = 0.0025
-"""Metres on our head: a mesh with longer edges loses wrinkles."""
 _SAMPLES = 1500
 _SEED = 7
 _RIDGE = 2.0
 _FAINT = 0.02
 """Expressions whose field is weaker, relative to the strongest, get none."""
 _REGION_SIZE = 256
+FOLDING = tuple(name for name in EXPRESSION_NAMES if not name.startswith(("eyeLook", "tongue")))
+"""Expressions that fold the skin, by ARKit's name."""
+
+
+@dataclass(frozen=True)
+class AddedDetail:
+    """The wrinkles that a mesh has received.
+
+    Attributes:
+        correspondence: between the mesh and our skin.
+        fields: number of the expressions that wrinkle.
+        missing: names in `FOLDING` without a shape key, those with the strongest wrinkles first.
+        missing_others: ARKit's other names without a shape key.
+    """
+
+    correspondence: Correspondence
+    fields: int
+    missing: tuple[str, ...]
+    missing_others: tuple[str, ...]
 
 
 def has_mesh_detail(item: bpy.types.Object) -> bool:
@@ -60,7 +78,7 @@ def has_mesh_detail(item: bpy.types.Object) -> bool:
 
 def add_mesh_detail(
     item: bpy.types.Object, method: str, subdivisions: int, age: float, seed: int
-) -> Correspondence:
+) -> AddedDetail:
     """Gives a mesh wrinkles; it does not change if that fails.
 
     Args:
@@ -71,13 +89,15 @@ def add_mesh_detail(
         seed: of the pattern of lines.
 
     Returns:
-        The correspondence between the mesh and our skin.
+        The expressions that wrinkle, those that are missing, and the correspondence.
 
     Raises:
-        UserError: the mesh has too few such shape keys, or our skin cannot be laid over it.
+        UserError: the mesh has too few such shape keys, its faces are inside out, or our skin cannot be laid
+            over it.
     """
     original = item.data
     if subdivisions:
+        check_head(item)
         item.data = _subdivided(original, subdivisions)
     try:
         correspondence = find_correspondence(item, method)
@@ -98,6 +118,9 @@ def add_mesh_detail(
         for index, name in enumerate(EXPRESSION_NAMES)
         if name in keys and strength[index] > _FAINT * strength.max()
     ]
+    absent = [
+        EXPRESSION_NAMES[index] for index in np.argsort(-strength) if EXPRESSION_NAMES[index] not in keys
+    ]
     write_attribute(mesh, MEAN_ATTRIBUTE, mean)
     for number, index in enumerate(chosen):
         write_attribute(mesh, FIELD_ATTRIBUTE.format(number), fields[index])
@@ -111,7 +134,12 @@ def add_mesh_detail(
         _drive(item, COEFFICIENT_INPUT.format(number), keys[EXPRESSION_NAMES[index]])
     item[MARK] = len(chosen)
     item.update_tag()
-    return correspondence
+    return AddedDetail(
+        correspondence,
+        len(chosen),
+        tuple(name for name in absent if name in FOLDING),
+        tuple(name for name in absent if name not in FOLDING),
+    )
 
 
 def remove_mesh_detail(item: bpy.types.Object) -> None:

@@ -27,6 +27,10 @@ class Similarity:
         """Moves points (N, 3)."""
         return self.scale * points @ self.rotation.T + self.offset
 
+    def inverse(self, points: np.ndarray) -> np.ndarray:
+        """Moves points (N, 3) of the target back to the source."""
+        return (points - self.offset) @ self.rotation / self.scale
+
 
 def fit_similarity(
     source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None, *, scale: bool = True

@@ -57,7 +57,9 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
     assert tuple(albedo.size) == (1024, 1024) and albedo.packed_file is not None
 
 
-def test_the_photos_camera_keeps_a_principal_point_beside_the_picture(module, tmp_path):
+@pytest.mark.parametrize("unit", [1.0, 0.01])
+def test_the_photos_camera_keeps_a_principal_point_beside_the_picture(module, unit):
+    bpy.context.scene.unit_settings.scale_length = unit
     assert bpy.ops.d3dmm.create_face() == {"FINISHED"}
     face, scene = bpy.context.active_object, bpy.context.scene
     client, photo = module("ml_backend.process.client"), module("detailed3dmm_addon.characters.photo")
@@ -77,6 +79,10 @@ def test_the_photos_camera_keeps_a_principal_point_beside_the_picture(module, tm
         points = np.random.default_rng(1).normal(0, 0.05, (20, 3))
         world = points @ np.array(face.matrix_world)[:3, :3].T + np.array(face.matrix_world)[:3, 3]
         np.testing.assert_allclose(seen_by(scene.camera, scene, world), camera.project(points)[0], atol=0.02)
+        assert np.allclose(scene.camera.scale, 1.0, atol=1e-5)
+        distances = np.linalg.norm(world - np.array(scene.camera.location), axis=1)
+        assert scene.camera.data.clip_start < distances.min() < distances.max() < scene.camera.data.clip_end
+        assert scene.camera.data.clip_start * unit == pytest.approx(0.01)
 
 
 def test_the_share_of_the_photos_wrinkles_scales_their_latent(worker, photo):

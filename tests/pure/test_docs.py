@@ -45,6 +45,7 @@ EXPLAINED = (
     "export/mesh",
     "export/textures",
     "other_heads/correspondence",
+    "other_heads/orientation",
 )
 """Files of detailed3dmm_addon whose every error has a heading in troubleshooting.md."""
 

@@ -1,0 +1,142 @@
+"""Finds the faces of a head whose normals point inwards."""
+
+import bmesh
+import bpy
+import numpy as np
+from mathutils.bvhtree import BVHTree
+
+from ...ml_backend.errors import UserError
+from ...ml_backend.geometry.similarity import Similarity
+from ..nodes.vertex_attributes import read_positions
+
+_NEAR = 0.02
+"""Metres on our head: greatest distance of a face whose normal is compared with our skin's."""
+_LEAST_PART = 0.3
+"""Connected parts with less skin than this share of the largest - eyes, teeth, lashes - do not count."""
+_UNDECIDED = 0.2
+"""A part that agrees with our skin about as often as not, such as a closed shell, is believed."""
+_TOLERATED = 0.02
+"""Share of reversed faces up to which wrinkles are as good as without."""
+
+
+def check_orientation(
+    name: str,
+    mesh: bpy.types.Mesh,
+    placement: Similarity,
+    skin: np.ndarray,
+    skin_triangles: np.ndarray,
+) -> None:
+    """Compares the winding of a head's faces with our skin, which lies roughly in the same place.
+
+    The faces of each connected part are wound alike first; then our skin decides which side is outside.
+
+    Args:
+        name: of the object, for the message.
+        mesh: the head; it is not changed.
+        placement: from our head to the mesh.
+        skin: (V, 3) positions of our skin, metres.
+        skin_triangles: (T, 3) of our skin that can wrinkle.
+
+    Raises:
+        UserError: more than a few of its faces are inside out.
+    """
+    count = len(mesh.polygons)
+    polygon, vertex, edge = _corners(mesh)
+    positions = placement.inverse(read_positions(mesh).astype(np.float64))
+    size = np.bincount(polygon, minlength=count)
+    centres = np.stack([np.bincount(polygon, axis[vertex], count) / size for axis in positions.T], 1)
+    area = np.empty(count, np.float32)
+    mesh.polygons.foreach_get("area", area)
+    changed, normals = _wound_alike(mesh)
+    normals = normals @ placement.rotation
+    tree = BVHTree.FromPolygons(skin.tolist(), skin_triangles.tolist())
+    agrees = np.zeros(count)
+    for index, centre in enumerate(centres.tolist()):
+        place, facing, _, _ = tree.find_nearest(centre, _NEAR)
+        if place is not None:
+            agrees[index] = normals[index] @ np.array(facing)
+    near = agrees != 0
+    part = connected_parts(_neighbours(polygon, edge), count)
+    skin_area = np.bincount(part, area * near)
+    vote = np.bincount(part, area * agrees)
+    certain = np.abs(vote) > _UNDECIDED * np.bincount(part, area * np.abs(agrees))
+    turned = np.bincount(part, area * near * changed)
+    inwards = np.where(certain, vote < 0, turned > 0.5 * skin_area)
+    counted = near & (skin_area >= _LEAST_PART * skin_area.max())[part]
+    total = counted.sum()
+    if not total:
+        return
+    share = (counted & (changed ^ inwards[part])).sum() / total
+    if share > _TOLERATED:
+        stays = (counted & inwards[part]).sum() > _TOLERATED * total
+        raise UserError(
+            f"{name}: {share:.0%} of the faces of its skin are inside out.",
+            "In Edit Mode, select all, then Mesh > Normals > Recalculate Outside"
+            + ("; then select the skin, and Mesh > Normals > Flip." if stays else "."),
+        )
+
+
+def connected_parts(groups: np.ndarray, count: int) -> np.ndarray:
+    """Numbers the connected parts of a surface.
+
+    Args:
+        groups: (G, K) indices; the elements of a row are connected.
+        count: N, of elements.
+
+    Returns:
+        (N,) the number of each element's part, counted from 0.
+    """
+    label = np.arange(count)
+    while True:
+        least = label[groups].min(1)
+        fresh = label.copy()
+        for column in groups.T:
+            np.minimum.at(fresh, column, least)
+        fresh = fresh[fresh]
+        if np.array_equal(fresh, label):
+            return np.unique(label, return_inverse=True)[1]
+        label = fresh
+
+
+def _corners(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns polygon, vertex and edge of each corner of a mesh, (L,) each."""
+    sizes = np.empty(len(mesh.polygons), np.int32)
+    mesh.polygons.foreach_get("loop_total", sizes)
+    vertex = np.empty(len(mesh.loops), np.int32)
+    mesh.loops.foreach_get("vertex_index", vertex)
+    edge = np.empty(len(mesh.loops), np.int32)
+    mesh.loops.foreach_get("edge_index", edge)
+    return np.repeat(np.arange(len(sizes)), sizes), vertex, edge
+
+
+def _neighbours(polygon: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Finds the polygons that share an edge which belongs to two.
+
+    Args:
+        polygon: (L,) of each corner.
+        edge: (L,) of each corner.
+
+    Returns:
+        (P, 2) pairs of polygons.
+    """
+    order = np.argsort(edge, kind="stable")
+    start = np.flatnonzero(np.diff(edge[order], prepend=-1))
+    pair = start[np.diff(start, append=len(edge)) == 2]
+    return polygon[order[pair[:, None] + (0, 1)]]
+
+
+def _wound_alike(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Winds the faces of a copy alike, as Recalculate Outside does.
+
+    Returns:
+        (F,) bool, the faces that this turns, and (F, 3) their normals afterwards.
+    """
+    copy = bmesh.new()
+    try:
+        copy.from_mesh(mesh)
+        before = np.array([face.normal[:] for face in copy.faces])
+        bmesh.ops.recalc_face_normals(copy, faces=copy.faces[:])
+        after = np.array([face.normal[:] for face in copy.faces])
+    finally:
+        copy.free()
+    return (before * after).sum(1) < 0, after
