@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..expression_matching import named_expression
 from ..expression_names import EXPRESSION_NAMES
 from .atomic_write import atomic_path
-from .live_link import LONGEST, plain_name, read_take
+from .live_link import LONGEST, read_take
 from .text_file import read_text
 
 HEAD_NAMES: tuple[str, ...] = (
@@ -159,8 +160,7 @@ def read_json(path: str | Path) -> Animation:
         head = np.array(document.get("head", np.zeros((len(frames), 9))), np.float32)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise broken from error
-    spelt = {plain_name(name): name for name in EXPRESSION_NAMES}
-    return _checked(path, fps, [spelt.get(plain_name(name), name) for name in names], frames, head, broken)
+    return _checked(path, fps, [named_expression(name) or name for name in names], frames, head, broken)
 
 
 def _audio2face(path: str | Path, document: dict, broken: UserError) -> Animation:
@@ -171,14 +171,14 @@ def _audio2face(path: str | Path, document: dict, broken: UserError) -> Animatio
     names = [str(name) for name in document["facsNames"]]
     weights = np.array(document["weightMat"], np.float32).reshape(-1, len(names))
     fps = float(document.get("exportFps", 60.0))
-    spelt = {plain_name(name): name for name in EXPRESSION_NAMES}
-    here = [index for index, name in enumerate(names) if plain_name(name) in spelt]
+    expressions = {index: named_expression(name) for index, name in enumerate(names)}
+    here = [index for index, expression in expressions.items() if expression]
     if not here:
         raise broken
-    passed = [name for name in names if plain_name(name) not in spelt]
+    passed = [name for name in names if not named_expression(name)]
     notes = (f"weights that are no expressions are passed over: {', '.join(passed)}",) if passed else ()
     head = np.zeros((len(weights), len(HEAD_NAMES)), np.float32)
-    read = [spelt[plain_name(names[index])] for index in here]
+    read = [expression for expression in expressions.values() if expression]
     return _checked(path, fps, read, weights[:, here], head, broken, notes)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UserError
+from ..expression_matching import named_expression
 from .timecodes import GAP_SECONDS, at_constant_rate, capture_rate, code_seconds, first_jump, gaps, parse_code
 
 LONGEST = 10_000_000
@@ -54,9 +55,9 @@ class _Table:
 
 
 def plain_name(name: str) -> str:
-    """Returns a name in lower case without what separates words: JawOpen, jawOpen and jaw_open agree."""
-    name = re.sub(r"[ _.-]([LR])$", lambda side: {"L": "left", "R": "right"}[side[1]], name.strip())
-    return re.sub(r"[^a-z0-9]", "", re.split(r"[.:|]", name)[-1].lower())
+    """Returns a column's name in lower-case letters and digits: JawOpen, jawOpen and jaw_open agree."""
+    title = named_expression(name) or re.split(r"[.:|]", name)[-1]
+    return re.sub(r"[^a-z0-9]", "", title.lower())
 
 
 def read_take(path: object, text: str, names: Sequence[str]) -> Take:

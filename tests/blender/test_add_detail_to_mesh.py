@@ -264,15 +264,17 @@ def test_common_spellings_of_a_key_are_known(module, spelling):
     ["upper_browDownLeft", "browDownLefty", "browDownLower", "myBrowDownLeft", "browDown_left_fix"],
 )
 def test_other_expressions_are_not_taken_for_arkits(module, spelling):
-    found = module("detailed3dmm_addon.model.arkit_keys").arkit_keys([spelling])
+    found = module("ml_backend.expression_matching").match_expressions([spelling])
     assert found == {}
 
 
 def test_the_nearest_name_counts_and_every_name_is_found_behind_every_prefix(module):
-    arkit = module("detailed3dmm_addon.model.arkit_keys")
+    arkit = module("ml_backend.expression_matching")
     names = module("ml_backend.expression_names").EXPRESSION_NAMES
-    assert arkit.arkit_keys(["old.jawOpen", "jawOpen", "x.jawOpen"]) == {"jawOpen": ["jawOpen"]}
+    assert arkit.match_expressions(["old.jawOpen", "jawOpen", "x.jawOpen"]) == {"jawOpen": ["jawOpen"]}
     for prefix in ("", "blendShape1.", "Head:", "A01_", "face|"):
-        assert arkit.arkit_keys(prefix + name for name in names) == {name: [prefix + name] for name in names}
+        assert arkit.match_expressions(prefix + name for name in names) == {
+            name: [prefix + name] for name in names
+        }
         capital = [prefix + name[0].upper() + name[1:] for name in names]
-        assert len(arkit.arkit_keys(capital)) == 52
+        assert len(arkit.match_expressions(capital)) == 52

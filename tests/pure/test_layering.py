@@ -12,7 +12,7 @@ SOURCE_FOLDERS = ("ml_backend", "detailed3dmm_addon", "operators", "panels", "to
 BLENDER_SIDE = ("detailed3dmm_addon", "operators", "panels")
 BACKEND_LINES = (
     ("errors", "expression_names", "asset_files"),
-    ("expression_presets", "process"),
+    ("expression_presets", "expression_matching", "process"),
     ("layers", "geometry", "files"),
     ("phonetics", "audio", "losses"),
     ("models",),
@@ -57,6 +57,7 @@ LIGHT_MODULES = {
     ("asset_files",),
     ("errors",),
     ("expression_names",),
+    ("expression_matching",),
     ("expression_presets",),
     ("audio", "formats"),
     ("files", "atomic_write"),

@@ -1,0 +1,54 @@
+"""Names of expressions in the spellings of different programs, and names that only look like them."""
+
+import pytest
+
+from ml_backend.expression_matching import match_expressions, named_expression
+from ml_backend.expression_names import EXPRESSION_NAMES
+
+SPELLINGS = (
+    "browDownLeft",
+    "BrowDownLeft",
+    "brow_down_left",
+    "brow down left",
+    "BROW_DOWN_LEFT",
+    "browDownL",
+    "browDown_L",
+    "browDown-L",
+    "browDown.L",
+    "L_browDown",
+    "face.browDownLeft",
+    "Head:browDownLeft",
+    "blendShape1.browDownLeft",
+    "ns:Head_blendShapes.browDownLeft",
+    "|group|face|browDownLeft",
+    "A06_Brow_Down_Left",
+    "head_GEO_browDownLeft.001",
+)
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_every_spelling_is_the_same_expression(name):
+    assert named_expression(name) == "browDownLeft"
+    assert match_expressions([name])["browDownLeft"] == [name]
+
+
+@pytest.mark.parametrize("before", ["", "Head:", "blendShape1.", "A06_"])
+def test_all_names_are_read_behind_a_prefix(before):
+    assert [named_expression(before + name) for name in EXPRESSION_NAMES] == list(EXPRESSION_NAMES)
+
+
+def test_names_that_only_look_like_expressions_are_none():
+    for name in ("upper_mouth_left", "lip_jawOpen_x", "Basis", "", "browDown", "smile", "HeadYaw", "left"):
+        assert named_expression(name) is None, name
+
+
+def test_both_sides_and_names_without_a_side_stand_in():
+    assert match_expressions(["browInnerUp_L", "browInnerUp_R"])["browInnerUp"] == [
+        "browInnerUp_L",
+        "browInnerUp_R",
+    ]
+    assert match_expressions(["mouthSmile"]) == {
+        "mouthSmileLeft": ["mouthSmile"],
+        "mouthSmileRight": ["mouthSmile"],
+    }
+    assert match_expressions(["Body:jawOpen", "jawOpen"]) == {"jawOpen": ["jawOpen"]}
