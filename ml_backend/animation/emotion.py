@@ -25,7 +25,7 @@ EMOTIONS = (
     "effort",
 )
 _LEFT_TO_SPEECH = ("jaw", "tongue", "mouthClose", "mouthPucker", "mouthFunnel", "eyeBlink", "eyeLook")
-"""What an emotion never moves: the words' own channels, the lids' and the gaze's."""
+"""Channels that no emotion moves: those of words, lids and gaze."""
 _PARTING_MM = 0.3  # a channel that parts the lips by more, at 1, is an opener
 _PRESSING = ("mouthPress", "mouthRoll", "mouthShrug")
 _WHILE_OPEN = 0.35  # share of pressing that is left while the mouth is open

@@ -40,7 +40,7 @@ ORIGINS = {
         "FaceScape's own, non-commercial; not to be redistributed",
     ),
 }
-"""What a card says of each source: origin and licence."""
+"""Origin and licence of each source, for the card."""
 SOURCES = tuple(ORIGINS)
 
 

@@ -18,7 +18,7 @@ LIP_CLASSES: tuple[tuple[str, ...], ...] = (
     BILABIAL, LABIODENTAL, ROUNDED, ("AA", "AE", "AO", "AW", "AY"), ("R", "ER"), ("SH", "ZH", "CH", "JH"),
     (PAUSE,),
 )  # fmt: skip
-"""What a viewer tells apart on the lips; every other phone is one more class."""
+"""Groups of phones that look alike on the lips; every other phone is one more class."""
 
 _FLITE = {
     "ax": "AH",

@@ -55,6 +55,7 @@ def read_available(descriptor: int, limit: int = 2**20) -> bytes:
 
     waiting = ctypes.c_ulong(0)
     handle = msvcrt.get_osfhandle(descriptor)  # type: ignore[attr-defined]
-    if not ctypes.windll.kernel32.PeekNamedPipe(handle, None, 0, None, ctypes.byref(waiting), None):  # type: ignore[attr-defined]
+    peek = ctypes.windll.kernel32.PeekNamedPipe  # type: ignore[attr-defined]
+    if not peek(handle, None, 0, None, ctypes.byref(waiting), None):
         return b""
     return os.read(descriptor, min(limit, waiting.value)) if waiting.value else b""
