@@ -26,7 +26,10 @@ _LIGHTS = (
 
 
 def free_place(scene: bpy.types.Scene, face: bpy.types.Object) -> Vector:
-    """Returns the place of a new face, scene units: the 3D cursor, or beside the faces that stand there."""
+    """Returns the place of a new face: the 3D cursor, or beside the faces that stand there.
+
+    It is in the scene's units.
+    """
     others = [
         item.matrix_world.translation
         for item in scene.objects

@@ -18,7 +18,9 @@ from ..nodes import detail_modifier as detail_modifiers
 def new_face(
     context: bpy.types.Context, name: str, identity: np.ndarray, look_seed: int
 ) -> Iterator[bpy.types.Object]:
-    """Adds a face of true size whose sliders are set inside the `with` block; materials come after them.
+    """Adds a face of true size whose sliders are set inside the `with` block.
+
+    Materials and modifier come after the block.
 
     Args:
         context: its collection receives the face.
