@@ -4,12 +4,14 @@ An action of this extension carries a mark, the names of its curves and a digest
 replaces only such actions; one whose keys were edited belongs to the artist from then on.
 """
 
+import re
 from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
 from ...ml_backend.animation.curve_editing import keyed_error, reduce_keys
+from ...ml_backend.expression_matching import named_expression
 from .action_reader import DIGEST, MARK, NAMES, curve_bag, is_edited, keys_digest, our_actions, our_curves
 
 Curves = dict[tuple[str, int], np.ndarray]
@@ -171,11 +173,7 @@ class Bake:
 
         Jaw and closed lips share theirs, so that lips stay closed between keys.
         """
-        pair = [
-            path
-            for path in curves
-            if any(name in path[0].lower().replace("_", "") for name in ("jawopen", "mouthclose"))
-        ]
+        pair = [path for path in curves if named_expression(_key_name(path[0])) in ("jawOpen", "mouthClose")]
         shared = np.zeros(0, np.int64)
         if len(pair) == 2 and self.tolerance > 0:
             both = np.stack([curves[pair[0]], curves[pair[1]], curves[pair[0]] - curves[pair[1]]], 1)
@@ -349,6 +347,12 @@ def _remove_curves(bag, names) -> None:
     chosen = set(names)
     for curve in [curve for curve in bag if f"{curve.array_index} {curve.data_path}" in chosen]:
         bag.remove(curve)
+
+
+def _key_name(path: str) -> str:
+    """Returns the name of the shape key or property that a data path ends in; the path itself without one."""
+    quoted = re.search(r'\["(.+)"\]', path)
+    return quoted[1] if quoted else path
 
 
 def _tolerance_unit(data_path: str) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..expression_matching import named_expression
 from ..expression_names import EXPRESSION_NAMES
 from .atomic_write import atomic_path
 
@@ -34,7 +35,7 @@ def expression_vector(values: dict[str, float], source: str) -> np.ndarray:
     """Turns named coefficients into a vector.
 
     Args:
-        values: coefficients by ARKit name; missing ones are 0.
+        values: coefficients by ARKit name, in any spelling that `named_expression` reads; missing ones are 0.
         source: named in errors.
 
     Returns:
@@ -45,7 +46,8 @@ def expression_vector(values: dict[str, float], source: str) -> np.ndarray:
     """
     vector = np.zeros(len(EXPRESSION_NAMES), np.float32)
     for name, value in values.items():
-        if name not in EXPRESSION_NAMES:
+        expression = named_expression(name)
+        if expression is None:
             near = [other for other in EXPRESSION_NAMES if other.lower().startswith(name.lower()[:4])]
             raise UserError(
                 f"{source}: {name!r} is not an expression.",
@@ -55,7 +57,7 @@ def expression_vector(values: dict[str, float], source: str) -> np.ndarray:
             raise UserError(
                 f"{source}: {name} is {repr(value)[:40]}, not a finite number.", "0 is neutral, 1 full."
             )
-        vector[EXPRESSION_NAMES.index(name)] = value
+        vector[EXPRESSION_NAMES.index(expression)] = value
     return vector
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from ml_backend.expression_matching import match_expressions, named_expression
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.face_file import expression_vector
 
 SPELLINGS = (
     "browDownLeft",
@@ -52,3 +53,10 @@ def test_both_sides_and_names_without_a_side_stand_in():
         "mouthSmileRight": ["mouthSmile"],
     }
     assert match_expressions(["Body:jawOpen", "jawOpen"]) == {"jawOpen": ["jawOpen"]}
+
+
+def test_a_face_file_takes_any_spelling():
+    vector = expression_vector({"jaw_open": 0.5, "Head:mouthSmile_L": 1.0}, "face.json")
+    assert vector[EXPRESSION_NAMES.index("jawOpen")] == 0.5
+    assert vector[EXPRESSION_NAMES.index("mouthSmileLeft")] == 1.0
+    assert vector.sum() == 1.5
