@@ -284,6 +284,7 @@ def test_a_transcript_of_other_words_is_refused(tmp_path, capsys):
     assert "the transcript does not fit what is said" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_evaluation_goes_on_without_a_misfit(tmp_path, capsys):
     pytest.importorskip("pocketsphinx")
     for name, text in (("good", SPOKEN), ("misfit", OTHER)):

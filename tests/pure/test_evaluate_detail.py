@@ -230,6 +230,7 @@ def test_ridge_learns_what_its_features_allow(products):
 
 
 @pytest.mark.train
+@pytest.mark.slow
 def test_the_multilayer_baseline_learns_on_unseen_people():
     maps = linear_maps(False)
     space = fit_principal_maps(maps, maps, 8, count=2)

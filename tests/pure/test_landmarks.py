@@ -172,6 +172,7 @@ def test_a_face_in_a_panorama_is_found(portrait, points):
     assert apart(face.points, points + (4100, 150)) < 0.03
 
 
+@pytest.mark.slow
 def test_small_faces_beside_each_other_are_all_found(portrait):
     canvas = np.full((900, 1600, 3), (105, 110, 120), np.uint8)
     small = np.asarray(Image.fromarray(portrait).resize((200, 200)))

@@ -119,6 +119,7 @@ def test_mirrored_landmarks_are_pairs_and_their_error_model_is_symmetric(model):
     np.testing.assert_allclose(mean[mirror] * (-1, 1), mean, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_cut_padded_and_mirrored_pictures_show_the_same_person(model, astronaut):
     def fitted(image):
         faces = find_faces(np.asarray(image))
@@ -168,6 +169,7 @@ def test_far_cameras_are_told_by_the_file_alone_and_the_fit_says_so(model):
 
 
 @pytest.mark.parametrize(("lens", "distance", "degrees"), [(24, 0.6, 25), (35, 1.5, 13)])
+@pytest.mark.slow
 def test_a_render_of_a_known_camera_is_fitted_with_the_lens_that_its_file_states(
     model, tmp_path, lens, distance, degrees
 ):

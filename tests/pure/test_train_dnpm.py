@@ -210,6 +210,7 @@ class KillingLog(RunLog):
         super().write(stage, **figures)
 
 
+@pytest.mark.slow
 def test_a_killed_adversary_goes_on_with_the_same_numbers(tmp_path):
     maps = stripes(12)
     stage = {

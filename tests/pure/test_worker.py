@@ -63,6 +63,7 @@ def test_generate_is_deterministic_and_follows_the_expression(client):
     assert np.abs(raised - neutral).max() > 0.1
 
 
+@pytest.mark.slow
 def test_latest_wins(client):
     client.wait(client.request("generate", {"resolution": 256}, person()), 120)
     numbers = [
@@ -207,6 +208,7 @@ def test_invert_reports_progress_and_ends_when_cancelled(client):
     assert event.kind == "error" and "blank" in event.message
 
 
+@pytest.mark.slow
 def test_a_drag_during_a_bake_blocks_neither_requests_nor_polls(client):
     """Large requests and large answers at once: neither pipe keeps the caller waiting."""
     client.wait(client.request("generate", {"resolution": 256}, person()), 120)
