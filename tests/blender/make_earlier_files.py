@@ -1,4 +1,4 @@
-"""Writes the files of `tests/blender/earlier`: a scene, a face file, two presets and a clip, in a bpy process.
+"""Writes the files of `tests/blender/earlier`: a scene, a face file, two presets and a clip.
 
     python tests/blender/make_earlier_files.py CHECKOUT FOLDER [whole]
 
