@@ -2,6 +2,7 @@
 
 import bpy
 
+from ..detailed3dmm_addon.model.face_model import fixed_reason
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
 from .sidebar import FacePanel, readable
@@ -19,6 +20,7 @@ class D3DMM_PT_identity(FacePanel, bpy.types.Panel):
         column = self.layout.column(
             align=True
         )  # the names inside: beside the sliders, some would be cut short
+        column.enabled = not fixed_reason(active_face(context))
         for direction in active_face(context).d3dmm.directions:
             column.prop(direction, "value", text=readable(direction.name), text_ctxt=OUR_CONTEXT, slider=True)
         row = self.layout.row(align=True)
@@ -37,6 +39,7 @@ class D3DMM_PT_identity_coefficients(FacePanel, bpy.types.Panel):
     def draw(self, context):
         """Draws a slider for each coefficient."""
         flow = self.layout.grid_flow(columns=2, align=True, row_major=True)
+        flow.enabled = not fixed_reason(active_face(context))
         for item in active_face(context).d3dmm.coefficients:
             flow.prop(item, "value", text=item.name, slider=True)
 

@@ -61,7 +61,7 @@ def _read_person(folder: Path, face: BilinearFace) -> ScannedPerson:
 def _identity(folder: Path, face: BilinearFace) -> tuple[np.ndarray, np.ndarray]:
     """Identity and skin, from identity.json, or the identity from neutral.obj."""
     given, mesh = folder / "identity.json", folder / "neutral.obj"
-    stored = read_face(given) if given.is_file() else None
+    stored = carry_face(read_face(given), face, str(given))[0] if given.is_file() else None
     skin = np.zeros(SKIN_SIZE, np.float32) if stored is None or stored.skin is None else stored.skin
     if skin.shape != (SKIN_SIZE,):
         raise UserError(
@@ -69,11 +69,6 @@ def _identity(folder: Path, face: BilinearFace) -> tuple[np.ndarray, np.ndarray]
             "Leave it out if you do not know it.",
         )
     if stored is not None and stored.identity is not None:
-        if stored.identity.shape != (face.identity_size,):
-            raise UserError(
-                f"{given}: {len(stored.identity)} identity coefficients, the face model has "
-                f"{face.identity_size}."
-            )
         return stored.identity, skin
     if not mesh.is_file():
         raise UserError(
