@@ -10,7 +10,7 @@ from .operator_base import FaceOperator, needs_face
 
 
 class D3DMM_OT_carry_over_face(FaceOperator, bpy.types.Operator):
-    """Make this face anew on the present face model: the nearest person, with the same expressions and keys"""
+    """Make this face anew on the present face model: the nearest person, the same expressions and keys"""
 
     bl_idname = "d3dmm.carry_over_face"
     bl_label = "Carry Over"

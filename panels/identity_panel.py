@@ -2,10 +2,18 @@
 
 import bpy
 
-from ..detailed3dmm_addon.model.face_model import fixed_reason
+from ..detailed3dmm_addon.model.face_model import face_model, fixed_reason
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
 from .sidebar import FacePanel, readable
+
+
+def shown_directions(face: bpy.types.Object) -> list:
+    """Returns a face's named directions in the model's order; of another model's face, all as they are."""
+    directions = face.d3dmm.directions
+    if fixed_reason(face):
+        return list(directions)
+    return [directions[name] for name in face_model().direction_names if name in directions]
 
 
 class D3DMM_PT_identity(FacePanel, bpy.types.Panel):
@@ -21,7 +29,7 @@ class D3DMM_PT_identity(FacePanel, bpy.types.Panel):
             align=True
         )  # the names inside: beside the sliders, some would be cut short
         column.enabled = not fixed_reason(active_face(context))
-        for direction in active_face(context).d3dmm.directions:
+        for direction in shown_directions(active_face(context)):
             column.prop(direction, "value", text=readable(direction.name), text_ctxt=OUR_CONTEXT, slider=True)
         row = self.layout.row(align=True)
         row.operator("d3dmm.reset_face", text="Average")

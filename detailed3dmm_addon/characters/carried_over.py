@@ -52,24 +52,24 @@ def carry_over(face: bpy.types.Object, discard_edits: bool = False) -> str:
             f"{face.name}'s vertices were edited: carrying it over would undo the edits.",
             "Leave it as it is, or choose Discard Edits.",
         )
-    identity, error = carry_identity(earlier_identity_of(face), face_model())
+    carried = carry_identity(earlier_identity_of(face), face_model())
     model = face_model()
     former = FormerSurface.of(face, model.expression_names, (SKIN_GROUP, *model.regions))
     with live_update.suspended():
         lost = _take_off_detail(face)
         for owner in _users(face):
-            _store_identity(owner, identity)
+            _store_identity(owner, carried.identity)
         lost += _mute_coefficients(face)
-        face_mesh.remake_mesh(face, identity)
-        former.put_keys_and_groups(face)
+        face_mesh.remake_mesh(face, carried.identity)
+        former.put_keys_and_groups(face, carried.placement)
         rearrange_materials(face, earlier.part_names, face.d3dmm.identity_seed)
         if _has_pictures(face):
-            former.put_texture_layer(face.data)
+            former.put_texture_layer(face.data, carried.placement)
             _point_pictures(face)
         apply_look(face)
-    live_detail.forget_full(face)
+    live_detail.forget_shown(face)
     live_update.STATE.pending(face).requested = ""
-    return f"{face.name} was carried over, {error:.1f} mm off on average" + (
+    return f"{face.name} was carried over, {carried.error_mm:.1f} mm off on average" + (
         f"; {', '.join(lost)}" if lost else ""
     )
 
@@ -82,13 +82,13 @@ def _users(face: bpy.types.Object) -> list[bpy.types.Object]:
 
 
 def _store_identity(face: bpy.types.Object, identity: np.ndarray) -> None:
-    """Writes an identity into the sliders; named directions keep their values, the coefficients hold the rest."""
-    amounts = {item.name: item.value for item in face.d3dmm.directions}
+    """Writes an identity into the sliders: named directions keep their values, coefficients hold the rest."""
     face_mesh.add_sliders(face)
     rest = identity.astype(np.float32)
     for item in face.d3dmm.directions:
-        item.value = amounts.get(item.name, 0.0)
-        if item.value:
+        if item.name not in face_model().direction_names:
+            item.value = 0.0  # its effect is in the identity
+        elif item.value:
             rest = rest - direction_step(item.name, item.value)
     face.d3dmm.coefficients.foreach_set("value", rest)
 

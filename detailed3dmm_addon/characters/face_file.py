@@ -236,7 +236,7 @@ def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
             base = identity.astype(np.float32)
             for item in settings.directions:
                 item.value = preset.directions.get(item.name, 0.0)
-                if item.value:
+                if item.value and item.name in face_model().direction_names:
                     base = base - direction_step(item.name, item.value)
             settings.coefficients.foreach_set("value", base)
     if identity is not None and live_update.can_change_identity(face):

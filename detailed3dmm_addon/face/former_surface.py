@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 from mathutils.bvhtree import BVHTree
 
+from ...ml_backend.geometry.similarity import Similarity
 from ..nodes.vertex_attributes import read_corner_uv, read_shape, write_shape
 
 FORMER_LAYER = "Earlier UVMap"
@@ -94,8 +95,13 @@ class FormerSurface:
         weights = np.stack([1 - second - third, second, third], 1).clip(0, 1)
         return triangle, weights / weights.sum(1, keepdims=True), near
 
-    def put_keys_and_groups(self, face: bpy.types.Object) -> None:
-        """Writes the artist's shape keys and vertex groups to the face's new mesh."""
+    def put_keys_and_groups(self, face: bpy.types.Object, placement: Similarity) -> None:
+        """Writes the artist's shape keys and vertex groups to the face's new mesh.
+
+        Args:
+            face: with its new mesh and shape keys.
+            placement: from the former mesh's space to the new one's.
+        """
         if not (self.keys or self.groups):
             return
         mesh = face.data
@@ -103,10 +109,10 @@ class FormerSurface:
         rest = read_shape(blocks[0])
         normals = np.empty_like(rest)
         mesh.vertex_normals.foreach_get("vector", normals.ravel())
-        triangle, weights, near = self.places(rest - _INWARD * normals)
+        triangle, weights, near = self.places(placement.inverse(rest - _INWARD * normals))
         corners = self.triangles[triangle]
         for name, offsets in self.keys.items():
-            moved = (offsets[corners] * weights[..., None]).sum(1) * near[:, None]
+            moved = (offsets[corners] * weights[..., None]).sum(1) * near[:, None] @ placement.rotation.T
             write_shape(blocks[name], read_shape(blocks[name].relative_key) + moved.astype(np.float32))
         for name, values in self.groups.items():
             spread = (values[corners] * weights).sum(1) * near
@@ -114,11 +120,15 @@ class FormerSurface:
             for index in np.flatnonzero(spread > _LEAST_WEIGHT).tolist():
                 group.add([index], float(spread[index]), "REPLACE")
 
-    def put_texture_layer(self, mesh: bpy.types.Mesh) -> None:
+    def put_texture_layer(self, mesh: bpy.types.Mesh, placement: Similarity) -> None:
         """Adds the former texture coordinates to the new mesh as a layer of their own.
 
         Each corner takes its coordinates from a place a little inside its polygon, so that a polygon lies on
         one side of a former seam.
+
+        Args:
+            mesh: the new one, with its shape keys.
+            placement: from the former mesh's space to the new one's.
         """
         if self.uv is None:
             return
@@ -129,7 +139,7 @@ class FormerSurface:
         owner = np.repeat(np.arange(len(sizes)), sizes)
         corners = read_shape(mesh.shape_keys.key_blocks[0])[corner_vertex]
         middles = np.stack([np.bincount(owner, corners[:, axis]) / sizes for axis in range(3)], 1)
-        triangle, weights, near = self.places(corners + 0.1 * (middles[owner] - corners))
+        triangle, weights, near = self.places(placement.inverse(corners + 0.1 * (middles[owner] - corners)))
         uv = (self.uv[self.loops[triangle]] * weights[..., None]).sum(1)
         layer = mesh.uv_layers.get(FORMER_LAYER) or mesh.uv_layers.new(name=FORMER_LAYER)
         values = np.where(near[:, None], uv, -1.0).astype(np.float32)

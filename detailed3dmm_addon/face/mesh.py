@@ -34,7 +34,6 @@ def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarr
         identity: (K,) float32, standard deviations.
     """
     context.scene.render.use_lock_interface = True
-    model = face_model()
     neutral, _ = dense_shapes(identity, ())
     mesh = _make_mesh(name, neutral)
     face = bpy.data.objects.new(name, mesh)
@@ -62,15 +61,19 @@ def _add_missing_keys(face: bpy.types.Object) -> None:
 
 
 def add_sliders(face: bpy.types.Object) -> None:
-    """Gives a face the present model's sliders, all at 0, in place of those it has."""
+    """Gives a face the present model's sliders; new ones are at 0.
+
+    Named directions stay in their order, because keys find them by it; those that the model lacks do nothing.
+    """
     model = face_model()
     settings = face.d3dmm
     settings.face_model = model.fingerprint()
-    settings.directions.clear()
-    settings.coefficients.clear()
     for direction in model.direction_names:
-        settings.directions.add().name = direction
-    for index in range(model.identity_size):
+        if direction not in settings.directions:
+            settings.directions.add().name = direction
+    while len(settings.coefficients) > model.identity_size:
+        settings.coefficients.remove(len(settings.coefficients) - 1)
+    for index in range(len(settings.coefficients), model.identity_size):
         settings.coefficients.add().name = f"PC{index + 1}"
 
 

@@ -123,7 +123,7 @@ def identity_of(face: bpy.types.Object) -> np.ndarray:
 
 
 def earlier_identity_of(face: bpy.types.Object) -> np.ndarray:
-    """Returns the identity (K,) float32 that the sliders of a face of the earlier model show, in that model."""
+    """Returns the identity (K,) float32, in the earlier model, that the sliders of one of its faces show."""
     earlier = earlier_face()
     return _slider_identity(face, earlier.direction_names, earlier.direction_step)
 

@@ -12,6 +12,7 @@ examples:
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np

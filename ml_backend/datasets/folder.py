@@ -17,6 +17,7 @@ from ..files.displacement_file import SUFFIXES, read_displacement
 from ..files.face_file import read_face
 from ..files.wavefront import read_obj_vertices
 from ..models.bilinear_face import BilinearFace
+from ..models.earlier_face import carry_face
 from ..models.skin_vector import SKIN_SIZE
 from .registered_mesh import fit_identity
 from .scanned_maps import ReadMap, ScannedPerson, order_maps

@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..files.face_file import FaceParameters
 from ..files.tensor_file import read_tensors
 from ..geometry.linear_models import solve_ridge
-from ..geometry.similarity import fit_similarity
+from ..geometry.similarity import Similarity, fit_similarity
 from ..geometry.surface_places import closest_places
 from .bilinear_face import BilinearFace
 
@@ -151,6 +151,21 @@ def earlier_face() -> EarlierFace:
 
 
 @dataclass(frozen=True)
+class CarriedPerson:
+    """A person of the earlier model on the present one.
+
+    Attributes:
+        identity: (K',) float32 of the present model, standard deviations.
+        error_mm: mean distance of the points from their earlier places.
+        placement: the rigid motion from the earlier model's space to the present one's.
+    """
+
+    identity: np.ndarray
+    error_mm: float
+    placement: Similarity
+
+
+@dataclass(frozen=True)
 class PersonCarrier:
     """The earlier model's points on the present model; `carry` takes an identity from one to the other.
 
@@ -202,7 +217,7 @@ class PersonCarrier:
             (modes[:, corners] * weights[None, ..., None]).sum(2),
         )
 
-    def carry(self, identity: np.ndarray) -> tuple[np.ndarray, float]:
+    def carry(self, identity: np.ndarray) -> CarriedPerson:
         """Returns the identity nearest to an earlier one's shape.
 
         Heads are laid over each other by a rigid motion, never scaled: both models are in metres. Small modes
@@ -210,9 +225,6 @@ class PersonCarrier:
 
         Args:
             identity: (K,) of the earlier model, standard deviations.
-
-        Returns:
-            (K',) float32 of the present model, and the mean distance of the points, millimetres.
         """
         shape = self.earlier.neutral(identity)[self.points].astype(np.float64)
         flat = self.modes.reshape(len(self.modes), -1).astype(np.float64)
@@ -224,8 +236,9 @@ class PersonCarrier:
             moments = flat @ (goal - self.mean).ravel()
             found = solve_ridge(gram, moments[:, None], _UNCERTAINTY**2)[:, 0]
             placed = self.mean + (found @ flat).reshape(-1, 3)
-        goal = fit_similarity(shape, placed, scale=False)(shape)
-        return found.astype(np.float32), 1000 * float(np.linalg.norm(goal - placed, axis=1).mean())
+        placement = fit_similarity(shape, placed, scale=False)
+        error = float(np.linalg.norm(placement(shape) - placed, axis=1).mean())
+        return CarriedPerson(found.astype(np.float32), 1000 * error, placement)
 
 
 def _marked_places(earlier: EarlierFace, face: BilinearFace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -277,7 +290,7 @@ def _warp(source: np.ndarray, target: np.ndarray, points: np.ndarray) -> np.ndar
     return moved + distances @ solved[:count] + solved[count] + moved @ solved[count + 1 :]
 
 
-def carry_identity(identity: np.ndarray, face: BilinearFace) -> tuple[np.ndarray, float]:
+def carry_identity(identity: np.ndarray, face: BilinearFace) -> CarriedPerson:
     """Returns an identity of the earlier model as one of a face model: see `PersonCarrier.carry`.
 
     Raises:
@@ -326,9 +339,9 @@ def carry_face(parameters: FaceParameters, face: BilinearFace, source: str) -> t
             f"{source}: made with a face model that is not known here.",
             "Open it with the face model that it was saved with.",
         )
-    carried, error = carry_identity(identity, face)
+    carried = carry_identity(identity, face)
     return (
-        replace(parameters, identity=carried, model=present),
+        replace(parameters, identity=carried.identity, model=present),
         f"{source} was made with an earlier face model: its person was carried over, "
-        f"{error:.1f} mm off on average.",
+        f"{carried.error_mm:.1f} mm off on average.",
     )

@@ -3,7 +3,8 @@
     python tests/blender/make_earlier_files.py CHECKOUT FOLDER [whole]
 
 The extension is taken from CHECKOUT, a checkout of the version whose files are wanted. The face's mesh is cut
-down to the skin around the nose, so that the scene is small; with `whole` it stays as Create Face made it.
+down to the skin around the nose, so that the scene is small; with `whole` it stays as Create Face made it, with
+baked wrinkles and a picture on its skin.
 """
 
 import os
@@ -71,7 +72,12 @@ def write_files(folder: Path, whole: bool) -> None:
         made = Path(bpy.utils.user_resource("SCRIPTS")) / "presets" / "detailed3dmm" / f"{kind.lower()}s"
         (folder / f"preset_{kind.lower()}.json").write_text((made / "Ada.json").read_text("utf-8"), "utf-8")
     _write_clip(folder / "clip.csv")
-    if not whole:
+    if whole:
+        bake = {"whole_action": False, "first_frame": 1, "last_frame": 3, "without_backend": True}
+        assert bpy.ops.d3dmm.bake_detail(**bake) == {"FINISHED"}
+        settings.show_detail = True
+        _paint(face)
+    else:
         _cut_down(face)
     bpy.context.preferences.filepaths.save_version = 0
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"), compress=True)
@@ -89,6 +95,19 @@ def _write_clip(path: Path) -> None:
     frames[:, names.index("jawOpen")] = np.linspace(0, 0.75, 12)
     frames[:, names.index("browInnerUp")] = np.linspace(1, 0.25, 12)
     files.write_curves(path, files.Animation(30.0, names, frames, np.zeros((12, 9), np.float32)))
+
+
+def _paint(face) -> None:
+    """Lays a picture of the artist's over the skin, in the face's texture space."""
+    import bpy
+
+    nodes = face.data.materials[0].node_tree
+    place = nodes.nodes.new("ShaderNodeUVMap")
+    place.uv_map = "UVMap"
+    place.name = "Place of the Picture"
+    picture = nodes.nodes.new("ShaderNodeTexImage")
+    picture.image = bpy.data.images.new("Painted", 8, 8)
+    nodes.links.new(place.outputs["UV"], picture.inputs["Vector"])
 
 
 def _cut_down(face) -> None:
