@@ -3,8 +3,8 @@
     python tests/blender/make_earlier_files.py CHECKOUT FOLDER [whole]
 
 The extension is taken from CHECKOUT, a checkout of the version whose files are wanted. The face's mesh is cut
-down to the skin around the nose, so that the scene is small; with `whole` it stays as Create Face made it, with
-baked wrinkles and a picture on its skin.
+down to the skin around the nose, so that the scene is small; with `whole` it stays as Create Face made it,
+with baked wrinkles and a picture on its skin.
 """
 
 import os
