@@ -63,9 +63,11 @@ def carry_over(face: bpy.types.Object, discard_edits: bool = False) -> str:
         face_mesh.remake_mesh(face, carried.identity)
         former.put_keys_and_groups(face, carried.placement)
         rearrange_materials(face, earlier.part_names, face.d3dmm.identity_seed)
-        if _has_pictures(face):
+        pictures = _picture_layers(face)
+        if pictures:
             former.put_texture_layer(face.data, carried.placement)
-            _point_pictures(face)
+        for node in pictures:
+            node.uv_map = FORMER_LAYER
         apply_look(face)
     live_detail.forget_shown(face)
     live_update.STATE.pending(face).requested = ""
@@ -122,17 +124,9 @@ def _picture_layers(face: bpy.types.Object) -> list[bpy.types.Node]:
         item.node_tree for item in face.data.materials if item is not None and item.node_tree is not None
     }
     return [
-        link.from_node
+        node
         for tree in trees
-        for link in tree.links
-        if link.from_node.bl_idname == "ShaderNodeUVMap" and link.to_node.bl_idname == "ShaderNodeTexImage"
+        for node in tree.nodes
+        if node.bl_idname == "ShaderNodeUVMap"
+        and any(link.to_node.bl_idname == "ShaderNodeTexImage" for link in node.outputs[0].links)
     ]
-
-
-def _has_pictures(face: bpy.types.Object) -> bool:
-    return bool(_picture_layers(face))
-
-
-def _point_pictures(face: bpy.types.Object) -> None:
-    for node in _picture_layers(face):
-        node.uv_map = FORMER_LAYER

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..asset_files import ASSETS
+from .. import asset_files
 from ..errors import UserError
 from ..files.face_file import FaceParameters
 from ..files.tensor_file import read_tensors
@@ -20,7 +20,8 @@ from ..geometry.similarity import Similarity, fit_similarity
 from ..geometry.surface_places import closest_places
 from .bilinear_face import BilinearFace
 
-DEFAULT_FILE = ASSETS / "earlier_face_model.safetensors"
+DEFAULT_FILE = Path(asset_files.__file__).resolve().parent / "assets" / "earlier_face_model.safetensors"
+"""Of the package itself, also where a studio keeps its models in a folder of its own."""
 FORMAT = "detailed3dmm-earlier-face-1"
 _UNCERTAINTY = 5e-4
 """Metres that a point may be off: what weighs one standard deviation of identity."""

@@ -141,7 +141,7 @@ def test_an_earlier_face_file_is_carried_over(other, name):
     assert said.startswith(f"{name} was made with an earlier face model: its person was carried over")
     assert carried.model == other.fingerprint()
     np.testing.assert_array_equal(carried.expression, stored.expression)
-    np.testing.assert_array_equal(carried.skin, stored.skin)
+    assert carried.skin is stored.skin and carried.identity is not None and stored.identity is not None
     now, before = other.neutral(carried.identity), earlier_face().neutral(stored.identity)
     marks = earlier_face().marks
     for first, second in (("nose_tip", "chin_tip"), ("eye_outer_left", "eye_outer_right")):
@@ -157,7 +157,7 @@ def test_new_face_files_name_their_model_and_come_back_unchanged(old, tmp_path):
     assert json.loads(path.read_text("utf-8"))["face_model"] == old.fingerprint()
     read = read_face(path)
     same, said = carry_face(read, old, "face.json")
-    assert same is read and said == ""
+    assert same is read and said == "" and read.identity is not None
     np.testing.assert_allclose(read.identity, person, atol=1e-6)
 
 
