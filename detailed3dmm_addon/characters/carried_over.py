@@ -128,5 +128,5 @@ def _picture_layers(face: bpy.types.Object) -> list[bpy.types.Node]:
         for tree in trees
         for node in tree.nodes
         if node.bl_idname == "ShaderNodeUVMap"
-        and any(link.to_node.bl_idname == "ShaderNodeTexImage" for link in node.outputs[0].links)
+        and any(link.to_node.bl_idname == "ShaderNodeTexImage" for link in node.outputs[0].links or ())
     ]
