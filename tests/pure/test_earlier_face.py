@@ -76,7 +76,7 @@ def test_a_person_keeps_the_shape_on_a_model_with_another_basis_and_mesh(old, kn
     person = old.sample_identity(seed)
     found = PersonCarrier.between(known, other).carry(person)
     carried, error = found.identity, found.error_mm
-    np.testing.assert_allclose(found.placement.offset, SHIFT, atol=3e-4)
+    np.testing.assert_allclose(found.placement.offset, SHIFT, atol=1e-3)
     skin, same = skin_of(old, other)
     distances = apart(old.neutral(person)[skin], other.neutral(carried)[same])
     mean_person = apart(old.neutral(person)[skin], old.mean[skin])
