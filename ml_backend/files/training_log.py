@@ -1,4 +1,4 @@
-"""The records of a training, one JSON object a line: log.jsonl in a run's folder, NAME.log.jsonl beside a card."""
+"""The records of a training, a JSON object a line: log.jsonl of a run, NAME.log.jsonl beside a card."""
 
 import json
 from collections.abc import Sequence
@@ -32,9 +32,7 @@ def write_records(path: Path, records: Sequence[dict]) -> None:
     write_text_whole(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
-def thin_records(
-    records: Sequence[dict], most: int = MOST_LINES, most_bytes: int = MOST_BYTES
-) -> list[dict]:
+def thin_records(records: Sequence[dict], most: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> list[dict]:
     """Thins a log evenly out, so that its curves can still be drawn.
 
     Steps that a resumed run did once more count once, with their last record. The first and the last record

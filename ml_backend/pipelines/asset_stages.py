@@ -109,7 +109,7 @@ STAGES = (
         _training("photo-upscaler", "--data", "{run}/portraits", "--landmark-network", "{out}/" + NETWORK),
         makes=(UPSCALER,),
         needs=(FACE, NETWORK),
-        minutes=115,
+        minutes=110,
         models=("photo-upscaler",),
         resumes=True,
     ),
@@ -125,7 +125,7 @@ STAGES = (
         ("simulate", "--sets", *WITH_MAPS, "--config", "{config}", "--out", "{out}/" + MAPS),
         makes=(MAPS,),
         needs=(FACE,),
-        minutes=130,
+        minutes=20,
         models=WITH_MAPS,
         tables=("sets",),
     ),
@@ -134,7 +134,7 @@ STAGES = (
         _training("dnpm", "--data", "{out}/" + MAPS),
         makes=(GENERATOR, ENCODER),
         needs=(FACE, MAPS),
-        minutes=75,
+        minutes=80,
         models=("dnpm",),
         resumes=True,
     ),
@@ -143,7 +143,7 @@ STAGES = (
         _training("distilled-detail", "--data", "{run}/teacher"),
         makes=(DISTILLED,),
         needs=(FACE, GENERATOR, ENCODER),
-        minutes=12,
+        minutes=20,
         models=("distilled-detail",),
         resumes=True,
     ),
@@ -159,17 +159,8 @@ STAGES = (
         _training("restoration", "--data", "{out}/" + MAPS),
         makes=(RESTORATION,),
         needs=(FACE, GENERATOR, ENCODER, MAPS),
-        minutes=25,
+        minutes=15,
         models=("restoration",),
-        resumes=True,
-    ),
-    AssetStage(
-        "image-to-displacement",
-        _training("image-to-displacement", "--data", "{out}/" + MAPS),
-        makes=("assets/image_to_displacement.safetensors",),
-        needs=(FACE, GENERATOR, ENCODER, MAPS),
-        minutes=60,
-        models=("image-to-displacement",),
         resumes=True,
     ),
     AssetStage(
@@ -190,6 +181,15 @@ STAGES = (
         minutes=10,
         fills=("restoration.md",),
     ),
+    AssetStage(
+        "image-to-displacement",
+        _training("image-to-displacement", "--data", "{out}/" + MAPS),
+        makes=("assets/image_to_displacement.safetensors",),
+        needs=(FACE, GENERATOR, ENCODER, MAPS),
+        minutes=65,
+        models=("image-to-displacement",),
+        resumes=True,
+    ),
 )
 
 
@@ -199,7 +199,7 @@ def maker_of(path: str) -> str:
 
 
 def set_files() -> list[str]:
-    """Returns the names of all files of a complete set that the stages make: weights, cards and thinned logs."""
+    """Returns the names of all files that the stages add to the set: weights, cards and thinned logs."""
     names = []
     for stage in STAGES:
         for weights in stage.weights:

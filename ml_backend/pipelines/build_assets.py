@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What to build.
+    """The request for a build.
 
     Attributes:
         out: folder of the build.

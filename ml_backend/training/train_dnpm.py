@@ -192,7 +192,9 @@ def run(args: argparse.Namespace) -> int:
         keeper.finish(stage)
         export(args, pair, settings, keeper.state["finished"], training)
         exported = True
-    if not exported and keeper.state["finished"]:  # resumed after the last stage: the process may have ended before it had written
+    if (
+        not exported and keeper.state["finished"]
+    ):  # resumed after the last stage: the process may have ended before it had written
         export(args, pair, settings, keeper.state["finished"], training)
     if args.install:
         install(args.out, (GENERATOR_FILE, ENCODER_FILE))

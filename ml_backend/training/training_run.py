@@ -31,7 +31,11 @@ def add_run_arguments(
         out, data: default folders.
         holds: what the data are, for the help.
     """
-    parser.add_argument("--config", default="2core", help="2core, gpu, a TOML file, or a folder with one for each model (default: 2core)")
+    parser.add_argument(
+        "--config",
+        default="2core",
+        help="2core, gpu, a TOML file, or a folder with one for each model (default: 2core)",
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -76,7 +80,8 @@ def read_configuration(name: str, what: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text())
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read ({error.strerror}).", "Use 2core, gpu, the path of a TOML file or a folder of such files."
+            f"{path}: cannot be read ({error.strerror}).",
+            "Use 2core, gpu, the path of a TOML file or a folder of such files.",
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The whole set of models: the table of stages, a build that is killed and goes on, logs, the folder of models."""
+"""The set of models: the table of stages, a build that is killed and goes on, logs, the folder."""
 
 import json
 import os
@@ -42,7 +42,7 @@ fields = { resolution = 256, components = 8, above = { 512 = 2 } }
 network = { hidden = [32, 32, 32] }
 [training]
 drawn = 100
-steps = 1500
+steps = 600
 batch = 32
 rate = 2e-3
 decay = 0.01
@@ -182,7 +182,7 @@ def test_the_variable_names_another_folder_also_for_the_worker(tmp_path, monkeyp
 
 
 def prepared(folder: Path) -> Path:
-    """A folder of a build whose face model, generator and encoder are given, with a configuration beside it."""
+    """A folder of a build with a face model, generator and encoder; a configuration beside it."""
     assets = folder / "out" / "assets"
     assets.mkdir(parents=True)
     (folder / "tiny").mkdir()
@@ -238,12 +238,12 @@ def test_a_build_that_is_killed_goes_on_and_makes_the_same_files(tmp_path):
 
     broken = prepared(tmp_path / "broken")
     killed = start(broken)
-    wait_for(lambda: steps_logged(broken) >= 100, 90)
+    wait_for(lambda: steps_logged(broken) >= 50, 90)
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
     time.sleep(0.5)
     reached = steps_logged(broken)
-    assert reached < 1500, "the child had finished: it was not killed in the middle"
+    assert reached < 600, "the child had finished: it was not killed in the middle"
     time.sleep(0.5)
     assert steps_logged(broken) == reached, "the child outlived the build"
     state = BuildState.read(broken / "build_assets.json")
@@ -262,9 +262,11 @@ def test_a_build_that_is_killed_goes_on_and_makes_the_same_files(tmp_path):
             np.testing.assert_array_equal(values, other[key], err_msg=f"{name} {key}")
         assert (broken / "assets" / f"{name}.md").read_text().startswith("# ")
     logs = [read_records(out / "assets" / "distilled_detail.log.jsonl") for out in (whole, broken)]
-    curves = [[(row["step"], row["unseen"]) for row in log if "unseen" in row and "step" in row] for log in logs]
-    assert curves[0] == curves[1] and curves[0][-1][0] == 1500
-    assert "1500 steps" in (broken / "assets" / "distilled_detail.md").read_text()
+    curves = [
+        [(row["step"], row["unseen"]) for row in log if "unseen" in row and "step" in row] for log in logs
+    ]
+    assert curves[0] == curves[1] and curves[0][-1][0] == 600
+    assert "600 steps" in (broken / "assets" / "distilled_detail.md").read_text()
 
     request = BuildRequest(
         broken,
