@@ -10,6 +10,7 @@ from pathlib import Path
 from ..asset_files import ASSETS
 from ..errors import UserError
 from .atomic_write import atomic_path, write_text_whole
+from .training_log import thin_log
 
 SIMULATED = "simulated skin (`ml_backend/simulation`) on the default face model, not from scans of people"
 EVALUATION_HEADING = "## Evaluation"
@@ -100,11 +101,20 @@ def note_evaluation(card: Path, text: str) -> None:
 
 
 def install(folder: Path, files: Sequence[str]) -> None:
-    """Copies weights and cards to where the package looks for them, each file complete or not at all."""
+    """Copies weights and cards to where the package looks for them, each file complete or not at all.
+
+    The run's log, if there is one, is thinned and stays beside each card as NAME.log.jsonl.
+
+    Args:
+        folder: of the run.
+        files: names of the weight files in it.
+    """
     ASSETS.mkdir(exist_ok=True)
     for file in files:
         for path in (folder / file, (folder / file).with_suffix(".md")):
             copy_whole(path, ASSETS / path.name)
+        if (folder / "log.jsonl").exists():
+            thin_log(folder / "log.jsonl", ASSETS / Path(file).with_suffix(".log.jsonl"))
 
 
 def copy_whole(source: Path, target: Path) -> None:

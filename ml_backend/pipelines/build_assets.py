@@ -20,7 +20,6 @@ from ..asset_files import ASSETS_VARIABLE, SHIPPED_ASSETS
 from ..errors import UserError
 from ..files.atomic_write import write_text_whole
 from ..files.model_card import copy_whole
-from ..files.training_log import thin_log
 from ..process.parent_watch import WATCH_VARIABLE
 from .asset_stages import ASSETS_PART, CARRIED, STAGES, STARTS, AssetStage, maker_of, set_files
 
@@ -290,10 +289,6 @@ def _run_stage(
             raise UserError(
                 f"The stage {stage.name} ended without making {request.out / name}.", f"Its log is {log}."
             )
-    if stage.is_training:
-        for weights in stage.weights:
-            target = request.assets / f"{weights.removesuffix('.safetensors')}.log.jsonl"
-            thin_log(folder / "log.jsonl", target)
     state.finished[stage.name] = {
         "seconds": round(before + seconds, 1),
         "command": "python -m ml_backend " + " ".join(words),
