@@ -206,6 +206,7 @@ def build_assets(request: BuildRequest, tell: Callable[[str], None]) -> dict[str
         if state.is_done(stage, request):
             continue
         finished = {name: record["seconds"] for name, record in state.finished.items()}
+        remaining = [stage, *(later for later in chosen[number:] if not state.is_done(later, request))]
 
         def report(
             spent: float,
@@ -213,8 +214,9 @@ def build_assets(request: BuildRequest, tell: Callable[[str], None]) -> dict[str
             number: int = number,
             name: str = stage.name,
             finished: Mapping[str, float] = finished,
+            remaining: Sequence[AssetStage] = remaining,
         ) -> None:
-            left = seconds_left(finished, chosen[number - 1 :], spent)
+            left = seconds_left(finished, remaining, spent)
             so_far = duration_text(sum(finished.values()) + spent)
             tell(
                 f"stage {number} of {len(chosen)}: {name}; {so_far} so far, about {duration_text(left)} left"
