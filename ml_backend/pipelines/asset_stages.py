@@ -125,7 +125,7 @@ STAGES = (
         ("simulate", "--sets", *WITH_MAPS, "--config", "{config}", "--out", "{out}/" + MAPS),
         makes=(MAPS,),
         needs=(FACE,),
-        minutes=20,
+        minutes=30,
         models=WITH_MAPS,
         tables=("sets",),
     ),

@@ -205,7 +205,7 @@ def build_assets(request: BuildRequest, tell: Callable[[str], None]) -> dict[str
         _check_needs(stage, request)
         if state.is_done(stage, request):
             continue
-        finished = {name: record["seconds"] for name, record in state.finished.items()}
+        finished = {name: record["seconds"] for name, record in state.finished.items() if name != stage.name}
         remaining = [stage, *(later for later in chosen[number:] if not state.is_done(later, request))]
 
         def report(
