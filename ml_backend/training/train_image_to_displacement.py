@@ -362,7 +362,7 @@ def check_worth(figures: dict[str, dict[str, float]]) -> None:
                 raise UserError(
                     f"At {name} the estimate has {row['psnr_db']} dB, the {rival} map {rival_db} dB; the "
                     "weights stay where they are.",
-                    "Train longer, or on a machine that is less busy.",
+                    "Raise the steps in the configuration.",
                 )
 
 
