@@ -20,7 +20,7 @@ _BY_PLAIN_NAME = {name.lower(): name for name in EXPRESSION_NAMES}
 
 @dataclass(frozen=True)
 class MatchedColumns:
-    """Which columns of a table show which expressions.
+    """The columns of a table by the expressions that they show.
 
     Attributes:
         columns: by ARKit's name, in ARKit's order, the indices of its columns: one, or those of both sides
