@@ -37,6 +37,7 @@ class SolvedClip:
         model: person, camera and offsets.
         lids: by side.
         references: frames that identity and camera came from.
+        by_frame: (T, 52), each frame by itself from a warm start, without the motion prior.
     """
 
     seconds: np.ndarray
@@ -48,6 +49,7 @@ class SolvedClip:
     model: ClipModel
     lids: dict[str, LidRange]
     references: tuple[int, ...]
+    by_frame: np.ndarray
 
 
 def solve_clip(
@@ -124,6 +126,7 @@ def solve_clip(
         model,
         lids,
         tuple(int(index) for index in references),
+        single.expression,
     )
 
 
