@@ -131,7 +131,9 @@ def simulate_clip(
 def _script(case: str, random: np.random.Generator) -> _Script:
     seconds = np.arange(LENGTH) / FPS
     if case == "variable_rate":
-        seconds = np.concatenate([[0.0], np.cumsum(random.choice([1 / 60, 1 / 30, 1 / 20, 1 / 15], LENGTH - 1))])
+        seconds = np.concatenate(
+            [[0.0], np.cumsum(random.choice([1 / 60, 1 / 30, 1 / 20, 1 / 15], LENGTH - 1))]
+        )
     script = _Script(np.zeros((LENGTH, 52)), np.zeros((LENGTH, 3)), seconds)
     low = random.normal(0, 4, 3)
     script.head += low
@@ -146,7 +148,9 @@ def _script(case: str, random: np.random.Generator) -> _Script:
         script.add(np.clip((seconds - 0.4) / 2.2, 0, 1), **move)
         return script
     if case == "release":
-        script.add(np.where((seconds > 0.5) & (seconds < 1.6), 1.0, 0.0), **_MOVES[random.integers(len(_MOVES))])
+        script.add(
+            np.where((seconds > 0.5) & (seconds < 1.6), 1.0, 0.0), **_MOVES[random.integers(len(_MOVES))]
+        )
         script.expression = gaussian_filter1d(script.expression, 0.8, axis=0)
         return script
     if case == "blinks":
@@ -216,9 +220,7 @@ def _speak(script: _Script, random: np.random.Generator) -> None:
     script.add(gaussian_filter1d(jaw, 3) * 0.6, mouthStretch=0.4)
 
 
-def _cameras(
-    face: BilinearFace, script: _Script, case: str, random: np.random.Generator
-) -> list[Camera]:
+def _cameras(face: BilinearFace, script: _Script, case: str, random: np.random.Generator) -> list[Camera]:
     """Returns the camera of each frame, relative to the head."""
     width, height = SIZE
     distance = float(np.exp(random.uniform(np.log(0.5), np.log(1.4))))
@@ -333,7 +335,7 @@ def _disturb(
         start, length = 36, 24
         for frame in range(start, start + length):
             points = clip.points[frame]
-            axes, unit = level_frame(points)
+            _, unit = level_frame(points)
             along = (frame - start) / length - 0.5
             middle = points[13] + unit * np.array([2.0 * along, 0.2])
             near = np.exp(-(((points - middle) / (0.55 * unit)) ** 2).sum(1))

@@ -78,7 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--people", type=int, default=3, metavar="N", help="people a case (default: 3)")
     parser.add_argument(
-        "--painted", type=int, default=2, metavar="N", help="painted clips through decoder and detector (default: 2)"
+        "--painted",
+        type=int,
+        default=2,
+        metavar="N",
+        help="painted clips through decoder and detector (default: 2)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -136,7 +140,9 @@ def evaluate(
     summaries = {name: row.summary() for name, row in rows.items()}
     by_case = {name: summaries["solve"].pop(f"rmse_{name}") for name in cases}
     for name in ROWS[1:]:
-        summaries[name] = {key: value for key, value in summaries[name].items() if not key.startswith("rmse_")}
+        summaries[name] = {
+            key: value for key, value in summaries[name].items() if not key.startswith("rmse_")
+        }
     return summaries["solve"] | {
         "frames_per_second": round(frames / max(spent, 1e-9), 1),
         "n_clips": count,
@@ -203,7 +209,7 @@ def measure(figures: ClipFigures, clip: SimulatedClip, solved: SolvedClip, expre
 
 
 def best_lag(true: np.ndarray, found: np.ndarray) -> int:
-    """Returns the frames by which found curves (T, C) come late: the best cross-correlation with the true ones."""
+    """Returns the frames by which found curves (T, C) come late, by cross-correlation with the true ones."""
     moving = true.std(0) > 0.05
     if not moving.any():
         return 0

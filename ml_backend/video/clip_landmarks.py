@@ -7,14 +7,16 @@ import numpy as np
 from ..fitting.mesh_layout import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 
 _LIPS = (
-    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409, 78, 95, 88, 178,
-    87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409, 78, 95, 88,
+    178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
 )  # fmt: skip
 RIGHT_LID_PAIRS = ((159, 145), (158, 153), (160, 144))
 LEFT_LID_PAIRS = ((386, 374), (385, 380), (387, 373))
 """Points of the upper and the lower lid's rim, the person's right and left eye."""
 _SPIKE, _SPIKE_OVER_USUAL = 0.05, 8.0
 """Inter-ocular distances by which the firm points of a single frame leave the way of its neighbours."""
+_BLOCK = 1500
+"""Frames that are looked at together."""
 _LOST_SECONDS = 0.25
 """Between two frames farther apart nothing is said of a spike."""
 
@@ -76,19 +78,28 @@ def wrong_frames(clip: ClipLandmarks) -> np.ndarray:
     found = np.zeros(len(clip.seconds), bool)
     firm = firm_points()
     for first, last in clip.ranges():
-        places = np.array(clip.points[first:last][:, firm], np.float64)
-        seconds = clip.seconds[first:last]
-        if len(places) < 3:
-            continue
-        unit = np.nanmedian(interocular_distances(np.asarray(clip.points[first:last])))
-        off = places[1:-1] - (places[:-2] + places[2:]) / 2
-        apart = np.linalg.norm(places[2:] - places[:-2], axis=2)
-        spike = np.quantile(np.linalg.norm(off, axis=2) - 0.5 * apart, 0.4, axis=1) / unit
-        near = (seconds[2:] - seconds[:-2]) < 2 * _LOST_SECONDS
-        noise = np.nanmedian(np.linalg.norm(off, axis=2)) / unit
-        limit = max(_SPIKE, _SPIKE_OVER_USUAL * (0.0 if np.isnan(noise) else float(noise)))
-        found[first + 1 : last - 1] = (spike > limit) & near
+        for start in range(first, last, _BLOCK):
+            begin, end = max(first, start - 2), min(last, start + _BLOCK + 2)
+            if end - begin >= 3:
+                found[begin + 1 : end - 1] |= _spikes(
+                    np.asarray(clip.points[begin:end], np.float64), clip.seconds[begin:end], firm
+                )
     return found
+
+
+def _spikes(points: np.ndarray, seconds: np.ndarray, firm: np.ndarray) -> np.ndarray:
+    """Returns (T - 2,) bool, the inner frames of points (T, 478, 2) that leave their neighbours' way."""
+    if not np.isfinite(points[:, 0, 0]).any():
+        return np.zeros(len(points) - 2, bool)
+    places = points[:, firm]
+    unit = float(np.nanmedian(interocular_distances(points)))
+    off = np.linalg.norm(places[1:-1] - (places[:-2] + places[2:]) / 2, axis=2)
+    apart = np.linalg.norm(places[2:] - places[:-2], axis=2)
+    spike = np.quantile(off - 0.5 * apart, 0.4, axis=1) / unit
+    near = (seconds[2:] - seconds[:-2]) < 2 * _LOST_SECONDS
+    known = np.isfinite(off)
+    noise = float(np.median(off[known])) / unit if known.any() else 0.0
+    return np.nan_to_num(spike) * near > max(_SPIKE, _SPIKE_OVER_USUAL * noise)
 
 
 def lid_gaps(points: np.ndarray) -> np.ndarray:
@@ -99,9 +110,11 @@ def lid_gaps(points: np.ndarray) -> np.ndarray:
     """
     gaps = []
     for pairs, corners in ((RIGHT_LID_PAIRS, (33, 133)), (LEFT_LID_PAIRS, (362, 263))):
-        along = points[:, corners[1]] - points[:, corners[0]]
+        chosen = [*corners, *(index for pair in pairs for index in pair)]
+        rim = np.asarray(points[:, chosen], np.float64)  # a part of a memory map
+        along = rim[:, 1] - rim[:, 0]
         width = np.maximum(np.linalg.norm(along, axis=1), 1e-6)
         down = np.stack([-along[:, 1], along[:, 0]], 1) / width[:, None]
-        heights = [((points[:, low] - points[:, up]) * down).sum(1) for up, low in pairs]
-        gaps.append(np.mean(heights, axis=0) / width)
+        heights = ((rim[:, 3::2] - rim[:, 2::2]) * down[:, None]).sum(2)  # [T, pairs]
+        gaps.append(heights.mean(1) / width)
     return np.stack(gaps, 1)

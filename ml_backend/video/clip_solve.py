@@ -16,12 +16,12 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
+from ..animation.curve_filters import channel_group
 from ..expression_names import EXPRESSION_NAMES
-from ..fitting.face_fit import LandmarkModel
 from ..fitting.landmarks import level_frame
-from ..fitting.mesh_layout import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
+from ..fitting.mesh_layout import LEFT_IRIS, RIGHT_IRIS
 from ..geometry.camera_view import FRONTAL, rotation_about
-from .clip_landmarks import ClipLandmarks, interocular_distances, lid_gaps
+from .clip_landmarks import ClipLandmarks, lid_gaps
 from .clip_model import POSE, ClipModel, HeadPose
 
 GROUPS = ("lids", "gaze", "lips", "brows", "cheeks")
@@ -35,7 +35,7 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class SolveSettings:
-    """How stiff the motion is and how far the landmarks are believed; chosen on other people than those of the figures.
+    """Stiffness of the motion and trust in the landmarks, chosen on other people than those of the figures.
 
     Attributes:
         step: by group the usual change of a coefficient from frame to frame at 30 frames a second, at rest.
@@ -81,14 +81,6 @@ class ClipSolution:
     weight: np.ndarray
 
 
-def channel_group(name: str) -> str:
-    """Returns the group of GROUPS that an expression moves with."""
-    if name.startswith("eyeLook"):
-        return "gaze"
-    starts = {"eye": "lids", "jaw": "lips", "mouth": "lips", "tongue": "lips", "brow": "brows"}
-    return next((group for start, group in starts.items() if name.startswith(start)), "cheeks")
-
-
 @dataclass
 class _Frame:
     """What a frame adds to the joint solution: a quadratic about where it was linearised."""
@@ -124,7 +116,7 @@ class ClipSolver:
 
     def _lid_openness(self) -> np.ndarray:
         """Returns (T, 2) how far each eye is open, over its usual opening in this clip."""
-        gaps = lid_gaps(np.asarray(self.clip.points, np.float64))
+        gaps = lid_gaps(self.clip.points)
         usable = gaps[self.usable]
         usual = np.maximum(np.quantile(usable, 0.7, axis=0), 0.05) if len(usable) else np.ones(2)
         return np.nan_to_num(gaps / usual, nan=1.0)
@@ -141,7 +133,9 @@ class ClipSolver:
             size = np.sqrt(points.var(0).sum() / flat.var(0).sum())
             distance = self.model.focal / size
             middle = points.mean(0) - size * flat.mean(0)
-            pose = HeadPose(rotation, (middle - self.model.centre) / self.model.focal, float(np.log(distance)))
+            pose = HeadPose(
+                rotation, (middle - self.model.centre) / self.model.focal, float(np.log(distance))
+            )
             pose, cost = self._posed(pose, points)
             if cost < best_cost:
                 best, best_cost = pose, cost
@@ -271,7 +265,9 @@ class ClipSolver:
         over = np.nan_to_num(residual, nan=1e3) / (self.settings.frame_trust * self._usual)
         return np.where(seen, 1 / (1 + over**6), 0.0)
 
-    def together(self, start: ClipSolution, iterations: int = 4, progress: Progress | None = None) -> ClipSolution:
+    def together(
+        self, start: ClipSolution, iterations: int = 4, progress: Progress | None = None
+    ) -> ClipSolution:
         """Solves all frames together from the solution of single frames.
 
         Args:
@@ -288,7 +284,9 @@ class ClipSolver:
         ]
         with threadpool_limits(limits=1):
             for done, (first, last, keep_from, keep_to) in enumerate(windows):
-                own = self._window(first, last, expressions[first:last], poses[first:last], start.weight, iterations)
+                own = self._window(
+                    first, last, expressions[first:last], poses[first:last], start.weight, iterations
+                )
                 for offset in range(keep_from - first, keep_to - first):
                     expressions[first + offset] = own[0][offset]
                     poses[first + offset] = own[1][offset]
@@ -336,7 +334,8 @@ class ClipSolver:
             moved = _chain_step(curves, slopes, change, stiff)
             expressions = np.clip(expressions + moved[:, :count], -0.05, 1.1)
             poses = [
-                pose.moved(np.clip(step, -0.5, 0.5)) for pose, step in zip(poses, moved[:, count:], strict=True)
+                pose.moved(np.clip(step, -0.5, 0.5))
+                for pose, step in zip(poses, moved[:, count:], strict=True)
             ]
             if np.abs(moved).max() < 0.003:
                 break

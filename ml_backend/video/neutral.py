@@ -1,4 +1,4 @@
-"""The neutral face of a clip: from chosen frames, or from where each channel rests; and the range of the lids.
+"""The neutral face of a clip: from chosen frames, or from each channel's rest; and the range of the lids.
 
 The detector errs on a person in the same way over a whole clip; unless that is known, it is read as an
 expression. So the resting state of each channel is moved to 0, in the landmarks (as offsets of the model),
@@ -17,7 +17,7 @@ from .clip_model import ClipModel
 from .clip_solve import ClipSolution
 
 _REST_QUANTILE, _LID_QUANTILE = 0.15, 0.4
-"""Of a channel's values over the clip: where it rests. Eyes are open most of the time, but squint seldom less."""
+"""Of a channel's values over the clip: where it rests. Eyes are open for most of the time."""
 _DOUBTED, _BELIEVED = 0.2, 0.5
 """Coefficients at rest: up to the first they are an error of the detector, from the second on a real face."""
 _OFFSET_SPREAD = 0.03

@@ -140,7 +140,9 @@ class Video:
                 last = max(now, 0.0)
                 index += 1
         if interlaced:
-            self.notes.append("the video is interlaced: fast motion shows combs; deinterlace it for the best lips")
+            self.notes.append(
+                "the video is interlaced: fast motion shows combs; deinterlace it for the best lips"
+            )
         if index and self.expected > 1.2 * index + 5:
             self.notes.append(f"the container states {self.expected} frames, but holds {index}")
 
@@ -177,7 +179,9 @@ def open_video(path: str | Path, rate: float = SEQUENCE_RATE) -> Video:
     if path.is_dir() or re.search(r"#+|%0?\d*d", path.name):
         pictures = sequence_of(path)
         if not pictures:
-            raise UserError(f"{path}: no pictures of a sequence are there.", "Check the folder and the pattern.")
+            raise UserError(
+                f"{path}: no pictures of a sequence are there.", "Check the folder and the pattern."
+            )
         return Video(path, tuple(pictures), rate, len(pictures))
     if not path.is_file():
         raise UserError(f"{path}: no such video.", "Check the path.")
@@ -207,7 +211,7 @@ def open_video(path: str | Path, rate: float = SEQUENCE_RATE) -> Video:
 
 
 def picture_stream(container: Any) -> Any | None:
-    """Returns the first stream of moving pictures of a container: no cover picture of a song; None without."""
+    """Returns a container's first stream of moving pictures, no cover of a song; None without one."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic and stream.codec_context is not None:
             return stream
