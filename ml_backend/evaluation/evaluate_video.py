@@ -7,7 +7,8 @@ figures:
   rmse              of the channels that landmarks show, over all clips
   ard_deg           mean error of the head's yaw, pitch and roll, each clip's mean apart (degrees)
   gaze_deg          mean error of the eyes' yaw and pitch (degrees)
-  lag_frames        mean distance of the best cross-correlation from 0
+  lag_frames        mean distance of the best cross-correlation from 0: fast release, blinks, lips
+  ramp_late_frames  the same of slow ramps, where small values are held back as errors
   jitter_rms        of the second difference of the curves while the head is still
   jitter_deviation  of the curves about their mean over the same clips
   blink_recall      share of blinks found
@@ -91,7 +92,9 @@ def run(args: argparse.Namespace) -> None:
     """Measures and prints."""
     figures = evaluate(args.people, FIRST_SEED, tell=_tell)
     if args.painted:
-        figures["painted"] = evaluate_painted(args.painted)
+        from .painted_clips import evaluate_painted
+
+        figures["painted"] = evaluate_painted(args.painted, _tell)
     if args.json:
         print(json.dumps(figures))
         return
@@ -186,8 +189,10 @@ def measure(figures: ClipFigures, clip: SimulatedClip, solved: SolvedClip, expre
     figures.add("head_offset_deg", np.abs(np.median(found - true, axis=0)).mean())
     eyes = np.degrees(eyes_from_look(expression) - eyes_from_look(clip.expression))[:, [0, 1, 3, 4]]
     figures.add("gaze_deg", np.abs(eyes).mean())
-    if clip.case in ("ramp", "release", "blinks", "lips"):
+    if clip.case in ("release", "blinks", "lips"):
         figures.add("lag_frames", abs(best_lag(clip.expression, expression)))
+    if clip.case == "ramp":
+        figures.add("ramp_late_frames", best_lag(clip.expression, expression))
     if clip.case == "still":
         second = expression[2:] - 2 * expression[1:-1] + expression[:-2]
         figures.add("jitter_rms", np.sqrt((second[:, SEEN] ** 2).mean()))
@@ -213,18 +218,15 @@ def best_lag(true: np.ndarray, found: np.ndarray) -> int:
     moving = true.std(0) > 0.05
     if not moving.any():
         return 0
-    one = true[:, moving] - true[:, moving].mean(0)
-    other = found[:, moving] - found[:, moving].mean(0)
-    inner = slice(_MOST_LAG, len(one) - _MOST_LAG)
-    scores = [(one[inner] * np.roll(other, -lag, 0)[inner]).sum() for lag in range(-_MOST_LAG, _MOST_LAG + 1)]
+    inner = slice(_MOST_LAG, len(true) - _MOST_LAG)
+    one = true[inner][:, moving] - true[inner][:, moving].mean(0)
+    scores = []
+    for lag in range(-_MOST_LAG, _MOST_LAG + 1):
+        other = found[_MOST_LAG + lag : len(found) - _MOST_LAG + lag][:, moving]
+        other = other - other.mean(0)
+        alike = (one * other).sum(0) / np.sqrt(np.maximum((one**2).sum(0) * (other**2).sum(0), 1e-12))
+        scores.append(float((alike * true.std(0)[moving]).sum()))
     return int(np.argmax(scores)) - _MOST_LAG
-
-
-def evaluate_painted(count: int) -> dict:
-    """Returns the figures of painted clips; see `painted_clips`."""
-    from .painted_clips import measure_painted
-
-    return measure_painted(count)
 
 
 def _tell(text: str) -> None:

@@ -166,7 +166,13 @@ class ClipModel:
         by_local[:, 0, 0] = by_local[:, 1, 1] = self.focal / depth[:, 0]
         by_local[:, :, 2] = -self.focal * local[:, :2] / depth**2
         by_pose = np.empty((len(places), 2, POSE))
-        swept = np.stack([np.cross(axis, turned) for axis in np.eye(3)], 2)  # [L, 3, 3]
+        swept = np.zeros((len(places), 3, 3))  # the cross products of the axes with the places
+        swept[:, 2, 0] = turned[:, 1]
+        swept[:, 1, 0] = -turned[:, 2]
+        swept[:, 0, 1] = turned[:, 2]
+        swept[:, 2, 1] = -turned[:, 0]
+        swept[:, 1, 2] = turned[:, 0]
+        swept[:, 0, 2] = -turned[:, 1]
         by_pose[..., :3] = by_local @ swept
         distance = np.exp(pose.log_distance)
         by_pose[..., 3:5] = by_local[..., :2] * distance

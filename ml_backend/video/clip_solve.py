@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from ..animation.curve_filters import channel_group
 from ..expression_names import EXPRESSION_NAMES
+from ..fitting.face_fit import Noise
 from ..fitting.landmarks import level_frame
 from ..fitting.mesh_layout import LEFT_IRIS, RIGHT_IRIS
 from ..geometry.camera_view import FRONTAL, rotation_about
@@ -25,6 +26,7 @@ from .clip_landmarks import ClipLandmarks, lid_gaps
 from .clip_model import POSE, ClipModel, HeadPose
 
 GROUPS = ("lids", "gaze", "lips", "brows", "cheeks")
+NOISE_PARTS = ("mean", "root", "common")
 WINDOW, OVERLAP = 600, 60
 """Frames of a long shot that are solved together, and those that two windows share."""
 _BOUND_SPREAD = 0.03
@@ -45,19 +47,24 @@ class SolveSettings:
         outlier: landmark errors, in inter-ocular distances, at which a point loses three quarters of its
             weight.
         trust: factor on what the landmarks tell: neighbours err alike, 478 points count as fewer.
+        calm: factor on the prior's precision of channels at rest.
+        moved: coefficient at which a channel is held half as much: the prior keeps small errors at 0 and
+            weakens no expression (a Student t distribution).
         frame_trust: number of usual residuals at which a whole frame loses half of its weight.
         smooth: False leaves each frame to itself: the baseline.
     """
 
     step: dict[str, float] = field(
-        default_factory=lambda: {"lids": 0.02, "gaze": 0.01, "lips": 0.008, "brows": 0.006, "cheeks": 0.005}
+        default_factory=lambda: {"lids": 0.2, "gaze": 0.1, "lips": 0.08, "brows": 0.06, "cheeks": 0.05}
     )
-    turn_step: float = 0.002
-    shift_step: float = 0.0006
-    depth_step: float = 0.001
-    loosening: float = 2.0
+    turn_step: float = 0.008
+    shift_step: float = 0.0024
+    depth_step: float = 0.004
+    loosening: float = 1.5
     outlier: float = 0.06
     trust: float = 0.12
+    calm: float = 4.0
+    moved: float = 0.15
     frame_trust: float = 2.5
     smooth: bool = True
 
@@ -111,6 +118,10 @@ class ClipSolver:
         self._count = len(model.free)
         names = [EXPRESSION_NAMES[index] for index in model.free]
         self._groups = np.array([GROUPS.index(channel_group(name)) for name in names])
+        self._alone = model.prior.sum(1)  # what the prior says of each channel beside its other side
+        # half the precision is enough for the curvature, and twice as fast
+        self._shapes = model.shapes.astype(np.float32)
+        self._noise = Noise(*(getattr(model.noise, name).astype(np.float32) for name in NOISE_PARTS))
         self._openness = self._lid_openness()
         self._usual: float | None = None
 
@@ -173,16 +184,23 @@ class ClipSolver:
             share = (self._openness[index, side] - _LEAST_LID) / (0.7 - _LEAST_LID)
             weights[iris] *= np.clip(share, 0.0, 1.0) ** 2
         root = np.repeat(np.sqrt(weights * settings.trust * self.clip.presence[index]), 2) / larger
-        jacobian = np.concatenate([by_place @ model.shapes, by_pose], 2).reshape(len(root), -1) / unit
-        product, slope = model.noise.products(jacobian * root[:, None], wrong.ravel() * root)
+        jacobian = np.empty((len(places), 2, self._count + POSE), np.float32)
+        np.matmul(by_place.astype(np.float32), self._shapes, out=jacobian[..., : self._count])
+        jacobian[..., self._count :] = by_pose
+        jacobian = jacobian.reshape(len(root), -1)
+        jacobian *= (root / unit).astype(np.float32)[:, None]
+        single = self._noise.products(jacobian, (wrong.ravel() * root).astype(np.float32))
+        product, slope = (part.astype(np.float64) for part in single)
         told = np.diagonal(product)[: self._count].copy()
         return _Frame(product, slope, told, float(np.median(np.sqrt(apart))))
 
     def _prior(self, expression: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns curvature (C, C) and slope (C,) of what is expected of an expression."""
         bound = expression - np.clip(expression, 0, 1)
-        curve = self.model.prior + np.diag((bound != 0) / _BOUND_SPREAD**2)
-        return curve, self.model.prior @ expression + bound / _BOUND_SPREAD**2
+        settings = self.settings
+        alone = self._alone * (settings.calm / (1 + (expression / settings.moved) ** 2) - 1)
+        curve = self.model.prior + np.diag(alone + (bound != 0) / _BOUND_SPREAD**2)
+        return curve, curve @ expression - (bound != 0) / _BOUND_SPREAD**2 * (expression - bound)
 
     def by_frames(
         self, indices: np.ndarray | list[int], tell: Callable[[int], None] | None = None

@@ -23,6 +23,10 @@ _DOUBTED, _BELIEVED = 0.2, 0.5
 _OFFSET_SPREAD = 0.03
 """Standard deviation of the offsets, over the distance of the eyes: the detector's error on a person."""
 _FRAME_SPREAD = 0.012
+_INDEPENDENT = 6.0
+"""Frames that many frames of one clip count as."""
+_CALM = 0.35
+"""Distance of an expression from that of rest at which a frame counts a quarter."""
 _FIRM_TURN = 30.0
 """Degrees of the head up to which a frame says where the detector errs."""
 _LEAST_PEAK, _LONGEST_BLINK = 0.3, 0.6
@@ -75,17 +79,21 @@ def with_offsets(
         indices: frames of the solution, those that show a face well.
         solution: of these frames.
         rest: (52,) what is no expression, see `rest_of`.
+
+    Frames whose expression is near that of rest count most: elsewhere the model's own faults in an expression
+    would be taken for faults of the detector, and weaken it.
     """
+    calm = _calmness(solution)
     count = len(model.rest)
     curve = np.tile(np.eye(3) / (_OFFSET_SPREAD * model.unit) ** 2, (count, 1, 1))
     slope = np.zeros((count, 3))
     # one frame's errors are like its neighbours': many frames count as few
-    each = 1 / max(len(indices) / 6, 1.0)
+    each = _INDEPENDENT / max(float(calm.sum()), _INDEPENDENT)
     for place, index in enumerate(indices):
         pose = solution.poses[place]
         cosine = float(np.clip((FRONTAL.T @ pose.rotation)[1, 1], -1, 1))
         turn = np.degrees(np.arccos(cosine))
-        share = each * np.clip(1.5 - turn / _FIRM_TURN, 0, 1) * solution.weight[place]
+        share = each * calm[place] * np.clip(1.5 - turn / _FIRM_TURN, 0, 1) * solution.weight[place]
         if share <= 0:
             continue
         places = model.places(solution.expression[place][model.free])
@@ -98,6 +106,17 @@ def with_offsets(
         slope += scaled[:, None] * (by_place.transpose(0, 2, 1) @ wrong[..., None])[..., 0]
     offset = np.linalg.solve(curve, slope[..., None])[..., 0]
     return replace(model, rest=model.rest + offset + model.shapes @ rest[model.free])
+
+
+def _calmness(solution: ClipSolution) -> np.ndarray:
+    """Returns (T,) in 0..1: near 1 in frames whose expression is that of rest."""
+    still = np.array(
+        [name.startswith(("jaw", "mouth", "cheek", "nose", "brow")) for name in EXPRESSION_NAMES]
+    )
+    values = solution.expression[:, still]
+    away = np.clip(values - np.quantile(values, _REST_QUANTILE, axis=0), 0, None)
+    distance = np.linalg.norm(away, axis=1)
+    return 1 / (1 + (distance / _CALM) ** 2) ** 2
 
 
 def lid_ranges(seconds: np.ndarray, expression: np.ndarray) -> dict[str, LidRange]:
