@@ -119,7 +119,7 @@ def parse_dials(text: str) -> dict[str, float]:
     """
     from ..animation.curve_filters import GROUPS
 
-    dials = dict.fromkeys(GROUPS, 0.0)
+    dials: dict[str, float] = dict.fromkeys(GROUPS, 0.0)
     for part in text.split(","):
         name, _, value = part.rpartition("=")
         try:
@@ -130,7 +130,7 @@ def parse_dials(text: str) -> dict[str, float]:
             raise UserError(
                 f"{part}: no smoothing.", f"Give 0 to 1, or GROUP=X with a group of {', '.join(GROUPS)}."
             )
-        dials |= {name.strip(): number} if name else dict.fromkeys(GROUPS, number)
+        dials |= dict.fromkeys((name.strip(),) if name else GROUPS, number)
     return dials
 
 

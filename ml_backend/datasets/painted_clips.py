@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -90,7 +91,9 @@ def write_video(path: Path, frames, fps: int, codec: str = "mpeg4") -> None:
         codec: of the pictures.
     """
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=Fraction(fps), options={"qscale": "2", "flags": "+qscale"})
+        stream: Any = container.add_stream(
+            codec, rate=Fraction(fps), options={"qscale": "2", "flags": "+qscale"}
+        )
         for index, pixels in enumerate(frames):
             if not index:
                 stream.height, stream.width = pixels.shape[:2]

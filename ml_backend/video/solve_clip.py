@@ -18,7 +18,7 @@ REFERENCES, SAMPLED = 8, 160
 """Frames that identity and camera come from, and frames that the rest of a long clip is found in."""
 _FOCALS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.3)
 """Of the longer side: tried where the identity is given."""
-_DOUBTFUL = 0.35
+_DOUBTFUL = 0.7
 SEEN, DOUBTFUL, HELD = "seen", "doubtful", "held"
 Progress = Callable[[float, str], None]
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.error
+import av.stream
 import numpy as np
 from PIL import Image
 
@@ -123,7 +125,7 @@ class Video:
                     frame = next(decoder)
                 except StopIteration:
                     break
-                except (av.FFmpegError, ValueError) as error:
+                except (av.error.FFmpegError, ValueError) as error:
                     if not index:
                         raise UserError(
                             f"{self.path}: not one frame can be decoded ({error}).", _REMEDY
@@ -202,7 +204,7 @@ def open_video(path: str | Path, rate: float = SEQUENCE_RATE) -> Video:
             expected = int(stream.frames or 0)
             if not expected and container.duration and stream.average_rate:
                 expected = round(container.duration / av.time_base * float(stream.average_rate))
-    except (av.FFmpegError, ValueError, OSError) as error:
+    except (av.error.FFmpegError, ValueError, OSError) as error:
         raise UserError(
             f"{path}: not a video that can be read ({str(error)[:120]}).",
             "If it was copied or recorded, perhaps its end is missing: copy it again. " + _REMEDY,
