@@ -30,6 +30,8 @@ NOISE_PARTS = ("mean", "root", "common")
 WINDOW, OVERLAP = 600, 60
 """Frames of a long shot that are solved together, and those that two windows share."""
 _BOUND_SPREAD = 0.03
+_LEAST_RESIDUAL = 0.016
+"""Inter-ocular distances: an expression that the model does not hold is no reason to doubt a frame."""
 _LEAST_LID = 0.25
 """Of the usual opening: a lid that is closed further hides the iris."""
 Progress = Callable[[float, str], None]
@@ -55,7 +57,7 @@ class SolveSettings:
     """
 
     step: dict[str, float] = field(
-        default_factory=lambda: {"lids": 0.2, "gaze": 0.1, "lips": 0.08, "brows": 0.06, "cheeks": 0.05}
+        default_factory=lambda: {"lids": 0.8, "gaze": 0.1, "lips": 0.12, "brows": 0.06, "cheeks": 0.05}
     )
     turn_step: float = 0.008
     shift_step: float = 0.0024
@@ -279,7 +281,7 @@ class ClipSolver:
         if not seen.any():
             return np.zeros(len(residual))
         if self._usual is None:
-            self._usual = max(float(np.median(residual[seen])), 0.004)
+            self._usual = max(float(np.median(residual[seen])), _LEAST_RESIDUAL)
         over = np.nan_to_num(residual, nan=1e3) / (self.settings.frame_trust * self._usual)
         return np.where(seen, 1 / (1 + over**6), 0.0)
 
