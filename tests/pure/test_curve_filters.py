@@ -11,7 +11,7 @@ SECONDS = np.arange(120) / 30
 
 
 def test_a_dial_at_zero_is_the_raw_solve():
-    raw = np.random.default_rng(0).random((120, 3))
+    raw = 0.4 + 0.01 * np.random.default_rng(0).random((120, 3))
     assert (smooth_curves(SECONDS, raw, NAMES, 0.0) == raw).all()
     only = smooth_curves(SECONDS, raw, NAMES, {"brows": 0.8})
     assert (only[:, :2] == raw[:, :2]).all()
