@@ -57,12 +57,12 @@ class SolveSettings:
     """
 
     step: dict[str, float] = field(
-        default_factory=lambda: {"lids": 0.8, "gaze": 0.1, "lips": 0.12, "brows": 0.06, "cheeks": 0.05}
+        default_factory=lambda: {"lids": 0.15, "gaze": 0.08, "lips": 0.08, "brows": 0.06, "cheeks": 0.05}
     )
     turn_step: float = 0.008
     shift_step: float = 0.0024
     depth_step: float = 0.004
-    loosening: float = 1.5
+    loosening: float = 1.0
     outlier: float = 0.06
     trust: float = 0.12
     calm: float = 4.0
@@ -380,7 +380,7 @@ class ClipSolver:
             # the fastest third of a group's channels says how fast the group moves
             fast = np.sort(np.abs(over[:, chosen]), axis=1)[:, -max(chosen.sum() // 3, 1) :]
             pace = np.sqrt((fast**2).mean(1)) if len(fast) else np.zeros(len(change))
-            loose = 1 / (1 + (pace / settings.loosening) ** 2)
+            loose = 1 / (1 + (pace / settings.loosening) ** 4)
             precision[:, chosen] = loose[:, None] / (usual[chosen] * spread[:, None]) ** 2
         return precision
 
