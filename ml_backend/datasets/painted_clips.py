@@ -1,11 +1,8 @@
 """Painted clips: a person of the face model speaks, smiles, blinks and turns, drawn and encoded."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
@@ -13,6 +10,7 @@ from ..expression_names import EXPRESSION_NAMES, both_sides
 from ..geometry.camera_view import FRONTAL, Camera, rotation_about
 from ..models.bilinear_face import BilinearFace
 from ..simulation.portraits.painted_portrait import PortraitPainter
+from ..video.video_writer import write_video
 
 SIZE, FPS = 288, 30
 _NEAREST, _FARTHEST, _DISTANCE, _WIDE = 0.26, 0.3, 0.9, 0.27
@@ -79,27 +77,3 @@ def _camera(face: BilinearFace, yaw: float, pitch: float) -> Camera:
     neck = eyes + (0.0, 0.03, -0.09)
     origin = np.array([0.0, 0.07, _DISTANCE])
     return Camera(rotation, origin - rotation @ neck, SIZE * _DISTANCE / _WIDE, SIZE, SIZE)
-
-
-def write_video(path: Path, frames, fps: int, codec: str = "mpeg4") -> None:
-    """Writes a video without sound.
-
-    Args:
-        path: of the file; the ending chooses the container.
-        frames: (H, W, 3) uint8 sRGB each, sides even.
-        fps: frames a second.
-        codec: of the pictures.
-    """
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(
-            codec, rate=Fraction(fps), options={"qscale": "2", "flags": "+qscale"}
-        )
-        for index, pixels in enumerate(frames):
-            if not index:
-                stream.height, stream.width = pixels.shape[:2]
-                stream.pix_fmt = "yuv420p"
-                stream.bit_rate = 8_000_000
-            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)

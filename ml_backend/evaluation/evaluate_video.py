@@ -49,6 +49,8 @@ SEEN = np.array([index for index, name in enumerate(EXPRESSION_NAMES) if name no
 _LIDS = [EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]
 _FOUND, _NEAR = 0.5, 2
 _MOST_LAG = 6
+_OF_THE_SOLVE = ("rmse_", "ard_", "head_")
+"""Figures that the baselines share: their curves differ, their poses do not."""
 ROWS = ("solve", "frame_by_frame", "first_frame_neutral")
 
 
@@ -144,7 +146,7 @@ def evaluate(
     by_case = {name: summaries["solve"].pop(f"rmse_{name}") for name in cases}
     for name in ROWS[1:]:
         summaries[name] = {
-            key: value for key, value in summaries[name].items() if not key.startswith("rmse_")
+            key: value for key, value in summaries[name].items() if not key.startswith(_OF_THE_SOLVE)
         }
     return summaries["solve"] | {
         "frames_per_second": round(frames / max(spent, 1e-9), 1),

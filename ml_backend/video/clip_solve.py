@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.ndimage import binary_closing, uniform_filter1d
 from threadpoolctl import threadpool_limits
 
 from ..animation.curve_filters import channel_group
@@ -32,6 +33,7 @@ WINDOW, OVERLAP = 600, 60
 _BOUND_SPREAD = 0.03
 _LEAST_RESIDUAL = 0.016
 """Inter-ocular distances: an expression that the model does not hold is no reason to doubt a frame."""
+_BRIDGED, _PACE_STEPS = 0.05, 5
 _LEAST_LID = 0.25
 """Of the usual opening: a lid that is closed further hides the iris."""
 Progress = Callable[[float, str], None]
@@ -92,7 +94,7 @@ class ClipSolution:
 
 @dataclass
 class _Frame:
-    """What a frame adds to the joint solution: a quadratic about where it was linearised."""
+    """A frame's part of the joint solution: a quadratic about where it was linearised."""
 
     curve: np.ndarray  # (C + 6,) * 2
     slope: np.ndarray  # (C + 6,)
@@ -325,6 +327,10 @@ class ClipSolver:
         length = last - first
         told, residuals = np.zeros((length, count)), np.full(length, np.nan)
         seconds = self.clip.seconds[first:last]
+        usable = self.usable[first:last]
+        # one lost frame is crossed at the pace around it, a longer gap evenly
+        bridged = ~binary_closing(np.pad(usable, 1, mode="edge"), np.ones(3, bool))[1:-1]
+        bridged = bridged[1:] | bridged[:-1]
         spread = np.sqrt(np.clip(np.diff(seconds) * 30, 0.1, 90.0))
         # the frames' errors beside the clip's are known only after the first pass
         for iteration in range(iterations):
@@ -350,7 +356,7 @@ class ClipSolver:
                 for o in range(length - 1)
             ]
             change = np.array(steps).reshape(length - 1, size)
-            stiff = self._stiffness(change, spread)
+            stiff = self._stiffness(change, spread, bridged)
             moved = _chain_step(curves, slopes, change, stiff)
             expressions = np.clip(expressions + moved[:, :count], -0.05, 1.1)
             poses = [
@@ -361,12 +367,14 @@ class ClipSolver:
                 break
         return expressions, poses, told, residuals
 
-    def _stiffness(self, change: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    def _stiffness(self, change: np.ndarray, spread: np.ndarray, bridged: np.ndarray) -> np.ndarray:
         """Returns precisions (T - 1, C + 6) of the steps: less in groups that move.
 
         Args:
             change: (T - 1, C + 6) present steps.
             spread: (T - 1,) root of the time between frames, in thirtieths of a second.
+            bridged: (T - 1,) bool, steps from or to a frame that shows nothing: there the walk is even, so
+                that a gap is crossed steadily and not in one leap.
         """
         settings, count = self.settings, self._count
         usual = np.empty(count + POSE)
@@ -380,7 +388,11 @@ class ClipSolver:
             # the fastest third of a group's channels says how fast the group moves
             fast = np.sort(np.abs(over[:, chosen]), axis=1)[:, -max(chosen.sum() // 3, 1) :]
             pace = np.sqrt((fast**2).mean(1)) if len(fast) else np.zeros(len(change))
+            # the pace of the steps around counts too: else a motion gathers in one step, like a stair
+            if len(pace):
+                pace = np.sqrt(np.maximum(uniform_filter1d(pace**2, _PACE_STEPS, mode="nearest"), 0.0))
             loose = 1 / (1 + (pace / settings.loosening) ** 4)
+            loose = np.where(bridged, _BRIDGED, loose)
             precision[:, chosen] = loose[:, None] / (usual[chosen] * spread[:, None]) ** 2
         return precision
 
