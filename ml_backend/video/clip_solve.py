@@ -329,7 +329,8 @@ class ClipSolver:
         seconds = self.clip.seconds[first:last]
         usable = self.usable[first:last]
         # one lost frame is crossed at the pace around it, a longer gap evenly
-        bridged = np.logical_not(binary_closing(np.pad(usable, 1, mode="edge"), np.ones(3, bool)))[1:-1]
+        closed = np.asarray(binary_closing(np.pad(usable, 1, mode="edge"), np.ones(3, bool)), bool)
+        bridged = np.logical_not(closed[1:-1])
         bridged = bridged[1:] | bridged[:-1]
         spread = np.sqrt(np.clip(np.diff(seconds) * 30, 0.1, 90.0))
         # the frames' errors beside the clip's are known only after the first pass

@@ -35,7 +35,7 @@ _LEAST_FOLLOW = 0.15
 _JUMP = 0.5
 """Of the square's side: a face that moves so far in one frame is looked for anew."""
 _FULL_SEARCH = 15
-"""Frames without a face between two searches in all tiles and turns."""
+"""Frames without a face before a search in all tiles and turns; the wait doubles each time."""
 
 
 @dataclass(frozen=True)
@@ -157,29 +157,40 @@ class FaceFollower:
 
     def _search(self, pixels: np.ndarray, cut: bool) -> tuple[PictureSquare | None, int]:
         """Returns the square of the face that is meant, or None, and how many faces were seen."""
-        if not self.seen or cut or self._blind % _FULL_SEARCH == _FULL_SEARCH - 1:
-            faces = find_faces(pixels, self._model_file or None)
-            if not faces:
-                return None, 0
-            near = None if cut or not self.seen else self._nearest([face.points.mean(0) for face in faces])
-            number = self._number
-            if self.seen and number is not None and number > len(faces):
-                number = None
-            chosen = choose_face(faces, number, self._name) if near is None else faces[near]
-            return square_of_points(chosen.points), len(faces)
-        detected = detect_whole(self._networks, Image.fromarray(pixels))
+        turns, rest = divmod(self._blind + (1 if self.seen else _FULL_SEARCH), _FULL_SEARCH)
+        if cut or (rest == 0 and turns & (turns - 1) == 0):
+            return self._search_thoroughly(pixels, cut)
+        square, count = self._search_quickly(pixels)
+        if square is not None and not self.seen:  # the first sight: all faces are counted
+            return self._search_thoroughly(pixels, cut)
+        return square, count
+
+    def _search_thoroughly(self, pixels: np.ndarray, cut: bool) -> tuple[PictureSquare | None, int]:
+        """Searches at full size, in tiles and in turned copies; a second or two where there is no face."""
+        faces = find_faces(pixels, self._model_file or None)
+        if not faces:
+            return None, 0
+        if self.seen and not cut:
+            near = self._nearest([face.points.mean(0) for face in faces])
+            return square_of_points(faces[near or 0].points), len(faces)
+        number = self._number
+        if self.seen and number is not None and number > len(faces):
+            number = None
+        return square_of_points(choose_face(faces, number, self._name).points), len(faces)
+
+    def _search_quickly(self, pixels: np.ndarray) -> tuple[PictureSquare | None, int]:
+        """Searches in the whole picture made small."""
+        detected = sorted(detect_whole(self._networks, Image.fromarray(pixels)), key=lambda face: -face.side)
         if not detected:
             return None, 0
         near = self._nearest([face.box.mean(0) for face in detected])
-        detected.sort(key=lambda face: -face.side) if near is None else None
-        chosen = detected[near or 0]
-        rough = square_about_face(self._networks.detectors[0], pixels, chosen)
+        rough = square_about_face(self._networks.detectors[0], pixels, detected[near or 0])
         return settled_square(self._networks, pixels, rough), len(detected)
 
     def _nearest(self, places: list[np.ndarray]) -> int | None:
         """Returns the index of the place nearest to the face's last one; None where it was never seen."""
-        if self._last is None or len(places) < 2:
-            return 0 if self._last is not None else None
+        if self._last is None:
+            return None
         return int(np.argmin([np.linalg.norm(place - self._last.centre) for place in places]))
 
     def _changes(self, pixels: np.ndarray) -> tuple[float, float]:
