@@ -65,9 +65,9 @@ def test_shade_darkens_the_nostrils_and_not_the_forehead(painter):
 
 def test_every_other_picture_leaves_dark_skin_dark():
     lit = np.full((50, 3), 0.02) * np.linspace(0.5, 1, 50)[:, None]
+    exposure = PortraitPainter._exposure  # pyright: ignore[reportPrivateUsage]
     exposed = [
-        0.02 * PortraitPainter._exposure(np.full((50, 3), 0.03), lit, np.random.default_rng(seed))  # pyright: ignore[reportPrivateUsage]
-        for seed in range(200)
+        0.02 * exposure(np.full((50, 3), 0.03), lit, np.random.default_rng(seed)) for seed in range(200)
     ]
     dark = np.mean(np.array(exposed) < 0.1)
     assert 0.35 < dark < 0.65

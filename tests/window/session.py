@@ -11,7 +11,8 @@ import statistics
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import bpy
@@ -60,6 +61,10 @@ class Session(Interruptions, Drops, Showing):
     def value(self, name: str) -> float:
         """An expression's value."""
         return self.face.data.shape_keys.key_blocks[name].value
+
+    def shows_values(self, wanted: Mapping[str, float]) -> bool:
+        """Whether all these expressions have these values."""
+        return all(abs(self.value(name) - value) < 1e-4 for name, value in wanted.items())
 
     def shown(self) -> np.ndarray:
         """Positions of the evaluated face, (V, 3)."""
@@ -221,8 +226,7 @@ class Session(Interruptions, Drops, Showing):
             preset = button.key.split("'")[1] if "'" in button.key else button.key.split('"')[1]
             wanted = keys[preset][1]
             shows = preset in ("joy", "surprise", "effort")
-            reached = lambda wanted=wanted: all(abs(self.value(n) - v) < 1e-4 for n, v in wanted.items())  # noqa: E731
-            yield from self.press(button, preset, reached, shows)
+            yield from self.press(button, preset, partial(self.shows_values, wanted), shows)
             if shows:
                 yield from self.ui.picture(preset)
         yield from self.settled()
