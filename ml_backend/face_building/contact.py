@@ -2,6 +2,8 @@
 
 import numpy as np
 from scipy import sparse
+from scipy.optimize import least_squares
+from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
 
 from .anatomy import neighbour_average
@@ -12,6 +14,10 @@ EYE_ZONE = 0.012  # metres in front of the eyeball within which skin is kept out
 LEAST_CLEARANCE = 0.0001
 POCKET_CLEARANCE = 0.0003
 LARGEST_CLEARANCE = 0.0009
+EYE_RADIUS = 0.012  # metres; adults' eyeballs are 24 mm within one (Bekerman et al. 2014, J. Ophthalmol.)
+HALF_WAY_DEPTH = 0.00015  # metres that skin may dip into the eye half-way through a blink
+MOUTH_REACH = 0.045  # metres from the lips over which a shut mouth stretches the skin
+UPPER_SHARE = 0.3  # of the way that the upper lip goes when the mouth shuts on an open jaw
 
 
 class Follower:
@@ -94,6 +100,19 @@ class Lids:
         moved[self.zone] = away / distance[:, None] * push[:, None]
         return moved
 
+    def _half_way(self, face: np.ndarray) -> np.ndarray:
+        """Returns (V, 3) what the end of a blink lacks so that its middle, `face`, stays out of the eye."""
+        centre, radius = sphere_of(face[self.eye])
+        away = face[self.zone] - centre
+        distance = np.linalg.norm(away, axis=1)
+        need = np.maximum(radius - HALF_WAY_DEPTH - distance, 0)
+        push = need
+        for _ in range(4):
+            push = np.maximum(need, 0.8 * (self.average @ push))
+        moved = np.zeros_like(face)
+        moved[self.zone] = away / distance[:, None] * (2 * push)[:, None]
+        return moved
+
     def close(self, face: np.ndarray, neutral: np.ndarray) -> np.ndarray:
         """Returns (V, 3) the displacement that makes the margins meet, a little in front of the eyeball.
 
@@ -102,18 +121,21 @@ class Lids:
         """
         moved = np.zeros_like(face)
         radius = sphere_of(face[self.eye])[1]
-        arc = np.minimum(((face - neutral)[self.zone] ** 2).sum(axis=1) / (8 * radius), LARGEST_CLEARANCE)
+        sagitta = ((face - neutral)[self.zone] ** 2).sum(axis=1) / (8 * radius)
+        arc = np.minimum(sagitta, LARGEST_CLEARANCE)
         for _ in range(3):
             now = face + moved
             centre, radius = sphere_of(now[self.eye])
             meeting = 0.4 * now[self.upper] + 0.6 * now[self.lower]
             away = meeting - centre
             distance = np.linalg.norm(away, axis=1, keepdims=True)
-            meeting = centre + away / distance * np.maximum(distance, radius + 1.5 * LARGEST_CLEARANCE)
+            meeting = centre + away / distance * np.maximum(distance, radius + 1.8 * LARGEST_CLEARANCE)
             moved += self.follower.spread(
                 np.concatenate([meeting - now[self.upper], meeting - now[self.lower]])
             )
             moved += self.push_out(face + moved, arc)
+        for _ in range(3):
+            moved += self._half_way(0.5 * (face + moved + neutral))
         now = face + moved
         meeting = 0.5 * (now[self.upper] + now[self.lower])
         moved[self.upper] += meeting - now[self.upper]
@@ -158,12 +180,33 @@ class Lashes:
         return roots[1] + turned - before[self.lashes]
 
 
+class _Stretch:
+    """Thin-plate displacement of the skin around handles: least bending, nothing far away."""
+
+    def __init__(self, positions: np.ndarray, polygons: np.ndarray, handles: np.ndarray):
+        skin = np.unique(polygons)
+        distance = np.asarray(KDTree(positions[handles]).query(positions[skin])[0])
+        self.handles = handles
+        self.free = np.setdiff1d(skin[distance < MOUTH_REACH], handles)
+        average = neighbour_average(polygons, len(positions))
+        bending = sparse.identity(len(positions)) - average
+        energy = (bending.T @ bending).tocsr()
+        self._solve = splu(energy[self.free][:, self.free].tocsc()).solve
+        self._pull = energy[self.free][:, handles]
+
+    def __call__(self, moved: np.ndarray, displacement: np.ndarray) -> None:
+        """Writes the handles' displacements (H, 3) and what follows them into moved (V, 3)."""
+        moved[self.handles] = displacement
+        moved[self.free] = self._solve(-(self._pull @ displacement))
+
+
 class Lips:
     """The two lips' contact line; upper and lower are paired vertices."""
 
     def __init__(self, positions: np.ndarray, polygons: np.ndarray, upper: np.ndarray, lower: np.ndarray):
         self.upper = upper
         self.lower = lower
+        self._stretch = _Stretch(positions, polygons, np.unique(np.concatenate([upper, lower])))
         skin = np.unique(polygons)
         on_lower = self._below(positions, polygons, skin)
         self.of_upper = Follower(positions, np.unique(upper), skin[~on_lower], LIP_REACH)
@@ -182,6 +225,26 @@ class Lips:
             label[fixed] = values
         return label[skin] < 0
 
+    def shut(self, face: np.ndarray, neutral: np.ndarray) -> np.ndarray:
+        """Returns (V, 3) the displacement that shuts the lips of an open jaw.
+
+        The lips keep the curve that they have at rest, between the open ones; the skin around stretches.
+
+        Args:
+            face: (V, 3) with the open jaw.
+            neutral: (V, 3) at rest, lips together.
+        """
+        opened = (1 - UPPER_SHARE) * face[self.upper] + UPPER_SHARE * face[self.lower]
+        rest = 0.5 * (neutral[self.upper] + neutral[self.lower])
+        carried = rest + (opened - rest).mean(axis=0)
+        meeting = 0.5 * opened + 0.5 * carried
+        moved = np.zeros_like(face)
+        displacement = np.zeros_like(face)
+        displacement[self.upper] = meeting - face[self.upper]
+        displacement[self.lower] = meeting - face[self.lower]
+        self._stretch(moved, displacement[self._stretch.handles])
+        return moved + self.close(face + moved)
+
     def close(self, face: np.ndarray) -> np.ndarray:
         """Returns (V, 3) the displacement that makes each pair meet half-way."""
         meeting = 0.5 * (face[self.upper] + face[self.lower])
@@ -191,6 +254,16 @@ class Lips:
             moved += follower.spread((meeting - face[side])[index])
             moved[unique] = (meeting - face[side])[index]
         return moved
+
+
+def eye_behind_lids(rims: np.ndarray) -> np.ndarray:
+    """Returns (3,) the centre of an eyeball that lies behind lid rims (N, 3) and touches them."""
+    start = rims.mean(axis=0) + (0, 0.6 * EYE_RADIUS, 0)
+    centre = least_squares(lambda c: np.linalg.norm(rims - c, axis=1) - EYE_RADIUS, start).x
+    for _ in range(8):  # back until no rim lies in the eye
+        inside = EYE_RADIUS + LEAST_CLEARANCE - np.linalg.norm(rims - centre, axis=1).min()
+        centre = centre + (0, max(inside, 0.0), 0)
+    return centre
 
 
 def sphere_of(eye: np.ndarray) -> tuple[np.ndarray, float]:

@@ -37,6 +37,10 @@ class ExpressionSource:
         self.reach = reach
         self._deltas = deltas.transpose(1, 0, 2)
         frames = np.linalg.inv(_frames(neutral, triangles))
+        corners = triangles.ravel()
+        self._to_vertices = sparse.csc_matrix(
+            (np.ones(len(corners)), (corners, np.arange(len(corners)))), shape=(len(neutral), len(corners))
+        )
         self._moved = []
         self._change = []
         for delta in deltas:
@@ -44,6 +48,10 @@ class ExpressionSource:
             bent = _frames(neutral + delta, triangles[moved])
             self._moved.append(moved)
             self._change.append(bent @ frames[moved] - np.eye(3))
+
+    def _gather(self, triangles: np.ndarray) -> sparse.csc_matrix:
+        """(V, 3 n): adds values at the corners of n triangles up at their vertices."""
+        return self._to_vertices[:, (3 * triangles[:, None] + np.arange(3)).ravel()]
 
     def transfer(self, neutral: np.ndarray) -> np.ndarray:
         """Returns the expressions' displacements (E, V, 3) on a target at rest (V, 3)."""
@@ -61,8 +69,7 @@ class ExpressionSource:
             wanted = area[moved, None, None] * (
                 gradients[moved] @ (change @ surface[moved]).transpose(0, 2, 1)
             )  # (T, corner, coordinate)
-            for corner in range(3):
-                np.add.at(sides[:, index], self.triangles[moved, corner], wanted[:, corner])
+            sides[:, index] += self._gather(moved) @ wanted.reshape(-1, 3)
         deltas = np.zeros((count, len(self._moved), 3))
         solved = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
             sides[self.free].reshape(len(self.free), -1)

@@ -37,7 +37,8 @@ def decompose(
     """Decomposes sampled faces.
 
     Args:
-        neutrals: (N, V, 3) faces at rest, aligned, metres.
+        neutrals: (N, V, 3) faces at rest, aligned, metres; each face is followed by its mirror image, so
+            that the basis holds mirror images exactly: each mode is symmetric or antisymmetric.
         deltas: (N, E, V, 3) float32 displacements of the expressions.
         identity_size: K, at most N - 1.
         vertex_modes: B, at least K.
@@ -62,7 +63,8 @@ def decompose(
 
     rest_rows = coefficients.T.astype(np.float32) @ rest / people  # (K, 3 V)
     rest_basis = np.linalg.qr(rest_rows.T.astype(np.float64))[0].T.astype(np.float32)  # (K, 3 V)
-    chosen = np.linspace(0, people - 1, min(people, _PEOPLE_FOR_BASIS)).astype(int)
+    pairs = np.linspace(0, people // 2 - 1, min(people, _PEOPLE_FOR_BASIS) // 2).astype(int)
+    chosen = (2 * pairs[:, None] + [0, 1]).ravel()
     rows = np.concatenate(
         [mean_moves * np.sqrt(len(chosen)), (moves[chosen] * weight - mean_moves).reshape(-1, len(weight))]
     )

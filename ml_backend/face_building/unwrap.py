@@ -2,11 +2,11 @@
 
 The seam is at the back, the face is large, and no triangle is flipped.
 
-The chart's outline (neck and seam) is fixed on the square. Inside, a harmonic map with positive weights
-(Tutte; bijective) is the start; then the symmetric Dirichlet energy against the surface, shrunk away from the
-face, is lowered by Laplacian-preconditioned L-BFGS whose line search never lets a triangle flip. Sources:
-Floater 1997; Smith and Schaefer 2015, "Bijective Parameterization with Free Boundaries"; Kovalsky et al. 2016
-for the preconditioner.
+The chart's outline (the bust's cut and the seam) is fixed on the square. Inside, a harmonic map with positive
+weights (Tutte; bijective) is the start; then the symmetric Dirichlet energy against the surface, shrunk away
+from the face, is lowered by Laplacian-preconditioned L-BFGS whose line search never lets a triangle flip.
+Sources: Floater 1997; Smith and Schaefer 2015, "Bijective Parameterization with Free Boundaries"; Kovalsky et
+al. 2016 for the preconditioner.
 """
 
 from dataclasses import dataclass
@@ -34,23 +34,23 @@ class Chart:
 def unwrap_head(
     positions: np.ndarray,
     polygons: np.ndarray,
-    neck_loop: np.ndarray,
+    cut_loop: np.ndarray,
     scale: np.ndarray,
     iterations: int = 400,
 ) -> Chart:
-    """Unwraps a symmetric head, cut at the neck.
+    """Unwraps a symmetric head, cut below the collar bones.
 
     Args:
         positions: (V, 3) metres, Blender axes; symmetric about x = 0.
         polygons: (F, 4) int32, the skin.
-        neck_loop: (N,) the cut's vertices in order, from the front towards the person's left.
+        cut_loop: (N,) the cut's vertices in order, from the front towards the person's left.
         scale: (V,) how large the surface is to be drawn at each vertex, relative.
         iterations: of the optimiser.
     """
-    seam = _seam(positions, polygons, neck_loop)
+    seam = _seam(positions, polygons, cut_loop)
     cut, vertex = _cut_open(positions, polygons, seam)
     copies = {int(mesh): len(positions) + index for index, mesh in enumerate(vertex[len(positions) :])}
-    outline, place = _outline(positions, neck_loop, seam, copies)
+    outline, place = _outline(positions, cut_loop, seam, copies)
     triangles, _ = triangles_of(cut)
     used = np.unique(triangles)
     compact = np.full(len(vertex), -1)
@@ -62,15 +62,15 @@ def unwrap_head(
     return Chart(uv, np.where(cut >= 0, compact[cut], -1).astype(np.int32), vertex[used])
 
 
-def _seam(positions: np.ndarray, polygons: np.ndarray, neck_loop: np.ndarray) -> list[int]:
-    """Returns the midline from the back of the neck to the top of the head."""
+def _seam(positions: np.ndarray, polygons: np.ndarray, cut_loop: np.ndarray) -> list[int]:
+    """Returns the midline from the back of the cut to the top of the head."""
     middle = np.abs(positions[:, 0]) < 1e-6
     edges = triangles_of(polygons)[0][:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     edges = edges[middle[edges].all(axis=1)]
     lengths = np.linalg.norm(positions[edges[:, 0]] - positions[edges[:, 1]], axis=1)
     graph = sparse.coo_matrix((lengths, (edges[:, 0], edges[:, 1])), shape=(len(positions),) * 2).tocsr()
-    on_neck = neck_loop[middle[neck_loop]]
-    back = on_neck[positions[on_neck, 1].argmax()]
+    on_cut = cut_loop[middle[cut_loop]]
+    back = on_cut[positions[on_cut, 1].argmax()]
     skin = np.unique(polygons[polygons >= 0])
     top = skin[np.where(middle[skin], positions[skin, 2] + 0.15 * positions[skin, 1], -np.inf).argmax()]
     before = dijkstra(graph, directed=False, indices=back, return_predecessors=True)[1]
@@ -91,15 +91,15 @@ def _cut_open(positions: np.ndarray, polygons: np.ndarray, seam: list[int]) -> t
 
 
 def _outline(
-    positions: np.ndarray, neck_loop: np.ndarray, seam: list[int], copies: dict[int, int]
+    positions: np.ndarray, cut_loop: np.ndarray, seam: list[int], copies: dict[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the chart's boundary vertices and their places on the square.
 
-    The neck lies along the bottom, the seam along both sides up to the top's middle.
+    The cut lies along the bottom, the seam along both sides up to the top's middle.
     """
-    back = list(neck_loop).index(seam[0])
+    back = list(cut_loop).index(seam[0])
     around = np.concatenate(
-        [neck_loop[back:], neck_loop[:back], neck_loop[back : back + 1]]
+        [cut_loop[back:], cut_loop[:back], cut_loop[back : back + 1]]
     )  # from the back, by the right, to the back
     fraction = _arc_length(positions[around])
     bottom = np.stack([fraction, np.zeros(len(fraction))], axis=1)
