@@ -127,6 +127,9 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
 
     is_face: BoolProperty(options={"HIDDEN"})
     uid: StringProperty(options={"HIDDEN"}, description="Identifier by which running jobs find their face")
+    face_model: StringProperty(
+        options={"HIDDEN"}, description="Fingerprint of the face model that made this face"
+    )
     keys_identity: StringProperty(
         options={"HIDDEN"}, description="Digest of the identity that all shape keys were made for"
     )

@@ -8,6 +8,7 @@ def _classes():
         add_detail_to_mesh,
         animate_from_audio,
         bake_detail,
+        carry_over_face,
         change_face,
         control_backend,
         create_face,
@@ -26,6 +27,7 @@ def _classes():
     return (
         *create_face.CLASSES,
         *change_face.CLASSES,
+        *carry_over_face.CLASSES,
         *face_presets.CLASSES,
         *fit_from_image.CLASSES,
         *face_assets.CLASSES,

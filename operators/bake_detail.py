@@ -8,7 +8,7 @@ from ..detailed3dmm_addon.actions.animatable import check_animatable
 from ..detailed3dmm_addon.detail.bake import ClipBake
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
-from .operator_base import JobOperator, needs_face
+from .operator_base import JobOperator, needs_current_face
 
 
 class D3DMM_OT_bake_detail(JobOperator, bpy.types.Operator):
@@ -39,7 +39,7 @@ class D3DMM_OT_bake_detail(JobOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a face or an animation of its expressions, or while a job runs."""
-        reason = needs_face(context)
+        reason = needs_current_face(context)
         face = active_face(context)
         if reason or face is None:
             return reason

@@ -8,7 +8,7 @@ from bpy.props import IntProperty
 from ..detailed3dmm_addon.characters.identity import reset_identity, set_identity_seed
 from ..detailed3dmm_addon.detail import follow as live_update
 from ..detailed3dmm_addon.model.registry import active_face
-from .operator_base import FaceOperator, needs_face
+from .operator_base import FaceOperator, needs_current_face
 
 
 class _IdentityOperator(FaceOperator):
@@ -17,7 +17,7 @@ class _IdentityOperator(FaceOperator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a face, or when its mesh was edited."""
-        reason = needs_face(context)
+        reason = needs_current_face(context)
         if reason:
             return reason
         face = active_face(context)

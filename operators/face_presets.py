@@ -90,7 +90,8 @@ class D3DMM_OT_load_face(FaceOperator, bpy.types.Operator, ImportHelper):
         self.report(
             {"INFO"},
             f"Loaded {path.name}"
-            + ("; its skin vector has no seed, so the skin stays this face's" if foreign else ""),
+            + ("; its skin vector has no seed, so the skin stays this face's" if foreign else "")
+            + (f". {preset.note}" if preset.note else ""),
         )
 
 

@@ -8,7 +8,7 @@ from ..detailed3dmm_addon.characters.imported_map import MAP_SUFFIXES, MapImport
 from ..detailed3dmm_addon.detail import live as live_detail
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
-from .operator_base import FaceOperator, JobOperator, named_file, needs_face
+from .operator_base import FaceOperator, JobOperator, named_file, needs_current_face
 
 
 class D3DMM_OT_import_detail_map(JobOperator, bpy.types.Operator, ImportHelper):
@@ -30,7 +30,7 @@ class D3DMM_OT_import_detail_map(JobOperator, bpy.types.Operator, ImportHelper):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a face or a backend, or while a job runs."""
-        return needs_face(context) or cls.busy_reason() or backend.missing_reason()
+        return needs_current_face(context) or cls.busy_reason() or backend.missing_reason()
 
     def work(self, context):
         """Asks for the latent, then for its map, and puts both on the face."""
@@ -57,7 +57,7 @@ class D3DMM_OT_clear_detail_map(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey when no map was imported."""
-        reason = needs_face(context)
+        reason = needs_current_face(context)
         face = active_face(context)
         return reason or (
             "" if face is not None and face.d3dmm.imported_map else "This face has no imported map"

@@ -7,6 +7,7 @@ import bpy
 from ..detailed3dmm_addon.detail import follow as live_update
 from ..detailed3dmm_addon.detail.refresh import refresh_detail
 from ..detailed3dmm_addon.face import mesh as face_mesh
+from ..detailed3dmm_addon.model.face_model import fixed_reason
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
 from ..detailed3dmm_addon.worker.jobs import JobRequest, JobSteps
@@ -22,6 +23,12 @@ def needs_face(context: bpy.types.Context) -> str:
     if face is None:
         return "Select a face first, or press Create Face"
     return "" if face_mesh.is_own(face) else "This face is linked from another file: make it local first"
+
+
+def needs_current_face(context: bpy.types.Context) -> str:
+    """Returns the reason why person or wrinkles of the active face cannot change, or an empty string."""
+    face = active_face(context)
+    return needs_face(context) or ("" if face is None else fixed_reason(face))
 
 
 def named_file(operator) -> Path:

@@ -9,7 +9,7 @@ from ..detailed3dmm_addon.detail import follow as live_update
 from ..detailed3dmm_addon.detail.baked import remove_baked_detail
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.worker import jobs as backend
-from .operator_base import FaceOperator, needs_face
+from .operator_base import FaceOperator, needs_current_face, needs_face
 
 
 class D3DMM_OT_update_detail(FaceOperator, bpy.types.Operator):
@@ -22,7 +22,7 @@ class D3DMM_OT_update_detail(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a face, or while the baked detail is shown."""
-        reason = needs_face(context)
+        reason = needs_current_face(context)
         if reason:
             return reason
         if active_face(context).d3dmm.detail_source == "BAKED":
@@ -48,6 +48,11 @@ class D3DMM_OT_new_wrinkle_seed(FaceOperator, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     seed: IntProperty(name="Seed", description="Which pattern; -1 draws a new one", default=-1, min=-1)
+
+    @classmethod
+    def disabled_reason(cls, context):
+        """Grey without a face of the present model."""
+        return needs_current_face(context)
 
     def perform(self, context):
         """Draws the seed and asks for new detail."""

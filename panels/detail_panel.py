@@ -2,6 +2,7 @@
 
 import bpy
 
+from ..detailed3dmm_addon.model.face_model import fixed_reason
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.nodes import detail_modifier as detail_modifiers
 from ..detailed3dmm_addon.nodes.detail_groups import PORES_INPUT, REGION_INPUTS, STRENGTH_INPUT
@@ -36,6 +37,7 @@ class D3DMM_PT_detail(FacePanel, bpy.types.Panel):
         column.operator("d3dmm.bake_detail", icon="ACTION")
         live = column.column()
         live.active = settings.detail_source == "LIVE"
+        live.enabled = not fixed_reason(face)
         live.prop(settings, "live")
         live.row().prop(settings, "resolution", expand=True)
         live.operator("d3dmm.update_detail", icon="MOD_DISPLACE")
@@ -58,6 +60,7 @@ class D3DMM_PT_detail_skin(FacePanel, bpy.types.Panel):
         """Draws age, tendency, thickness and the seed with its lock."""
         settings = active_face(context).d3dmm
         column = _column(self.layout, settings.show_detail and settings.detail_source == "LIVE", True)
+        column.enabled = not fixed_reason(active_face(context))
         for name in ("age_offset", "skin_tendency", "skin_thickness"):
             column.prop(settings, name, slider=True)
         row = column.row(align=True)

@@ -2,9 +2,10 @@
 
 import bpy
 
+from ..detailed3dmm_addon.model.face_model import fixed_reason
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
-from .sidebar import SidebarPanel
+from .sidebar import SidebarPanel, draw_model_note
 
 
 class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
@@ -27,6 +28,7 @@ class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
         if face is None:
             layout.label(text="Select a face to shape it", icon="INFO")
             return
+        draw_model_note(layout, context, face)
         row = layout.row(align=True)
         row.operator("d3dmm.random_face", icon="FILE_REFRESH")
         row.operator("d3dmm.reset_face", text="Reset", icon="LOOP_BACK")
@@ -39,6 +41,7 @@ class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
         column.prop(face, "name", text="Name")
         row = column.row(align=True)
         row.prop(face.d3dmm, "identity_seed")
+        row.enabled = not fixed_reason(face)
         row.operator("d3dmm.random_face", text="", icon="CHECKMARK").seed = face.d3dmm.identity_seed
         column.prop(face.d3dmm, "skin_tone", slider=True)
         column.prop(face.d3dmm, "hair", slider=True)

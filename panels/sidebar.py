@@ -2,6 +2,10 @@
 
 import textwrap
 
+import bpy
+from bpy.app.translations import pgettext_iface
+
+from ..detailed3dmm_addon.model.face_model import fixed_reason, is_of_earlier
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
 
@@ -38,6 +42,16 @@ def draw_paragraph(layout, text: str, width: int, icon: str = "NONE") -> None:
     lines = [piece for line in text.splitlines() for piece in textwrap.wrap(line, width) or [""]]
     for index, line in enumerate(lines):
         column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+
+
+def draw_model_note(layout, context, face: bpy.types.Object) -> None:
+    """Draws why person and wrinkles of a face cannot change, and the button that lets them; else nothing."""
+    reason = fixed_reason(face)
+    if reason:
+        box = layout.box()
+        draw_paragraph(box, pgettext_iface(reason), characters_across(context), "INFO")
+        if is_of_earlier(face):
+            box.operator("d3dmm.carry_over_face", icon="FILE_REFRESH")
 
 
 def readable(name: str) -> str:

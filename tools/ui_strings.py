@@ -141,6 +141,7 @@ def interface_strings() -> list[str]:
             elif isinstance(node, ast.FunctionDef) and node.name in (
                 "disabled_reason",
                 "needs_face",
+                "fixed_reason",
                 "missing_reason",
                 "busy_reason",
             ):

@@ -33,9 +33,41 @@ def assign_materials(face: bpy.types.Object, seed: int) -> None:
         face: its polygons' material indices are part indices.
         seed: chooses the colours of irises and hair.
     """
+    by_part = _make_materials(face, seed)
+    for part in face_model().part_names:
+        face.data.materials.append(by_part[part])
+    apply_look(face)
+
+
+def rearrange_materials(face: bpy.types.Object, parts: tuple[str, ...], seed: int) -> None:
+    """Brings the material slots of a face of an earlier model into the order of the present model's parts.
+
+    Args:
+        face: its slots are in the order of `parts`; further ones stay behind the others.
+        parts: of the earlier model.
+        seed: chooses the colours of parts that are new.
+    """
+    names = face_model().part_names
+    if names == parts:
+        return
+    slots = list(face.data.materials)
+    kept = {part: slot for part, slot in zip(parts, slots, strict=False) if slot is not None}
+    made = {} if set(names) <= set(kept) else _make_materials(face, seed)
+    face.data.materials.clear()
+    for part in names:
+        face.data.materials.append(kept.get(part, made.get(part)))
+    for slot in slots[len(parts) :]:
+        face.data.materials.append(slot)
+    for material in {item.name: item for item in made.values()}.values():
+        if material.users == 0:
+            bpy.data.materials.remove(material)
+
+
+def _make_materials(face: bpy.types.Object, seed: int) -> dict[str, bpy.types.Material]:
+    """Returns new materials by part."""
     eyes = make_eyes(f"{face.name} Eyes", _IRIS_COLOURS[seed % len(_IRIS_COLOURS)])
     teeth = make_teeth(f"{face.name} Teeth")
-    by_part = {
+    return {
         "skin": make_skin(f"{face.name} Skin", _HAIR_COLOURS[seed // 5 % len(_HAIR_COLOURS)]),
         "eye_left": eyes,
         "eye_right": eyes,
@@ -44,9 +76,6 @@ def assign_materials(face: bpy.types.Object, seed: int) -> None:
         "tongue": make_tongue(f"{face.name} Tongue"),
         "lashes": make_lashes(f"{face.name} Lashes"),
     }
-    for part in face_model().part_names:
-        face.data.materials.append(by_part[part])
-    apply_look(face)
 
 
 def scale_lengths(face: bpy.types.Object, metre: float) -> None:

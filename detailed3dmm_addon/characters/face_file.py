@@ -9,11 +9,22 @@ import numpy as np
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.files.face_file import FaceParameters, read_face, write_face
+from ...ml_backend.models.earlier_face import carry_face, earlier_face
 from ..appearance.eye_material import IRIS_NODE
 from ..appearance.skin_material import HAIR_NODE
 from ..detail import follow as live_update
 from ..detail import live as live_detail
-from ..model.face_model import direction_step, expression_of, face_model, identity_of, skin_of
+from ..model.face_model import (
+    check_current,
+    direction_step,
+    earlier_identity_of,
+    expression_of,
+    face_model,
+    identity_of,
+    is_of_earlier,
+    made_with,
+    skin_of,
+)
 from ..model.registry import is_face
 from ..nodes.detail_groups import REGIONS
 
@@ -36,6 +47,7 @@ class FacePreset:
         colours: linear RGB of hair and iris.
         resolution, show_detail: as the face's properties, or None.
         imported_map: name and latent (18, 512) of an imported detail map, or None.
+        note: how the person was carried over from an earlier face model; empty where it was not.
     """
 
     parameters: FaceParameters
@@ -46,15 +58,20 @@ class FacePreset:
     resolution: str | None
     show_detail: bool | None
     imported_map: tuple[str, np.ndarray] | None
+    note: str
 
 
 def save_preset(face: bpy.types.Object, path: Path) -> None:
     """Writes a face; `python -m ml_backend generate` reads the same file.
 
+    A face of the earlier model is written as it is: it is carried over where the file is read.
+
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or the face is of a model that is not known.
     """
     settings = face.d3dmm
+    model = made_with(face)
+    identity = earlier_identity_of(face) if is_of_earlier(face) else identity_of(face)
     sliders = {
         "directions": {item.name: round(item.value, 6) for item in settings.directions if item.value},
         **{name: round(float(getattr(settings, name)), 6) for name in _NUMBERS},
@@ -77,7 +94,7 @@ def save_preset(face: bpy.types.Object, path: Path) -> None:
             "latent": np.round(latent.astype(float), 5).ravel().tolist(),
         }
     try:
-        write_face(path, FaceParameters(identity_of(face), skin_of(face), expression_of(face)), sliders)
+        write_face(path, FaceParameters(identity, skin_of(face), expression_of(face), model), sliders)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}).", "Choose another folder.") from error
 
@@ -114,20 +131,13 @@ def read_preset(path: Path) -> FacePreset:
     Raises:
         UserError: the file is missing, broken, or of another face model.
     """
-    parameters = read_face(path)
     model = face_model()
-    if parameters.identity is not None and len(parameters.identity) != model.identity_size:
-        raise UserError(
-            f"{path}: its identity has {len(parameters.identity)} coefficients, "
-            f"this face model {model.identity_size}.",
-            "Save it again from a face of this model.",
-        )
+    parameters, note = carry_face(read_face(path), model, path.name)
     sliders = json.loads(path.read_text("utf-8")).get("sliders", {})
     if not isinstance(sliders, dict):
         raise UserError(f"{path}: 'sliders' is not a set of named numbers.", _REMEDY)
-    directions = _named_numbers(
-        path, sliders.get("directions", {}), "directions", tuple(model.direction_names)
-    )
+    known = model.direction_names + (earlier_face().direction_names if note else ())
+    directions = _named_numbers(path, sliders.get("directions", {}), "directions", known)
     regions = _named_numbers(path, sliders.get("regions", {}), "regions", REGIONS)
     groups = ("directions", "regions", "colours", "resolution", "show_detail", "imported_map")
     plain = _named_numbers(
@@ -143,6 +153,10 @@ def read_preset(path: Path) -> FacePreset:
             f"{path}: resolution must be 256, 512 or 1024, and show_detail true or false.", _REMEDY
         )
     colours = _colours(path, sliders.get("colours", {}))
+    imported_map = _imported_map(path, sliders.get("imported_map"))
+    if note and imported_map is not None:
+        imported_map = None  # its latent is of a generator for the earlier model
+        note += " Import its detail map again."
     return FacePreset(
         parameters,
         directions,
@@ -151,7 +165,8 @@ def read_preset(path: Path) -> FacePreset:
         colours,
         resolution,
         shown,
-        _imported_map(path, sliders.get("imported_map")),
+        imported_map,
+        note,
     )
 
 
@@ -208,6 +223,8 @@ def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
     settings = face.d3dmm
     keys = face.data.shape_keys.key_blocks
     identity = preset.parameters.identity
+    if identity is not None:
+        check_current(face)
     with live_update.suspended():
         for name, value in preset.numbers.items():
             setattr(settings, name, int(value) if name in _SEEDS else value)
@@ -219,7 +236,7 @@ def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
             base = identity.astype(np.float32)
             for item in settings.directions:
                 item.value = preset.directions.get(item.name, 0.0)
-                if item.value:
+                if item.value and item.name in face_model().direction_names:
                     base = base - direction_step(item.name, item.value)
             settings.coefficients.foreach_set("value", base)
     if identity is not None and live_update.can_change_identity(face):

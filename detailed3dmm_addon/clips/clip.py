@@ -19,7 +19,7 @@ from ..detail import baked as baked_detail
 from ..detail import follow as live_update
 from ..detail.baked import ClipDetail
 from ..face import mesh as face_mesh
-from ..model.face_model import face_model, identity_of, skin_of
+from ..model.face_model import check_current, face_model, identity_of, skin_of
 from ..model.registry import is_face
 from ..nodes.detail_modifier import MODIFIER
 from ..worker import jobs as backend
@@ -236,6 +236,7 @@ class ClipAnimation:
                 f"{face_animation.LONGEST_RANGE} frames at a time.",
             )
         face = self.face()
+        check_current(face)
         frames = self._model_frames()
         skin = skin_of(face)
         if backend.missing_reason():

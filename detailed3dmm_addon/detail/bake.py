@@ -10,7 +10,7 @@ from ...ml_backend.models.detail_basis import fit_detail_basis, spread_order
 from ...ml_backend.process.client import Event
 from ..actions import action_writer
 from ..face import mesh as face_mesh
-from ..model.face_model import expression_of, identity_of, skin_of
+from ..model.face_model import check_current, expression_of, identity_of, skin_of
 from ..model.registry import find_face
 from ..nodes.detail_groups import FINE_FIELDS
 from ..nodes.detail_modifier import MODIFIER
@@ -45,8 +45,9 @@ class ClipBake:
         """Reads the inputs that a face shows at each frame; curves, drivers and the NLA all count.
 
         Raises:
-            UserError: the range is empty or too long, or the mesh was edited.
+            UserError: the range is empty or too long, the mesh was edited, or the face is of another model.
         """
+        check_current(face)
         if not first <= last < first + action_writer.LONGEST_RANGE:
             raise UserError(
                 f"The range from {first} to {last} cannot be baked.",

@@ -17,7 +17,7 @@ import bpy
 from ...ml_backend.errors import UserError
 from ...ml_backend.process.client import Event
 from ..face import mesh as face_mesh
-from ..model.face_model import expression_of, face_model, identity_digest, identity_of
+from ..model.face_model import expression_of, face_model, identity_digest, identity_of, is_current
 from ..model.registry import find_face, is_face
 from ..nodes import detail_modifier
 from ..worker import jobs
@@ -131,8 +131,9 @@ def refresh_shape(face: bpy.types.Object) -> None:
 
 def rewrite_stale_keys(face: bpy.types.Object) -> None:
     """Leaves all shape keys to the timer if they belong to another identity than the sliders show."""
-    identity = identity_of(face)
-    if face_mesh.has_our_topology(face) and face.d3dmm.keys_identity != identity_digest(identity):
+    if not face_mesh.has_our_topology(face):
+        return
+    if face.d3dmm.keys_identity != identity_digest(identity_of(face)):
         pending = STATE.pending(face)
         pending.stale_keys = list(face_model().expression_names)
         pending.moved_keys = []
@@ -164,7 +165,8 @@ def follow_known_face(face: bpy.types.Object, inputs: DetailInputs | None = None
 
 def _shows_live_detail(face: bpy.types.Object) -> bool:
     settings = face.d3dmm
-    return settings.live and settings.show_detail and settings.detail_source == "LIVE"
+    is_live = settings.live and settings.show_detail and settings.detail_source == "LIVE"
+    return is_live and is_current(face)
 
 
 def _show_change(face: bpy.types.Object, inputs: DetailInputs) -> None:
@@ -261,7 +263,9 @@ def request_full_map(face: bpy.types.Object) -> None:
 def _show_full_map(uid: str, inputs: DetailInputs, event: Event) -> None:
     """Shows the worker's map, unless the sliders have moved on."""
     face = find_face(uid)
-    if event.kind != "result" or face is None or face.d3dmm.detail_source != "LIVE":
+    if event.kind != "result" or face is None or not is_current(face):
+        return
+    if face.d3dmm.detail_source != "LIVE":
         return
     if detail_inputs(face).digest() == inputs.digest():
         live.show_full(face, inputs, event.arrays["map"])

@@ -7,6 +7,7 @@ from bpy.app.handlers import persistent
 
 from ...ml_backend.errors import UserError
 from ..face import mesh as face_mesh
+from ..model.face_model import is_current
 from ..model.registry import find_face, is_face
 from ..nodes import detail_modifier
 from ..worker import jobs
@@ -109,7 +110,7 @@ def _stands_still(face: bpy.types.Object, inputs: DetailInputs) -> bool:
 @_reporting
 def _after_undo(*_):
     """Brings every face up to date: undo does not reach into images."""
-    for face in _faces_of_file():
+    for face in filter(is_current, _faces_of_file()):
         follow.rewrite_stale_keys(face)
         live.forget_full(face)
         STATE.pending(face).requested = ""
@@ -150,9 +151,12 @@ def _after_render(*_):
 
 
 def _known_faces() -> list[bpy.types.Object]:
-    """Returns the faces that are followed; a search for all would visit every object at every change."""
+    """Returns the faces that are followed; a search for all would visit every object at every change.
+
+    A face of another model keeps the detail that it was saved with.
+    """
     faces = (find_face(uid) for uid in list(STATE.faces))
-    return [face for face in faces if face is not None and face_mesh.is_own(face)]
+    return [face for face in faces if face is not None and face_mesh.is_own(face) and is_current(face)]
 
 
 def _faces_of_file() -> list[bpy.types.Object]:

@@ -133,6 +133,13 @@ def forget_full(face: bpy.types.Object) -> None:
     face.data[FULL] = ""
 
 
+def forget_shown(face: bpy.types.Object) -> None:
+    """Notes that vertices and skin show nothing yet: the mesh was made anew."""
+    for name in (SHOWN, PERSON):
+        face.data.pop(name, None)
+    forget_full(face)
+
+
 def range_of(face: bpy.types.Object) -> tuple[float, float]:
     """Returns the least and the greatest displacement of the vertices, millimetres, without the scales."""
     values = read_attribute(face.data, LIVE_ATTRIBUTE)

@@ -3,6 +3,7 @@
 import bpy
 
 from ...ml_backend.errors import UserError
+from ..model.face_model import is_current
 from ..worker import jobs as backend
 from . import follow as live_update
 
@@ -11,13 +12,13 @@ def refresh_detail(face: bpy.types.Object) -> UserError | None:
     """Brings a live face's detail up to date: in full at once without a window, from the timer in one.
 
     Args:
-        face: a face; nothing is done where its detail is hidden, baked or not live.
+        face: a face; nothing is done where its detail is hidden, baked, not live, or of another face model.
 
     Returns:
         The error that left it without full detail, also kept for the Backend panel, or None.
     """
     settings = face.d3dmm
-    if not (settings.show_detail and settings.live and settings.detail_source == "LIVE"):
+    if not (settings.show_detail and settings.live and settings.detail_source == "LIVE" and is_current(face)):
         return None
     try:
         if live_update.STATE.interactive:

@@ -2,6 +2,7 @@
 
 import uuid
 
+import bmesh
 import bpy
 import numpy as np
 
@@ -12,9 +13,10 @@ from ..model.face_model import (
     expression_of,
     face_model,
     identity_digest,
+    is_current,
 )
 from ..nodes.detail_modifier import SKIN_GROUP
-from ..nodes.vertex_attributes import read_shape, write_positions, write_shape
+from ..nodes.vertex_attributes import read_shape, remove_attributes, write_positions, write_shape
 from .attributes import add_attributes
 
 _WEIGHT_STEPS = 32
@@ -32,7 +34,6 @@ def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarr
         identity: (K,) float32, standard deviations.
     """
     context.scene.render.use_lock_interface = True
-    model = face_model()
     neutral, _ = dense_shapes(identity, ())
     mesh = _make_mesh(name, neutral)
     face = bpy.data.objects.new(name, mesh)
@@ -40,20 +41,68 @@ def create_face_object(context: bpy.types.Context, name: str, identity: np.ndarr
     _add_vertex_groups(face)
     add_attributes(mesh)
     face.shape_key_add(name="Basis", from_mix=False)
-    for expression in model.expression_names:
-        key = face.shape_key_add(name=expression, from_mix=False)
-        key.slider_min = -0.5
-        key.slider_max = 1.5
-        key.value = 0.0
+    _add_missing_keys(face)
     settings = face.d3dmm
     settings.is_face = True
     settings.uid = uuid.uuid4().hex
-    for direction in model.direction_names:
-        settings.directions.add().name = direction
-    for index in range(model.identity_size):
-        settings.coefficients.add().name = f"PC{index + 1}"
+    add_sliders(face)
     write_all_keys(face, identity)
     return face
+
+
+def _add_missing_keys(face: bpy.types.Object) -> None:
+    keys = face.data.shape_keys.key_blocks
+    for expression in face_model().expression_names:
+        if expression not in keys:
+            key = face.shape_key_add(name=expression, from_mix=False)
+            key.slider_min = -0.5
+            key.slider_max = 1.5
+            key.value = 0.0
+
+
+def add_sliders(face: bpy.types.Object) -> None:
+    """Gives a face the present model's sliders; new ones are at 0.
+
+    Named directions stay in their order, because keys find them by it; those that the model lacks do nothing.
+    """
+    model = face_model()
+    settings = face.d3dmm
+    settings.face_model = model.fingerprint()
+    for direction in model.direction_names:
+        if direction not in settings.directions:
+            settings.directions.add().name = direction
+    while len(settings.coefficients) > model.identity_size:
+        settings.coefficients.remove(len(settings.coefficients) - 1)
+    for index in range(len(settings.coefficients), model.identity_size):
+        settings.coefficients.add().name = f"PC{index + 1}"
+
+
+def remake_mesh(face: bpy.types.Object, identity: np.ndarray) -> None:
+    """Gives a face's mesh the present model's vertices in place of those it has.
+
+    Mesh and shape keys stay the same data: their names, users, values, actions, drivers and materials. Keys
+    that are not the model's, and vertex groups, become empty; so do attributes and texture layers of others.
+
+    Args:
+        face: a face in Object Mode.
+        identity: (K,) float32, standard deviations.
+    """
+    mesh = face.data
+    remove_attributes(mesh, "d3dmm_")
+    template = _make_mesh("Remade", dense_shapes(identity, ())[0])
+    shape = bmesh.new()
+    try:
+        shape.from_mesh(mesh)
+        bmesh.ops.delete(shape, geom=list(shape.verts), context="VERTS")
+        shape.from_mesh(template)
+        shape.to_mesh(mesh)
+    finally:
+        shape.free()
+        bpy.data.meshes.remove(template)
+    _add_vertex_groups(face)
+    add_attributes(mesh)
+    _add_missing_keys(face)
+    write_all_keys(face, identity)
 
 
 def _make_mesh(name: str, positions: np.ndarray) -> bpy.types.Mesh:
@@ -87,7 +136,7 @@ def _add_vertex_groups(face: bpy.types.Object) -> None:
         SKIN_GROUP: skin,
         **{region: dense.refine(values) for region, values in model.regions.items()},
     }.items():
-        group = face.vertex_groups.new(name=name)
+        group = face.vertex_groups.get(name) or face.vertex_groups.new(name=name)
         steps = np.round(np.clip(weights, 0, 1) * _WEIGHT_STEPS).astype(np.int64)
         for step in np.unique(steps[steps > 0]):
             group.add(np.flatnonzero(steps == step).tolist(), float(step) / _WEIGHT_STEPS, "REPLACE")
@@ -150,8 +199,11 @@ def write_all_keys(face: bpy.types.Object, identity: np.ndarray) -> None:
 
 
 def has_our_topology(face: bpy.types.Object) -> bool:
-    """Returns True if the mesh still has the vertices it was made with; an edited mesh keeps its shape."""
-    return len(face.data.vertices) == dense_mesh().vertex_count
+    """Returns True if the mesh still has the vertices that the present model made.
+
+    An edited mesh keeps its shape, and so does that of an earlier model.
+    """
+    return len(face.data.vertices) == dense_mesh().vertex_count and is_current(face)
 
 
 def is_own(face: bpy.types.Object) -> bool:

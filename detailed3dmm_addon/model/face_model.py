@@ -7,9 +7,11 @@ from functools import lru_cache
 import bpy
 import numpy as np
 
+from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.dense_face import dense_face_mesh
 from ...ml_backend.geometry.subdivision import DenseMesh
 from ...ml_backend.models.bilinear_face import BilinearFace
+from ...ml_backend.models.earlier_face import earlier_face
 from ...ml_backend.models.skin_vector import sample_skin
 
 _STEPS_PER_METRE = 2.0**22
@@ -65,20 +67,75 @@ def _rounded(positions: np.ndarray) -> np.ndarray:
     return np.round(stored, out=stored) * np.float32(1 / _STEPS_PER_METRE)
 
 
+def made_with(face: bpy.types.Object) -> str:
+    """Returns the fingerprint of the model that a face was made with; empty if it cannot be told.
+
+    Faces of versions before fingerprints are recognised by their sliders.
+    """
+    settings = face.d3dmm
+    if settings.face_model:
+        return settings.face_model
+    count = len(settings.coefficients)
+    earlier = earlier_face()
+    directions = tuple(item.name for item in settings.directions)
+    if count == earlier.identity_size and directions == earlier.direction_names:
+        return earlier.fingerprint
+    return face_model().fingerprint() if count == face_model().identity_size else ""
+
+
+def is_current(face: bpy.types.Object) -> bool:
+    """Returns True if a face was made with the present model; another one keeps its mesh and its keys."""
+    return made_with(face) == face_model().fingerprint()
+
+
+def is_of_earlier(face: bpy.types.Object) -> bool:
+    """Returns True if a face was made with the earlier model, and that is not the present one."""
+    return not is_current(face) and made_with(face) == earlier_face().fingerprint
+
+
+def fixed_reason(face: bpy.types.Object) -> str:
+    """Returns the reason why person and wrinkles of a face cannot change; empty for the present model's."""
+    if is_current(face):
+        return ""
+    if is_of_earlier(face):
+        return "Made with an earlier face model: Carry Over lets its person and wrinkles change"
+    return "Made with a face model that is not known here: its person and wrinkles stay"
+
+
+def check_current(face: bpy.types.Object) -> None:
+    """Raises UserError unless a face was made with the present model: its numbers mean nothing to another."""
+    reason = fixed_reason(face)
+    if reason:
+        raise UserError(f"{face.name} is a face of another face model.", f"{reason}.")
+
+
 def identity_of(face: bpy.types.Object) -> np.ndarray:
     """Returns the identity that a face's sliders show.
 
     Returns:
         (K,) float32, standard deviations: the coefficients plus the named directions times their amounts.
+
+    Raises:
+        UserError: the face was made with another model.
     """
-    model = face_model()
+    check_current(face)
+    return _slider_identity(face, face_model().direction_names, direction_step)
+
+
+def earlier_identity_of(face: bpy.types.Object) -> np.ndarray:
+    """Returns the identity (K,) float32, in the earlier model, that the sliders of one of its faces show."""
+    earlier = earlier_face()
+    return _slider_identity(face, earlier.direction_names, earlier.direction_step)
+
+
+def _slider_identity(face: bpy.types.Object, names: tuple[str, ...], step_of) -> np.ndarray:
     settings = face.d3dmm
     identity = np.zeros(len(settings.coefficients), np.float32)
     settings.coefficients.foreach_get("value", identity)
     amounts = {item.name: item.value for item in settings.directions if item.value != 0.0}
     for name, amount in amounts.items():
-        if name in model.direction_names:
-            identity += direction_step(name, amount)
+        if name in names:
+            identity += step_of(name, amount)
     return identity
 
 

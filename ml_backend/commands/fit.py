@@ -140,9 +140,11 @@ def write_preview(path: str | Path, fitted, detail: np.ndarray) -> None:
 
 def _write_face(path: str, fitted, expression: np.ndarray, described: dict) -> None:
     from ..files.face_file import FaceParameters, write_face
+    from ..models.bilinear_face import BilinearFace
 
+    model = BilinearFace.default().fingerprint()
     try:
-        write_face(path, FaceParameters(fitted.identity, fitted.skin, expression))
+        write_face(path, FaceParameters(fitted.identity, fitted.skin, expression, model))
         content = json.loads(Path(path).read_text("utf-8"))
         Path(path).write_text(json.dumps(content | {"fit": described}, indent=1) + "\n", "utf-8")
     except OSError as error:

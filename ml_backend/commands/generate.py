@@ -12,6 +12,7 @@ examples:
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,7 @@ def read_face_arguments(args: argparse.Namespace) -> tuple:
     """Returns the face model, identity (K,), skin (16,) and expression (52,) of `add_face_arguments`."""
     from ..files.face_file import read_face
     from ..models.bilinear_face import BilinearFace
+    from ..models.earlier_face import carry_face
     from ..models.skin_vector import sample_skin
     from ..pipelines.generate_detail import check_vector
 
@@ -134,7 +136,9 @@ def read_face_arguments(args: argparse.Namespace) -> tuple:
     skin = sample_skin(args.skin_seed if args.skin_seed is not None else args.identity_seed or 0)
     expression = parse_expression(args.expression)
     if args.identity:
-        stored = read_face(args.identity)
+        stored, said = carry_face(read_face(args.identity), face, str(args.identity))
+        if said:
+            print(said, file=sys.stderr)
         if stored.identity is not None:
             identity = check_vector("identity", stored.identity, face.identity_size)
         if stored.skin is not None and args.skin_seed is None:

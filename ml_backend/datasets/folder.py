@@ -17,6 +17,7 @@ from ..files.displacement_file import SUFFIXES, read_displacement
 from ..files.face_file import read_face
 from ..files.wavefront import read_obj_vertices
 from ..models.bilinear_face import BilinearFace
+from ..models.earlier_face import carry_face
 from ..models.skin_vector import SKIN_SIZE
 from .registered_mesh import fit_identity
 from .scanned_maps import ReadMap, ScannedPerson, order_maps
@@ -61,7 +62,7 @@ def _read_person(folder: Path, face: BilinearFace) -> ScannedPerson:
 def _identity(folder: Path, face: BilinearFace) -> tuple[np.ndarray, np.ndarray]:
     """Identity and skin, from identity.json, or the identity from neutral.obj."""
     given, mesh = folder / "identity.json", folder / "neutral.obj"
-    stored = read_face(given) if given.is_file() else None
+    stored = carry_face(read_face(given), face, str(given))[0] if given.is_file() else None
     skin = np.zeros(SKIN_SIZE, np.float32) if stored is None or stored.skin is None else stored.skin
     if skin.shape != (SKIN_SIZE,):
         raise UserError(
@@ -69,11 +70,6 @@ def _identity(folder: Path, face: BilinearFace) -> tuple[np.ndarray, np.ndarray]
             "Leave it out if you do not know it.",
         )
     if stored is not None and stored.identity is not None:
-        if stored.identity.shape != (face.identity_size,):
-            raise UserError(
-                f"{given}: {len(stored.identity)} identity coefficients, the face model has "
-                f"{face.identity_size}."
-            )
         return stored.identity, skin
     if not mesh.is_file():
         raise UserError(

@@ -24,11 +24,13 @@ class FaceParameters:
         identity: (K,) float32 coefficients in standard deviations, or None where the file has none.
         skin: (16,) float32, or None.
         expression: (52,) float32.
+        model: fingerprint of the face model that the identity belongs to; empty where the file names none.
     """
 
     identity: np.ndarray | None
     skin: np.ndarray | None
     expression: np.ndarray
+    model: str = ""
 
 
 def expression_vector(values: dict[str, float], source: str) -> np.ndarray:
@@ -79,10 +81,14 @@ def read_face(path: str | Path) -> FaceParameters:
     expression = content.get("expression", {} if "identity" in content else content)
     if not isinstance(expression, dict):
         raise UserError(f"{path}: 'expression' is not a set of named numbers.", _REMEDY)
+    model = content.get("face_model", "") if "identity" in content else ""
+    if not isinstance(model, str):
+        raise UserError(f"{path}: 'face_model' is not a name.", _REMEDY)
     return FaceParameters(
         _vector(path, content, "identity"),
         _vector(path, content, "skin"),
         expression_vector(expression, str(path)),
+        model,
     )
 
 
@@ -114,6 +120,8 @@ def write_face(path: str | Path, face: FaceParameters, sliders: Mapping | None =
         for name, value in (("identity", face.identity), ("skin", face.skin))
         if value is not None
     }
+    if face.identity is not None and face.model:
+        content = {"face_model": face.model} | content
     content["expression"] = {
         name: round(float(value), 6)
         for name, value in zip(EXPRESSION_NAMES, face.expression, strict=True)

@@ -4,6 +4,7 @@ V = mean + [1, w_id] x core x [1, w_exp] x basis (Cao et al. 2024, "DNPM", Eq. 3
 mode): for one identity it is a neutral face and 52 displacements, so that expressions are plain shape keys.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,21 @@ class BilinearFace:
     def vertex_count(self) -> int:
         """V."""
         return len(self.mean)
+
+    def fingerprint(self) -> str:
+        """Returns a short name for what faces are made from: shapes, mesh, texture chart, directions.
+
+        Faces and face files carry it. Landmarks, regions, attributes and people do not count.
+        """
+        if "fingerprint" not in self._cache:
+            digest = hashlib.blake2b(digest_size=8)
+            for values in (self.mean, self.core, self.basis, self.directions, self.direction_ranges, self.uv):
+                digest.update(np.ascontiguousarray(values, "<f4").tobytes())
+            for indices in (self.polygons, self.uv_polygons):
+                digest.update(np.ascontiguousarray(indices, "<i4").tobytes())
+            digest.update(json.dumps([self.direction_names, self.expression_names]).encode())
+            self._cache["fingerprint"] = digest.hexdigest()
+        return self._cache["fingerprint"]
 
     @classmethod
     def default(cls) -> "BilinearFace":

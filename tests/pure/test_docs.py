@@ -55,6 +55,7 @@ EXPLAINED = [
             "fitting/landmark_networks",
             "fitting/landmarks",
             "fitting/photo_file",
+            "models/earlier_face",
             "phonetics/align_transcript",
         )
     ),

@@ -74,6 +74,7 @@ LIGHT_MODULES = {
     ("process", "protocol"),
     ("animation", "curve_editing"),
     ("models", "bilinear_face"),
+    ("models", "earlier_face"),
     ("models", "skin_vector"),
     ("models", "distilled_detail"),
     ("models", "detail_basis"),
