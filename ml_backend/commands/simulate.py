@@ -4,9 +4,13 @@ Writes to the folder: maps.npy (N, R, R) float16 millimetres, row 0 at the botto
 (N, K), skin (N, 16), expression (N, 52), person (N,) seeds and age (N,) years; and, with --sheet, sheet.png,
 a row of shaded reliefs per person.
 
+With --sets it fills the map sets that trainings would fill on first use, one folder for each below --out; it
+goes on where it was stopped.
+
 examples:
   python -m ml_backend simulate --count 20 --seed 1 --out build/simulated --sheet
   python -m ml_backend simulate --count 200 --expressions 16 --resolution 1024 --device cuda --out maps
+  python -m ml_backend simulate --sets dnpm restoration image-to-displacement --config 2core --out build/maps
 """
 
 import argparse
@@ -49,6 +53,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: cpu)")
     parser.add_argument(
+        "--sets",
+        nargs="+",
+        choices=("dnpm", "detail-encoder", "restoration", "image-to-displacement"),
+        metavar="MODEL",
+        help="fill the map sets of these trainings; the options above, but --device, do not count",
+    )
+    parser.add_argument(
+        "--config",
+        default="2core",
+        help="with --sets: 2core, gpu, or a folder with a TOML file for each model (default: 2core)",
+    )
+    parser.add_argument(
         "--sheet", action="store_true", help="also write sheet.png, at most 12 people x 8 expressions"
     )
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
@@ -56,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Makes the maps."""
+    if args.sets:
+        fill_sets(args)
+        return
     if args.count < 1 or args.expressions < 1:
         raise UserError("--count and --expressions must be at least 1.")
     if args.seed < 0:
@@ -127,3 +146,30 @@ def run(args: argparse.Namespace) -> None:
             f"{total} maps of {args.count} people in {seconds:.1f} s, {low:.2f} to {high:.2f} mm, in "
             f"{args.out}"
         )
+
+
+def fill_sets(args: argparse.Namespace) -> None:
+    """Fills the map sets of the trainings that `--sets` names.
+
+    Raises:
+        UserError: a configuration cannot be read, two give one set other contents, or --out holds others.
+    """
+    from ..layers.device import pick_device
+    from ..training.training_run import open_maps, read_configuration
+
+    tables: dict[str, dict] = {}
+    for model in args.sets:
+        for name, table in read_configuration(args.config, model)["sets"].items():
+            if tables.setdefault(name, table) != table:
+                raise UserError(
+                    f"The configurations of {' and '.join(args.sets)} give the set {name} other contents.",
+                    "Make their [sets] tables agree, or simulate into two folders.",
+                )
+    began = time.monotonic()
+    opened = open_maps(args.out, tables, pick_device(args.device))
+    made = {name: len(maps) for name, maps in opened.items()}
+    seconds = round(time.monotonic() - began, 1)
+    if args.json:
+        print(json.dumps({"sets": made, "seconds": seconds}))
+    else:
+        print(f"{', '.join(f'{name}: {count} maps' for name, count in made.items())}, in {args.out}")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..errors import UserError
+from ..files.atomic_write import write_text_whole
 from ..layers.blur_resampling import resize_by_halving
 from ..models.bilinear_face import BilinearFace
 from ..models.skin_vector import sample_skin
@@ -140,7 +141,7 @@ def make_map_set(
             maps[rows] = _simulate_person(simulation, people[p], expression[p], spec.resolution)
             if (p + 1) % 10 == 0 or p + 1 == spec.people:
                 maps.flush()
-                record.write_text(json.dumps({**description, "done": p + 1}))
+                write_text_whole(record, json.dumps({**description, "done": p + 1}))
                 if progress:
                     progress(p + 1, spec.people)
     return MapSet(

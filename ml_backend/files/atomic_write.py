@@ -30,3 +30,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text_whole(path: str | Path, text: str) -> None:
+    """Writes a text as UTF-8, complete or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ..asset_files import ASSETS
 from ..errors import UserError
+from .atomic_write import atomic_path, write_text_whole
+from .training_log import thin_log
 
 SIMULATED = "simulated skin (`ml_backend/simulation`) on the default face model, not from scans of people"
 EVALUATION_HEADING = "## Evaluation"
@@ -78,7 +80,7 @@ class ModelCard:
         """Writes NAME.md beside NAME.safetensors."""
         data = weights.read_bytes()
         text = self.text(hashlib.sha256(data).hexdigest(), len(data))
-        weights.with_suffix(".md").write_text(text, encoding="utf-8")
+        write_text_whole(weights.with_suffix(".md"), text)
 
 
 def licence_of(source: str) -> str:
@@ -95,12 +97,31 @@ def note_evaluation(card: Path, text: str) -> None:
     if not card.exists():
         raise UserError(f"{card}: no such model card.", "Train the network first.")
     head = card.read_text(encoding="utf-8").split(EVALUATION_HEADING)[0]
-    card.write_text(f"{head}{EVALUATION_HEADING}\n\n{text}", encoding="utf-8")
+    write_text_whole(card, f"{head}{EVALUATION_HEADING}\n\n{text.rstrip()}\n")
 
 
 def install(folder: Path, files: Sequence[str]) -> None:
-    """Copies weights and cards into the package's assets."""
+    """Copies weights and cards to where the package looks for them, each file complete or not at all.
+
+    The run's log, if there is one, is thinned and stays beside each card as NAME.log.jsonl.
+
+    Args:
+        folder: of the run.
+        files: names of the weight files in it.
+    """
     ASSETS.mkdir(exist_ok=True)
     for file in files:
         for path in (folder / file, (folder / file).with_suffix(".md")):
-            shutil.copy2(path, ASSETS / path.name)
+            copy_whole(path, ASSETS / path.name)
+        if (folder / "log.jsonl").exists():
+            thin_log(folder / "log.jsonl", ASSETS / Path(file).with_suffix(".log.jsonl"))
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copies a file, complete or not at all.
+
+    Raises:
+        OSError: one cannot be read, or the other not be written.
+    """
+    with atomic_path(target) as partial:
+        shutil.copy2(source, partial)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..asset_files import missing_file_remedy
 from ..errors import UserError
 from .atomic_write import atomic_path
 
@@ -37,9 +38,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}).", "Check the path, or reinstall the extension."
-        ) from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}).", missing_file_remedy(path)) from error
     broken = UserError(
         f"{path}: not a complete safetensors file.", "Reinstall the extension, or make the file again."
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..asset_files import assets_environment
 from ..errors import UserError
 from .pipes import PipeWriter, read_available
 from .protocol import PROTOCOL_VERSION, Decoder, Message, ProtocolError, encode
@@ -86,6 +87,7 @@ class WorkerClient:
         self._drop_open_requests("The worker was started again.")
         environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN_VARIABLES}
         environment |= {"PYTHONPATH": self.library} if self.library else {}
+        environment |= assets_environment()  # its folder is another one: a relative name would change
         environment["PYTHONUNBUFFERED"] = "1"
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
         try:

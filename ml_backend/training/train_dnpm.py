@@ -184,11 +184,17 @@ def run(args: argparse.Namespace) -> int:
         discriminator = DisplacementDiscriminator(finest, **settings.get("discriminator", {})).to(device)
         modules["discriminator"] = discriminator
     keeper = training.keep(modules, args.resume)
+    exported = False
     for stage in STAGES[: STAGES.index(args.until) + 1]:
         if stage not in settings or keeper.finished(stage):
             continue
         train_stage(stage, pair, discriminator, sets, settings[stage], training)
         keeper.finish(stage)
+        export(args, pair, settings, keeper.state["finished"], training)
+        exported = True
+    if (
+        not exported and keeper.state["finished"]
+    ):  # resumed after the last stage: the process may have ended before it had written
         export(args, pair, settings, keeper.state["finished"], training)
     if args.install:
         install(args.out, (GENERATOR_FILE, ENCODER_FILE))
@@ -213,6 +219,7 @@ def train_stage(
         settings: the stage's table; `set` and `resolution` choose its maps.
         run: log, checkpoint and device.
     """
+    torch.manual_seed(STAGES.index(stage))  # a run that is resumed between stages draws the same numbers
     maps = sets[settings.get("set", "coarse")]
     if "resolution" in settings:
         maps = maps.seen_at(settings["resolution"])

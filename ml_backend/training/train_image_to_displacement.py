@@ -144,10 +144,9 @@ def image_card(network: ImageToDisplacement, facts: dict[str, str]) -> ModelCard
         source=f"{facts['source']}. {facts['maps']}",
         command=facts["command"],
         device=f"{facts['device']}; {facts['training_minutes']} minutes with what had to be simulated",
-        evaluation="Its figures on simulated skin of people that training left out are in the last line "
-        "of log.jsonl\n"
-        "of the run. The detail encoder, though, learned from these people among others. The expected map "
-        "is the\n"
+        evaluation="Its figures on simulated skin of people that training left out are in the last line of\n"
+        "`image_to_displacement.log.jsonl`. The detail encoder, though, learned from these people among\n"
+        "others. The expected map is the\n"
         f"encoder's, of an identity that a fit knows to a cosine of 0.3 to 0.95.\n\n{facts['measured']}",
         stages=facts["stages"],
         steps=facts.get("steps", ""),
@@ -363,7 +362,7 @@ def check_worth(figures: dict[str, dict[str, float]]) -> None:
                 raise UserError(
                     f"At {name} the estimate has {row['psnr_db']} dB, the {rival} map {rival_db} dB; the "
                     "weights stay where they are.",
-                    "Train longer, or on a machine that is less busy.",
+                    "Raise the steps in the configuration.",
                 )
 
 

@@ -168,9 +168,8 @@ def upscaler_card(network: PhotoUpscaler, facts: dict[str, str]) -> ModelCard:
         source=f"{facts['source']}. {facts['maps']}",
         command=facts["command"],
         device=f"{facts['device']}; {facts['training_minutes']} minutes with what had to be painted",
-        evaluation="Its figures on painted heads that training left out are in the last line of log.jsonl "
-        "of the "
-        f"run.\n\n{facts['measured']}",
+        evaluation="Its figures on painted heads that training left out are in the last line of "
+        f"`photo_upscaler.log.jsonl`.\n\n{facts['measured']}",
         stages=facts["stages"],
         steps=facts.get("steps", ""),
         parameters=sum(parameter.numel() for parameter in network.parameters()),

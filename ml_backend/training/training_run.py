@@ -12,6 +12,7 @@ import torch
 
 from ..datasets.map_set import MapSet, MapSetSpec, make_map_set
 from ..errors import UserError
+from ..files.training_log import read_records, write_records
 from ..layers.device import device_name, pick_device
 
 CONFIGURATIONS = Path(__file__).resolve().parent / "configurations"
@@ -30,7 +31,11 @@ def add_run_arguments(
         out, data: default folders.
         holds: what the data are, for the help.
     """
-    parser.add_argument("--config", default="2core", help="2core, gpu, or a TOML file (default: 2core)")
+    parser.add_argument(
+        "--config",
+        default="2core",
+        help="2core, gpu, a TOML file, or a folder with one for each model (default: 2core)",
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -56,17 +61,27 @@ def add_run_arguments(
 
 
 def read_configuration(name: str, what: str) -> dict[str, Any]:
-    """Reads a configuration by its short name or its path.
+    """Reads a configuration.
+
+    Args:
+        name: 2core, gpu, the path of a TOML file, or a folder with a file WHAT.toml for each model.
+        what: the model.
 
     Raises:
         UserError: there is no such file, or it is not TOML.
     """
-    path = Path(name) if name.endswith(".toml") else CONFIGURATIONS / f"{what}-{name}.toml"
+    if name.endswith(".toml"):
+        path = Path(name)
+    elif Path(name).is_dir():
+        path = Path(name) / f"{what}.toml"
+    else:
+        path = CONFIGURATIONS / f"{what}-{name}.toml"
     try:
         return tomllib.loads(path.read_text())
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read ({error.strerror}).", "Use 2core, gpu or the path of a TOML file."
+            f"{path}: cannot be read ({error.strerror}).",
+            "Use 2core, gpu, the path of a TOML file or a folder of such files.",
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise UserError(
@@ -134,9 +149,9 @@ class RunLog:
         self.began = time.monotonic()
         self.earlier = 0.0
         if resume and self.path.exists():
-            self.earlier = max(
-                (json.loads(line)["seconds"] / 60 for line in self.path.read_text().splitlines()), default=0.0
-            )
+            records = read_records(self.path)
+            write_records(self.path, records)  # without a line that a killed process left half-written
+            self.earlier = max((record["seconds"] / 60 for record in records), default=0.0)
         else:
             self.path.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ import torch
 from ml_backend.datasets.degraded_maps import degrade, seen_parts
 from ml_backend.datasets.map_set import MapSet
 from ml_backend.errors import UserError
-from ml_backend.evaluation.evaluate_restoration import optimised_map, restoration_rows
+from ml_backend.evaluation.evaluate_restoration import card_text, optimised_map, restoration_rows
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.files.network_file import read_network_file, write_network_file
 from ml_backend.layers.band_limits import above, enlarge, shrink
@@ -242,6 +242,9 @@ def test_the_table_has_every_row_and_knows_a_perfect_map(model, maps, network):
     assert set(table["1/4"]) == set(table["1/8"]) == {"ours", "bicubic", "psp", "optimisation"}
     assert table["n"] == {"ours": 4, "bicubic": 4, "psp": 4, "optimisation": 1}
     assert table["1/4"]["bicubic"]["psnr_db"] > table["1/8"]["bicubic"]["psnr_db"]
+    rows = [line.split(" | ") for line in card_text(table).splitlines() if line.startswith("| 1/")]
+    assert len(rows) == 8 and rows[1][1] == "bicubic"
+    assert float(rows[1][2]) == pytest.approx(table["1/4"]["bicubic"]["psnr_db"], abs=0.006)
 
 
 def test_optimisation_comes_closer_to_the_input(model, maps):
