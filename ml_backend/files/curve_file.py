@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from ..expression_matching import named_expression
+from ..expression_matching import match_columns
 from ..expression_names import EXPRESSION_NAMES
 from .atomic_write import atomic_path
-from .live_link import LONGEST, read_take
+from .live_link import LONGEST, check_twice, describe_columns, read_take
 from .text_file import read_text
 
 HEAD_NAMES: tuple[str, ...] = (
@@ -145,7 +145,8 @@ def read_curves(path: str | Path) -> Animation:
 def read_json(path: str | Path) -> Animation:
     """Reads what `write_json` writes, or what Audio2Face exports.
 
-    Names may be any subset of the 52, in any order and spelling; "head" may be missing.
+    Names may be any subset of the 52, in any order and spelling, as `match_columns` reads them; "head" may
+    be missing.
 
     Raises:
         UserError: the file cannot be read, or is not such a document, or holds values that are not finite.
@@ -160,7 +161,21 @@ def read_json(path: str | Path) -> Animation:
         head = np.array(document.get("head", np.zeros((len(frames), 9))), np.float32)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise broken from error
-    return _checked(path, fps, [named_expression(name) or name for name in names], frames, head, broken)
+    if len(match_columns(names).known) < len(names):
+        raise broken
+    expressions, values, notes = _by_expression(path, names, frames)
+    return _checked(path, fps, expressions, values, head, broken, notes)
+
+
+def _by_expression(
+    path: str | Path, names: list[str], values: np.ndarray
+) -> tuple[list[str], np.ndarray, tuple[str, ...]]:
+    """Returns the expressions of columns (T, C), their values (T, E), and notes on what is not read."""
+    matched = match_columns(names)
+    check_twice(path, matched.twice)
+    means = [values[:, list(group)].mean(1) for group in matched.columns.values()]
+    read = np.stack(means, 1) if means else np.zeros((len(values), 0), np.float32)
+    return list(matched.columns), read, tuple(describe_columns(names, matched, matched.read))
 
 
 def _audio2face(path: str | Path, document: dict, broken: UserError) -> Animation:
@@ -171,15 +186,9 @@ def _audio2face(path: str | Path, document: dict, broken: UserError) -> Animatio
     names = [str(name) for name in document["facsNames"]]
     weights = np.array(document["weightMat"], np.float32).reshape(-1, len(names))
     fps = float(document.get("exportFps", 60.0))
-    expressions = {index: named_expression(name) for index, name in enumerate(names)}
-    here = [index for index, expression in expressions.items() if expression]
-    if not here:
-        raise broken
-    passed = [name for name in names if not named_expression(name)]
-    notes = (f"weights that are no expressions are passed over: {', '.join(passed)}",) if passed else ()
+    expressions, values, notes = _by_expression(path, names, weights)
     head = np.zeros((len(weights), len(HEAD_NAMES)), np.float32)
-    read = [expression for expression in expressions.values() if expression]
-    return _checked(path, fps, read, weights[:, here], head, broken, notes)
+    return _checked(path, fps, expressions, values, head, broken, notes)
 
 
 def read_csv(path: str | Path) -> Animation:

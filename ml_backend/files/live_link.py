@@ -3,13 +3,14 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import UserError
-from ..expression_matching import named_expression
+from ..expression_matching import MatchedColumns, match_columns, named_expression
+from ..expression_names import EXPRESSION_NAMES
 from .timecodes import GAP_SECONDS, at_constant_rate, capture_rate, code_seconds, first_jump, gaps, parse_code
 
 LONGEST = 10_000_000
@@ -53,6 +54,16 @@ class _Table:
         plain = [plain_name(other) for other in self.titles]
         return plain.index(plain_name(title)) if plain_name(title) in plain else None
 
+    def columns(self, names: Sequence[str], matched: MatchedColumns) -> dict[str, tuple[int, ...]]:
+        """Returns by name the columns whose mean it is; names that the table lacks are left out."""
+        here = {}
+        for name in names:
+            column = None if name in EXPRESSION_NAMES else self.column(name)
+            group = matched.columns.get(name, ()) if column is None else (column,)
+            if group:
+                here[name] = group
+        return here
+
 
 def plain_name(name: str) -> str:
     """Returns a column's name in lower-case letters and digits: JawOpen, jawOpen and jaw_open agree."""
@@ -63,7 +74,9 @@ def plain_name(name: str) -> str:
 def read_take(path: object, text: str, names: Sequence[str]) -> Take:
     """Reads a capture; every row stands at its time code.
 
-    Columns are known by their name, in any order and spelling; others are passed over. Rows without a face
+    Columns are known by their name, in any order and spelling, as `match_columns` reads them: an expression
+    of two columns, its sides, is their mean; a column without sides feeds both expressions of a pair. Of two
+    columns the one with the plainer name counts. Others are passed over. Rows without a face
     (BlendShapeCount 0) and missing rows are gaps: the row before is held. A few lost rows are filled in by
     curves through their neighbours.
 
@@ -81,11 +94,12 @@ def read_take(path: object, text: str, names: Sequence[str]) -> Take:
     """
     table = _split(path, text)
     time_column, count_column = table.column("Timecode"), table.column("BlendShapeCount")
-    columns = {name: table.column(name) for name in names}
-    here = {name: column for name, column in columns.items() if column is not None}
+    matched = match_columns(table.titles)
+    groups = table.columns(names, matched)
+    here = {column: name for name, group in groups.items() for column in group}
     if time_column is None or not here or not table.rows or len(table.rows) > LONGEST:
         raise _no_take(path)
-    _check_twice(path, table, here)
+    _check_twice(path, table, matched, groups)
     notes: list[str] = []
     codes = []
     rows = []
@@ -97,9 +111,9 @@ def read_take(path: object, text: str, names: Sequence[str]) -> Take:
                 "Write time codes as HH:MM:SS:FF.",
             )
         counted = cells[count_column] if count_column is not None and count_column < len(cells) else ""
-        if counted in ("0", "0.0") and len(cells) <= max(here.values()):
+        if counted in ("0", "0.0") and len(cells) <= max(here):
             cells = cells + [""] * len(table.titles)
-        if len(cells) <= max(here.values()):
+        if len(cells) <= max(here):
             if place < len(table.rows) - 1 or not codes:
                 raise UserError(
                     f"{path}: line {line} ends after {len(cells)} of {len(table.titles)} columns.",
@@ -132,14 +146,15 @@ def read_take(path: object, text: str, names: Sequence[str]) -> Take:
     if not face.any():
         raise UserError(f"{path}: no row holds a face (BlendShapeCount is 0).", "Record the take again.")
     values = np.array([rows[index] for index in order[face]], np.float32)
-    _fill_empty(table, values, list(here), notes)
+    _fill_empty(values, list(here.values()), notes)
     rate = capture_rate(times)
     span = (float(times[0]), float(times[-1]))
     made = at_constant_rate(times[face], values, rate, span)
-    notes += _describe_time(times, face, rate) + _describe_columns(
-        table, columns, (time_column, count_column)
-    )
-    return Take(rate, tuple(here), made, tuple(notes))
+    notes += _describe_time(times, face, rate)
+    notes += describe_columns(table.titles, matched, {*here, time_column, count_column})
+    place = {column: index for index, column in enumerate(here)}
+    means = [made[:, [place[column] for column in group]].mean(1) for group in groups.values()]
+    return Take(rate, tuple(groups), np.stack(means, 1), tuple(notes))
 
 
 def _no_take(path: object) -> UserError:
@@ -164,17 +179,24 @@ def _split(path: object, text: str) -> _Table:
     return _Table(lines[0][1], lines[1:], separator != ",")
 
 
-def _check_twice(path: object, table: _Table, here: dict[str, int]) -> None:
+def _check_twice(
+    path: object, table: _Table, matched: MatchedColumns, groups: dict[str, tuple[int, ...]]
+) -> None:
     plain = [plain_name(title) for title in table.titles]
-    for name in here:
-        if plain.count(plain_name(name)) > 1:
-            raise UserError(f"{path}: the column {name} is there twice.", "Remove one of them.")
+    others = [name for name in groups if name not in matched.columns and plain.count(plain_name(name)) > 1]
+    check_twice(path, (*matched.twice, *others))
 
 
-def _numbers(path: object, table: _Table, line: int, cells: list[str], here: dict[str, int]) -> list[float]:
+def check_twice(path: object, twice: Sequence[str]) -> None:
+    """Raises UserError if there is a name of which a table has two columns."""
+    if twice:
+        raise UserError(f"{path}: the column {twice[0]} is there twice.", "Remove one of them.")
+
+
+def _numbers(path: object, table: _Table, line: int, cells: list[str], here: Iterable[int]) -> list[float]:
     """Returns the numbers of a line; NaN for an empty cell."""
     values = []
-    for column in here.values():
+    for column in here:
         cell = cells[column]
         try:
             value = float(cell.replace(",", ".") if table.decimal_comma else cell) if cell else None
@@ -192,7 +214,7 @@ def _numbers(path: object, table: _Table, line: int, cells: list[str], here: dic
     return values
 
 
-def _fill_empty(table: _Table, values: np.ndarray, names: list[str], notes: list[str]) -> None:
+def _fill_empty(values: np.ndarray, names: list[str], notes: list[str]) -> None:
     """Fills empty cells by straight lines between the rows around them; a column that is empty stays 0."""
     empty = np.isnan(values)
     if not empty.any():
@@ -228,13 +250,25 @@ def _describe_time(times: np.ndarray, face: np.ndarray, rate: float) -> list[str
     return notes
 
 
-def _describe_columns(
-    table: _Table, columns: dict[str, int | None], others: tuple[int | None, ...]
+def describe_columns(
+    titles: Sequence[str], matched: MatchedColumns, read: Container[int | None]
 ) -> list[str]:
-    """Returns a note on columns that are not read."""
-    read = {column for column in (*columns.values(), *others) if column is not None}
-    passed = [title for index, title in enumerate(table.titles) if index not in read and title]
-    return [f"columns that are no expressions are passed over: {_listed(passed)}"] if passed else []
+    """Returns notes on columns that are not read: of the indices in `read` nothing is said."""
+    strange = [
+        index
+        for index, title in enumerate(titles)
+        if title and index not in read and index not in matched.known
+    ]
+    kinds = (
+        (matched.halves, "columns of one side alone"),
+        (matched.beside, "columns beside plainer names of the same expressions"),
+        (strange, "columns that are no expressions"),
+    )
+    return [
+        f"{kind} are passed over: {_listed([titles[index] for index in columns])}"
+        for columns, kind in kinds
+        if columns
+    ]
 
 
 def _listed(words: list[str]) -> str:

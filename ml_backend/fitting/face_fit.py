@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
-from scipy.optimize import linear_sum_assignment
 from threadpoolctl import threadpool_limits
 
 from ..geometry.camera_view import FRONTAL, Camera, rotation_about
 from ..models.bilinear_face import BilinearFace
 from .landmark_map import OVAL, LandmarkMap
 from .landmarks import level_frame
+from .mirror_image import identity_mirror, mirrored_face, mirrored_points
 from .photo_camera import DISTANCE, POSE, CameraPose, SeenFace
 
-_ITERATIONS, _POSE_ITERATIONS, _STILL = 18, 6, 0.004
+_ITERATIONS, _POSE_ITERATIONS, _SETTLING, _STILL = 18, 6, 6, 0.004
 _OUTLIER = 0.12
 _EXPRESSION_SPREAD, _SIDES_SPREAD, _BOUND_SPREAD = 0.40, 0.06, 0.03
 _RARE = {
@@ -82,12 +82,14 @@ class LandmarkModel:
         mean: (3 L,) float64; core: (1 + K, 1 + 52, 3 L) float32, metres.
         names: of the expressions.
         map: the landmark map.
+        mirror: (K, K) float64, see `identity_mirror`.
     """
 
     mean: np.ndarray
     core: np.ndarray
     names: tuple[str, ...]
     map: LandmarkMap
+    mirror: np.ndarray
     _by_expression: np.ndarray = field(init=False, repr=False)
     noise: "Noise" = field(init=False, repr=False)
 
@@ -115,7 +117,7 @@ class LandmarkModel:
         core = (face.core.reshape(-1, len(basis)) @ basis.astype(np.float32)).reshape(
             *face.core.shape[:2], -1
         )
-        return cls(mean.astype(np.float64), core, face.expression_names, landmark_map)
+        return cls(mean.astype(np.float64), core, face.expression_names, landmark_map, identity_mirror(face))
 
     def points(
         self, identity: np.ndarray, expression: np.ndarray
@@ -163,15 +165,6 @@ class Noise:
         return jacobian.T @ jacobian - shared.T @ shared, jacobian.T @ wrong - shared.T @ share
 
 
-def mirrored_points(points: np.ndarray) -> np.ndarray:
-    """Returns for each landmark (L, 3) of a symmetric face the index (L,) of its mirror image."""
-    apart = np.linalg.norm(points[:, None] * (-1, 1, 1) - points[None], axis=2)
-    _, other = linear_sum_assignment(apart**2 + apart.T**2)
-    unpaired = other[other] != np.arange(len(other))
-    other[unpaired] = np.flatnonzero(unpaired)
-    return other
-
-
 def expression_prior(names: tuple[str, ...]) -> np.ndarray:
     """Returns the precision (52, 52) of expressions: small coefficients, and the left like the right."""
     precision = np.diag([1 / _RARE.get(name, _EXPRESSION_SPREAD) ** 2 for name in names])
@@ -211,41 +204,92 @@ class _View:
 def fit_face(model: LandmarkModel, faces: list[SeenFace], iterations: int = _ITERATIONS) -> FaceFit:
     """Fits one person, in one thread: the matrices are too small for more.
 
+    The identity is the mean of two fits, to the landmarks and to their mirror images; expression and camera
+    are then settled on it. A picture and its mirror image so give one person, although the model's own
+    people are not symmetric.
+
     Args:
         model: the face model at the landmarks.
         faces: the person's face in each photo, at least one.
-        iterations: of Gauss-Newton.
+        iterations: of Gauss-Newton; 0 for the posed mean face.
 
     Returns:
         Identity, and by photo expression, camera and errors.
     """
     with threadpool_limits(limits=1):
-        return _fit(model, faces, iterations)
+        solution = _Solution.begin(model, faces)
+        solution.improve(iterations)
+        if iterations:
+            image = _Solution.begin(model, [mirrored_face(seen) for seen in faces])
+            image.improve(iterations)
+            solution.identity = (solution.identity + model.mirror @ image.identity) / 2
+            solution.improve(_SETTLING, identity_too=False)
+        return solution.fit()
 
 
-def _fit(model: LandmarkModel, faces: list[SeenFace], iterations: int) -> FaceFit:
-    views = [_begin(model, seen) for seen in faces]
-    size, count = model.core.shape[0] - 1, len(model.names)
-    identity = np.zeros(size)
-    prior = expression_prior(model.names)
-    weights = [np.ones(len(view.pose.seen.points)) for view in views]
-    width = count + POSE
-    normal = np.eye(size)
-    for _ in range(iterations):
-        normal = np.zeros((size + width * len(views),) * 2)
+@dataclass
+class _Solution:
+    """One person while the photos are being fitted.
+
+    Attributes:
+        model: the face model at the landmarks.
+        views: one for each photo.
+        identity: (K,).
+        weights: (478,) by photo.
+        normal: curvature of the cost at the last step but one, (K + 61 N,) * 2.
+    """
+
+    model: LandmarkModel
+    views: list[_View]
+    identity: np.ndarray
+    weights: list[np.ndarray]
+    normal: np.ndarray
+
+    @classmethod
+    def begin(cls, model: LandmarkModel, faces: list[SeenFace]) -> "_Solution":
+        """Returns the posed mean face."""
+        views = [_begin(model, seen) for seen in faces]
+        size = model.core.shape[0] - 1
+        weights = [np.ones(len(view.pose.seen.points)) for view in views]
+        normal = np.eye(size + (len(model.names) + POSE) * len(views))
+        return cls(model, views, np.zeros(size), weights, normal)
+
+    def improve(self, iterations: int, identity_too: bool = True) -> None:
+        """Takes steps of Gauss-Newton until nothing moves; with the identity held where it shall stay."""
+        size, count = len(self.identity), len(self.model.names)
+        width = count + POSE
+        first = 0 if identity_too else size
+        prior = expression_prior(self.model.names)
+        for _ in range(iterations):
+            gradient = self._linearise(prior)
+            free = self.normal[first:, first:]
+            step = np.zeros(len(gradient))
+            step[first:] = -cho_solve(cho_factor(free + 1e-9 * np.diag(np.diag(free))), gradient[first:])
+            self.identity = self.identity + step[:size]
+            for index, view in enumerate(self.views):
+                own = step[size + index * width : size + (index + 1) * width]
+                view.expression = np.clip(view.expression + own[:count], -0.05, 1.1)
+                view.pose.move(np.clip(own[count:], -0.5, 0.5))
+            if np.abs(step).max() < _STILL:
+                break
+
+    def _linearise(self, prior: np.ndarray) -> np.ndarray:
+        """Sets weights and curvature, and returns the slope (K + 61 N,) of the cost."""
+        size, width = len(self.identity), len(self.model.names) + POSE
+        normal = np.zeros((size + width * len(self.views),) * 2)
         gradient = np.zeros(len(normal))
         normal[:size, :size] += np.eye(size)
-        gradient[:size] += identity
-        for index, view in enumerate(views):
+        gradient[:size] += self.identity
+        for index, view in enumerate(self.views):
             own = slice(size + index * width, size + (index + 1) * width)
-            place, by_identity, by_expression = model.points(identity, view.expression)
-            weights[index] = _weights(view.errors(place), view)
+            place, by_identity, by_expression = self.model.points(self.identity, view.expression)
+            weights = self.weights[index] = _weights(view.errors(place), view)
             pose, by_place = view.jacobian(place)
             jacobian = np.concatenate(
                 [np.einsum("lik,alk->lia", by_place, by_identity, optimize=True),
                  np.einsum("lik,alk->lia", by_place, by_expression, optimize=True), pose], 2
             )  # fmt: skip
-            root = np.repeat(np.sqrt(weights[index]), 2)
+            root = np.repeat(np.sqrt(weights), 2)
             product, slope = view.noise.products(
                 jacobian.reshape(len(root), -1) * root[:, None], view.errors(place).ravel() * root
             )
@@ -256,28 +300,26 @@ def _fit(model: LandmarkModel, faces: list[SeenFace], iterations: int) -> FaceFi
             curve, pull = _own_prior(view, prior)
             normal[own, own] = product[size:, size:] + curve
             gradient[own] = slope[size:] + pull
-        step = -cho_solve(cho_factor(normal + 1e-9 * np.diag(np.diag(normal))), gradient)
-        identity = identity + step[:size]
-        for index, view in enumerate(views):
-            own = step[size + index * width : size + (index + 1) * width]
-            view.expression = np.clip(view.expression + own[:count], -0.05, 1.1)
-            view.pose.move(np.clip(own[count:], -0.5, 0.5))
-        if np.abs(step).max() < _STILL:
-            break
-    cut = normal[:size, size:]
-    precision = normal[:size, :size] - cut @ np.linalg.solve(normal[size:, size:], cut.T)
-    covariance = np.linalg.inv(normal)
-    fitted = []
-    for index, (view, weight) in enumerate(zip(views, weights, strict=True)):
-        place, _, _ = model.points(identity, view.expression)
-        camera = view.pose.camera()
-        pixels, _ = camera.project(place)
-        residual = np.linalg.norm(pixels - view.pose.seen.points, axis=1) / view.pose.unit
-        first = size + index * width + count
-        variance = float(covariance[first + 5 : first + 7, first + 5 : first + 7].sum())
-        spread = view.pose.focal_spread(variance)
-        fitted.append(FittedView(np.clip(view.expression, 0, 1), camera, residual, weight, spread))
-    return FaceFit(identity, precision, fitted)
+        self.normal = normal
+        return gradient
+
+    def fit(self) -> FaceFit:
+        """Returns the result as it stands."""
+        size, count, normal = len(self.identity), len(self.model.names), self.normal
+        cut = normal[:size, size:]
+        precision = normal[:size, :size] - cut @ np.linalg.solve(normal[size:, size:], cut.T)
+        covariance = np.linalg.inv(normal)
+        fitted = []
+        for index, (view, weight) in enumerate(zip(self.views, self.weights, strict=True)):
+            place, _, _ = self.model.points(self.identity, view.expression)
+            camera = view.pose.camera()
+            pixels, _ = camera.project(place)
+            residual = np.linalg.norm(pixels - view.pose.seen.points, axis=1) / view.pose.unit
+            first = size + index * (count + POSE) + count
+            variance = float(covariance[first + 5 : first + 7, first + 5 : first + 7].sum())
+            spread = view.pose.focal_spread(variance)
+            fitted.append(FittedView(np.clip(view.expression, 0, 1), camera, residual, weight, spread))
+        return FaceFit(self.identity, precision, fitted)
 
 
 def _weights(errors: np.ndarray, view: _View) -> np.ndarray:

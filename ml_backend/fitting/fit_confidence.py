@@ -10,7 +10,7 @@ from .landmarks import FacePoints
 _TURNED, _PROFILE = 25.0, 55.0
 _GOOD_ERROR, _BAD_ERROR = 0.02, 0.07
 _BARE, _COVERED = 0.12, 0.5
-_FIRM_FOCAL, _CONFLICT = (0.2, 0.45), (2.0, 5.0)
+_FIRM_FOCAL, _CONFLICT = (0.15, 0.55), (2.0, 5.0)
 _CUT = 0.03, 0.55
 _CONTRAST, _LEAST_CONTRAST = 35.0, 8.0
 _FLAT = 0.3, 0.6
@@ -105,7 +105,7 @@ def judge_fit(
             1 - 0.45 * degradation
         ),
         "the photo does not tell how far away the camera was: depth comes from the average person": float(
-            np.interp(view.focal_spread, _FIRM_FOCAL, [1.0, 0.9])
+            np.interp(view.focal_spread, _FIRM_FOCAL, [1.0, 0.75])
         ),
         "the lens by EXIF does not fit the face: the picture may have been cut or edited": float(
             np.interp(conflict, _CONFLICT, [1.0, 0.5])

@@ -10,7 +10,12 @@ et al. 2019, "Real-time facial surface geometry from monocular video on mobile G
 
 import importlib
 import importlib.util
+import os
+import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -53,8 +58,9 @@ class Network:
 
     def __init__(self, content: bytes):
         interpreter = importlib.import_module("ai_edge_litert.interpreter").Interpreter
-        self._interpreter: Any = interpreter(model_content=content, num_threads=1)
-        self._interpreter.allocate_tensors()
+        with without_notices():
+            self._interpreter: Any = interpreter(model_content=content, num_threads=1)
+            self._interpreter.allocate_tensors()
         (entry,) = self._interpreter.get_input_details()
         shape = tuple(int(length) for length in entry["shape"])
         if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3:
@@ -77,6 +83,42 @@ class Network:
         self._interpreter.set_tensor(self._entry, np.ascontiguousarray(picture[None], np.float32))
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+@contextmanager
+def without_notices() -> Iterator[None]:
+    """Keeps the interpreter's notices, lines that begin with INFO, out of the standard error stream.
+
+    The interpreter writes them to the descriptor itself and has no setting against it. What else is written
+    meanwhile is passed on.
+    """
+    stream = _error_stream()
+    if stream is None:
+        yield
+        return
+    kept = os.dup(stream)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), stream)
+        try:
+            yield
+        finally:
+            os.dup2(kept, stream)
+            os.close(kept)
+            caught.seek(0)
+            others = b"".join(line for line in caught if not line.startswith(b"INFO:"))
+            if others:
+                os.write(stream, others)
+
+
+def _error_stream() -> int | None:
+    """Returns the descriptor that native code writes errors to, flushed; None where the process has none."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return None
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    return 2
 
 
 @dataclass(frozen=True)

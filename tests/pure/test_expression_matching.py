@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml_backend.expression_matching import match_expressions, named_expression
+from ml_backend.expression_matching import match_columns, match_expressions, named_expression
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.files.face_file import expression_vector
 
@@ -53,6 +53,25 @@ def test_both_sides_and_names_without_a_side_stand_in():
         "mouthSmileRight": ["mouthSmile"],
     }
     assert match_expressions(["Body:jawOpen", "jawOpen"]) == {"jawOpen": ["jawOpen"]}
+
+
+def test_columns_of_a_table_are_matched_together():
+    titles = ["Timecode", "old.jawOpen", "jawOpen", "cheekPuff_L", "cheekPuff_R", "eyeBlink", "browInnerUp_L"]
+    matched = match_columns(titles)
+    assert matched.columns == {
+        "eyeBlinkLeft": (5,),
+        "eyeBlinkRight": (5,),
+        "jawOpen": (2,),
+        "cheekPuff": (3, 4),
+    }
+    assert matched.beside == (1,) and matched.halves == (6,) and matched.twice == ()
+    assert matched.read == {2, 3, 4, 5} and matched.known == {1, 2, 3, 4, 5, 6}
+    assert match_columns(["jawOpen", "jaw_open"]).twice == ("jawOpen",)
+    assert match_columns(["a.jawOpen", "b.jawOpen"]).twice == ("jawOpen",)
+    assert match_columns(["eyeBlink", "eyeBlinkLeft"]).columns == {
+        "eyeBlinkLeft": (1,),
+        "eyeBlinkRight": (0,),
+    }
 
 
 def test_a_face_file_takes_any_spelling():

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -239,6 +240,40 @@ def test_facescape_without_expression_names_says_what_to_write(tmp_path):
     (tmp_path / "tiny_bm.expressions.txt").write_text("smile")
     with pytest.raises(UserError, match="51"):
         read_facescape(path, 3)
+
+
+def test_facescapes_expression_names_are_read_in_any_spelling(tmp_path):
+    path, _ = tiny_facescape(tmp_path)
+    plain = read_facescape(path, 3)
+    beside = tmp_path / "tiny_bm.expressions.txt"
+    snake = [re.sub(r"([A-Z])", r"_\1", name).lower() for name in EXPRESSION_NAMES[:51]]
+    beside.write_text("\n".join(f"head.{name}" for name in snake))
+    np.testing.assert_array_equal(read_facescape(path, 3).core, plain.core)
+    both = [*EXPRESSION_NAMES[:49], "browInnerUp_L", "browInnerUp_R"]
+    assert "browInnerUp" in both
+    both[both.index("browInnerUp")] = "-"
+    beside.write_text("\n".join(both))
+    read = read_facescape(path, 3)
+    place = EXPRESSION_NAMES.index("browInnerUp")
+    identity, sides = np.zeros(3, np.float32), np.zeros(52, np.float32)
+    sides[[49, 50]] = 1.0
+    together = np.zeros(52, np.float32)
+    together[place] = 1.0
+    expected = plain.evaluate(identity, sides)
+    np.testing.assert_allclose(read.evaluate(identity, together), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("wrong", ["browDown", "jawOpen", "smile"])
+def test_facescape_names_without_a_side_twice_or_unknown_are_refused(tmp_path, wrong):
+    path, _ = tiny_facescape(tmp_path)
+    names = list(EXPRESSION_NAMES[:51])
+    for name in ("browDownLeft", "browDownRight"):
+        names[names.index(name)] = "-"
+    names[names.index("cheekPuff")] = wrong
+    (tmp_path / "tiny_bm.expressions.txt").write_text("\n".join(names))
+    with pytest.raises(UserError, match=wrong) as caught:
+        read_facescape(path, 3)
+    assert "51" in caught.value.remedy
 
 
 @pytest.mark.skipif(not ICT.exists(), reason="ICT-FaceKit's arrays are not here")

@@ -1,6 +1,10 @@
 """Faces and their points: boxes from a detector, turned squares, small, turned and several faces."""
 
+import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +25,12 @@ from ml_backend.fitting.face_detector import (
 )
 from ml_backend.fitting.face_mesh import face_points, settled_square, square_about_face, square_of_points
 from ml_backend.fitting.face_square import PictureSquare, level_square
-from ml_backend.fitting.landmark_networks import carried_file, load_networks
+from ml_backend.fitting.landmark_networks import carried_file, load_networks, without_notices
 from ml_backend.fitting.landmarks import find_faces, interocular_distance
 from ml_backend.fitting.mesh_layout import MIRRORED
 from ml_backend.fitting.photo_file import read_photo
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -277,3 +283,20 @@ def reflected(square: PictureSquare) -> PictureSquare:
     return PictureSquare(
         np.array([300 - square.centre[0], square.centre[1]]), square.right * (1, -1), square.side
     )
+
+
+def test_loading_the_networks_prints_nothing():
+    module = "ml_backend.fitting.landmark_networks"
+    code = f"from {module} import load_networks; print(len(load_networks().detectors))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "3" and done.stderr == ""
+
+
+def test_notices_are_dropped_and_errors_are_passed_on(capfd):
+    with without_notices():
+        os.write(2, b"INFO: a notice\nERROR: a fault\n")
+    assert capfd.readouterr().err == "ERROR: a fault\n"
+    with pytest.raises(ValueError, match="broken"), without_notices():
+        raise ValueError("broken")
+    os.write(2, b"INFO: later\n")
+    assert capfd.readouterr().err == "INFO: later\n"

@@ -187,6 +187,42 @@ def test_names_are_read_in_any_spelling(tmp_path, header, spelling):
     assert near_half(peaks(read)) and np.allclose(read.frames[:, 0], 0.1)
 
 
+SIDES = {"cheekPuff_L": 0.2, "cheekPuff_R": 0.6, "eyeBlink": 0.5, "jawOpen": 0.25, "old.jawOpen": 0.9}
+"""Columns as other programs name them, and their values."""
+
+
+def write_sides(folder: Path, kind: str, columns: dict[str, float]) -> Path:
+    """Writes a second of constant columns as a CSV, as JSON or as Audio2Face does."""
+    names, row = list(columns), list(columns.values())
+    path = folder / ("take.csv" if kind == "csv" else "take.json")
+    if kind == "csv":
+        lines = [",".join([code, "61", *map(str, row)]) for code, _ in coded(range(60), 60)]
+        path.write_text("\n".join([",".join(["Timecode", "BlendShapeCount", *names]), *lines]))
+    else:
+        keys = ("fps", "names", "frames") if kind == "json" else ("exportFps", "facsNames", "weightMat")
+        path.write_text(json.dumps(dict(zip(keys, (60.0, names, [row] * 60), strict=True))))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "audio2face"])
+def test_two_sides_make_one_expression_and_one_column_feeds_two(tmp_path, kind):
+    read = read_curves(write_sides(tmp_path, kind, SIDES))
+    values = dict(zip(EXPRESSION_NAMES, read.frames[7].tolist(), strict=True))
+    moved = {name: round(value, 5) for name, value in values.items() if value}
+    assert moved == {"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5, "jawOpen": 0.25, "cheekPuff": 0.4}
+    assert [note for note in read.notes if "old.jawOpen" in note and "plainer" in note]
+    alone = read_curves(write_sides(tmp_path, kind, {"jawOpen": 0.25, "cheekPuff_L": 0.2}))
+    assert alone.frames[0, JAW] == 0.25 and np.count_nonzero(alone.frames[0]) == 1
+    assert [note for note in alone.notes if "cheekPuff_L" in note and "one side" in note]
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "audio2face"])
+@pytest.mark.parametrize("names", [("jawOpen", "jaw_open"), ("a.jawOpen", "b.jawOpen")])
+def test_equally_plain_columns_of_one_expression_are_refused(tmp_path, kind, names):
+    with pytest.raises(UserError, match="the column jawOpen is there twice"):
+        read_curves(write_sides(tmp_path, kind, dict.fromkeys(names, 0.5)))
+
+
 def test_columns_in_any_order(tmp_path):
     path = tmp_path / "a.csv"
     lines = [f"{pulse(second):.4f},{code},take 3,61,0.25" for code, second in coded(range(120), 60)]
