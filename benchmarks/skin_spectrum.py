@@ -130,7 +130,9 @@ def read_quads(path: Path) -> tuple[np.ndarray, np.ndarray]:
         index = np.array(corners).reshape(-1, 4, 2)
         return np.array(positions)[index[..., 0]], np.array(texture)[index[..., 1]]
     except (OSError, ValueError, IndexError) as error:
-        raise UserError(f"{path}: not a mesh that can be read ({error}).", "Give the scan's folder.") from error
+        raise UserError(
+            f"{path}: not a mesh that can be read ({error}).", "Give the scan's folder."
+        ) from error
 
 
 def mesh_metric(positions: np.ndarray, texture: np.ndarray) -> np.ndarray:

@@ -44,7 +44,8 @@ def micro_templates(chart: FaceChart, resolution: int) -> Tensor:
     weights = _orientation_weights(chart)
     strength = {name: _upsampled(field) for name, field in _strengths(chart).items()}
     fields = strength["lumps"] * _unit(_band(LUMP_MM, per_mm, 71))
-    fields = fields - strength["grain"] * _unit(functional.softplus(2 * _unit(_band(GRAIN_MM, per_mm, 73)) - 0.6))
+    grain = functional.softplus(2 * _unit(_band(GRAIN_MM, per_mm, 73)) - 0.6)
+    fields = fields - strength["grain"] * _unit(grain)
     fields = fields + strength["primary"] * _unit(_lozenges(PRIMARY_MM, per_mm, weights, 41))
     fields = fields + strength["secondary"] * _unit(_lozenges(SECONDARY_MM, per_mm, weights, 43))
     fields = fields + strength["small"] * _unit(_pores(*SMALL_PORES, per_mm, 11))

@@ -16,7 +16,7 @@ from ...expression_names import EXPRESSION_NAMES
 from ...models.bilinear_face import BilinearFace
 from ...models.skin_vector import SKIN_SIZE, YEARS_PER_SKIN_AGE
 from .crease_fields import noise_field
-from .crease_templates import CreasePatch, crease_load
+from .crease_templates import CreasePatch, GroupField, crease_load
 from .face_chart import GRID, FaceChart, border_fade, open_skin
 from .mean_skin import LaidFold, MeanSkin, solve_mean_skin, unit_gradients
 from .micro_detail import micro_templates
@@ -27,6 +27,7 @@ from .wrinkle_profile import depth_response, fold_profile, wrinkle_profile
 WARPS = 5  # three numbers of the skin and two of the identity move creases
 WARP_SHARE = 0.125  # deviation of a crease from its mean place, wavelengths
 WARP_CORRELATION_MM = 22.0
+BREAKS_MM = 9.0  # over which the depth of a fold changes along it
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,11 @@ class SkinSimulation:
         seen, inside = open_skin(face, chart, resolution)
         self.mask = inside.to(self.device)
         self._fade = border_fade(seen, chart.scale).to(self.device)
-        moved = ("angle", "support", "contractions", "drive")
-        self._fields = [
-            dataclasses.replace(f, **{name: getattr(f, name).to(self.device) for name in moved})
-            for f in self._mean.fields
-        ]
+        self._fields = [_on_device(field, self.device) for field in self._mean.fields]
         self._windows = [self._window(patch.group, patch.region, patch.level) for patch in self._mean.patches]
         self._windows += [self._window(fold.source, fold.region, fold.fold) for fold in self._mean.folds]
         self._warps = self._warp_basis(chart)
+        self._breaks = noise_field(4003, (2, GRID, GRID), chart.texels(BREAKS_MM / 2)).to(self.device)
         self._micro = micro_templates(chart, resolution).to(self.device)
         self._upper = [
             float((f.region * chart.up).sum() / f.region.sum().clamp_min(1e-6)) > -20
@@ -233,9 +231,10 @@ class SkinSimulation:
         weights = weights / weights.norm(dim=1, keepdim=True)
         mixed = torch.einsum("bk,bkyx->byx", weights, stripes)
         turns = torch.stack([0.8 + 0.2 * skin[:, 9], 0.35 * skin[:, 10]], 1)
-        uneven = 1.5 * torch.sigmoid(1.5 * torch.einsum("bk,bkyx->byx", turns, rough) + 0.2)
-        lopsided = torch.exp(0.2 * patch.side * skin[:, 11])[:, None, None]
-        return wrinkle_profile(1.15 * mixed, patch.level.sharpness) * uneven * lopsided
+        uneven = 1.5 * torch.sigmoid(patch.level.breaks * torch.einsum("bk,bkyx->byx", turns, rough) + 0.2)
+        lopsided = torch.exp(0.12 * patch.side * skin[:, 11])[:, None, None]
+        soft = uneven.clamp_min(1e-4).sqrt()  # a shallow stretch of a line is blunt, too
+        return wrinkle_profile(1.15 * mixed * soft, patch.level.sharpness) * soft * lopsided
 
     def _fold(self, laid: LaidFold, window: Window, warps: Tensor, skin: Tensor) -> Tensor:
         """Returns (B, h, w) relief of one fold of unit depth."""
@@ -245,10 +244,11 @@ class SkinSimulation:
             warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.35 * skin[:, 13, None, None]
         )
         fine = window.up @ moved @ window.across.T
-        lopsided = torch.exp(0.35 * side * skin[:, 11] + 0.3 * skin[:, 13 if fold.name != "eleven" else 14])[
-            :, None, None
-        ]
-        return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * lopsided
+        lopsided = torch.exp(0.13 * side * skin[:, 11] + 0.25 * skin[:, 13 if fold.name != "eleven" else 14])
+        turns = torch.stack([0.9 + 0.3 * skin[:, 9], 0.5 * skin[:, 10]], 1)
+        uneven = 1.2 * torch.sigmoid(torch.einsum("bk,kyx->byx", turns, self._breaks) + 1.4)
+        uneven = window.up @ uneven @ window.across.T
+        return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * uneven * lopsided[:, None, None]
 
     def displacement(self, state: SkinState, expression: Tensor) -> Tensor:
         """Simulates maps.
@@ -293,6 +293,14 @@ class SkinSimulation:
         return (maps + state.static[:, None]).clamp(-4, 4)
 
 
+def _on_device(field: GroupField, device: torch.device) -> GroupField:
+    moved = {
+        name: getattr(field, name).to(device)
+        for name in ("angle", "support", "contractions", "drive", "left")
+    }
+    return dataclasses.replace(field, **moved, acts=None if field.acts is None else field.acts.to(device))
+
+
 def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
     """Returns the effect of age and skin on wrinkles.
 
@@ -306,7 +314,7 @@ def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
     """
     age = years + YEARS_PER_SKIN_AGE * skin[:, 0]
     aged = 1.25 * torch.sigmoid((age - 43) / 11)
-    slack = 1.15 * torch.sigmoid((age - 53) / 8.5)
+    slack = 1.15 * torch.sigmoid((age - 51) / 8.5)
     return {
         "aged": aged,
         "slack": slack,
