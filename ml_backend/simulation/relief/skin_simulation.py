@@ -58,18 +58,24 @@ class Window:
     Attributes:
         source: index of its group or fold in the list of both.
         rows, columns: half-open texel ranges.
-        up, across: (h, G) and (w, G) interpolation from the strain's grid.
-        region: (G, G) where its creases may lie.
+        cells: the part of the strain's grid, g rows and k columns, that reaches into it.
+        up, across: (h, g) and (w, k) interpolation from those cells.
+        region: (g, k) where its creases may lie.
         family: depth and response to compression.
     """
 
     source: int
     rows: tuple[int, int]
     columns: tuple[int, int]
+    cells: tuple[slice, slice]
     up: Tensor
     across: Tensor
     region: Tensor
     family: CreaseLevel | Fold
+
+    def fine(self, fields: Tensor) -> Tensor:
+        """Carries fields over the strain's grid (..., G, G) to the window's texels (..., h, w)."""
+        return self.up @ fields[..., self.cells[0], self.cells[1]] @ self.across.T
 
 
 class SkinSimulation:
@@ -128,8 +134,12 @@ class SkinSimulation:
                     min(self.resolution, (high + 1) * self.resolution // GRID),
                 )
             )
-        up, across = (spline_matrix(GRID, self.resolution, *span_).to(self.device) for span_ in ranges)
-        return Window(source, ranges[0], ranges[1], up, across, region.to(self.device), family)
+        weights = [spline_matrix(GRID, self.resolution, *span).to(self.device) for span in ranges]
+        used = [torch.nonzero(matrix.sum(0)).flatten().tolist() for matrix in weights]
+        cells = slice(used[0][0], used[0][-1] + 1), slice(used[1][0], used[1][-1] + 1)
+        up, across = weights[0][:, cells[0]].contiguous(), weights[1][:, cells[1]].contiguous()
+        region = region[cells].to(self.device)
+        return Window(source, ranges[0], ranges[1], cells, up, across, region, family)
 
     def _warp_basis(self, chart: FaceChart) -> Tensor:
         """Returns (WARPS, 2, G, G): smooth displacements of unit deviation, (across, up)."""
@@ -209,7 +219,7 @@ class SkinSimulation:
     ) -> Tensor:
         """Returns (B, h, w) relief of unit depth: templates mixed, moved and stretched for each person."""
         u, v = self._texture_points(window)
-        shift = WARP_SHARE * patch.level.wavelength * (window.up @ warps @ window.across.T)  # (B, 2, h, w) mm
+        shift = WARP_SHARE * patch.level.wavelength * window.fine(warps)  # (B, 2, h, w) mm
         stretch = 1 / traits["wavelength"]
         extent = [patch.high[axis] - patch.low[axis] for axis in (0, 1)]
         x = (2 * (u - patch.low[0]) / extent[0] - 1) * stretch[:, None]
@@ -243,11 +253,11 @@ class SkinSimulation:
         moved = laid.distance.to(self.device) + (0.75 * fold.width) * (
             warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.35 * skin[:, 13, None, None]
         )
-        fine = window.up @ moved @ window.across.T
+        fine = window.fine(moved)
         lopsided = torch.exp(0.13 * side * skin[:, 11] + 0.25 * skin[:, 13 if fold.name != "eleven" else 14])
         turns = torch.stack([0.9 + 0.3 * skin[:, 9], 0.5 * skin[:, 10]], 1)
         uneven = 1.2 * torch.sigmoid(torch.einsum("bk,kyx->byx", turns, self._breaks) + 1.4)
-        uneven = window.up @ uneven @ window.across.T
+        uneven = window.fine(uneven)
         return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * uneven * lopsided[:, None, None]
 
     def displacement(self, state: SkinState, expression: Tensor) -> Tensor:
@@ -283,12 +293,10 @@ class SkinSimulation:
                     crease_load(strains, strongest, expression[person], field) + state.resting[person, index]
                 )
             for window, relief in zip(self._windows, state.reliefs, strict=True):
-                depth = (
-                    depth_response(loads[window.source], window.family.onset, window.family.span)
-                    * window.region
-                )
+                load = loads[window.source][:, window.cells[0], window.cells[1]]
+                depth = depth_response(load, window.family.onset, window.family.span) * window.region
                 fine = window.up @ depth @ window.across.T
-                maps[person, :, slice(*window.rows), slice(*window.columns)] += fine * relief[person]
+                maps[person, :, slice(*window.rows), slice(*window.columns)].addcmul_(fine, relief[person])
         maps *= self._fade
         return (maps + state.static[:, None]).clamp(-4, 4)
 
