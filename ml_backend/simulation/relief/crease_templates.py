@@ -126,7 +126,7 @@ def group_field(
     angle = 0.5 * torch.atan2(lean[1], lean[0])
     drive = contraction_matrix((getattr(group, "drive", {}),))[0]
     spread = chart.texels(*group.spread)
-    slack = 0.25 if isinstance(group, Fold) else 0.6
+    slack = (0.08 if group.acts else 0.25) if isinstance(group, Fold) else 0.6
     support = (4 * region).clamp(0, 1) * chart.raster.covered + 1e-4
     choosy = 0.0 if isinstance(group, Fold) else 1.0
     left = torch.sigmoid(chart.across / 1.5)

@@ -65,8 +65,8 @@ def _strengths(chart: FaceChart) -> dict[str, Tensor]:
         return (on_nose * nose + on_cheek * cheek + on_forehead * forehead + elsewhere * rest) * bare
 
     return {
-        "lumps": by_region(0.048, 0.038, 0.026, 0.022),
-        "grain": by_region(0.030, 0.030, 0.030, 0.020),
+        "lumps": by_region(0.048, 0.038, 0.026, 0.028),
+        "grain": by_region(0.030, 0.030, 0.030, 0.026),
         "primary": by_region(0.014, 0.016, 0.018, 0.014),
         "secondary": by_region(0.014, 0.018, 0.024, 0.016),
         "small": by_region(0.026, 0.024, 0.026, 0.013) * (1 - lids),

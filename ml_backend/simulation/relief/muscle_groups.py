@@ -244,7 +244,7 @@ def _marionette_line(chart: FaceChart) -> tuple[tuple[float, float], ...]:
 GROUPS: tuple[MuscleGroup, ...] = (
     MuscleGroup(
         "frontalis", (both_sides(browInnerUp=1.0, browOuterUp=1.0),), _forehead,
-        (CreaseLevel(10.5, 0.7, 2.4, onset=0.14, breaks=2.6),
+        (CreaseLevel(10.5, 0.7, 2.4, onset=0.14, breaks=3.4),
             CreaseLevel(4.6, 0.18, 1.8, onset=0.08, span=0.4, breaks=2.2)),
         guide=_level_lines, guide_weight=0.35, spread=(5, 15), paired=False, resting=0.45,
     ),
@@ -270,7 +270,6 @@ GROUPS: tuple[MuscleGroup, ...] = (
         (CreaseLevel(3.8, 0.15, 1.8, onset=0.08, breaks=2.2),
             CreaseLevel(2.2, 0.07, 1.4, onset=0.08, span=0.4, breaks=2.2)),
         guide=_under_eye_arcs, guide_weight=0.6, resting=0.5,
-        acts={"eyeSquint": 1.0, "cheekSquint": 1.0, "noseSneer": 0.5},
     ),
     MuscleGroup(
         "nasalis", (both_sides(noseSneer=1.0),), _bunny,
@@ -279,7 +278,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
     ),
     MuscleGroup(
         "zygomatic", (both_sides(mouthSmile=1.0), both_sides(mouthDimple=1.0)), _cheek,
-        (CreaseLevel(8.5, 0.28, 1.8, onset=0.22, youth=0.05, breaks=2.2),),
+        (CreaseLevel(8.5, 0.32, 1.8, onset=0.22, youth=0.05, breaks=2.2),),
         guide=_cheek_arcs, guide_weight=0.25, spread=(5, 6), resting=0.5,
     ),
     MuscleGroup(
@@ -295,7 +294,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
     ),
     MuscleGroup(
         "lips", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _lips,
-        (CreaseLevel(2.0, 0.12, 1.3, onset=-0.3, span=0.8, youth=0.9, breaks=2.2),),
+        (CreaseLevel(2.0, 0.16, 1.3, onset=-0.3, span=0.8, youth=0.9, breaks=2.2),),
         guide=_upright_lines, guide_weight=1.0, paired=False, resting=0.2,
     ),
     MuscleGroup(
@@ -316,7 +315,11 @@ FOLDS: tuple[Fold, ...] = (
     Fold(
         "nasolabial", (both_sides(mouthSmile=1.0), both_sides(noseSneer=1.0, mouthUpperUp=1.0)),
         _nasolabial_line, depth=1.0, width=1.7, bulge=0.3, bulge_width=6.0, fade=(4, 26), onset=0.12,
-        span=0.4, youth=0.4, spread=(7, 11), flare=0.5,
+        span=0.4, youth=0.4, spread=(8, 15), flare=0.5,
+        acts={
+            "mouthSmile": 1.0, "mouthUpperUp": 0.9, "noseSneer": 0.8, "cheekSquint": 0.6, "mouthDimple": 0.6,
+            "mouthStretch": 0.5, "mouthPress": 0.25, "mouthFrown": 0.25,
+        },
     ),
     Fold(
         "marionette", (both_sides(mouthFrown=1.0), both_sides(mouthSmile=1.0)),
@@ -335,14 +338,14 @@ FOLDS: tuple[Fold, ...] = (
     Fold(
         "tear_trough", (both_sides(cheekSquint=1.0), both_sides(eyeSquint=1.0)),
         ((14.5, -8), (17.5, -14), (23.5, -19.5), (31, -22.5), (39, -21)),
-        depth=0.6, width=2.6, bulge=0.7, bulge_width=6.0, fade=(5, 16), onset=0.1, youth=0.06, resting=0.8,
-        spread=(6, 5), flare=0.5, acts={"cheekSquint": 1.0, "eyeSquint": 0.7, "noseSneer": 0.4},
+        depth=0.55, width=2.6, bulge=0.7, bulge_width=6.0, fade=(5, 16), onset=-0.15, span=1.0, youth=0.03, resting=0.9,
+        spread=(6, 5), flare=0.5,
     ),
     Fold(
         "under_lid", (both_sides(eyeSquint=1.0), both_sides(cheekSquint=1.0)),
         ((16.5, -5.5), (21, -9.5), (28.5, -11.8), (36, -10), (41, -6)),
         depth=0.34, width=1.0, bulge=0.45, bulge_width=3.4, fade=(6, 8), onset=0.05, youth=0.3, resting=0.5,
-        spread=(5, 4), acts={"cheekSquint": 0.7, "eyeSquint": 1.0},
+        spread=(5, 4),
     ),
     Fold(
         "neck_ring_upper", ({"jawOpen": 1},), ((-44, -120), (-22, -126), (0, -129), (22, -126), (44, -120)),

@@ -237,7 +237,7 @@ class SkinSimulation:
         )
         stripes = sampled[:, :3]
         rough = sampled[:, 3:]
-        weights = torch.stack([torch.full_like(skin[:, 3], 0.85), 0.5 * skin[:, 3], 0.5 * skin[:, 4]], 1)
+        weights = torch.stack([torch.full_like(skin[:, 3], 0.75), 0.55 * skin[:, 3], 0.55 * skin[:, 4]], 1)
         weights = weights / weights.norm(dim=1, keepdim=True)
         mixed = torch.einsum("bk,bkyx->byx", weights, stripes)
         turns = torch.stack([0.8 + 0.2 * skin[:, 9], 0.35 * skin[:, 10]], 1)
@@ -250,7 +250,7 @@ class SkinSimulation:
         """Returns (B, h, w) relief of one fold of unit depth."""
         fold = laid.fold
         side = laid.side
-        moved = laid.distance.to(self.device) + (0.75 * fold.width) * (
+        moved = laid.distance.to(self.device) + (0.95 * fold.width) * (
             warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.35 * skin[:, 13, None, None]
         )
         fine = window.fine(moved)
