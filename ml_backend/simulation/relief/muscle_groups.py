@@ -246,7 +246,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
         "frontalis", (both_sides(browInnerUp=1.0, browOuterUp=1.0),), _forehead,
         (CreaseLevel(10.5, 0.7, 2.4, onset=0.14, breaks=3.4),
             CreaseLevel(4.6, 0.18, 1.8, onset=0.08, span=0.4, breaks=2.2)),
-        guide=_level_lines, guide_weight=0.35, spread=(5, 15), paired=False, resting=0.45,
+        guide=_level_lines, guide_weight=0.35, spread=(5, 15), paired=False, resting=0.4,
     ),
     MuscleGroup(
         "corrugator", (both_sides(browDown=1.0),), _glabella, (CreaseLevel(5.5, 0.2, 2.6),),
@@ -315,7 +315,7 @@ FOLDS: tuple[Fold, ...] = (
     Fold(
         "nasolabial", (both_sides(mouthSmile=1.0), both_sides(noseSneer=1.0, mouthUpperUp=1.0)),
         _nasolabial_line, depth=1.0, width=1.7, bulge=0.3, bulge_width=6.0, fade=(4, 26), onset=0.12,
-        span=0.4, youth=0.4, spread=(8, 15), flare=0.5,
+        span=0.4, youth=0.4, resting=0.3, spread=(8, 15), flare=0.5,
         acts={
             "mouthSmile": 1.0, "mouthUpperUp": 0.9, "noseSneer": 0.8, "cheekSquint": 0.6, "mouthDimple": 0.6,
             "mouthStretch": 0.5, "mouthPress": 0.25, "mouthFrown": 0.25,

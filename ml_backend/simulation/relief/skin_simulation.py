@@ -241,8 +241,10 @@ class SkinSimulation:
         weights = weights / weights.norm(dim=1, keepdim=True)
         mixed = torch.einsum("bk,bkyx->byx", weights, stripes)
         turns = torch.stack([0.8 + 0.2 * skin[:, 9], 0.35 * skin[:, 10]], 1)
-        uneven = 1.5 * torch.sigmoid(patch.level.breaks * torch.einsum("bk,bkyx->byx", turns, rough) + 0.2)
-        lopsided = torch.exp(0.12 * patch.side * skin[:, 11])[:, None, None]
+        breaks = patch.level.breaks
+        rough = torch.einsum("bk,bkyx->byx", turns, rough)
+        uneven = 1.55 * torch.sigmoid(breaks * rough + 0.65 - 0.25 * breaks)
+        lopsided = torch.exp(0.08 * patch.side * skin[:, 11])[:, None, None]
         soft = uneven.clamp_min(1e-4).sqrt()  # a shallow stretch of a line is blunt, too
         return wrinkle_profile(1.15 * mixed * soft, patch.level.sharpness) * soft * lopsided
 
@@ -255,8 +257,8 @@ class SkinSimulation:
         )
         fine = window.fine(moved)
         lopsided = torch.exp(0.13 * side * skin[:, 11] + 0.25 * skin[:, 13 if fold.name != "eleven" else 14])
-        turns = torch.stack([0.9 + 0.3 * skin[:, 9], 0.5 * skin[:, 10]], 1)
-        uneven = 1.2 * torch.sigmoid(torch.einsum("bk,kyx->byx", turns, self._breaks) + 1.4)
+        turns = torch.stack([0.55 + 0.2 * skin[:, 9], 0.3 * skin[:, 10]], 1)
+        uneven = 1.2 * torch.sigmoid(torch.einsum("bk,kyx->byx", turns, self._breaks) + 1.6)
         uneven = window.fine(uneven)
         return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * uneven * lopsided[:, None, None]
 
@@ -322,7 +324,7 @@ def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
     """
     age = years + YEARS_PER_SKIN_AGE * skin[:, 0]
     aged = 1.25 * torch.sigmoid((age - 43) / 11)
-    slack = 1.15 * torch.sigmoid((age - 51) / 8.5)
+    slack = 1.05 * torch.sigmoid((age - 52) / 8.5)
     return {
         "aged": aged,
         "slack": slack,
