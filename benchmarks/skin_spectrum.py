@@ -12,7 +12,7 @@ The millimetres come from the meshes, not from the maps. The scan's mesh is in m
 128 mm and its eyes are 68 mm apart, both within one deviation of Farkas's men (124.7 +- 5.7) and Dodgson's
 (64.7 +- 3.7). Over a patch the surface metric J^T J, J = d(millimetres) / d(texture coordinates), is averaged
 over the triangles by area; a frequency (fu, fv) of the map's Fourier transform then is
-sqrt(f (J^T J)^-1 f^T) cycles a millimetre whatever the chart's stretch and shear are, and nothing is resampled.
+sqrt(f (J^T J)^-1 f^T) cycles a millimetre whatever the chart's stretch and shear are. Nothing is resampled.
 Ours is measured the same way on the mean face's chart. A quadratic surface is subtracted and a Hann window
 laid over each patch.
 

@@ -193,7 +193,7 @@ def crease_load(strain: Tensor, strongest: Tensor, expression: Tensor, field: "G
     load = load + (expression @ field.drive)[:, None, None]
     if field.acts is None:
         return load
-    effort = torch.tanh(2.2 * (expression @ field.acts.T).clamp_min(0))[:, :, None, None]
+    effort = torch.tanh(1.8 * (expression @ field.acts.T).clamp_min(0))[:, :, None, None]
     effort = effort[:, 0] + (effort[:, 1] - effort[:, 0]) * field.left
     creasing = GATE_SOFTNESS * torch.nn.functional.softplus(load / GATE_SOFTNESS)
     return load + (effort - 1) * (creasing - GATE_SOFTNESS * math.log(2)).clamp_min(0)

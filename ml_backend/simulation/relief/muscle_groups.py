@@ -338,8 +338,8 @@ FOLDS: tuple[Fold, ...] = (
     Fold(
         "tear_trough", (both_sides(cheekSquint=1.0), both_sides(eyeSquint=1.0)),
         ((14.5, -8), (17.5, -14), (23.5, -19.5), (31, -22.5), (39, -21)),
-        depth=0.55, width=2.6, bulge=0.7, bulge_width=6.0, fade=(5, 16), onset=-0.15, span=1.0, youth=0.03, resting=0.9,
-        spread=(6, 5), flare=0.5,
+        depth=0.55, width=2.6, bulge=0.7, bulge_width=6.0, fade=(5, 16), onset=-0.15, span=1.0, youth=0.03,
+        resting=0.9, spread=(6, 5), flare=0.5,
     ),
     Fold(
         "under_lid", (both_sides(eyeSquint=1.0), both_sides(cheekSquint=1.0)),
