@@ -162,9 +162,9 @@ def _upsampled(field: Tensor) -> Tensor:
 
 def _nose(chart: FaceChart) -> Tensor:
     return (
-        torch.exp(-((chart.across / 17) ** 4))
-        * torch.sigmoid((chart.up + 48) / 2)
-        * torch.sigmoid((-8 - chart.up) / 3)
+        torch.exp(-(((chart.across / 17) ** 2) ** 1.5))
+        * torch.sigmoid((chart.up + 47) / 3)
+        * torch.sigmoid((-12 - chart.up) / 5)
     )
 
 

@@ -294,7 +294,7 @@ GROUPS: tuple[MuscleGroup, ...] = (
     ),
     MuscleGroup(
         "lips", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _lips,
-        (CreaseLevel(2.0, 0.16, 1.3, onset=-0.3, span=0.8, youth=0.9, breaks=2.2),),
+        (CreaseLevel(2.0, 0.22, 1.3, onset=-0.3, span=0.8, youth=0.9, breaks=2.2),),
         guide=_upright_lines, guide_weight=1.0, paired=False, resting=0.2,
     ),
     MuscleGroup(
