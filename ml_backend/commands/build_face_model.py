@@ -70,9 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vertex-modes",
         type=int,
-        default=320,
+        default=400,
         metavar="B",
-        help="anny: length of the core's vertex mode (default 320)",
+        help="anny: length of the core's vertex mode (default 400)",
     )
     parser.add_argument("--seed", type=int, default=0, help="anny: of the sampling (default 0)")
 

@@ -16,8 +16,8 @@ from ..geometry.texture_space import triangles_of
 from ..models.bilinear_face import BilinearFace
 
 _NECK = 0.05  # metres below the chin that count
-_ROUNDS = 4
-_PRIOR = 1e-7  # square metres a point and squared deviation: holds what no point shows
+_ROUNDS = 8
+_PRIOR = 1e-11  # square metres a point and squared deviation: holds what no point shows
 _FARTHEST = 0.01  # metres beyond which a nearest place is not a partner
 _MOST_POINTS = 9000
 
@@ -172,7 +172,7 @@ def shape_figures(face: BilinearFace, identities: list[np.ndarray]) -> dict:
     """Folded and thin triangles of faces at rest, on the refined skin.
 
     Returns:
-        flipped_triangles: triangles of all faces whose normal points away from each of its neighbours';
+        flipped_triangles: triangles of all faces more than 120 degrees turned against each of its neighbours;
         least_aspect: of any triangle of the control mesh, twice its height over its longest edge, 1 for the
         regular one.
     """
@@ -186,7 +186,7 @@ def shape_figures(face: BilinearFace, identities: list[np.ndarray]) -> dict:
     for identity in identities:
         neutral = face.neutral(identity.astype(np.float32))
         normals = _normals(dense.refine(neutral).astype(np.float64), triangles)
-        turned = (normals[neighbours] * normals[:, None]).sum(axis=2) < -0.2
+        turned = (normals[neighbours] * normals[:, None]).sum(axis=2) < -0.5
         flipped += int(turned.all(axis=1).sum())
         least = min(least, float(_aspects(neutral.astype(np.float64), coarse).min()))
     return {"flipped_triangles": flipped, "least_aspect": round(least, 3)}

@@ -75,6 +75,7 @@ class Anatomy:
         outside: (V,) degrees by which a vertex lies outside of the face.
         lips: (V,) bool, the red of the lips.
         lid_rims: by side ("Left", "Right"), vertices of the loop where the lids leave the eye.
+        lid_margins: by side, the vertex beside each of them on the middle of the lids' margin.
     """
 
     landmarks: dict[str, np.ndarray]
@@ -85,6 +86,7 @@ class Anatomy:
     outside: np.ndarray
     lips: np.ndarray
     lid_rims: dict[str, np.ndarray]
+    lid_margins: dict[str, np.ndarray]
 
 
 def describe_head(head: AnnyHead) -> Anatomy:
@@ -178,6 +180,9 @@ def describe_head(head: AnnyHead) -> Anatomy:
     landmarks["euryon_band"] = np.flatnonzero(
         seen & (height > head.positions[landmarks["ear_top_left"][0], 2] + 0.01)
     )
+    rims = loop(LID_INSIDE)
+    skin_quads = head.polygons[head.polygon_part == 0]
+    margins = np.array([lids[_joined(skin_quads, rim, lids)] for rim in rims])
     landmarks["pocket"] = np.flatnonzero(bag | sockets)
     return Anatomy(
         landmarks={name: np.asarray(indices, np.int32) for name, indices in landmarks.items()},
@@ -187,8 +192,16 @@ def describe_head(head: AnnyHead) -> Anatomy:
         face=(outside < 1e-6) & skin & ~bag & ~sockets,
         outside=np.where(skin, outside, 180.0),
         lips=lips,
-        lid_rims={"Left": loop(LID_INSIDE), "Right": mirror[loop(LID_INSIDE)]},
+        lid_rims={"Left": rims, "Right": mirror[rims]},
+        lid_margins={"Left": margins, "Right": mirror[margins]},
     )
+
+
+def _joined(quads: np.ndarray, vertex: int, candidates: np.ndarray) -> int:
+    """The place in `candidates` of the one that an edge joins to the vertex."""
+    at, corner = np.nonzero(quads == vertex)
+    beside = np.concatenate([quads[at, corner - 1], quads[at, (corner + 1) % 4]])
+    return int(np.flatnonzero(np.isin(candidates, beside))[0])
 
 
 def _degrees_outside(positions: np.ndarray) -> np.ndarray:

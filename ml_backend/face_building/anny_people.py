@@ -120,6 +120,9 @@ class AnnyPeople:
             else:
                 centre, radius = sphere_of(face[eye])
             face[eye] = centre + (self.head.positions[eye] - base_centre) * (radius / base_radius)
+        if self._scanned:
+            for side, lids in self._lids.items():
+                lids.turn_in(face, self.anatomy.lid_rims[side], self.anatomy.lid_margins[side])
         moved = self._lips.close(face)
         for lids in self._lids.values():
             moved += lids.push_out(face + moved)

@@ -23,7 +23,8 @@ from .tucker import Decomposition, decompose
 from .unwrap import unwrap_head
 
 Progress = Callable[[str], None]
-EYE_SLACK = 0.00015  # metres
+EYE_SLACK = 0.00022  # metres
+_LID_ZONE = 0.0045  # metres in front of the eyeball
 INCISOR_DROP = 0.003  # metres
 _SIDES = {"Left": "Right", "Right": "Left"}
 OTHER_SIDE = np.array(
@@ -47,7 +48,7 @@ class PeopleSettings:
 
     count: int = 600
     identity_size: int = 128
-    vertex_modes: int = 320
+    vertex_modes: int = 400
     seed: int = 0
     unwrap_iterations: int = 2500
 
@@ -106,10 +107,16 @@ def mirrored(values: np.ndarray, mirror: np.ndarray) -> np.ndarray:
 
 def error_weight(sampler: AnnyPeople) -> np.ndarray:
     """(V,) how much an error counts: most at lids and lips, which must meet; least where nobody looks."""
-    weight = np.where(sampler.head.vertex_part == 0, 1.0, 0.5)
+    part = sampler.head.vertex_part
+    positions = sampler.head.positions
+    weight = np.where(part == 0, 1.0, 0.5)
     weight[sampler.anatomy.pocket] = 0.4
-    weight[sampler.anatomy.behind_lids] = 1.5
     weight[sampler.anatomy.outside > 30] = 0.6
+    for index in (PARTS.index("eye_left"), PARTS.index("eye_right")):
+        centre, radius = sphere_of(positions[part == index])
+        weight[(np.linalg.norm(positions - centre, axis=1) < radius + _LID_ZONE) & (part == 0)] = 3.0
+        weight[part == index] = 8.0
+    weight[sampler.anatomy.behind_lids] = 6.0
     for name in (
         "lip_upper_inner",
         "lip_lower_inner",
@@ -118,7 +125,7 @@ def error_weight(sampler: AnnyPeople) -> np.ndarray:
         "lid_upper_right",
         "lid_lower_right",
     ):
-        weight[sampler.anatomy.landmarks[name]] = 25.0 if name.startswith("lid") else 10.0
+        weight[sampler.anatomy.landmarks[name]] = 400.0 if name.startswith("lid") else 40.0
     return weight
 
 

@@ -26,8 +26,8 @@ from .scans import Scans
 
 _ROUNDS = 4
 _REACH = 0.004  # metres
-_BENDING = 0.02  # of the control points against the fit of the refined surface
-_STRETCHING = 0.004  # likewise; decides where nothing is known: pockets, and below the scans' own cut
+_BENDING = 0.2  # of the control points against the fit of the refined surface
+_STRETCHING = 0.01  # likewise; decides where nothing is known: pockets, and below the scans' own cut
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ POCKET_CLEARANCE = 0.0003
 LARGEST_CLEARANCE = 0.0009
 EYE_RADIUS = 0.012  # metres; adults' eyeballs are 24 mm within one (Bekerman et al. 2014, J. Ophthalmol.)
 HALF_WAY_DEPTH = 0.00015  # metres that skin may dip into the eye half-way through a blink
+MARGIN_DEPTH = 0.0006  # metres from the middle of a lid's margin to where the lid leaves the eye
 MOUTH_REACH = 0.045  # metres from the lips over which a shut mouth stretches the skin
 UPPER_SHARE = 0.3  # of the way that the upper lip goes when the mouth shuts on an open jaw
 
@@ -82,6 +83,23 @@ class Lids:
         average = neighbour_average(polygons, len(positions))
         self.average = average[self.zone][:, self.zone]
         self.follower = Follower(positions, np.concatenate([upper, lower]), self.zone, LID_REACH)
+
+    def turn_in(self, face: np.ndarray, rims: np.ndarray, margins: np.ndarray) -> None:
+        """Lays the loop where the lids leave the eye behind and a little under the middle of their margin.
+
+        Args:
+            face: (V, 3), changed in place.
+            rims: (N,) the loop; margins: (N,) the vertex in front of each.
+        """
+        centre, radius = sphere_of(face[self.eye])
+        away = face[margins] - centre
+        distance = np.linalg.norm(away, axis=1, keepdims=True)
+        depth = np.clip(0.6 * (distance - radius), 0.4 * MARGIN_DEPTH, MARGIN_DEPTH)
+        aside = face[margins] - face[margins].mean(axis=0)
+        outward = away / distance
+        aside -= (aside * outward).sum(axis=1, keepdims=True) * outward
+        aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+        face[rims] = centre + outward * (distance - depth) + MARGIN_DEPTH * aside
 
     def push_out(self, face: np.ndarray, more: np.ndarray | float = 0.0) -> np.ndarray:
         """Returns (V, 3) the least smooth displacement that takes the skin out of the eyeball.

@@ -21,9 +21,9 @@ _LOWER_BORDER = (5518, 6461, 6346, 6213)
 # Point of base.obj, of the scans, weight.
 _PAIRS = {
     "ear top": (12012, 6822, 1.0), "ear back": (12040, 6836, 1.0), "ear lobe": (12329, 7122, 1.0),
-    "helix front": (12026, 7429, 1.0), "lobe front": (12328, 6714, 1.0), "inner top": (12078, 6865, 0.5),
+    "helix front": (12026, 7429, 1.0), "inner top": (12078, 6865, 0.5),
     "inner back": (12256, 7236, 0.5), "ear lower back": (12030, 6811, 0.5),
-    "ear upper back": (12043, 6843, 0.5), "tragus": (12213, 7093, 0.7), "ear front": (12033, 7146, 0.7),
+    "ear upper back": (12043, 6843, 0.5), "tragus": (12213, 7093, 0.5),
     "nostril septum": (7112, 5374, 0.7), "nostril front": (7110, 5125, 0.7),
     "nostril tip side": (7109, 5463, 0.7), "nostril wing front": (7106, 5262, 0.7),
     "nostril wing": (7107, 5252, 0.7), "nostril wing back": (7087, 5083, 0.7),
@@ -31,7 +31,7 @@ _PAIRS = {
     "nostril roof front": (7156, 5461, 0.7), "nostril roof": (7154, 5277, 0.7),
     "nostril roof side": (7144, 5152, 0.7), "nostril roof back": (7151, 5269, 0.7),
     "wing base": (7119, 3482, 1.0), "wing": (7099, 5313, 1.0), "wing crease top": (7051, 5211, 0.7),
-    "nose tip": (297, 4857, 1.0), "nose base": (343, 1147, 1.0), "nose root": (133, 978, 1.0),
+    "nose base": (343, 1147, 1.0), "nose root": (133, 978, 1.0),
 }  # fmt: skip
 
 
