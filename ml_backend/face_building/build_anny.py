@@ -23,7 +23,7 @@ from .tucker import Decomposition, decompose
 from .unwrap import unwrap_head
 
 Progress = Callable[[str], None]
-EYE_SLACK = 0.00022  # metres
+EYE_SLACK = 0.00025  # metres
 _LID_ZONE = 0.0045  # metres in front of the eyeball
 INCISOR_DROP = 0.003  # metres
 _SIDES = {"Left": "Right", "Right": "Left"}

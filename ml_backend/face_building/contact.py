@@ -15,7 +15,8 @@ LEAST_CLEARANCE = 0.0001
 POCKET_CLEARANCE = 0.0003
 LARGEST_CLEARANCE = 0.0009
 EYE_RADIUS = 0.012  # metres; adults' eyeballs are 24 mm within one (Bekerman et al. 2014, J. Ophthalmol.)
-HALF_WAY_DEPTH = 0.00015  # metres that skin may dip into the eye half-way through a blink
+HALF_WAY_CLEARANCE = 0.0004  # metres that skin stays off the eye half-way through a blink; the cornea bulges
+EYE_SET_BACK = 0.0008  # metres
 MARGIN_DEPTH = 0.0006  # metres from the middle of a lid's margin to where the lid leaves the eye
 MOUTH_REACH = 0.045  # metres from the lips over which a shut mouth stretches the skin
 UPPER_SHARE = 0.3  # of the way that the upper lip goes when the mouth shuts on an open jaw
@@ -123,7 +124,7 @@ class Lids:
         centre, radius = sphere_of(face[self.eye])
         away = face[self.zone] - centre
         distance = np.linalg.norm(away, axis=1)
-        need = np.maximum(radius - HALF_WAY_DEPTH - distance, 0)
+        need = np.maximum(radius + HALF_WAY_CLEARANCE - distance, 0)
         push = need
         for _ in range(4):
             push = np.maximum(need, 0.8 * (self.average @ push))
@@ -275,13 +276,14 @@ class Lips:
 
 
 def eye_behind_lids(rims: np.ndarray) -> np.ndarray:
-    """Returns (3,) the centre of an eyeball that lies behind lid rims (N, 3) and touches them."""
+    """Returns (3,) the centre of an eyeball that lies behind lid rims (N, 3).
+
+    The sphere nearest to them, moved back: a smooth function of the rims, so that a model that is linear in
+    the identity can hold it. Rims that still lie in the eye are for `Lids.push_out`.
+    """
     start = rims.mean(axis=0) + (0, 0.6 * EYE_RADIUS, 0)
     centre = least_squares(lambda c: np.linalg.norm(rims - c, axis=1) - EYE_RADIUS, start).x
-    for _ in range(8):  # back until no rim lies in the eye
-        inside = EYE_RADIUS + LEAST_CLEARANCE - np.linalg.norm(rims - centre, axis=1).min()
-        centre = centre + (0, max(inside, 0.0), 0)
-    return centre
+    return centre + (0, EYE_SET_BACK, 0)
 
 
 def sphere_of(eye: np.ndarray) -> tuple[np.ndarray, float]:
