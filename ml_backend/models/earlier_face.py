@@ -157,7 +157,7 @@ class CarriedPerson:
 
     Attributes:
         identity: (K',) float32 of the present model, standard deviations.
-        error_mm: mean distance of the points from their earlier places.
+        error_mm: mean distance of the points from where the person's own difference puts them.
         placement: the rigid motion from the earlier model's space to the present one's.
     """
 
@@ -221,13 +221,18 @@ class PersonCarrier:
     def carry(self, identity: np.ndarray) -> CarriedPerson:
         """Returns the identity nearest to an earlier one's shape.
 
-        Heads are laid over each other by a rigid motion, never scaled: both models are in metres. Small modes
-        that the points do not determine stay near 0 (ridge regression, prior of one standard deviation).
+        What makes the person differ from the earlier model's average head is laid on the present average, in
+        its size: what that average itself got wrong is not carried along. Small modes that the points do not
+        determine stay near 0 (ridge regression, prior of one standard deviation).
 
         Args:
             identity: (K,) of the earlier model, standard deviations.
         """
-        shape = self.earlier.neutral(identity)[self.points].astype(np.float64)
+        former = self.earlier.neutral(identity)[self.points].astype(np.float64)
+        average = self.earlier.mean[self.points].astype(np.float64)
+        sized = fit_similarity(average, self.mean)
+        own = fit_similarity(former, average, scale=False)(former) - average
+        shape = self.mean + sized.scale * own @ sized.rotation.T
         flat = self.modes.reshape(len(self.modes), -1).astype(np.float64)
         gram = flat @ flat.T
         found = np.zeros(len(flat))
@@ -237,8 +242,9 @@ class PersonCarrier:
             moments = flat @ (goal - self.mean).ravel()
             found = solve_ridge(gram, moments[:, None], _UNCERTAINTY**2)[:, 0]
             placed = self.mean + (found @ flat).reshape(-1, 3)
-        placement = fit_similarity(shape, placed, scale=False)
-        error = float(np.linalg.norm(placement(shape) - placed, axis=1).mean())
+        laid = fit_similarity(shape, placed, scale=False)
+        error = float(np.linalg.norm(laid(shape) - placed, axis=1).mean())
+        placement = fit_similarity(former, placed, scale=False)
         return CarriedPerson(found.astype(np.float32), 1000 * error, placement)
 
 
