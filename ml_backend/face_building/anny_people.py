@@ -12,7 +12,7 @@ from ..geometry.similarity import fit_similarity
 from ..geometry.texture_space import triangles_of
 from . import anatomy as head_anatomy
 from .anny import AnnyHead
-from .contact import EYE_RADIUS, Lashes, Lids, Lips, eye_behind_lids, sphere_of
+from .contact import FITTED_RADIUS, Lashes, Lids, Lips, eye_behind_lids, sphere_of
 from .deformation_transfer import ExpressionSource
 from .identity_sampling import Person, TargetLibrary, sample_person
 
@@ -115,7 +115,7 @@ class AnnyPeople:
             eye = np.flatnonzero(self.head.vertex_part == part)
             base_centre, base_radius = sphere_of(self.head.positions[eye])
             if self._scanned:
-                radius = EYE_RADIUS
+                radius = FITTED_RADIUS
                 centre = eye_behind_lids(face[self.anatomy.lid_rims[side]])
             else:
                 centre, radius = sphere_of(face[eye])

@@ -14,7 +14,7 @@ from ..models.bilinear_face import BilinearFace
 from . import anatomy as head_anatomy
 from .anny import PARTS, AnnyHead, read_head
 from .anny_people import AnnyPeople, makehuman_people
-from .contact import sphere_of
+from .contact import EYE_SLACK, sphere_of
 from .identity_sampling import Person
 from .named_directions import ATTRIBUTE_RANGES, MACROS, learn_directions, measure_features
 from .scan_people import scan_people
@@ -23,7 +23,6 @@ from .tucker import Decomposition, decompose
 from .unwrap import unwrap_head
 
 Progress = Callable[[str], None]
-EYE_SLACK = 0.00025  # metres
 _LID_ZONE = 0.0045  # metres in front of the eyeball
 INCISOR_DROP = 0.003  # metres
 _SIDES = {"Left": "Right", "Right": "Left"}
@@ -130,7 +129,7 @@ def error_weight(sampler: AnnyPeople) -> np.ndarray:
 
 
 def shrink_eyes(parts: Decomposition, head: AnnyHead) -> None:
-    """Makes the eyeballs smaller by EYE_SLACK about their centres.
+    """Makes the eyeballs smaller by EYE_SLACK about their centres, to their true size.
 
     The truncation of the core then does not sink the lids into them.
     """

@@ -16,6 +16,8 @@ POCKET_CLEARANCE = 0.0003
 LARGEST_CLEARANCE = 0.0009
 EYE_RADIUS = 0.012  # metres; adults' eyeballs are 24 mm within one (Bekerman et al. 2014, J. Ophthalmol.)
 HALF_WAY_CLEARANCE = 0.0004  # metres that skin stays off the eye half-way through a blink; the cornea bulges
+EYE_SLACK = 0.0004  # metres by which lids are fitted to a larger eye, so that a truncated model keeps off it
+FITTED_RADIUS = EYE_RADIUS + EYE_SLACK
 EYE_SET_BACK = 0.0008  # metres
 MARGIN_DEPTH = 0.0006  # metres from the middle of a lid's margin to where the lid leaves the eye
 MOUTH_REACH = 0.045  # metres from the lips over which a shut mouth stretches the skin
@@ -281,8 +283,8 @@ def eye_behind_lids(rims: np.ndarray) -> np.ndarray:
     The sphere nearest to them, moved back: a smooth function of the rims, so that a model that is linear in
     the identity can hold it. Rims that still lie in the eye are for `Lids.push_out`.
     """
-    start = rims.mean(axis=0) + (0, 0.6 * EYE_RADIUS, 0)
-    centre = least_squares(lambda c: np.linalg.norm(rims - c, axis=1) - EYE_RADIUS, start).x
+    start = rims.mean(axis=0) + (0, 0.6 * FITTED_RADIUS, 0)
+    centre = least_squares(lambda c: np.linalg.norm(rims - c, axis=1) - FITTED_RADIUS, start).x
     return centre + (0, EYE_SET_BACK, 0)
 
 

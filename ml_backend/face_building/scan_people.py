@@ -15,7 +15,7 @@ from .anatomy import describe_head
 from .anny import AnnyHead
 from .anny_people import AnnyPeople
 from .carried_scans import CarriedScans, carry_scans
-from .contact import EYE_RADIUS, eye_behind_lids, sphere_of
+from .contact import FITTED_RADIUS, eye_behind_lids, sphere_of
 from .identity_sampling import ORIGINS, Person, TargetLibrary, sample_person
 from .proportions import PUBLISHED, farkas_measures
 from .scans import Scans
@@ -156,7 +156,7 @@ def scan_people(head: AnnyHead, scans: Scans, progress: Callable[[str], None] = 
     for side, part in (("Left", 1), ("Right", 2)):
         eye = np.flatnonzero(head.vertex_part == part)
         centre, radius = sphere_of(head.positions[eye])
-        ball = (head.positions[eye] - centre) * (EYE_RADIUS / radius)
+        ball = (head.positions[eye] - centre) * (FITTED_RADIUS / radius)
         positions[eye] = ball + eye_behind_lids(positions[anatomy.lid_rims[side]])
     placed = dataclasses.replace(head, positions=positions)
     return AnnyPeople(placed, anatomy, library, units, scanned=True)
