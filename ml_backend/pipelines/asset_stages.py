@@ -20,6 +20,8 @@ CARRIED = (
     "labelled_closures.json",
 )
 """Files of the set that no stage makes: they do not depend on the face model and are copied."""
+KEPT = ("earlier_face_model.safetensors",)
+"""Weights that belong to the package, not to a set: of a model that the set replaced."""
 STARTS = ("photo_upscaler.safetensors",)
 """Files that are copied too, until their stage has made them: with the earlier upscaler the detector finds
 the small faces of the pictures that the new one learns from."""
