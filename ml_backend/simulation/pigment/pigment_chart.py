@@ -79,7 +79,7 @@ def build_pigment_chart(face: BilinearFace, resolution: int, chart: FaceChart | 
     anatomy, place, (lips, brows, scalp, ears, lid_edge) = fields[:3], fields[3:6], fields[6:]
     seen, inside = open_skin(face, chart, resolution)
     return PigmentChart(
-        *anatomy, place, _smoothstep(lips, 0.30, 0.62), ears, brows, scalp, lid_edge, seen, inside,
+        *anatomy, place, _smoothstep(lips, 0.18, 0.72), ears, brows, scalp, lid_edge, seen, inside,
         _steps(place, seen),
     )  # fmt: skip
 

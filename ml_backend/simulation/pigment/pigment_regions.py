@@ -51,8 +51,8 @@ def region_fields(chart: PigmentChart) -> dict[str, Tensor]:
         "apples": _blob(chart, 36, -28, 11, 9),
         "forehead": _blob(chart, 0, 46, 46, 18),
         "nose": _blob(chart, 0, -30, 13, 15),
-        "nose_tip": _blob(chart, 0, -39, 10, 7) + 0.8 * _blob(chart, 14, -38, 6, 7),
-        "wing_crease": _blob(chart, 18, -39, 3.5, 7),
+        "nose_tip": _blob(chart, 0, -38, 15, 13) + 0.5 * _blob(chart, 13, -36, 9, 12),
+        "wing_crease": _blob(chart, 18, -40, 6, 9),
         "nasolabial": _blob(chart, 27, -52, 5, 10),
         "perioral": _blob(chart, 0, -64, 30, 14),
         "mouth_corner": _blob(chart, 25, -67, 4.5, 5),
@@ -63,7 +63,7 @@ def region_fields(chart: PigmentChart) -> dict[str, Tensor]:
         "inner_eye": _blob(chart, 15, -2, 6, 9),
         "under_eye": _blob(chart, 26, -15, 13, 6),
         "tear_trough": _blob(chart, 18, -17, 7, 5.5),
-        "lid_margin": torch.exp(-((chart.lid_edge / 1.5) ** 2)),
+        "lid_margin": torch.exp(-((chart.lid_edge / 1.3) ** 2)),
         "neck": _step(-112 - chart.up, 7),
         "ears": chart.ears,
         "lips": chart.lips,
@@ -83,7 +83,7 @@ def region_fields(chart: PigmentChart) -> dict[str, Tensor]:
 
 SPOT_FIELDS = {
     "freckles": {"cheeks": 1.0, "apples": 0.3, "nose": 0.95, "forehead": 0.45, "chin": 0.25, "jaw": 0.25, "temples": 0.4},
-    "moles": {"cheeks": 0.5, "forehead": 0.35, "chin": 0.4, "jaw": 0.55, "neck": 0.5, "temples": 0.4, "perioral": 0.3},
+    "moles": {"cheeks": 0.3, "forehead": 0.2, "chin": 0.3, "jaw": 0.35, "neck": 0.2, "temples": 0.4, "perioral": 0.3},
     "age_spots": {"cheeks": 0.6, "temples": 0.95, "forehead": 0.7, "jaw": 0.45, "nose": 0.2},
     "blemishes": {"cheeks": 0.6, "forehead": 0.5, "chin": 0.9, "jaw": 0.6, "perioral": 0.4, "nose": 0.3},
     "scars": {"cheeks": 0.7, "temples": 0.5, "forehead": 0.4, "chin": 0.3, "jaw": 0.4},
@@ -98,15 +98,16 @@ def spot_weight(kind: str, chart: PigmentChart, fields: dict[str, Tensor]) -> Te
     return (total * free).clamp(0, 1)
 
 
-def region_weights(traits: dict[str, Tensor], names: list[str]) -> Tensor:
+def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) -> Tensor:
     """Weighs the regions for B people.
 
     Args:
         traits: by name (B,).
         names: the K fields, in order.
+        even: (B,) 1 for light skin, where melanin varies by a share of itself, towards 0 for dark skin.
 
     Returns:
-        (B, 5, K): logarithm of melanin, logarithm of blood, oxygenation, veins, hair roots.
+        (B, 6, K): logarithm of melanin, logarithm of blood, oxygenation, veins, hair roots, carotene.
     """
     old = ((traits["age"] - 25) / 50).clamp(0, 1.2)
     male = traits["sex"]
@@ -116,27 +117,27 @@ def region_weights(traits: dict[str, Tensor], names: list[str]) -> Tensor:
     eye, tan, lip = traits["under_eye"], traits["tan"], traits["lips"]
     none = torch.zeros_like(old)
     melanin = {
-        "sun": 0.40 * tan + 0.06 * old,
-        "forehead": 0.02 + 0.16 * dark,
-        "temples": 0.05 + 0.12 * dark,
-        "perioral": 0.05 + 0.10 * dark + 0.04 * old,
-        "mouth_corner": 0.06 + 0.14 * dark,
-        "nasolabial": 0.02 + 0.08 * dark,
-        "chin": 0.05 + 0.05 * dark,
-        "upper_lid": 0.12 + 0.16 * eye,
-        "under_eye": 0.04 + 0.22 * eye + 0.06 * dark,
-        "inner_eye": 0.08 + 0.14 * eye,
-        "wing_crease": 0.05 + 0.06 * dark,
-        "apples": -0.02 - 0.10 * dark,
-        "nose_tip": 0.06 * dark,
-        "neck": 0.10 + 0.08 * dark - 0.15 * tan,
-        "ears": -0.08 + none,
-        "lips": -0.10 - 0.75 * dark - 0.12 * lip,
-        "upper_lip": 0.15 + 0.40 * dark,
-        "vermilion_rim": -0.05 + 0.25 * dark,
-        "lid_margin": 0.35 + none,
+        "sun": even * (0.50 * tan + 0.08 * old),
+        "forehead": 0.03 * even + 0.03 * dark,
+        "temples": 0.08 * even + 0.05 * dark,
+        "perioral": even * (0.12 + 0.06 * old) + 0.07 * dark,
+        "mouth_corner": 0.12 * even + 0.08 * dark,
+        "nasolabial": 0.04 * even + 0.03 * dark,
+        "chin": 0.10 * even + 0.06 * dark,
+        "upper_lid": even * (0.25 + 0.25 * eye) + 0.06 * dark,
+        "under_eye": even * (0.08 + 0.45 * eye) + dark * 0.07 * eye,
+        "inner_eye": even * (0.20 + 0.25 * eye) + 0.02 * dark,
+        "wing_crease": 0.12 * even + 0.05 * dark,
+        "apples": -0.04 * even - 0.04 * dark,
+        "nose_tip": 0.04 * dark,
+        "neck": even * (0.25 - 0.35 * tan) + 0.04 * dark,
+        "ears": -0.15 * even,
+        "lips": -0.10 - 0.18 * dark - 0.10 * lip,
+        "upper_lip": 0.15 + 0.16 * dark,
+        "vermilion_rim": -0.05 + 0.10 * dark,
+        "lid_margin": 0.30 * even,
         "mouth": -1.2 + none,
-        "scalp": -0.10 + none,
+        "scalp": -0.25 * even,
     }
     blood = {
         "cheeks": 0.10 * flush,
@@ -144,19 +145,19 @@ def region_weights(traits: dict[str, Tensor], names: list[str]) -> Tensor:
         "forehead": -0.12 + 0.04 * flush,
         "glabella": 0.06 * flush,
         "nose": 0.16 * flush,
-        "nose_tip": 0.34 * flush + 0.10 * old,
-        "wing_crease": 0.30 * flush,
+        "nose_tip": 0.25 * flush + 0.10 * old,
+        "wing_crease": 0.16 * flush,
         "nasolabial": 0.12 * flush,
         "perioral": 0.06 * flush,
-        "chin": 0.26 * flush,
+        "chin": 0.34 * flush,
         "jaw": -0.16 + 0.04 * flush,
-        "temples": -0.10 + none,
+        "temples": -0.02 + none,
         "upper_lid": 0.22 + 0.10 * flush,
         "inner_eye": 0.30 + none,
         "under_eye": 0.06 + 0.10 * eye,
-        "lid_margin": 0.55 + none,
+        "lid_margin": 0.40 + none,
         "neck": -0.28 + 0.05 * flush,
-        "ears": 0.42 * flush,
+        "ears": 0.30 * flush,
         "lips": 1.42 + 0.35 * lip - 0.12 * male - 0.20 * old,
         "upper_lip": -0.10 + none,
         "mouth": 1.6 + none,
@@ -168,20 +169,21 @@ def region_weights(traits: dict[str, Tensor], names: list[str]) -> Tensor:
         "nose_tip": -0.03 * old,
         "cheeks": 0.03 + none,
     }
+    clear = 0.3 + 0.7 * even
     veins = {
-        "under_eye": 0.10 + 0.30 * eye,
-        "tear_trough": 0.12 + 0.36 * eye,
-        "inner_eye": 0.20 + 0.15 * eye,
-        "upper_lid": 0.12 + 0.10 * eye,
-        "temples": 0.08 + 0.08 * old,
+        "under_eye": clear * (0.10 + 0.30 * eye),
+        "tear_trough": clear * (0.12 + 0.36 * eye),
+        "inner_eye": clear * (0.20 + 0.15 * eye),
+        "upper_lid": clear * (0.12 + 0.10 * eye),
+        "temples": 0.03 + 0.06 * old,
         "neck": 0.04 + none,
     }
     hair = {
-        "brows": 0.30 + 0.08 * male,
+        "brows": 0.50 + 0.10 * male,
         "scalp": 0.22 + none,
-        "beard": 0.55 * traits["stubble"],
+        "beard": 0.45 * traits["stubble"],
     }
-    rows = [
-        torch.stack([table.get(name, none) for name in names], -1) for table in (melanin, blood, oxygen, veins, hair)
-    ]
+    carotene = {"forehead": 0.05 + none, "cheeks": -0.02 + none, "perioral": 0.05 + none, "jaw": 0.02 + none}
+    tables = (melanin, blood, oxygen, veins, hair, carotene)
+    rows = [torch.stack([table.get(name, none) for name in names], -1) for table in tables]
     return torch.stack(rows, 1)

@@ -16,18 +16,23 @@ from .pigment_noise import mix_weights, mixing, ridges, solid_noise
 from .pigment_regions import beard_cover, region_fields, region_weights, spot_weight
 from .pigment_spots import KINDS, spot_field
 from .pigment_traits import TRAIT_NAMES, PigmentTraits
-from .skin_optics import colour_table, melanin_of_tone
+from .skin_optics import ColourTable, colour_table, melanin_of_tone, typology_angle
 
 FIELDS = 6
 OCTAVES = (1.5, 3.0, 6.0, 12.0, 26.0, 54.0)
 """Wavelengths of the noise, millimetres; a map of 1024 texels adds .75."""
 FINEST = 0.75
-MELANIN_NOISE = {0.75: 0.028, 1.5: 0.045, 3.0: 0.050, 6.0: 0.050, 12.0: 0.050, 26.0: 0.050, 54.0: 0.050}
-BLOOD_NOISE = {0.75: 0.020, 1.5: 0.036, 3.0: 0.045, 6.0: 0.050, 12.0: 0.060, 26.0: 0.070, 54.0: 0.070}
-OXYGEN_NOISE = {0.75: 0.015, 1.5: 0.025, 3.0: 0.025, 6.0: 0.020, 12.0: 0.015, 26.0: 0.015, 54.0: 0.010}
-"""Deviation of the logarithm of melanin and of blood, and of the oxygenation, by octave. Source: the power by
-octave and the covariance of MakeHuman's light skins, see `benchmarks.skin_colour_statistics`."""
-BLOOD, OXYGEN = 0.0130, 0.75
+MELANIN_NOISE = {0.75: 0.030, 1.5: 0.050, 3.0: 0.080, 6.0: 0.090, 12.0: 0.080, 26.0: 0.060, 54.0: 0.050}
+BLOOD_NOISE = {0.75: 0.018, 1.5: 0.026, 3.0: 0.038, 6.0: 0.042, 12.0: 0.045, 26.0: 0.050, 54.0: 0.050}
+OXYGEN_NOISE = {0.75: 0.022, 1.5: 0.030, 3.0: 0.035, 6.0: 0.033, 12.0: 0.020, 26.0: 0.012, 54.0: 0.010}
+CAROTENE_NOISE = {0.75: 0.10, 1.5: 0.17, 3.0: 0.23, 6.0: 0.19, 12.0: 0.14, 26.0: 0.08, 54.0: 0.05}
+"""Deviation of the logarithm of melanin and of blood, of the oxygenation and of the carotene (units of 3
+micromoles a litre), by octave. Source: the covariance of each octave in MakeHuman's light skins, solved for the
+pigments with the optics' slopes; see `benchmarks.skin_colour_statistics`."""
+EVEN_MELANIN = 0.040
+"""Melanin from which mottling is an amount rather than a share of it. Source: MakeHuman's dark skins are as even
+in lightness as the light ones, where a share would show six times as much."""
+BLOOD, OXYGEN = 0.0180, 0.75
 """Of the mean cheek. Source: blood 0.2 to 7 % of the dermis, 75 % oxygenated, Jacques's "Skin Optics"."""
 CAROTENE = 0.8
 """Micromoles a litre. Source: some tenths to two in skin, Stahl et al. 1998, "Increased dermal carotenoid levels
@@ -72,12 +77,12 @@ class PigmentSimulation:
         basis.append(self._lip_streaks())
         self._basis = torch.stack(basis).flatten(1).to(self.device)  # (K, R R)
         self._capillaries = self._capillary_lines(fields).to(self.device)
-        outputs = 3 * len(self._octaves)
-        # the finest octave comes last, so that a map of another resolution mixes the others alike
-        self._mixing = mixing(outputs, FIELDS, 8, 5).to(self.device)
+        self._mixing = torch.cat([mixing(4, FIELDS, 8, 500 + round(100 * wave)) for wave in self._octaves]).to(self.device)
         self._capillary_mixing = mixing(1, len(self._capillaries), 8, 6).to(self.device)
         both = _tone_region(self.chart).flatten()
         self._tone_region = (both / both.sum()).to(self.device)
+        inside = torch.nonzero(both)[:, 0]
+        self._tone_texels = inside[:: max(1, len(inside) // 1500)].to(self.device)
 
     def _lip_streaks(self) -> Tensor:
         streaks = solid_noise(self.chart.place, 1.4, 1, 31, stretch=(1, 3, 4))[0]
@@ -109,41 +114,69 @@ class PigmentSimulation:
         traits = {name: vectors[:, number] for number, name in enumerate(TRAIT_NAMES)}
         seeds = vectors[:, len(TRAIT_NAMES) :]
         size = (len(vectors), self.resolution, self.resolution)
-        pigment = (self._weights(traits, seeds) @ self._basis).view(len(vectors), 5, *size[1:])
-        spots = {field.kind.name: field.paint(traits[field.kind.name], seeds) for field in self._spots}
-        log_melanin, log_blood, oxygen, veins, hair = pigment.unbind(1)
         blend, carotene, blood = _constitution(traits)
+        usual = torch.full_like(blood, OXYGEN)
+        rough = melanin_of_tone(traits["tone"], blood, usual, blend, carotene)
+        pigment = (self._weights(traits, seeds, rough) @ self._basis).view(len(vectors), 6, *size[1:])
+        spots = {field.kind.name: field.paint(traits[field.kind.name], seeds) for field in self._spots}
+        log_melanin, log_blood, oxygen, veins, hair, yellow = pigment.unbind(1)
         depth = self._tone_region
         mean_melanin, mean_blood, mean_oxygen = (
             (value.flatten(1) * depth).sum(1) for value in (log_melanin, log_blood, oxygen)
         )
-        base = melanin_of_tone(
+        near = melanin_of_tone(
             traits["tone"], blood * mean_blood.exp(), OXYGEN + mean_oxygen, blend, carotene
         )
-        melanin = (base - 1e-5).clamp_min(1e-5)[:, None, None] * torch.exp(log_melanin - mean_melanin[:, None, None])
-        blood_map = blood[:, None, None] * torch.exp(log_blood)
-        melanin, blood_map = _with_spots(melanin, blood_map, spots)
+        gain, offset, flush = _spot_effects(spots)
+        gain = gain * torch.exp(log_melanin - mean_melanin[:, None, None])
+        blood_map = blood[:, None, None] * torch.exp(log_blood) * flush
         lines = torch.einsum("bk,khw->bhw", mix_weights(self._capillary_mixing, seeds)[:, 0].square(), self._capillaries)
         blood_map = blood_map * (1 + 2.4 * traits["capillaries"][:, None, None] * lines)
         table = colour_table(blend, carotene)
-        return table.lookup(
-            melanin, blood_map, OXYGEN + oxygen, veins.clamp(0, 1), hair.clamp(0, 1)
-        ).clamp(0, 1)
+        others = (blood_map, OXYGEN + oxygen, veins.clamp(0, 1), hair.clamp(0, 1), yellow.clamp(-0.5, 1))
+        base = self._exact_melanin(traits["tone"], near, gain, offset, others, table)
+        return table.lookup(base[:, None, None] * gain + offset, *others).clamp(0, 1)
 
-    def _weights(self, traits: dict[str, Tensor], seeds: Tensor) -> Tensor:
-        """Returns (B, 5, K) weights of the basis."""
-        regions = region_weights(traits, self._names)
-        mottled = 1 + 0.7 * ((traits["age"] - 30) / 50).clamp(0, 1)
+    def _exact_melanin(
+        self,
+        tone: Tensor,
+        near: Tensor,
+        gain: Tensor,
+        offset: Tensor,
+        others: tuple[Tensor, ...],
+        table: ColourTable,
+    ) -> Tensor:
+        """Returns (B,) the melanin near a first guess that gives cheek and forehead the tone as their median."""
+        gain, offset, *others = (field.flatten(1)[:, self._tone_texels] for field in (gain, offset, *others))
+        reach = torch.linspace(-0.10, 0.10, 21, device=tone.device)
+        roots = (near[:, None].sqrt() + reach * (0.05 + near[:, None].sqrt())).clamp_min(0)  # (B, 21)
+        melanin = roots[..., None].square() * gain[:, None] + offset[:, None]
+        colours = table.lookup(melanin, *(field[:, None].expand_as(melanin) for field in others))
+        angle = typology_angle(colours.permute(0, 2, 3, 1)).median(-1).values
+        angle = torch.cummin(angle, 1).values
+        above = (angle > tone[:, None]).sum(1).clamp(1, len(reach) - 1)[:, None]
+        high, low = angle.gather(1, above - 1), angle.gather(1, above)
+        share = ((high - tone[:, None]) / (high - low).clamp_min(1e-3)).clamp(0, 1)
+        first, second = roots.gather(1, above - 1), roots.gather(1, above)
+        return (first + share * (second - first))[:, 0].square()
+
+    def _weights(self, traits: dict[str, Tensor], seeds: Tensor, rough: Tensor) -> Tensor:
+        """Returns (B, 6, K) weights of the basis; `rough` (B,) is about the melanin of the person."""
+        mottled = 1 + 0.45 * ((traits["age"] - 30) / 50).clamp(0, 1)
         count = len(self._octaves)
-        mixed = mix_weights(self._mixing, seeds).view(len(seeds), 3, count, FIELDS)
-        levels = torch.tensor(
-            [[table[wave] for wave in self._octaves] for table in (MELANIN_NOISE, BLOOD_NOISE, OXYGEN_NOISE)],
-            device=seeds.device,
-        )
-        noise = mixed * levels[None, :, :, None] * mottled[:, None, None, None]
-        none = seeds.new_zeros(len(seeds), 2, count * FIELDS)
-        streaks = seeds.new_tensor([0.10, 0.10, 0, 0, 0]).expand(len(seeds), 5)[..., None]
-        return torch.cat([regions, torch.cat([noise.flatten(2), none], 1), streaks], 2)
+        mixed = mix_weights(self._mixing, seeds).view(len(seeds), count, 4, FIELDS).transpose(1, 2)
+        tables = (MELANIN_NOISE, BLOOD_NOISE, OXYGEN_NOISE, CAROTENE_NOISE)
+        levels = seeds.new_tensor([[table[wave] for wave in self._octaves] for table in tables])
+        even = 1 / (1 + rough / EVEN_MELANIN)
+        regions = region_weights(traits, self._names, even)
+        one = torch.ones_like(even)
+        blotched = 1 + 1.6 * (1 - even)  # blood shows less through melanin
+        share = torch.stack([1.21 * even * mottled, blotched * mottled, blotched, one], 1)
+        noise = (mixed * levels[None, :, :, None] * share[:, :, None, None]).flatten(2)
+        none = torch.zeros_like(noise[:, :1])
+        noise = torch.cat([noise[:, :3], none, none, noise[:, 3:]], 1)
+        streaks = torch.stack([0.2 * even, 0.10 * one, *(4 * [0 * one])], 1)[..., None]
+        return torch.cat([regions, noise, streaks], 2)
 
 
 def _tone_region(chart) -> Tensor:
@@ -160,23 +193,27 @@ def _constitution(traits: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     Very light skin is the skin of little blood and carotene, or no melanin would be light enough.
     """
     tone, under = traits["tone"], traits["undertone"]
-    very_light = torch.exp(-torch.nn.functional.softplus((tone - 54) / 3) * 3 / 13)
+    very_light = torch.exp(-torch.nn.functional.softplus((tone - 51) / 3) * 3 / 10)
     blend = (0.80 - 0.10 * ((tone - 30) / 30).clamp(-1, 1) + 0.06 * under).clamp(0, 1)
     old = ((traits["age"] - 30) / 50).clamp(0, 1)
     carotene = CAROTENE * torch.exp(0.9 * under + 0.25 * old) * very_light
-    blood = BLOOD * torch.exp(0.40 * traits["redness"] - 0.22 * under + 0.08 * traits["sex"]) * very_light
+    blood = BLOOD * torch.exp((0.40 * traits["redness"] - 0.22 * under) * very_light + 0.08 * traits["sex"]) * very_light
     return blend, carotene, blood
 
 
-def _with_spots(melanin: Tensor, blood: Tensor, spots: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Adds spots, (B, R, R) each, to melanin and blood (B, R, R)."""
+def _spot_effects(spots: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Turns spots, (B, R, R) each, into what they do.
+
+    Returns:
+        (B, R, R) each: the melanin's factor, melanin added to it, the blood's factor.
+    """
     scar, blemish = spots["scars"].clamp_max(1), spots["blemishes"].clamp_max(1.5)
-    melanin = melanin * (1 - 0.30 * scar) * (1 + 0.30 * blemish)
-    blood = blood * (1 - 0.30 * scar) * (1 + 1.3 * blemish)
     freckle, sun = spots["freckles"].clamp_max(1.6), spots["age_spots"].clamp_max(1.4)
-    melanin = melanin * (1 + 0.45 * freckle + 0.5 * sun) + 0.020 * freckle + 0.022 * sun
     mole = spots["moles"].clamp_max(1.2)
-    return melanin * (1 + 0.5 * mole) + 0.16 * mole, blood * (1 + 0.5 * mole)
+    darker = 1 + 0.5 * mole
+    gain = (1 - 0.30 * scar) * (1 + 0.25 * blemish) * (1 + 0.35 * freckle + 0.4 * sun) * darker
+    offset = (0.020 * freckle + 0.018 * sun) * darker + 0.16 * mole
+    return gain, offset, (1 - 0.30 * scar) * (1 + 1.1 * blemish) * darker
 
 
 def _on_device(field, device: torch.device):

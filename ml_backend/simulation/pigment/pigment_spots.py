@@ -38,9 +38,9 @@ class SpotKind:
 
 
 KINDS = (
-    SpotKind("freckles", 3.2, (0.45, 1.15), 1.2, 0.35, 1.2, 1),
+    SpotKind("freckles", 3.2, (0.45, 1.15), 1.2, 0.25, 1.2, 1),
     SpotKind("moles", 15.0, (0.6, 1.8), 1.8, 0.12, 4.0, 2),
-    SpotKind("age_spots", 9.0, (1.3, 3.8), 1.7, 0.40, 3.0, 3),
+    SpotKind("age_spots", 9.0, (1.3, 3.8), 1.6, 0.16, 3.0, 3),
     SpotKind("blemishes", 9.0, (0.8, 2.2), 1.0, 0.25, 3.0, 4),
     SpotKind("scars", 13.0, (0.7, 1.9), 1.3, 0.30, 4.0, 5),
 )

@@ -146,15 +146,22 @@ class ColourTable:
 
     Attributes:
         colours: (B, 3, oxygenation, blood, melanin) square roots of linear sRGB.
-        veins, hair: (B, 3, 2) logarithm of what a unit of either leaves of the colour: linear, square term.
+        veins, hair, carotene: (B, 3, 2) logarithm of what a unit of each, beyond the person's own, leaves of
+            the colour: linear, square term.
     """
 
     colours: Tensor
     veins: Tensor
     hair: Tensor
+    carotene: Tensor
 
-    def lookup(self, melanin: Tensor, blood: Tensor, oxygen: Tensor, veins: Tensor, hair: Tensor) -> Tensor:
-        """Returns linear sRGB (B, 3, H, W) of pigments (B, H, W); veins and hair in units, 0 to 1."""
+    def lookup(
+        self, melanin: Tensor, blood: Tensor, oxygen: Tensor, veins: Tensor, hair: Tensor, carotene: Tensor
+    ) -> Tensor:
+        """Returns linear sRGB (B, 3, H, W) of pigments (B, H, W).
+
+        Veins and hair are in units, 0 to 1; carotene, -0.5 to 1, is what differs from the person's own.
+        """
         at = torch.stack(
             [
                 2 * (melanin.clamp(0, MOST_MELANIN) / MOST_MELANIN).sqrt() - 1,
@@ -167,13 +174,17 @@ class ColourTable:
             self.colours, at[:, None], mode="bilinear", padding_mode="border", align_corners=True
         )[:, :, 0]
         left = torch.zeros_like(colour)
-        for amount, curve in ((veins, self.veins), (hair, self.hair)):
+        for amount, curve in ((veins, self.veins), (hair, self.hair), (carotene, self.carotene)):
             amount = amount[:, None]
             left = left + amount * (curve[:, :, :1, None] + curve[:, :, 1:, None] * amount)
-        return colour.square() * torch.exp(left)
+        stubs = 1 - STUBS * hair[:, None]
+        return colour.square() * stubs * torch.exp(left)
 
 
-VEIN_UNIT, HAIR_UNIT = 0.10, 0.10
+VEIN_UNIT, HAIR_UNIT, CAROTENE_UNIT = 0.10, 0.008, 3.0
+"""Volume fractions in the deeper dermis, micromoles a litre."""
+STUBS = 0.40
+"""Share of the surface that the cut ends of a unit of hair cover; they are black."""
 
 
 def colour_table(blend: Tensor, carotene: Tensor) -> ColourTable:
@@ -190,19 +201,19 @@ def colour_table(blend: Tensor, carotene: Tensor) -> ColourTable:
     curves = []
     middle = tuple(blend.new_full((1, 1, 1, 1), value) for value in (0.03, 0.02, 0.75))
     plain = skin_colour(*middle, blend, carotene).log()
-    for name, unit in (("veins", VEIN_UNIT), ("hair", HAIR_UNIT)):
+    for veins, hair, more in ((VEIN_UNIT, 0, 0), (0, HAIR_UNIT, 0), (0, 0, CAROTENE_UNIT)):
         half, full = (
-            (skin_colour(*middle, blend, carotene, *_deep(name, unit * share, blend)).log() - plain)[:, 0, 0, 0]
+            (
+                skin_colour(
+                    *middle, blend, carotene + share * more, *(torch.full_like(blend, share * x) for x in (veins, hair))
+                ).log()
+                - plain
+            )[:, 0, 0, 0]
             for share in (0.5, 1.0)
         )
         square = 2 * full - 4 * half
         curves.append(torch.stack([full - square, square], -1))
     return ColourTable(colours.permute(0, 4, 1, 2, 3).sqrt().contiguous(), *curves)
-
-
-def _deep(name: str, amount: float, like: Tensor) -> tuple[Tensor, Tensor]:
-    some, none = torch.full_like(like, amount), torch.zeros_like(like)
-    return (some, none) if name == "veins" else (none, some)
 
 
 @functools.cache
