@@ -187,9 +187,7 @@ def summarise(found: list[SkinStatistics]) -> dict:
         "count": len(found),
         "tone": float(np.mean([one.tone for one in found])),
         "cheek": np.mean([one.cheek for one in found], 0),
-        "regions": {
-            name: np.mean([one.regions[name] for one in found], 0) for name in found[0].regions
-        },
+        "regions": {name: np.mean([one.regions[name] for one in found], 0) for name in found[0].regions},
         "deviation": np.sqrt(np.mean([one.deviation**2 for one in found], 0)),
         "correlation": np.mean([one.correlation for one in found], 0),
         "octaves": {
@@ -258,7 +256,9 @@ def main() -> int:
         return 2
     simulation = PigmentSimulation(face, args.resolution)
     masks = region_masks(simulation.chart)
-    skins = [measure(values, simulation.chart, masks) for name, values in textures.items() if "small" not in name]
+    skins = [
+        measure(values, simulation.chart, masks) for name, values in textures.items() if "small" not in name
+    ]
     groups = compare(skins, simulated(simulation, [skin.tone for skin in skins], args.people))
     if args.json:
         print(json.dumps({**groups, "worst_db": worst_octave(groups)}, default=np.ndarray.tolist))
@@ -276,7 +276,9 @@ def show(groups: dict) -> None:
 
     for name, group in groups.items():
         theirs, own = group["skins"], group["ours"]
-        print(f"{name}: {theirs['count']} skins, tone {theirs['tone']:.0f}; {own['count']} of ours, {own['tone']:.0f}")
+        print(
+            f"{name}: {theirs['count']} skins, tone {theirs['tone']:.0f}; {own['count']} of ours, {own['tone']:.0f}"
+        )
         for label in ("cheek", "deviation", "correlation"):
             print(f"  {label:12} {numbers(theirs[label])}   | {numbers(own[label])}")
         for region in theirs["regions"]:

@@ -44,6 +44,11 @@ class PigmentChart:
     step: Tensor
 
     @property
+    def texel(self) -> Tensor:
+        """(R, R) the longer side of each texel, millimetres."""
+        return torch.maximum(self.step[0, 0], self.step[:, 1].norm(dim=0))
+
+    @property
     def resolution(self) -> int:
         """R."""
         return self.across.shape[-1]
@@ -73,15 +78,25 @@ def build_pigment_chart(face: BilinearFace, resolution: int, chart: FaceChart | 
         "scalp": _scalp(face, rest, shape)[:, None],
         "ears": _ears(face, rest, shape)[:, None],
         "lid_edge": _lid_distance(face, rest, shape)[:, None],
+        "pocket": dense.refine(_pockets(face))[:, None],
     }
     stacked = lookup.spread(np.concatenate(list(columns.values()), 1).astype(np.float32))
     fields = torch.from_numpy(stacked).permute(2, 0, 1).contiguous()
-    anatomy, place, (lips, brows, scalp, ears, lid_edge) = fields[:3], fields[3:6], fields[6:]
+    anatomy, place, (lips, brows, scalp, ears, lid_edge, pocket) = fields[:3], fields[3:6], fields[6:]
     seen, inside = open_skin(face, chart, resolution)
+    seen = seen * (pocket < 0.5)
+    inside = inside & (pocket < 0.5)
     return PigmentChart(
         *anatomy, place, _smoothstep(lips, 0.18, 0.72), ears, brows, scalp, lid_edge, seen, inside,
         _steps(place, seen),
     )  # fmt: skip
+
+
+def _pockets(face: BilinearFace) -> np.ndarray:
+    """Returns (V,) float32, 1 inside mouth and sockets, as far as the model names them."""
+    weights = np.zeros(face.vertex_count, np.float32)
+    weights[face.landmarks.get("pocket", np.zeros(0, np.int64))] = 1
+    return weights
 
 
 def _smoothstep(values: Tensor, low: float, high: float) -> Tensor:
@@ -101,12 +116,17 @@ def _steps(place: Tensor, seen: Tensor) -> Tensor:
 
 
 def _brows(face: BilinearFace, rest: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    sides = [brow_cover(shape / 1000, rest[face.landmarks[f"lid_upper_{side}"]] / 1000) for side in ("left", "right")]
+    sides = [
+        brow_cover(shape / 1000, rest[face.landmarks[f"lid_upper_{side}"]] / 1000)
+        for side in ("left", "right")
+    ]
     return np.maximum(*sides)
 
 
 def _scalp(face: BilinearFace, rest: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    ear, top = (rest[np.atleast_1d(face.landmarks[name])].mean(0) / 1000 for name in ("ear_left", "forehead_top"))
+    ear, top = (
+        rest[np.atleast_1d(face.landmarks[name])].mean(0) / 1000 for name in ("ear_left", "forehead_top")
+    )
     return scalp_cover(shape / 1000, ear, top, HAIRLINE)
 
 

@@ -38,7 +38,9 @@ def beard_cover(chart: PigmentChart) -> Tensor:
     line = low[..., 1] + share * (high[..., 1] - low[..., 1])
     cover = _step(line - chart.up, 2.5) * _step(chart.up + 138, 6) * _step(88 - chart.behind, 4)
     bare = 0.7 * _blob(chart, 15, -77, 7, 5) + 0.35 * _blob(chart, 0, -52, 3, 6)
-    thick = 0.55 + 0.45 * torch.maximum(_blob(chart, 0, -92, 24, 16), _blob(chart, 12, -56, 14, 8)).clamp(0, 1)
+    thick = 0.55 + 0.45 * torch.maximum(_blob(chart, 0, -92, 24, 16), _blob(chart, 12, -56, 14, 8)).clamp(
+        0, 1
+    )
     return cover * thick * (1 - bare).clamp(0, 1) * (1 - chart.lips) * chart.seen
 
 
@@ -128,11 +130,12 @@ def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) ->
         "under_eye": even * (0.08 + 0.45 * eye) + dark * 0.07 * eye,
         "inner_eye": even * (0.20 + 0.25 * eye) + 0.02 * dark,
         "wing_crease": 0.12 * even + 0.05 * dark,
+        "jaw": 0.12 * even,
         "apples": -0.04 * even - 0.04 * dark,
         "nose_tip": 0.04 * dark,
         "neck": even * (0.25 - 0.35 * tan) + 0.04 * dark,
         "ears": -0.15 * even,
-        "lips": -0.10 - 0.18 * dark - 0.10 * lip,
+        "lips": 0.20 * even - 0.10 * dark - 0.10 * lip,
         "upper_lip": 0.15 + 0.16 * dark,
         "vermilion_rim": -0.05 + 0.10 * dark,
         "lid_margin": 0.30 * even,
@@ -142,23 +145,23 @@ def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) ->
     blood = {
         "cheeks": 0.10 * flush,
         "apples": 0.14 * flush + 0.05 * (1 - male),
-        "forehead": -0.12 + 0.04 * flush,
+        "forehead": -0.07 + 0.04 * flush,
         "glabella": 0.06 * flush,
-        "nose": 0.16 * flush,
-        "nose_tip": 0.25 * flush + 0.10 * old,
+        "nose": 0.24 * flush,
+        "nose_tip": 0.28 * flush + 0.10 * old,
         "wing_crease": 0.16 * flush,
         "nasolabial": 0.12 * flush,
         "perioral": 0.06 * flush,
-        "chin": 0.34 * flush,
+        "chin": 0.52 * flush,
         "jaw": -0.16 + 0.04 * flush,
-        "temples": -0.02 + none,
+        "temples": 0.05 + none,
         "upper_lid": 0.22 + 0.10 * flush,
         "inner_eye": 0.30 + none,
         "under_eye": 0.06 + 0.10 * eye,
         "lid_margin": 0.40 + none,
         "neck": -0.28 + 0.05 * flush,
         "ears": 0.30 * flush,
-        "lips": 1.42 + 0.35 * lip - 0.12 * male - 0.20 * old,
+        "lips": 1.70 + 0.35 * lip - 0.12 * male - 0.20 * old,
         "upper_lip": -0.10 + none,
         "mouth": 1.6 + none,
         "sun": 0.08 * tan,

@@ -4,17 +4,19 @@ A smooth, deterministic function of the traits: a weighted sum of fixed fields g
 painted on it, the optics make colour of it.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ...models.bilinear_face import BilinearFace
 from ..relief.face_chart import FaceChart
-from .pigment_chart import build_pigment_chart
+from .pigment_chart import PigmentChart, build_pigment_chart
 from .pigment_noise import mix_weights, mixing, ridges, solid_noise
 from .pigment_regions import beard_cover, region_fields, region_weights, spot_weight
-from .pigment_spots import KINDS, spot_field
+from .pigment_spots import KINDS, SpotField, spot_field
 from .pigment_traits import TRAIT_NAMES, PigmentTraits
 from .skin_optics import ColourTable, colour_table, melanin_of_tone, typology_angle
 
@@ -25,7 +27,7 @@ FINEST = 0.75
 MELANIN_NOISE = {0.75: 0.030, 1.5: 0.050, 3.0: 0.080, 6.0: 0.090, 12.0: 0.080, 26.0: 0.060, 54.0: 0.050}
 BLOOD_NOISE = {0.75: 0.018, 1.5: 0.026, 3.0: 0.038, 6.0: 0.042, 12.0: 0.045, 26.0: 0.050, 54.0: 0.050}
 OXYGEN_NOISE = {0.75: 0.022, 1.5: 0.030, 3.0: 0.035, 6.0: 0.033, 12.0: 0.020, 26.0: 0.012, 54.0: 0.010}
-CAROTENE_NOISE = {0.75: 0.10, 1.5: 0.17, 3.0: 0.23, 6.0: 0.19, 12.0: 0.14, 26.0: 0.08, 54.0: 0.05}
+CAROTENE_NOISE = {0.75: 0.10, 1.5: 0.17, 3.0: 0.26, 6.0: 0.20, 12.0: 0.14, 26.0: 0.08, 54.0: 0.05}
 """Deviation of the logarithm of melanin and of blood, of the oxygenation and of the carotene (units of 3
 micromoles a litre), by octave. Source: the covariance of each octave in MakeHuman's light skins, solved for the
 pigments with the optics' slopes; see `benchmarks.skin_colour_statistics`."""
@@ -61,14 +63,20 @@ class PigmentSimulation:
         fields = region_fields(self.chart)
         self._octaves = (FINEST, *OCTAVES) if resolution == 1024 else OCTAVES[resolution == 256 :]
         noise = {
-            wave: solid_noise(self.chart.place, wave, FIELDS, 1000 + round(100 * wave)) for wave in self._octaves
+            wave: solid_noise(self.chart.place, wave, FIELDS, 1000 + round(100 * wave))
+            * _resolved(wave, self.chart)
+            for wave in self._octaves
         }
         wobble = noise[3.0]
         self._spots = [
-            _on_device(spot_field(kind, self.chart, spot_weight(kind.name, self.chart, fields), wobble[0]), self.device)
+            _on_device(
+                spot_field(kind, self.chart, spot_weight(kind.name, self.chart, fields), wobble[0]),
+                self.device,
+            )
             for kind in KINDS
         ]
-        dots = (1 + 0.55 * solid_noise(self.chart.place, 1.3, 1, 77)[0]).clamp_min(0.15)
+        dots = 0.55 * solid_noise(self.chart.place, 1.3, 1, 77)[0] * _resolved(1.3, self.chart)
+        dots = (1 + dots).clamp_min(0.15)
         fields["beard"] = beard_cover(self.chart) * dots
         fields["brows"] = fields["brows"] * dots.clamp_max(1.6)
         self._names = list(fields)
@@ -77,7 +85,9 @@ class PigmentSimulation:
         basis.append(self._lip_streaks())
         self._basis = torch.stack(basis).flatten(1).to(self.device)  # (K, R R)
         self._capillaries = self._capillary_lines(fields).to(self.device)
-        self._mixing = torch.cat([mixing(4, FIELDS, 8, 500 + round(100 * wave)) for wave in self._octaves]).to(self.device)
+        self._mixing = torch.cat(
+            [mixing(4, FIELDS, 8, 500 + round(100 * wave)) for wave in self._octaves]
+        ).to(self.device)
         self._capillary_mixing = mixing(1, len(self._capillaries), 8, 6).to(self.device)
         both = _tone_region(self.chart).flatten()
         self._tone_region = (both / both.sum()).to(self.device)
@@ -86,6 +96,7 @@ class PigmentSimulation:
 
     def _lip_streaks(self) -> Tensor:
         streaks = solid_noise(self.chart.place, 1.4, 1, 31, stretch=(1, 3, 4))[0]
+        streaks = streaks * _resolved(1.4, self.chart)
         streaks = streaks + 0.7 * solid_noise(self.chart.place, 2.6, 1, 32, stretch=(1, 3, 4))[0]
         return streaks * self.chart.lips
 
@@ -130,7 +141,9 @@ class PigmentSimulation:
         gain, offset, flush = _spot_effects(spots)
         gain = gain * torch.exp(log_melanin - mean_melanin[:, None, None])
         blood_map = blood[:, None, None] * torch.exp(log_blood) * flush
-        lines = torch.einsum("bk,khw->bhw", mix_weights(self._capillary_mixing, seeds)[:, 0].square(), self._capillaries)
+        lines = torch.einsum(
+            "bk,khw->bhw", mix_weights(self._capillary_mixing, seeds)[:, 0].square(), self._capillaries
+        )
         blood_map = blood_map * (1 + 2.4 * traits["capillaries"][:, None, None] * lines)
         table = colour_table(blend, carotene)
         others = (blood_map, OXYGEN + oxygen, veins.clamp(0, 1), hair.clamp(0, 1), yellow.clamp(-0.5, 1))
@@ -179,7 +192,12 @@ class PigmentSimulation:
         return torch.cat([regions, noise, streaks], 2)
 
 
-def _tone_region(chart) -> Tensor:
+def _resolved(wavelength: float, chart: PigmentChart) -> Tensor:
+    """Returns (R, R): 0 where texels are too large for a wavelength, 1 from two and a half texels on."""
+    return (wavelength / chart.texel - 1.5).clamp(0, 1)
+
+
+def _tone_region(chart: PigmentChart) -> Tensor:
     """Returns (R, R) 0 or 1: cheeks and forehead, where a tone is measured."""
     beside = chart.across.abs()
     cheek = ((beside - 42) / 12) ** 2 + ((chart.up + 36) / 10) ** 2 < 1
@@ -193,11 +211,15 @@ def _constitution(traits: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     Very light skin is the skin of little blood and carotene, or no melanin would be light enough.
     """
     tone, under = traits["tone"], traits["undertone"]
-    very_light = torch.exp(-torch.nn.functional.softplus((tone - 51) / 3) * 3 / 10)
+    very_light = torch.exp(-functional.softplus((tone - 51) / 3) * 3 / 8.5)
     blend = (0.80 - 0.10 * ((tone - 30) / 30).clamp(-1, 1) + 0.06 * under).clamp(0, 1)
     old = ((traits["age"] - 30) / 50).clamp(0, 1)
     carotene = CAROTENE * torch.exp(0.9 * under + 0.25 * old) * very_light
-    blood = BLOOD * torch.exp((0.40 * traits["redness"] - 0.22 * under) * very_light + 0.08 * traits["sex"]) * very_light
+    blood = (
+        BLOOD
+        * torch.exp((0.40 * traits["redness"] - 0.22 * under) * very_light + 0.08 * traits["sex"])
+        * very_light
+    )
     return blend, carotene, blood
 
 
@@ -216,9 +238,7 @@ def _spot_effects(spots: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     return gain, offset, (1 - 0.30 * scar) * (1 + 1.1 * blemish) * darker
 
 
-def _on_device(field, device: torch.device):
-    import dataclasses
-
+def _on_device(field: SpotField, device: torch.device) -> SpotField:
     moved = {
         item.name: getattr(field, item.name).to(device)
         for item in dataclasses.fields(field)

@@ -95,6 +95,8 @@ class SpotField:
         corner = centre.round()
         low, high = self.kind.radius
         radius = low + (high - low) * self.traits[spot, 0] ** 2
+        blurred = (radius.square() + 0.5 * torch.linalg.det(self.step[spot]).abs()).sqrt()
+        strength = amount[person, spot] * (radius / blurred) ** 2  # a texel holds the mean of what it covers
         angle = math.pi * self.traits[spot, 3]
         longer = 1 + 0.6 * self.traits[spot, 2] ** 2
         at = corner[:, None] + self.offsets  # (M, P, 2) column, row
@@ -106,8 +108,8 @@ class SpotField:
         row = at[..., 1].long().clamp(0, resolution - 1)
         flat = row * resolution + column
         distance = (along / longer[:, None]) ** 2 + (beside * longer[:, None].sqrt()) ** 2
-        distance = distance / (radius[:, None] * (1 + self.kind.ragged * self.wobble.flatten()[flat])) ** 2
-        value = amount[person, spot][:, None] * torch.exp(-(distance**self.kind.edge))
+        distance = distance / (blurred[:, None] * (1 + self.kind.ragged * self.wobble.flatten()[flat])) ** 2
+        value = strength[:, None] * torch.exp(-(distance**self.kind.edge))
         inside = ((at >= 0) & (at < resolution)).all(-1)
         out = torch.zeros(len(seeds), resolution * resolution, device=seeds.device)
         index = person[:, None] * resolution**2 + flat

@@ -104,7 +104,9 @@ def sample_traits(
         freckles=float(few[0] * light),
         moles=float(0.05 + 0.8 * few[1]),
         age_spots=float(old * (0.25 + 0.75 * few[2]) * (0.3 + 0.7 * light)),
-        capillaries=float(np.clip((0.1 + 0.7 * few[3]) * (0.3 + 0.7 * old) * light + 0.2 * old * light, 0, 1)),
+        capillaries=float(
+            np.clip((0.1 + 0.7 * few[3]) * (0.3 + 0.7 * old) * light + 0.2 * old * light, 0, 1)
+        ),
         blemishes=float(few[4] * (0.25 + 0.75 * young)),
         scars=float(0.6 * few[5]),
         stubble=float(sex * np.clip(0.5 + 0.28 * normal[3], 0, 1)),

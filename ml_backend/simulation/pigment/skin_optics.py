@@ -84,9 +84,7 @@ def reflectance(
     melanin, blood, oxygen, blend, carotene = (
         value.unsqueeze(-1) for value in (melanin, blood, oxygen, blend, carotene)
     )
-    veins, hair = (
-        value.unsqueeze(-1) if isinstance(value, Tensor) else value for value in (veins, hair)
-    )
+    veins, hair = (value.unsqueeze(-1) if isinstance(value, Tensor) else value for value in (veins, hair))
     pigment = blend * table["eumelanin"] + (1 - blend) * table["pheomelanin"]
     base = table["background"] + carotene * table["carotene"]
     red = oxygen * table["oxygenated"] + (1 - oxygen) * table["deoxygenated"]
@@ -205,7 +203,10 @@ def colour_table(blend: Tensor, carotene: Tensor) -> ColourTable:
         half, full = (
             (
                 skin_colour(
-                    *middle, blend, carotene + share * more, *(torch.full_like(blend, share * x) for x in (veins, hair))
+                    *middle,
+                    blend,
+                    carotene + share * more,
+                    *(torch.full_like(blend, share * x) for x in (veins, hair)),
                 ).log()
                 - plain
             )[:, 0, 0, 0]
@@ -226,9 +227,7 @@ def _axes(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def melanin_of_tone(
-    tone: Tensor, blood: Tensor, oxygen: Tensor, blend: Tensor, carotene: Tensor
-) -> Tensor:
+def melanin_of_tone(tone: Tensor, blood: Tensor, oxygen: Tensor, blend: Tensor, carotene: Tensor) -> Tensor:
     """Finds the melanin that gives skin a typology angle.
 
     Args:
