@@ -276,9 +276,8 @@ def show(groups: dict) -> None:
 
     for name, group in groups.items():
         theirs, own = group["skins"], group["ours"]
-        print(
-            f"{name}: {theirs['count']} skins, tone {theirs['tone']:.0f}; {own['count']} of ours, {own['tone']:.0f}"
-        )
+        print(f"{name}: {theirs['count']} skins, tone {theirs['tone']:.0f} | ", end="")
+        print(f"{own['count']} of ours, tone {own['tone']:.0f}")
         for label in ("cheek", "deviation", "correlation"):
             print(f"  {label:12} {numbers(theirs[label])}   | {numbers(own[label])}")
         for region in theirs["regions"]:
@@ -287,7 +286,8 @@ def show(groups: dict) -> None:
             for number, (low, high) in enumerate(OCTAVES):
                 print(
                     f"  {patch:8} {low:g}-{high:g} mm  {numbers(theirs['octaves'][patch][number])}   | "
-                    f"{numbers(own['octaves'][patch][number])}   dB {numbers(group['octaves_db'][patch][number])}"
+                    f"{numbers(own['octaves'][patch][number])}   "
+                    f"dB {numbers(group['octaves_db'][patch][number])}"
                 )
 
 

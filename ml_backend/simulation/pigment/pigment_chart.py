@@ -1,4 +1,4 @@
-"""The mean face in texture space at a colour map's resolution: places in anatomical millimetres, its parts."""
+"""The mean face in texture space at a colour map's resolution: anatomical millimetres and its parts."""
 
 from dataclasses import dataclass
 

@@ -76,7 +76,8 @@ def region_fields(chart: PigmentChart) -> dict[str, Tensor]:
         "mouth": mouth,
         "glabella": _blob(chart, 0, 12, 9, 12),
         "sun": (
-            0.7 * _blob(chart, 0, 46, 52, 22) + _blob(chart, 46, -20, 24, 16) + 0.9 * _blob(chart, 0, -24, 12, 22)
+            0.7 * _blob(chart, 0, 46, 52, 22) + _blob(chart, 46, -20, 24, 16)
+            + 0.9 * _blob(chart, 0, -24, 12, 22)
             - 0.6 * _blob(chart, 0, -112, 40, 14) - 0.4 * _blob(chart, 30, 8, 16, 7)
         ) * front,
     }  # fmt: skip
@@ -84,8 +85,14 @@ def region_fields(chart: PigmentChart) -> dict[str, Tensor]:
 
 
 SPOT_FIELDS = {
-    "freckles": {"cheeks": 1.0, "apples": 0.3, "nose": 0.95, "forehead": 0.45, "chin": 0.25, "jaw": 0.25, "temples": 0.4},
-    "moles": {"cheeks": 0.3, "forehead": 0.2, "chin": 0.3, "jaw": 0.35, "neck": 0.2, "temples": 0.4, "perioral": 0.3},
+    "freckles": {
+        "cheeks": 1.0, "apples": 0.3, "nose": 0.95, "forehead": 0.45, "chin": 0.25, "jaw": 0.25,
+        "temples": 0.4,
+    },
+    "moles": {
+        "cheeks": 0.3, "forehead": 0.2, "chin": 0.3, "jaw": 0.35, "neck": 0.2, "temples": 0.4,
+        "perioral": 0.3,
+    },
     "age_spots": {"cheeks": 0.6, "temples": 0.95, "forehead": 0.7, "jaw": 0.45, "nose": 0.2},
     "blemishes": {"cheeks": 0.6, "forehead": 0.5, "chin": 0.9, "jaw": 0.6, "perioral": 0.4, "nose": 0.3},
     "scars": {"cheeks": 0.7, "temples": 0.5, "forehead": 0.4, "chin": 0.3, "jaw": 0.4},

@@ -4,7 +4,6 @@ A smooth, deterministic function of the traits: a weighted sum of fixed fields g
 painted on it, the optics make colour of it.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +15,7 @@ from ..relief.face_chart import FaceChart
 from .pigment_chart import PigmentChart, build_pigment_chart
 from .pigment_noise import mix_weights, mixing, ridges, solid_noise
 from .pigment_regions import beard_cover, region_fields, region_weights, spot_weight
-from .pigment_spots import KINDS, SpotField, spot_field
+from .pigment_spots import KINDS, spot_field
 from .pigment_traits import TRAIT_NAMES, PigmentTraits
 from .skin_optics import ColourTable, colour_table, melanin_of_tone, typology_angle
 
@@ -28,17 +27,21 @@ MELANIN_NOISE = {0.75: 0.030, 1.5: 0.050, 3.0: 0.080, 6.0: 0.090, 12.0: 0.080, 2
 BLOOD_NOISE = {0.75: 0.018, 1.5: 0.026, 3.0: 0.038, 6.0: 0.042, 12.0: 0.045, 26.0: 0.050, 54.0: 0.050}
 OXYGEN_NOISE = {0.75: 0.022, 1.5: 0.030, 3.0: 0.035, 6.0: 0.033, 12.0: 0.020, 26.0: 0.012, 54.0: 0.010}
 CAROTENE_NOISE = {0.75: 0.10, 1.5: 0.17, 3.0: 0.26, 6.0: 0.20, 12.0: 0.14, 26.0: 0.08, 54.0: 0.05}
-"""Deviation of the logarithm of melanin and of blood, of the oxygenation and of the carotene (units of 3
-micromoles a litre), by octave. Source: the covariance of each octave in MakeHuman's light skins, solved for the
-pigments with the optics' slopes; see `benchmarks.skin_colour_statistics`."""
+"""Strength of the noise (deviation 0.75) in the logarithm of melanin and of blood, in the oxygenation and in
+the carotene (units of 3 micromoles a litre), by octave.
+
+Source: the covariance of each octave in MakeHuman's light skins, solved for the pigments with the optics'
+slopes; see `benchmarks.skin_colour_statistics`."""
 EVEN_MELANIN = 0.040
-"""Melanin from which mottling is an amount rather than a share of it. Source: MakeHuman's dark skins are as even
-in lightness as the light ones, where a share would show six times as much."""
+"""Melanin from which mottling is an amount rather than a share of it.
+
+Source: MakeHuman's dark skins are as even in lightness as the light ones; a share would show six times as
+much."""
 BLOOD, OXYGEN = 0.0180, 0.75
 """Of the mean cheek. Source: blood 0.2 to 7 % of the dermis, 75 % oxygenated, Jacques's "Skin Optics"."""
 CAROTENE = 0.8
-"""Micromoles a litre. Source: some tenths to two in skin, Stahl et al. 1998, "Increased dermal carotenoid levels
-assessed by noninvasive reflection spectrophotometry", J. Nutr. 128."""
+"""Micromoles a litre. Source: some tenths to two in skin, Stahl et al. 1998, "Increased dermal carotenoid
+levels assessed by noninvasive reflection spectrophotometry", J. Nutr. 128."""
 
 
 class PigmentSimulation:
@@ -69,9 +72,8 @@ class PigmentSimulation:
         }
         wobble = noise[3.0]
         self._spots = [
-            _on_device(
-                spot_field(kind, self.chart, spot_weight(kind.name, self.chart, fields), wobble[0]),
-                self.device,
+            spot_field(kind, self.chart, spot_weight(kind.name, self.chart, fields), wobble[0]).to(
+                self.device
             )
             for kind in KINDS
         ]
@@ -159,7 +161,7 @@ class PigmentSimulation:
         others: tuple[Tensor, ...],
         table: ColourTable,
     ) -> Tensor:
-        """Returns (B,) the melanin near a first guess that gives cheek and forehead the tone as their median."""
+        """Returns (B,) the melanin, near a guess, that makes the tone the median of cheek and forehead."""
         gain, offset, *others = (field.flatten(1)[:, self._tone_texels] for field in (gain, offset, *others))
         reach = torch.linspace(-0.10, 0.10, 21, device=tone.device)
         roots = (near[:, None].sqrt() + reach * (0.05 + near[:, None].sqrt())).clamp_min(0)  # (B, 21)
@@ -236,12 +238,3 @@ def _spot_effects(spots: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     gain = (1 - 0.30 * scar) * (1 + 0.25 * blemish) * (1 + 0.35 * freckle + 0.4 * sun) * darker
     offset = (0.020 * freckle + 0.018 * sun) * darker + 0.16 * mole
     return gain, offset, (1 - 0.30 * scar) * (1 + 1.1 * blemish) * darker
-
-
-def _on_device(field: SpotField, device: torch.device) -> SpotField:
-    moved = {
-        item.name: getattr(field, item.name).to(device)
-        for item in dataclasses.fields(field)
-        if isinstance(getattr(field, item.name), Tensor)
-    }
-    return dataclasses.replace(field, **moved)

@@ -6,7 +6,7 @@ functions of the person's seed.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -74,6 +74,13 @@ class SpotField:
     offsets: Tensor
     wobble: Tensor
 
+    def to(self, device: torch.device) -> "SpotField":
+        """Returns the same field on another device."""
+        moved = {
+            item.name: getattr(self, item.name).to(device) for item in fields(self) if item.name != "kind"
+        }
+        return replace(self, **moved)
+
     def paint(self, density: Tensor, seeds: Tensor) -> Tensor:
         """Paints the spots of B people.
 
@@ -124,7 +131,7 @@ def spot_field(kind: SpotKind, chart: PigmentChart, weight: Tensor, wobble: Tens
         kind: the kind.
         chart: the mean face.
         weight: (R, R) 0..1, how common the kind is.
-        wobble: (R, R) noise, about unit deviation, clipped here.
+        wobble: (R, R) noise, clipped here to two.
     """
     usable = (weight > 0.03) & (chart.seen > 0.5)
     rows, columns = torch.nonzero(usable, as_tuple=True)
@@ -142,7 +149,7 @@ def spot_field(kind: SpotKind, chart: PigmentChart, weight: Tensor, wobble: Tens
     row, column, key = rows[chosen], columns[chosen], key[chosen]
     step = chart.step[:, :, row, column].permute(2, 0, 1)
     texel = torch.linalg.det(step).abs().sqrt().median()
-    reach = int(math.ceil(1.5 * kind.radius[1] / float(texel))) + 1
+    reach = math.ceil(1.5 * kind.radius[1] / float(texel)) + 1
     window = torch.arange(-reach, reach + 1)
     offsets = torch.stack(torch.meshgrid(window, window, indexing="xy"), -1).view(-1, 2).float()
     directions = torch.stack([_uniform(key, 20 + number) for number in range(24)], -1).clamp(1e-4, 1 - 1e-4)

@@ -1,8 +1,8 @@
 """From pigments to colour: reflectance of layered skin, linear sRGB, CIELAB, the typology angle.
 
 Skin is four layers: the horny layer, the epidermis with melanin, the upper dermis with blood, and what lies
-under it with veins or hair roots, without end. Carotene is in all. Light goes up and down in each after Kubelka and Munk; the
-surface sends part of it back in.
+under it with veins or hair roots, without end. Carotene is in all. Light goes up and down in each after
+Kubelka and Munk; the surface sends part of it back in.
 
 Sources: Kubelka 1948, "New contributions to the optics of intensely light-scattering materials", J. Opt. Soc.
 Am. 38; coefficients from absorption and reduced scattering (K = 2 mu_a, S = 3/4 mu_s'): van Gemert and Star
@@ -198,22 +198,14 @@ def colour_table(blend: Tensor, carotene: Tensor) -> ColourTable:
     colours = skin_colour(*grid, blend, carotene)  # (B, o, b, m, 3)
     curves = []
     middle = tuple(blend.new_full((1, 1, 1, 1), value) for value in (0.03, 0.02, 0.75))
-    plain = skin_colour(*middle, blend, carotene).log()
+    plain = skin_colour(*middle, blend, carotene).log()  # (B, 1, 1, 1, 3)
     for veins, hair, more in ((VEIN_UNIT, 0, 0), (0, HAIR_UNIT, 0), (0, 0, CAROTENE_UNIT)):
         half, full = (
-            (
-                skin_colour(
-                    *middle,
-                    blend,
-                    carotene + share * more,
-                    *(torch.full_like(blend, share * x) for x in (veins, hair)),
-                ).log()
-                - plain
-            )[:, 0, 0, 0]
+            skin_colour(*middle, blend, carotene + share * more, share * veins, share * hair).log() - plain
             for share in (0.5, 1.0)
         )
         square = 2 * full - 4 * half
-        curves.append(torch.stack([full - square, square], -1))
+        curves.append(torch.stack([full - square, square], -1)[:, 0, 0, 0])
     return ColourTable(colours.permute(0, 4, 1, 2, 3).sqrt().contiguous(), *curves)
 
 
