@@ -64,7 +64,7 @@ LIGHT_FROM = 10.0  # degrees
 
 @dataclass(frozen=True)
 class SkinStatistics:
-    """What is measured on one skin.
+    """The figures of one skin.
 
     Attributes:
         tone: typology angle, degrees, over cheek and forehead.

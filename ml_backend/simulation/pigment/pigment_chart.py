@@ -86,9 +86,11 @@ def build_pigment_chart(face: BilinearFace, resolution: int, chart: FaceChart | 
     seen, inside = open_skin(face, chart, resolution)
     seen = seen * (pocket < 0.5)
     inside = inside & (pocket < 0.5)
+    across, up, behind = anatomy
+    lips = _smoothstep(lips, 0.18, 0.72)
+    steps = _steps(place, seen)
     return PigmentChart(
-        *anatomy, place, _smoothstep(lips, 0.18, 0.72), ears, brows, scalp, lid_edge, seen, inside,
-        _steps(place, seen),
+        across, up, behind, place, lips, ears, brows, scalp, lid_edge, seen, inside, steps,
     )  # fmt: skip
 
 
@@ -131,7 +133,7 @@ def _scalp(face: BilinearFace, rest: np.ndarray, shape: np.ndarray) -> np.ndarra
 
 
 def _ears(face: BilinearFace, rest: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """How far out on an ear each place lies: near its rim, and off the side of the head."""
+    """Returns (N,) 0..1: an ellipsoid around the rim of each ear."""
     cover = np.zeros(len(shape))
     for side in ("left", "right"):
         rim = rest[face.landmarks[f"ear_rim_{side}"]]

@@ -162,11 +162,16 @@ class PigmentSimulation:
         table: ColourTable,
     ) -> Tensor:
         """Returns (B,) the melanin, near a guess, that makes the tone the median of cheek and forehead."""
-        gain, offset, *others = (field.flatten(1)[:, self._tone_texels] for field in (gain, offset, *others))
+        gain, offset, blood, oxygen, veins, hair, yellow = (
+            field.flatten(1)[:, self._tone_texels] for field in (gain, offset, *others)
+        )
         reach = torch.linspace(-0.10, 0.10, 21, device=tone.device)
         roots = (near[:, None].sqrt() + reach * (0.05 + near[:, None].sqrt())).clamp_min(0)  # (B, 21)
         melanin = roots[..., None].square() * gain[:, None] + offset[:, None]
-        colours = table.lookup(melanin, *(field[:, None].expand_as(melanin) for field in others))
+        blood, oxygen, veins, hair, yellow = (
+            field[:, None].expand_as(melanin) for field in (blood, oxygen, veins, hair, yellow)
+        )
+        colours = table.lookup(melanin, blood, oxygen, veins, hair, yellow)
         angle = typology_angle(colours.permute(0, 2, 3, 1)).median(-1).values
         angle = torch.cummin(angle, 1).values
         above = (angle > tone[:, None]).sum(1).clamp(1, len(reach) - 1)[:, None]

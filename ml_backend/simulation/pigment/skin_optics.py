@@ -103,9 +103,17 @@ def reflectance(
     return (1 - _SURFACE_IN) * (1 - _SURFACE_BACK) * out / (1 - _SURFACE_BACK * out)
 
 
-def skin_colour(*pigments: Tensor | float) -> Tensor:
+def skin_colour(
+    melanin: Tensor,
+    blood: Tensor,
+    oxygen: Tensor,
+    blend: Tensor,
+    carotene: Tensor,
+    veins: Tensor | float = 0.0,
+    hair: Tensor | float = 0.0,
+) -> Tensor:
     """Returns linear sRGB (..., 3) under D65; the arguments are those of `reflectance`."""
-    spectrum = reflectance(*pigments)
+    spectrum = reflectance(melanin, blood, oxygen, blend, carotene, veins, hair)
     return (spectrum @ _tables(spectrum.device)["observer"]).clamp_min(0.001)
 
 
@@ -197,11 +205,14 @@ def colour_table(blend: Tensor, carotene: Tensor) -> ColourTable:
     blend, carotene = blend[:, None, None, None], carotene[:, None, None, None]
     colours = skin_colour(*grid, blend, carotene)  # (B, o, b, m, 3)
     curves = []
-    middle = tuple(blend.new_full((1, 1, 1, 1), value) for value in (0.03, 0.02, 0.75))
-    plain = skin_colour(*middle, blend, carotene).log()  # (B, 1, 1, 1, 3)
+    some = [blend.new_full((1, 1, 1, 1), value) for value in (0.03, 0.02, 0.75)]
+    plain = skin_colour(some[0], some[1], some[2], blend, carotene).log()  # (B, 1, 1, 1, 3)
     for veins, hair, more in ((VEIN_UNIT, 0, 0), (0, HAIR_UNIT, 0), (0, 0, CAROTENE_UNIT)):
         half, full = (
-            skin_colour(*middle, blend, carotene + share * more, share * veins, share * hair).log() - plain
+            skin_colour(
+                some[0], some[1], some[2], blend, carotene + share * more, share * veins, share * hair
+            ).log()
+            - plain
             for share in (0.5, 1.0)
         )
         square = 2 * full - 4 * half
