@@ -113,23 +113,27 @@ def test_every_pigment_darkens_and_tints_as_it_does_in_skin():
 
 
 def test_table_holds_the_optics():
-    blend, carotene = column(0.85), column(1.2)
+    blend, carotene, density = column(0.85), column(1.2), column(1.1)
     random = torch.Generator().manual_seed(0)
     melanin = (0.3 * torch.rand(1, 12, 12, generator=random)).square() + 0.002
     blood = 0.005 + 0.05 * torch.rand(1, 12, 12, generator=random)
     oxygen = 0.55 + 0.35 * torch.rand(1, 12, 12, generator=random)
     none = torch.zeros_like(blood)
-    found = colour_table(blend, carotene).lookup(melanin, blood, oxygen, none, none, none)
-    exact = skin_colour(melanin, blood, oxygen, torch.full_like(blood, 0.85), torch.full_like(blood, 1.2))
+    found = colour_table(blend, carotene, density).lookup(melanin, blood, oxygen, none, none, none)
+    exact = skin_colour(
+        melanin, blood, oxygen, torch.full_like(blood, 0.85), torch.full_like(blood, 1.2), density=1.1
+    )
     away = cielab(found.permute(0, 2, 3, 1)) - cielab(exact)
     assert away.norm(dim=-1).max() < 0.6
 
 
 @pytest.mark.parametrize("tone", [60.0, 40.0, 5.0, -55.0])
 def test_melanin_gives_the_tone(tone):
-    others = column(0.008), column(0.75), column(0.8), column(0.3)
+    others = column(0.008), column(0.75), column(0.8), column(0.3), column(1.0)
     melanin = melanin_of_tone(column(tone), *others)
-    assert float(typology_angle(skin_colour(melanin, *others))) == pytest.approx(tone, abs=0.3)
+    assert float(typology_angle(skin_colour(melanin, *others[:4], density=others[4]))) == pytest.approx(
+        tone, abs=0.3
+    )
 
 
 # ---- traits

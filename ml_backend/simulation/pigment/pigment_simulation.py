@@ -127,9 +127,9 @@ class PigmentSimulation:
         traits = {name: vectors[:, number] for number, name in enumerate(TRAIT_NAMES)}
         seeds = vectors[:, len(TRAIT_NAMES) :]
         size = (len(vectors), self.resolution, self.resolution)
-        blend, carotene, blood = _constitution(traits)
+        blend, carotene, blood, density = _constitution(traits)
         usual = torch.full_like(blood, OXYGEN)
-        rough = melanin_of_tone(traits["tone"], blood, usual, blend, carotene)
+        rough = melanin_of_tone(traits["tone"], blood, usual, blend, carotene, density)
         pigment = (self._weights(traits, seeds, rough) @ self._basis).view(len(vectors), 6, *size[1:])
         spots = {field.kind.name: field.paint(traits[field.kind.name], seeds) for field in self._spots}
         log_melanin, log_blood, oxygen, veins, hair, yellow = pigment.unbind(1)
@@ -138,7 +138,7 @@ class PigmentSimulation:
             (value.flatten(1) * depth).sum(1) for value in (log_melanin, log_blood, oxygen)
         )
         near = melanin_of_tone(
-            traits["tone"], blood * mean_blood.exp(), OXYGEN + mean_oxygen, blend, carotene
+            traits["tone"], blood * mean_blood.exp(), OXYGEN + mean_oxygen, blend, carotene, density
         )
         gain, offset, flush = _spot_effects(spots)
         gain = gain * torch.exp(log_melanin - mean_melanin[:, None, None])
@@ -147,7 +147,7 @@ class PigmentSimulation:
             "bk,khw->bhw", mix_weights(self._capillary_mixing, seeds)[:, 0].square(), self._capillaries
         )
         blood_map = blood_map * (1 + 2.4 * traits["capillaries"][:, None, None] * lines)
-        table = colour_table(blend, carotene)
+        table = colour_table(blend, carotene, density)
         others = (blood_map, OXYGEN + oxygen, veins.clamp(0, 1), hair.clamp(0, 1), yellow.clamp(-0.5, 1))
         base = self._exact_melanin(traits["tone"], near, gain, offset, others, table)
         return table.lookup(base[:, None, None] * gain + offset, *others).clamp(0, 1)
@@ -212,13 +212,13 @@ def _tone_region(chart: PigmentChart) -> Tensor:
     return ((cheek | forehead) & chart.face & (chart.behind < 75)).float()
 
 
-def _constitution(traits: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns (B,) share of eumelanin, carotene and blood of a person.
+def _constitution(traits: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns (B,) share of eumelanin, carotene, blood and density of a person.
 
-    Very light skin is the skin of little blood and carotene, or no melanin would be light enough.
+    Very light skin has little blood and carotene and a dense dermis, or no melanin would be light enough.
     """
     tone, under = traits["tone"], traits["undertone"]
-    very_light = torch.exp(-functional.softplus((tone - 51) / 3) * 3 / 8.5)
+    very_light = torch.exp(-functional.softplus((tone - 51) / 3) * 3 / 14)
     blend = (0.80 - 0.10 * ((tone - 30) / 30).clamp(-1, 1) + 0.06 * under).clamp(0, 1)
     old = ((traits["age"] - 30) / 50).clamp(0, 1)
     carotene = CAROTENE * torch.exp(0.9 * under + 0.25 * old) * very_light
@@ -227,7 +227,7 @@ def _constitution(traits: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         * torch.exp((0.40 * traits["redness"] - 0.22 * under) * very_light + 0.08 * traits["sex"])
         * very_light
     )
-    return blend, carotene, blood
+    return blend, carotene, blood, 1 + 0.75 * (1 - very_light)
 
 
 def _spot_effects(spots: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

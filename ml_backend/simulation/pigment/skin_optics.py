@@ -64,6 +64,7 @@ def reflectance(
     carotene: Tensor,
     veins: Tensor | float = 0.0,
     hair: Tensor | float = 0.0,
+    density: Tensor | float = 1.0,
 ) -> Tensor:
     """Diffuse reflectance of skin, without what the surface mirrors.
 
@@ -75,16 +76,19 @@ def reflectance(
         carotene: micromoles a litre.
         veins: volume fraction of blood, 35 % of it oxygenated, in the deeper dermis beyond the upper one's.
         hair: volume fraction of melanosomes in the deeper dermis.
+        density: factor on the scattering; people lie at .65 to 1.5 times their mean (Jacques 2013, table 1).
 
     Returns:
         (..., 31) in 0..1.
     """
     table = _tables(melanin.device)
-    scattering = table["scattering"]
     melanin, blood, oxygen, blend, carotene = (
         value.unsqueeze(-1) for value in (melanin, blood, oxygen, blend, carotene)
     )
-    veins, hair = (value.unsqueeze(-1) if isinstance(value, Tensor) else value for value in (veins, hair))
+    veins, hair, density = (
+        value.unsqueeze(-1) if isinstance(value, Tensor) else value for value in (veins, hair, density)
+    )
+    scattering = density * table["scattering"]
     pigment = blend * table["eumelanin"] + (1 - blend) * table["pheomelanin"]
     base = table["background"] + carotene * table["carotene"]
     red = oxygen * table["oxygenated"] + (1 - oxygen) * table["deoxygenated"]
@@ -111,9 +115,10 @@ def skin_colour(
     carotene: Tensor,
     veins: Tensor | float = 0.0,
     hair: Tensor | float = 0.0,
+    density: Tensor | float = 1.0,
 ) -> Tensor:
     """Returns linear sRGB (..., 3) under D65; the arguments are those of `reflectance`."""
-    spectrum = reflectance(melanin, blood, oxygen, blend, carotene, veins, hair)
+    spectrum = reflectance(melanin, blood, oxygen, blend, carotene, veins, hair, density)
     return (spectrum @ _tables(spectrum.device)["observer"]).clamp_min(0.001)
 
 
@@ -193,24 +198,32 @@ STUBS = 0.40
 """Share of the surface that the cut ends of a unit of hair cover; they are black."""
 
 
-def colour_table(blend: Tensor, carotene: Tensor) -> ColourTable:
+def colour_table(blend: Tensor, carotene: Tensor, density: Tensor) -> ColourTable:
     """Tabulates the colours of B people's skin.
 
     Args:
         blend: (B,) share of eumelanin.
         carotene: (B,) micromoles a litre.
+        density: (B,) factor on the scattering.
     """
     melanin, blood, oxygen = _axes(blend.device)
     grid = (melanin[None, None], blood[None, :, None], oxygen[:, None, None])
-    blend, carotene = blend[:, None, None, None], carotene[:, None, None, None]
-    colours = skin_colour(*grid, blend, carotene)  # (B, o, b, m, 3)
+    blend, carotene, density = (value[:, None, None, None] for value in (blend, carotene, density))
+    colours = skin_colour(*grid, blend, carotene, density=density)  # (B, o, b, m, 3)
     curves = []
     some = [blend.new_full((1, 1, 1, 1), value) for value in (0.03, 0.02, 0.75)]
-    plain = skin_colour(some[0], some[1], some[2], blend, carotene).log()  # (B, 1, 1, 1, 3)
+    plain = skin_colour(some[0], some[1], some[2], blend, carotene, density=density).log()  # (B, 1, 1, 1, 3)
     for veins, hair, more in ((VEIN_UNIT, 0, 0), (0, HAIR_UNIT, 0), (0, 0, CAROTENE_UNIT)):
         half, full = (
             skin_colour(
-                some[0], some[1], some[2], blend, carotene + share * more, share * veins, share * hair
+                some[0],
+                some[1],
+                some[2],
+                blend,
+                carotene + share * more,
+                share * veins,
+                share * hair,
+                density,
             ).log()
             - plain
             for share in (0.5, 1.0)
@@ -230,21 +243,24 @@ def _axes(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def melanin_of_tone(tone: Tensor, blood: Tensor, oxygen: Tensor, blend: Tensor, carotene: Tensor) -> Tensor:
+def melanin_of_tone(
+    tone: Tensor, blood: Tensor, oxygen: Tensor, blend: Tensor, carotene: Tensor, density: Tensor
+) -> Tensor:
     """Finds the melanin that gives skin a typology angle.
 
     Args:
         tone: (B,) degrees.
-        blood, oxygen, blend, carotene: (B,) the other pigments.
+        blood, oxygen, blend, carotene, density: (B,) the other properties.
 
     Returns:
         (B,) volume fraction, at the end of its range where no amount gives the tone.
     """
     fine = torch.linspace(0, 1, 129, device=tone.device)
     melanin = MOST_MELANIN * fine[None] ** 2
-    angle = typology_angle(
-        skin_colour(melanin, *(value[:, None] for value in (blood, oxygen, blend, carotene)))
+    blood, oxygen, blend, carotene, density = (
+        value[:, None] for value in (blood, oxygen, blend, carotene, density)
     )
+    angle = typology_angle(skin_colour(melanin, blood, oxygen, blend, carotene, density=density))
     angle = torch.cummin(angle, 1).values
     above = (angle > tone[:, None]).sum(1).clamp(1, len(fine) - 1)
     high, low = (angle.gather(1, index[:, None])[:, 0] for index in (above - 1, above))
