@@ -150,7 +150,7 @@ def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) ->
         "scalp": -0.25 * even,
     }
     blood = {
-        "cheeks": 0.10 * flush,
+        "cheeks": 0.13 * flush,
         "apples": 0.14 * flush + 0.05 * (1 - male),
         "forehead": -0.07 + 0.04 * flush,
         "glabella": 0.06 * flush,
@@ -168,7 +168,7 @@ def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) ->
         "lid_margin": 0.40 + none,
         "neck": -0.28 + 0.05 * flush,
         "ears": 0.30 * flush,
-        "lips": 1.70 + 0.35 * lip - 0.12 * male - 0.20 * old,
+        "lips": 1.85 + 0.35 * lip - 0.12 * male - 0.20 * old,
         "upper_lip": -0.10 + none,
         "mouth": 1.6 + none,
         "sun": 0.08 * tan,

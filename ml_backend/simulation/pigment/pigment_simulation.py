@@ -26,7 +26,7 @@ FINEST = 0.75
 MELANIN_NOISE = {0.75: 0.030, 1.5: 0.050, 3.0: 0.080, 6.0: 0.090, 12.0: 0.080, 26.0: 0.060, 54.0: 0.050}
 BLOOD_NOISE = {0.75: 0.018, 1.5: 0.026, 3.0: 0.038, 6.0: 0.042, 12.0: 0.045, 26.0: 0.050, 54.0: 0.050}
 OXYGEN_NOISE = {0.75: 0.022, 1.5: 0.030, 3.0: 0.035, 6.0: 0.033, 12.0: 0.020, 26.0: 0.012, 54.0: 0.010}
-CAROTENE_NOISE = {0.75: 0.10, 1.5: 0.17, 3.0: 0.26, 6.0: 0.20, 12.0: 0.14, 26.0: 0.08, 54.0: 0.05}
+CAROTENE_NOISE = {0.75: 0.10, 1.5: 0.17, 3.0: 0.30, 6.0: 0.21, 12.0: 0.14, 26.0: 0.08, 54.0: 0.05}
 """Strength of the noise (deviation 0.75) in the logarithm of melanin and of blood, in the oxygenation and in
 the carotene (units of 3 micromoles a litre), by octave.
 
@@ -37,7 +37,7 @@ EVEN_MELANIN = 0.040
 
 Source: MakeHuman's dark skins are as even in lightness as the light ones; a share would show six times as
 much."""
-BLOOD, OXYGEN = 0.0180, 0.75
+BLOOD, OXYGEN = 0.0225, 0.75
 """Of the mean cheek. Source: blood 0.2 to 7 % of the dermis, 75 % oxygenated, Jacques's "Skin Optics"."""
 CAROTENE = 0.8
 """Micromoles a litre. Source: some tenths to two in skin, Stahl et al. 1998, "Increased dermal carotenoid
@@ -218,7 +218,7 @@ def _constitution(traits: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Te
     Very light skin has little blood and carotene and a dense dermis, or no melanin would be light enough.
     """
     tone, under = traits["tone"], traits["undertone"]
-    very_light = torch.exp(-functional.softplus((tone - 51) / 3) * 3 / 14)
+    very_light = torch.exp(-functional.softplus((tone - 51) / 3) * 3 / 16)
     blend = (0.80 - 0.10 * ((tone - 30) / 30).clamp(-1, 1) + 0.06 * under).clamp(0, 1)
     old = ((traits["age"] - 30) / 50).clamp(0, 1)
     carotene = CAROTENE * torch.exp(0.9 * under + 0.25 * old) * very_light
