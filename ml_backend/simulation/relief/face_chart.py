@@ -76,7 +76,7 @@ def build_chart(face: BilinearFace) -> FaceChart:
     covered = torch.from_numpy(lookup.mask.astype(np.float32))
     _, jacobian = tangent_frames(rest[corners], uv[uv_corners])
     texel_jacobian = jacobian[lookup.triangle.clip(0)].transpose(2, 3, 0, 1)  # (2, 2, G, G)
-    places = _anatomical(face, rest)
+    places = anatomical_places(face, rest)
     position = _filled(torch.from_numpy(lookup.spread(places)).permute(2, 0, 1), covered)
     front = (
         lookup.mask
@@ -104,8 +104,13 @@ def build_chart(face: BilinearFace) -> FaceChart:
     )  # fmt: skip
 
 
-def _anatomical(face: BilinearFace, rest: np.ndarray) -> np.ndarray:
-    """Returns (V, 3) float32: across, up, behind of every vertex, millimetres in the anatomical frame."""
+def anatomical_places(face: BilinearFace, rest: np.ndarray) -> np.ndarray:
+    """Returns (V, 3) float32: across, up, behind of every vertex, millimetres in the anatomical frame.
+
+    Args:
+        face: the face model.
+        rest: (V, 3) its vertices at rest, millimetres.
+    """
     marks = face.landmarks
     eyes = [
         rest[np.concatenate([marks[f"lid_upper_{side}"], marks[f"lid_lower_{side}"]])].mean(0)
