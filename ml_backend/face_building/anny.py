@@ -114,7 +114,8 @@ class AnnyHead:
             ).reshape(-1, 4)
         except (OSError, EOFError, ValueError) as error:
             raise UserError(f"{path}: not a readable morph target.", INSTALL_REMEDY) from error
-        delta = np.zeros((self.blend.shape[1], 3))
+        _, count = self.blend.get_shape()
+        delta = np.zeros((count, 3))
         delta[rows[:, 0].astype(int)] = to_blender_axes(rows[:, 1:])
         return self.blend @ delta
 

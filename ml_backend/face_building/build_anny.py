@@ -101,7 +101,7 @@ def attributes_of(people: list[Person]) -> dict[str, np.ndarray]:
 
 def mirrored(values: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     """The mirror image of positions or displacements (..., V, 3) of a face."""
-    return values[..., mirror, :] * np.float32([-1, 1, 1])
+    return values[..., mirror, :] * np.array([-1, 1, 1], np.float32)
 
 
 def error_weight(sampler: AnnyPeople) -> np.ndarray:

@@ -105,8 +105,8 @@ class _RefinedSurface:
         size, quads = count, np.asarray(polygons)
         for _ in range(SKIN_LEVELS):
             level = subdivide(quads, size)
+            self.matrix = _as_matrix(level.stencils, size) @ self.matrix
             size, quads = level.stencils.row_count, level.quads
-            self.matrix = _as_matrix(level.stencils, self.matrix.shape[0]) @ self.matrix
         self.triangles = triangles_of(quads)[0]
         self.seen = self.matrix @ (~pocket[:count]).astype(float) > 0.999
         pairs = np.concatenate([polygons[:, [k, (k + 1) % 4]] for k in range(4)])

@@ -106,7 +106,7 @@ def _stiffness(triangles: np.ndarray, count: int) -> sparse.csr_matrix:
     difference = sparse.csr_matrix(
         (np.repeat([-1.0, 1.0], len(pairs)), (np.tile(edge, 2), pairs.T.ravel())), shape=(len(pairs), count)
     )
-    return sparse.kron(difference.T @ difference, sparse.eye(4)).tocsr()
+    return sparse.csr_matrix(sparse.kron(difference.T @ difference, sparse.eye(4)))
 
 
 def _closest(

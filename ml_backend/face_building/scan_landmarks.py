@@ -142,7 +142,8 @@ def _halves(positions: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.nda
     turned = np.roll(loop, -inner)
     outer = int(np.abs(positions[turned, 0]).argmax())
     parts = turned[: outer + 1], np.concatenate([turned[:1], turned[: outer - 1 : -1]])
-    return tuple(sorted(parts, key=lambda part: -positions[part, 2].mean()))
+    upper, lower = sorted(parts, key=lambda part: -positions[part, 2].mean())
+    return upper, lower
 
 
 def _left_halves(positions: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +152,8 @@ def _left_halves(positions: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, n
     turned = np.roll(loop, -corner)
     middle = np.flatnonzero(np.abs(positions[turned, 0]) < 1e-5)
     parts = turned[middle[0] :: -1], np.concatenate([turned[middle[-1] :], turned[:1]])
-    return tuple(sorted(parts, key=lambda part: -positions[part[0], 2]))
+    upper, lower = sorted(parts, key=lambda part: -positions[part[0], 2])
+    return upper, lower
 
 
 def _fraction(points: np.ndarray) -> np.ndarray:

@@ -103,8 +103,7 @@ class ScanLibrary:
         wanted = mean - self._mean_measures - by_gender - self._other_macros
         wanted = wanted + _SPREAD_SHARE * deviation * measured / self._spread
         coefficients = free + self._answer @ (wanted - measured)
-        person = dataclasses.asdict(drawn) | {"modifiers": {}}
-        return ScanPerson(**person, coefficients=coefficients)
+        return ScanPerson(drawn.age, drawn.gender, drawn.origin, drawn.weight, drawn.muscle, {}, coefficients)
 
     def neutral(self, person: Person) -> np.ndarray:
         """Returns (V, 3) the person at rest, metres; eyes, lids and lips not yet in order."""
