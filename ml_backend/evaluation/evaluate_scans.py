@@ -17,7 +17,7 @@ from ..models.bilinear_face import BilinearFace
 
 _NECK = 0.05  # metres below the chin that count
 _ROUNDS = 8
-_PRIOR = 1e-11  # square metres a point and squared deviation: holds what no point shows
+_PRIOR = 1e-9  # square metres a point and squared deviation: holds what no point shows
 _FARTHEST = 0.01  # metres beyond which a nearest place is not a partner
 _MOST_POINTS = 9000
 

@@ -27,6 +27,7 @@ from .scans import Scans
 _ROUNDS = 4
 _REACH = 0.004  # metres
 _BENDING = 0.2  # of the control points against the fit of the refined surface
+_BENDING_OF_MODES = 0.2  # likewise, of identity modes and expressions
 _STRETCHING = 0.01  # likewise; decides where nothing is known: pockets, and below the scans' own cut
 
 
@@ -117,8 +118,8 @@ class _RefinedSurface:
             shape=(len(pairs), count),
         )
         laplacian = (difference.T @ difference).tocsr()
-        bending = laplacian @ sparse.diags(1 / laplacian.diagonal()) @ laplacian
-        self._energy = _BENDING * bending + _STRETCHING * laplacian
+        self._bending = laplacian @ sparse.diags(1 / laplacian.diagonal()) @ laplacian
+        self._stretching = _STRETCHING * laplacian
 
     def fit(self, registered: np.ndarray, target: ClosestOnMesh) -> tuple[np.ndarray, Places, np.ndarray]:
         """Control points whose refined surface lies on the target, its places there, trust in each."""
@@ -132,20 +133,20 @@ class _RefinedSurface:
             trust = (
                 self.seen & (places.distance < _REACH) & (agree > NORMALS_AGREE) & ~edges[places.triangle]
             ).astype(float)
-            solve = self._solver(trust)
+            solve = self._solver(trust, _BENDING)
             control = control + solve(self.matrix.T @ (trust[:, None] * (target.points(places) - dense)))
         return control, places, trust
 
-    def _solver(self, trust: np.ndarray):
+    def _solver(self, trust: np.ndarray, bending: float):
         weighted = self.matrix.T @ sparse.diags(trust) @ self.matrix
-        system = weighted + self._energy + 1e-5 * sparse.identity(self.count)
+        system = weighted + bending * self._bending + self._stretching + 1e-5 * sparse.identity(self.count)
         return splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve
 
     def carry(
         self, target: ClosestOnMesh, places: Places, trust: np.ndarray, fields: np.ndarray
     ) -> np.ndarray:
         """Displacements (N, V, 3) of the scans' vertices -> (N, count, 3) of the control points."""
-        solve = self._solver(trust)
+        solve = self._solver(trust, _BENDING_OF_MODES)
         result = np.empty((len(fields), self.count, 3))
         for index, values in enumerate(fields):
             result[index] = solve(self.matrix.T @ (trust[:, None] * target.points(places, values)))

@@ -213,6 +213,7 @@ def _optimise(
     value = energy.value(uv)
     gradient = energy.gradient(uv)[inner]
     history: list[tuple[np.ndarray, np.ndarray]] = []
+    fresh = False
     for _ in range(iterations):
         direction = -_two_loops(gradient, history, solve)
         direction *= min(1.0, 0.2 / np.abs(direction).max())
@@ -235,8 +236,11 @@ def _optimise(
         converged = value - trial < 1e-7 * value
         value = trial
         gradient = new_gradient
-        if converged:
+        if converged and fresh:
             break
+        fresh = converged  # a stale memory also ends in small steps: once more from the preconditioner alone
+        if converged:
+            history.clear()
     return uv
 
 
