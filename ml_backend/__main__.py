@@ -16,6 +16,7 @@ COMMANDS = {
     "invert": "a latent that generates a given displacement map, for editing a scan or a sculpt",
     "fit": "photographs of one person to that person's face: sliders, camera, colour, wrinkles",
     "animate": "a recording to 52 ARKit curves",
+    "track": "a video of a face to 52 ARKit curves, head, gaze and camera",
     "simulate": "displacement maps of simulated skin",
     "train": summary("train a model", train.MODULES),
     "evaluate": summary("figures of a model with its baselines", evaluate.MODULES),

@@ -23,6 +23,10 @@ MODULES = {
         "..evaluation.evaluate_photo",
         "fits to real photographs, clean and degraded; restoration of maps",
     ),
+    "video": (
+        "..evaluation.evaluate_video",
+        "curves, head, blinks and lips of simulated clips against known ones",
+    ),
 }
 
 

@@ -43,7 +43,7 @@ def files_with_errors(*folders: str) -> list[Path]:
 
 
 EXPLAINED = [
-    *files_with_errors("detailed3dmm_addon", "ml_backend/audio", "ml_backend/pipelines"),
+    *files_with_errors("detailed3dmm_addon", "ml_backend/audio", "ml_backend/pipelines", "ml_backend/video"),
     *(
         ROOT / "ml_backend" / f"{name}.py"
         for name in (
@@ -51,6 +51,7 @@ EXPLAINED = [
             "files/displacement_file",
             "files/face_file",
             "files/live_link",
+            "files/take_file",
             "files/text_file",
             "fitting/landmark_networks",
             "fitting/landmarks",

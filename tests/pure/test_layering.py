@@ -17,6 +17,7 @@ BACKEND_LINES = (
     ("phonetics", "audio", "losses"),
     ("models",),
     ("simulation", "fitting", "face_building", "speech_data", "animation"),
+    ("video",),
     ("datasets",),
     ("training",),
     ("pipelines",),

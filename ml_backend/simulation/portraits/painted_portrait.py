@@ -3,6 +3,7 @@
 They show people of the face model, nobody real.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,32 @@ class PortraitPainter:
         """
         random = np.random.default_rng([first, seed])
         identity, expression = self.face.sample_identity(first + seed), sample_expression(self.face, random)
+        return self._painted(identity, expression, random, None)
+
+    def clip(
+        self, first: int, seed: int, expressions: np.ndarray, cameras: list[Camera]
+    ) -> Iterator[PaintedPortrait]:
+        """Paints the frames of one person: skin, hair, light and ground stay.
+
+        Args:
+            first: seed of the set's first person.
+            seed: number of the person in the set.
+            expressions: (T, 52).
+            cameras: one for each frame, of `size` pixels a side.
+        """
+        identity = self.face.sample_identity(first + seed)
+        for expression, camera in zip(expressions, cameras, strict=True):
+            random = np.random.default_rng([first, seed])
+            yield self._painted(identity, np.asarray(expression, np.float32), random, camera)
+
+    def _painted(
+        self,
+        identity: np.ndarray,
+        expression: np.ndarray,
+        random: np.random.Generator,
+        camera: Camera | None,
+    ) -> PaintedPortrait:
+        """Paints a person (K,) with an expression (52,); a camera that is None is drawn."""
         rest = self.paint.mesh.refine(self.face.evaluate(identity, expression))
         colours = self._with_marks(head_colours(self.paint, random), random)
         positions, colours = self._with_hair(rest, colours, random)
@@ -94,12 +121,12 @@ class PortraitPainter:
         shading = np.clip(harmonics(vertex_normals(positions, self.paint.mesh.polygons)) @ light, 0.04, None)
         seen = (positions[:, 1] < 0) & (self.paint.skin > 0) & (self.paint.scalp == 0)
         light = light * self._exposure(colours[seen], (colours * shading)[seen], random)
-        camera = self._camera(random)
+        drawn = self._camera(random)
         gloss, shade = random.uniform(0, 1.5), random.uniform(0, _DEEPEST)
-        pixels = draw_head(
-            self.paint, positions, colours, light, camera, from_srgb(self._ground(random)), gloss, shade
-        )
-        return PaintedPortrait(pixels, identity, expression, camera)
+        ground = from_srgb(self._ground(random))
+        shown = camera or drawn
+        pixels = draw_head(self.paint, positions, colours, light, shown, ground, gloss, shade)
+        return PaintedPortrait(pixels, identity, expression, shown)
 
     @staticmethod
     def _exposure(albedo: np.ndarray, lit: np.ndarray, random: np.random.Generator) -> float:

@@ -1,0 +1,1 @@
+"""Videos: decoding, following a face, and the solve of all frames together."""
