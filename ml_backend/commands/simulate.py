@@ -1,8 +1,12 @@
-"""Simulates displacement maps of wrinkling skin: people of all ages under sampled expressions.
+"""Simulates skin: displacement maps of people of all ages under sampled expressions, or maps of its colour.
 
 Writes to the folder: maps.npy (N, R, R) float16 millimetres, row 0 at the bottom; people.npz with identity
 (N, K), skin (N, 16), expression (N, 52), person (N,) seeds and age (N,) years; and, with --sheet, sheet.png,
 a row of shaded reliefs per person.
+
+With --what albedo it writes colour maps instead, the colour of a person's skin without light: 0000.png and so
+on (sRGB, top row first), mask.png (where the face is) and people.json: for each its file and traits
+(tone as typology angle in degrees, age, freckles, ...; docs/skin-colour.md). Tones are flat over six groups.
 
 With --sets it fills the map sets that trainings would fill on first use, one folder for each below --out; it
 goes on where it was stopped.
@@ -10,6 +14,7 @@ goes on where it was stopped.
 examples:
   python -m ml_backend simulate --count 20 --seed 1 --out build/simulated --sheet
   python -m ml_backend simulate --count 200 --expressions 16 --resolution 1024 --device cuda --out maps
+  python -m ml_backend simulate --what albedo --people 20 --resolution 512 --out build/colours --sheet
   python -m ml_backend simulate --sets dnpm restoration image-to-displacement --config 2core --out build/maps
 """
 
@@ -25,14 +30,25 @@ from ..errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.add_argument(
-        "--count", type=int, default=8, metavar="N", help="people, at least 1 (default: %(default)s)"
+        "--what",
+        choices=("relief", "albedo"),
+        default="relief",
+        help="displacement or colour maps (default: relief)",
+    )
+    parser.add_argument(
+        "--count",
+        "--people",
+        type=int,
+        default=8,
+        metavar="N",
+        help="people, at least 1 (default: %(default)s)",
     )
     parser.add_argument(
         "--expressions",
         type=int,
         default=8,
         metavar="N",
-        help="maps of each, at least 1, the first one neutral (default: 8)",
+        help="displacement maps of each, at least 1, the first one neutral (default: 8)",
     )
     parser.add_argument(
         "--seed",
@@ -65,7 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --sets: 2core, gpu, or a folder with a TOML file for each model (default: 2core)",
     )
     parser.add_argument(
-        "--sheet", action="store_true", help="also write sheet.png, at most 12 people x 8 expressions"
+        "--sheet",
+        action="store_true",
+        help="also write sheet.png, at most 12 people x 8 expressions, or 24 colour maps",
     )
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
 
@@ -79,6 +97,15 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("--count and --expressions must be at least 1.")
     if args.seed < 0:
         raise UserError("--seed must not be negative.")
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{args.out}: cannot be made ({error.strerror}).", "Name another folder with --out."
+        ) from error
+    if args.what == "albedo":
+        simulate_colours(args)
+        return
     import numpy as np
     import torch
 
@@ -90,12 +117,6 @@ def run(args: argparse.Namespace) -> None:
     from ..simulation.relief.skin_simulation import SkinSimulation
 
     device = pick_device(args.device)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{args.out}: cannot be made ({error.strerror}).", "Name another folder with --out."
-        ) from error
     face = BilinearFace.default()
     simulation = SkinSimulation(face, args.resolution, str(device))
     total = args.count * args.expressions
@@ -146,6 +167,59 @@ def run(args: argparse.Namespace) -> None:
             f"{total} maps of {args.count} people in {seconds:.1f} s, {low:.2f} to {high:.2f} mm, in "
             f"{args.out}"
         )
+
+
+def simulate_colours(args: argparse.Namespace) -> None:
+    """Makes colour maps.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    import dataclasses
+
+    import numpy as np
+    import torch
+
+    from ..files.atomic_write import write_text_whole
+    from ..files.image_writers import write_png
+    from ..geometry.srgb import to_srgb
+    from ..layers.device import pick_device
+    from ..models.bilinear_face import BilinearFace
+    from ..simulation.pigment.pigment_simulation import PigmentSimulation
+    from ..simulation.pigment.pigment_traits import sample_traits
+
+    simulation = PigmentSimulation(BilinearFace.default(), args.resolution, str(pick_device(args.device)))
+    began = time.monotonic()
+    people: list[dict] = []
+    shown: list[np.ndarray] = []
+    for number in range(args.count):
+        traits = sample_traits(args.seed + number)
+        with torch.inference_mode():
+            linear = simulation.albedo([traits])[0].permute(1, 2, 0).cpu().numpy()
+        encoded = to_srgb(linear)
+        name = f"{number:04}.png"
+        write_png(args.out / name, np.round(encoded * 255).astype(np.uint8))
+        people.append({"file": name, "person": args.seed + number, **dataclasses.asdict(traits)})
+        if args.sheet and len(shown) < 24:
+            shown.append(encoded[:: args.resolution // 256, :: args.resolution // 256])
+        print(f"{number + 1} of {args.count} people", file=sys.stderr)
+    write_png(args.out / "mask.png", simulation.mask.cpu().numpy().astype(np.uint8) * 255)
+    try:
+        write_text_whole(args.out / "people.json", json.dumps(people, indent=1))
+    except OSError as error:
+        raise UserError(
+            f"{args.out}: cannot be written ({error.strerror}).", "Choose another folder, or make room."
+        ) from error
+    if shown:
+        columns = min(6, len(shown))
+        shown += [np.zeros_like(shown[0])] * (-len(shown) % columns)
+        rows = [np.concatenate(shown[at : at + columns], 1) for at in range(0, len(shown), columns)]
+        write_png(args.out / "sheet.png", np.round(np.concatenate(rows[::-1]) * 255).astype(np.uint8))
+    seconds = round(time.monotonic() - began, 2)
+    if args.json:
+        print(json.dumps({"maps": args.count, "people": args.count, "seconds": seconds}))
+    else:
+        print(f"{args.count} colour maps in {seconds:.1f} s, in {args.out}")
 
 
 def fill_sets(args: argparse.Namespace) -> None:

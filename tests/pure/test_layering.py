@@ -51,7 +51,7 @@ TOP_LINES = (
     ("tools",),
     ("benchmarks",),
 )
-SUBROOMS = {"models": {"speech"}, "simulation": {"relief", "portraits"}}
+SUBROOMS = {"models": {"speech"}, "simulation": {"relief", "pigment", "portraits"}}
 LARGEST_ROOM = 24
 """Python files in a folder at most; operators have one file for each button."""
 LIGHT_MODULES = {

@@ -10,7 +10,7 @@ import torch
 from ml_backend.__main__ import main
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.models.skin_vector import sample_skin
+from ml_backend.models.skin_vector import YEARS_PER_SKIN_AGE, sample_skin
 from ml_backend.simulation.relief.crease_fields import noise_field, solve_creases
 from ml_backend.simulation.relief.skin_simulation import SkinSimulation, spline_matrix
 from ml_backend.simulation.relief.strain import (
@@ -306,3 +306,79 @@ def test_command_names_a_wrong_folder(tmp_path, capsys):
     blocked.write_text("")
     assert main(["simulate", "--count", "1", "--out", str(blocked)]) == 2
     assert "file" in capsys.readouterr().err
+
+
+def chart_texels(simulation, across, up):
+    """(R, R) bool: skin whose distance from the middle and whose height lie in the ranges, millimetres."""
+    chart = simulation.mean_skin.chart
+    size = (simulation.resolution, simulation.resolution)
+    fields = torch.stack([chart.across.abs(), chart.up])[None]
+    side, height = torch.nn.functional.interpolate(fields, size=size, mode="bilinear")[0]
+    return simulation.mask & (side > across[0]) & (side < across[1]) & (height > up[0]) & (height < up[1])
+
+
+@pytest.fixture(scope="module")
+def ages(face, simulation):
+    """Prepared skin of one person at 22 and at 70."""
+    identity, skin = people(face, (1,))
+    skin = skin.repeat(2, 1)
+    own = float(face.age_years(identity[0].numpy()))
+    skin[:, 0] = (torch.tensor([22.0, 70.0]) - own) / YEARS_PER_SKIN_AGE
+    return simulation.prepare(identity.repeat(2, 1), skin)
+
+
+@pytest.mark.slow
+def test_crows_feet_only_when_the_orbicularis_acts(simulation, ages):
+    neutral, lips, brows, squint = maps(
+        simulation,
+        ages,
+        torch.zeros(52),
+        expression("mouthSmileLeft", "mouthSmileRight"),
+        expression("browDownLeft", "browDownRight"),
+        expression("eyeSquintLeft", "eyeSquintRight", "cheekSquintLeft", "cheekSquintRight"),
+    ).unbind(1)
+    fan = chart_texels(simulation, (44, 66), (-14, 14))
+    depth = [(made - neutral)[:, fan].square().mean(1).sqrt() for made in (lips, brows, squint)]
+    assert (depth[2] > 6 * depth[0]).all() and (depth[2] > 6 * depth[1]).all()
+    assert depth[0].max() < 0.008 and depth[1].max() < 0.008 and depth[2].min() > 0.012
+
+
+@pytest.mark.slow
+def test_young_face_at_rest_is_calm_and_an_old_one_is_not(simulation, ages):
+    creases = maps(simulation, ages, torch.zeros(52))[:, 0] - ages.static
+    young, old = creases[:, simulation.mask].square().mean(1).sqrt()
+    assert young < 0.006 and old > 5 * young
+    assert creases[0].abs().max() < 0.1
+
+
+@pytest.mark.slow
+def test_old_face_at_rest_keeps_lines_of_its_expressions(simulation, ages):
+    made = (
+        maps(simulation, ages, torch.zeros(52), expression(*RAISE), expression(*SMILE)) - ages.static[:, None]
+    )
+    places = (chart_texels(simulation, (0, 45), (25, 60)), chart_texels(simulation, (18, 66), (-80, 14)))
+    for number, place in enumerate(places):
+        at_rest, full = made[:, 0][:, place], made[:, number + 1][:, place]
+        share = (at_rest * full).sum(1) / full.square().sum(1)
+        assert share[0] < 0.06 and 0.15 < share[1] < 0.55
+
+
+@pytest.mark.slow
+def test_nasolabial_fold_leaves_the_wing_and_fades(face, simulation):
+    chart = simulation.mean_skin.chart
+    laid = next(
+        fold for fold in simulation.mean_skin.folds if fold.fold.name == "nasolabial" and fold.side == 1
+    )
+    on_line = (laid.distance.abs() < 1.2) & (laid.region > 0.02)
+    top = chart.up[on_line & (laid.region > 0.5)].max()
+    assert abs(float(top) - chart.wing[1]) < 6
+    heights = [float(laid.region[on_line & ((chart.up - up).abs() < 3)].max()) for up in (-40, -58, -70, -78)]
+    assert heights[0] > 0.8 and heights[1] > heights[2] > heights[3]
+
+
+@pytest.mark.slow
+def test_micro_relief_is_pits_and_furrows_not_bumps(ages, simulation):
+    cheek = chart_texels(simulation, (22, 44), (-50, -25))
+    heights = ages.static[0][cheek]
+    skewness = ((heights - heights.mean()) / heights.std()).pow(3).mean()
+    assert skewness < -0.1 and 0.005 < float(heights.std()) < 0.08

@@ -21,6 +21,7 @@ CELLS_PER_WAVELENGTH = 9.0
 STRIPE_AMPLITUDE = 0.66
 ALIGNMENT_FLOOR = 0.01  # compression below which its direction is the mesh's noise
 LEAST_REFERENCE = 0.04  # full contraction compresses at least so much; less is the mesh's noise
+GATE_SOFTNESS = 0.03  # compression over which a muscle that is still lets no crease form
 FOLD_SLOPE = 1.15  # millimetres along the skin per millimetre seen from the front, where folds run
 
 
@@ -39,6 +40,9 @@ class GroupField:
         drive: (52,) compression that each unit makes by itself where the mesh does not show it.
         choosy: 0..1, how much less compression counts that runs mainly along its creases; 0 for a fold, whose
             line is given.
+        acts: (2, 52) of the muscle on the right and on the left, how much each unit makes it act; None where
+            compression alone tells.
+        left: (G, G) 0..1, 1 on the left half of the face.
     """
 
     angle: Tensor
@@ -50,6 +54,8 @@ class GroupField:
     slack: float
     drive: Tensor
     choosy: float
+    acts: Tensor | None
+    left: Tensor
 
 
 @dataclass(frozen=True)
@@ -120,13 +126,26 @@ def group_field(
     angle = 0.5 * torch.atan2(lean[1], lean[0])
     drive = contraction_matrix((getattr(group, "drive", {}),))[0]
     spread = chart.texels(*group.spread)
-    slack = 0.25 if isinstance(group, Fold) else 0.6
+    slack = (0.08 if group.acts else 0.25) if isinstance(group, Fold) else 0.6
     support = (4 * region).clamp(0, 1) * chart.raster.covered + 1e-4
     choosy = 0.0 if isinstance(group, Fold) else 1.0
-    field = GroupField(angle, region, support, 1.0, contractions, spread, slack, drive, choosy)
+    left = torch.sigmoid(chart.across / 1.5)
+    field = GroupField(angle, region, support, 1.0, contractions, spread, slack, drive, choosy, None, left)
     across = crease_load(strains, compression, contractions * 0, field).amax(0)
     strong = across[region > 0.4] if (region > 0.4).any() else across
-    return dataclasses.replace(field, reference=max(float(strong.quantile(0.9)), LEAST_REFERENCE))
+    reference = max(float(strong.quantile(0.9)), LEAST_REFERENCE)
+    return dataclasses.replace(field, reference=reference, acts=_acts(group))
+
+
+def _acts(group: MuscleGroup | Fold) -> Tensor | None:
+    """Returns (2, 52) weights of the units that act on the right and on the left; None without any."""
+    if not group.acts:
+        return None
+    rows = torch.zeros(2, len(EXPRESSION_NAMES))
+    for row, side in zip(rows, ("Right", "Left"), strict=True):
+        for unit, weight in group.acts.items():
+            row[EXPRESSION_NAMES.index(unit + side)] = weight
+    return rows
 
 
 def spread_compression(
@@ -171,7 +190,13 @@ def crease_load(strain: Tensor, strongest: Tensor, expression: Tensor, field: "G
     aligned = (pressed + ALIGNMENT_FLOOR) / (strongest + ALIGNMENT_FLOOR)
     across = across.clamp_max(0) + pressed * (1 - field.choosy + field.choosy * aligned)
     load = spread_compression(across / field.reference, field.support, field.spread, field.slack)
-    return load + (expression @ field.drive)[:, None, None]
+    load = load + (expression @ field.drive)[:, None, None]
+    if field.acts is None:
+        return load
+    effort = torch.tanh(1.8 * (expression @ field.acts.T).clamp_min(0))[:, :, None, None]
+    effort = effort[:, 0] + (effort[:, 1] - effort[:, 0]) * field.left
+    creasing = GATE_SOFTNESS * torch.nn.functional.softplus(load / GATE_SOFTNESS)
+    return load + (effort - 1) * (creasing - GATE_SOFTNESS * math.log(2)).clamp_min(0)
 
 
 def solve_patch(
@@ -253,16 +278,18 @@ def fold_geometry(fold: Fold, chart: FaceChart) -> tuple[Tensor, Tensor, Tensor]
     """Lays a fold's line on the mean face.
 
     Returns:
-        (G, G) signed millimetres from the line, positive on its left, measured on the left half and mirrored;
+        (G, G) signed millimetres from the line, positive on its left, measured on the left half and mirrored,
+            shrunk where it flares;
         (G, G) 0..1, 1 along the line, 0 beyond its ends and on the back of the head; (G, G) angle of the line
         from tangent 1, radians.
     """
     side = chart.across.abs() if fold.paired else chart.across
-    curve = _spline(torch.tensor(fold.points), 64)  # (S, 2)
+    points = fold.points(chart) if callable(fold.points) else fold.points
+    curve = _spline(torch.tensor(points), 64)  # (S, 2)
     flat = torch.stack([side, chart.up])
-    gap = ((flat[:, :, :, None] - curve.T[:, None, None, :]) ** 2).sum(0) + 4e3 * (chart.behind > 58)[
-        ..., None
-    ]  # (G, G, S)
+    gap = ((flat[:, :, :, None] - curve.T[:, None, None, :]) ** 2).sum(0) + 4e3 * (
+        chart.behind > fold.behind
+    )[..., None]  # (G, G, S)
     tangent = torch.gradient(curve, dim=0)[0]
     tangent = tangent / tangent.norm(dim=1, keepdim=True)
     soft = torch.softmax(-gap / 18, -1)  # a smooth choice of the nearest point
@@ -273,11 +300,13 @@ def fold_geometry(fold: Fold, chart: FaceChart) -> tuple[Tensor, Tensor, Tensor]
     position = (soft @ torch.arange(64.0)) / 63
     length = float((curve[1:] - curve[:-1]).norm(dim=1).sum())
     beyond = (offset * along).sum(-1).abs()
-    ends = torch.sigmoid(
-        (torch.minimum(position, 1 - position) * length - 0.5 * fold.fade) / (0.22 * fold.fade)
-    ) * torch.exp(-((beyond / fold.fade) ** 2))
+    first, last = fold.fade
+    ends = torch.sigmoid((position * length - 0.5 * first) / (0.22 * first))
+    ends = ends * torch.sigmoid(((1 - position) * length - 0.5 * last) / (0.22 * last))
+    ends = ends * torch.exp(-((beyond / (first + (last - first) * position).clamp_max(9.0)) ** 2))
     angle = torch.atan2(along[..., 1], along[..., 0] * (torch.sign(chart.across) if fold.paired else 1))
-    return signed, ends * torch.sigmoid((58 - chart.behind) / 4), angle
+    signed = signed / (1 + fold.flare * position)
+    return signed, ends * torch.sigmoid((fold.behind - chart.behind) / 4), angle
 
 
 def _spline(points: Tensor, count: int) -> Tensor:

@@ -36,6 +36,8 @@ class FaceChart:
         scale: millimetres per unit of u and of v, medians over the front of the face.
         lips: (G, G) 0..1, the red of the lips.
         visible: (G, G) 0..1, 0 inside the mouth and behind the lids.
+        wing: (across, up) of the left wing of the nose, both sides' mean.
+        mouth_corner: the same of the left corner of the mouth.
     """
 
     corners: np.ndarray
@@ -48,6 +50,8 @@ class FaceChart:
     scale: tuple[float, float]
     lips: Tensor
     visible: Tensor
+    wing: tuple[float, float]
+    mouth_corner: tuple[float, float]
 
     def texels(self, millimetres: float, vertical: float | None = None) -> tuple[float, float]:
         """Returns a length on the front of the face as texels of this grid, (rows, columns)."""
@@ -72,7 +76,8 @@ def build_chart(face: BilinearFace) -> FaceChart:
     covered = torch.from_numpy(lookup.mask.astype(np.float32))
     _, jacobian = tangent_frames(rest[corners], uv[uv_corners])
     texel_jacobian = jacobian[lookup.triangle.clip(0)].transpose(2, 3, 0, 1)  # (2, 2, G, G)
-    position = _filled(torch.from_numpy(lookup.spread(_anatomical(face, rest))).permute(2, 0, 1), covered)
+    places = anatomical_places(face, rest)
+    position = _filled(torch.from_numpy(lookup.spread(places)).permute(2, 0, 1), covered)
     front = (
         lookup.mask
         & (position[2] < 50).numpy()
@@ -95,11 +100,17 @@ def build_chart(face: BilinearFace) -> FaceChart:
     return FaceChart(
         corners, uv[uv_corners], raster, position[0], position[1], position[2], metric.view(2, 2, GRID, GRID),
         (scale[0], scale[1]), gaussian_blur(lips[None], (0.8, 0.8))[0], visible,
+        _both_sides(face, places, "nose_wing"), _both_sides(face, places, "lip_corner"),
     )  # fmt: skip
 
 
-def _anatomical(face: BilinearFace, rest: np.ndarray) -> np.ndarray:
-    """Returns (V, 3) float32: across, up, behind of every vertex, millimetres in the anatomical frame."""
+def anatomical_places(face: BilinearFace, rest: np.ndarray) -> np.ndarray:
+    """Returns (V, 3) float32: across, up, behind of every vertex, millimetres in the anatomical frame.
+
+    Args:
+        face: the face model.
+        rest: (V, 3) its vertices at rest, millimetres.
+    """
     marks = face.landmarks
     eyes = [
         rest[np.concatenate([marks[f"lid_upper_{side}"], marks[f"lid_lower_{side}"]])].mean(0)
@@ -116,6 +127,14 @@ def _anatomical(face: BilinearFace, rest: np.ndarray) -> np.ndarray:
     knots = np.array([chin[2] - middle[2] - 100, chin[2] - middle[2], mouth[2] - middle[2], 0, 100])
     up = np.interp(height, knots, [CHIN_UP - 100, CHIN_UP, MOUTH_UP, 0, 100 * per_mm])
     return np.stack([across, up, (rest[:, 1] - middle[1]) * per_mm], 1).astype(np.float32)
+
+
+def _both_sides(face: BilinearFace, places: np.ndarray, landmark: str) -> tuple[float, float]:
+    """Returns (across, up) of a landmark that either side has, the mean of both."""
+    sides = [
+        places[np.atleast_1d(face.landmarks[f"{landmark}_{side}"])].mean(0) for side in ("left", "right")
+    ]
+    return float(abs(sides[0][0] - sides[1][0]) / 2), float((sides[0][1] + sides[1][1]) / 2)
 
 
 def _filled(fields: Tensor, covered: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ class CreaseLevel:
         sharpness: kappa of `wrinkle_profile`.
         onset, span: of `depth_response`, in units of full contraction.
         youth: share of the depth that skin of 20 years already shows.
+        breaks: how unevenly deep its lines are along themselves; beyond 2 they break.
     """
 
     wavelength: float
@@ -28,6 +29,7 @@ class CreaseLevel:
     onset: float = 0.12
     span: float = 0.6
     youth: float = 0.35
+    breaks: float = 1.8
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class MuscleGroup:
         paired: left and right have patterns of their own.
         resting: share of full contraction that is left in the skin at rest at the age of 70.
         drive: contraction (unit -> share) that bunches the skin itself though the mesh does not show it.
+        acts: units, without their side, that contract the muscle; whatever else compresses the skin makes
+            none of its creases. Empty = all compression counts.
     """
 
     name: str
@@ -61,6 +65,7 @@ class MuscleGroup:
     paired: bool = True
     resting: float = 0.35
     drive: dict[str, float] = field(default_factory=dict)
+    acts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,26 +76,32 @@ class Fold:
         name: of the fold.
         contractions: as for a group.
         points: (across, up) of the line on the left half, anatomical millimetres, in the order that puts the
-            bulge on its left.
+            bulge on its left; or FaceChart -> such points.
         depth: millimetres at full contraction and the age of 60.
         width, bulge, bulge_width: of `fold_profile`.
-        fade: millimetres over which it runs out at its ends.
+        fade: millimetres over which it runs out at its first and at its last end.
+        flare: how much wider it is at its last end, 0 = not at all.
+        behind: millimetres behind the nose's root from which on it does not run.
+        acts: as for a group.
     """
 
     name: str
     contractions: tuple[dict[str, float], ...]
-    points: tuple[tuple[float, float], ...]
+    points: tuple[tuple[float, float], ...] | Callable[[FaceChart], tuple[tuple[float, float], ...]]
     depth: float
     width: float
     bulge: float
     bulge_width: float
-    fade: float = 6.0
+    fade: tuple[float, float] = (6.0, 6.0)
     onset: float = 0.1
     span: float = 0.6
     youth: float = 0.45
     resting: float = 0.4
     paired: bool = True
     spread: tuple[float, float] = field(default=(4.0, 4.0))
+    flare: float = 0.0
+    behind: float = 58.0
+    acts: dict[str, float] = field(default_factory=dict)
 
 
 def _band(value: Tensor, low: float, high: float, soft: float) -> Tensor:
@@ -209,6 +220,21 @@ def _upright_lines(chart: FaceChart) -> Tensor:
     return torch.full_like(chart.up, torch.pi / 2) - 0.012 * chart.across * torch.sign(chart.up + 66)
 
 
+def _nasolabial_line(chart: FaceChart) -> tuple[tuple[float, float], ...]:
+    """From the wing's upper rim, around the corner of the mouth."""
+    (wing, wing_up), (corner, corner_up) = chart.wing, chart.mouth_corner
+    middle = 0.42 * wing + 0.58 * (corner + 12)
+    return (
+        (wing + 0.8, wing_up + 2.5), (wing + 3.2, wing_up - 5.5), (middle, 0.45 * wing_up + 0.55 * corner_up),
+        (corner + 12, corner_up), (corner + 13.5, corner_up - 10), (corner + 13, corner_up - 17),
+    )  # fmt: skip
+
+
+def _marionette_line(chart: FaceChart) -> tuple[tuple[float, float], ...]:
+    corner, up = chart.mouth_corner
+    return (corner + 4, up - 2), (corner + 6.5, up - 8), (corner + 9, up - 20), (corner + 9.5, up - 30)
+
+
 # Depths: forehead 0.3-0.8, crow's feet 0.2-0.6, glabella up to 1 mm in older skin, a third of it or less
 # below 30: Lemperle et al. 2001
 # (Plast. Reconstr. Surg. 108), Akazaki & Imokawa 2001 (J. Dermatol. Sci. 27), Fujimura et al. 2007 (Skin Res.
@@ -218,8 +244,9 @@ def _upright_lines(chart: FaceChart) -> Tensor:
 GROUPS: tuple[MuscleGroup, ...] = (
     MuscleGroup(
         "frontalis", (both_sides(browInnerUp=1.0, browOuterUp=1.0),), _forehead,
-        (CreaseLevel(10.5, 0.74, 3.4, onset=0.15), CreaseLevel(4.6, 0.2, 2.2, onset=0.05, span=0.4)),
-        guide=_level_lines, guide_weight=0.35, spread=(5, 11), paired=False,
+        (CreaseLevel(10.5, 0.7, 2.4, onset=0.14, breaks=3.4),
+            CreaseLevel(4.6, 0.18, 1.8, onset=0.08, span=0.4, breaks=2.2)),
+        guide=_level_lines, guide_weight=0.35, spread=(5, 15), paired=False, resting=0.4,
     ),
     MuscleGroup(
         "corrugator", (both_sides(browDown=1.0),), _glabella, (CreaseLevel(5.5, 0.2, 2.6),),
@@ -233,12 +260,15 @@ GROUPS: tuple[MuscleGroup, ...] = (
     MuscleGroup(
         "orbicularis_lateral",
         (both_sides(eyeSquint=1.0), both_sides(cheekSquint=1.0), both_sides(mouthSmile=1.0)), _crows_feet,
-        (CreaseLevel(5.4, 0.52, 3.2), CreaseLevel(2.7, 0.16, 2.0, onset=0.05, span=0.4)),
-        guide=lambda chart: _radial(chart, 34, 2), guide_weight=0.75,
+        (CreaseLevel(5.6, 0.46, 1.7, breaks=2.6),
+            CreaseLevel(2.7, 0.13, 1.4, onset=0.08, span=0.4, breaks=2.4)),
+        guide=lambda chart: _radial(chart, 34, 2), guide_weight=0.75, resting=0.42,
+        acts={"eyeSquint": 1.0, "cheekSquint": 1.0},
     ),
     MuscleGroup(
         "orbicularis_lower", (both_sides(eyeSquint=1.0), both_sides(cheekSquint=1.0)), _under_eye,
-        (CreaseLevel(3.8, 0.17, 2.2, onset=0.05), CreaseLevel(2.2, 0.07, 1.6, onset=0.03, span=0.4)),
+        (CreaseLevel(3.8, 0.15, 1.8, onset=0.08, breaks=2.2),
+            CreaseLevel(2.2, 0.07, 1.4, onset=0.08, span=0.4, breaks=2.2)),
         guide=_under_eye_arcs, guide_weight=0.6, resting=0.5,
     ),
     MuscleGroup(
@@ -248,8 +278,8 @@ GROUPS: tuple[MuscleGroup, ...] = (
     ),
     MuscleGroup(
         "zygomatic", (both_sides(mouthSmile=1.0), both_sides(mouthDimple=1.0)), _cheek,
-        (CreaseLevel(8.5, 0.3, 2.2, onset=0.25, youth=0.05),),
-        guide=_cheek_arcs, guide_weight=0.25, spread=(5, 6),
+        (CreaseLevel(8.5, 0.32, 1.8, onset=0.22, youth=0.05, breaks=2.2),),
+        guide=_cheek_arcs, guide_weight=0.25, spread=(5, 6), resting=0.5,
     ),
     MuscleGroup(
         "depressors", (both_sides(mouthFrown=1.0), both_sides(mouthStretch=1.0)), _below_corner,
@@ -258,12 +288,13 @@ GROUPS: tuple[MuscleGroup, ...] = (
     ),
     MuscleGroup(
         "orbicularis_oris", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _mouth_ring,
-        (CreaseLevel(4.4, 0.34, 2.8, onset=0.15), CreaseLevel(2.4, 0.12, 1.8, onset=0.08)),
-        guide=_mouth_rays, guide_weight=0.93, paired=False, resting=0.15,
+        (CreaseLevel(4.4, 0.3, 2.2, onset=0.15, youth=0.25, breaks=2.2),
+            CreaseLevel(2.4, 0.12, 1.6, onset=0.08, youth=0.2, breaks=2.4)),
+        guide=_mouth_rays, guide_weight=0.93, paired=False, resting=0.3,
     ),
     MuscleGroup(
         "lips", ({"mouthPucker": 1}, {"mouthFunnel": 1}), _lips,
-        (CreaseLevel(2.4, 0.08, 1.4, onset=-0.3, span=0.8, youth=0.9),),
+        (CreaseLevel(2.0, 0.22, 1.3, onset=-0.3, span=0.8, youth=0.9, breaks=2.2),),
         guide=_upright_lines, guide_weight=1.0, paired=False, resting=0.2,
     ),
     MuscleGroup(
@@ -283,21 +314,47 @@ GROUPS: tuple[MuscleGroup, ...] = (
 FOLDS: tuple[Fold, ...] = (
     Fold(
         "nasolabial", (both_sides(mouthSmile=1.0), both_sides(noseSneer=1.0, mouthUpperUp=1.0)),
-        ((18.5, -35), (22, -43), (29, -54), (33.5, -66), (35, -76)),
-        depth=1.1, width=1.7, bulge=0.3, bulge_width=6.0, fade=9, onset=0.05, span=0.4, spread=(7, 11),
+        _nasolabial_line, depth=1.0, width=1.7, bulge=0.3, bulge_width=6.0, fade=(4, 26), onset=0.12,
+        span=0.4, youth=0.4, resting=0.3, spread=(8, 15), flare=0.5,
+        acts={
+            "mouthSmile": 1.0, "mouthUpperUp": 0.9, "noseSneer": 0.8, "cheekSquint": 0.6, "mouthDimple": 0.6,
+            "mouthStretch": 0.5, "mouthPress": 0.25, "mouthFrown": 0.25,
+        },
     ),
     Fold(
         "marionette", (both_sides(mouthFrown=1.0), both_sides(mouthSmile=1.0)),
-        ((26, -68), (28, -74), (30.5, -86), (31, -96)),
-        depth=0.6, width=1.4, bulge=0.25, bulge_width=4.5, fade=9, youth=0.12, spread=(6, 6),
+        _marionette_line, depth=0.55, width=1.5, bulge=0.25, bulge_width=4.5, fade=(6, 16), youth=0.12,
+        spread=(6, 6), flare=0.4,
     ),
     Fold(
         "eleven", (both_sides(browDown=1.0),), ((10.5, 38), (8.0, 28), (7.0, 18), (7.5, 8)),
-        depth=0.75, width=1.2, bulge=0.25, bulge_width=3.2, fade=7, youth=0.35, resting=0.3,
+        depth=0.75, width=1.3, bulge=0.25, bulge_width=3.2, fade=(14, 7), youth=0.35, resting=0.35,
     ),
     Fold(
         "mentolabial", ({"mouthShrugLower": 1}, both_sides(mouthFrown=1.0)),
         ((20, -87), (11, -83), (0, -81.5), (-11, -83), (-20, -87)),
-        depth=0.4, width=1.8, bulge=0.25, bulge_width=5.0, fade=10, paired=False, spread=(5, 5),
+        depth=0.4, width=1.8, bulge=0.25, bulge_width=5.0, fade=(10, 10), paired=False, spread=(5, 5),
+    ),
+    Fold(
+        "tear_trough", (both_sides(cheekSquint=1.0), both_sides(eyeSquint=1.0)),
+        ((14.5, -8), (17.5, -14), (23.5, -19.5), (31, -22.5), (39, -21)),
+        depth=0.55, width=2.6, bulge=0.7, bulge_width=6.0, fade=(5, 16), onset=-0.15, span=1.0, youth=0.03,
+        resting=0.9, spread=(6, 5), flare=0.5,
+    ),
+    Fold(
+        "under_lid", (both_sides(eyeSquint=1.0), both_sides(cheekSquint=1.0)),
+        ((16.5, -5.5), (21, -9.5), (28.5, -11.8), (36, -10), (41, -6)),
+        depth=0.34, width=1.0, bulge=0.45, bulge_width=3.4, fade=(6, 8), onset=0.05, youth=0.3, resting=0.5,
+        spread=(5, 4),
+    ),
+    Fold(
+        "neck_ring_upper", ({"jawOpen": 1},), ((-44, -120), (-22, -126), (0, -129), (22, -126), (44, -120)),
+        depth=0.45, width=1.5, bulge=0.25, bulge_width=6.0, fade=(14, 14), onset=-0.25, span=0.8, youth=0.3,
+        resting=0.6, paired=False, spread=(14, 8), behind=85.0,
+    ),
+    Fold(
+        "neck_ring_lower", ({"jawOpen": 1},), ((-46, -136), (-18, -143), (4, -145), (26, -142), (46, -137)),
+        depth=0.5, width=1.7, bulge=0.25, bulge_width=7.0, fade=(18, 12), onset=-0.25, span=0.8, youth=0.3,
+        resting=0.6, paired=False, spread=(14, 8), behind=85.0,
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from ...expression_names import EXPRESSION_NAMES
 from ...models.bilinear_face import BilinearFace
 from ...models.skin_vector import SKIN_SIZE, YEARS_PER_SKIN_AGE
 from .crease_fields import noise_field
-from .crease_templates import CreasePatch, crease_load
+from .crease_templates import CreasePatch, GroupField, crease_load
 from .face_chart import GRID, FaceChart, border_fade, open_skin
 from .mean_skin import LaidFold, MeanSkin, solve_mean_skin, unit_gradients
 from .micro_detail import micro_templates
@@ -27,6 +27,7 @@ from .wrinkle_profile import depth_response, fold_profile, wrinkle_profile
 WARPS = 5  # three numbers of the skin and two of the identity move creases
 WARP_SHARE = 0.125  # deviation of a crease from its mean place, wavelengths
 WARP_CORRELATION_MM = 22.0
+BREAKS_MM = 9.0  # over which the depth of a fold changes along it
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,24 @@ class Window:
     Attributes:
         source: index of its group or fold in the list of both.
         rows, columns: half-open texel ranges.
-        up, across: (h, G) and (w, G) interpolation from the strain's grid.
-        region: (G, G) where its creases may lie.
+        cells: the part of the strain's grid, g rows and k columns, that reaches into it.
+        up, across: (h, g) and (w, k) interpolation from those cells.
+        region: (g, k) where its creases may lie.
         family: depth and response to compression.
     """
 
     source: int
     rows: tuple[int, int]
     columns: tuple[int, int]
+    cells: tuple[slice, slice]
     up: Tensor
     across: Tensor
     region: Tensor
     family: CreaseLevel | Fold
+
+    def fine(self, fields: Tensor) -> Tensor:
+        """Carries fields over the strain's grid (..., G, G) to the window's texels (..., h, w)."""
+        return self.up @ fields[..., self.cells[0], self.cells[1]] @ self.across.T
 
 
 class SkinSimulation:
@@ -98,14 +105,11 @@ class SkinSimulation:
         seen, inside = open_skin(face, chart, resolution)
         self.mask = inside.to(self.device)
         self._fade = border_fade(seen, chart.scale).to(self.device)
-        moved = ("angle", "support", "contractions", "drive")
-        self._fields = [
-            dataclasses.replace(f, **{name: getattr(f, name).to(self.device) for name in moved})
-            for f in self._mean.fields
-        ]
+        self._fields = [_on_device(field, self.device) for field in self._mean.fields]
         self._windows = [self._window(patch.group, patch.region, patch.level) for patch in self._mean.patches]
         self._windows += [self._window(fold.source, fold.region, fold.fold) for fold in self._mean.folds]
         self._warps = self._warp_basis(chart)
+        self._breaks = noise_field(4003, (2, GRID, GRID), chart.texels(BREAKS_MM / 2)).to(self.device)
         self._micro = micro_templates(chart, resolution).to(self.device)
         self._upper = [
             float((f.region * chart.up).sum() / f.region.sum().clamp_min(1e-6)) > -20
@@ -130,8 +134,12 @@ class SkinSimulation:
                     min(self.resolution, (high + 1) * self.resolution // GRID),
                 )
             )
-        up, across = (spline_matrix(GRID, self.resolution, *span_).to(self.device) for span_ in ranges)
-        return Window(source, ranges[0], ranges[1], up, across, region.to(self.device), family)
+        weights = [spline_matrix(GRID, self.resolution, *span).to(self.device) for span in ranges]
+        used = [torch.nonzero(matrix.sum(0)).flatten().tolist() for matrix in weights]
+        cells = slice(used[0][0], used[0][-1] + 1), slice(used[1][0], used[1][-1] + 1)
+        up, across = weights[0][:, cells[0]].contiguous(), weights[1][:, cells[1]].contiguous()
+        region = region[cells].to(self.device)
+        return Window(source, ranges[0], ranges[1], cells, up, across, region, family)
 
     def _warp_basis(self, chart: FaceChart) -> Tensor:
         """Returns (WARPS, 2, G, G): smooth displacements of unit deviation, (across, up)."""
@@ -211,7 +219,7 @@ class SkinSimulation:
     ) -> Tensor:
         """Returns (B, h, w) relief of unit depth: templates mixed, moved and stretched for each person."""
         u, v = self._texture_points(window)
-        shift = WARP_SHARE * patch.level.wavelength * (window.up @ warps @ window.across.T)  # (B, 2, h, w) mm
+        shift = WARP_SHARE * patch.level.wavelength * window.fine(warps)  # (B, 2, h, w) mm
         stretch = 1 / traits["wavelength"]
         extent = [patch.high[axis] - patch.low[axis] for axis in (0, 1)]
         x = (2 * (u - patch.low[0]) / extent[0] - 1) * stretch[:, None]
@@ -229,26 +237,30 @@ class SkinSimulation:
         )
         stripes = sampled[:, :3]
         rough = sampled[:, 3:]
-        weights = torch.stack([torch.full_like(skin[:, 3], 0.85), 0.5 * skin[:, 3], 0.5 * skin[:, 4]], 1)
+        weights = torch.stack([torch.full_like(skin[:, 3], 0.75), 0.55 * skin[:, 3], 0.55 * skin[:, 4]], 1)
         weights = weights / weights.norm(dim=1, keepdim=True)
         mixed = torch.einsum("bk,bkyx->byx", weights, stripes)
         turns = torch.stack([0.8 + 0.2 * skin[:, 9], 0.35 * skin[:, 10]], 1)
-        uneven = 1.5 * torch.sigmoid(1.5 * torch.einsum("bk,bkyx->byx", turns, rough) + 0.2)
-        lopsided = torch.exp(0.2 * patch.side * skin[:, 11])[:, None, None]
-        return wrinkle_profile(1.15 * mixed, patch.level.sharpness) * uneven * lopsided
+        breaks = patch.level.breaks
+        rough = torch.einsum("bk,bkyx->byx", turns, rough)
+        uneven = 1.55 * torch.sigmoid(breaks * rough + 0.65 - 0.25 * breaks)
+        lopsided = torch.exp(0.08 * patch.side * skin[:, 11])[:, None, None]
+        soft = uneven.clamp_min(1e-4).sqrt()  # a shallow stretch of a line is blunt, too
+        return wrinkle_profile(1.15 * mixed * soft, patch.level.sharpness) * soft * lopsided
 
     def _fold(self, laid: LaidFold, window: Window, warps: Tensor, skin: Tensor) -> Tensor:
         """Returns (B, h, w) relief of one fold of unit depth."""
         fold = laid.fold
         side = laid.side
-        moved = laid.distance.to(self.device) + (0.75 * fold.width) * (
+        moved = laid.distance.to(self.device) + (0.95 * fold.width) * (
             warps[:, 0] * 0.8 + warps[:, 1] * 0.6 + 0.35 * skin[:, 13, None, None]
         )
-        fine = window.up @ moved @ window.across.T
-        lopsided = torch.exp(0.35 * side * skin[:, 11] + 0.3 * skin[:, 13 if fold.name != "eleven" else 14])[
-            :, None, None
-        ]
-        return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * lopsided
+        fine = window.fine(moved)
+        lopsided = torch.exp(0.13 * side * skin[:, 11] + 0.25 * skin[:, 13 if fold.name != "eleven" else 14])
+        turns = torch.stack([0.55 + 0.2 * skin[:, 9], 0.3 * skin[:, 10]], 1)
+        uneven = 1.2 * torch.sigmoid(torch.einsum("bk,kyx->byx", turns, self._breaks) + 1.6)
+        uneven = window.fine(uneven)
+        return fold_profile(fine, fold.width, fold.bulge, fold.bulge_width) * uneven * lopsided[:, None, None]
 
     def displacement(self, state: SkinState, expression: Tensor) -> Tensor:
         """Simulates maps.
@@ -283,14 +295,20 @@ class SkinSimulation:
                     crease_load(strains, strongest, expression[person], field) + state.resting[person, index]
                 )
             for window, relief in zip(self._windows, state.reliefs, strict=True):
-                depth = (
-                    depth_response(loads[window.source], window.family.onset, window.family.span)
-                    * window.region
-                )
+                load = loads[window.source][:, window.cells[0], window.cells[1]]
+                depth = depth_response(load, window.family.onset, window.family.span) * window.region
                 fine = window.up @ depth @ window.across.T
-                maps[person, :, slice(*window.rows), slice(*window.columns)] += fine * relief[person]
+                maps[person, :, slice(*window.rows), slice(*window.columns)].addcmul_(fine, relief[person])
         maps *= self._fade
         return (maps + state.static[:, None]).clamp(-4, 4)
+
+
+def _on_device(field: GroupField, device: torch.device) -> GroupField:
+    moved = {
+        name: getattr(field, name).to(device)
+        for name in ("angle", "support", "contractions", "drive", "left")
+    }
+    return dataclasses.replace(field, **moved, acts=None if field.acts is None else field.acts.to(device))
 
 
 def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
@@ -306,7 +324,7 @@ def person_traits(years: Tensor, skin: Tensor) -> dict[str, Tensor]:
     """
     age = years + YEARS_PER_SKIN_AGE * skin[:, 0]
     aged = 1.25 * torch.sigmoid((age - 43) / 11)
-    slack = 1.15 * torch.sigmoid((age - 53) / 8.5)
+    slack = 1.05 * torch.sigmoid((age - 52) / 8.5)
     return {
         "aged": aged,
         "slack": slack,

@@ -1,5 +1,6 @@
 """Strain of the skin: how an expression stretches, shears and compresses the surface, in texture space."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,10 +80,11 @@ def gaussian_blur(fields: Tensor, sigma: tuple[float, float]) -> Tensor:
     return out
 
 
+@functools.lru_cache(maxsize=128)
 def blur_matrix(size: int, sigma: float) -> Tensor:
     """Returns the matrix (size, size) that blurs a row of texels by a Gaussian, zero beyond the ends.
 
-    Its standard deviation is sigma texels.
+    Its standard deviation is sigma texels. The matrix is shared: not to be written to.
     """
     texel = torch.arange(size, dtype=torch.float32)
     kernel = torch.exp(-0.5 * ((texel[:, None] - texel[None]) / sigma) ** 2)

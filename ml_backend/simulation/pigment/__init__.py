@@ -1,0 +1,1 @@
+"""Simulated colour of skin: chromophores, their distribution over the face, reflectance."""
