@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from .files_of_folder import each_file, result_paths
+from .progress_line import print_progress
 
 _LISTED = 8
 _LAYERS = ("blinks", "brows", "head", "gaze", "breath", "emotion")
@@ -172,7 +174,7 @@ def run(args: argparse.Namespace) -> int:
     request = dataclasses.replace(
         request, transcript=read_transcript(args.transcript) if args.transcript else ""
     )
-    animation = _animate(request, edit, args.out, _report)
+    animation = _animate(request, edit, args.out)
     print(
         f"{args.out}: {len(animation.frames)} frames at {animation.fps:g} a second "
         f"({animation.seconds:.2f} s)"
@@ -180,11 +182,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _animate(request, edit, out: str | Path, progress):
+def _animate(request, edit, out: str | Path):
     from ..files.curve_file import write_curves
     from ..pipelines.animate_from_audio import animate_in_layers
 
-    layered = animate_in_layers(request, progress)
+    layered = animate_in_layers(request, print_progress)
     for note in layered.notes:
         print(f"note: {note}", file=sys.stderr)
     animation = layered.mixed(edit)
@@ -209,46 +211,16 @@ def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
         print(f"note: passed over, no recordings by their names: {names}{more}", file=sys.stderr)
     if not paths:
         raise UserError(f"{folder}: holds no recording.", f"Put {', '.join(AUDIO_SUFFIXES)} files into it.")
-    targets = curve_paths([path.relative_to(folder) for path in paths], out, suffix)
-    failed = []
-    for number, (path, target) in enumerate(zip(paths, targets, strict=True), 1):
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"{target.parent}: cannot be made ({error.strerror}).", "Choose another folder, or make room."
-            ) from error
-        try:
-            animation = _animate(dataclasses.replace(request, path=str(path)), edit, target, _report)
-            print(
-                f"{number} of {len(paths)}  {target}: {len(animation.frames)} frames "
-                f"({animation.seconds:.2f} s)",
-                flush=True,
-            )
-        except UserError as error:
-            failed.append(path)
-            print(f"{number} of {len(paths)}  error: {error}", file=sys.stderr, flush=True)
+    targets = result_paths([path.relative_to(folder) for path in paths], out, suffix)
+
+    def work(path: Path, target: Path) -> str:
+        animation = _animate(dataclasses.replace(request, path=str(path)), edit, target)
+        return f"{target}: {len(animation.frames)} frames ({animation.seconds:.2f} s)"
+
+    failed = each_file(paths, targets, work)
     if failed:
         print(f"{len(failed)} of {len(paths)} recordings could not be used", file=sys.stderr)
     return 1 if failed else 0
-
-
-def curve_paths(recordings: list[Path], out: Path, suffix: str) -> list[Path]:
-    """Returns a file of curves for each recording; recordings of one name keep their endings, to differ.
-
-    Args:
-        recordings: paths relative to their folder.
-        out: folder of the curves.
-        suffix: ".csv" or ".json".
-    """
-    plain = [out / path.with_suffix(suffix) for path in recordings]
-    lower = [str(path).lower() for path in plain]
-    full = [out / path.with_name(path.name + suffix) for path in recordings]
-    mixed = [
-        target if lower.count(name) == 1 else whole
-        for target, whole, name in zip(plain, full, lower, strict=True)
-    ]
-    return mixed if len(set(mixed)) == len(mixed) else full
 
 
 def _pairs(texts: list[str], kind: type) -> dict:
@@ -275,10 +247,3 @@ def read_transcript(path: Path) -> str:
     if not text.strip():
         raise UserError(f"{path}: the transcript is empty.", "Write what is said, or leave it out.")
     return text
-
-
-def _report(share: float, text: str) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"\r{100 * share:3.0f} % {text:24s}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True
-        )

@@ -13,9 +13,10 @@ examples:
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
+
+from .progress_line import print_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,7 @@ def _write_map(args: argparse.Namespace) -> None:
         raise UserError(f"{args.pictures} pictures are too few to learn errors from.", "Give at least 30.")
     face = BilinearFace.load(args.face_model) if args.face_model else BilinearFace.default()
     began = time.monotonic()
-    landmark_map, figures = calibrate(face, args.pictures, _tell)
+    landmark_map, figures = calibrate(face, args.pictures, print_progress)
     write_tensors(args.out, *landmark_map.tensors())
     minutes = (time.monotonic() - began) / 60
     ModelCard(
@@ -83,13 +84,3 @@ def _write_map(args: argparse.Namespace) -> None:
         + "\n\n`python -m ml_backend evaluate photo` measures fits to photographs.",
     ).write(Path(args.out))
     print(json.dumps({"out": args.out} | figures))
-
-
-def _tell(share: float, text: str) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"\r{100 * share:3.0f} % {text:50.50s}",
-            end="\n" if share >= 1 else "",
-            file=sys.stderr,
-            flush=True,
-        )

@@ -13,12 +13,13 @@ examples:
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
+from .photo_options import add_landmark_model
+from .progress_line import print_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,12 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="which face of each photo, counted from 1, left to right",
     )
-    parser.add_argument(
-        "--landmark-model",
-        default="",
-        metavar="FILE",
-        help="a face_landmarker.task to use in place of the carried networks",
-    )
+    add_landmark_model(parser)
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
 
@@ -85,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
         check_suffix(args.map)
         _check_target(args.map, ())
     fitted = fit_from_image(
-        FitFromImageRequest(tuple(args.photos), tuple(args.face), args.landmark_model), _tell
+        FitFromImageRequest(tuple(args.photos), tuple(args.face), args.landmark_model), print_progress
     )
     expression = fitted.photos[0].expression * (0.0 if args.neutral else 1.0)
     detail = fitted.detail
@@ -174,13 +170,3 @@ def _check_target(path: str | None, endings: tuple[str, ...]) -> None:
         raise UserError(f"{path}: does not end in {endings[0]}.", "Give the file that ending.")
     if path and not Path(path).resolve().parent.is_dir():
         raise UserError(f"{path}: there is no such folder.", "Make it first, or choose another.")
-
-
-def _tell(share: float, text: str) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"\r{100 * share:3.0f} % {text:70.70s}",
-            end="\n" if share >= 1 else "",
-            file=sys.stderr,
-            flush=True,
-        )

@@ -13,9 +13,10 @@ examples:
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
+
+from .progress_line import print_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,14 +63,8 @@ def run(args: argparse.Namespace) -> None:
     began = time.monotonic()
 
     def tell(share: float, text: str) -> None:
-        if sys.stderr.isatty():
-            left = (time.monotonic() - began) * (1 - share) / max(share, 1e-3)
-            print(
-                f"\r{100 * share:3.0f} % {text:40s} {left:4.0f} s left",
-                end="\n" if share >= 1 else "",
-                file=sys.stderr,
-                flush=True,
-            )
+        left = (time.monotonic() - began) * (1 - share) / max(share, 1e-3)
+        print_progress(share, f"{text:40s} {left:4.0f} s left")
 
     request = InvertMapRequest(
         args.map, None, identity, skin, expression, args.start, args.steps, args.resolution

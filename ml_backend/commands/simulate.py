@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 from ..errors import UserError
+from ..files.atomic_write import make_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,12 +98,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("--count and --expressions must be at least 1.")
     if args.seed < 0:
         raise UserError("--seed must not be negative.")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{args.out}: cannot be made ({error.strerror}).", "Name another folder with --out."
-        ) from error
+    make_folder(args.out)
     if args.what == "albedo":
         simulate_colours(args)
         return

@@ -22,6 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .files_of_folder import each_file, result_paths
+from .photo_options import add_landmark_model
+from .progress_line import print_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,12 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="track videos of a folder that have a take already"
     )
-    parser.add_argument(
-        "--landmark-model",
-        default="",
-        metavar="FILE",
-        help="a face_landmarker.task in place of the carried networks",
-    )
+    add_landmark_model(parser)
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
 
@@ -152,7 +150,7 @@ def _track(request, dials: dict[str, float], out: str | Path) -> dict:
     from ..pipelines.track_video import smoothed, track_video
 
     begin = time.perf_counter()
-    take = track_video(request, _tell)
+    take = track_video(request, print_progress)
     animation = smoothed(take, dials)
     write_take(out, take, animation, dials)
     for note in take.notes:
@@ -185,46 +183,20 @@ def _sentence(described: dict) -> str:
 
 
 def _track_folder(folder: Path, videos: list[Path], args, request, dials: dict[str, float]) -> int:
-    """Tracks the videos below a folder; one that cannot be used is named, and the others go on.
+    """Tracks the videos below a folder.
 
     Takes are written whole, so one that is there is finished: a run that was cut off goes on behind it.
-
-    Raises:
-        UserError: the folder of the takes cannot be written.
     """
-    from .animate import curve_paths
+    targets = result_paths([path.relative_to(folder) for path in videos], Path(args.out), f".{args.format}")
+    rows = []
 
-    targets = curve_paths([path.relative_to(folder) for path in videos], Path(args.out), f".{args.format}")
-    rows, failed = [], 0
-    for number, (path, target) in enumerate(zip(videos, targets, strict=True), 1):
-        if target.exists() and not args.again:
-            print(f"{number} of {len(videos)}  {target}: there already", file=sys.stderr, flush=True)
-            continue
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"{target.parent}: cannot be made ({error.strerror}).", "Choose another folder, or make room."
-            ) from error
-        try:
-            described = _track(dataclasses.replace(request, path=str(path)), dials, target)
-            rows.append(described)
-            if not args.json:
-                print(f"{number} of {len(videos)}  {_sentence(described)}", flush=True)
-        except UserError as error:
-            failed += 1
-            rows.append({"video": str(path), "error": str(error)})
-            print(f"{number} of {len(videos)}  error: {error}", file=sys.stderr, flush=True)
+    def work(path: Path, target: Path) -> str:
+        rows.append(_track(dataclasses.replace(request, path=str(path)), dials, target))
+        return "" if args.json else _sentence(rows[-1])
+
+    failed = each_file(videos, targets, work, keep=not args.again)
     if args.json:
-        print(json.dumps(rows))
-    return 1 if failed else 0
-
-
-def _tell(share: float, text: str) -> None:
-    if sys.stderr.isatty():
         print(
-            f"\r{100 * share:3.0f} % {text:60.60s}",
-            end="\n" if share >= 1 else "",
-            file=sys.stderr,
-            flush=True,
+            json.dumps(rows + [{"video": str(path), "error": str(error)} for path, error in failed.items()])
         )
+    return 1 if failed else 0

@@ -1,10 +1,12 @@
-"""Writes a file complete or not at all."""
+"""Writes a file complete or not at all; makes the folder that results go to."""
 
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ..errors import UserError
 
 
 @contextmanager
@@ -40,3 +42,17 @@ def write_text_whole(path: str | Path, text: str) -> None:
     """
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder that results go to, with those above it; one that is there stays.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be made ({error.strerror}).", "Choose another folder, or make room."
+        ) from error

@@ -12,7 +12,8 @@ from ml_backend.__main__ import main
 from ml_backend.animation.curve_editing import lip_gap
 from ml_backend.animation.procedural import Layer, Prosody, procedural_layers
 from ml_backend.audio.read_audio import AudioFile, read_audio
-from ml_backend.commands.animate import curve_paths, read_transcript
+from ml_backend.commands.animate import read_transcript
+from ml_backend.commands.files_of_folder import result_paths
 from ml_backend.errors import UserError
 from ml_backend.evaluation.evaluate_speech import read_clips
 from ml_backend.expression_names import EXPRESSION_NAMES
@@ -207,10 +208,10 @@ def test_an_hour_of_life_is_as_dense_as_a_minute():
 
 def test_equal_names_get_files_of_their_own():
     recordings = [Path(name) for name in ("a.wav", "a.mp3", "more/a.wav", "b.wav")]
-    made = [path.as_posix() for path in curve_paths(recordings, Path("out"), ".csv")]
+    made = [path.as_posix() for path in result_paths(recordings, Path("out"), ".csv")]
     assert made == ["out/a.wav.csv", "out/a.mp3.csv", "out/more/a.csv", "out/b.csv"]
     odd = [Path(name) for name in ("a.wav", "a.mp3", "a.wav.ogg")]
-    assert len(set(curve_paths(odd, Path("out"), ".csv"))) == 3
+    assert len(set(result_paths(odd, Path("out"), ".csv"))) == 3
 
 
 @pytest.mark.parametrize("kind", ["up", "down", "24 bit", "16 bit, quiet", "clipped"])

@@ -127,7 +127,7 @@ def test_cancelling_leaves_nothing(painted, tmp_path, monkeypatch):
         if share > 0.1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("ml_backend.commands.track._tell", cancel)
+    monkeypatch.setattr("ml_backend.commands.track.print_progress", cancel)
     assert main(["track", str(painted.path), "--out", str(tmp_path / "take.json")]) == 130
     assert list(tmp_path.iterdir()) == []
 
