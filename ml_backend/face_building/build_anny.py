@@ -23,6 +23,8 @@ from .tucker import Decomposition, decompose
 from .unwrap import unwrap_head
 
 Progress = Callable[[str], None]
+DEFAULT_SEED, DEFAULT_AGES = 1, (22.0, 30.0)
+"""The face that Create Face makes first is this seed's; it is a young adult, whose skin is calm."""
 _LID_ZONE = 0.0045  # metres in front of the eyeball
 INCISOR_DROP = 0.003  # metres
 _SIDES = {"Left": "Right", "Right": "Left"}
@@ -196,7 +198,7 @@ def build_from_anny(
         attributes_of(people),
         {name: np.array([one[name] for one in features]) for name in features[0]},
     )
-    return BilinearFace(
+    face = BilinearFace(
         mean=parts.mean.astype(np.float32),
         core=parts.core,
         basis=parts.basis.astype(np.float32),
@@ -218,3 +220,4 @@ def build_from_anny(
         ),
         landmarks=landmarks,
     )
+    return face.with_first_person(DEFAULT_SEED, *DEFAULT_AGES)

@@ -6,7 +6,7 @@ mode): for one identity it is a neutral face and 52 displacements, so that expre
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -257,7 +257,7 @@ class BilinearFace:
         noise = random.standard_normal(self.identity_size).clip(-_LARGEST_COEFFICIENT, _LARGEST_COEFFICIENT)
         if not len(self.people):
             return (_SPREAD * noise).astype(np.float32)
-        first, second = self.people[random.choice(len(self.people), 2, replace=False)]
+        first, second = self.people[self._pair(random)]
         share = random.uniform(0.6, 1.0)
         identity = (share * first + (1 - share) * second + _NOISE * noise).astype(np.float32)
         for _ in range(_CORRECTIONS if len(self.attributes) else 0):
@@ -266,6 +266,32 @@ class BilinearFace:
             outside = np.abs(wrong) > 1e-6
             identity += np.linalg.pinv(self.attributes[outside, 1:]) @ wrong[outside]
         return identity
+
+    def _pair(self, random: np.random.Generator) -> np.ndarray:
+        return random.choice(len(self.people), 2, replace=False)
+
+    def with_first_person(self, seed: int, youngest: float, oldest: float) -> "BilinearFace":
+        """Returns the model with its people in another order, so that a seed draws a young average person.
+
+        The person that the seed draws first and the person nearest the mean among those of the given ages
+        change places. Nothing else changes; without people of these ages nothing does.
+
+        Args:
+            seed: of the person that artists see first.
+            youngest: age in years.
+            oldest: age in years.
+        """
+        random = np.random.default_rng(seed)
+        random.standard_normal(self.identity_size)
+        drawn = int(self._pair(random)[0])
+        ages = np.array([self.age_years(person) for person in self.people])
+        young = np.flatnonzero((ages >= youngest) & (ages <= oldest))
+        if not len(young):
+            return self
+        chosen = int(young[np.linalg.norm(self.people[young], axis=1).argmin()])
+        order = np.arange(len(self.people))
+        order[[drawn, chosen]] = order[[chosen, drawn]]
+        return replace(self, people=self.people[order])
 
     def identity_from_directions(self, values: dict[str, float]) -> np.ndarray:
         """Returns the identity at values of named directions, (K,) float32; the mean person without any.
