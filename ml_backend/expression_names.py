@@ -25,3 +25,11 @@ def both_sides(**values: float) -> dict[str, float]:
             raise ValueError(f"{name} is no expression unit")
         units |= dict.fromkeys(names, value)
     return units
+
+
+def mirrored_name(name: str) -> str:
+    """Returns the expression of the other side of the face; the same name where it has no side."""
+    for side, other in (("Left", "Right"), ("Right", "Left")):
+        if name.endswith(side):
+            return name.removesuffix(side) + other
+    return name

@@ -6,8 +6,8 @@ import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty
 
 from ..detailed3dmm_addon.detail import follow as live_update
-from ..detailed3dmm_addon.model.expression_groups import EXPRESSION_PRESETS, mirrored_name
-from ..ml_backend.expression_names import EXPRESSION_NAMES
+from ..detailed3dmm_addon.model.expression_groups import EXPRESSION_PRESETS
+from ..ml_backend.expression_names import EXPRESSION_NAMES, mirrored_name
 from .operator_base import FaceOperator
 
 

@@ -1,9 +1,9 @@
-"""Groups of the 52 expressions for the panels, their mirror pairs and presets."""
+"""Groups of the 52 expressions for the panels, and their presets."""
 
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.expression_presets import EXPRESSION_PRESETS
 
-__all__ = ["EXPRESSION_GROUPS", "EXPRESSION_PRESETS", "mirrored_name"]
+__all__ = ["EXPRESSION_GROUPS", "EXPRESSION_PRESETS"]
 
 
 def _group_of(name: str) -> str:
@@ -33,11 +33,3 @@ EXPRESSION_GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = tuple(
     for key, label in _LABELS.items()
 )
 """(identifier, label, expression names) in the order of the panel."""
-
-
-def mirrored_name(name: str) -> str:
-    """Returns the expression of the other side of the face; the same name where it has no side."""
-    for side, other in (("Left", "Right"), ("Right", "Left")):
-        if name.endswith(side):
-            return name.removesuffix(side) + other
-    return name

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..expression_names import EXPRESSION_NAMES
+from ..expression_names import EXPRESSION_NAMES, mirrored_name
 from ..models.bilinear_face import BilinearFace
 from . import anatomy as head_anatomy
 from .anny import PARTS, AnnyHead, read_head
@@ -27,15 +27,7 @@ DEFAULT_SEED, DEFAULT_AGES = 1, (22.0, 30.0)
 """The face that Create Face makes first is this seed's; it is a young adult, whose skin is calm."""
 _LID_ZONE = 0.0045  # metres in front of the eyeball
 INCISOR_DROP = 0.003  # metres
-_SIDES = {"Left": "Right", "Right": "Left"}
-OTHER_SIDE = np.array(
-    [
-        EXPRESSION_NAMES.index(
-            next((name.removesuffix(s) + o for s, o in _SIDES.items() if name.endswith(s)), name)
-        )
-        for name in EXPRESSION_NAMES
-    ]
-)
+OTHER_SIDE = np.array([EXPRESSION_NAMES.index(mirrored_name(name)) for name in EXPRESSION_NAMES])
 """By expression, the one of the mirrored face."""
 
 

@@ -19,10 +19,10 @@ from ..geometry.camera_view import FRONTAL, Camera, rotation_about
 from ..models.bilinear_face import BilinearFace
 from .landmark_map import OVAL, LandmarkMap
 from .landmarks import level_frame
-from .mirror_image import identity_mirror, mirrored_face, mirrored_points
+from .mirror_image import even_sides, identity_mirror, mirrored_points
 from .photo_camera import DISTANCE, POSE, CameraPose, SeenFace
 
-_ITERATIONS, _POSE_ITERATIONS, _SETTLING, _STILL = 18, 6, 6, 0.004
+_ITERATIONS, _POSE_ITERATIONS, _STILL = 18, 6, 0.004
 _OUTLIER = 0.12
 _EXPRESSION_SPREAD, _SIDES_SPREAD, _BOUND_SPREAD = 0.40, 0.06, 0.03
 _RARE = {
@@ -117,7 +117,9 @@ class LandmarkModel:
         core = (face.core.reshape(-1, len(basis)) @ basis.astype(np.float32)).reshape(
             *face.core.shape[:2], -1
         )
-        return cls(mean.astype(np.float64), core, face.expression_names, landmark_map, identity_mirror(face))
+        mirror = identity_mirror(face)
+        mean, core = even_sides(mean.astype(np.float64), core, mirror, face.expression_names)
+        return cls(mean, core, face.expression_names, landmark_map, mirror)
 
     def points(
         self, identity: np.ndarray, expression: np.ndarray
@@ -204,10 +206,6 @@ class _View:
 def fit_face(model: LandmarkModel, faces: list[SeenFace], iterations: int = _ITERATIONS) -> FaceFit:
     """Fits one person, in one thread: the matrices are too small for more.
 
-    The identity is the mean of two fits, to the landmarks and to their mirror images; expression and camera
-    are then settled on it. A picture and its mirror image so give one person, although the model's own
-    people are not symmetric.
-
     Args:
         model: the face model at the landmarks.
         faces: the person's face in each photo, at least one.
@@ -219,11 +217,6 @@ def fit_face(model: LandmarkModel, faces: list[SeenFace], iterations: int = _ITE
     with threadpool_limits(limits=1):
         solution = _Solution.begin(model, faces)
         solution.improve(iterations)
-        if iterations:
-            image = _Solution.begin(model, [mirrored_face(seen) for seen in faces])
-            image.improve(iterations)
-            solution.identity = (solution.identity + model.mirror @ image.identity) / 2
-            solution.improve(_SETTLING, identity_too=False)
         return solution.fit()
 
 
@@ -254,17 +247,15 @@ class _Solution:
         normal = np.eye(size + (len(model.names) + POSE) * len(views))
         return cls(model, views, np.zeros(size), weights, normal)
 
-    def improve(self, iterations: int, identity_too: bool = True) -> None:
-        """Takes steps of Gauss-Newton until nothing moves; with the identity held where it shall stay."""
+    def improve(self, iterations: int) -> None:
+        """Takes steps of Gauss-Newton until nothing moves."""
         size, count = len(self.identity), len(self.model.names)
         width = count + POSE
-        first = 0 if identity_too else size
         prior = expression_prior(self.model.names)
         for _ in range(iterations):
             gradient = self._linearise(prior)
-            free = self.normal[first:, first:]
-            step = np.zeros(len(gradient))
-            step[first:] = -cho_solve(cho_factor(free + 1e-9 * np.diag(np.diag(free))), gradient[first:])
+            curved = self.normal + 1e-9 * np.diag(np.diag(self.normal))
+            step = -cho_solve(cho_factor(curved), gradient)
             self.identity = self.identity + step[:size]
             for index, view in enumerate(self.views):
                 own = step[size + index * width : size + (index + 1) * width]

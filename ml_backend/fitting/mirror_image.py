@@ -6,9 +6,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import KDTree
 
+from ..expression_names import mirrored_name
 from ..models.bilinear_face import BilinearFace
 from .mesh_layout import MIRRORED
 from .photo_camera import SeenFace
+
+_CLOSED = 1e-3
+"""A matrix that mirrors twice is the identity, where the model holds its people's mirror images."""
 
 
 def mirrored_points(points: np.ndarray) -> np.ndarray:
@@ -38,3 +42,33 @@ def identity_mirror(face: BilinearFace) -> np.ndarray:
     images = (basis[:, partner] * (-1, 1, 1)).reshape(size, -1)
     basis = basis.reshape(size, -1)
     return np.linalg.lstsq(basis @ basis.T, basis @ images.T, rcond=None)[0]
+
+
+def even_sides(
+    mean: np.ndarray, core: np.ndarray, mirror: np.ndarray, names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Makes a model of landmarks give the mirrored person for mirrored landmarks.
+
+    The landmarks' places on the mesh were learned and differ a little from side to side; here each place
+    and the mirror image of its other are averaged. A model whose identities do not hold their own mirror
+    images stays as it is.
+
+    Args:
+        mean: (3 L,) metres.
+        core: (1 + K, 1 + 52, 3 L).
+        mirror: (K, K), see `identity_mirror`.
+        names: of the 52 expressions.
+
+    Returns:
+        The new mean and core.
+    """
+    if np.abs(mirror @ mirror - np.eye(len(mirror))).max() > _CLOSED:
+        return mean, core
+    other = mirrored_points(mean.reshape(-1, 3))
+    sign = np.array([-1.0, 1.0, 1.0])
+    image = (mean.reshape(-1, 3)[other] * sign).ravel()
+    sides = [0, *(1 + names.index(mirrored_name(name)) for name in names)]
+    turned = core[:, sides].reshape(*core.shape[:2], -1, 3)[:, :, other] * sign.astype(core.dtype)
+    turned = turned.reshape(core.shape)
+    turned[1:] = np.tensordot(mirror.T.astype(core.dtype), turned[1:], 1)
+    return (mean + image) / 2, (core + turned) / 2
