@@ -60,7 +60,7 @@ def phones_of(samples: np.ndarray, text: str, name: str) -> tuple[np.ndarray, np
     """Returns phones (P,) and their ends in seconds (P,), aligned to the text or recognised without one."""
     from ml_backend.models.speech.speech_networks import load_speech_networks
     from ml_backend.phonetics.align_transcript import align_transcript
-    from ml_backend.pipelines.animate_from_audio import extract_features
+    from ml_backend.pipelines.speech_windows import extract_features
 
     if text.strip():
         return align_transcript(samples, text, name)[:2]

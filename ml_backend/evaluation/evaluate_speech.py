@@ -63,7 +63,8 @@ from ..phonetics.align_transcript import align_transcript, check_alignment
 from ..phonetics.coarticulation import pose
 from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
 from ..phonetics.visemes import DIPHTHONGS, VISEMES
-from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio, recognised_phones
+from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio
+from ..pipelines.speech_windows import recognised_phones
 
 _CLASSES = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "open": OPEN_VOWELS, "rounded": ROUNDED}
 _RATE = 100  # measures a second

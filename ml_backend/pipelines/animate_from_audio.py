@@ -1,27 +1,22 @@
 """A recording to ARKit curves: networks for the mouth, procedural layers for the rest of the face."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..animation.curve_editing import CurveEdit, edit_layers, keep_lips_closed
 from ..animation.emotion import check_emotions
-from ..animation.lip_contacts import secure_contacts
 from ..animation.procedural import LAYERS, Layer, Motion, Prosody, check_layers, procedural_layers
-from ..audio.log_mel import HOP, QUIET, SAMPLE_RATE, log_mel, loudness, normalise, pitch, relative_pitch
+from ..audio.log_mel import SAMPLE_RATE
 from ..audio.read_audio import AudioFile
 from ..audio.sound_level import SoundSurvey
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..files.curve_file import HEAD_NAMES, Animation
-from ..models.speech.autoregressive_decoder import FRAME_RATE as PAST_RATE
-from ..models.speech.autoregressive_decoder import AutoregressiveDecoder
-from ..models.speech.phoneme_recogniser import PhonemeRecogniser, load_phoneme_recogniser
-from ..models.speech.speech_encoder import FRAME_RATE
+from ..models.speech.phoneme_recogniser import load_phoneme_recogniser
 from ..models.speech.speech_networks import (
     DEFAULT_FILE,
     SpeechNetworks,
@@ -29,13 +24,19 @@ from ..models.speech.speech_networks import (
     load_speech_networks,
 )
 from ..phonetics.align_transcript import align_transcript, check_alignment
-from ..phonetics.phones import PHONES, UNKNOWN
+from .speech_windows import (
+    BLEND_SECONDS,
+    CONTEXT_SECONDS,
+    AutoregressiveStream,
+    decode,
+    extract_features,
+    joined,
+    recognised_phones,
+    windows,
+)
 
 Progress = Callable[[float, str], None]
 
-_CORE = 20.0  # seconds of a window that are kept
-_CONTEXT = 2.0  # seconds on either side that are only listened to
-_BLEND = 0.25  # seconds over which neighbouring windows are mixed, on either side of their border
 DECODERS = ("parallel", "autoregressive")
 
 
@@ -141,18 +142,6 @@ class LayeredAnimation:
         )
 
 
-@dataclass(frozen=True)
-class SpeechFeatures:
-    """Features of a window of sound.
-
-    Posteriors (S, 40) and prosody (S, 3) at `times` (S,), 0.02 s apart, seconds of the recording.
-    """
-
-    posteriors: np.ndarray
-    prosody: np.ndarray
-    times: np.ndarray
-
-
 def animate_from_audio(request: AnimateFromAudioRequest, progress: Progress) -> Animation:
     """Animates a face from a recording; see `animate_in_layers`, whose layers are added up here."""
     return animate_in_layers(request, progress).mixed()
@@ -193,21 +182,21 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> L
     mouths: list[tuple[float, np.ndarray]] = []
     prosodies: list[np.ndarray] = []
     samples_read = 0
-    for begin, samples, first, last in windows(file, request, survey):
+    for begin, samples, first, last in windows(file, request.start, request.length, survey):
         progress(min(0.95, begin / max(seconds, 1e-3)), "Listening")
         features = extract_features(networks, samples, begin, alignment, recogniser)
-        low = begin + (0 if first else _CONTEXT - _BLEND)
-        high = begin + len(samples) / SAMPLE_RATE - (0 if last else _CONTEXT - _BLEND)
+        low = begin + (0 if first else CONTEXT_SECONDS - BLEND_SECONDS)
+        high = begin + len(samples) / SAMPLE_RATE - (0 if last else CONTEXT_SECONDS - BLEND_SECONDS)
         frames = np.arange(math.ceil(low * request.fps - 1e-6), math.ceil(high * request.fps - 1e-6))
         mouth = decode(stream or networks, features, frames / request.fps, request.fps)
         mouths.append((float(frames[0]) if len(frames) else 0.0, mouth))
-        kept = (features.times >= low + (0 if first else _BLEND)) & (
-            features.times < high - (0 if last else _BLEND)
+        kept = (features.times >= low + (0 if first else BLEND_SECONDS)) & (
+            features.times < high - (0 if last else BLEND_SECONDS)
         )
         prosodies.append(np.concatenate([features.prosody, features.posteriors[:, :1]], 1)[kept])
         samples_read = round(begin * SAMPLE_RATE) + len(samples)
     count = max(1, round(samples_read / SAMPLE_RATE * request.fps))
-    mouth = _joined(mouths, count, request.fps)
+    mouth = joined(mouths, count, request.fps)
     mouths.clear()
     progress(0.97, "Blinks, brows, head")
     track = np.concatenate(prosodies)
@@ -237,155 +226,6 @@ def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Mot
     return trimmed
 
 
-def extract_features(
-    networks: SpeechNetworks,
-    samples: np.ndarray,
-    begin: float,
-    alignment: tuple[np.ndarray, np.ndarray] | None = None,
-    recogniser: PhonemeRecogniser | None = None,
-) -> SpeechFeatures:
-    """Returns phone posteriors and prosody of a window.
-
-    Args:
-        networks: the trained pair.
-        samples: (N,) float32 at 16 kHz.
-        begin: seconds at which the window begins.
-        alignment: phones and ends of the whole recording, where a transcript told them; else the encoder
-            listens.
-        recogniser: listens instead of the encoder, where given.
-    """
-    mel = log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP))))
-    flat, relative = normalise(mel)
-    energy = loudness(mel)
-    rows = len(flat) // 2
-    times = np.arange(rows) / FRAME_RATE + 0.005
-    if recogniser is not None:
-        posteriors = recogniser.listen(samples, times, relative[::2])
-    else:
-        with torch.inference_mode():
-            posteriors = networks.encoder(torch.from_numpy(flat)[None])[0].softmax(1).numpy().copy()
-    voice = pitch(samples)
-    voice = relative_pitch(np.pad(voice, ((0, max(0, rows - len(voice))), (0, 0)), mode="edge")[:rows])
-    times = begin + times
-    if alignment is not None:
-        phones, ends = alignment
-        at = phones[np.minimum(np.searchsorted(ends, times, side="right"), len(phones) - 1)]
-        known = at != UNKNOWN
-        posteriors[known] = np.eye(len(PHONES), dtype=np.float32)[at[known]]
-    silent = (
-        energy[::2] < QUIET + 1.5
-    )  # nobody speaks at 70 dB under full scale: a pause, whatever the network makes of it
-    posteriors[silent] = np.eye(len(PHONES), dtype=np.float32)[0]
-    prosody = np.concatenate([relative[::2, None], voice], 1).astype(np.float32)
-    return SpeechFeatures(posteriors, prosody, times)
-
-
-class AutoregressiveStream:
-    """The autoregressive decoder along a recording.
-
-    Windows may overlap the end of the one before by half a second, which is made again.
-    """
-
-    _SLACK = math.ceil(2 * _BLEND * PAST_RATE) + 3  # frames
-
-    def __init__(self, decoder: AutoregressiveDecoder):
-        self.decoder = decoder
-        self.past = decoder.start(0, self._SLACK)
-
-    def curves(self, features: SpeechFeatures, times: np.ndarray) -> np.ndarray:
-        """Curves (T, 52) at seconds (T,); straight lines between the decoder's frames."""
-        places = times * PAST_RATE
-        first = min(math.floor(places[0] + 1e-6), self.past.next)
-        last = math.ceil(places[-1] - 1e-6)
-        self.past.rewind(first)
-        origin = first / PAST_RATE  # single precision holds seconds to a millisecond for three hours only
-        with torch.inference_mode():
-            made = self.decoder.step(
-                self.past,
-                torch.from_numpy(features.posteriors),
-                torch.from_numpy(features.prosody),
-                torch.from_numpy(features.times - origin).float(),
-                last - first + 1,
-                origin,
-            ).numpy()
-        at = np.clip(places - first, 0, len(made) - 1)
-        low = np.minimum(at.astype(int), max(len(made) - 2, 0))
-        part = (at - low)[:, None]
-        return made[low] * (1 - part) + made[np.minimum(low + 1, len(made) - 1)] * part
-
-
-def decode(
-    networks: SpeechNetworks | AutoregressiveStream, features: SpeechFeatures, times: np.ndarray, fps: float
-) -> np.ndarray:
-    """Returns mouth curves at the given seconds, (T,) -> (T, 52) float32 in 0..1.
-
-    Lips meet where the phones say so.
-    """
-    if not len(times):
-        return np.zeros((0, len(EXPRESSION_NAMES)), np.float32)
-    if isinstance(networks, AutoregressiveStream):
-        curves = networks.curves(features, times)
-    else:
-        origin = features.times[0] - 0.005
-        with torch.inference_mode():
-            curves = networks.decoder(
-                torch.from_numpy(features.posteriors)[None],
-                torch.from_numpy(features.prosody)[None],
-                torch.from_numpy(features.times - origin).float(),
-                torch.from_numpy(times - origin).float(),
-            )[0].numpy()
-    return secure_contacts(np.clip(curves, 0, 1), features.posteriors, features.times, times, fps)
-
-
-def windows(
-    file: AudioFile, request: AnimateFromAudioRequest, survey: SoundSurvey | None = None
-) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
-    """Yields windows of the sound: their first second, their samples, whether first, whether last."""
-    span = int((_CORE + 2 * _CONTEXT) * SAMPLE_RATE)
-    context = int(2 * _CONTEXT * SAMPLE_RATE)
-    held = np.zeros(0, np.float32)
-    start = 0
-    first = True
-    for block in file.blocks(start=request.start, length=request.length, survey=survey):
-        held = np.concatenate([held, block])
-        while (
-            len(held) > span + context
-        ):  # what remains is longer than a context: this is not the last window
-            yield start / SAMPLE_RATE, held[:span], first, False
-            held = held[span - context :]
-            start += span - context
-            first = False
-    if not len(held):
-        raise UserError(
-            f"{file.path}: the recording has no samples.", "Export it again; the file may be truncated."
-        )
-    yield start / SAMPLE_RATE, held, first, True
-
-
-def _joined(parts: list[tuple[float, np.ndarray]], count: int, fps: float) -> np.ndarray:
-    """Mixes the windows' frames where they overlap."""
-    total = np.zeros((count, len(EXPRESSION_NAMES)), np.float32)
-    weight = np.zeros((count, 1), np.float32)
-    for index, (first, frames) in enumerate(parts):
-        if not len(frames):
-            continue
-        ramp = np.ones(len(frames), np.float32)
-        width = max(1.0, 2 * _BLEND * fps)
-        rise, fall = (
-            (np.arange(len(frames)) + 0.5) / width,
-            (len(frames) - np.arange(len(frames)) - 0.5) / width,
-        )
-        if index > 0:
-            ramp = np.minimum(ramp, rise)
-        if index < len(parts) - 1:
-            ramp = np.minimum(ramp, fall)
-        begin = int(first)
-        stop = min(begin + len(frames), count)
-        total[begin:stop] += (frames * ramp[:, None])[: stop - begin]
-        weight[begin:stop] += ramp[: stop - begin, None]
-    return total / np.maximum(weight, 1e-3)
-
-
 def _align(
     request: AnimateFromAudioRequest, file: AudioFile, survey: SoundSurvey, networks: SpeechNetworks
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -399,16 +239,3 @@ def _align(
     if not survey.silent:
         check_alignment(*recognised_phones(networks, samples), *alignment, str(file.path))
     return alignment
-
-
-def recognised_phones(networks: SpeechNetworks, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the encoder's posteriors of a whole recording, (S, 40), and their (S,) seconds."""
-    span = int(_CORE * SAMPLE_RATE)
-    parts = [
-        extract_features(networks, samples[begin : begin + span], begin / SAMPLE_RATE)
-        for begin in range(0, len(samples), span)
-    ]
-    return (
-        np.concatenate([part.posteriors for part in parts]),
-        np.concatenate([part.times for part in parts]),
-    )

@@ -172,7 +172,7 @@ def test_options_reach_the_curves(voice, tmp_path):
 
 def test_hearing_an_hour_takes_no_more_memory_than_a_minute(tmp_path):
     """The file is read in windows, as for an animation; only the curves grow with its length."""
-    from ml_backend.pipelines.animate_from_audio import windows
+    from ml_backend.pipelines.speech_windows import windows
 
     tone = (np.random.default_rng(0).normal(0, 0.1, 4000 * 60) * 32767 * 0.3).astype(np.int16)
     peaks = []
@@ -183,7 +183,7 @@ def test_hearing_an_hour_takes_no_more_memory_than_a_minute(tmp_path):
                 file.write(tone)
         tracemalloc.start()
         seconds = 0.0
-        for begin, samples, _, _ in windows(AudioFile(path), AnimateFromAudioRequest(str(path))):
+        for begin, samples, _, _ in windows(AudioFile(path)):
             seconds = begin + len(samples) / 16000
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

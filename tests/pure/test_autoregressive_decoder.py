@@ -19,7 +19,7 @@ from ml_backend.models.speech.speech_decoder import PROSODY
 from ml_backend.models.speech.speech_networks import load_autoregressive_decoder
 from ml_backend.phonetics.coarticulation import speech_channels
 from ml_backend.phonetics.phones import PHONES
-from ml_backend.pipelines.animate_from_audio import AutoregressiveStream, SpeechFeatures
+from ml_backend.pipelines.speech_windows import AutoregressiveStream, SpeechFeatures
 from ml_backend.speech_data.build_speech_data import write_voice
 from ml_backend.speech_data.synthesisers import Utterance
 from ml_backend.training import train_speech_autoregressive
