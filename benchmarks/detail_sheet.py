@@ -24,7 +24,7 @@ from tools.demo import render
 from tools.extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent
-PEOPLE = {32: 20, 87: 28, 30: 36, 68: 44, 40: 52, 15: 60, 98: 68, 97: 76}
+PEOPLE = {39: 20, 52: 28, 3: 36, 7: 44, 54: 52, 61: 60, 13: 68, 83: 76}
 """Identity seed to age in years, of people whose geometry looks that old (`BilinearFace.age_years`)."""
 EXPRESSIONS = ("neutral", "joy", "surprise", "anger", "disgust", "sadness", "effort", "kiss")
 LENS, SHIFT = 108.0, -0.04

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> None:
     state = describe_backend() | {
         "system": f"{platform.system()} {platform.machine()}",
         "models": models,
+        "face_model": face.fingerprint(),
         "identity_size": face.identity_size,
         "identity_directions": list(face.direction_names),
         "expressions": list(EXPRESSION_NAMES),
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(state, indent=1))
         return
-    for key in ("system", "python", "torch", "device", "threads", "identity_size"):
+    for key in ("system", "python", "torch", "device", "threads", "face_model", "identity_size"):
         print(f"{key:16} {state[key]}")
     for name, digest in models.items():
         print(f"model            {name} sha256 {digest}")

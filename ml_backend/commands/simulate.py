@@ -98,6 +98,9 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("--count and --expressions must be at least 1.")
     if args.seed < 0:
         raise UserError("--seed must not be negative.")
+    from ..layers.device import pick_device
+
+    device = pick_device(args.device)
     make_folder(args.out)
     if args.what == "albedo":
         simulate_colours(args)
@@ -107,12 +110,10 @@ def run(args: argparse.Namespace) -> None:
 
     from ..datasets.sampled_expressions import sample_expressions
     from ..files.relief_sheet import write_sample_sheet
-    from ..layers.device import pick_device
     from ..models.bilinear_face import BilinearFace
     from ..models.skin_vector import sample_skin
     from ..simulation.relief.skin_simulation import SkinSimulation
 
-    device = pick_device(args.device)
     face = BilinearFace.default()
     simulation = SkinSimulation(face, args.resolution, str(device))
     total = args.count * args.expressions

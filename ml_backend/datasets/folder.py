@@ -8,6 +8,7 @@ expression.json is ARKit coefficients: {"jawOpen": 0.5}; {} is the face at rest.
 them.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,11 @@ def _read_person(folder: Path, face: BilinearFace) -> ScannedPerson:
 def _identity(folder: Path, face: BilinearFace) -> tuple[np.ndarray, np.ndarray]:
     """Identity and skin, from identity.json, or the identity from neutral.obj."""
     given, mesh = folder / "identity.json", folder / "neutral.obj"
-    stored = carry_face(read_face(given), face, str(given))[0] if given.is_file() else None
+    stored = None
+    if given.is_file():
+        stored, said = carry_face(read_face(given), face, str(given))
+        if said:
+            print(f"note: {said}", file=sys.stderr, flush=True)
     skin = np.zeros(SKIN_SIZE, np.float32) if stored is None or stored.skin is None else stored.skin
     if skin.shape != (SKIN_SIZE,):
         raise UserError(

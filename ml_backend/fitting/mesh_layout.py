@@ -20,6 +20,11 @@ LEFT_EYE = (
     350, 357, 465, 383, 300, 293, 334, 296, 336, 285, 417,
 )  # fmt: skip
 """The points of the mesh that the eye network's 71 points replace: lids, the rings around them, the brow."""
+RIGHT_RIM, LEFT_RIM = RIGHT_EYE[:16], LEFT_EYE[:16]
+"""The rims of the lids."""
+RIGHT_LID_PAIRS = ((159, 145), (158, 153), (160, 144))
+LEFT_LID_PAIRS = ((386, 374), (385, 380), (387, 373))
+"""Points of the upper and the lower lid's rim, the person's right and left eye."""
 _RIGHT_SIDE = (
     3, 20, 21, 32, 34, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 47, 48, 49, 50, 51, 54, 57, 58, 59, 60,
     61, 62, 64, 67, 68, 69, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89,

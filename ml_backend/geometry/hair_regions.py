@@ -14,7 +14,7 @@ COARSE_HAIRLINE = (*HAIRLINE[::2], HAIRLINE[-1])
 """The hairline of simulated portraits: every other station, without sideburns."""
 _FOREHEAD_HEIGHT = 0.068
 _HAIRLINE_FADE = 0.012
-_BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.14, 0.23), (0.4, 1.22, 0.19), (0.95, 1.20, 0.13), (1.55, 1.04, 0.06))
+_BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.15, 0.23), (0.4, 1.27, 0.20), (1.05, 1.29, 0.16), (1.85, 1.06, 0.11))
 """Place, height, half thickness from the inner to the outer end, in half widths of an eye from its centre."""
 
 
@@ -48,6 +48,6 @@ def brow_cover(positions: np.ndarray, upper_lid: np.ndarray) -> np.ndarray:
     stations, heights, thicknesses = np.array(_BROW).T
     middle = np.interp(along, stations, heights)
     thickness = np.interp(along, stations, thicknesses)
-    taper = np.clip((along + 1.25) / 0.55, 0, 1) * np.clip((1.55 - along) / 0.35, 0, 1)
+    taper = np.clip((along + 1.25) / 0.55, 0, 1) * np.clip((1.85 - along) / 0.45, 0, 1)
     cover = np.clip(1.25 - np.abs(up - middle) / thickness, 0, 1) * taper
     return np.where(positions[:, 1] < centre[1] + 2.5 * half, cover, 0)

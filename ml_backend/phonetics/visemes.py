@@ -46,12 +46,12 @@ BILABIAL_POSE = {
     "mouthRollUpper": 0.16,
     "mouthShrugLower": 0.06,
 }
-# The incisors stand 6 mm behind the lips at rest: rolling both lips in (the mouth as a whole goes back) is
-# what brings the lower one there.
+# The incisors stand 3.5 mm behind the lips at rest. Rolling both lips in a little brings the lower one there;
+# full rolls take it through them.
 LABIODENTAL_POSE = {
-    "jawOpen": 0.1,
-    "mouthRollLower": 1.0,
-    "mouthRollUpper": 0.78,
+    "jawOpen": 0.07,
+    "mouthRollLower": 0.35,
+    "mouthRollUpper": 0.4,
     "mouthUpperUp": 0.2,
     "mouthSmile": 0.16,
 }

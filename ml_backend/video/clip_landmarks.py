@@ -4,15 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..fitting.mesh_layout import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
+from ..fitting.mesh_layout import LEFT_EYE, LEFT_IRIS, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT_IRIS, RIGHT_LID_PAIRS
 
 _LIPS = (
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409, 78, 95, 88,
     178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
 )  # fmt: skip
-RIGHT_LID_PAIRS = ((159, 145), (158, 153), (160, 144))
-LEFT_LID_PAIRS = ((386, 374), (385, 380), (387, 373))
-"""Points of the upper and the lower lid's rim, the person's right and left eye."""
 _SPIKE, _SPIKE_OVER_USUAL = 0.05, 8.0
 """Inter-ocular distances by which the firm points of a single frame leave the way of its neighbours."""
 _BLOCK = 1500

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..fitting.face_fit import LandmarkModel, Noise, expression_prior
 from ..fitting.landmark_map import OVAL
+from ..fitting.mesh_layout import LEFT_RIM, RIGHT_RIM
 from ..geometry.camera_view import FRONTAL, Camera
 from ..geometry.displacement import vertex_normals
 from ..models.bilinear_face import BilinearFace
@@ -21,6 +22,8 @@ POSE = 6
 _OVAL_LESS = 0.5
 _HIDDEN = 0.05
 """Weight of points on the side that the camera does not see: the network guesses them."""
+_RIM_ERROR = 0.35
+"""Errors of the lids' rims up and down within a clip, of the mean point's."""
 _FRAME_ERROR, _TURNED_ERROR, _TURN_POWER = 0.012, 0.06, 1.3
 """Errors of the detector within a clip, in inter-ocular distances: seen from the front, and at 40 degrees.
 
@@ -130,6 +133,9 @@ class ClipModel:
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
         unit = float(np.linalg.norm(place[[33, 133]].mean(0) - place[[362, 263]].mean(0)))
         own = model.map.own / np.sqrt((model.map.own**2).mean())
+        # between people lids differ in how far they are open at rest, within a clip they do not
+        rims = np.array([*RIGHT_RIM, *LEFT_RIM])
+        own[2 * rims + 1] = np.minimum(own[2 * rims + 1], _RIM_ERROR)
         shared = 0.5 * _FRAME_ERROR * model.map.factors / np.sqrt((model.map.factors**2).mean() + 1e-12)
         noise = Noise.of(np.zeros(2 * len(place)), shared, _FRAME_ERROR * own)
         usual = model.noise.mean  # what the detector errs on every face, (L, 2) with the eyes level

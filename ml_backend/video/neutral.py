@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..expression_names import EXPRESSION_NAMES
+from ..fitting.lid_opening import lid_factors
 from ..geometry.camera_view import FRONTAL
 from .clip_landmarks import ClipLandmarks
 from .clip_model import ClipModel
@@ -29,7 +30,7 @@ _CALM = 0.35
 """Distance of an expression from that of rest at which a frame counts a quarter."""
 _FIRM_TURN = 30.0
 """Degrees of the head up to which a frame says where the detector errs."""
-_LEAST_PEAK, _LONGEST_BLINK = 0.3, 0.6
+_LEAST_PEAK, _LONGEST_BLINK = 0.2, 0.6
 """The lowest peak of a closure; seconds that an eye is closed in a blink, at half of its height."""
 LID_NAMES = {"Left": "eyeBlinkLeft", "Right": "eyeBlinkRight"}
 
@@ -105,7 +106,8 @@ def with_offsets(
         curve += scaled[:, None, None] * (by_place.transpose(0, 2, 1) @ by_place)
         slope += scaled[:, None] * (by_place.transpose(0, 2, 1) @ wrong[..., None])[..., 0]
     offset = np.linalg.solve(curve, slope[..., None])[..., 0]
-    return replace(model, rest=model.rest + offset + model.shapes @ rest[model.free])
+    seen = model.rest + offset + model.shapes @ rest[model.free]
+    return replace(model, rest=seen, shapes=model.shapes * lid_factors(model.rest, seen)[:, None, None])
 
 
 def _calmness(solution: ClipSolution) -> np.ndarray:

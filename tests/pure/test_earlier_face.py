@@ -83,7 +83,7 @@ def test_a_person_keeps_the_shape_on_a_model_with_another_basis_and_mesh(old, kn
     print(
         f"{error:.3f} mm at the points, {distances.mean():.3f} mm over the skin, of {mean_person.mean():.2f}"
     )
-    assert error < 0.4
+    assert error < 0.5
     assert distances.mean() < 0.16 * mean_person.mean()
 
 

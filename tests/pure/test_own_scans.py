@@ -45,7 +45,8 @@ def write_plain(root, people=5):
             (folder / name / "expression.json").write_text(json.dumps(face))
             values = relief(0.1 + 0.05 * number + 0.2 * face.get("browInnerUp", 0))
             write_displacement(folder / name / f"map{('.npy', '.png', '.exr')[number % 3]}", values)
-        (folder / "identity.json").write_text(json.dumps({"identity": FACE.sample_identity(number).tolist()}))
+        stored = {"identity": FACE.sample_identity(number).tolist(), "face_model": FACE.fingerprint()}
+        (folder / "identity.json").write_text(json.dumps(stored))
 
 
 def write_mesh(path, vertices):

@@ -65,7 +65,7 @@ def test_an_upright_photo_is_not_turned_and_a_blank_one_shows_no_face(astronaut,
 
 
 def test_a_face_cut_in_half_is_named_as_cut(astronaut, plain):
-    assert judged(astronaut, plain).value > 0.65  # without a lens no photo is sure
+    assert judged(astronaut, plain).value > 0.6  # without a lens no photo is sure
     middle = int(plain.points[1, 0])
     for box in ((middle, 0, *astronaut.size), (0, 0, middle, astronaut.height)):
         half = astronaut.crop(box)
