@@ -70,7 +70,7 @@ def _strengths(chart: FaceChart) -> dict[str, Tensor]:
         "primary": by_region(0.014, 0.016, 0.018, 0.014),
         "secondary": by_region(0.014, 0.018, 0.024, 0.016),
         "small": by_region(0.026, 0.020, 0.026, 0.013) * (1 - lids),
-        "large": by_region(0.038, 0.020, 0.010, 0.006) * (1 - lids),
+        "large": by_region(0.047, 0.020, 0.010, 0.006) * (1 - lids),
     }
 
 
