@@ -26,6 +26,7 @@ from ml_backend.simulation.pigment.pigment_traits import (
     sample_traits,
 )
 from ml_backend.simulation.pigment.skin_optics import (
+    Chromophores,
     cielab,
     colour_table,
     melanin_of_tone,
@@ -95,7 +96,8 @@ def test_every_pigment_darkens_and_tints_as_it_does_in_skin():
     plain = {"melanin": 0.02, "blood": 0.02, "oxygen": 0.75, "blend": 0.8, "carotene": 1.0}
 
     def lab(**changed: float) -> np.ndarray:
-        return cielab(skin_colour(*(column(value) for value in {**plain, **changed}.values())))[0].numpy()
+        values = {name: column(value) for name, value in {**plain, **changed}.items()}
+        return cielab(skin_colour(Chromophores(**values)))[0].numpy()
 
     start = lab()
     melanin, blood, carotene, blue = (
@@ -108,7 +110,7 @@ def test_every_pigment_darkens_and_tints_as_it_does_in_skin():
     assert blood[0] < -1 and blood[1] > 1.5
     assert carotene[2] > 0.5 and abs(carotene[0]) < 0.5
     assert blue[0] < -1 and blue[2] < -1  # veins look blue
-    spectrum = reflectance(*(column(value) for value in plain.values()))
+    spectrum = reflectance(Chromophores(*(column(value) for value in plain.values())))
     assert spectrum.min() > 0 and spectrum.max() < 0.8 and spectrum[0, 0] < spectrum[0, -1]
 
 
@@ -121,7 +123,9 @@ def test_table_holds_the_optics():
     none = torch.zeros_like(blood)
     found = colour_table(blend, carotene, density).lookup(melanin, blood, oxygen, none, none, none)
     exact = skin_colour(
-        melanin, blood, oxygen, torch.full_like(blood, 0.85), torch.full_like(blood, 1.2), density=1.1
+        Chromophores(
+            melanin, blood, oxygen, torch.full_like(blood, 0.85), torch.full_like(blood, 1.2), density=1.1
+        )
     )
     away = cielab(found.permute(0, 2, 3, 1)) - cielab(exact)
     assert away.norm(dim=-1).max() < 0.6
@@ -131,9 +135,8 @@ def test_table_holds_the_optics():
 def test_melanin_gives_the_tone(tone):
     others = column(0.008), column(0.75), column(0.8), column(0.3), column(1.0)
     melanin = melanin_of_tone(column(tone), *others)
-    assert float(typology_angle(skin_colour(melanin, *others[:4], density=others[4]))) == pytest.approx(
-        tone, abs=0.3
-    )
+    skin = Chromophores(melanin, *others[:4], density=others[4])
+    assert float(typology_angle(skin_colour(skin))) == pytest.approx(tone, abs=0.3)
 
 
 # ---- traits

@@ -14,6 +14,7 @@ the dermis look blue because it sends blue back before: Kienle et al. 1996, "Why
 
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,20 +57,11 @@ def _layer(absorption: Tensor, scattering: Tensor, thickness: float) -> tuple[Te
     return scattering * (1 - fall) / below, 2 * root * torch.sqrt(fall) / below
 
 
-def reflectance(
-    melanin: Tensor,
-    blood: Tensor,
-    oxygen: Tensor,
-    blend: Tensor,
-    carotene: Tensor,
-    veins: Tensor | float = 0.0,
-    hair: Tensor | float = 0.0,
-    density: Tensor | float = 1.0,
-) -> Tensor:
-    """Diffuse reflectance of skin, without what the surface mirrors.
+class Chromophores(NamedTuple):
+    """The contents of skin that colour it; all values broadcast, (...).
 
-    Args:
-        melanin: volume fraction of melanosomes in the epidermis, 0 to 0.6; all arguments broadcast, (...).
+    Attributes:
+        melanin: volume fraction of melanosomes in the epidermis, 0 to 0.6.
         blood: volume fraction of blood in the upper dermis, 0 to 0.2.
         oxygen: its oxygenation, 0 to 1.
         blend: share of eumelanin, the rest is pheomelanin.
@@ -77,16 +69,23 @@ def reflectance(
         veins: volume fraction of blood, 35 % of it oxygenated, in the deeper dermis beyond the upper one's.
         hair: volume fraction of melanosomes in the deeper dermis.
         density: factor on the scattering; people lie at .65 to 1.5 times their mean (Jacques 2013, table 1).
-
-    Returns:
-        (..., 31) in 0..1.
     """
-    table = _tables(melanin.device)
-    melanin, blood, oxygen, blend, carotene = (
-        value.unsqueeze(-1) for value in (melanin, blood, oxygen, blend, carotene)
-    )
-    veins, hair, density = (
-        value.unsqueeze(-1) if isinstance(value, Tensor) else value for value in (veins, hair, density)
+
+    melanin: Tensor
+    blood: Tensor
+    oxygen: Tensor
+    blend: Tensor
+    carotene: Tensor
+    veins: Tensor | float = 0.0
+    hair: Tensor | float = 0.0
+    density: Tensor | float = 1.0
+
+
+def reflectance(skin: Chromophores) -> Tensor:
+    """Diffuse reflectance (..., 31) of skin in 0..1, without what the surface mirrors."""
+    table = _tables(skin.melanin.device)
+    melanin, blood, oxygen, blend, carotene, veins, hair, density = (
+        value.unsqueeze(-1) if isinstance(value, Tensor) else value for value in skin
     )
     scattering = density * table["scattering"]
     pigment = blend * table["eumelanin"] + (1 - blend) * table["pheomelanin"]
@@ -107,18 +106,9 @@ def reflectance(
     return (1 - _SURFACE_IN) * (1 - _SURFACE_BACK) * out / (1 - _SURFACE_BACK * out)
 
 
-def skin_colour(
-    melanin: Tensor,
-    blood: Tensor,
-    oxygen: Tensor,
-    blend: Tensor,
-    carotene: Tensor,
-    veins: Tensor | float = 0.0,
-    hair: Tensor | float = 0.0,
-    density: Tensor | float = 1.0,
-) -> Tensor:
-    """Returns linear sRGB (..., 3) under D65; the arguments are those of `reflectance`."""
-    spectrum = reflectance(melanin, blood, oxygen, blend, carotene, veins, hair, density)
+def skin_colour(skin: Chromophores) -> Tensor:
+    """Returns linear sRGB (..., 3) of skin under D65."""
+    spectrum = reflectance(skin)
     return (spectrum @ _tables(spectrum.device)["observer"]).clamp_min(0.001)
 
 
@@ -209,23 +199,17 @@ def colour_table(blend: Tensor, carotene: Tensor, density: Tensor) -> ColourTabl
     melanin, blood, oxygen = _axes(blend.device)
     grid = (melanin[None, None], blood[None, :, None], oxygen[:, None, None])
     blend, carotene, density = (value[:, None, None, None] for value in (blend, carotene, density))
-    colours = skin_colour(*grid, blend, carotene, density=density)  # (B, o, b, m, 3)
+    colours = skin_colour(Chromophores(*grid, blend, carotene, density=density))  # (B, o, b, m, 3)
     curves = []
     some = [blend.new_full((1, 1, 1, 1), value) for value in (0.03, 0.02, 0.75)]
-    plain = skin_colour(some[0], some[1], some[2], blend, carotene, density=density).log()  # (B, 1, 1, 1, 3)
+    plain = Chromophores(some[0], some[1], some[2], blend, carotene, density=density)
+    colour = skin_colour(plain).log()  # (B, 1, 1, 1, 3)
     for veins, hair, more in ((VEIN_UNIT, 0, 0), (0, HAIR_UNIT, 0), (0, 0, CAROTENE_UNIT)):
         half, full = (
             skin_colour(
-                some[0],
-                some[1],
-                some[2],
-                blend,
-                carotene + share * more,
-                share * veins,
-                share * hair,
-                density,
+                plain._replace(carotene=carotene + share * more, veins=share * veins, hair=share * hair)
             ).log()
-            - plain
+            - colour
             for share in (0.5, 1.0)
         )
         square = 2 * full - 4 * half
@@ -260,7 +244,9 @@ def melanin_of_tone(
     blood, oxygen, blend, carotene, density = (
         value[:, None] for value in (blood, oxygen, blend, carotene, density)
     )
-    angle = typology_angle(skin_colour(melanin, blood, oxygen, blend, carotene, density=density))
+    angle = typology_angle(
+        skin_colour(Chromophores(melanin, blood, oxygen, blend, carotene, density=density))
+    )
     angle = torch.cummin(angle, 1).values
     above = (angle > tone[:, None]).sum(1).clamp(1, len(fine) - 1)
     high, low = (angle.gather(1, index[:, None])[:, 0] for index in (above - 1, above))
