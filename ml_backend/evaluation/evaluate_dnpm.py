@@ -48,6 +48,8 @@ from .frechet_distance import ReliefFeatures, frechet_distance
 from .nearest_neighbour import nearest_distances, novelty
 
 RESOLUTION = 256
+RENDERED = 512
+"""The resolution at which true maps are simulated, as the training's are; they are then made coarser."""
 EXPRESSIONS = 4  # of each person
 FIRST_PERSON = HELD_OUT_SEED + 2000
 TRUNCATIONS = (1.0, 0.7)
@@ -124,7 +126,8 @@ def simulated(
         identity, skin = person(simulation.face, seed)
         expressions = sample_expressions(EXPRESSIONS, np.random.default_rng([seed, kind]))
         state = simulation.prepare(torch.from_numpy(identity)[None], torch.from_numpy(skin)[None])
-        maps.append(simulation.displacement(state, torch.from_numpy(expressions)[None])[0].cpu())
+        full = simulation.displacement(state, torch.from_numpy(expressions)[None])[0].cpu()
+        maps.append(resize_by_halving(full[:, None], RESOLUTION)[:, 0])
         given.append(
             (np.repeat(identity[None], EXPRESSIONS, 0), np.repeat(skin[None], EXPRESSIONS, 0), expressions)
         )
@@ -161,8 +164,8 @@ def training_maps(data: Path, simulation: SkinSimulation, count: int) -> tuple[T
 
 def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict:
     """All figures."""
-    simulation = SkinSimulation(BilinearFace.default(), resolution=RESOLUTION)
-    mask = simulation.mask.cpu()
+    simulation = SkinSimulation(BilinearFace.default(), resolution=RENDERED)
+    mask = resize_by_halving(simulation.mask.cpu().float()[None, None], RESOLUTION)[0, 0] > 0.5
     scale = simulation.mean_skin.chart.scale
     features = ReliefFeatures(RESOLUTION, scale, mask)
     people = args.maps // EXPRESSIONS

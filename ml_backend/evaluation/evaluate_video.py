@@ -40,7 +40,7 @@ from ..models.bilinear_face import BilinearFace
 from ..pipelines.fit_from_image import landmark_model
 from ..video.clip_landmarks import ClipLandmarks
 from ..video.clip_model import UNSEEN
-from ..video.clip_solve import SolveSettings
+from ..video.clip_solution import SolveSettings
 from ..video.solve_clip import SolvedClip, solve_clip
 
 FIRST_SEED = 400_000

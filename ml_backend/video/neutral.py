@@ -15,7 +15,7 @@ from ..fitting.lid_opening import lid_factors
 from ..geometry.camera_view import FRONTAL
 from .clip_landmarks import ClipLandmarks
 from .clip_model import ClipModel
-from .clip_solve import ClipSolution
+from .clip_solution import ClipSolution
 
 _REST_QUANTILE, _LID_QUANTILE = 0.15, 0.4
 """Of a channel's values over the clip: where it rests. Eyes are open for most of the time."""

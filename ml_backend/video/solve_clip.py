@@ -11,7 +11,8 @@ from ..fitting.photo_camera import SeenFace
 from ..models.bilinear_face import BilinearFace
 from .clip_landmarks import ClipLandmarks, interocular_distances, wrong_frames
 from .clip_model import UNSEEN, ClipModel, HeadPose
-from .clip_solve import ClipSolution, ClipSolver, SolveSettings
+from .clip_solution import ClipSolution, SolveSettings
+from .clip_solve import ClipSolver
 from .neutral import LidRange, close_lids, lid_ranges, rest_of, with_offsets
 
 REFERENCES, SAMPLED = 8, 160
