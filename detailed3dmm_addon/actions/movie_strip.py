@@ -162,11 +162,10 @@ def _opened(path: Path) -> tuple[int, float]:
 def _add_speed(strips, strip, channel: int, factor: float):
     """Adds a speed strip on a movie: it plays `factor` of its frames in a frame of the scene."""
     first, length = int(strip.frame_final_start), int(strip.frame_final_duration)
-    name = f"{strip.name} Speed"
-    if bpy.app.version >= (5, 0, 0):
-        effect = strips.new_effect(name, "SPEED", channel, first, length=length, input1=strip)
-    else:
-        effect = strips.new_effect(name, "SPEED", channel, first, frame_end=first + length, seq1=strip)
+    named = strips.bl_rna.functions["new_effect"].parameters.keys()  # they were renamed on the way to 5.0
+    ends = {"length": length} if "length" in named else {"frame_end": first + length}
+    ends["input1" if "input1" in named else "seq1"] = strip
+    effect = strips.new_effect(f"{strip.name} Speed", "SPEED", channel, first, **ends)
     effect.speed_control = "MULTIPLY"
     effect.speed_factor = factor
     return effect

@@ -216,6 +216,27 @@ def test_a_sequence_of_pictures_plays_before_its_camera(worker, face, performanc
     assert not [image for image in bpy.data.images if "shot" in image.name]
 
 
+def test_the_active_movie_strip_is_performed_where_it_stands_and_solved_again(
+    worker, light, performance, module
+):
+    scene = bpy.context.scene
+    scene.render.fps = 30
+    editor = scene.sequence_editor_create()
+    channel = editor.strips if hasattr(editor, "strips") else editor.sequences
+    strip = channel.new_movie("actor", str(performance), 1, 50)
+    strip.frame_offset_start = 16
+    assert bpy.ops.d3dmm.animate_movie(gaze=False) == {"FINISHED"}
+    kept = module("detailed3dmm_addon.clips.kept_take").kept_take
+    assert len(kept(light).seconds) == 8 and len(strips()) == 1
+    action = light.data.shape_keys.animation_data.action
+    assert tuple(action.frame_range) == (66, 73) and not played(light, "eyeLookOutLeft", range(66, 74)).any()
+    assert played(light, "jawOpen", [73])[0] > 0.15
+    light.d3dmm_animation.video_neutral = 22
+    assert bpy.ops.d3dmm.update_animation() == {"FINISHED"}
+    assert kept(light).raw[6, 17:24].max() < 0.15, "the neutral frame is neutral"
+    assert tuple(light.data.shape_keys.animation_data.action.frame_range) == (66, 73) and len(strips()) == 1
+
+
 def test_cancelling_and_videos_without_a_face_change_nothing(worker, face, performance, counted, module):
     backend = module("detailed3dmm_addon.worker.jobs")
     clips, video = module("detailed3dmm_addon.clips.clip"), module("detailed3dmm_addon.clips.video_clip")
