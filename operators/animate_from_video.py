@@ -1,4 +1,4 @@
-"""Import Video, Animate Movie Strip, Adjust Video."""
+"""Import Video, Animate Movie Strip, Adjust Video, Refine Between Keys."""
 
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
@@ -9,7 +9,7 @@ from ..detailed3dmm_addon.actions.movie_strip import active_movie, footage_of
 from ..detailed3dmm_addon.clips.clip import ClipPlace, VideoSource
 from ..detailed3dmm_addon.clips.kept_take import has_take, kept_take
 from ..detailed3dmm_addon.clips.targets import active_target
-from ..detailed3dmm_addon.clips.video_clip import VideoClip, last_clip
+from ..detailed3dmm_addon.clips.video_clip import VideoClip, last_clip, refined_clip
 from ..ml_backend.errors import UserError
 from ..ml_backend.video.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES, sequence_pattern
 from .animate_from_audio import ClipOperator, SpeechOperator
@@ -183,12 +183,8 @@ class D3DMM_OT_animate_movie(VideoOperator, bpy.types.Operator):
         return (yield from clip.work(context))
 
 
-class D3DMM_OT_adjust_video(ClipOperator, bpy.types.Operator):
-    """Make the video's animation again as these dials say, without a new solve; edited actions are kept"""
-
-    bl_idname = "d3dmm.adjust_video"
-    bl_label = "Adjust Video"
-    bl_options = {"REGISTER", "UNDO"}
+class KeptVideoOperator(ClipOperator):
+    """Mixed into operators that work on the take of the last video."""
 
     @classmethod
     def disabled_reason(cls, context):
@@ -201,10 +197,30 @@ class D3DMM_OT_adjust_video(ClipOperator, bpy.types.Operator):
             return "No video was imported onto this mesh yet"
         return ""
 
+
+class D3DMM_OT_adjust_video(KeptVideoOperator, bpy.types.Operator):
+    """Make the video's animation again as these dials say, without a new solve; edited actions are kept"""
+
+    bl_idname = "d3dmm.adjust_video"
+    bl_label = "Adjust Video"
+    bl_options = {"REGISTER", "UNDO"}
+
     def work(self, context):
         """Edits the kept take as the dials say, asks for its wrinkles, and puts both into the scene."""
         target = self.target(context).find()
         return (yield from last_clip(context.scene, target, kept_take(target)).work(context))
 
 
-CLASSES = (D3DMM_OT_import_video, D3DMM_OT_animate_movie, D3DMM_OT_adjust_video)
+class D3DMM_OT_refine_video(KeptVideoOperator, bpy.types.Operator):
+    """Hold the keys of the clip that you corrected, and let the frames between follow; your action is kept"""
+
+    bl_idname = "d3dmm.refine_video"
+    bl_label = "Refine Between Keys"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def work(self, context):
+        """Makes the kept take go through the keys that were changed, asks for its wrinkles, and keys it."""
+        return (yield from refined_clip(context.scene, self.target(context).find()).work(context))
+
+
+CLASSES = (D3DMM_OT_import_video, D3DMM_OT_animate_movie, D3DMM_OT_adjust_video, D3DMM_OT_refine_video)

@@ -62,7 +62,9 @@ class D3DMM_PT_video_adjust(_SettingsPanel, bpy.types.Panel):
         column.prop(settings, "video_gaze")
         column.prop(settings, "offset")
         if backend.running_job() is None:
-            layout.operator("d3dmm.adjust_video", icon="CHECKMARK")
+            column = layout.column(align=True)
+            column.operator("d3dmm.adjust_video", icon="CHECKMARK")
+            column.operator("d3dmm.refine_video", icon="KEYFRAME_HLT")
 
 
 class D3DMM_PT_video_solve(_SettingsPanel, bpy.types.Panel):

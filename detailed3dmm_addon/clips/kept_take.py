@@ -6,18 +6,37 @@ import bpy
 import numpy as np
 
 from ...ml_backend.errors import UserError
+from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.files.take_file import Take, take_of_parts, take_parts
+from .corrections import Corrections
 
 TAKE = "d3dmm_take"
 """Custom property of the object; undo, copies and other files take it along."""
 
 
-def keep_take(target: bpy.types.Object, take: Take) -> None:
-    """Stores a take with a mesh, in place of an earlier one: about 0.6 kB a frame."""
+def keep_take(
+    target: bpy.types.Object, take: Take, written: np.ndarray, corrections: Corrections | None = None
+) -> None:
+    """Stores a take with a mesh, in place of an earlier one: about 0.8 kB a frame.
+
+    Args:
+        target: the mesh.
+        take: the performance.
+        written: (T, 52) float32, the curves that were keyed, one row a frame of the scene.
+        corrections: of the artist, or None.
+    """
     values, arrays = take_parts(take)
+    found = corrections or Corrections.none()
+    arrays |= {"written": written.astype(np.float32)}
+    arrays |= {
+        "corrected_seconds": found.seconds.astype(np.float64),
+        "corrected_channels": found.channels.astype(np.int32),
+        "corrected_values": found.values.astype(np.float32),
+    }
     target[TAKE] = {"values": json.dumps(values)}
     for name, array in arrays.items():
-        target[TAKE][name] = np.ascontiguousarray(array).ravel()
+        if array.size:  # Blender keeps no empty array
+            target[TAKE][name] = np.ascontiguousarray(array).ravel()
 
 
 def has_take(target: bpy.types.Object) -> bool:
@@ -31,12 +50,11 @@ def kept_take(target: bpy.types.Object) -> Take:
     Raises:
         UserError: there is none, or it is broken.
     """
-    stored = target.get(TAKE)
-    if stored is None:
+    if not has_take(target):
         raise UserError(f"{target.name}: no video was solved for this mesh.", "Press Import Video.")
+    stored = target[TAKE]
     try:
-        arrays = {name: np.array(stored[name]) for name in stored.keys() if name != "values"}  # noqa: SIM118
-        return take_of_parts(json.loads(stored["values"]), arrays)
+        return take_of_parts(json.loads(stored["values"]), _arrays_of(target))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{target.name}: the take that is kept with this mesh is broken.",
@@ -44,6 +62,27 @@ def kept_take(target: bpy.types.Object) -> Take:
         ) from error
 
 
+def written_curves(target: bpy.types.Object) -> np.ndarray:
+    """Returns the curves (T, 52) that were keyed last from the take of a mesh; none without a take."""
+    flat = _arrays_of(target).get("written", np.zeros(0, np.float32))
+    count = len(flat) // len(EXPRESSION_NAMES)
+    return flat[: count * len(EXPRESSION_NAMES)].reshape(count, len(EXPRESSION_NAMES))
+
+
+def kept_corrections(target: bpy.types.Object) -> Corrections:
+    """Returns the artist's corrections that are kept with a mesh."""
+    arrays = _arrays_of(target)
+    names = ("corrected_seconds", "corrected_channels", "corrected_values")
+    found = [arrays[name] for name in names if name in arrays]
+    return Corrections(*found) if len(found) == len(names) else Corrections.none()
+
+
 def forget_take(target: bpy.types.Object) -> None:
     """Removes the take from a mesh."""
     target.pop(TAKE, None)
+
+
+def _arrays_of(target: bpy.types.Object) -> dict[str, np.ndarray]:
+    stored = target.get(TAKE)
+    names = () if stored is None else stored.keys()
+    return {name: np.array(stored[name]) for name in names if name != "values"}

@@ -1,7 +1,7 @@
 """A video on its way into the scene: its performance, and beside it strips, markers and camera."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
@@ -18,7 +18,8 @@ from ..detail.baked import ClipDetail
 from ..model.registry import is_face
 from . import targets as animation_targets
 from .clip import ClipAnimation, ClipCurves, ClipPlace, VideoSource, last_source
-from .kept_take import forget_take, keep_take
+from .corrections import Corrections, changed_keys
+from .kept_take import forget_take, keep_take, kept_corrections, kept_take, written_curves
 from .targets import TargetName
 from .video_camera import VideoCamera, remove_cameras
 
@@ -31,11 +32,13 @@ class VideoClip(ClipAnimation):
         movie_strip: whether the video is added to the sequencer with its sound.
         camera: whether a camera with the video behind the face is added; one that is there follows the take.
         performance: the take, None until `take` is called.
+        corrections: of the artist, which the curves go through.
     """
 
     movie_strip: bool = False
     camera: bool = False
     performance: Take | None = None
+    corrections: Corrections = field(default_factory=Corrections.none)
 
     def check(self) -> None:
         """Looks at the video and the target before anything is started.
@@ -67,6 +70,11 @@ class VideoClip(ClipAnimation):
         """
         self.performance = curves.take
         super().take(curves)
+        shift = self.face().d3dmm_animation.offset / self.place.fps
+        self.layers = {
+            name: (self.corrections.applied(frames, self.place.fps, shift), head)
+            for name, (frames, head) in self.layers.items()
+        }
 
     def edit(self) -> CurveEdit:
         """Returns the edit of the target's settings for videos.
@@ -97,7 +105,7 @@ class VideoClip(ClipAnimation):
         target = self.face()
         settings = target.d3dmm_animation
         settings.video_tag = settings.video_tag or uuid.uuid4().hex
-        keep_take(target, take)
+        keep_take(target, take, self.frames(), self.corrections)
         source, place = self._source(), self.place
         footage = Footage(source.path, place.first_frame, len(self.frames()), source.start, source.pace)
         missing = []
@@ -169,7 +177,30 @@ def last_clip(scene: bpy.types.Scene, target: bpy.types.Object, solved: Take | N
     )
     if not is_video:
         return ClipAnimation(TargetName.of(target), last_source(settings), place)
-    return VideoClip(TargetName.of(target), video_source(settings, solved), place)
+    clip = VideoClip(TargetName.of(target), video_source(settings, solved), place)
+    clip.corrections = kept_corrections(target)
+    return clip
+
+
+def refined_clip(scene: bpy.types.Scene, target: bpy.types.Object) -> VideoClip:
+    """Returns the last video's clip with the keys that were changed since as corrections.
+
+    Raises:
+        UserError: no key was changed, or the take is broken.
+    """
+    clip = last_clip(scene, target, kept_take(target))
+    if not isinstance(clip, VideoClip):
+        raise TypeError("only the clip of a video is refined")
+    place = clip.place
+    shift = target.d3dmm_animation.offset / place.fps
+    changed = changed_keys(target, written_curves(target), place.first_frame, place.fps, shift)
+    if not len(changed.values):
+        raise UserError(
+            f"{target.name}: no key of this clip was changed.",
+            "Correct sliders on two frames or more and key them in the clip's action, then press it again.",
+        )
+    clip.corrections = clip.corrections.joined(changed, place.fps)
+    return clip
 
 
 def video_source(settings, solved: Take | None = None) -> VideoSource:

@@ -419,6 +419,37 @@ def test_the_camera_sees_the_face_where_the_video_shows_it(face, solved, take, c
     assert face.rotation_euler.z == pytest.approx(0.5, abs=1e-6)
 
 
+@pytest.mark.parametrize("destination", ["ACTION", "NLA"])
+def test_corrected_keys_are_held_and_the_frames_between_follow(light, solved, module, destination):
+    light.d3dmm_animation.destination = destination
+    solved(light, first_frame=11)
+    frames = np.arange(11, 35)
+    before = {name: played(light, name, frames) for name in ("jawOpen", "browInnerUp", "mouthPucker")}
+    with pytest.raises(RuntimeError, match="no key of this clip was changed"):
+        bpy.ops.d3dmm.refine_video()
+    data = light.data.shape_keys.animation_data
+    action = data.action or data.nla_tracks[0].strips[0].action
+    reader = module("detailed3dmm_addon.actions.action_reader")
+    bag = list(reader.our_curves(light.data.shape_keys))
+    jaw = next(curve for curve in bag if "jawOpen" in curve.data_path)
+    for frame, added in ((15, 0.3), (19, -0.1)):
+        jaw.keyframe_points[frame - 11].co[1] += added
+    assert bpy.ops.d3dmm.refine_video() == {"FINISHED"}
+    assert action.use_fake_user and action.name in bpy.data.actions, "the corrected action is kept"
+    jaw = played(light, "jawOpen", frames) - before["jawOpen"]
+    assert jaw[4] == pytest.approx(0.3, abs=1e-4) and jaw[8] == pytest.approx(-0.1, abs=1e-4)
+    assert np.allclose(jaw[4:9], np.linspace(0.3, -0.1, 5), atol=1e-3), "the error goes over evenly"
+    assert np.abs(jaw[16:]).max() < 1e-5, "far from the corrections the take stays"
+    for name in ("browInnerUp", "mouthPucker"):
+        assert np.allclose(played(light, name, frames), before[name], atol=1e-5)
+    held = played(light, "jawOpen", [15, 19])
+    light.d3dmm_animation.video_smoothing_lips = 0.8
+    light.d3dmm_animation.gain_jaw = 1.3
+    assert bpy.ops.d3dmm.adjust_video() == {"FINISHED"}
+    assert np.allclose(played(light, "jawOpen", [15, 19]), held, atol=1e-4), "Adjust keeps corrections"
+    assert not np.allclose(played(light, "jawOpen", [28]), before["jawOpen"][17], atol=0.02)
+
+
 def test_a_take_goes_with_a_copy_and_a_broken_one_is_named(light, solved, take, module):
     solved(light)
     keeping = module("detailed3dmm_addon.clips.kept_take")
