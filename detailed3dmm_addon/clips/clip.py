@@ -184,7 +184,10 @@ class VideoSource:
                 :, [index for index, name in enumerate(EXPRESSION_NAMES) if name.startswith("eyeLook")]
             ] = 0
             head[:, 3:] = 0
-        return ClipCurves({"video": (frames, head)}, take.notes, take)
+        notes = take.notes
+        if self.same_person and not is_face(settings.id_data):
+            notes += ("Same Person was not used: this mesh has no identity of our face model",)
+        return ClipCurves({"video": (frames, head)}, notes, take)
 
     def _request(self, target: bpy.types.Object, fps: float) -> tuple[dict, dict]:
         parameters: dict = {"path": str(self.path), "face": self.face, "start": self.start, "rate": fps}

@@ -15,7 +15,7 @@ TAKE = "d3dmm_take"
 
 
 def keep_take(
-    target: bpy.types.Object, take: Take, written: np.ndarray, corrections: Corrections | None = None
+    target: bpy.types.Object, take: Take, written: np.ndarray, fps: float, corrections: Corrections
 ) -> None:
     """Stores a take with a mesh, in place of an earlier one: about 0.8 kB a frame.
 
@@ -23,15 +23,16 @@ def keep_take(
         target: the mesh.
         take: the performance.
         written: (T, 52) float32, the curves that were keyed, one row a frame of the scene.
-        corrections: of the artist, or None.
+        fps: of the scene when they were keyed.
+        corrections: of the artist.
     """
     values, arrays = take_parts(take)
-    found = corrections or Corrections.none()
-    arrays |= {"written": written.astype(np.float32)}
     arrays |= {
-        "corrected_seconds": found.seconds.astype(np.float64),
-        "corrected_channels": found.channels.astype(np.int32),
-        "corrected_values": found.values.astype(np.float32),
+        "written": written.astype(np.float32),
+        "written_fps": np.array([fps]),
+        "corrected_seconds": corrections.seconds.astype(np.float64),
+        "corrected_channels": corrections.channels.astype(np.int32),
+        "corrected_values": corrections.values.astype(np.float32),
     }
     target[TAKE] = {"values": json.dumps(values)}
     for name, array in arrays.items():
@@ -62,11 +63,15 @@ def kept_take(target: bpy.types.Object) -> Take:
         ) from error
 
 
-def written_curves(target: bpy.types.Object) -> np.ndarray:
-    """Returns the curves (T, 52) that were keyed last from the take of a mesh; none without a take."""
-    flat = _arrays_of(target).get("written", np.zeros(0, np.float32))
-    count = len(flat) // len(EXPRESSION_NAMES)
-    return flat[: count * len(EXPRESSION_NAMES)].reshape(count, len(EXPRESSION_NAMES))
+def written_curves(target: bpy.types.Object) -> tuple[np.ndarray, float]:
+    """Returns the curves (T, 52) that were keyed last from the take of a mesh, and their frames a second.
+
+    Raises:
+        UserError: there is no take.
+    """
+    kept_take(target)
+    arrays = _arrays_of(target)
+    return arrays["written"].reshape(-1, len(EXPRESSION_NAMES)), float(arrays["written_fps"][0])
 
 
 def kept_corrections(target: bpy.types.Object) -> Corrections:

@@ -105,7 +105,7 @@ class VideoClip(ClipAnimation):
         target = self.face()
         settings = target.d3dmm_animation
         settings.video_tag = settings.video_tag or uuid.uuid4().hex
-        keep_take(target, take, self.frames(), self.corrections)
+        keep_take(target, take, self.frames(), self.place.fps, self.corrections)
         source, place = self._source(), self.place
         footage = Footage(source.path, place.first_frame, len(self.frames()), source.start, source.pace)
         missing = []
@@ -191,15 +191,15 @@ def refined_clip(scene: bpy.types.Scene, target: bpy.types.Object) -> VideoClip:
     clip = last_clip(scene, target, kept_take(target))
     if not isinstance(clip, VideoClip):
         raise TypeError("only the clip of a video is refined")
-    place = clip.place
-    shift = target.d3dmm_animation.offset / place.fps
-    changed = changed_keys(target, written_curves(target), place.first_frame, place.fps, shift)
+    written, fps = written_curves(target)
+    shift = target.d3dmm_animation.offset / fps
+    changed = changed_keys(target, written, clip.place.first_frame, fps, shift)
     if not len(changed.values):
         raise UserError(
             f"{target.name}: no key of this clip was changed.",
             "Correct sliders on two frames or more and key them in the clip's action, then press it again.",
         )
-    clip.corrections = clip.corrections.joined(changed, place.fps)
+    clip.corrections = clip.corrections.joined(changed, clip.place.fps)
     return clip
 
 

@@ -286,7 +286,8 @@ def test_what_is_no_video_is_named_and_changes_nothing(worker, light, tmp_path, 
 
 
 def test_any_arkit_mesh_takes_the_performance_with_gaze_and_strength(light, solved):
-    report = solved(light, first_frame=10, gaze=False, strength=0.5, camera=True)
+    report = solved(light, first_frame=10, gaze=False, strength=0.5, camera=True, same_person=True)
+    assert "Same Person was not used" in report
     assert "24 frames of video" in report and "only a face of this extension" in report
     assert "3 frames show no face and are held" in report
     assert played(light, "jawOpen", range(10, 34)).max() == pytest.approx(0.3, abs=0.01)
@@ -443,6 +444,10 @@ def test_corrected_keys_are_held_and_the_frames_between_follow(light, solved, mo
     for name in ("browInnerUp", "mouthPucker"):
         assert np.allclose(played(light, name, frames), before[name], atol=1e-5)
     held = played(light, "jawOpen", [15, 19])
+    bpy.context.scene.render.fps = 48
+    assert bpy.ops.d3dmm.adjust_video() == {"FINISHED"}
+    assert np.allclose(played(light, "jawOpen", [19, 27]), held, atol=1e-4), "at the same moments"
+    bpy.context.scene.render.fps = 24
     light.d3dmm_animation.video_smoothing_lips = 0.8
     light.d3dmm_animation.gain_jaw = 1.3
     assert bpy.ops.d3dmm.adjust_video() == {"FINISHED"}
