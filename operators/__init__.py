@@ -7,6 +7,7 @@ def _classes():
     from . import (
         add_detail_to_mesh,
         animate_from_audio,
+        animate_from_video,
         bake_detail,
         carry_over_face,
         change_face,
@@ -36,6 +37,7 @@ def _classes():
         *bake_detail.CLASSES,
         *import_detail_map.CLASSES,
         *animate_from_audio.CLASSES,
+        *animate_from_video.CLASSES,
         *import_curves.CLASSES,
         *export_copy.CLASSES,
         *add_detail_to_mesh.CLASSES,

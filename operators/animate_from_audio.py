@@ -10,8 +10,10 @@ from bpy_extras.io_utils import ImportHelper
 from ..detailed3dmm_addon.actions import action_writer as face_animation
 from ..detailed3dmm_addon.actions.animatable import check_animatable
 from ..detailed3dmm_addon.actions.sound_strip import SoundRange, active_sound
-from ..detailed3dmm_addon.clips.clip import ClipAnimation, ClipPlace, SpeechSource, last_source
+from ..detailed3dmm_addon.clips.clip import ClipAnimation, ClipPlace, SpeechSource
+from ..detailed3dmm_addon.clips.kept_take import has_take
 from ..detailed3dmm_addon.clips.targets import TargetName, active_target, needs_target
+from ..detailed3dmm_addon.clips.video_clip import last_clip, remove_video
 from ..detailed3dmm_addon.detail.baked import remove_baked_detail
 from ..detailed3dmm_addon.worker import jobs as backend
 from ..ml_backend.audio.formats import AUDIO_SUFFIXES
@@ -161,28 +163,16 @@ class D3DMM_OT_update_animation(ClipOperator, bpy.types.Operator):
         settings = active_target(context).d3dmm_animation
         if not settings.source:
             return "Nothing was imported onto this mesh yet"
-        return backend.missing_reason() if settings.source_kind == "speech" else ""
+        return backend.missing_reason() if settings.source_kind in ("speech", "video") else ""
 
     def work(self, context):
         """Imports again what was imported last."""
-        target = self.target(context)
-        settings = target.find().d3dmm_animation
-        clip = ClipAnimation(
-            target=target,
-            source=last_source(settings),
-            place=ClipPlace(
-                fps=face_animation.scene_fps(context.scene),
-                first_frame=settings.source_frame,
-                with_head=settings.source_head,
-                with_detail=settings.source_detail,
-                replaces=True,
-            ),
-        )
-        return (yield from clip.work(context))
+        target = self.target(context).find()
+        return (yield from last_clip(context.scene, target).work(context))
 
 
 class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
-    """Take the imported animation off the face; its actions stay in the file"""
+    """Take the imported animation off the face, with a video's strips, markers and camera; actions stay"""
 
     bl_idname = "d3dmm.clear_animation"
     bl_label = "Clear Animation"
@@ -194,14 +184,15 @@ class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
         reason = needs_target(context)
         if reason:
             return reason
+        target = active_target(context)
         return (
             ""
-            if face_animation.has_our_animation(active_target(context))
+            if face_animation.has_our_animation(target) or has_take(target)
             else "This face has no imported animation"
         )
 
     def perform(self, context):
-        """Unlinks our actions and removes the baked detail."""
+        """Unlinks our actions, and removes the baked detail and all that came with a video."""
         target = active_target(context)
         if target is None:
             return
@@ -209,6 +200,7 @@ class D3DMM_OT_clear_animation(FaceOperator, bpy.types.Operator):
         face_animation.unlink_our_actions(target, target.d3dmm_animation.head_object)
         if not needs_face(context):
             remove_baked_detail(target)
+        remove_video(context.scene, target)
 
 
 CLASSES = (D3DMM_OT_import_audio, D3DMM_OT_animate_strip, D3DMM_OT_update_animation, D3DMM_OT_clear_animation)

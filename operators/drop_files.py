@@ -1,4 +1,4 @@
-"""Recordings and photos dropped on the 3D viewport: the buttons' work on the dropped file."""
+"""Recordings, videos and photos dropped on the 3D viewport: the buttons' work on the dropped file."""
 
 import bpy
 from bpy.props import StringProperty
@@ -7,7 +7,9 @@ from ..detailed3dmm_addon.characters.photo import PHOTO_SUFFIXES
 from ..detailed3dmm_addon.model.registry import active_face
 from ..ml_backend.audio.formats import SOUND_SUFFIXES
 from ..ml_backend.errors import UserError
+from ..ml_backend.video.formats import VIDEO_SUFFIXES
 from .animate_from_audio import D3DMM_OT_import_audio
+from .animate_from_video import D3DMM_OT_import_video
 from .fit_from_image import D3DMM_OT_fit_from_image
 from .operator_base import FaceOperator, needs_face
 
@@ -48,6 +50,15 @@ class D3DMM_OT_drop_recording(_Dropped, bpy.types.Operator):
     target = D3DMM_OT_import_audio
 
 
+class D3DMM_OT_drop_video(_Dropped, bpy.types.Operator):
+    """Make the face do what the actor does in the video that was dropped"""
+
+    bl_idname = "d3dmm.drop_video"
+    bl_label = "Perform Dropped Video"
+    bl_options = {"INTERNAL"}
+    target = D3DMM_OT_import_video
+
+
 class D3DMM_OT_drop_photo(_Dropped, bpy.types.Operator):
     """Make a face of the photo that was dropped"""
 
@@ -57,13 +68,8 @@ class D3DMM_OT_drop_photo(_Dropped, bpy.types.Operator):
     target = D3DMM_OT_fit_from_image
 
 
-class D3DMM_FH_recording(bpy.types.FileHandler):
-    """Recordings on the 3D viewport, while a face is active."""
-
-    bl_idname = "D3DMM_FH_recording"
-    bl_label = "Speech for a Face"
-    bl_import_operator = "d3dmm.drop_recording"
-    bl_file_extensions = ";".join(SOUND_SUFFIXES)
+class _OntoFace:
+    """Mixed into handlers of files that move a face."""
 
     @classmethod
     def poll_drop(cls, context):
@@ -74,6 +80,24 @@ class D3DMM_FH_recording(bpy.types.FileHandler):
             and active_face(context) is not None
             and not needs_face(context)
         )
+
+
+class D3DMM_FH_recording(_OntoFace, bpy.types.FileHandler):
+    """Recordings on the 3D viewport, while a face is active."""
+
+    bl_idname = "D3DMM_FH_recording"
+    bl_label = "Speech for a Face"
+    bl_import_operator = "d3dmm.drop_recording"
+    bl_file_extensions = ";".join(SOUND_SUFFIXES)
+
+
+class D3DMM_FH_video(_OntoFace, bpy.types.FileHandler):
+    """Videos on the 3D viewport, while a face is active."""
+
+    bl_idname = "D3DMM_FH_video"
+    bl_label = "Performance for a Face"
+    bl_import_operator = "d3dmm.drop_video"
+    bl_file_extensions = ";".join(VIDEO_SUFFIXES)
 
 
 class D3DMM_FH_photo(bpy.types.FileHandler):
@@ -90,4 +114,11 @@ class D3DMM_FH_photo(bpy.types.FileHandler):
         return context.area is not None and context.area.type == "VIEW_3D" and context.mode == "OBJECT"
 
 
-CLASSES = (D3DMM_OT_drop_recording, D3DMM_OT_drop_photo, D3DMM_FH_recording, D3DMM_FH_photo)
+CLASSES = (
+    D3DMM_OT_drop_recording,
+    D3DMM_OT_drop_video,
+    D3DMM_OT_drop_photo,
+    D3DMM_FH_recording,
+    D3DMM_FH_video,
+    D3DMM_FH_photo,
+)

@@ -15,6 +15,7 @@ def _classes():
         own_characters_panel,
         photo_panel,
         preset_panel,
+        video_panel,
     )
 
     return (
@@ -24,6 +25,7 @@ def _classes():
         *expression_panel.CLASSES,
         *detail_panel.CLASSES,
         *audio_panel.CLASSES,
+        *video_panel.CLASSES,
         *preset_panel.CLASSES,
         *export_panel.CLASSES,
         *own_characters_panel.CLASSES,

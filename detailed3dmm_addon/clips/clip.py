@@ -1,15 +1,17 @@
 """A clip on its way into the scene: its curves, edited and keyed, with wrinkles and sound."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bpy
 import numpy as np
 
-from ...ml_backend.animation.curve_editing import Motion, edit_layers, look_from_eyes, resampled
+from ...ml_backend.animation.curve_editing import CurveEdit, Motion, edit_layers, look_from_eyes, resampled
+from ...ml_backend.animation.take_curves import smoothed
 from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.files.curve_file import read_curves
+from ...ml_backend.files.take_file import Take, take_of_parts
 from ..actions import action_writer as face_animation
 from ..actions.action_writer import EXPRESSION_ACTION, OBJECT_ACTION, Bake
 from ..actions.animatable import check_animatable
@@ -38,10 +40,12 @@ class ClipCurves:
     Attributes:
         layers: (T, 52) float32 and (T, 9) radians by name; the first is the base, the others are added to it.
         notes: remarks for the user about how they were made.
+        take: of a video, that the curves come from.
     """
 
     layers: dict[str, Motion]
     notes: tuple[str, ...] = ()
+    take: Take | None = None
 
 
 @dataclass(frozen=True)
@@ -122,11 +126,85 @@ class CaptureSource:
         return ClipCurves({"curves": (frames, animation.head)}, animation.notes)
 
 
-ClipSource = SpeechSource | CaptureSource
+@dataclass(frozen=True)
+class VideoSource:
+    """A video of an actor whose performance the worker solves, or a take of it that is solved already.
+
+    Attributes:
+        path: of the video, or the folder or pattern of a sequence of pictures.
+        face: which face, counted from 1, left to right; 0 for the largest.
+        neutral: frame of the video on which the face is at rest; -1 to find the rest.
+        same_person: whether the target's identity is the actor's.
+        start, length: seconds that are left out before, and that are used (0: all that is left).
+        pace: seconds of the video that pass in a second of the scene.
+        gaze: whether the eyes turn.
+        strength: factor on jaw, lips, tongue, cheeks and brows.
+        solved: the take, or None to solve the video.
+    """
+
+    path: Path
+    face: int = 0
+    neutral: int = -1
+    same_person: bool = False
+    start: float = 0.0
+    length: float = 0.0
+    pace: float = 1.0
+    gaze: bool = True
+    strength: float = 1.0
+    solved: Take | None = None
+    seed = 0
+    kind = "video"
+
+    def curves(self, settings, first_frame: int, fps: float) -> JobSteps[ClipCurves]:
+        """Asks the worker for the take, unless it is there, and smooths it as the settings say.
+
+        Args:
+            settings: the target's clip settings.
+            first_frame: not used: a take is the same at every frame.
+            fps: of the scene; pictures of a sequence are as many a second.
+
+        Raises:
+            UserError: the video cannot be solved, or the worker's take is broken.
+        """
+        take = self.solved
+        if take is None:
+            answer = yield "Video", "track_video", *self._request(settings.id_data, fps)
+            try:
+                take = take_of_parts(answer.parameters, answer.arrays)
+            except ValueError as error:
+                raise UserError(
+                    f"{self.path.name}: no performance could be read off it ({error}).",
+                    "Try another part of it.",
+                ) from error
+            take = replace(take, seconds=take.seconds / self.pace)
+        animation = resampled(smoothed(take, settings.video_smoothing()), fps)
+        frames, head = animation.frames.copy(), animation.head.copy()
+        if not self.gaze:
+            frames[
+                :, [index for index, name in enumerate(EXPRESSION_NAMES) if name.startswith("eyeLook")]
+            ] = 0
+            head[:, 3:] = 0
+        notes = take.notes
+        if self.same_person and not is_face(settings.id_data):
+            notes += ("Same Person was not used: this mesh has no identity of our face model",)
+        return ClipCurves({"video": (frames, head)}, notes, take)
+
+    def _request(self, target: bpy.types.Object, fps: float) -> tuple[dict, dict]:
+        parameters: dict = {"path": str(self.path), "face": self.face, "start": self.start, "rate": fps}
+        if self.length:
+            parameters["end"] = self.start + self.length
+        if self.neutral >= 0:
+            parameters["neutral"] = [self.neutral]
+        if not (self.same_person and is_face(target)):
+            return parameters, {}
+        return parameters, {"identity": identity_of(target)}
 
 
-def last_source(settings) -> ClipSource:
-    """Returns the source of the clip that was imported last.
+ClipSource = SpeechSource | CaptureSource | VideoSource
+
+
+def last_source(settings) -> SpeechSource | CaptureSource:
+    """Returns the source of the clip that was imported last, if it was no video.
 
     Args:
         settings: the target's clip settings.
@@ -213,9 +291,16 @@ class ClipAnimation:
         Raises:
             UserError: the target has gone.
         """
-        fps = self.place.fps
         self.notes = curves.notes
-        self.layers = edit_layers(fps, curves.layers, self.face().d3dmm_animation.edit(fps))
+        self.layers = edit_layers(self.place.fps, curves.layers, self.edit())
+
+    def edit(self) -> CurveEdit:
+        """Returns the edit that the target's settings ask for.
+
+        Raises:
+            UserError: the target has gone.
+        """
+        return self.face().d3dmm_animation.edit(self.place.fps)
 
     def detail(self) -> JobSteps[ClipDetail | None]:
         """Asks the worker for the wrinkles; the distilled model makes them where there is no backend.

@@ -13,6 +13,7 @@ from bpy.props import (
 )
 
 from ...ml_backend.animation.curve_editing import GAIN_GROUPS, CurveEdit
+from ...ml_backend.animation.curve_filters import GROUPS
 from ...ml_backend.expression_presets import EXPRESSION_PRESETS
 from ..actions.action_writer import ACTION, LAYERS, NLA
 
@@ -37,6 +38,15 @@ EMOTION_NAMES = (
     "thinking",
     "effort",
 )
+VIDEO_GROUPS = {
+    "lids": "Lids",
+    "gaze": "Gaze",
+    "lips": "Jaw and Lips",
+    "brows": "Brows",
+    "cheeks": "Cheeks and Nose",
+    "head": "Head",
+}
+"""Labels of the groups that the curves of a video are smoothed by."""
 _EMOTIONS = tuple(
     (name, EXPRESSION_PRESETS[name][0] if name in EXPRESSION_PRESETS else "Neutral", f"Show {name}")
     for name in EMOTION_NAMES
@@ -70,6 +80,18 @@ def _gain(label: str):
         min=0.0,
         max=3.0,
         soft_max=2.0,
+        step=5,
+        precision=2,
+    )
+
+
+def _video_smoothing(label: str):
+    return FloatProperty(
+        name=label,
+        description="0: as solved; 1: smoothed most, but hardly where it moves fast",
+        default=0.0,
+        min=0.0,
+        max=1.0,
         step=5,
         precision=2,
     )
@@ -168,6 +190,44 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
             ("autoregressive", "Autoregressive", "Each frame from the frames before it; slower"),
         ),
     )
+    video_strength: FloatProperty(
+        name="Strength",
+        description="Factor on jaw, lips, tongue, cheeks and brows of a video; eyes and head keep theirs",
+        default=1.0,
+        min=0.0,
+        max=3.0,
+        soft_max=2.0,
+        step=5,
+        precision=2,
+    )
+    video_head: BoolProperty(
+        name="Head Motion",
+        description="Key the turns of the actor's head on the object's rotation",
+        default=True,
+    )
+    video_gaze: BoolProperty(
+        name="Gaze", description="Key where the actor looks; else the eyes look ahead", default=True
+    )
+    video_face: IntProperty(
+        name="Face",
+        description="Which face of the video, counted from 1, left to right, where the first is seen; "
+        "0: the largest",
+        default=0,
+        min=0,
+    )
+    video_neutral: IntProperty(
+        name="Neutral Frame",
+        description="Frame of the video, counted from 0, on which the actor's face is at rest; "
+        "-1: the rest is found",
+        default=-1,
+        min=-1,
+    )
+    video_same_person: BoolProperty(
+        name="Same Person",
+        description="The selected face is the actor's: solve with its shape; "
+        "else the actor's is found in the video",
+        default=False,
+    )
     rest_rotation: FloatVectorProperty(
         options={"HIDDEN"}, description="Where the head stood before the first clip, radians"
     )
@@ -179,6 +239,15 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
     source_length: FloatProperty(
         options={"HIDDEN"}, description="Seconds of the recording in the clip; 0 for all that is left"
     )
+    source_pace: FloatProperty(
+        options={"HIDDEN"}, default=1.0, description="Seconds of the video in a second of the scene"
+    )
+    video_tag: StringProperty(
+        options={"HIDDEN"}, description="Identifier of what imports of videos added to the scene"
+    )
+    video_markers: StringProperty(
+        options={"HIDDEN"}, description="Names of the markers that they added, one a line"
+    )
     source_frame: IntProperty(options={"HIDDEN"}, description="Scene frame at which the clip begins")
     source_seed: IntProperty(options={"HIDDEN"}, description="Seed of its layers")
     source_head: BoolProperty(options={"HIDDEN"}, description="Whether head motion was keyed")
@@ -188,6 +257,22 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
         """Returns the edit of the curves that the settings describe."""
         gains = {group: getattr(self, f"gain_{group}") for group in GAIN_GROUPS}
         return CurveEdit(gains, self.smoothing / 1000, self.offset / fps)
+
+    def video_edit(self, fps: float, strength: float) -> CurveEdit:
+        """Returns the edit of a video's curves; they are smoothed by `video_smoothing`.
+
+        Args:
+            fps: of the scene.
+            strength: factor on all groups but eyes and head.
+        """
+        gains = {group: getattr(self, f"gain_{group}") for group in GAIN_GROUPS}
+        for group in set(gains) - {"eyes", "head"}:
+            gains[group] = min(gains[group] * strength, 3.0)
+        return CurveEdit(gains, 0.0, self.offset / fps)
+
+    def video_smoothing(self) -> dict[str, float]:
+        """Returns the smoothing of a video's curves by group, 0 to 1."""
+        return {group: getattr(self, f"video_smoothing_{group}") for group in GROUPS}
 
     def request(self, seed: int, first_frame: int, fps: float) -> dict:
         """Returns the parameters of the worker's request that the settings decide."""
@@ -207,6 +292,8 @@ for _name, (_label, _text) in LAYER_TEXTS.items():
     D3DMM_PG_animation.__annotations__[f"seed_{_name}"] = _seed(_label)
 for _name, _label in GAIN_GROUPS.items():
     D3DMM_PG_animation.__annotations__[f"gain_{_name}"] = _gain(_label)
+for _name, _label in VIDEO_GROUPS.items():
+    D3DMM_PG_animation.__annotations__[f"video_smoothing_{_name}"] = _video_smoothing(_label)
 
 CLASSES = (D3DMM_PG_emotion_key, D3DMM_PG_animation)
 

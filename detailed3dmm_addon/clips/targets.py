@@ -139,7 +139,7 @@ def head_curves(target: bpy.types.Object, layers: dict[str, np.ndarray]) -> dict
     for layer, head in layers.items():
         base = rest if not made else np.zeros(3)
         if np.any(head[:, :3]):
-            turns = _as_euler(head)
+            turns = as_euler(head)
             made[layer] = {
                 ("rotation_euler", axis): (turns[:, axis] + base[axis]).astype(np.float32)
                 for axis in range(3)
@@ -159,7 +159,7 @@ def put_head_to_rest(target: bpy.types.Object) -> None:
         owner.rotation_euler = target.d3dmm_animation.rest_rotation
 
 
-def _as_euler(head: np.ndarray) -> np.ndarray:
+def as_euler(head: np.ndarray) -> np.ndarray:
     """Converts (T, 3+) yaw, pitch, roll (up and to the person's left) to rotations about X, Y and Z."""
     return np.stack([-head[:, 1], head[:, 2], head[:, 0]], 1)
 
@@ -196,7 +196,7 @@ def _bone_curves(armature: bpy.types.Object, bone: bpy.types.PoseBone, turns: np
     rest: Matrix = bone.bone.matrix_local.to_3x3()
     values = []
     last = None
-    for x, y, z in _as_euler(turns):
+    for x, y, z in as_euler(turns):
         matrix = rest.inverted() @ Euler((x, y, z), "XYZ").to_matrix() @ rest
         if mode == "QUATERNION":
             turn = matrix.to_quaternion()

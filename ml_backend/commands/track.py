@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     """Tracks one video, or a folder of them."""
     from ..files.curve_file import check_extension
     from ..pipelines.track_video import TrackVideoRequest
-    from ..video.video_file import VIDEO_SUFFIXES
+    from ..video.formats import VIDEO_SUFFIXES
 
     request = TrackVideoRequest(
         args.video,
@@ -146,8 +146,9 @@ def _identity(path: str) -> np.ndarray:
 
 def _track(request, dials: dict[str, float], out: str | Path) -> dict:
     """Tracks one video, writes the take, and returns what was found."""
+    from ..animation.take_curves import smoothed
     from ..files.take_file import write_take
-    from ..pipelines.track_video import smoothed, track_video
+    from ..pipelines.track_video import track_video
 
     begin = time.perf_counter()
     take = track_video(request, print_progress)

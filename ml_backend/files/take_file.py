@@ -6,6 +6,7 @@ Link Face's and holds the curves alone.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,61 @@ def _described(take: Take) -> dict[str, Any]:
     }
 
 
+def take_parts(take: Take) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Returns a take as JSON values and arrays: for the pipe from worker to Blender, and for the scene."""
+    values = {
+        "marks": list(take.marks),
+        "not_seen": list(take.not_seen),
+        "camera": dict(take.camera),
+        "face_model": take.face_model,
+        "shots": list(take.shots),
+        "notes": list(take.notes),
+        "source": take.source,
+    }
+    arrays = {
+        "seconds": take.seconds.astype(np.float64),
+        "raw": take.raw.astype(np.float32),
+        "raw_head": take.head.astype(np.float32),
+        "confidence": take.confidence.astype(np.float32),
+        "rotation": take.rotation.astype(np.float64),
+        "translation": take.translation.astype(np.float64),
+        "identity": take.identity.astype(np.float32),
+    }
+    return values, arrays
+
+
+def take_of_parts(values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Take:
+    """Returns the take of `take_parts`; arrays may have lost their shapes.
+
+    Raises:
+        ValueError: an entry is missing or has another length, or a number is not finite.
+    """
+    try:
+        count = len(arrays["seconds"])
+        take = Take(
+            np.array(arrays["seconds"], np.float64),
+            np.array(arrays["raw"], np.float32).reshape(count, len(EXPRESSION_NAMES)),
+            np.array(arrays["raw_head"], np.float32).reshape(count, len(HEAD_NAMES)),
+            np.array(arrays["confidence"], np.float32).reshape(count, len(EXPRESSION_NAMES)),
+            np.array(arrays["rotation"], np.float64).reshape(count, 3, 3),
+            np.array(arrays["translation"], np.float64).reshape(count, 3),
+            tuple(str(mark) for mark in values["marks"]),
+            tuple(str(name) for name in values["not_seen"]),
+            {str(name): float(value) for name, value in values["camera"].items()},
+            np.array(arrays["identity"], np.float32),
+            str(values["face_model"]),
+            tuple(int(index) for index in values["shots"]),
+            tuple(str(note) for note in values["notes"]),
+            str(values["source"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("an entry of the take is missing, or no number") from error
+    numbers = (take.seconds, take.raw, take.head, take.confidence, take.rotation, take.translation)
+    if not count or len(take.marks) != count or not all(np.isfinite(array).all() for array in numbers):
+        raise ValueError("the take has no frames, no mark for one, or a number that is not finite")
+    return take
+
+
 def read_take(path: str | Path) -> Take:
     """Reads a take.json.
 
@@ -139,28 +195,8 @@ def read_take(path: str | Path) -> Take:
         content = json.loads(Path(path).read_text("utf-8"))["take"]
         if content["format"] != FORMAT:
             raise broken
-        count = len(content["seconds"])
-        take = Take(
-            np.array(content["seconds"], np.float64),
-            np.array(content["raw"], np.float32).reshape(count, len(EXPRESSION_NAMES)),
-            np.array(content["raw_head"], np.float32).reshape(count, len(HEAD_NAMES)),
-            np.array(content["confidence"], np.float32).reshape(count, len(EXPRESSION_NAMES)),
-            np.array(content["rotation"], np.float64).reshape(count, 3, 3),
-            np.array(content["translation"], np.float64).reshape(count, 3),
-            tuple(str(mark) for mark in content["marks"]),
-            tuple(str(name) for name in content["not_seen"]),
-            {str(name): float(value) for name, value in content["camera"].items()},
-            np.array(content["identity"], np.float32),
-            str(content["face_model"]),
-            tuple(int(index) for index in content["shots"]),
-            tuple(str(note) for note in content["notes"]),
-            str(content["source"]),
-        )
+        return take_of_parts(content, content)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).", "Check the path.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise broken from error
-    arrays = (take.seconds, take.raw, take.head, take.confidence, take.rotation, take.translation)
-    if not count or len(take.marks) != count or not all(np.isfinite(array).all() for array in arrays):
-        raise broken
-    return take

@@ -13,10 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from ..animation.curve_editing import eyes_from_look
-from ..animation.curve_filters import smooth_curves
 from ..errors import UserError
-from ..expression_names import EXPRESSION_NAMES
-from ..files.curve_file import HEAD_NAMES, Animation
+from ..files.curve_file import HEAD_NAMES
 from ..files.take_file import Take
 from ..fitting.landmark_networks import load_networks
 from ..models.bilinear_face import BilinearFace
@@ -206,21 +204,3 @@ def _notes(clip: ClipLandmarks, solved: SolvedClip) -> tuple[str, ...]:
     if seen.any() and float(np.median(solved.residual[seen])) > _POOR:
         notes.append("the landmarks agree with no face of the model: a drawing, a mask, or a covered face")
     return tuple(notes)
-
-
-def smoothed(take: Take, dials: dict[str, float]) -> Animation:
-    """Returns a take's curves at a constant rate, smoothed; without dials the raw solve.
-
-    Args:
-        take: the performance.
-        dials: 0..1 by group, see `smooth_curves`.
-    """
-    names = (*EXPRESSION_NAMES, *HEAD_NAMES)
-    curves = (
-        smooth_curves(take.seconds, take.raw, EXPRESSION_NAMES, dials) if any(dials.values()) else take.raw
-    )
-    head = take.head.astype(np.float64)
-    if dials.get("head"):
-        head[:, :3] = smooth_curves(take.seconds, head[:, :3], names[52:55], dials)
-    head[:, 3:] = eyes_from_look(np.asarray(curves))
-    return take.animation(np.asarray(curves), head)

@@ -109,6 +109,22 @@ def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answe
     return {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}, found
 
 
+def _track_video(parameters: dict, arrays: dict, progress: Progress) -> Answer:
+    from ..files.take_file import take_parts
+    from ..pipelines.track_video import TrackVideoRequest, track_video
+
+    chosen = {
+        name: parameters[name]
+        for name in ("face", "start", "end", "rate", "landmark_model")
+        if parameters.get(name) is not None
+    }
+    neutral = tuple(int(frame) for frame in parameters.get("neutral", ()))
+    request = TrackVideoRequest(
+        str(parameters["path"]), identity=arrays.get("identity"), neutral=neutral, **chosen
+    )
+    return take_parts(track_video(request, progress))
+
+
 HANDLERS = {
     "info": _info,
     "generate": _generate,
@@ -116,4 +132,5 @@ HANDLERS = {
     "bake_detail": _bake_detail,
     "invert": _invert,
     "fit_from_image": _fit_from_image,
+    "track_video": _track_video,
 }

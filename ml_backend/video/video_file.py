@@ -3,7 +3,6 @@
 Frames come upright (rotation flags), as 8-bit sRGB whatever their depth, with their own time stamps.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,19 +16,18 @@ from PIL import Image
 
 from ..errors import UserError
 from ..fitting.photo_file import read_photo
+from .formats import is_sequence, sequence_of
 
-VIDEO_SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp",
-    ".ogv", ".ts", ".mxf", ".gif",
-)  # fmt: skip
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 LARGEST_SIDE = 1920
 """Pixels; larger frames are made smaller while they are decoded: a face needs no more."""
 SEQUENCE_RATE = 30.0
 _SHORTEST = 24
 _REMEDY = "Give a video that a media player shows, for example an MP4, or a folder of pictures."
-_AUDIO_REMEDY = "Animate it by its sound: python -m ml_backend animate."
-_STILL_REMEDY = "Fit a still picture with: python -m ml_backend fit. A folder of pictures is a sequence."
+_AUDIO_REMEDY = "Animate it by its sound: Import Audio, or python -m ml_backend animate."
+_STILL_REMEDY = (
+    "Fit a still picture with Face From Photo, or python -m ml_backend fit. A folder of pictures is a "
+    "sequence."
+)
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,7 @@ def open_video(path: str | Path, rate: float = SEQUENCE_RATE) -> Video:
         UserError: there is no such file, it is empty, no video, a still picture, or holds only sound.
     """
     path = Path(path)
-    if path.is_dir() or re.search(r"#+|%0?\d*d", path.name):
+    if is_sequence(path):
         pictures = sequence_of(path)
         if not pictures:
             raise UserError(
@@ -218,23 +216,6 @@ def picture_stream(container: Any) -> Any | None:
         if not stream.disposition & av.stream.Disposition.attached_pic and stream.codec_context is not None:
             return stream
     return None
-
-
-def sequence_of(path: Path) -> list[Path]:
-    """Returns the pictures of a folder or of a pattern, in the order of the numbers in their names."""
-    if path.is_dir():
-        files = [file for file in path.iterdir() if not file.name.startswith(".")]
-    else:
-        parts = re.split(r"#+|%0?\d*d", path.name)
-        pattern = re.compile(r"(\d+)".join(re.escape(part) for part in parts))
-        folder = path.parent
-        files = [file for file in folder.iterdir() if pattern.fullmatch(file.name)] if folder.is_dir() else []
-    return sorted((file for file in files if file.suffix.lower() in PICTURE_SUFFIXES), key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Returns a key that sorts shot_9 before shot_10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def _smaller(pixels: np.ndarray) -> np.ndarray:

@@ -109,6 +109,21 @@ def photo(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def performance(tmp_path_factory) -> Path:
+    """24 frames of a painted actor at 30 a second, who blinks and opens the mouth."""
+    path = tmp_path_factory.mktemp("video") / "actor.mp4"
+    code = (
+        "import sys, pathlib; from ml_backend.datasets.painted_clips import paint_clip; "
+        "from ml_backend.models.bilinear_face import BilinearFace; "
+        "paint_clip(pathlib.Path(sys.argv[1]), BilinearFace.default(), 610_000, 0, 24)"
+    )
+    python = os.environ.get("D3DMM_TOOLS_PYTHON") or os.environ["D3DMM_WORKER_PYTHON"]
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([python, "-c", code, str(path)], check=True, timeout=900, cwd=root)
+    return path
+
+
 @pytest.fixture
 def interactive(module):
     """The behaviour of a window: handlers act, work is left to the timer's tick, which the test calls."""

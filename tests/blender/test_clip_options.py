@@ -5,6 +5,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from arkit_mesh import arkit_mesh
 from checking_layout import context, draw_all
 
 FRAMES, FIRST = 24, 10
@@ -198,20 +199,6 @@ def test_gains_and_offset_are_applied_and_lips_stay_closed(light, clip_of, modul
     assert changed[:, 0].max() == pytest.approx(0.75, abs=0.01)
     closed = editing.lip_gap(clip_of(light).frames()) < 0.5
     assert editing.lip_gap(clip.frames())[closed].max() < 1.0
-
-
-def arkit_mesh(names):
-    mesh = bpy.data.meshes.new("Other")
-    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
-    other = bpy.data.objects.new("Other", mesh)
-    bpy.context.collection.objects.link(other)
-    other.shape_key_add(name="Basis")
-    for number, name in enumerate(names):
-        key = other.shape_key_add(name=name)
-        key.data[0].co.z = 0.01 * (number + 1)
-        key.value = 0.0
-    bpy.context.view_layer.objects.active = other
-    return other
 
 
 @pytest.mark.parametrize(

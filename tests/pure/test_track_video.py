@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ml_backend.__main__ import main
+from ml_backend.animation.take_curves import smoothed
 from ml_backend.commands.track import parse_dials
 from ml_backend.datasets.painted_clips import PaintedClip, paint_clip
 from ml_backend.errors import UserError
@@ -15,7 +16,7 @@ from ml_backend.files.curve_file import read_curves
 from ml_backend.files.face_file import FaceParameters, write_face
 from ml_backend.files.take_file import Take, read_take, write_take
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.pipelines.track_video import TrackVideoRequest, smoothed, track_video
+from ml_backend.pipelines.track_video import TrackVideoRequest, track_video
 from ml_backend.video.video_writer import write_video
 
 FIRST = 610_000

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from ml_backend.errors import UserError
-from ml_backend.video.video_file import open_video, sequence_of
+from ml_backend.video.formats import sequence_of, sequence_pattern
+from ml_backend.video.video_file import open_video
 
 
 def picture(index: int, height: int = 64, width: int = 96) -> np.ndarray:
@@ -88,6 +89,19 @@ def test_a_sequence_of_pictures_is_read_in_the_order_of_its_numbers(tmp_path):
     Image.fromarray(picture(1, 80, 80)).save(tmp_path / "shot_11.png")
     with pytest.raises(UserError, match="another size"):
         list(open_video(tmp_path).frames())
+
+
+def test_a_picture_names_its_sequence_and_a_video_may_have_any_name(tmp_path):
+    for name, pattern in (
+        ("shot_0012.png", "shot_#.png"),
+        ("day2_take7.jpg", "day2_take#.jpg"),
+        ("7.png", "#.png"),
+        ("portrait.png", "portrait.png"),
+        ("take7.mp4", "take7.mp4"),
+    ):
+        assert sequence_pattern(tmp_path / name) == tmp_path / pattern
+    path = write(tmp_path / "take #2 %d.mkv", [picture(1), picture(2)], "ffv1")
+    assert len(list(open_video(path).frames())) == 2
 
 
 def test_a_video_that_breaks_off_is_read_up_to_there(tmp_path):
