@@ -51,7 +51,11 @@ TOP_LINES = (
     ("tools",),
     ("benchmarks",),
 )
-SUBROOMS = {"models": {"speech"}, "simulation": {"relief", "pigment", "portraits"}}
+SUBROOMS = {
+    "models": {"speech"},
+    "simulation": {"relief", "pigment", "portraits"},
+    "training": {"albedo"},
+}
 LARGEST_ROOM = 24
 """Python files in a folder at most; operators have one file for each button."""
 LIGHT_MODULES = {
@@ -74,6 +78,7 @@ LIGHT_MODULES = {
     ("process", "pipes"),
     ("process", "protocol"),
     ("animation", "curve_editing"),
+    ("models", "albedo_model"),
     ("models", "bilinear_face"),
     ("models", "earlier_face"),
     ("models", "skin_vector"),
