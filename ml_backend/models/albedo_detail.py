@@ -186,7 +186,8 @@ class DetailAutoencoder(nn.Module):
         if len(fields):
             flat = fields.flatten(1)
             gram = flat @ flat.T
-            gram = gram + _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
+            stiff = _RIDGE * gram.diagonal().mean() + 1e-6  # fields that are not set have no length
+            gram = gram + stiff * torch.eye(len(gram), device=gram.device)
             weights = torch.linalg.solve(gram, flat @ left.flatten(1).T).T  # (B, K)
             left = left - torch.einsum("bk,kchw->bchw", weights, fields)
             slots[:, : weights.shape[1]] = weights

@@ -81,6 +81,7 @@ LIGHT_MODULES = {
     ("models", "albedo_model"),
     ("models", "bilinear_face"),
     ("models", "earlier_face"),
+    ("models", "skin_sliders"),
     ("models", "skin_vector"),
     ("models", "distilled_detail"),
     ("models", "detail_basis"),

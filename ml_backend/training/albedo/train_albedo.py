@@ -6,15 +6,16 @@ Stages:
   value        the autoencoder of that value, on crops
   chroma       the autoencoder of the chroma that value cannot carry, on crops
   adversarial  the value's decoder against patch discriminators, where the configuration has the stage
+  sliders      traits to coefficients, by ridge regression
 
 Loss: square, its octaves as lines and as texture, and the divergence from a normal latent; texture stands for
 the paper's LPIPS, whose features of photographs know nothing of skin without light. Coarse maps of 64 and 128
 take part, so that one decoder serves the ablation too.
 
-Writes to --out: albedo.safetensors (int8) and albedo_detail.safetensors (float16, fields uint8) with a card
-each, log.jsonl, albedo.png (truth, coarse, with detail, with chroma), checkpoint.safetensors; and ablation/,
-models that `evaluate albedo` sets beside: components at 64 and 128, and joint ones. The maps are simulated
-into --data on first use; nobody of the held-out people is among them.
+Writes to --out: albedo.safetensors (int8), albedo_detail.safetensors (float16, fields uint8) and
+skin_sliders.safetensors with a card each, log.jsonl, albedo.png (truth, coarse, with detail, with chroma),
+checkpoint.safetensors; and ablation/, models that `evaluate albedo` sets beside: components at 64 and 128,
+and joint ones. The maps are simulated into --data on first use; nobody of the held-out people is among them.
 
 examples:
   python -m ml_backend train albedo --config 2core --out build/albedo --install
@@ -50,12 +51,18 @@ from ...models.albedo_detail import (
     missing_detail,
 )
 from ...models.albedo_model import ALBEDO_FILE, AlbedoModel
+from ...models.bilinear_face import BilinearFace
 from ...models.patch_discriminators import PatchDiscriminators
+from ...models.skin_sliders import SKIN_SLIDERS_FILE, SLIDERS, SkinSliders
+from ...simulation.pigment.pigment_chart import build_pigment_chart
+from ...simulation.pigment.pigment_simulation import tone_region
+from ...simulation.pigment.pigment_traits import TRAIT_NAMES
 from ..steps import TrainingRun
 from ..training_run import add_run_arguments, read_configuration
 from .coarse_components import fit_coarse, low_passed
 
-STAGES = ("coarse", "fields", "value", "chroma", "adversarial")
+STAGES = ("coarse", "fields", "value", "chroma", "adversarial", "sliders")
+STEPPED = ("value", "chroma", "adversarial")
 ABLATION = "ablation"
 """Folder of the models that are only compared with."""
 TRAINING_SHARE = 0.94
@@ -79,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "albedo")
-    training = TrainingRun.begin(args, STAGES[2:])
+    training = TrainingRun.begin(args, STEPPED)
     table = settings["sets"]["colours"]
 
     def report(done: int, total: int) -> None:
@@ -103,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         if not keeper.finished(stage):
             train_detail(stage, part, people, settings[stage], training)
             keeper.finish(stage)
-    stages = STAGES if "adversarial" in settings else STAGES[:-1]
+    stages = tuple(stage for stage in STAGES if stage != "adversarial" or stage in settings)
     if "adversarial" in settings and not keeper.finished("adversarial"):
         train_adversarial(network.value, people, settings["adversarial"], training)
         keeper.finish("adversarial")
@@ -115,10 +122,12 @@ def run(args: argparse.Namespace) -> int:
     model = AlbedoModel.read(args.out / ALBEDO_FILE)
     model.write(args.out / ALBEDO_FILE, facts)
     write_network_file(args.out / ALBEDO_DETAIL_FILE, network, config, facts)
+    fit_sliders(model, colours).write(args.out / SKIN_SLIDERS_FILE, facts)
     coarse_card(model, facts).write(args.out / ALBEDO_FILE)
+    sliders_card(facts).write(args.out / SKIN_SLIDERS_FILE)
     detail_card(network, facts).write(args.out / ALBEDO_DETAIL_FILE)
     if args.install:
-        install(args.out, (ALBEDO_FILE, ALBEDO_DETAIL_FILE))
+        install(args.out, (ALBEDO_FILE, ALBEDO_DETAIL_FILE, SKIN_SLIDERS_FILE))
     return 0
 
 
@@ -156,6 +165,30 @@ def detail_card(network: AlbedoDetail, facts: Mapping[str, str]) -> ModelCard:
         config=dataclasses.asdict(network.config),
         notes=("The mean and the fixed fields are stored as uint8 beside them.",),
     )
+
+
+def sliders_card(facts: Mapping[str, str]) -> ModelCard:
+    """Returns the card of the sliders; `facts` as `coarse_card` takes them."""
+    return ModelCard(
+        "Sliders of skin colour",
+        "The mean person of each tone and directions of the coefficients of `albedo.safetensors` by trait.\n"
+        f"Traits: {', '.join(SLIDERS)}, in the units of `PigmentTraits`; tone in degrees.",
+        source=f"{facts['source']}. {facts['maps']}",
+        command=facts["command"],
+        device=f"{facts['device']}; {facts['training_minutes']} minutes with the albedo model",
+        evaluation="`python -m ml_backend evaluate albedo` prints how well tone keeps the detail.",
+    )
+
+
+def fit_sliders(model: AlbedoModel, colours: ColourSet) -> SkinSliders:
+    """Learns the sliders from the traits of the people whom the training sees."""
+    training = training_people(colours)
+    low = low_passed(colours, model.resolution)[:training]
+    coefficients = np.stack([model.project(one) for one in low])
+    traits = {name: colours.traits[:training, TRAIT_NAMES.index(name)] for name in ("tone", *SLIDERS)}
+    tone = traits.pop("tone")
+    chart = build_pigment_chart(BilinearFace.default(), model.resolution)
+    return SkinSliders.fit(coefficients, tone, traits, tone_region(chart).numpy() > 0)
 
 
 def train_coarse(colours: ColourSet, settings: dict, folder: Path, run: TrainingRun) -> None:
