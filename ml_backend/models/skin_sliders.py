@@ -1,8 +1,8 @@
 """Sliders of skin colour on the albedo model: tone, and traits as directions of its coefficients.
 
 The directions are learned by ridge regression from the traits of simulated people. Tone is not a direction:
-it multiplies the map by how the mean person of the new tone differs from the one of the old, so that freckles,
-moles and redness stay where and as strong as they were. numpy alone.
+it multiplies the map by how the mean person of the new tone differs from the one of the old, so that
+freckles, moles and redness stay where and as strong as they were. numpy alone.
 
 A direction carries what a trait does to everybody alike, at the resolution of the coarse map: spots darken
 their regions, single freckles and moles are a person's detail.
