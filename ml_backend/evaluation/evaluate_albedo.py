@@ -247,10 +247,11 @@ def made_maps(
 
     coarse = coarse_map(models["coarse"][size])
     value, chroma = detail.latents(truth, coarse)
+    detailed = detail.detailed(coarse, value)
     made = {
         "coarse": coarse,
-        "detail": detail.detailed(coarse, value),
-        "chroma": detail.detailed(coarse, value, chroma),
+        "detail": detailed,
+        "chroma": detail.detailed(detailed, None, chroma),
     }
     if size in models["joint"]:
         made["joint"] = coarse_map(models["joint"][size])
