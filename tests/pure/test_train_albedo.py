@@ -1,5 +1,6 @@
 """Training of the albedo model on a few people: the set, crops, the run, its resumption, the evaluation."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -14,6 +15,8 @@ from ml_backend.datasets.map_set import HELD_OUT_SEED
 from ml_backend.errors import UserError
 from ml_backend.files.tensor_file import read_tensors
 from ml_backend.models.albedo_model import AlbedoModel
+from ml_backend.models.skin_sliders import SkinSliders
+from ml_backend.pipelines.generate_albedo import GenerateAlbedoRequest, generate_albedo
 from ml_backend.simulation.pigment.pigment_traits import TONE_GROUPS, sample_traits
 from ml_backend.training.albedo.coarse_components import fit_coarse, low_passed
 from ml_backend.training.albedo.train_albedo import PeopleLowPassed, training_people
@@ -204,6 +207,25 @@ def test_evaluation_prints_every_row_and_writes_the_card(trained, capsys):
     assert 0 < figures["mb"] < 5 and figures["ms"] > 0
     card = (folder / "albedo.md").read_text()
     assert "| 64 | coarse |" in card and "39.47" in card and "6 simulated people" in card
+
+
+@pytest.mark.train
+def test_people_of_a_tone_are_generated(trained, tmp_path, capsys):
+    weights = trained[0] / "run"
+    asked = GenerateAlbedoRequest(4, 256, tone=-20.0, traits={"redness": 0.5})
+    colours = generate_albedo(asked, weights)
+    assert colours.shape == (3, 256, 256) and colours.min() >= 0 and colours.max() <= 1
+    sliders = SkinSliders.read(weights / "skin_sliders.safetensors")
+    assert sliders.tone_of(colours) == pytest.approx(-20, abs=3)
+    np.testing.assert_array_equal(colours, generate_albedo(asked, weights))
+    plain = generate_albedo(dataclasses.replace(asked, detail=False), weights)
+    assert 1e-4 < np.abs(plain - colours).mean() < 0.03
+    large = generate_albedo(dataclasses.replace(asked, resolution=512), weights)
+    assert np.abs(large.reshape(3, 256, 2, 256, 2).mean((2, 4)) - colours).mean() < 0.01
+    given = ["generate", "--identity-seed", "3", "--resolution", "256", "--out", str(tmp_path / "m.npy")]
+    assert main([*given, "--albedo", str(tmp_path / "skin.jpg")]) == 2
+    assert "written as .png" in capsys.readouterr().err
+    assert not (tmp_path / "m.npy").exists()
 
 
 def test_evaluation_asks_for_one_of_each_group(capsys):
