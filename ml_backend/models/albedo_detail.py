@@ -59,9 +59,10 @@ def albedo_detail_config(table: dict[str, Any]) -> AlbedoDetailConfig:
     Raises:
         TypeError: the table has unknown entries.
     """
-    return AlbedoDetailConfig(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
-    )
+    sizes: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in table.items()
+    }
+    return AlbedoDetailConfig(**sizes)
 
 
 Window = tuple[slice, slice]
