@@ -18,6 +18,10 @@ MODULES = {
         "..evaluation.evaluate_restoration",
         "down-sampled displacement maps brought back, beside bicubic and others",
     ),
+    "albedo": (
+        "..evaluation.evaluate_albedo",
+        "maps of skin colour, coarse and with detail, beside joint components and the paper",
+    ),
     "speech": ("..evaluation.evaluate_speech", "lips against phones on real recordings"),
     "photo": (
         "..evaluation.evaluate_photo",

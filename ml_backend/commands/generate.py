@@ -59,6 +59,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="scale of the detail on the mesh, the paper's s (default: 1)",
     )
+    parser.add_argument(
+        "--albedo",
+        metavar="FILE.png",
+        help="also write a map of the person's skin colour (sRGB, without light), who by --skin-seed or "
+        "--identity-seed, the age that of the face",
+    )
+    parser.add_argument(
+        "--tone",
+        type=float,
+        metavar="DEGREES",
+        help="of --albedo: typology angle, 70 (very light) to -60 (default: the seed's)",
+    )
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
 
 
@@ -93,6 +105,8 @@ def run(args: argparse.Namespace) -> None:
 
     check_suffix(args.out)
     face, identity, skin, expression = read_face_arguments(args)
+    if args.albedo:
+        write_albedo(args, float(face.age_years(identity)))
     offset = None
     if args.latent:
         saved = read_latent(args.latent, weights_fingerprint())
@@ -118,7 +132,32 @@ def run(args: argparse.Namespace) -> None:
                 args.mesh, face, identity, expression, displacement * args.strength
             ),
         }
+    if args.albedo:
+        made["albedo"] = args.albedo
     print(json.dumps(made) if args.json else ", ".join(f"{key} {value}" for key, value in made.items()))
+
+
+def write_albedo(args: argparse.Namespace, age: float) -> None:
+    """Writes the map of skin colour that --albedo names.
+
+    Args:
+        args: --albedo, --tone, --skin-seed, --identity-seed, --resolution.
+        age: years.
+
+    Raises:
+        UserError: the ending is not .png, the seed is negative, weights are missing, or the file cannot be
+            written.
+    """
+    from ..files.image_writers import write_png
+    from ..pipelines.generate_albedo import GenerateAlbedoRequest, generate_albedo
+
+    if Path(args.albedo).suffix.lower() != ".png":
+        raise UserError(f"{args.albedo}: skin colour is written as .png.", "Give the file that ending.")
+    seed = args.skin_seed if args.skin_seed is not None else args.identity_seed or 0
+    if seed < 0:
+        raise UserError("The seed of a skin colour must not be negative.")
+    colours = generate_albedo(GenerateAlbedoRequest(seed, args.resolution, args.tone, {"age": age}))
+    write_png(args.albedo, np.round(colours.transpose(1, 2, 0) * 255).astype(np.uint8))
 
 
 def read_face_arguments(args: argparse.Namespace) -> tuple:

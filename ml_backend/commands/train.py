@@ -23,6 +23,10 @@ MODULES = {
         "..training.train_image_to_displacement",
         "unwrapped photographs to displacement, on simulated skin",
     ),
+    "albedo": (
+        "..training.albedo.train_albedo",
+        "skin colour: 300 coefficients and the detail above them",
+    ),
     "photo-upscaler": (
         "..training.train_photo_upscaler",
         "small, blurred photographs to clear ones, for landmarks",

@@ -33,7 +33,7 @@ def write_network_file(
 
     Args:
         path: the file.
-        network: its parameters and buffers are stored as float16.
+        network: its parameters and buffers are stored as float16, those of uint8 as they are.
         config: a dataclass of its sizes, or a dictionary of JSON values.
         made_by: strings for the file's metadata.
         full_precision: names of arrays that are stored as float32.
@@ -44,6 +44,12 @@ def write_network_file(
     arrays = {
         name: value.detach().cpu().numpy().astype(np.float32 if name in full_precision else np.float16)
         for name, value in network.state_dict().items()
+        if value.dtype != torch.uint8
+    }
+    arrays |= {
+        name: value.cpu().numpy()
+        for name, value in network.state_dict().items()
+        if value.dtype == torch.uint8
     }
     table = config if isinstance(config, dict) else dataclasses.asdict(config)
     write_tensors(path, arrays, {"config": json.dumps(table), **made_by})

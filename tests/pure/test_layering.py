@@ -51,7 +51,11 @@ TOP_LINES = (
     ("tools",),
     ("benchmarks",),
 )
-SUBROOMS = {"models": {"speech"}, "simulation": {"relief", "pigment", "portraits"}}
+SUBROOMS = {
+    "models": {"speech"},
+    "simulation": {"relief", "pigment", "portraits"},
+    "training": {"albedo"},
+}
 LARGEST_ROOM = 24
 """Python files in a folder at most; operators have one file for each button."""
 LIGHT_MODULES = {
@@ -78,8 +82,10 @@ LIGHT_MODULES = {
     ("animation", "curve_editing"),
     ("animation", "curve_filters"),
     ("animation", "take_curves"),
+    ("models", "albedo_model"),
     ("models", "bilinear_face"),
     ("models", "earlier_face"),
+    ("models", "skin_sliders"),
     ("models", "skin_vector"),
     ("models", "distilled_detail"),
     ("models", "detail_basis"),

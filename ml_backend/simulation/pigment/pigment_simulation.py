@@ -91,7 +91,7 @@ class PigmentSimulation:
             [mixing(4, FIELDS, 8, 500 + round(100 * wave)) for wave in self._octaves]
         ).to(self.device)
         self._capillary_mixing = mixing(1, len(self._capillaries), 8, 6).to(self.device)
-        both = _tone_region(self.chart).flatten()
+        both = tone_region(self.chart).flatten()
         self._tone_region = (both / both.sum()).to(self.device)
         inside = torch.nonzero(both)[:, 0]
         self._tone_texels = inside[:: max(1, len(inside) // 1500)].to(self.device)
@@ -204,7 +204,7 @@ def _resolved(wavelength: float, chart: PigmentChart) -> Tensor:
     return (wavelength / chart.texel - 1.5).clamp(0, 1)
 
 
-def _tone_region(chart: PigmentChart) -> Tensor:
+def tone_region(chart: PigmentChart) -> Tensor:
     """Returns (R, R) 0 or 1: cheeks and forehead, where a tone is measured."""
     beside = chart.across.abs()
     cheek = ((beside - 42) / 12) ** 2 + ((chart.up + 36) / 10) ** 2 < 1

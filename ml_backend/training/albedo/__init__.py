@@ -1,0 +1,1 @@
+"""Training of the albedo model: its linear part and its detail."""
