@@ -46,7 +46,7 @@ class Correspondence:
         uv: (N, 2) float32, texture coordinates on our skin, -1 for vertices that are not skin.
         trust: (N,) float32, 0 to 1.
         scale: length of a metre of our head in units of the mesh.
-        spacing: median length of an edge of the skin, metres on our head.
+        spacing: median length of an edge of the skin that wrinkles, metres on our head.
         by_uv: the mesh's texture coordinates are laid out like ours.
         coverage: share of our skin that can wrinkle for which the mesh has skin, 0 to 1.
     """
@@ -356,7 +356,10 @@ def _finish(
         )
     uv = np.where(trust[:, None] > 0, uv, -1).astype(np.float32)
     edges = shape.triangles[(trust[shape.triangles] > 0.5).all(1)]
-    length = np.linalg.norm(shape.positions[edges[:, 1]] - shape.positions[edges[:, 0]], axis=1)
+    texels = np.clip((_UV_SIZE * uv[edges].mean(1)).astype(int), 0, _UV_SIZE - 1)
+    wrinkling = _wrinkle_texels()[texels[:, 1], texels[:, 0]]
+    seen = edges[wrinkling] if wrinkling.any() else edges
+    length = np.linalg.norm(shape.positions[seen[:, 1]] - shape.positions[seen[:, 0]], axis=1)
     spacing = float(np.median(length)) / scale if len(length) else np.inf
     return Correspondence(uv, trust, scale, spacing, by_uv, _coverage(uv, edges))
 
