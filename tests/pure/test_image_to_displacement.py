@@ -235,11 +235,11 @@ def test_every_stage_learns(tmp_path, drawn):
 
 
 def test_a_network_that_says_less_than_a_map_without_photograph_is_not_installed():
-    good = {"psnr_db": 28.1, "mean_db": 27.0, "expected_db": 28.0}
+    good = {"psnr_db": 28.1, "expected_db": 28.0, "beyond_mean": 0.3, "expected_beyond_mean": 0.1}
     check_worth({"1/4": good})
-    for rival in ("mean", "expected"):
-        with pytest.raises(UserError, match=f"{rival} map"):
-            check_worth({"1/4": good, "1/8": good | {f"{rival}_db": 28.2}})
+    for worse in ({"expected_db": 28.2}, {"beyond_mean": 0.1}):
+        with pytest.raises(UserError, match="At 1/8 the estimate"):
+            check_worth({"1/4": good, "1/8": good | worse})
 
 
 def test_adversarial_losses_know_their_ends():

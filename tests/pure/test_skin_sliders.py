@@ -24,7 +24,7 @@ def skin_of(tone: np.ndarray) -> np.ndarray:
     angles = torch.from_numpy(np.asarray(tone, np.float32))
     rest = [torch.full_like(angles, value) for value in (0.0225, 0.75, 0.8, 0.8, 1.0)]
     melanin = skin_optics.melanin_of_tone(angles, *rest)
-    return skin_optics.skin_colour(melanin, *rest[:4], density=rest[4]).numpy()
+    return skin_optics.skin_colour(skin_optics.Chromophores(melanin, *rest[:4], density=rest[4])).numpy()
 
 
 @pytest.fixture(scope="module")
