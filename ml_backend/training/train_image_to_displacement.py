@@ -360,8 +360,8 @@ def _correlation(one: Tensor, other: Tensor) -> float:
 def check_worth(figures: dict[str, dict[str, float]]) -> None:
     """Refuses a network that takes nothing from the photograph.
 
-    Pores are alike on everybody, so the mean map is near any truth; an estimate as deep as skin cannot be much
-    nearer. What it says beyond the mean map has to be true more often than what the expected map says.
+    Pores are alike on everybody, so the mean map is near any truth; an estimate as deep as skin cannot be
+    much nearer. What it says beyond the mean map has to be true more often than what the expected map says.
 
     Raises:
         UserError: at one degree of coarseness it is not.
