@@ -10,7 +10,8 @@ from bpy_extras.io_utils import ImportHelper
 from ..detailed3dmm_addon.actions import action_writer as face_animation
 from ..detailed3dmm_addon.actions.animatable import check_animatable
 from ..detailed3dmm_addon.actions.sound_strip import SoundRange, active_sound
-from ..detailed3dmm_addon.clips.clip import ClipAnimation, ClipPlace, SpeechSource
+from ..detailed3dmm_addon.clips.clip import ClipAnimation, ClipPlace
+from ..detailed3dmm_addon.clips.clip_sources import SpeechSource
 from ..detailed3dmm_addon.clips.kept_take import has_take
 from ..detailed3dmm_addon.clips.targets import TargetName, active_target, needs_target
 from ..detailed3dmm_addon.clips.video_clip import last_clip, remove_video

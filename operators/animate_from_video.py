@@ -6,7 +6,8 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..detailed3dmm_addon.actions import action_writer as face_animation
 from ..detailed3dmm_addon.actions.movie_strip import active_movie, footage_of
-from ..detailed3dmm_addon.clips.clip import ClipPlace, VideoSource
+from ..detailed3dmm_addon.clips.clip import ClipPlace
+from ..detailed3dmm_addon.clips.clip_sources import VideoSource
 from ..detailed3dmm_addon.clips.kept_take import has_take, kept_take
 from ..detailed3dmm_addon.clips.targets import active_target
 from ..detailed3dmm_addon.clips.video_clip import VideoClip, last_clip, refined_clip

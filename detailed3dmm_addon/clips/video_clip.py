@@ -17,7 +17,8 @@ from ..actions.movie_strip import Footage, add_movie, remove_strips
 from ..detail.baked import ClipDetail
 from ..model.registry import is_face
 from . import targets as animation_targets
-from .clip import ClipAnimation, ClipCurves, ClipPlace, VideoSource, last_source
+from .clip import ClipAnimation, ClipPlace
+from .clip_sources import ClipCurves, VideoSource, last_source
 from .corrections import Corrections, changed_keys
 from .kept_take import forget_take, keep_take, kept_corrections, kept_take, written_curves
 from .targets import TargetName

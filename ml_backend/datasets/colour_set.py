@@ -1,7 +1,6 @@
 """A stored set of simulated colour maps of skin with the traits of their people; resumable."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from ..geometry.srgb import to_srgb
 from ..models.bilinear_face import BilinearFace
 from ..simulation.pigment.pigment_simulation import PigmentSimulation
 from ..simulation.pigment.pigment_traits import TONE_GROUPS, PigmentTraits, sample_traits
-from .map_set import HELD_OUT_SEED
+from .map_set import HELD_OUT_SEED, people_done, print_of_face
 
 _AT_ONCE = 4
 
@@ -75,18 +74,9 @@ def make_colour_set(
         )
     face = BilinearFace.default()
     folder.mkdir(parents=True, exist_ok=True)
-    print_of_face = hashlib.sha256(np.ascontiguousarray(face.core).tobytes()).hexdigest()[:16]
-    description = {**dataclasses.asdict(spec), "face": print_of_face}
+    description = {**dataclasses.asdict(spec), "face": print_of_face(face)}
     record = folder / "set.json"
-    done = 0
-    if record.exists():
-        state = json.loads(record.read_text())
-        done = state.pop("done")
-        if state != description:
-            raise UserError(
-                f"{folder}: holds maps of another set or face model.",
-                "Name another --data folder, or remove this one.",
-            )
+    done = people_done(record, description)
     people = [sample_traits(spec.first_seed + number) for number in range(spec.people)]
     shape = (spec.people, 3, spec.resolution, spec.resolution)
     maps = np.lib.format.open_memmap(folder / "maps.npy", "r+" if done else "w+", np.uint8, shape)

@@ -94,6 +94,33 @@ def person(face: BilinearFace, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return face.sample_identity(seed), sample_skin(seed)
 
 
+def print_of_face(face: BilinearFace) -> str:
+    """Returns a short name of the shapes that a set was simulated on."""
+    return hashlib.sha256(np.ascontiguousarray(face.core).tobytes()).hexdigest()[:16]
+
+
+def people_done(record: Path, description: dict) -> int:
+    """Returns the number of people that a set on disk holds already; 0 where there is none yet.
+
+    Args:
+        record: set.json of the set.
+        description: of the set that is asked for.
+
+    Raises:
+        UserError: the folder holds another set, or one of another face model.
+    """
+    if not record.exists():
+        return 0
+    state = json.loads(record.read_text())
+    done = state.pop("done")
+    if state != description:
+        raise UserError(
+            f"{record.parent}: holds maps of another set or face model.",
+            "Name another --data folder, or remove this one.",
+        )
+    return done
+
+
 def make_map_set(
     folder: Path, spec: MapSetSpec, device: str = "cpu", progress: Callable[[int, int], None] | None = None
 ) -> MapSet:
@@ -110,18 +137,9 @@ def make_map_set(
     """
     face = BilinearFace.default()
     folder.mkdir(parents=True, exist_ok=True)
-    print_of_face = hashlib.sha256(np.ascontiguousarray(face.core).tobytes()).hexdigest()[:16]
-    description = {**dataclasses.asdict(spec), "face": print_of_face}
+    description = {**dataclasses.asdict(spec), "face": print_of_face(face)}
     record = folder / "set.json"
-    done = 0
-    if record.exists():
-        state = json.loads(record.read_text())
-        done = state.pop("done")
-        if state != description:
-            raise UserError(
-                f"{folder}: holds maps of another set or face model.",
-                "Name another --data folder, or remove this one.",
-            )
+    done = people_done(record, description)
     shape = (spec.people * spec.expressions, spec.resolution, spec.resolution)
     maps = np.lib.format.open_memmap(folder / "maps.npy", "r+" if done else "w+", np.float16, shape)
     people = [person(face, spec.first_seed + p) for p in range(spec.people)]

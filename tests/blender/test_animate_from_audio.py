@@ -206,7 +206,11 @@ def operator(module):
     class Steps:
         def begin(self, face, path):
             place = clips.ClipPlace(25.0, 1, with_detail=False, with_sound=True)
-            clip = clips.ClipAnimation(targets.TargetName.of(face), clips.SpeechSource(path), place)
+            clip = clips.ClipAnimation(
+                targets.TargetName.of(face),
+                module("detailed3dmm_addon.clips.clip_sources").SpeechSource(path),
+                place,
+            )
             self.work = clip.work(bpy.context)
             self.job = backend.begin_job(*next(self.work))
 

@@ -86,7 +86,7 @@ def solved(module, take, tmp_path):
 
     def put(target, first_frame=1, camera=False, movie_strip=False, path=tmp_path / "actor.mp4", **more):
         place = clips.ClipPlace(24.0, first_frame, with_detail=False)
-        source = clips.VideoSource(path, solved=take, **more)
+        source = module("detailed3dmm_addon.clips.clip_sources").VideoSource(path, solved=take, **more)
         clip = video.VideoClip(
             targets.TargetName.of(target), source, place, camera=camera, movie_strip=movie_strip
         )
@@ -244,7 +244,7 @@ def test_cancelling_and_videos_without_a_face_change_nothing(worker, face, perfo
     before = scene_of(face)
     clip = video.VideoClip(
         targets.TargetName.of(face),
-        clips.VideoSource(performance),
+        module("detailed3dmm_addon.clips.clip_sources").VideoSource(performance),
         clips.ClipPlace(24.0, 1),
         movie_strip=True,
     )

@@ -32,7 +32,7 @@ def clip_of(module):
         head[:, 1] = 0.1
         made = clips.ClipAnimation(
             target=targets.TargetName.of(target),
-            source=clips.SpeechSource(Path("clip.wav")),
+            source=module("detailed3dmm_addon.clips.clip_sources").SpeechSource(Path("clip.wav")),
             place=clips.ClipPlace(24.0, first_frame, with_detail=False, replaces=replaces),
         )
         none = np.zeros_like(head)
@@ -41,7 +41,7 @@ def clip_of(module):
             "blinks": (blinks, none),
             "head": (np.zeros_like(speech), head),
         }
-        made.take(clips.ClipCurves(layers))
+        made.take(module("detailed3dmm_addon.clips.clip_sources").ClipCurves(layers))
         return made
 
     return make

@@ -40,7 +40,7 @@ EVERY_OPERATOR = {
     "remove_mesh_detail": {},
 }
 UNCHANGED = ("update_detail", "update_animation")
-"""What these make again is what the scene showed before."""
+"""These make again the same as the scene showed before."""
 
 
 def prepare(face, name: str, folder: Path, module) -> None:

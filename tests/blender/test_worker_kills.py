@@ -20,7 +20,7 @@ MOST_SECONDS_TO_TELL = 2.0
 
 
 def speech(face, module, recording):
-    source = module("detailed3dmm_addon.clips.clip").SpeechSource(recording)
+    source = module("detailed3dmm_addon.clips.clip_sources").SpeechSource(recording)
     return next(source.curves(face.d3dmm_animation, 1, 25.0))[1:]
 
 

@@ -1,4 +1,4 @@
-"""Where torch computes: the fastest device there is, or the one that is asked for."""
+"""The device that torch computes on: the fastest device there is, or the one that is asked for."""
 
 import pytest
 import torch

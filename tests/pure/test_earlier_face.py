@@ -31,7 +31,7 @@ def old() -> BilinearFace:
 
 @pytest.fixture(scope="module")
 def known(old) -> EarlierFace:
-    """What is kept of it: the shipped points while they are its own, else points chosen now."""
+    """The points that are kept of it: the shipped ones while they are its own, else points chosen now."""
     return earlier_face() if earlier_face().fingerprint == old.fingerprint() else keep_points(old, 300)
 
 

@@ -19,7 +19,7 @@ from ml_backend.models.skin_sliders import SkinSliders
 from ml_backend.pipelines.generate_albedo import GenerateAlbedoRequest, generate_albedo
 from ml_backend.simulation.pigment.pigment_traits import TONE_GROUPS, sample_traits
 from ml_backend.training.albedo.coarse_components import fit_coarse, low_passed
-from ml_backend.training.albedo.train_albedo import PeopleLowPassed, training_people
+from ml_backend.training.albedo.people_low_passed import PeopleLowPassed, training_people
 
 SETTINGS = """
 [sets.colours]

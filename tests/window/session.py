@@ -63,7 +63,7 @@ class Session(Interruptions, Drops, Showing):
         return self.face.data.shape_keys.key_blocks[name].value
 
     def shows_values(self, wanted: Mapping[str, float]) -> bool:
-        """Whether all these expressions have these values."""
+        """True where all these expressions have these values."""
         return all(abs(self.value(name) - value) < 1e-4 for name, value in wanted.items())
 
     def shown(self) -> np.ndarray:

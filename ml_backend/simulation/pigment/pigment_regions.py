@@ -97,7 +97,7 @@ SPOT_FIELDS = {
     "blemishes": {"cheeks": 0.6, "forehead": 0.5, "chin": 0.9, "jaw": 0.6, "perioral": 0.4, "nose": 0.3},
     "scars": {"cheeks": 0.7, "temples": 0.5, "forehead": 0.4, "chin": 0.3, "jaw": 0.4},
 }  # fmt: skip
-"""How common each kind of spot is by region."""
+"""Commonness of each kind of spot by region."""
 
 
 def spot_weight(kind: str, chart: PigmentChart, fields: dict[str, Tensor]) -> Tensor:

@@ -23,7 +23,6 @@ examples:
 """
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,12 +33,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...datasets.colour_set import ColourSet, ColourSetSpec, make_colour_set
-from ...errors import UserError
 from ...files.image_writers import write_png
-from ...files.model_card import SIMULATED, ModelCard, install
+from ...files.model_card import SIMULATED, install
 from ...files.network_file import write_network_file
 from ...geometry.linear_models import principal_components
-from ...layers.band_limits import enlarge
 from ...losses.map_reconstruction import band_losses
 from ...losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ...models.albedo_detail import (
@@ -59,16 +56,14 @@ from ...simulation.pigment.pigment_simulation import tone_region
 from ...simulation.pigment.pigment_traits import TRAIT_NAMES
 from ..steps import TrainingRun
 from ..training_run import add_run_arguments, read_configuration
+from .albedo_cards import coarse_card, detail_card, sliders_card
 from .coarse_components import fit_coarse, low_passed
+from .people_low_passed import PeopleLowPassed, training_people
 
 STAGES = ("coarse", "fields", "value", "chroma", "adversarial", "sliders")
 STEPPED = ("value", "chroma", "adversarial")
 ABLATION = "ablation"
 """Folder of the models that are only compared with."""
-TRAINING_SHARE = 0.94
-ALIGNED = 32
-"""Crops lie on multiples of so many texels: two cells of the latent, four texels of a coarse map of 64."""
-_MARGIN = 2  # texels of the coarse map that the cubic filter reads beyond a crop
 _OFF_FACE = 0.2  # weight of what is not the face
 SHOWN = 6
 
@@ -131,55 +126,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def coarse_card(model: AlbedoModel, facts: Mapping[str, str]) -> ModelCard:
-    """Returns the card of the linear part; `facts` as `TrainingRun.facts`, with "maps" and "source"."""
-    return ModelCard(
-        "Coarse skin colour",
-        "Mean and principal components of each channel of skin colour (UVAPM, Dai et al. 2025, section "
-        "3.3).\nInput: coefficients in deviations of people. Output: sRGB without light, row 0 is v = 0.",
-        source=f"{facts['source']}. {facts['maps']}",
-        command=facts["command"],
-        device=f"{facts['device']}; {facts['training_minutes']} minutes with the detail model",
-        evaluation="`python -m ml_backend evaluate albedo` prints the table.",
-        notes=(
-            f"{model.coefficient_count} coefficients at {model.resolution} texels, components stored as "
-            "int8.",
-        ),
-    )
-
-
-def detail_card(network: AlbedoDetail, facts: Mapping[str, str]) -> ModelCard:
-    """Returns the card of the detail model; `facts` as `coarse_card` takes them."""
-    return ModelCard(
-        "Detail of skin colour",
-        "A variational autoencoder of what the coarse map lacks (UVAPM, Dai et al. 2025, section 3.4): its "
-        "decoder\nadds to the value (HSV); a second one adds chroma and can be left out. Output: sRGB "
-        "differences.",
-        source=f"{facts['source']}. {facts['maps']}",
-        command=facts["command"],
-        device=f"{facts['device']}; {facts['training_minutes']} minutes with what had to be simulated",
-        evaluation="`python -m ml_backend evaluate albedo` prints the table.",
-        stages=facts["stages"],
-        steps=facts.get("steps", ""),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        config=dataclasses.asdict(network.config),
-        notes=("The mean and the fixed fields are stored as uint8 beside them.",),
-    )
-
-
-def sliders_card(facts: Mapping[str, str]) -> ModelCard:
-    """Returns the card of the sliders; `facts` as `coarse_card` takes them."""
-    return ModelCard(
-        "Sliders of skin colour",
-        "The mean person of each tone and directions of the coefficients of `albedo.safetensors` by trait.\n"
-        f"Traits: {', '.join(SLIDERS)}, in the units of `PigmentTraits`; tone in degrees.",
-        source=f"{facts['source']}. {facts['maps']}",
-        command=facts["command"],
-        device=f"{facts['device']}; {facts['training_minutes']} minutes with the albedo model",
-        evaluation="`python -m ml_backend evaluate albedo` prints how well tone keeps the detail.",
-    )
-
-
 def fit_sliders(model: AlbedoModel, colours: ColourSet) -> SkinSliders:
     """Learns the sliders from the traits of the people whom the training sees."""
     training = training_people(colours)
@@ -214,20 +160,6 @@ def train_coarse(colours: ColourSet, settings: dict, folder: Path, run: Training
             run.write("coarse", kind=kind, size=size, unseen_mse=float(left * 255**2))
 
 
-def training_people(colours: ColourSet) -> int:
-    """Returns how many people the training sees; the rest measure it.
-
-    Raises:
-        UserError: nobody is left on one side.
-    """
-    training = int(len(colours) * TRAINING_SHARE)
-    if training < 1 or training == len(colours):
-        raise UserError(
-            f"{len(colours)} people are too few to train on.", "Raise `people` in the configuration."
-        )
-    return training
-
-
 def ablation_models(folder: Path, resolution: int, others: list[int]) -> dict[int, AlbedoModel]:
     """Returns the per-channel models by resolution, that of the package's first.
 
@@ -238,92 +170,6 @@ def ablation_models(folder: Path, resolution: int, others: list[int]) -> dict[in
     return {
         size: AlbedoModel.read(path) for size, path in {resolution: folder / ALBEDO_FILE, **names}.items()
     }
-
-
-class PeopleLowPassed:
-    """The people of a set, and the coarse maps that models of several sizes make of them.
-
-    Args:
-        colours: the set.
-        models: by resolution, the one of the package first.
-        device: where crops are made.
-
-    Attributes:
-        training: how many people the training sees.
-        mask: (R, R) float32, 1 inside the face.
-        inside: (2, n) rows and columns of texels inside the face.
-    """
-
-    def __init__(self, colours: ColourSet, models: Mapping[int, AlbedoModel], device: torch.device):
-        self.colours = colours
-        self.device = device
-        self.resolution = colours.maps.shape[-1]
-        self.training = training_people(colours)
-        self.mask = torch.from_numpy(colours.mask.astype(np.float32)).to(device)
-        self.inside = np.stack(np.nonzero(colours.mask))
-        self.sizes = tuple(models)
-        self._mean: dict[int, Tensor] = {}
-        self._basis: dict[int, Tensor] = {}
-        self._found: dict[int, Tensor] = {}
-        for size, model in models.items():
-            low = low_passed(colours, size)
-            found = np.stack([model.project(one) for one in low]).reshape(len(low), 3, -1)
-            self._mean[size] = torch.from_numpy(model.mean[:, 0]).to(device)
-            self._basis[size] = torch.from_numpy(model.basis.reshape(3, -1, size, size)).to(device)
-            self._found[size] = torch.from_numpy(found).to(device)
-
-    def crop(self, rows: np.ndarray, window: Window, size: int) -> tuple[Tensor, Tensor]:
-        """Returns true and coarse colours (B, 3, h, w) sRGB of people in a window.
-
-        Args:
-            rows: people.
-            window: rows and columns, at multiples of `ALIGNED`, at least `ALIGNED` from the map's border; or
-                the whole map.
-            size: resolution of the coarse map.
-        """
-        down, across = window
-        truth = torch.from_numpy(np.asarray(self.colours.maps[rows, :, down, across], np.float32)) / 255
-        factor = self.resolution // size
-        whole = down.stop - down.start == self.resolution
-        margin = 0 if whole else _MARGIN
-        low_down, low_across = (
-            slice(side.start // factor - margin, side.stop // factor + margin) for side in window
-        )
-        basis = self._basis[size][:, :, low_down, low_across]
-        low = self._mean[size][:, low_down, low_across] + torch.einsum(
-            "bck,ckhw->bchw", self._found[size][torch.from_numpy(rows).to(self.device)], basis
-        )
-        coarse = enlarge(low, factor * low.shape[-1])
-        cut = slice(margin * factor, coarse.shape[-1] - margin * factor)
-        return truth.to(self.device), coarse[..., cut, cut]
-
-    def whole(self, rows: np.ndarray, size: int) -> tuple[Tensor, Tensor]:
-        """Returns true and coarse maps (B, 3, R, R) of people."""
-        everything = slice(0, self.resolution)
-        return self.crop(rows, (everything, everything), size)
-
-    def draw(self, crop: int, count: int, shares: list[float], numbers: np.random.Generator) -> tuple:
-        """Draws a window around a point of the face, and people.
-
-        Args:
-            crop: edge, texels, a multiple of `ALIGNED`; the whole map where it is the map's edge.
-            count: people.
-            shares: of the sizes, the package's first, in their order; sum 1.
-            numbers: source of randomness.
-
-        Returns:
-            Truth and coarse (B, 3, crop, crop), and the window.
-        """
-        rows = numbers.integers(self.training, size=count)
-        size = int(numbers.choice(self.sizes, p=shares))
-        centre = self.inside[:, numbers.integers(self.inside.shape[1])]
-        moved = centre - crop // 2 + numbers.integers(-ALIGNED, ALIGNED, 2)
-        border = ALIGNED if crop < self.resolution else 0
-        starts = [
-            min(max(border, int(at)), self.resolution - border - crop) // ALIGNED * ALIGNED for at in moved
-        ]
-        window = (slice(starts[0], starts[0] + crop), slice(starts[1], starts[1] + crop))
-        return *self.crop(rows, window, size), window
 
 
 @torch.no_grad()
