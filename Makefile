@@ -13,7 +13,7 @@ NETWORKS := detailed3dmm_addon/worker/requirements-networks.txt
 AUDIO ?= ml_backend/assets/demo_speech.wav
 BLENDERS := 4.2 4.5
 JOBS ?= 2
-# The output of tests that run at the same time is printed one test run after the other; macOS's old make cannot.
+# Tests that run at the same time print one test run after the other; macOS's old make cannot.
 APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 ONE_THREAD := OMP_NUM_THREADS=1
 IN_BLENDER := $(ONE_THREAD) D3DMM_WORKER_PYTHON="$(abspath $(PY))"
@@ -35,7 +35,7 @@ test: lint
 quick: install
 	$(MAKE) --no-print-directory -j$(JOBS) $(APART) types test-quick style
 
-# One file or one test: make check F=tests/pure/test_curves.py, make check F="tests/blender/test_sliders.py -k jaw"
+# One file or one test: make check F=tests/pure/test_curves.py, or F="tests/blender/test_sliders.py -k jaw"
 check: install
 	@test -n "$(F)" || { echo "Name a test file: make check F=tests/pure/test_curves.py" >&2; exit 2; }
 	$(if $(findstring tests/blender,$(F)),$(IN_BLENDER) $(PY) tests/blender/run.py,$(ONE_THREAD) $(PY) -m pytest) $(F)
@@ -84,7 +84,8 @@ test-broken-inputs: install
 bench: install
 	$(PY) -m benchmarks --out build/bench.json
 
-# PLATFORM=linux-x64, windows-x64 or macos-arm64 carries the backend's wheels; BLENDER_PYTHON=3.13 for Blender 5.1 and newer.
+# PLATFORM=linux-x64, windows-x64 or macos-arm64 carries the backend's wheels; BLENDER_PYTHON=3.13 is for
+# Blender 5.1 and newer.
 package: install
 	rm -rf dist && mkdir -p dist
 	$(PY) -m tools.package --out dist $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BLENDER_PYTHON),--python $(BLENDER_PYTHON))

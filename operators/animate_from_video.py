@@ -1,11 +1,12 @@
 """Import Video, Animate Movie Strip, Adjust Video, Refine Between Keys."""
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, FloatProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..detailed3dmm_addon.actions import action_writer as face_animation
 from ..detailed3dmm_addon.actions.movie_strip import active_movie, footage_of
+from ..detailed3dmm_addon.clips import video_properties
 from ..detailed3dmm_addon.clips.clip import ClipPlace
 from ..detailed3dmm_addon.clips.clip_sources import VideoSource
 from ..detailed3dmm_addon.clips.kept_take import has_take, kept_take
@@ -20,42 +21,12 @@ from .operator_base import named_file
 class VideoOperator(SpeechOperator):
     """Mixed into operators that have a video solved: the options that all of them share."""
 
-    face_number: IntProperty(
-        name="Face",
-        description="Which face of the video, counted from 1, left to right, where the first is seen; "
-        "0: the largest",
-        default=0,
-        min=0,
-    )
-    neutral: IntProperty(
-        name="Neutral Frame",
-        description="Frame of the video, counted from 0, on which the actor's face is at rest; "
-        "-1: the rest is found",
-        default=-1,
-        min=-1,
-    )
-    same_person: BoolProperty(
-        name="Same Person",
-        description="The selected face is the actor's: solve with its shape; "
-        "else the actor's is found in the video",
-        default=False,
-    )
-    strength: FloatProperty(
-        name="Strength",
-        description="Factor on jaw, lips, tongue, cheeks and brows of a video; eyes and head keep theirs",
-        default=1.0,
-        min=0.0,
-        max=3.0,
-        soft_max=2.0,
-    )
-    head_motion: BoolProperty(
-        name="Head Motion",
-        description="Key the turns of the actor's head on the object's rotation",
-        default=True,
-    )
-    gaze: BoolProperty(
-        name="Gaze", description="Key where the actor looks; else the eyes look ahead", default=True
-    )
+    face_number: video_properties.face_number()
+    neutral: video_properties.neutral_frame()
+    same_person: video_properties.same_person()
+    strength: video_properties.strength()
+    head_motion: video_properties.head_motion()
+    gaze: video_properties.gaze()
     bake_detail: BoolProperty(
         name="Animated Wrinkles", description="Store the detail of every frame in the file", default=True
     )

@@ -16,6 +16,7 @@ from ...ml_backend.animation.curve_editing import GAIN_GROUPS, CurveEdit
 from ...ml_backend.animation.curve_filters import GROUPS
 from ...ml_backend.expression_presets import EXPRESSION_PRESETS
 from ..actions.action_writer import ACTION, LAYERS, NLA
+from . import video_properties
 
 LAYER_TEXTS = {
     "blinks": ("Blinks", "Eyelids that close about 20 times a minute, in pauses and with wide glances"),
@@ -190,44 +191,12 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
             ("autoregressive", "Autoregressive", "Each frame from the frames before it; slower"),
         ),
     )
-    video_strength: FloatProperty(
-        name="Strength",
-        description="Factor on jaw, lips, tongue, cheeks and brows of a video; eyes and head keep theirs",
-        default=1.0,
-        min=0.0,
-        max=3.0,
-        soft_max=2.0,
-        step=5,
-        precision=2,
-    )
-    video_head: BoolProperty(
-        name="Head Motion",
-        description="Key the turns of the actor's head on the object's rotation",
-        default=True,
-    )
-    video_gaze: BoolProperty(
-        name="Gaze", description="Key where the actor looks; else the eyes look ahead", default=True
-    )
-    video_face: IntProperty(
-        name="Face",
-        description="Which face of the video, counted from 1, left to right, where the first is seen; "
-        "0: the largest",
-        default=0,
-        min=0,
-    )
-    video_neutral: IntProperty(
-        name="Neutral Frame",
-        description="Frame of the video, counted from 0, on which the actor's face is at rest; "
-        "-1: the rest is found",
-        default=-1,
-        min=-1,
-    )
-    video_same_person: BoolProperty(
-        name="Same Person",
-        description="The selected face is the actor's: solve with its shape; "
-        "else the actor's is found in the video",
-        default=False,
-    )
+    video_strength: video_properties.strength()
+    video_head: video_properties.head_motion()
+    video_gaze: video_properties.gaze()
+    video_face: video_properties.face_number()
+    video_neutral: video_properties.neutral_frame()
+    video_same_person: video_properties.same_person()
     rest_rotation: FloatVectorProperty(
         options={"HIDDEN"}, description="Where the head stood before the first clip, radians"
     )
