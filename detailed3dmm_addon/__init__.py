@@ -4,6 +4,7 @@
 def register():
     """Registers preferences and properties, and starts listening to changes of the scene."""
     from . import properties, translations
+    from .characters import transfer_settings
     from .clips import settings as animation_settings
     from .detail import handlers
     from .worker import preferences_panel
@@ -12,12 +13,14 @@ def register():
     preferences_panel.register()
     properties.register()
     animation_settings.register()
+    transfer_settings.register()
     handlers.register()
 
 
 def unregister():
     """Stops listening, ends the worker, removes the properties."""
     from . import properties, translations
+    from .characters import transfer_settings
     from .clips import settings as animation_settings
     from .detail import handlers
     from .worker import jobs as backend
@@ -25,6 +28,7 @@ def unregister():
 
     handlers.unregister()
     backend.stop()
+    transfer_settings.unregister()
     animation_settings.unregister()
     properties.unregister()
     preferences_panel.unregister()

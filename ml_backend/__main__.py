@@ -17,6 +17,8 @@ COMMANDS = {
     "fit": "photographs of one person to that person's face: sliders, camera, colour, wrinkles",
     "animate": "a recording to 52 ARKit curves",
     "track": "a video of a face to 52 ARKit curves, head, gaze and camera",
+    "transfer": "attributes of a photo or a face to another face: shape, expression, skin, light, pose",
+    "render": "pictures of a face file from several sides",
     "simulate": "displacement maps of simulated skin",
     "train": summary("train a model", train.MODULES),
     "evaluate": summary("figures of a model with its baselines", evaluate.MODULES),

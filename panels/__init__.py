@@ -15,6 +15,7 @@ def _classes():
         own_characters_panel,
         photo_panel,
         preset_panel,
+        transfer_panel,
         video_panel,
     )
 
@@ -26,6 +27,7 @@ def _classes():
         *detail_panel.CLASSES,
         *audio_panel.CLASSES,
         *video_panel.CLASSES,
+        *transfer_panel.CLASSES,
         *preset_panel.CLASSES,
         *export_panel.CLASSES,
         *own_characters_panel.CLASSES,

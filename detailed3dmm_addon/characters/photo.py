@@ -12,6 +12,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.srgb import to_srgb
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
+from ..appearance.photo_light import store_light
 from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
 from ..detail import live as live_detail
@@ -139,6 +140,7 @@ class PhotoFit:
             settings.photo = self.paths[0].name
             settings.photo_sureness = f"{fitted['sentence']} {fitted['camera']}"
             settings.photo_sure = fitted["sure"]
+            store_light(face, arrays["light"])
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
             if self.keep_expression:
                 for key_name, value in zip(

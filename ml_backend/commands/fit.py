@@ -140,7 +140,8 @@ def _write_face(path: str, fitted, expression: np.ndarray, described: dict) -> N
 
     model = BilinearFace.default().fingerprint()
     try:
-        write_face(path, FaceParameters(fitted.identity, fitted.skin, expression, model))
+        light, pose = fitted.unwrapped.light, np.array(fitted.photos[0].camera.head_angles())
+        write_face(path, FaceParameters(fitted.identity, fitted.skin, expression, model, light, pose))
         content = json.loads(Path(path).read_text("utf-8"))
         Path(path).write_text(json.dumps(content | {"fit": described}, indent=1) + "\n", "utf-8")
     except OSError as error:

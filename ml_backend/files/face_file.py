@@ -25,12 +25,16 @@ class FaceParameters:
         skin: (16,) float32, or None.
         expression: (52,) float32.
         model: fingerprint of the face model that the identity belongs to; empty where the file names none.
+        light: (9, 3) float32 spherical harmonics of the light that a photo showed, or None.
+        pose: (3,) float32 yaw, pitch, roll of the head in degrees, or None.
     """
 
     identity: np.ndarray | None
     skin: np.ndarray | None
     expression: np.ndarray
     model: str = ""
+    light: np.ndarray | None = None
+    pose: np.ndarray | None = None
 
 
 def expression_vector(values: dict[str, float], source: str) -> np.ndarray:
@@ -89,7 +93,22 @@ def read_face(path: str | Path) -> FaceParameters:
         _vector(path, content, "skin"),
         expression_vector(expression, str(path)),
         model,
+        _array(path, content, "light", (9, 3)),
+        _array(path, content, "pose", (3,)),
     )
+
+
+def _array(path: Path, content: dict, key: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    if key not in content:
+        return None
+    try:
+        array = np.array(content[key], np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{path}: {key!r} is not a list of numbers.", _REMEDY) from error
+    if array.shape != shape or not np.isfinite(array).all():
+        size = " x ".join(str(count) for count in shape)
+        raise UserError(f"{path}: {key!r} is not {size} of finite numbers.", _REMEDY)
+    return array
 
 
 def _vector(path: Path, content: dict, key: str) -> np.ndarray | None:
@@ -117,7 +136,12 @@ def write_face(path: str | Path, face: FaceParameters, sliders: Mapping | None =
     """
     content: dict = {
         name: np.asarray(value, float).round(6).tolist()
-        for name, value in (("identity", face.identity), ("skin", face.skin))
+        for name, value in (
+            ("identity", face.identity),
+            ("skin", face.skin),
+            ("light", face.light),
+            ("pose", face.pose),
+        )
         if value is not None
     }
     if face.identity is not None and face.model:

@@ -103,6 +103,7 @@ def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answe
         "expressions": np.stack([item.expression for item in fitted.photos]),
     }
     found |= {"latent_offset": fitted.latent_offset, "albedo": fitted.unwrapped.albedo}
+    found["light"] = fitted.unwrapped.light
     found["rotation"] = np.stack([item.camera.rotation for item in fitted.photos])
     found["translation"] = np.stack([item.camera.translation for item in fitted.photos])
     found["photo"] = fitted.photos[0].photo.pixels

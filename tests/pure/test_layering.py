@@ -85,6 +85,7 @@ LIGHT_MODULES = {
     ("models", "albedo_model"),
     ("models", "bilinear_face"),
     ("models", "earlier_face"),
+    ("models", "face_attributes"),
     ("models", "skin_sliders"),
     ("models", "skin_vector"),
     ("models", "distilled_detail"),
