@@ -36,7 +36,7 @@ def attributes_of_face(face: bpy.types.Object) -> FaceAttributes:
     Raises:
         UserError: the object is no face, or one of another face model.
     """
-    if face is None or not is_face(face):
+    if not is_face(face):
         raise UserError("The source is no face.", "Choose a face that this extension made.")
     check_current(face)
     turned = np.degrees(np.array(face.rotation_euler, np.float32))
@@ -122,8 +122,8 @@ def transfer(
                 face.d3dmm.skin_tone += share * (skin_tone - face.d3dmm.skin_tone)
         if "expression" in amounts:
             _set_expression(face, changed.expression)
-        if "pose" in amounts:
-            yaw, pitch, roll = np.radians(changed.pose)
+        if "pose" in amounts and changed.pose is not None:
+            yaw, pitch, roll = (float(angle) for angle in np.radians(changed.pose))
             face.rotation_euler = Euler((-pitch, roll, yaw))
     if "shape" in amounts:
         live_update.refresh_shape(face)

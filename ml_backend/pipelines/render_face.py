@@ -10,7 +10,6 @@ import numpy as np
 
 from ..geometry.camera_view import FRONTAL, Camera, rotation_about
 from ..geometry.displacement import displace_vertices, vertex_normals
-from ..geometry.srgb import from_srgb
 from ..geometry.texture_space import sample_map
 from ..models.bilinear_face import BilinearFace
 from ..simulation.portraits.painted_face import HeadPaint, draw_head, head_colours, prepare_paint
@@ -88,10 +87,9 @@ def render_face(request: RenderFaceRequest) -> list[np.ndarray]:
         seen = np.where(on_skin[:, None], sample_map(request.albedo, uv.clip(0, 1)), colours)
         colours = (seen + (_HAIR - seen) * (_COVER * paint.scalp)[:, None]).astype(np.float32)
     light = (_SOFT_LIGHT if request.light is None else request.light) * _EXPOSURE
-    ground = float(from_srgb(np.float32(_GROUND) ** (1 / 2.2)))
     return [
         draw_head(
-            paint, positions, colours, light, view_camera(face, yaw, pitch, request.size), ground, 0.6, 1.5
+            paint, positions, colours, light, view_camera(face, yaw, pitch, request.size), _GROUND, 0.6, 1.5
         )
         for yaw, pitch in request.angles
     ]

@@ -19,6 +19,11 @@ def expression(**values):
     return np.array([values.get(name, 0.0) for name in EXPRESSION_NAMES], np.float32)
 
 
+def known(values):
+    assert values is not None
+    return values
+
+
 def test_every_coefficient_is_in_one_region():
     masks = np.stack([region_mask([region]) for region in REGION_PREFIXES])
     assert (masks.sum(0) == 1).all()
@@ -28,11 +33,13 @@ def test_only_what_is_asked_for_changes():
     one = FaceAttributes(shape=np.ones(4), expression=expression(jawOpen=1, browInnerUp=1), pose=np.zeros(3))
     other = FaceAttributes(shape=-np.ones(4), expression=expression(mouthSmileLeft=1), skin=np.ones(16))
     mixed = transferred(one, other, {"expression": 0.5}, ["mouth"])
-    np.testing.assert_allclose(mixed.expression, expression(jawOpen=0.5, browInnerUp=1, mouthSmileLeft=0.5))
+    np.testing.assert_allclose(
+        known(mixed.expression), expression(jawOpen=0.5, browInnerUp=1, mouthSmileLeft=0.5)
+    )
     assert mixed.shape is one.shape and mixed.skin is None
     twice = transferred(one, other, {"shape": 2.0, "skin": 0.25})
-    np.testing.assert_allclose(twice.shape, -3)
-    np.testing.assert_allclose(twice.skin, 0.25)
+    np.testing.assert_allclose(known(twice.shape), -3)
+    np.testing.assert_allclose(known(twice.skin), 0.25)
 
 
 @pytest.mark.parametrize("amounts", [{"pose": 1.0}, {"shape": -0.1}, {"shape": float("nan")}, {"shape": 3.0}])
@@ -103,9 +110,9 @@ def test_the_shell_transfers(two_faces, tmp_path, capsys):
     assert main(["transfer", *words, "--attributes", "expression=0.5,light"]) == 0
     assert json.loads(capsys.readouterr().out)["attributes"] == {"expression": 0.5, "light": 1.0}
     made, target, source = (read_face(path) for path in (out, *two_faces))
-    np.testing.assert_allclose(made.identity, target.identity, atol=1e-5)
+    np.testing.assert_allclose(known(made.identity), known(target.identity), atol=1e-5)
     np.testing.assert_allclose(made.expression, source.expression / 2, atol=1e-6)
-    np.testing.assert_allclose(made.light, source.light, atol=1e-6)
+    np.testing.assert_allclose(known(made.light), known(source.light), atol=1e-6)
     assert made.pose is None
 
 
