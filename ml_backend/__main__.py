@@ -19,6 +19,7 @@ COMMANDS = {
     "track": "a video of a face to 52 ARKit curves, head, gaze and camera",
     "transfer": "attributes of a photo or a face to another face: shape, expression, skin, light, pose",
     "render": "pictures of a face file from several sides",
+    "bake": "curves to a sequence of displacement maps, one a frame",
     "simulate": "displacement maps of simulated skin",
     "train": summary("train a model", train.MODULES),
     "evaluate": summary("figures of a model with its baselines", evaluate.MODULES),

@@ -5,7 +5,7 @@ layers with an amount and a seed each; they never open closed lips.
 AUDIO is a recording (wav, flac, mp3, ogg, opus, aif, m4a, aac ...) or a film with sound (mp4, mov, mkv ...),
 any number of channels, 4 to 384 kHz, any length, at any level; or a folder of them. The curves of a folder go
 into the folder --out under the same names; where two recordings share a name, the endings stay in it
-(take.wav.csv, take.mp3.csv).
+(take.wav.csv, take.mp3.csv). Curves that are there, made with the same options, are left as they are.
 
 Examples:
   python -m ml_backend animate speech.wav --fps 30 --out curves.csv          Live Link Face CSV
@@ -18,6 +18,7 @@ Examples:
   python -m ml_backend animate speech.wav --out curves.csv --speech-encoder wav2vec2-phonemes/
   python -m ml_backend animate speech.wav --out curves.csv --decoder autoregressive
   python -m ml_backend animate recordings/ --out curves/ --format csv
+  python -m ml_backend animate recordings/ --out curves/ --cluster local       all processors, by Ray
 """
 
 import argparse
@@ -27,7 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from .files_of_folder import each_file, result_paths
+from ..farm.folder_job import add_farm_arguments, check_farm_arguments, run_folder_job
+from ..farm.items import Item, Outcome
+from ..farm.result_paths import result_paths
 from .progress_line import print_progress
 
 _LISTED = 8
@@ -132,6 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     edits.add_argument(
         "--offset", type=float, default=0.0, metavar="MS", help="milliseconds by which the motion comes later"
     )
+    add_farm_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -169,12 +173,14 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(
                 "A transcript belongs to one recording, not to a folder.", "Animate that recording by itself."
             )
-        return _animate_folder(Path(args.audio), Path(args.out), f".{args.format}", request, edit)
+        return _animate_folder(Path(args.audio), Path(args.out), request, edit, args)
     check_extension(args.out)
     request = dataclasses.replace(
         request, transcript=read_transcript(args.transcript) if args.transcript else ""
     )
-    animation = _animate(request, edit, args.out)
+    animation, notes = _animate(request, edit, args.out)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     print(
         f"{args.out}: {len(animation.frames)} frames at {animation.fps:g} a second "
         f"({animation.seconds:.2f} s)"
@@ -183,18 +189,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _animate(request, edit, out: str | Path):
+    """Returns the animation that was written, and notes."""
     from ..files.curve_file import write_curves
     from ..pipelines.animate_from_audio import animate_in_layers
 
     layered = animate_in_layers(request, print_progress)
-    for note in layered.notes:
-        print(f"note: {note}", file=sys.stderr)
     animation = layered.mixed(edit)
     write_curves(out, animation)
-    return animation
+    return animation, layered.notes
 
 
-def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
+def _animate_folder(folder: Path, out: Path, request, edit, args: argparse.Namespace) -> int:
     """Animates every recording below a folder; one that cannot be used is named, and the others go on.
 
     Raises:
@@ -202,6 +207,7 @@ def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
     """
     from ..audio.formats import AUDIO_SUFFIXES
 
+    check_farm_arguments(args)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     paths = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     passed = [path for path in files if path not in set(paths)]
@@ -211,16 +217,23 @@ def _animate_folder(folder: Path, out: Path, suffix: str, request, edit) -> int:
         print(f"note: passed over, no recordings by their names: {names}{more}", file=sys.stderr)
     if not paths:
         raise UserError(f"{folder}: holds no recording.", f"Put {', '.join(AUDIO_SUFFIXES)} files into it.")
-    targets = result_paths([path.relative_to(folder) for path in paths], out, suffix)
+    targets = result_paths([path.relative_to(folder) for path in paths], out, f".{args.format}")
 
-    def work(path: Path, target: Path) -> str:
-        animation = _animate(dataclasses.replace(request, path=str(path)), edit, target)
-        return f"{target}: {len(animation.frames)} frames ({animation.seconds:.2f} s)"
+    def work(item: Item) -> Outcome:
+        animation, notes = _animate(dataclasses.replace(request, path=item.source), edit, item.target)
+        line = f"{item.target}: {len(animation.frames)} frames ({animation.seconds:.2f} s)"
+        return Outcome(line, tuple(notes))
 
-    failed = each_file(paths, targets, work)
-    if failed:
-        print(f"{len(failed)} of {len(paths)} recordings could not be used", file=sys.stderr)
-    return 1 if failed else 0
+    items = [Item(str(path), target) for path, target in zip(paths, targets, strict=True)]
+    settings = {
+        "command": "animate",
+        "options": dataclasses.asdict(dataclasses.replace(request, path="")),
+        "edits": dataclasses.asdict(edit) if edit else None,
+    }
+    report = run_folder_job(items, work, settings, out, args)
+    if report.failed:
+        print(f"{len(report.failed)} of {len(paths)} recordings could not be used", file=sys.stderr)
+    return 1 if report.failed else 0
 
 
 def _pairs(texts: list[str], kind: type) -> dict:

@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
 
 
-def add_face_arguments(parser: argparse.ArgumentParser) -> None:
+def add_face_arguments(parser: argparse.ArgumentParser, with_expression: bool = True) -> None:
     """Declares who and which expression: --identity, --identity-seed, --skin-seed, --expression."""
     who = parser.add_mutually_exclusive_group()
     who.add_argument(
@@ -88,6 +88,9 @@ def add_face_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skin-seed", type=int, metavar="N", help="the wrinkle seed (default: the identity seed, else 0)"
     )
+    if not with_expression:
+        parser.set_defaults(expression=[])
+        return
     parser.add_argument(
         "--expression",
         nargs="+",

@@ -8,6 +8,9 @@ With --what albedo it writes colour maps instead, the colour of a person's skin 
 on (sRGB, top row first), mask.png (where the face is) and people.json: for each its file and traits
 (tone as typology angle in degrees, age, freckles, ...; docs/skin-colour.md). Tones are flat over six groups.
 
+With --shard or --cluster people are made in pieces, and joined once all of them are there; --shard 1/1 is one
+process that goes on where it was stopped.
+
 With --sets it fills the map sets that trainings would fill on first use, one folder for each below --out; it
 goes on where it was stopped.
 
@@ -15,6 +18,7 @@ examples:
   python -m ml_backend simulate --count 20 --seed 1 --out build/simulated --sheet
   python -m ml_backend simulate --count 200 --expressions 16 --resolution 1024 --device cuda --out maps
   python -m ml_backend simulate --what albedo --people 20 --resolution 512 --out build/colours --sheet
+  python -m ml_backend simulate --count 2000 --out maps --shard 3/20           the third of twenty jobs
   python -m ml_backend simulate --sets dnpm restoration image-to-displacement --config 2core --out build/maps
 """
 
@@ -25,6 +29,7 @@ import time
 from pathlib import Path
 
 from ..errors import UserError
+from ..farm.folder_job import add_farm_arguments
 from ..files.atomic_write import make_folder
 
 
@@ -87,13 +92,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write sheet.png, at most 12 people x 8 expressions, or 24 colour maps",
     )
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
+    add_farm_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     """Makes the maps."""
     if args.sets:
+        if args.shard or args.cluster:
+            raise UserError("--sets is not made in pieces.", "Leave --shard and --cluster out.")
         fill_sets(args)
-        return
+        return 0
     if args.count < 1 or args.expressions < 1:
         raise UserError("--count and --expressions must be at least 1.")
     if args.seed < 0:
@@ -102,9 +110,13 @@ def run(args: argparse.Namespace) -> None:
 
     device = pick_device(args.device)
     make_folder(args.out)
+    if args.shard or args.cluster:
+        from .simulate_pieces import simulate_in_pieces
+
+        return simulate_in_pieces(args, str(device))
     if args.what == "albedo":
         simulate_colours(args)
-        return
+        return 0
     import numpy as np
     import torch
 
@@ -164,6 +176,7 @@ def run(args: argparse.Namespace) -> None:
             f"{total} maps of {args.count} people in {seconds:.1f} s, {low:.2f} to {high:.2f} mm, in "
             f"{args.out}"
         )
+    return 0
 
 
 def simulate_colours(args: argparse.Namespace) -> None:

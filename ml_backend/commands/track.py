@@ -22,7 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .files_of_folder import each_file, result_paths
+from ..farm.folder_job import add_farm_arguments, check_farm_arguments, run_folder_job
+from ..farm.items import Item, Outcome
+from ..farm.result_paths import result_paths
 from .photo_options import add_landmark_model
 from .progress_line import print_progress
 
@@ -65,10 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("json", "csv"), default="json", help="of the takes of a folder (default: json)"
     )
-    parser.add_argument(
-        "--again", action="store_true", help="track videos of a folder that have a take already"
-    )
     add_landmark_model(parser)
+    add_farm_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
 
@@ -102,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     if not Path(args.out).resolve().parent.is_dir():
         raise UserError(f"{args.out}: there is no such folder.", "Make it first, or choose another.")
     described = _track(request, dials, args.out)
+    for note in described["notes"]:
+        print(f"note: {note}", file=sys.stderr)
     print(json.dumps(described) if args.json else _sentence(described))
     return 0
 
@@ -154,8 +156,6 @@ def _track(request, dials: dict[str, float], out: str | Path) -> dict:
     take = track_video(request, print_progress)
     animation = smoothed(take, dials)
     write_take(out, take, animation, dials)
-    for note in take.notes:
-        print(f"note: {note}", file=sys.stderr)
     spent = time.perf_counter() - begin
     seen = [index for index, name in enumerate(animation.names) if name not in take.not_seen]
     return {
@@ -188,16 +188,18 @@ def _track_folder(folder: Path, videos: list[Path], args, request, dials: dict[s
 
     Takes are written whole, so one that is there is finished: a run that was cut off goes on behind it.
     """
+    check_farm_arguments(args)
     targets = result_paths([path.relative_to(folder) for path in videos], Path(args.out), f".{args.format}")
-    rows = []
 
-    def work(path: Path, target: Path) -> str:
-        rows.append(_track(dataclasses.replace(request, path=str(path)), dials, target))
-        return "" if args.json else _sentence(rows[-1])
+    def work(item: Item) -> Outcome:
+        described = _track(dataclasses.replace(request, path=item.source), dials, item.target)
+        return Outcome(_sentence(described), tuple(described["notes"]), described)
 
-    failed = each_file(videos, targets, work, keep=not args.again)
+    items = [Item(str(path), target) for path, target in zip(videos, targets, strict=True)]
+    shaping = "face identity neutral start end fps smoothing landmark_model".split()
+    settings = {"command": "track", "options": {name: getattr(args, name) for name in shaping}}
+    report = run_folder_job(items, work, settings, Path(args.out), args, quiet=args.json)
     if args.json:
-        print(
-            json.dumps(rows + [{"video": str(path), "error": str(error)} for path, error in failed.items()])
-        )
-    return 1 if failed else 0
+        rows = [outcome.facts for outcome in report.outcomes.values() if not outcome.error]
+        print(json.dumps(rows + [{"video": video, "error": text} for video, text in report.failed.items()]))
+    return 1 if report.failed else 0

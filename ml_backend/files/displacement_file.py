@@ -9,6 +9,7 @@ from tokenize import TokenError
 import numpy as np
 
 from ..errors import UserError
+from .atomic_write import atomic_path
 from .image_writers import PNG_OFFSET_MM, PNG_RANGE_MM
 
 SUFFIXES = (".exr", ".png", ".npy")
@@ -37,7 +38,7 @@ def check_suffix(path: str | Path) -> Path:
 
 
 def write_displacement(path: str | Path, displacement_map: np.ndarray) -> None:
-    """Writes a displacement map.
+    """Writes a displacement map, complete or not at all.
 
     Args:
         path: ends in .exr, .png or .npy.
@@ -49,23 +50,28 @@ def write_displacement(path: str | Path, displacement_map: np.ndarray) -> None:
     path = check_suffix(path)
     top_first = np.ascontiguousarray(displacement_map[::-1], np.float32)
     try:
-        if path.suffix.lower() == ".npy":
-            np.save(path, np.ascontiguousarray(displacement_map, np.float32))
-        elif path.suffix.lower() == ".png":
-            from PIL import Image
-
-            Image.fromarray(
-                np.round(np.clip((top_first + PNG_OFFSET_MM) / PNG_RANGE_MM, 0, 1) * 65535).astype(np.uint16)
-            ).save(path)
-        else:
-            import OpenEXR
-
-            header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-            OpenEXR.File(header, {"Y": top_first.astype(np.float16)}).write(str(path))
+        with atomic_path(path) as partial:
+            _write(partial, path.suffix.lower(), top_first)
     except (OSError, RuntimeError) as error:
         raise UserError(
             f"{path}: cannot be written ({error}).", "Check the folder and the free space."
         ) from error
+
+
+def _write(path: Path, kind: str, top_first: np.ndarray) -> None:
+    if kind == ".npy":
+        with path.open("wb") as file:
+            np.save(file, np.ascontiguousarray(top_first[::-1]))
+    elif kind == ".png":
+        from PIL import Image
+
+        values = np.round(np.clip((top_first + PNG_OFFSET_MM) / PNG_RANGE_MM, 0, 1) * 65535)
+        Image.fromarray(values.astype(np.uint16)).save(path, format="PNG")
+    else:
+        import OpenEXR
+
+        header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+        OpenEXR.File(header, {"Y": top_first.astype(np.float16)}).write(str(path))
 
 
 def read_displacement(path: str | Path) -> np.ndarray:

@@ -13,10 +13,10 @@ from ml_backend.animation.curve_editing import lip_gap
 from ml_backend.animation.procedural import Layer, Prosody, procedural_layers
 from ml_backend.audio.read_audio import AudioFile, read_audio
 from ml_backend.commands.animate import read_transcript
-from ml_backend.commands.files_of_folder import result_paths
 from ml_backend.errors import UserError
 from ml_backend.evaluation.evaluate_speech import read_clips
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.farm.result_paths import result_paths
 from ml_backend.files.curve_file import read_curves
 from ml_backend.pipelines.animate_from_audio import AnimateFromAudioRequest, animate_in_layers
 
@@ -129,7 +129,10 @@ def test_a_folder_is_animated_file_by_file(voice, tmp_path, capsys):
         and "broken.mp3" in said.err
         and "1 of 3 recordings" in said.err
     )
-    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == ["a.json", "more/b.json"]
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("[!.]*.*")) == [
+        "a.json",
+        "more/b.json",
+    ]
     assert len(read_curves(out / "more/b.json").frames) == 24
     (recordings / "broken.mp3").unlink()
     assert main(["animate", str(recordings), "--out", str(out)]) == 0
@@ -137,7 +140,7 @@ def test_a_folder_is_animated_file_by_file(voice, tmp_path, capsys):
     (recordings / "A.mov").write_bytes((recordings / "a.wav").read_bytes())
     assert main(["animate", str(recordings), "--out", str(tmp_path / "all")]) == 0
     names = ["A.mov.csv", "a.ogg.csv", "a.wav.csv", "b.csv"]
-    assert sorted(path.name for path in (tmp_path / "all").rglob("*.*")) == names
+    assert sorted(path.name for path in (tmp_path / "all").rglob("[!.]*.*")) == names
     (tmp_path / "empty").mkdir()
     assert main(["animate", str(tmp_path / "empty"), "--out", str(out)]) == 2
 
