@@ -63,8 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transcript",
         type=Path,
-        metavar="TXT",
-        help="what is said, in English: forced alignment (needs pocketsphinx)",
+        metavar="FILE",
+        help="what is said, in English, as text, SRT, WebVTT or TextGrid: forced alignment (needs "
+        "pocketsphinx)",
     )
     parser.add_argument(
         "--channel",
@@ -143,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
     from ..animation.curve_editing import CurveEdit
     from ..animation.emotion import parse_emotions
     from ..files.curve_file import check_extension
+    from ..files.transcript_file import read_transcript
     from ..pipelines.animate_from_audio import AnimateFromAudioRequest
 
     amounts: dict[str, Any] = dict.fromkeys(_LAYERS, 1.0) | {
@@ -176,7 +178,8 @@ def run(args: argparse.Namespace) -> int:
         return _animate_folder(Path(args.audio), Path(args.out), request, edit, args)
     check_extension(args.out)
     request = dataclasses.replace(
-        request, transcript=read_transcript(args.transcript) if args.transcript else ""
+        request,
+        transcript=read_transcript(args.transcript, args.start, args.length) if args.transcript else "",
     )
     animation, notes = _animate(request, edit, args.out)
     for note in notes:
@@ -246,17 +249,3 @@ def _pairs(texts: list[str], kind: type) -> dict:
             except ValueError as error:
                 raise UserError(f"{pair}: not NAME=VALUE.", "Write it as jaw=1.2.") from error
     return found
-
-
-def read_transcript(path: Path) -> str:
-    """Returns the words of a transcript, in UTF-8, UTF-16 or code page 1252.
-
-    Raises:
-        UserError: the file is no text, or empty.
-    """
-    from ..files.text_file import read_text
-
-    text = read_text(path)
-    if not text.strip():
-        raise UserError(f"{path}: the transcript is empty.", "Write what is said, or leave it out.")
-    return text

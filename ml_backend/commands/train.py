@@ -1,6 +1,13 @@
-"""Trains a model of the default set, or one from your own data, with the same command."""
+"""Trains a model of the default set, or one from your own data, with the same command.
+
+torchrun shares any training over processes, GPUs and machines (docs/farm.md):
+  torchrun --nproc-per-node 4 -m ml_backend train dnpm --config gpu --out build/dnpm
+"""
 
 import argparse
+import shutil
+import tempfile
+from pathlib import Path
 
 from .model_subcommands import add_model_subcommands
 
@@ -46,5 +53,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
-    """Runs the model's training."""
-    return args.run_model(args)
+    """Runs the model's training, in one process or as one of several that torchrun started."""
+    from ..layers.processes import started_by_torchrun
+
+    if not started_by_torchrun():
+        return args.run_model(args)
+    return _run_together(args)
+
+
+def _run_together(args: argparse.Namespace) -> int | None:
+    """Runs a training as one of several processes: the first writes into --out, the others nowhere.
+
+    The others work in folders of their own, which begin with a copy of the checkpoint and are thrown away.
+    """
+    import torch
+
+    from ..layers.processes import join_processes, leave_processes, process_rank, wait_for_all
+
+    graphics = torch.cuda.is_available() and args.device in ("", "cuda")
+    join_processes(graphics)
+    if graphics:
+        args.device = f"cuda:{torch.cuda.current_device()}"
+    with tempfile.TemporaryDirectory(prefix="d3dmm-train-") as folder:
+        if process_rank():
+            if getattr(args, "resume", False) and args.out.is_dir():
+                for path in args.out.rglob("*"):
+                    if path.is_file() and path.suffix in (".safetensors", ".jsonl"):
+                        copy = Path(folder) / path.relative_to(args.out)
+                        copy.parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copy(path, copy)
+            args.out = Path(folder)
+            if getattr(args, "install", False):
+                args.install = False
+        wait_for_all()
+        status = args.run_model(args)
+        leave_processes()
+    return status

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,8 @@ from ..errors import UserError
 from .items import Item, Outcome, Work, do_item
 
 ROOT = Path(__file__).resolve().parents[2]
+_PATIENCE = 10.0
+"""Seconds in which a cluster must take a connection."""
 _WAITING = 4
 """Pieces for each processor that are handed to the cluster at a time."""
 
@@ -50,17 +53,32 @@ def connect(cluster: str) -> ModuleType:
         "logging_level": "ERROR",
     }
     if workers is None:
+        _check_address(cluster)
         settings["address"] = cluster
     else:
         settings |= {"address": "local", "num_cpus": workers, "include_dashboard": False}
     try:
         ray.init(**settings)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"--cluster {cluster}: no Ray cluster answers there ({str(error).splitlines()[0]}).",
-            "Start one with: ray start --head; or use --cluster local.",
-        ) from error
+        raise _silent(cluster, error) from error
     return ray
+
+
+def _check_address(cluster: str) -> None:
+    """Raises UserError unless something listens at HOST:PORT; Ray itself would try for minutes."""
+    host, separator, port = cluster.removeprefix("ray://").rpartition(":")
+    if separator:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+        except (OSError, ValueError, OverflowError) as error:
+            raise _silent(cluster, error) from error
+
+
+def _silent(cluster: str, error: Exception) -> UserError:
+    return UserError(
+        f"--cluster {cluster}: no Ray cluster answers there ({str(error).splitlines()[0]}).",
+        "Start one with: ray start --head; or use --cluster local.",
+    )
 
 
 def _passed_on() -> dict[str, str]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..datasets.map_set import MapSet
 from ..datasets.sampled_expressions import LATENT_SIZE, expressions_from_normal
 from ..files.relief_sheet import write_sample_sheet
+from ..layers.processes import own_share, process_count
 from ..losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, path_length_penalty
 from ..models.displacement_discriminator import DisplacementDiscriminator
 from ..models.displacement_generator import DisplacementGenerator
@@ -70,7 +71,7 @@ def fit_prior(pair: Pair, settings: dict, run: TrainingRun) -> None:
         usual = mapping(torch.randn(1024, config.latent_width, device=run.device)).mean(0)
         mapping.spread_bias += pair.generator.mean_latent - usual
     for step in run.steps("prior", {"prior": optimiser}, [], {"log_steps": 200, **settings}):
-        z = torch.randn(settings["batch"], config.latent_width, device=run.device)
+        z = own_share(torch.randn(settings["batch"], config.latent_width, device=run.device))
         with torch.no_grad():
             offsets = pair.encoder(*conditions_from_normal(z, config.identity_size, config.skin_size))
         target = offsets + pair.generator.mean_latent
@@ -138,7 +139,8 @@ class AdversarialStage:
     def prior_latents(self, count: int) -> Tensor:
         """W+ latents (B, S, W) of the prior, some of two styles."""
         generator = self.pair.generator
-        z, mix = torch.randn(2, count, generator.config.latent_width, device=self.device)
+        whole = torch.randn(count * process_count(), 2, generator.config.latent_width, device=self.device)
+        z, mix = own_share(whole).unbind(1)
         crossed = self.random.random() < self.settings.get("mixing", 0.5)
         crossover = int(self.random.integers(1, generator.config.style_count))
         return generator.sample_latents(z, mix=mix if crossed else None, crossover=crossover)
@@ -148,8 +150,8 @@ class AdversarialStage:
 
         The latents are of the same faces first, then of the prior.
         """
-        batch = self.settings["batch"]
-        rows = np.sort(self.random.integers(0, len(self.maps), batch))
+        rows = own_share(np.sort(self.random.integers(0, len(self.maps), self.settings["batch"])))
+        batch = len(rows)
         truth, *given = self.maps.batch(rows, self.device)
         real = truth / self.pair.generator.millimetres * self.mask
         if not self.paired:

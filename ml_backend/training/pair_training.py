@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..files.model_card import ModelCard, licence_of
 from ..files.relief_sheet import write_sample_sheet
 from ..layers.blur_resampling import resize_by_halving
+from ..layers.processes import own_share
 from ..losses.map_reconstruction import activity_weights, band_losses, power_loss, weighted_square
 from ..models.detail_encoder import DetailEncoder, EncoderConfig
 from ..models.displacement_generator import DisplacementGenerator, GeneratorConfig
@@ -284,7 +285,8 @@ def train_pair(name: str, pair: Pair, maps: MapSet, settings: dict, run: Trainin
 
     for step in run.steps(name, {"pair": optimiser}, averages, settings, measure=measure, random=[random]):
         pair.encoder.train()
-        first = np.sort(random.integers(0, training - together + 1, max(1, settings["batch"] // together)))
+        count = max(1, settings["batch"] // together)
+        first = own_share(np.sort(random.integers(0, training - together + 1, count)))
         truth, *given = maps.batch((first[:, None] + np.arange(together)).ravel(), device)
         with torch.autocast(device.type, enabled=device.type == "cuda", dtype=torch.bfloat16):
             generated = maps_through_gate(pair.generator, pair.encoder, given, truth.shape[-1])

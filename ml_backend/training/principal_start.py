@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..datasets.map_set import MapSet
 from ..geometry.linear_models import leading_row_space
 from ..layers.blur_resampling import double_size, resize_by_halving
+from ..layers.processes import own_share
 from ..layers.windowed_basis import cut_tiles
 from ..models.detail_encoder import DetailEncoder
 from ..models.displacement_generator import DisplacementGenerator, SynthesisBlock
@@ -223,7 +224,8 @@ def fit_coefficients(
         encoder.train()
         loss = torch.zeros((), device=run.device)
         for group in prepared:
-            rows = torch.from_numpy(random.integers(0, group.training, settings["batch"])).to(run.device)
+            drawn = own_share(random.integers(0, group.training, settings["batch"]))
+            rows = torch.from_numpy(drawn).to(run.device)
             loss = loss + group.missed_shares(encoder, generator, rows).sum()
         step.descend(loss, loss=loss)
     encoder.eval()

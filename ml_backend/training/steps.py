@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..errors import UserError
+from ..layers.processes import agreed, average_gradients, process_count, same_everywhere
 from .checkpoints import RandomSource, Stateful, WeightAverage
 from .stages import StageKeeper
 from .training_run import RunLog, choose_device, device_text
@@ -51,11 +52,20 @@ class Schedule:
     done: int = 0
     spent: float = 0.0
     _began: float = dataclasses.field(default_factory=time.monotonic)
+    _agreed: float | None = None
 
     @property
     def elapsed(self) -> float:
         """Minutes in this stage, earlier processes included."""
+        if self._agreed is not None:
+            return self._agreed
         return self.spent + (time.monotonic() - self._began) / 60
+
+    def agree(self, device: torch.device) -> None:
+        """Stops the clock until the next call, at the same time in all processes that train together."""
+        if process_count() > 1:
+            self._agreed = None
+            self._agreed = agreed(self.elapsed, device)
 
     @property
     def progress(self) -> float:
@@ -101,8 +111,9 @@ class Step:
         chosen = self._optimisers[optimiser]
         chosen.zero_grad(set_to_none=True)
         loss.backward()
+        parameters = [parameter for group in chosen.param_groups for parameter in group["params"]]
+        average_gradients(parameters)
         if clip:
-            parameters = [parameter for group in chosen.param_groups for parameter in group["params"]]
             nn.utils.clip_grad_norm_(parameters, clip)
         chosen.step()
         self.note(**terms)
@@ -229,6 +240,10 @@ class TrainingRun:
                 stage, optimisers, averages, kept or {}, random
             )
         rates = [follow_schedule(optimiser, schedule, settings["rate"]) for optimiser in optimisers.values()]
+        groups = [group for optimiser in optimisers.values() for group in optimiser.param_groups]
+        same_everywhere(parameter for group in groups for parameter in group["params"])
+        same_everywhere(value for average in averages for value in average.module.state_dict().values())
+        schedule.agree(self.device)
         ended = schedule.progress >= 1
         while not ended:
             step = Step(schedule.done, schedule.progress, optimisers)
@@ -236,6 +251,7 @@ class TrainingRun:
             for average in averages:
                 average.update()
             schedule.done += 1
+            schedule.agree(self.device)
             ended = schedule.progress >= 1
             due = {
                 name: ended or schedule.done % settings.get(name, every) == 0

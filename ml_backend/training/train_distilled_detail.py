@@ -29,6 +29,7 @@ from ..datasets.teacher_maps import make_teacher_maps
 from ..files.model_card import ModelCard, install
 from ..files.relief_sheet import write_sample_sheet
 from ..layers.blur_resampling import double_size
+from ..layers.processes import own_share
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.distilled_detail import DistilledDetail, FieldBand, InputScaling
@@ -208,7 +209,7 @@ def train_network(
     for step in run.steps(
         STAGE, {"network": optimiser}, averages, settings, measure=measure, kept=kept, random=[random]
     ):
-        rows = torch.randint(training, (settings["batch"],), generator=random).to(targets.device)
+        rows = own_share(torch.randint(training, (settings["batch"],), generator=random)).to(targets.device)
         loss = (network(*(values[rows] for values in given)) - targets[rows]).square().sum(1).mean() / power
         step.descend(loss, loss=loss)
     network.load_state_dict(best.weights)

@@ -34,6 +34,7 @@ from ..files.model_card import SIMULATED, ModelCard, install
 from ..files.network_file import write_network_file
 from ..files.relief_sheet import write_sample_sheet
 from ..geometry.linear_models import solve_ridge
+from ..layers.processes import own_share
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ..models.bilinear_face import BilinearFace
@@ -236,7 +237,7 @@ def train_stage(
     network.train()
     for step in run.steps(stage, optimisers, [], settings, random=[drawn.numbers, drawn.random]):
         features, expected, truth, confidence = (
-            part.to(run.device) for part in drawn.training_pair(settings["batch"])
+            own_share(part).to(run.device) for part in drawn.training_pair(settings["batch"])
         )
         with torch.autocast(run.device.type, torch.bfloat16, enabled=half):
             heights = (

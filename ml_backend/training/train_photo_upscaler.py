@@ -28,6 +28,7 @@ from ..datasets.simulated_portraits import face_frames, make_portrait_set
 from ..errors import UserError
 from ..files.model_card import ModelCard, install
 from ..files.network_file import write_network_file
+from ..layers.processes import own_share
 from ..models.landmark_network import LandmarkNetwork, read_landmark_network
 from ..models.photo_upscaler import UPSCALER_FILE, PhotoUpscaler, enlarged, upscaler_config
 from .checkpoints import WeightAverage
@@ -218,7 +219,7 @@ def train(
 
     for step in run.steps(stage, optimisers, averages, settings, measure=measured):
         random = np.random.default_rng([1 + STAGES.index(stage), step.number])
-        rows = random.integers(portraits.held_out, len(portraits.pictures), settings["batch"])
+        rows = own_share(random.integers(portraits.held_out, len(portraits.pictures), settings["batch"]))
         varied, squares = zip(
             *[vary(portraits.pictures[row], portraits.frames[row], random) for row in rows], strict=True
         )

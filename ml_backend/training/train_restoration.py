@@ -36,6 +36,7 @@ from ..files.network_file import write_network_file
 from ..files.relief_sheet import write_sample_sheet
 from ..geometry.linear_models import fit_ridge, held_out_shares, principal_components
 from ..layers.band_limits import shrink
+from ..layers.processes import own_share
 from ..losses.map_reconstruction import activity_weights, band_losses
 from ..losses.relief_identity import identity_loss
 from ..models.detailed_3dmm import Detailed3DMM
@@ -281,7 +282,7 @@ def train_maps(
     random = torch.Generator(device).manual_seed(1)
     settings = {"log_steps": 50, **settings}
     for step in run.steps("maps", optimisers, [], settings, random=[numbers, random]):
-        truth, _ = _batch(maps, settings["batch"], numbers, device)
+        truth = own_share(_batch(maps, settings["batch"], numbers, device)[0])
         offsets = encoder(degrade(truth, random), seen_parts(len(truth), size, random, device))
         generated = generator.maps(offsets + generator.mean_latent, size)[size].float()
         loss, parts = restoration_loss(generated * inside, truth / generator.millimetres, inside)
@@ -337,7 +338,7 @@ def train_refiner(
     for step in run.steps("refine", optimisers, [], settings, random=[numbers]):
         factor = int(numbers.choice([4, 8]))
         truth, coarse = draw_crops(maps, generated[factor], crop, settings["batch"], numbers)
-        truth, coarse = truth.to(run.device), coarse.to(run.device)
+        truth, coarse = own_share(truth).to(run.device), own_share(coarse).to(run.device)
         refinement = refined(network, shrink(truth, crop // factor), coarse)[..., kept, kept] / unit
         target = truth[..., kept, kept] / unit
         square = (refinement - target).square().mean()

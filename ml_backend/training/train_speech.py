@@ -28,6 +28,7 @@ from ..datasets.speech_dataset import SpeechBatch, SpeechSampler, VoiceStream, r
 from ..errors import UserError
 from ..files.model_card import ModelCard
 from ..files.network_file import write_network_file
+from ..layers.processes import own_share
 from ..models.bilinear_face import BilinearFace
 from ..models.speech.speech_decoder import SpeechDecoder
 from ..models.speech.speech_encoder import FRAME_RATE, SpeechEncoder
@@ -239,7 +240,7 @@ def train_networks(
     settings = {**settings, "log_steps": settings["log_every"]}
     for step in run.steps(STAGE, {"adam": optimiser}, averages, settings, measure=measure, random=random):
         fps = FRAME_RATES[int(sampler.rng.integers(len(FRAME_RATES)))]
-        batch = move_to(sampler.batch(settings["batch"], fps), run.device)
+        batch = move_to(share_of_batch(sampler.batch(settings["batch"], fps)), run.device)
         with torch.autocast(run.device.type, torch.bfloat16, enabled=settings["bfloat16"]):
             logits, curves = _forward(model, batch, settings["given_phones"])
         total = loss(batch, logits.float(), curves.float())
@@ -307,6 +308,12 @@ def _start_from(model: nn.ModuleDict, path: Path) -> None:
 def move_to(batch: SpeechBatch, device: torch.device) -> SpeechBatch:
     """Returns the batch on another device."""
     return SpeechBatch(**{name: value.to(device) for name, value in vars(batch).items()})
+
+
+def share_of_batch(batch: SpeechBatch) -> SpeechBatch:
+    """Returns this process's sequences of a batch."""
+    parts = {name: own_share(value) for name, value in vars(batch).items() if name != "times"}
+    return SpeechBatch(times=batch.times, **parts)
 
 
 def mix_true_phones(posteriors: Tensor, labels: Tensor, share: float) -> Tensor:

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from ..datasets.speech_dataset import SpeechBatch, SpeechSampler, read_streams
 from ..files.network_file import write_network_file
+from ..layers.processes import own_share
 from ..models.bilinear_face import BilinearFace
 from ..models.speech.autoregressive_decoder import (
     FRAME_RATE,
@@ -38,7 +39,15 @@ from ..models.speech.autoregressive_decoder import (
 from ..models.speech.speech_networks import DEFAULT_FILE, PHONES_FACT, load_speech_networks
 from .checkpoints import WeightAverage
 from .steps import TrainingRun
-from .train_speech import SpeechLoss, hours_of, label_times, mix_true_phones, move_to, speech_card
+from .train_speech import (
+    SpeechLoss,
+    hours_of,
+    label_times,
+    mix_true_phones,
+    move_to,
+    share_of_batch,
+    speech_card,
+)
 from .training_run import add_run_arguments, read_configuration
 
 STAGE = "speech-autoregressive"
@@ -208,15 +217,16 @@ def train_decoder(
     for step in run.steps(
         STAGE, {"adam": optimiser}, averages, settings, measure=measure, kept={"pool": pool}, random=random
     ):
-        listened = pool.draw()
-        own_share = settings["own_past"] * min(1.0, 2 * step.progress)
+        drawn = pool.draw()
+        listened = ListenedBatch(share_of_batch(drawn.batch), own_share(drawn.posteriors))
+        own_past = settings["own_past"] * min(1.0, 2 * step.progress)
         times = label_times(listened.posteriors.shape[1], run.device)
         with torch.autocast(run.device.type, torch.bfloat16, enabled=settings["bfloat16"]):
-            past = mixed_past(model, listened, own_share, settings["noise"])
+            past = mixed_past(model, listened, own_past, settings["noise"])
             curves = model(listened.posteriors, listened.batch.prosody, times, past).float()
         total = loss.motion(listened.batch, curves)
         step.note(**{f"train_{name}": value for name, value in loss.figures.items()})
-        step.descend(total, clip=1.0, own_past=own_share)
+        step.descend(total, clip=1.0, own_past=own_past)
     return measure()
 
 

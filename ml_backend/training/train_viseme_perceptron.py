@@ -17,7 +17,7 @@ from ..datasets.speech_dataset import SpeechSampler, read_streams
 from ..files.network_file import write_network_file
 from ..models.speech.viseme_perceptron import VISEME_OF, VISEMES, VisemePerceptron
 from .steps import TrainingRun
-from .train_speech import speech_card
+from .train_speech import share_of_batch, speech_card
 from .training_run import RunLog, choose_device, read_configuration
 
 
@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
 
     def loss_and_accuracy(chosen: SpeechSampler) -> tuple[torch.Tensor, float]:
         batch = chosen.batch(16, 25.0)
+        if chosen is sampler:
+            batch = share_of_batch(batch)
         logits = model(batch.mel.to(device))
         labels = batch.labels.to(device)
         visemes = torch.where(labels >= 0, table[labels.clamp(min=0)], -100)

@@ -14,6 +14,7 @@ from ..datasets.map_set import MapSet, MapSetSpec, make_map_set
 from ..errors import UserError
 from ..files.training_log import read_records, write_records
 from ..layers.device import device_name, pick_device
+from ..layers.processes import first_alone, process_rank
 
 CONFIGURATIONS = Path(__file__).resolve().parent / "configurations"
 
@@ -130,7 +131,8 @@ def open_maps(data: Path, sets: dict[str, dict], device: torch.device) -> dict[s
         def report(done: int, total: int, name: str = name) -> None:
             print(f"  {name}: {done} of {total} people simulated", file=sys.stderr, flush=True)
 
-        opened[name] = make_map_set(data / name, spec, str(device), report)
+        with first_alone():
+            opened[name] = make_map_set(data / name, spec, str(device), report)
     return opened
 
 
@@ -166,4 +168,5 @@ class RunLog:
         with self.path.open("a") as file:
             file.write(json.dumps(record) + "\n")
         text = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.items())
-        print(text, file=sys.stderr, flush=True)
+        if not process_rank():
+            print(text, file=sys.stderr, flush=True)

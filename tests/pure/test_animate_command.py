@@ -12,12 +12,12 @@ from ml_backend.__main__ import main
 from ml_backend.animation.curve_editing import lip_gap
 from ml_backend.animation.procedural import Layer, Prosody, procedural_layers
 from ml_backend.audio.read_audio import AudioFile, read_audio
-from ml_backend.commands.animate import read_transcript
 from ml_backend.errors import UserError
 from ml_backend.evaluation.evaluate_speech import read_clips
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.farm.result_paths import result_paths
 from ml_backend.files.curve_file import read_curves
+from ml_backend.files.transcript_file import read_transcript
 from ml_backend.pipelines.animate_from_audio import AnimateFromAudioRequest, animate_in_layers
 
 DEMO = Path(__file__).resolve().parents[2] / "ml_backend/assets/demo_speech.wav"

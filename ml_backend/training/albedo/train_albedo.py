@@ -37,6 +37,7 @@ from ...files.image_writers import write_png
 from ...files.model_card import SIMULATED, install
 from ...files.network_file import write_network_file
 from ...geometry.linear_models import principal_components
+from ...layers.processes import own_share
 from ...losses.map_reconstruction import band_losses
 from ...losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ...models.albedo_detail import (
@@ -248,6 +249,7 @@ def detail_loss(
 def _missing(people: PeopleLowPassed, settings: dict, numbers: np.random.Generator, index: int) -> tuple:
     """Draws missing detail (B, C, h, w), its coarse map, its weights (h, w) and its window."""
     truth, coarse, window = people.draw(settings["crop"], settings["batch"], settings["shares"], numbers)
+    truth, coarse = own_share(truth), own_share(coarse)
     weights = people.mask[window] * (1 - _OFF_FACE) + _OFF_FACE
     return missing_detail(truth, coarse)[index], coarse, weights, window
 
