@@ -16,8 +16,6 @@ from ..model.face_model import identity_of
 from ..model.registry import is_face
 from ..worker.jobs import JobSteps
 
-CURVE_SUFFIXES = (".csv", ".json")
-
 
 @dataclass(frozen=True)
 class ClipCurves:

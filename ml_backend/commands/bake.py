@@ -23,9 +23,9 @@ from ..farm.folder_job import add_farm_arguments, check_farm_arguments, run_fold
 from ..farm.items import Item, Outcome
 from ..farm.result_paths import result_paths
 from ..files.atomic_write import make_folder, write_text_whole
+from ..files.curve_file import CURVE_SUFFIXES, read_curves
 from .generate import add_face_arguments, read_face_arguments
 
-_CURVES = (".csv", ".json", ".txt", ".vmc", ".jsonl")
 _FRAMES = 16
 """Frames of one piece of work."""
 
@@ -58,8 +58,6 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: there are no curves, or an option cannot be read.
     """
-    from ..files.curve_file import read_curves
-
     check_farm_arguments(args)
     place = Path(args.curves)
     paths = [place]
@@ -67,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
         paths = sorted(
             path
             for path in place.rglob("*")
-            if path.is_file() and path.suffix.lower() in _CURVES and not path.name.startswith(".")
+            if path.is_file() and path.suffix.lower() in CURVE_SUFFIXES and not path.name.startswith(".")
         )
         if not paths:
-            raise UserError(f"{place}: holds no curves.", f"Put {', '.join(_CURVES)} files into it.")
+            raise UserError(f"{place}: holds no curves.", f"Put {', '.join(CURVE_SUFFIXES)} files into it.")
     folder = place if place.is_dir() else place.parent
     names = [path.relative_to(folder) for path in paths]
     clips = [target.with_suffix("") for target in result_paths(names, args.out, ".clip")]

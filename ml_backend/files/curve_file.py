@@ -1,4 +1,4 @@
-"""Animation curves of a face and their files: Live Link Face CSV and JSON, JSON of Audio2Face.
+"""Animation curves of a face and their files: Live Link Face CSV and JSON, and those of other programs.
 
 numpy and the standard library only.
 """
@@ -15,9 +15,13 @@ from ..errors import UserError
 from ..expression_matching import match_columns
 from ..expression_names import EXPRESSION_NAMES
 from .atomic_write import atomic_path
+from .foreign_curves import ForeignTake, read_foreign_json, read_foreign_text
 from .live_link import LONGEST, check_twice, describe_columns, read_take
+from .metahuman_curves import read_metahuman
 from .text_file import read_text
 
+CURVE_SUFFIXES = (".csv", ".json", ".jsonl", ".txt")
+"""Endings of the files that `read_curves` reads."""
 HEAD_NAMES: tuple[str, ...] = (
     "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw",
     "RightEyePitch", "RightEyeRoll",
@@ -133,17 +137,38 @@ def write_json(path: str | Path, animation: Animation) -> None:
 
 
 def read_curves(path: str | Path) -> Animation:
-    """Reads .csv or .json, by the name.
+    """Reads curves by the name of the file: .csv, .json, or .txt and .jsonl of other programs.
 
     Raises:
-        UserError: see `read_csv` and `read_json`.
+        UserError: see `read_csv`, `read_json` and `read_text_curves`.
     """
+    suffix = Path(path).suffix.lower()
+    if suffix in (".txt", ".jsonl"):
+        return read_text_curves(path)
     check_extension(path)
-    return read_csv(path) if Path(path).suffix.lower() == ".csv" else read_json(path)
+    return read_csv(path) if suffix == ".csv" else read_json(path)
+
+
+def read_text_curves(path: str | Path) -> Animation:
+    """Reads a recording of FaceCap or of VMC messages.
+
+    Raises:
+        UserError: it is neither, or cannot be read.
+    """
+    broken = UserError(f"{path}: not a curve file.", "Expected a recording of FaceCap or of VMC messages.")
+    take = read_foreign_text(path, read_text(path))
+    if take is None:
+        raise broken
+    return _foreign(path, take, broken)
+
+
+def _foreign(path: str | Path, take: ForeignTake, broken: UserError) -> Animation:
+    expressions, values, notes = _by_expression(path, list(take.names), take.values)
+    return _checked(path, take.fps, expressions, values, take.head, broken, (*take.notes, *notes))
 
 
 def read_json(path: str | Path) -> Animation:
-    """Reads what `write_json` writes, or what Audio2Face exports.
+    """Reads what `write_json` writes, what Audio2Face exports, or what MediaPipe and VMC record.
 
     Names may be any subset of the 52, in any order and spelling, as `match_columns` reads them; "head" may
     be missing.
@@ -154,6 +179,9 @@ def read_json(path: str | Path) -> Animation:
     broken = UserError(f"{path}: not a curve file.", 'Expected JSON {"fps", "names", "frames"}.')
     try:
         document = json.loads(read_text(path))
+        take = read_foreign_json(path, document)
+        if take is not None:
+            return _foreign(path, take, broken)
         if "facsNames" in document:
             return _audio2face(path, document, broken)
         fps, names = float(document["fps"]), [str(name) for name in document["names"]]
@@ -192,7 +220,7 @@ def _audio2face(path: str | Path, document: dict, broken: UserError) -> Animatio
 
 
 def read_csv(path: str | Path) -> Animation:
-    """Reads a Live Link Face CSV, from the app or from `write_csv`.
+    """Reads a Live Link Face CSV, from the app or from `write_csv`, or MetaHuman's controls.
 
     Columns may stand in any order and spelling; missing rotations are 0. Every row stands at its time code;
     see `live_link.read_take`.
@@ -204,7 +232,11 @@ def read_csv(path: str | Path) -> Animation:
         f"{path}: not a Live Link Face CSV.",
         "Expected Timecode, BlendShapeCount and the ARKit names in the first line.",
     )
-    take = read_take(path, read_text(path), (*EXPRESSION_NAMES, *HEAD_NAMES))
+    text = read_text(path)
+    foreign = read_metahuman(path, text)
+    if foreign is not None:
+        return _foreign(path, foreign, broken)
+    take = read_take(path, text, (*EXPRESSION_NAMES, *HEAD_NAMES))
     columns = [index for index, name in enumerate(take.names) if name in EXPRESSION_NAMES]
     head = np.zeros((len(take.values), len(HEAD_NAMES)), np.float32)
     for index, name in enumerate(take.names):

@@ -13,7 +13,7 @@ BLENDER_SIDE = ("detailed3dmm_addon", "operators", "panels")
 BACKEND_LINES = (
     ("errors", "expression_names", "asset_files"),
     ("expression_presets", "expression_matching", "process"),
-    ("layers", "geometry", "files"),
+    ("layers", "geometry", "files", "farm"),
     ("phonetics", "audio", "losses"),
     ("models",),
     ("simulation", "fitting", "face_building", "speech_data", "animation"),
@@ -70,6 +70,8 @@ LIGHT_MODULES = {
     ("files", "tensor_file"),
     ("files", "curve_file"),
     ("files", "live_link"),
+    ("files", "foreign_curves"),
+    ("files", "metahuman_curves"),
     ("files", "text_file"),
     ("files", "timecodes"),
     ("files", "face_file"),
