@@ -12,6 +12,7 @@ WORKER_REQUIREMENTS := detailed3dmm_addon/worker/requirements.txt
 NETWORKS := detailed3dmm_addon/worker/requirements-networks.txt
 AUDIO ?= ml_backend/assets/demo_speech.wav
 BLENDERS := 4.2 4.5
+RELEASE_PYTHONS ?= 3.11
 JOBS ?= 2
 # Tests that run at the same time print one test run after the other; macOS's old make cannot.
 APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -22,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 
 .SECONDARY:
 .PHONY: demo test quick check lint style types test-quick test-pure test-blender test-versions test-window test-kills \
-	test-broken-inputs bench package install system-libraries print-system-libraries clean
+	test-broken-inputs bench package release install system-libraries print-system-libraries clean
 
 demo: install
 	$(PY) -m tools.demo --audio "$(AUDIO)" --out build/demo
@@ -89,6 +90,11 @@ bench: install
 package: install
 	rm -rf dist && mkdir -p dist
 	$(PY) -m tools.package --out dist $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BLENDER_PYTHON),--python $(BLENDER_PYTHON))
+
+# Every zip, the extension repositories' indexes, checksums and notes: dist/. RELEASE_PYTHONS="3.11 3.13" adds
+# zips with the backend for Blender 5.1 and newer.
+release: install
+	$(PY) -m tools.release --out dist --pythons $(RELEASE_PYTHONS)
 
 install: system-libraries $(STAMP)
 

@@ -6,9 +6,10 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..detailed3dmm_addon.actions import action_writer as face_animation
 from ..detailed3dmm_addon.clips.clip import ClipAnimation, ClipPlace
-from ..detailed3dmm_addon.clips.clip_sources import CURVE_SUFFIXES, CaptureSource
+from ..detailed3dmm_addon.clips.clip_sources import CaptureSource
 from ..detailed3dmm_addon.clips.targets import active_target, needs_target
 from ..ml_backend.errors import UserError
+from ..ml_backend.files.curve_file import CURVE_SUFFIXES
 from .animate_from_audio import ClipOperator
 from .operator_base import FaceOperator, named_file
 
