@@ -14,6 +14,8 @@ from .items import Item, Outcome, Work, do_item
 ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = 10.0
 """Seconds in which a cluster must take a connection."""
+_TRIES = 4
+"""Starts of a local cluster; on a busy machine Ray's own patience of half a minute may end."""
 _WAITING = 4
 """Pieces for each processor that are handed to the cluster at a time."""
 
@@ -57,10 +59,21 @@ def connect(cluster: str) -> ModuleType:
         settings["address"] = cluster
     else:
         settings |= {"address": "local", "num_cpus": workers, "include_dashboard": False}
-    try:
-        ray.init(**settings)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _silent(cluster, error) from error
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            ray.init(**settings)
+            break
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise _silent(cluster, error) from error
+        except Exception as error:  # Ray has no class of its own for this
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if not tries_left:
+                raise UserError(
+                    f"--cluster {cluster}: Ray did not start in time.",
+                    "The machine is too busy; wait, or work without --cluster.",
+                ) from error
     return ray
 
 
