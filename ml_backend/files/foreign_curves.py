@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
+from .live_link import LONGEST
 from .timecodes import at_constant_rate, capture_rate
 
 _UNITY = np.array([[-1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -142,6 +143,8 @@ def _steady(
         raise ValueError("no rows")
     turns = np.unwrap(turns, axis=0)
     rate = capture_rate(seconds)
+    if not (seconds[-1] - seconds[0]) * rate <= LONGEST:
+        raise ValueError("too long")
     span = (float(seconds[0]), float(seconds[-1]))
     whole = np.concatenate([table, turns], 1)[first]
     made = at_constant_rate(seconds, whole, rate, span)

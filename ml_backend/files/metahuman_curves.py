@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from .foreign_curves import ForeignTake
+from .live_link import LONGEST
 from .timecodes import at_constant_rate, capture_rate
 
 _PREFIX = "CTRL_expressions_"
@@ -56,7 +57,14 @@ def read_metahuman(path: object, text: str) -> ForeignTake | None:
     """
     if _PREFIX.lower() not in text[:200_000].lower():
         return None
-    rows = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text)) if any(line)]
+    broken = UserError(
+        f"{path}: not curves of MetaHuman that can be read.",
+        "Expected seconds in the first column or line, and numbers.",
+    )
+    try:
+        rows = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text)) if any(line)]
+    except csv.Error as error:
+        raise broken from error
     if len(rows) > 1 and sum(_PREFIX.lower() in row[0].lower() for row in rows[1:]) > len(rows) // 2:
         rows = [list(column) for column in zip(*rows, strict=False)]
     titles = [re.split(r"[.:|]", title)[-1] for title in rows[0][1:]]
@@ -66,10 +74,7 @@ def read_metahuman(path: object, text: str) -> ForeignTake | None:
         if values.shape[1] != len(titles) or not np.isfinite(table).all() or (np.diff(seconds) <= 0).any():
             raise ValueError("a line is too short, or the times do not rise")
     except (ValueError, IndexError) as error:
-        raise UserError(
-            f"{path}: not curves of MetaHuman that can be read.",
-            "Expected seconds in the first column or line, and numbers.",
-        ) from error
+        raise broken from error
     if len(seconds) > 1 and np.allclose(seconds, np.round(seconds)):
         seconds = seconds / 30.0  # whole numbers are frames
     by_name = {title.lower().removeprefix(_PREFIX.lower()): index for index, title in enumerate(titles)}
@@ -88,6 +93,8 @@ def read_metahuman(path: object, text: str) -> ForeignTake | None:
             f"{path}: not curves of MetaHuman that can be read.", "Export the controls of the face board."
         )
     rate = capture_rate(seconds)
+    if (seconds[-1] - seconds[0]) * rate > LONGEST:
+        raise broken
     whole = np.concatenate([np.stack(columns, 1), head], 1).astype(np.float32)
     made = at_constant_rate(seconds, whole, rate, (float(seconds[0]), float(seconds[-1])))
     notes = (f"{len(names)} expressions are read from MetaHuman's controls; finer controls are passed over",)

@@ -178,7 +178,8 @@ def take_of_parts(values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Take:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("an entry of the take is missing, or no number") from error
-    numbers = (take.seconds, take.raw, take.head, take.confidence, take.rotation, take.translation)
+    shapes = (take.rotation, take.translation, take.identity)
+    numbers = (take.seconds, take.raw, take.head, take.confidence, *shapes)
     if not count or len(take.marks) != count or not all(np.isfinite(array).all() for array in numbers):
         raise ValueError("the take has no frames, no mark for one, or a number that is not finite")
     return take
@@ -198,5 +199,5 @@ def read_take(path: str | Path) -> Take:
         return take_of_parts(content, content)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).", "Check the path.") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise broken from error

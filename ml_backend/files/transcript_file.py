@@ -107,13 +107,15 @@ def _textgrid(path: str | Path, text: str) -> list[Stretch]:
                 continue
             kind, name, count = values[at], str(values[at + 1]), int(float(values[at + 4]))
             at += 5
+            if count > len(values):
+                raise broken
             width = 3 if kind == "IntervalTier" else 2
             rows = [values[at + width * row : at + width * (row + 1)] for row in range(count)]
             at += width * count
             if kind == "IntervalTier":
                 stretches = [Stretch(float(begin), float(end), _label(label)) for begin, end, label in rows]
                 tiers.append((name, stretches))
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise broken from error
     if not tiers:
         raise broken

@@ -27,7 +27,9 @@ from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.files.curve_file import Animation, read_curves, write_curves
 from ml_backend.files.displacement_file import read_displacement, write_displacement
 from ml_backend.files.face_file import FaceParameters, read_face, write_face
+from ml_backend.files.take_file import Take, read_take, write_take
 from ml_backend.files.tensor_file import read_tensors, write_tensors
+from ml_backend.files.transcript_file import read_transcript
 
 KEPT = Path(__file__).resolve().parents[2] / "build" / "broken"
 MODEL = Path(__file__).resolve().parents[2] / "ml_backend" / "assets" / "latent_directions.safetensors"
@@ -77,6 +79,94 @@ def make_face(path: Path) -> None:
     )
 
 
+def make_earlier_face(path: Path) -> None:
+    """A face file of version 0.1.0, which names no face model, with Blender's sliders beside it."""
+    content = {
+        "identity": [0.5] * 46,
+        "skin": [0.1] * 16,
+        "expression": {"jawOpen": 0.4},
+        "sliders": {"age": 40},
+    }
+    path.write_text(json.dumps(content, indent=1))
+
+
+def make_take(path: Path) -> None:
+    """A take of five frames."""
+    count = 5
+    turns = np.zeros((count, 9), np.float32)
+    curves = np.linspace(0, 1, count * 52, dtype=np.float32).reshape(count, 52)
+    camera = {"focal": 900.0, "column": 320.0, "row": 240.0, "width": 640.0, "height": 480.0}
+    take = Take(
+        np.arange(count) / 30, curves, turns, np.ones((count, 52), np.float32),
+        np.tile(np.eye(3), (count, 1, 1)), np.ones((count, 3)), ("seen",) * count, ("tongueOut",), camera,
+        np.zeros(8, np.float32), "model", (0,), (), "a.mp4",
+    )  # fmt: skip
+    write_take(path, take, take.animation(), {"lips": 0.0})
+
+
+def make_facecap(path: Path) -> None:
+    """A recording of FaceCap."""
+    rows = [f"k,{16 * index},0,0,0,1,2,3,1,2,1,2,0.1,0.2" for index in range(9)]
+    path.write_text("\n".join(["info,FaceCap", "bs,jawOpen,mouthSmile_L", *rows]) + "\n")
+
+
+def make_vmc(path: Path) -> None:
+    """VMC messages as `oscdump` prints them."""
+    rows = []
+    for index in range(9):
+        stamp = f"e8a1b2c3.{index * 2**27:08x}"
+        rows.append(f'{stamp} /VMC/Ext/Blend/Val sf "JawOpen" 0.{index}00000')
+        rows.append(f'{stamp} /VMC/Ext/Bone/Pos sfffffff "Head" 0.0 1.4 0.0 0.1 0.0 0.0 0.99')
+        rows.append(f"{stamp} /VMC/Ext/Blend/Apply ")
+    path.write_text("\n".join(rows) + "\n")
+
+
+def make_mediapipe(path: Path) -> None:
+    """Results of MediaPipe's face landmarker."""
+    rows = [
+        {
+            "timestamp_ms": 40 * index,
+            "face_blendshapes": [[{"index": 1, "score": 0.1 * index, "category_name": "jawOpen"}]],
+            "facial_transformation_matrixes": [np.eye(4).tolist()],
+        }
+        for index in range(6)
+    ]
+    path.write_text(json.dumps({"frames": rows}))
+
+
+def make_metahuman(path: Path) -> None:
+    """A table of MetaHuman's controls."""
+    rows = [f"{index / 24:.4f},0.{index},0.2" for index in range(9)]
+    path.write_text("\n".join(["Time,CTRL_expressions_jawOpen,CTRL_expressions_mouthFunnelUL", *rows]))
+
+
+def make_subtitles(path: Path) -> None:
+    """Two cues."""
+    path.write_text("1\n00:00:00,200 --> 00:00:01,900\nHello!\n\n2\n00:00:02,000 --> 00:00:04,500\nNow.\n")
+
+
+def make_textgrid(path: Path) -> None:
+    """One tier of two words."""
+    rows = ['"IntervalTier"', '"words"', "0", "2", "2", "0", "1", '"hello"', "1", "2", '"now"']
+    head = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "0", "2", "<exists>", "1"]
+    path.write_text("\n".join([*head, *rows]) + "\n")
+
+
+def make_video(path: Path) -> None:
+    """Six frames of 64 x 48 pixels."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(6):
+            pixels = np.full((48, 64, 3), 30 * index, np.uint8)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
 def make_tensors(path: Path) -> None:
     """A weight file."""
     arrays = {
@@ -122,6 +212,26 @@ def read_directions(path: Path) -> list[np.ndarray]:
     return [value for value in vars(loaded).values() if isinstance(value, np.ndarray)]
 
 
+def take_values(path: Path) -> list[np.ndarray]:
+    """Reads a take."""
+    found = read_take(path)
+    return [value for value in vars(found).values() if isinstance(value, np.ndarray)]
+
+
+def transcript_values(path: Path) -> list[np.ndarray]:
+    """Reads a transcript; its words are no numbers."""
+    assert read_transcript(path)
+    return []
+
+
+def video_values(path: Path) -> list[np.ndarray]:
+    """Reads every frame of a video."""
+    from ml_backend.video.video_file import open_video
+
+    frames = list(open_video(path).frames())
+    return [frame.pixels for frame in frames] + [np.array([frame.seconds for frame in frames])]
+
+
 def curve_values(path: Path) -> list[np.ndarray]:
     """Reads curves."""
     found = read_curves(path)
@@ -145,6 +255,16 @@ READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
     "curves-csv": (".csv", make_animation, curve_values),
     "curves-json": (".json", make_animation, curve_values),
     "face-json": (".json", make_face, face_values),
+    "face-of-0.1.0": (".json", make_earlier_face, face_values),
+    "take": (".json", make_take, take_values),
+    "take-curves": (".json", make_take, curve_values),
+    "facecap": (".txt", make_facecap, curve_values),
+    "vmc": (".txt", make_vmc, curve_values),
+    "mediapipe": (".json", make_mediapipe, curve_values),
+    "metahuman": (".csv", make_metahuman, curve_values),
+    "subtitles": (".srt", make_subtitles, transcript_values),
+    "textgrid": (".TextGrid", make_textgrid, transcript_values),
+    "video": (".mp4", make_video, video_values),
     "weights": (".safetensors", make_tensors, lambda path: list(read_tensors(path)[0].values())),
     "model": (".safetensors", make_model, read_directions),
 }
@@ -214,8 +334,11 @@ def broken_bytes(good: bytes, draw: random.Random) -> tuple[str, bytes]:
 
 
 def is_text(data: bytes) -> bool:
-    """Returns true for a text file of this product."""
-    return data[:1] in (b"{", b"T")
+    """Returns true for a text file."""
+    try:
+        return "\0" not in data.decode() and bool(data)
+    except UnicodeDecodeError:
+        return False
 
 
 def broken_text(text: str, way: str, draw: random.Random) -> str:
