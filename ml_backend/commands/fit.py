@@ -227,8 +227,7 @@ def _write_face(path: str, fitted, expression: np.ndarray, described: dict) -> N
         with atomic_path(path) as partial:
             write_face(partial, FaceParameters(fitted.identity, fitted.skin, expression, model, light, pose))
             content = json.loads(partial.read_text("utf-8"))
-            partial.write_text(json.dumps(content | {"fit": described}, indent=1) + "
-", "utf-8")
+            partial.write_text(json.dumps(content | {"fit": described}, indent=1) + "\n", "utf-8")
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}).", "Check the folder and the free space."
