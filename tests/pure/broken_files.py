@@ -80,7 +80,7 @@ def make_face(path: Path) -> None:
 
 
 def make_earlier_face(path: Path) -> None:
-    """A face file of version 0.1.0, which names no face model, with Blender's sliders beside it."""
+    """A face file of the first release, which names no face model, with Blender's sliders beside it."""
     content = {
         "identity": [0.5] * 46,
         "skin": [0.1] * 16,
@@ -255,7 +255,7 @@ READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
     "curves-csv": (".csv", make_animation, curve_values),
     "curves-json": (".json", make_animation, curve_values),
     "face-json": (".json", make_face, face_values),
-    "face-of-0.1.0": (".json", make_earlier_face, face_values),
+    "first-face-json": (".json", make_earlier_face, face_values),
     "take": (".json", make_take, take_values),
     "take-curves": (".json", make_take, curve_values),
     "facecap": (".txt", make_facecap, curve_values),
