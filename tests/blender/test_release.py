@@ -24,6 +24,7 @@ module = "bl_ext.user_default.detailed3dmm"
 status = 1
 try:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    bpy.context.preferences.system.use_online_access = True
     repos = bpy.context.preferences.extensions.repos
     here = next(index for index, repo in enumerate(repos) if repo.module == "user_default")
     bpy.ops.extensions.package_install_files(filepath=old, repo="user_default", enable_on_install=True)
