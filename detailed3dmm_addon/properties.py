@@ -12,6 +12,7 @@ from bpy.props import (
     StringProperty,
 )
 
+from .nodes import eye_groups
 from .nodes.detail_groups import LARGEST_STRENGTH, REGIONS
 from .translations import OUR_CONTEXT
 
@@ -70,6 +71,35 @@ def _set_regions(settings, values):
     from .nodes import detail_modifier as detail_modifiers
 
     detail_modifiers.set_region_scales(settings.id_data, values)
+
+
+def _eye_input(name: str):
+    """Returns the functions that read and write an input of the eyes' modifier."""
+
+    def get(settings):
+        from .appearance import eyes
+
+        value = eyes.get_eye(settings.id_data, name)
+        return tuple(value)[:3] if hasattr(value, "__len__") else value
+
+    def put(settings, value):
+        from .appearance import eyes
+
+        eyes.set_eye(settings.id_data, name, (*value, 1.0) if hasattr(value, "__len__") else value)
+
+    return {"get": get, "set": put, "options": set()}
+
+
+def _eye_colour(label: str, name: str, description: str):
+    return FloatVectorProperty(
+        name=label, description=description, subtype="COLOR", size=3, min=0.0, max=1.0, **_eye_input(name)
+    )
+
+
+def _eye_share(label: str, name: str, description: str):
+    return FloatProperty(
+        name=label, description=description, subtype="FACTOR", min=0.0, max=1.0, **_eye_input(name)
+    )
 
 
 def _look_changed(settings, _context):
@@ -153,6 +183,22 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         default=1.0,
         update=_look_changed,
     )
+    iris_colour: _eye_colour("Iris", eye_groups.IRIS_INPUT, "Colour of the outer part of the iris")
+    iris_second_colour: _eye_colour(
+        "Second Colour", eye_groups.SECOND_INPUT, "Colour of the iris around the pupil"
+    )
+    iris_seed: IntProperty(
+        name="Iris Seed",
+        description="Pattern of the fibres of the iris",
+        min=0,
+        **_eye_input(eye_groups.SEED_INPUT),
+    )
+    pupil: _eye_share("Pupil", eye_groups.PUPIL_INPUT, "Radius of the pupil as a share of the iris")
+    eye_veins: _eye_share("Veins", eye_groups.VEINS_INPUT, "Veins and redness of the white of the eyes")
+    eye_yellowing: _eye_share(
+        "Yellowing", eye_groups.YELLOWING_INPUT, "Yellow of the white of the eyes, which comes with age"
+    )
+    eye_wetness: _eye_share("Wetness", eye_groups.WETNESS_INPUT, "Gloss of the tears on the eyes")
     wrinkle_seed: IntProperty(
         name="Wrinkle Seed",
         description="Chooses the pattern of lines and pores that the geometry does not determine",

@@ -9,6 +9,7 @@ def _classes():
         animate_from_audio,
         animate_from_video,
         bake_detail,
+        build_studio,
         carry_over_face,
         change_face,
         control_backend,
@@ -23,12 +24,15 @@ def _classes():
         install_backend,
         set_expression,
         transfer_attributes,
+        set_up_eyes,
         update_detail,
     )
 
     return (
         *create_face.CLASSES,
         *change_face.CLASSES,
+        *set_up_eyes.CLASSES,
+        *build_studio.CLASSES,
         *carry_over_face.CLASSES,
         *face_presets.CLASSES,
         *fit_from_image.CLASSES,

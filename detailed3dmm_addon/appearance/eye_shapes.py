@@ -25,10 +25,17 @@ _IRIS_RINGS = 16
 _IRIS_DEPTH = 0.05
 """Radii by which the iris is hollow: 0.6 mm."""
 _ROWS = 9
-_CORNERS = {"inner": (0.0055, 0.0, 0.0011, 0.55), "outer": (0.0040, 0.0, 0.0, 0.35)}
-"""Metres from the corner to where the eyeball is bare; unused; height of the caruncle; how far it lies back."""
-_MENISCUS = ((0.030, 0.35), (0.055, 0.10), (0.085, 0.015), (0.115, 0.001))
-"""Rows of the wet line: share of the way to the other lid, height over the eyeball in millimetres."""
+_CORNERS = {"inner": (0.0055, 0.0011, 0.55), "outer": (0.0030, 0.0, 0.35)}
+"""Metres from the corner to where the eyeball is bare; height of the caruncle; how far it lies back."""
+_MARGIN = (
+    (0.000, 0.10, -0.10, 1.0),
+    (0.008, 0.75, -0.05, 1.0),
+    (0.028, 1.00, 0.22, 0.7),
+    (0.050, 1.00, 0.09, 0.0),
+    (0.080, 1.00, 0.015, 0.0),
+    (0.110, 1.00, 0.001, 0.0),
+)
+"""Rows from a lid to the eyeball: share of the way to the other lid, how far it sinks, millimetres above, flesh."""
 _CARUNCLE_PLACE = 0.0019
 _CARUNCLE_WIDTH = 0.0012
 
@@ -146,7 +153,7 @@ def _pieces(side: str) -> list[LidShape]:
 
 def _corner(side: str, lower, upper, name: str) -> LidShape:
     """Returns the flesh between the lids at one corner of an eye."""
-    reach, _, height, back = _CORNERS[name]
+    reach, height, back = _CORNERS[name]
     away = np.linspace(0.0, reach, 15)
     along = np.linspace(0, 1, _ROWS)
     ends = [_places(rim, away, name == "outer") for rim in (lower, upper)]
@@ -156,7 +163,7 @@ def _corner(side: str, lower, upper, name: str) -> LidShape:
     across = np.sin(np.pi * along) ** 0.8
     rise = mound[:, None] * across[None] - 0.0002 * (1 - across[None]) * (1 - share[:, None])
     rise = rise + np.where(share > 0.9, -0.00025, 0.0)[:, None]  # its edge lies inside the eyeball
-    flesh = np.broadcast_to((1 - np.clip((share - 0.72) / 0.26, 0, 1))[:, None], rise.shape)
+    flesh = np.broadcast_to((1 - np.clip((share - 0.45) / 0.53, 0, 1))[:, None], rise.shape)
     place = np.stack(
         [np.broadcast_to(along, rise.shape), np.broadcast_to(sink[:, None], rise.shape), rise], 2
     )
@@ -164,16 +171,16 @@ def _corner(side: str, lower, upper, name: str) -> LidShape:
 
 
 def _wet_line(side: str, here, other) -> LidShape:
-    """Returns the film of tears where a lid meets the eyeball."""
-    away = np.linspace(0.0025, _length(here) - 0.002, 60)
+    """Returns the moist edge of a lid and the film of tears where it meets the eyeball."""
+    away = np.linspace(0.001, _length(here) - 0.001, 72)
     share = away / _length(here)
     ends = [_places(here, away, False), _places(other, share * _length(other), False)]
-    table = np.array([(0.0, 0.7), *_MENISCUS])
+    table = np.array(_MARGIN)
     shape = (len(away), len(table))
-    place = np.stack(
-        [np.broadcast_to(table[:, 0], shape), np.ones(shape), np.broadcast_to(table[:, 1] * 1e-3, shape)], 2
-    )
-    return _grid(side, ends, place, np.zeros(shape), here[0][len(here[0]) // 2] < other[0][len(other[0]) // 2])
+    columns = (np.broadcast_to(column, shape) for column in (table * (1, 1, 1e-3, 1)).T)
+    share_of_way, sink, rise, flesh = columns
+    turned = here[0][len(here[0]) // 2] < other[0][len(other[0]) // 2]
+    return _grid(side, ends, np.stack([share_of_way, sink, rise], 2), flesh, turned)
 
 
 def _grid(side: str, ends, place: np.ndarray, flesh: np.ndarray, turned: bool) -> LidShape:

@@ -188,6 +188,7 @@ def make_lids(metre: float) -> bpy.types.Material:
     rest = graph.attribute(PLACE_ATTRIBUTE).outputs["Vector"]
     spots = graph.noise(graph.node("VectorMath", {0: rest, "Scale": 900.0}, operation="SCALE").outputs[0], 1.0, 3.0)
     colour = graph.mix(graph.ramp(spots, 0.3, 0.7), (0.50, 0.17, 0.13), (0.62, 0.30, 0.24))
+    colour = graph.mix(graph.ramp(flesh_share, 0.2, 1.0), (0.58, 0.43, 0.38), colour)
     flesh = graph.node(
         "BsdfPrincipled",
         {
@@ -207,7 +208,7 @@ def make_lids(metre: float) -> bpy.types.Material:
     path = graph.node("LightPath").outputs
     seen = graph.math("SUBTRACT", 1.0, graph.math("MAXIMUM", path["Is Shadow Ray"], path["Is Diffuse Ray"]))
     tears = _mixed(graph, graph.math("MULTIPLY", fresnel, seen), clear, gloss)
-    graph.node("OutputMaterial", {"Surface": _mixed(graph, flesh_share, tears, flesh)})
+    graph.node("OutputMaterial", {"Surface": _mixed(graph, graph.ramp(flesh_share, 0.0, 0.5), tears, flesh)})
     material.surface_render_method = "DITHERED"
     return material
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..model.face_model import dense_mesh, dense_parts, face_model
 from ..nodes.eye_groups import (
+    DEFAULTS,
     EYE_ATTRIBUTE,
     FLESH_ATTRIBUTE,
     GROUP_NAME,
@@ -43,6 +44,8 @@ _IRISES = (
 _BROWN = 3
 """How many of them are brown: dark skin has one of these."""
 _DARK_SKIN = 0.5
+_POCKET = 0.0128
+"""Metres from an eye's centre up to which skin is hidden between lid and eyeball."""
 _AROUND_EYE = 0.019
 """Metres from an eye's centre within which skin belongs to its lids."""
 
@@ -94,6 +97,22 @@ def eye_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier | None:
     return modifier
 
 
+def get_eye(face: bpy.types.Object, name: str):
+    """Returns an input of a face's eyes, one of `DEFAULTS`; its default without eyes."""
+    modifier = eye_modifier(face)
+    return DEFAULTS[name] if modifier is None else get_input(modifier, name)
+
+
+def set_eye(face: bpy.types.Object, name: str, value) -> None:
+    """Sets an input of a face's eyes, one of `DEFAULTS`; nothing happens without eyes."""
+    modifier = eye_modifier(face)
+    if modifier is not None:
+        set_input(modifier, name, value)
+        if name == IRIS_INPUT:
+            colour_own_eyes(face)
+        face.update_tag()
+
+
 def write_look_attributes(face: bpy.types.Object) -> None:
     """Stores how the lids of this person move when the eyes look up, down, left and right."""
     keys = face.data.shape_keys.key_blocks
@@ -110,7 +129,7 @@ def write_look_attributes(face: bpy.types.Object) -> None:
 
 
 def _lid_mask() -> np.ndarray:
-    """Returns (N,) float32: 1 on the skin around both eyes, 2 on the rims of the upper lids, 0 elsewhere."""
+    """Returns (N,) float32: `LID_ATTRIBUTE`'s values."""
     model = face_model()
     positions = dense_mesh().refine(model.mean)
     skin = dense_parts() == model.part_names.index("skin")
@@ -118,8 +137,10 @@ def _lid_mask() -> np.ndarray:
     for side in ("left", "right"):
         centre = model.mean[model.landmarks[f"eye_{side}"]].mean(0)
         offset = positions - centre
-        mask[skin & (np.linalg.norm(offset, axis=1) < _AROUND_EYE) & (offset[:, 1] < 0.001)] = 1
-        mask[model.landmarks[f"lid_upper_{side}"]] = 2
+        length = np.linalg.norm(offset, axis=1)
+        around = skin & (length < _AROUND_EYE) & (offset[:, 1] < 0.001)
+        mask[around] = np.where(length[around] > _POCKET, 2, 1)
+        mask[model.landmarks[f"lid_upper_{side}"]] = 3
     return mask
 
 

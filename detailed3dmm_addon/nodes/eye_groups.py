@@ -24,7 +24,7 @@ LIDS_INPUT = "Lids Follow"
 LOOK_ATTRIBUTES = {name: f"d3dmm_look_{name}" for name in ("up", "down", "left", "right")}
 """By direction, seen from the person: how the lids move when both eyes look there as far as ARKit's keys reach."""
 LID_ATTRIBUTE = "d3dmm_lids"
-"""1 on the skin around an eye, 0 elsewhere."""
+"""1 in the pocket behind the lids, 2 on the skin around an eye, 3 on the rim of the upper lid, 0 elsewhere."""
 EYE_ATTRIBUTE = "d3dmm_eye"
 REST_ATTRIBUTE = "d3dmm_rest"
 SIDE_ATTRIBUTE = "d3dmm_side"
@@ -130,14 +130,11 @@ class _Eye:
         side = graph.node("SeparateXYZ", {0: _vector(graph, REST_ATTRIBUTE)}).outputs[0]
         is_here = graph.math("GREATER_THAN", side if left else graph.math("MULTIPLY", side, -1.0), 0.0)
         selection = _boolean(graph, "AND", _own_eyes(graph), is_here)
-        own = graph.node(
-            "GeometryNodeSeparateGeometry", {"Geometry": face, "Selection": selection}, domain="POINT"
-        ).outputs[0]
         position = graph.node("GeometryNodeInputPosition").outputs[0]
-        self.centre = _mean(graph, own, position)
+        self.centre = _mean(graph, face, selection, position)
         offset = _vector_math(graph, "SUBTRACT", position, self.centre)
         forward = graph.node("SeparateXYZ", {0: place}).outputs[2]
-        ahead = _mean(graph, own, _vector_math(graph, "SCALE", offset, scale=forward))
+        ahead = _mean(graph, face, selection, _vector_math(graph, "SCALE", offset, scale=forward))
         self.clip_yaw, self.clip_pitch = _angles(graph, ahead)
         to_target = _vector_math(graph, "SUBTRACT", target, self.centre)
         yaw, pitch = _angles(graph, to_target)
@@ -191,13 +188,13 @@ def _ride_over_corneas(graph: NodeGraph, face, eyes: list[_Eye], parts: EyeParts
     direction = _vector_math(graph, "NORMALIZE", offset)
     cosine = graph.node("VectorMath", {0: direction, 1: axis}, operation="DOT_PRODUCT").outputs["Value"]
     angle = graph.math("ARCCOSINE", cosine)
-    bulge = graph.ramp(angle, 0.0, 0.56, 0.085 + _SKIN_OVER_CORNEA, 0.0)
+    bulge = graph.ramp(angle, 0.12, 0.58, 0.085 + _SKIN_OVER_CORNEA, 0.0)
     wanted = graph.math("MULTIPLY", graph.math("ADD", bulge, 1.0), parts.radius)
     length = graph.node("VectorMath", {0: offset}, operation="LENGTH").outputs["Value"]
     lift = graph.math("MAXIMUM", graph.math("SUBTRACT", wanted, length), 0.0)
     lifted = _vector_math(graph, "SCALE", direction, scale=lift)
     return graph.node(
-        "GeometryNodeSetPosition", {"Geometry": face, "Selection": _around_eyes(graph), "Offset": lifted}
+        "GeometryNodeSetPosition", {"Geometry": face, "Selection": _around_eyes(graph, True), "Offset": lifted}
     ).outputs[0]
 
 
@@ -255,12 +252,10 @@ def _eyeball(graph: NodeGraph, skin, eye: _Eye, source, parts: EyeParts):
 
 def _shadow_of_lids(graph: NodeGraph, skin, eye: _Eye):
     """Adds the nodes of the shadow under the upper lid: 1 at the lid, 0 from 5 mm below it."""
-    lid = graph.node(
-        "GeometryNodeSeparateGeometry", {"Geometry": skin, "Selection": _upper_rim(graph, eye.left)}, domain="POINT"
-    ).outputs[0]
     position = graph.node("GeometryNodeInputPosition").outputs[0]
     height = graph.node("SeparateXYZ", {0: position}).outputs[2]
-    top = graph.node("GeometryNodeAttributeStatistic", {"Geometry": lid, "Attribute": height}).outputs["Max"]
+    rim = {"Geometry": skin, "Selection": _upper_rim(graph, eye.left), "Attribute": height}
+    top = graph.node("GeometryNodeAttributeStatistic", rim).outputs["Max"]
     across = graph.node("SeparateXYZ", {0: _vector_math(graph, "SUBTRACT", position, eye.centre)}).outputs[0]
     bent = graph.math("MULTIPLY", graph.math("MULTIPLY", across, across), -22.0)
     below = graph.math("SUBTRACT", graph.math("ADD", top, bent), height)
@@ -268,10 +263,10 @@ def _shadow_of_lids(graph: NodeGraph, skin, eye: _Eye):
 
 
 def _upper_rim(graph: NodeGraph, left: bool):
-    """Adds the selection of the upper lid's rim: the mask of the lids is 2 there."""
+    """Adds the selection of the upper lid's rim."""
     x = graph.node("SeparateXYZ", {0: _vector(graph, REST_ATTRIBUTE)}).outputs[0]
     is_here = graph.math("GREATER_THAN", x if left else graph.math("MULTIPLY", x, -1.0), 0.0)
-    is_rim = graph.math("GREATER_THAN", graph.named_attribute(LID_ATTRIBUTE), 1.5)
+    is_rim = graph.math("GREATER_THAN", graph.named_attribute(LID_ATTRIBUTE), 2.5)
     return _boolean(graph, "AND", is_rim, is_here)
 
 
@@ -281,8 +276,9 @@ def _own_eyes(graph: NodeGraph):
     return graph.math("GREATER_THAN", length, 0.5)
 
 
-def _around_eyes(graph: NodeGraph):
-    return graph.math("GREATER_THAN", graph.named_attribute(LID_ATTRIBUTE), 0.5)
+def _around_eyes(graph: NodeGraph, only_outside: bool = False):
+    """Adds the selection of the lids with the pockets behind them, or without."""
+    return graph.math("GREATER_THAN", graph.named_attribute(LID_ATTRIBUTE), 1.5 if only_outside else 0.5)
 
 
 def _object(graph: NodeGraph, item: bpy.types.Object):
@@ -294,9 +290,10 @@ def _vector(graph: NodeGraph, name: str):
     return enabled_socket(node.outputs, "Attribute")
 
 
-def _mean(graph: NodeGraph, geometry, field):
+def _mean(graph: NodeGraph, geometry, selection, field):
     node = graph.node("GeometryNodeAttributeStatistic", data_type="FLOAT_VECTOR", domain="POINT")
     graph.feed(node.inputs["Geometry"], geometry)
+    graph.feed(node.inputs["Selection"], selection)
     graph.feed(enabled_socket(node.inputs, "Attribute"), field)
     return enabled_socket(node.outputs, "Mean")
 
