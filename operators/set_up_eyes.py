@@ -14,7 +14,9 @@ def _needs_eyes(context: bpy.types.Context) -> str:
     reason = needs_face(context)
     if reason:
         return reason
-    return "" if eye_modifier(active_face(context)) else "This face has no eyes of its own yet: press Add Eyes"
+    return (
+        "" if eye_modifier(active_face(context)) else "This face has no eyes of its own yet: press Add Eyes"
+    )
 
 
 class D3DMM_OT_add_eyes(FaceOperator, bpy.types.Operator):

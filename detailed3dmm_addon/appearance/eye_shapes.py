@@ -1,12 +1,13 @@
 """The shapes that complete a face's eyes: the eyeball with its cornea and iris, and what lies along the lids.
 
-An eyeball has radius 1, looks along -Y, up is +Z. What lies along the lids has no shape of its own: each of its
-vertices says between which skin vertices it hangs, so it follows every identity and every expression.
+An eyeball has radius 1, looks along -Y, up is +Z. What lies along the lids has no shape of its own: each of
+its vertices says between which skin vertices it hangs, so it follows every identity and every expression.
 """
 
 import heapq
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -35,7 +36,7 @@ _MARGIN = (
     (0.080, 1.00, 0.015, 0.0),
     (0.110, 1.00, 0.001, 0.0),
 )
-"""Rows from a lid to the eyeball: share of the way to the other lid, how far it sinks, millimetres above, flesh."""
+"""Rows from a lid to the eyeball: share of the way to the other lid, sinking, millimetres above, flesh."""
 _CARUNCLE_PLACE = 0.0019
 _CARUNCLE_WIDTH = 0.0012
 
@@ -59,8 +60,8 @@ class EyeballShape:
 class LidShape:
     """What lies between lids and eyeball: the wet line, the caruncle and the skin of both corners.
 
-    A vertex lies at (1 - t) P + t Q. P and Q are places on the rim of the lower and of the upper lid: the first
-    vertex, the second vertex, and the share of the way between them.
+    A vertex lies at (1 - t) P + t Q. P and Q are places on the rim of the lower and of the upper lid: the
+    first vertex, the second vertex, and the share of the way between them.
 
     Attributes:
         lower, upper: (N, 3) float32: two vertices of the dense mesh and a share.
@@ -100,7 +101,9 @@ def eyeball_shape() -> EyeballShape:
     around = np.linspace(0, 2 * np.pi, _AROUND, endpoint=False)
     radius = cornea_radius(angles)[:, None]
     ball = _rings(
-        radius * np.sin(angles)[:, None], np.broadcast_to(radius * np.cos(angles)[:, None], (len(angles), 1)), around
+        radius * np.sin(angles)[:, None],
+        np.broadcast_to(radius * np.cos(angles)[:, None], (len(angles), 1)),
+        around,
     )
     share = np.linspace(0, 1, _IRIS_RINGS + 1)[1:, None]
     plane = np.cos(LIMBUS) - 0.03
@@ -141,8 +144,9 @@ def lid_shape() -> LidShape:
     counts = np.cumsum([0, *(len(piece.flesh) for piece in pieces)])
     polygons = [piece.polygons + start for piece, start in zip(pieces, counts, strict=False)]
     names = ("lower", "upper", "place", "flesh", "side")
-    values = [np.concatenate([getattr(piece, name) for piece in pieces]).astype(np.float32) for name in names]
-    return LidShape(*values, np.concatenate(polygons).astype(np.int32))
+    values = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names}
+    arrays = {name: array.astype(np.float32) for name, array in values.items()}
+    return LidShape(polygons=np.concatenate(polygons).astype(np.int32), **arrays)
 
 
 def _pieces(side: str) -> list[LidShape]:
@@ -192,7 +196,12 @@ def _grid(side: str, ends, place: np.ndarray, flesh: np.ndarray, turned: bool) -
         polygons = polygons[:, ::-1]
     lower, upper = (np.repeat(end, rows, axis=0) for end in ends)
     return LidShape(
-        lower, upper, place.reshape(-1, 3), flesh.ravel(), np.full(flesh.size, float(side == "left")), polygons
+        lower,
+        upper,
+        place.reshape(-1, 3),
+        flesh.ravel(),
+        np.full(flesh.size, float(side == "left")),
+        polygons,
     )
 
 
@@ -200,10 +209,14 @@ def _rim(side: str, lid: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the rim of a lid from corner to corner: vertices of the dense mesh, and metres along it."""
     model = face_model()
     landmarks = model.landmarks
-    stops = [landmarks[f"eye_inner_{side}"][0], *landmarks[f"lid_{lid}_{side}"], landmarks[f"eye_outer_{side}"][0]]
+    stops = [
+        landmarks[f"eye_inner_{side}"][0],
+        *landmarks[f"lid_{lid}_{side}"],
+        landmarks[f"eye_outer_{side}"][0],
+    ]
     ends = {int(stops[0]), int(stops[-1])}
     path = [int(stops[0])]
-    for start, end in zip(stops[:-1], stops[1:], strict=True):
+    for start, end in pairwise(stops):
         path += _shortest(side, int(start), int(end), ends)[1:]
     positions = dense_mesh().refine(model.mean)[path]
     steps = np.linalg.norm(np.diff(positions, axis=0), axis=1)

@@ -1,7 +1,7 @@
-"""The materials of the eyes that the eye modifier sets in: eyeball with cornea, iris, and what lies along the lids.
+"""The materials of the eyes that the modifier sets in: eyeball with cornea, iris, what lies along the lids.
 
-They read the values of the modifier from attributes, so that all faces share them. Cycles sees the iris through a
-refracting cornea; EEVEE has an output of its own, in which the cornea is clear.
+They read the values of the modifier from attributes, so that all faces share them. Cycles sees the iris through
+a refracting cornea; EEVEE has an output of its own, in which the cornea is clear.
 """
 
 import bpy
@@ -68,15 +68,19 @@ def make_eyeball(metre: float) -> bpy.types.Material:
 
 
 def _sclera_colour(graph: NodeGraph, place, across, angle, state):
-    """Adds the nodes of the white of the eye: veins, yellow and red towards the corners, shade under the lid."""
+    """Adds the nodes of the white of the eye: veins, red towards the corners, shade under the lid."""
     x, y = across
     yellowing, shadow = state
     white = graph.mix(yellowing, (0.60, 0.56, 0.525), (0.50, 0.43, 0.33))
     cloud = graph.noise(place, 5.0, 3.0)
-    white = graph.mix(graph.ramp(cloud, 0.3, 0.7, 0.0, 0.35), white, graph.mix(1.0, white, (0.93, 0.86, 0.80), "MULTIPLY"))
+    white = graph.mix(
+        graph.ramp(cloud, 0.3, 0.7, 0.0, 0.35), white, graph.mix(1.0, white, (0.93, 0.86, 0.80), "MULTIPLY")
+    )
     aside = graph.math("ABSOLUTE", x)
     veins = graph.node("SeparateXYZ", {0: graph.attribute(LOOK_OF_EYE).outputs["Vector"]}).outputs[2]
-    corners = graph.math("MULTIPLY", graph.ramp(aside, 0.42, 0.95), graph.math("MULTIPLY_ADD", veins, 0.7, 0.25))
+    corners = graph.math(
+        "MULTIPLY", graph.ramp(aside, 0.42, 0.95), graph.math("MULTIPLY_ADD", veins, 0.7, 0.25)
+    )
     white = graph.mix(graph.math("MULTIPLY", corners, 0.55), white, (0.60, 0.30, 0.23))
     turn = graph.math("ARCTAN2", y, x)
     lines = None
@@ -96,11 +100,15 @@ def _sclera_colour(graph: NodeGraph, place, across, angle, state):
         lines = line if lines is None else graph.math("MAXIMUM", lines, line)
     patches = graph.ramp(graph.noise(place, 3.0, 1.0), 0.36, 0.62, 0.15, 1.0)
     reach = graph.math("MULTIPLY", graph.ramp(aside, 0.42, 0.95, 0.08, 1.0), graph.ramp(angle, 0.62, 0.85))
-    strength = graph.math("MULTIPLY", graph.math("MULTIPLY", lines, patches), graph.math("MULTIPLY", reach, veins))
+    strength = graph.math(
+        "MULTIPLY", graph.math("MULTIPLY", lines, patches), graph.math("MULTIPLY", reach, veins)
+    )
     white = graph.mix(graph.math("MULTIPLY", strength, 0.9), white, (0.48, 0.13, 0.09))
     limbus = graph.ramp(angle, float(LIMBUS) * 1.0, float(LIMBUS) * 1.30, 0.55, 0.0)
     white = graph.mix(limbus, white, (0.19, 0.17, 0.17))
-    return graph.mix(graph.math("MULTIPLY", shadow, 0.55), white, graph.mix(1.0, white, (0.45, 0.36, 0.33), "MULTIPLY"))
+    return graph.mix(
+        graph.math("MULTIPLY", shadow, 0.55), white, graph.mix(1.0, white, (0.45, 0.36, 0.33), "MULTIPLY")
+    )
 
 
 def make_iris(metre: float) -> bpy.types.Material:
@@ -111,7 +119,9 @@ def make_iris(metre: float) -> bpy.types.Material:
     _yellowing, _wetness, shadow = _parts(graph, STATE_OF_EYE)
     colours = [graph.attribute(name).outputs["Color"] for name in (IRIS_ATTRIBUTE, SECOND_ATTRIBUTE)]
     colour, height = iris_nodes(graph, colours, pupil, seed)
-    colour = graph.mix(graph.math("MULTIPLY", shadow, 0.6), colour, graph.mix(1.0, colour, (0.3, 0.3, 0.3), "MULTIPLY"))
+    colour = graph.mix(
+        graph.math("MULTIPLY", shadow, 0.6), colour, graph.mix(1.0, colour, (0.3, 0.3, 0.3), "MULTIPLY")
+    )
     bump = graph.node("Bump", {"Height": height, "Distance": 0.0002 * metre, "Strength": 0.5}).outputs[0]
     surface = graph.node(
         "BsdfPrincipled",
@@ -147,16 +157,26 @@ def iris_nodes(graph: NodeGraph, colours, pupil, seed):
     for count, change, share in _FIBRES:
         noise = graph.math("SUBTRACT", _around(graph, turn, count, along, change, shift), 0.5)
         waves = graph.math("MULTIPLY_ADD", noise, share * 1.7, waves if waves is not None else 0.0)
-    fibres = graph.math("SUBTRACT", 1.0, graph.math("MULTIPLY", graph.math("ABSOLUTE", waves), 1.5), clamp=True)
+    fibres = graph.math(
+        "SUBTRACT", 1.0, graph.math("MULTIPLY", graph.math("ABSOLUTE", waves), 1.5), clamp=True
+    )
     fibres = graph.math("MULTIPLY", fibres, fibres)
     edge = graph.math("MULTIPLY_ADD", _around(graph, turn, 5.0, along, 0.0, shift), 0.22, 0.20)
     inner = graph.math("SUBTRACT", along, edge)
     colour = graph.mix(graph.ramp(inner, -0.05, 0.17), colours[1], colours[0])
     ridge = graph.math("MULTIPLY", inner, 17.0)
     ridge = graph.math("EXPONENT", graph.math("MULTIPLY", graph.math("MULTIPLY", ridge, ridge), -1.0))
-    light = graph.math("MULTIPLY", graph.math("MULTIPLY_ADD", fibres, 1.15, 0.42), graph.math("MULTIPLY_ADD", ridge, 0.30, 1.0))
+    light = graph.math(
+        "MULTIPLY",
+        graph.math("MULTIPLY_ADD", fibres, 1.15, 0.42),
+        graph.math("MULTIPLY_ADD", ridge, 0.30, 1.0),
+    )
     crypts = graph.ramp(_around(graph, turn, 6.5, along, 5.0, graph.math("ADD", shift, 5.0)), 0.60, 0.74)
-    crypts = graph.math("MULTIPLY", crypts, graph.ramp(graph.math("ABSOLUTE", graph.math("SUBTRACT", along, 0.42)), 0.1, 0.4, 0.55, 0.0))
+    crypts = graph.math(
+        "MULTIPLY",
+        crypts,
+        graph.ramp(graph.math("ABSOLUTE", graph.math("SUBTRACT", along, 0.42)), 0.1, 0.4, 0.55, 0.0),
+    )
     light = graph.math("MULTIPLY", light, graph.math("SUBTRACT", 1.0, crypts))
     grey = graph.node("CombineColor", {0: light, 1: light, 2: light}).outputs[0]
     colour = graph.mix(1.0, colour, grey, "MULTIPLY")
@@ -186,7 +206,9 @@ def make_lids(metre: float) -> bpy.types.Material:
     graph = NodeGraph(material.node_tree)
     flesh_share = graph.attribute(FLESH_ATTRIBUTE).outputs["Fac"]
     rest = graph.attribute(PLACE_ATTRIBUTE).outputs["Vector"]
-    spots = graph.noise(graph.node("VectorMath", {0: rest, "Scale": 900.0}, operation="SCALE").outputs[0], 1.0, 3.0)
+    spots = graph.noise(
+        graph.node("VectorMath", {0: rest, "Scale": 900.0}, operation="SCALE").outputs[0], 1.0, 3.0
+    )
     colour = graph.mix(graph.ramp(spots, 0.3, 0.7), (0.50, 0.17, 0.13), (0.62, 0.30, 0.24))
     colour = graph.mix(graph.ramp(flesh_share, 0.2, 1.0), (0.58, 0.43, 0.38), colour)
     flesh = graph.node(

@@ -84,7 +84,9 @@ def colour_own_eyes(face: bpy.types.Object) -> None:
     """Paints the model's own eyes, which other programs receive, like those that are shown."""
     modifier = eye_modifier(face)
     for material in face.data.materials:
-        node = material.node_tree.nodes.get(IRIS_NODE) if material is not None and material.node_tree else None
+        node = (
+            material.node_tree.nodes.get(IRIS_NODE) if material is not None and material.node_tree else None
+        )
         if node is not None and modifier is not None:
             node.outputs[0].default_value = tuple(get_input(modifier, IRIS_INPUT))
 

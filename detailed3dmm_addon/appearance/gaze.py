@@ -56,5 +56,6 @@ def gaze_target(face: bpy.types.Object) -> bpy.types.Object | None:
 def _between_eyes(face: bpy.types.Object) -> Vector:
     """Returns the point between the eyes of the face at rest, in its own space."""
     place = read_attribute(face.data, EYE_ATTRIBUTE)
+    assert place is not None, "a face has this attribute from its creation"
     own = (place**2).sum(1) > 0.25
     return Vector(read_positions(face.data)[own].mean(0).tolist())

@@ -59,7 +59,10 @@ class SetUp:
     backdrop: float | None = 0.08
 
 
-_RIMS = (Lamp("Rim Left", (0.65, 0.75, 0.45), (0.2, 0.6), 14.0), Lamp("Rim Right", (-0.7, 0.7, 0.5), (0.2, 0.6), 18.0))
+_RIMS = (
+    Lamp("Rim Left", (0.65, 0.75, 0.45), (0.2, 0.6), 14.0),
+    Lamp("Rim Right", (-0.7, 0.7, 0.5), (0.2, 0.6), 18.0),
+)
 SET_UPS = {
     "SOFT": SetUp(
         (
@@ -119,7 +122,7 @@ def free_place(scene: bpy.types.Scene, face: bpy.types.Object) -> Vector:
 def build_studio(
     context: bpy.types.Context, face: bpy.types.Object, set_up: str = "SOFT", turntable: int = 0
 ) -> None:
-    """Puts camera, lights and backdrop around a face in place of an earlier studio; the scene uses the camera.
+    """Puts camera, lights and backdrop around a face, in place of an earlier studio.
 
     Args:
         context: its scene receives a collection for the studio, a world and AgX's view transform.

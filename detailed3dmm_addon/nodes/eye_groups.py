@@ -1,7 +1,7 @@
 """The node group that sets eyes into a face: eyeballs, what lies along the lids, and the gaze.
 
-It reads the posed vertices of the mesh, plain attributes and modifier inputs, so a file plays and renders without
-the extension. The model's own eyes stay in the mesh, unseen: other programs receive those.
+It reads the posed vertices of the mesh, plain attributes and modifier inputs, so a file plays and renders
+without the extension. The model's own eyes stay in the mesh, unseen: other programs receive those.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ TARGET_INPUT = "Gaze Target"
 GAZE_INPUT = "Gaze"
 LIDS_INPUT = "Lids Follow"
 LOOK_ATTRIBUTES = {name: f"d3dmm_look_{name}" for name in ("up", "down", "left", "right")}
-"""By direction, seen from the person: how the lids move when both eyes look there as far as ARKit's keys reach."""
+"""By direction as the person sees it: how the lids move when both eyes look as far as ARKit's keys reach."""
 LID_ATTRIBUTE = "d3dmm_lids"
-"""1 in the pocket behind the lids, 2 on the skin around an eye, 3 on the rim of the upper lid, 0 elsewhere."""
+"""1 in the pocket behind the lids, 2 on the skin around an eye, 3 on the upper lid's rim, 0 elsewhere."""
 EYE_ATTRIBUTE = "d3dmm_eye"
 REST_ATTRIBUTE = "d3dmm_rest"
 SIDE_ATTRIBUTE = "d3dmm_side"
@@ -194,7 +194,8 @@ def _ride_over_corneas(graph: NodeGraph, face, eyes: list[_Eye], parts: EyeParts
     lift = graph.math("MAXIMUM", graph.math("SUBTRACT", wanted, length), 0.0)
     lifted = _vector_math(graph, "SCALE", direction, scale=lift)
     return graph.node(
-        "GeometryNodeSetPosition", {"Geometry": face, "Selection": _around_eyes(graph, True), "Offset": lifted}
+        "GeometryNodeSetPosition",
+        {"Geometry": face, "Selection": _around_eyes(graph, True), "Offset": lifted},
     ).outputs[0]
 
 
@@ -245,7 +246,9 @@ def _eyeball(graph: NodeGraph, skin, eye: _Eye, source, parts: EyeParts):
         {"Geometry": ball, "Translation": eye.centre, "Rotation": eye.rotation, "Scale": size},
     ).outputs[0]
     shadow = _shadow_of_lids(graph, skin, eye)
-    state = graph.node("CombineXYZ", {0: source[YELLOWING_INPUT], 1: source[WETNESS_INPUT], 2: shadow}).outputs[0]
+    state = graph.node(
+        "CombineXYZ", {0: source[YELLOWING_INPUT], 1: source[WETNESS_INPUT], 2: shadow}
+    ).outputs[0]
     stored = graph.store_attribute(placed, STATE_OF_EYE, "FLOAT_VECTOR", state)
     return graph.node("GeometryNodeGeometryToInstance", {0: stored}).outputs[0]
 
@@ -322,7 +325,10 @@ def _mixed(graph: NodeGraph, share, first, second):
 
 def _mixed_vector(graph: NodeGraph, share, first, second):
     return _vector_math(
-        graph, "ADD", first, _vector_math(graph, "SCALE", _vector_math(graph, "SUBTRACT", second, first), scale=share)
+        graph,
+        "ADD",
+        first,
+        _vector_math(graph, "SCALE", _vector_math(graph, "SUBTRACT", second, first), scale=share),
     )
 
 
