@@ -90,18 +90,6 @@ def _eye_input(name: str):
     return {"get": get, "set": put, "options": set()}
 
 
-def _eye_colour(label: str, name: str, description: str):
-    return FloatVectorProperty(
-        name=label, description=description, subtype="COLOR", size=3, min=0.0, max=1.0, **_eye_input(name)
-    )
-
-
-def _eye_share(label: str, name: str, description: str):
-    return FloatProperty(
-        name=label, description=description, subtype="FACTOR", min=0.0, max=1.0, **_eye_input(name)
-    )
-
-
 def _look_changed(settings, _context):
     from .appearance.skin_material import apply_look
 
@@ -183,9 +171,23 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         default=1.0,
         update=_look_changed,
     )
-    iris_colour: _eye_colour("Iris", eye_groups.IRIS_INPUT, "Colour of the outer part of the iris")
-    iris_second_colour: _eye_colour(
-        "Second Colour", eye_groups.SECOND_INPUT, "Colour of the iris around the pupil"
+    iris_colour: FloatVectorProperty(
+        name="Iris",
+        description="Colour of the outer part of the iris",
+        subtype="COLOR",
+        size=3,
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.IRIS_INPUT),
+    )
+    iris_second_colour: FloatVectorProperty(
+        name="Second Colour",
+        description="Colour of the iris around the pupil",
+        subtype="COLOR",
+        size=3,
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.SECOND_INPUT),
     )
     iris_seed: IntProperty(
         name="Iris Seed",
@@ -193,12 +195,38 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         min=0,
         **_eye_input(eye_groups.SEED_INPUT),
     )
-    pupil: _eye_share("Pupil", eye_groups.PUPIL_INPUT, "Radius of the pupil as a share of the iris")
-    eye_veins: _eye_share("Veins", eye_groups.VEINS_INPUT, "Veins and redness of the white of the eyes")
-    eye_yellowing: _eye_share(
-        "Yellowing", eye_groups.YELLOWING_INPUT, "Yellow of the white of the eyes, which comes with age"
+    pupil: FloatProperty(
+        name="Pupil",
+        description="Radius of the pupil as a share of the iris",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.PUPIL_INPUT),
     )
-    eye_wetness: _eye_share("Wetness", eye_groups.WETNESS_INPUT, "Gloss of the tears on the eyes")
+    eye_veins: FloatProperty(
+        name="Veins",
+        description="Veins and redness of the white of the eyes",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.VEINS_INPUT),
+    )
+    eye_yellowing: FloatProperty(
+        name="Yellowing",
+        description="Yellow of the white of the eyes, which comes with age",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.YELLOWING_INPUT),
+    )
+    eye_wetness: FloatProperty(
+        name="Wetness",
+        description="Gloss of the tears on the eyes",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.WETNESS_INPUT),
+    )
     wrinkle_seed: IntProperty(
         name="Wrinkle Seed",
         description="Chooses the pattern of lines and pores that the geometry does not determine",

@@ -10,15 +10,6 @@ from ..detailed3dmm_addon.model.scene_units import units_per_metre
 from .operator_base import FaceOperator, needs_current_face, needs_face
 
 
-def _needs_eyes(context: bpy.types.Context) -> str:
-    reason = needs_face(context)
-    if reason:
-        return reason
-    return (
-        "" if eye_modifier(active_face(context)) else "This face has no eyes of its own yet: press Add Eyes"
-    )
-
-
 class D3DMM_OT_add_eyes(FaceOperator, bpy.types.Operator):
     """Give a face of an earlier file eyes with cornea, iris and tears"""
 
@@ -53,7 +44,10 @@ class D3DMM_OT_add_gaze_target(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a face with eyes."""
-        return _needs_eyes(context)
+        reason = needs_face(context)
+        if reason or eye_modifier(active_face(context)) is not None:
+            return reason
+        return "This face has no eyes of its own yet: press Add Eyes"
 
     def perform(self, context):
         """Adds the empty."""
@@ -70,8 +64,10 @@ class D3DMM_OT_remove_gaze_target(FaceOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context):
         """Grey without a gaze target."""
-        reason = _needs_eyes(context)
-        return reason or ("" if gaze_target(active_face(context)) else "This face has no gaze target")
+        reason = needs_face(context)
+        if reason or gaze_target(active_face(context)) is not None:
+            return reason
+        return "This face has no gaze target"
 
     def perform(self, context):
         """Removes the empty."""

@@ -19,6 +19,8 @@ _LOOK = (
     eye_groups.WETNESS_INPUT,
 )
 
+_LABELS = {eye_groups.GAZE_INPUT: "Gaze", eye_groups.LIDS_INPUT: "Lids Follow"}
+
 
 class D3DMM_PT_eyes(FacePanel, bpy.types.Panel):
     """The eyes."""
@@ -48,7 +50,7 @@ class D3DMM_PT_eyes(FacePanel, bpy.types.Panel):
         column.prop_search(holder, path, bpy.data, "objects", text="Target")
         for name in (eye_groups.GAZE_INPUT, eye_groups.LIDS_INPUT):
             holder, path = input_slider(modifier, name)
-            column.prop(holder, path, text=name)
+            column.prop(holder, path, text=_LABELS[name])
         self.layout.operator("d3dmm.remove_gaze_target", icon="X")
 
 

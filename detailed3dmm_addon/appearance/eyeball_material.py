@@ -1,7 +1,7 @@
 """The materials of the eyes that the modifier sets in: eyeball with cornea, iris, what lies along the lids.
 
-They read the values of the modifier from attributes, so that all faces share them. Cycles sees the iris through
-a refracting cornea; EEVEE has an output of its own, in which the cornea is clear.
+They read the values of the modifier from attributes, so that all faces share them. Cycles sees the iris
+through a refracting cornea; EEVEE has an output of its own, in which the cornea is clear.
 """
 
 import bpy

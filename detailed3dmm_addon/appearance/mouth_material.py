@@ -72,7 +72,7 @@ def make_teeth(name: str) -> bpy.types.Material:
 
 
 def _places(graph: NodeGraph):
-    """Adds the nodes of millimetres: along the arch, above the cutting edge, to the next gap, of the crown."""
+    """Adds the nodes of millimetres: along the arch, above the edge, to the next gap, of the crown."""
     metres = graph.attribute("d3dmm_rest").outputs["Vector"]
     place = graph.node("VectorMath", {0: metres, "Scale": 1000.0}, operation="SCALE").outputs[0]
     x, y, z = graph.node("SeparateXYZ", {0: place}).outputs

@@ -8,7 +8,7 @@ from scene_state import evaluated
 
 
 def instances() -> dict[str, list[tuple[np.ndarray, np.ndarray | None]]]:
-    """Returns what the modifier sets in by its first material: positions in metres, and the look of an eye."""
+    """Returns what the modifier sets in by its first material: positions in metres, the look of an eye."""
     graph = bpy.context.evaluated_depsgraph_get()
     found = {}
     for item in graph.object_instances:
