@@ -58,7 +58,7 @@ class EyeballShape:
 
 @dataclass(frozen=True)
 class LidShape:
-    """What lies between lids and eyeball: the wet line, the caruncle and the skin of both corners.
+    """The parts between lids and eyeball: the wet line, the caruncle and the flesh of both corners.
 
     A vertex lies at (1 - t) P + t Q. P and Q are places on the rim of the lower and of the upper lid: the
     first vertex, the second vertex, and the share of the way between them.
