@@ -3,8 +3,8 @@
     python -m benchmarks.portraits --count 6 --seed 500 --size 512 --light soft --out build/portraits
 
 Each has the hair, the brows, the lashes, the skin and the eyes that suit seed, age and tone. Writes
-portrait_000.png and so on, and portraits.json with the seed, the age, the tone (typology angle, degrees) and the
-expression of each.
+portrait_000.png and so on, and portraits.json with the seed, the age, the tone (typology angle, degrees) and
+the expression of each.
 """
 
 import argparse

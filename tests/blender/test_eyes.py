@@ -185,6 +185,24 @@ def test_eyes_stay_when_the_extension_is_not_there(face, tmp_path):
     assert sorted(instances()) == ["Eye Corners and Tears", "Eyeball"]
 
 
+def test_a_face_file_holds_the_eyes(face, tmp_path):
+    face.d3dmm.pupil = 0.55
+    face.d3dmm.eye_veins = 0.9
+    face.d3dmm.iris_seed = 8
+    face.d3dmm.iris_colour = (0.1, 0.2, 0.3)
+    face.d3dmm.iris_second_colour = (0.3, 0.2, 0.1)
+    path = str(tmp_path / "eyes.json")
+    assert bpy.ops.d3dmm.save_face(filepath=path) == {"FINISHED"}
+    for name, value in {"pupil": 0.2, "eye_veins": 0.1, "iris_seed": 1}.items():
+        setattr(face.d3dmm, name, value)
+    face.d3dmm.iris_colour = face.d3dmm.iris_second_colour = (0.0, 0.0, 0.0)
+    assert bpy.ops.d3dmm.load_face(filepath=path) == {"FINISHED"}
+    assert (face.d3dmm.pupil, face.d3dmm.eye_veins) == pytest.approx((0.55, 0.9))
+    assert face.d3dmm.iris_seed == 8
+    assert tuple(face.d3dmm.iris_colour) == pytest.approx((0.1, 0.2, 0.3))
+    assert tuple(face.d3dmm.iris_second_colour) == pytest.approx((0.3, 0.2, 0.1))
+
+
 def test_a_face_without_eyes_gets_them_once(face):
     face.modifiers.remove(face.modifiers["D3DMM Eyes"])
     assert face.d3dmm.pupil == pytest.approx(0.32)
