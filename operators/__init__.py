@@ -23,8 +23,8 @@ def _classes():
         import_detail_map,
         install_backend,
         set_expression,
-        transfer_attributes,
         set_up_eyes,
+        transfer_attributes,
         update_detail,
     )
 

@@ -21,8 +21,8 @@ IRIS_RADIUS = np.sin(LIMBUS) * 1.06
 """Radii; its edge is behind the limbus."""
 APEX = 1.085
 """Radii from the eye's centre to the front of the cornea."""
-_AROUND = 96
-_IRIS_RINGS = 16
+_AROUND = 64
+_IRIS_RINGS = 6
 _IRIS_DEPTH = 0.05
 """Radii by which the iris is hollow: 0.6 mm."""
 _ROWS = 9
@@ -96,7 +96,7 @@ def cornea_radius(angle: np.ndarray) -> np.ndarray:
 def eyeball_shape() -> EyeballShape:
     """Returns the eyeball: a sphere with its cornea, open behind, and the hollow iris."""
     angles = np.concatenate(
-        [np.linspace(0, LIMBUS * 1.3, 22)[1:], np.linspace(LIMBUS * 1.3, np.pi * 0.72, 20)[1:]]
+        [np.linspace(0, LIMBUS * 1.3, 17)[1:], np.linspace(LIMBUS * 1.3, np.pi * 0.72, 11)[1:]]
     )
     around = np.linspace(0, 2 * np.pi, _AROUND, endpoint=False)
     radius = cornea_radius(angles)[:, None]

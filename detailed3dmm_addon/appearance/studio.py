@@ -30,7 +30,7 @@ _STEP_ASIDE = 0.3
 """Metres between faces that are created at the same place."""
 _EYES_BEHIND_FRONT = 0.03
 """Metres from the foremost point of a face, where the lens is focused."""
-_ROOM_LIGHT = 0.35
+_ROOM_LIGHT = 0.15
 """Strength of the panorama that eyes and skin mirror in the set-ups with lamps."""
 _WARM, _COOL, _WHITE = (1.0, 0.95, 0.89), (0.88, 0.94, 1.0), (1.0, 0.98, 0.95)
 
@@ -60,41 +60,42 @@ class SetUp:
 
 
 _RIMS = (
-    Lamp("Rim Left", (0.65, 0.75, 0.45), (0.2, 0.6), 14.0),
-    Lamp("Rim Right", (-0.7, 0.7, 0.5), (0.2, 0.6), 18.0),
+    Lamp("Rim Left", (0.65, 0.75, 0.45), (0.2, 0.6), 9.0),
+    Lamp("Rim Right", (-0.7, 0.7, 0.5), (0.2, 0.6), 11.0),
 )
 SET_UPS = {
     "SOFT": SetUp(
         (
-            Lamp("Key", (-0.70, -0.95, 0.45), (0.8, 0.8), 20.0),
-            Lamp("Fill", (0.70, -0.95, 0.40), (0.8, 0.8), 14.0),
-            Lamp("Front", (0.0, -1.15, -0.45), (0.7, 0.4), 4.0),
-            Lamp("Background", (0.0, 1.2, 1.1), (1.2, 0.3), 10.0),
+            Lamp("Key", (-0.70, -0.95, 0.50), (0.8, 0.8), 10.0),
+            Lamp("Fill", (0.75, -0.95, 0.40), (0.8, 0.8), 6.0),
+            Lamp("Front", (0.0, -1.15, -0.45), (0.7, 0.4), 1.5),
+            Lamp("Background", (0.0, 1.2, 1.1), (1.2, 0.3), 8.0),
         ),
+        strength=0.22,
         backdrop=0.35,
     ),
     "REMBRANDT": SetUp(
         (
-            Lamp("Key", (-0.82, -0.62, 0.72), (0.42, 0.6), 36.0, _WARM),
-            Lamp("Fill", (0.55, -1.15, -0.10), (0.6, 0.6), 4.0, _COOL),
+            Lamp("Key", (-0.95, -0.55, 0.72), (0.42, 0.6), 24.0, _WARM),
+            Lamp("Fill", (0.55, -1.15, -0.10), (0.6, 0.6), 1.2, _COOL),
             *_RIMS,
         )
     ),
     "BUTTERFLY": SetUp(
         (
-            Lamp("Key", (0.0, -0.92, 0.80), (0.6, 0.42), 32.0, _WARM),
-            Lamp("Reflector", (0.0, -0.75, -0.60), (0.6, 0.4), 5.0, _WHITE),
+            Lamp("Key", (0.0, -0.85, 0.90), (0.6, 0.42), 19.0, _WARM),
+            Lamp("Reflector", (0.0, -0.75, -0.60), (0.6, 0.4), 2.0),
             *_RIMS,
         ),
         backdrop=0.12,
     ),
     "RIM": SetUp(
         (
-            Lamp("Rim Left", (0.70, 0.62, 0.30), (0.25, 0.8), 55.0),
-            Lamp("Rim Right", (-0.70, 0.62, 0.30), (0.25, 0.8), 55.0),
-            Lamp("Fill", (-0.35, -1.15, 0.25), (0.7, 0.7), 5.0, _COOL),
+            Lamp("Rim Left", (0.70, 0.62, 0.30), (0.25, 0.8), 32.0),
+            Lamp("Rim Right", (-0.70, 0.62, 0.30), (0.25, 0.8), 32.0),
+            Lamp("Fill", (-0.35, -1.15, 0.25), (0.7, 0.7), 2.5, _COOL),
         ),
-        strength=0.15,
+        strength=0.08,
         backdrop=0.03,
     ),
     "OUTDOOR": SetUp((), "forest.exr", 1.0, None),

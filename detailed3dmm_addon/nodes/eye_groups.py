@@ -90,7 +90,10 @@ def fill_eye_group(group: bpy.types.NodeTree, parts: EyeParts) -> None:
     own = graph.node(
         "GeometryNodeSetMaterial", {"Geometry": skin, "Selection": _own_eyes(graph), "Material": parts.unseen}
     ).outputs[0]
-    balls = [_eyeball(graph, skin, eye, source, parts) for eye in eyes]
+    ball = _object(graph, parts.eyeball)
+    for name, label in ((IRIS_ATTRIBUTE, IRIS_INPUT), (SECOND_ATTRIBUTE, SECOND_INPUT)):
+        ball = graph.store_attribute(ball, name, "FLOAT_COLOR", source[label])
+    balls = [_eyeball(graph, ball, skin, eye, source, parts.radius) for eye in eyes]
     join = graph.node("GeometryNodeJoinGeometry")
     for geometry in (*reversed(balls), lids, own):
         graph.feed(join.inputs[0], geometry)
@@ -229,18 +232,12 @@ def _on_rim(graph: NodeGraph, skin, name: str):
     return _mixed_vector(graph, share, *ends)
 
 
-def _eyeball(graph: NodeGraph, skin, eye: _Eye, source, parts: EyeParts):
+def _eyeball(graph: NodeGraph, ball, skin, eye: _Eye, source, radius: float):
     """Adds the nodes of one eyeball with the values that its materials read."""
     seed = graph.math("ADD", source[SEED_INPUT], 0.0 if eye.left else 0.37)  # alike, not the same
     look = graph.node("CombineXYZ", {0: source[PUPIL_INPUT], 1: seed, 2: source[VEINS_INPUT]}).outputs[0]
-    ball = _object(graph, parts.eyeball)
-    for name, kind, value in (
-        (LOOK_OF_EYE, "FLOAT_VECTOR", look),
-        (IRIS_ATTRIBUTE, "FLOAT_COLOR", source[IRIS_INPUT]),
-        (SECOND_ATTRIBUTE, "FLOAT_COLOR", source[SECOND_INPUT]),
-    ):
-        ball = graph.store_attribute(ball, name, kind, value)
-    size = (parts.radius,) * 3
+    ball = graph.store_attribute(ball, LOOK_OF_EYE, "FLOAT_VECTOR", look)
+    size = (radius,) * 3
     placed = graph.node(
         "GeometryNodeTransform",
         {"Geometry": ball, "Translation": eye.centre, "Rotation": eye.rotation, "Scale": size},

@@ -56,8 +56,8 @@ def test_with_nothing_but_the_zip_a_new_face_already_wrinkles(no_worker, module)
 def test_scene_setup_frames_the_face():
     assert bpy.ops.d3dmm.create_face(identity_seed=1, scene_setup=True, update_detail=False) == {"FINISHED"}
     scene = bpy.context.scene
-    assert scene.camera is not None and abs(scene.camera.data.lens - 85) < 1e-6
-    assert sum(item.type == "LIGHT" for item in scene.objects) == 3
+    assert scene.camera is not None and scene.camera.data.lens > 100
+    assert sum(item.type == "LIGHT" for item in scene.objects) >= 3
     from bpy_extras.object_utils import world_to_camera_view
     from mathutils import Vector
 

@@ -29,7 +29,7 @@ def eyeballs():
     """Returns centres (2, 3), directions (2, 3) and positions of the eyeballs, the person's left first."""
     balls = sorted((placed for placed, _ in instances()["Eyeball"]), key=lambda ball: -ball[:, 0].mean())
     apexes = np.array([ball[0] for ball in balls])
-    rims = np.array([ball[1:97].mean(0) for ball in balls])
+    rims = np.array([ball[1:65].mean(0) for ball in balls])
     centres = []
     for apex, rim in zip(apexes, rims, strict=True):
         axis = (apex - rim) / np.linalg.norm(apex - rim)
