@@ -55,7 +55,7 @@ def create_person(person: Person, set_up: str):
         bpy.ops.d3dmm.set_expression_preset(preset=person.expression)
     bpy.ops.d3dmm.update_detail()
     if hasattr(bpy.types, "D3DMM_OT_random_hair"):
-        bpy.ops.d3dmm.random_hair()
+        bpy.ops.d3dmm.random_hair(seed=person.seed)
     bpy.context.view_layer.objects.active = face
     return face
 

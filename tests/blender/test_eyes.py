@@ -129,6 +129,16 @@ def test_lids_follow_the_gaze_as_the_look_keys_move_them(face, module):
     assert np.abs(followed - keyed).max() < 4e-4
 
 
+def test_a_removed_gaze_target_leaves_the_eyes_to_the_clip(face):
+    bpy.ops.d3dmm.add_gaze_target()
+    bpy.data.objects[f"{face.name} Gaze"].location = (0.3, -0.6, 0.1)
+    assert bpy.ops.d3dmm.remove_gaze_target() == {"FINISHED"}
+    bpy.context.view_layer.update()
+    assert f"{face.name} Gaze" not in bpy.data.objects
+    assert np.allclose(eyeballs()[1], (0, -1, 0), atol=3e-3)
+    assert bpy.ops.d3dmm.add_gaze_target() == {"FINISHED"} and f"{face.name} Gaze" in bpy.data.objects
+
+
 def test_a_gaze_on_top_of_a_clip_moves_no_lid_twice(face, module):
     model = module("detailed3dmm_addon.model.face_model").face_model()
     rim = np.concatenate([model.landmarks[f"lid_{lid}_left"] for lid in ("upper", "lower")])
