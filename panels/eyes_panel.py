@@ -36,16 +36,14 @@ class D3DMM_PT_eyes(FacePanel, bpy.types.Panel):
         if modifier is None:
             self.layout.operator("d3dmm.add_eyes", icon="HIDE_OFF")
             return
-        column = self.layout.column()
-        column.use_property_split = True
+        column = self.layout.column(align=True)  # names inside: beside the sliders some would be cut
         for name in _LOOK:
             holder, path = input_slider(modifier, name)
             column.prop(holder, path, text=name)
         if gaze_target(face) is None:
             self.layout.operator("d3dmm.add_gaze_target", icon="TRACKER")
             return
-        column = self.layout.column()
-        column.use_property_split = True
+        column = self.layout.column(align=True)
         holder, path = input_slider(modifier, eye_groups.TARGET_INPUT)
         column.prop_search(holder, path, bpy.data, "objects", text="Target")
         for name in (eye_groups.GAZE_INPUT, eye_groups.LIDS_INPUT):
