@@ -13,7 +13,6 @@ from ..nodes.eye_groups import (
     GROUP_NAME,
     IRIS_INPUT,
     LID_ATTRIBUTE,
-    LOOK_ATTRIBUTES,
     LOWER_ATTRIBUTE,
     PLACE_ATTRIBUTE,
     SECOND_INPUT,
@@ -26,7 +25,7 @@ from ..nodes.eye_groups import (
     fill_eye_group,
 )
 from ..nodes.modifier_inputs import get_input, set_input
-from ..nodes.vertex_attributes import read_shape, write_attribute
+from ..nodes.vertex_attributes import write_attribute
 from .eye_material import IRIS_NODE
 from .eye_shapes import EYE_RADIUS, eyeball_shape, lid_shape
 from .eyeball_material import make_eyeball, make_iris, make_lids, make_unseen
@@ -113,21 +112,6 @@ def set_eye(face: bpy.types.Object, name: str, value) -> None:
         if name == IRIS_INPUT:
             colour_own_eyes(face)
         face.update_tag()
-
-
-def write_look_attributes(face: bpy.types.Object) -> None:
-    """Stores how the lids of this person move when the eyes look up, down, left and right."""
-    keys = face.data.shape_keys.key_blocks
-    rest = read_shape(keys[0])
-    mask = _lid_mask() > 0
-    for name, halves in {
-        "up": ("eyeLookUpLeft", "eyeLookUpRight"),
-        "down": ("eyeLookDownLeft", "eyeLookDownRight"),
-        "left": ("eyeLookOutLeft", "eyeLookInRight"),
-        "right": ("eyeLookInLeft", "eyeLookOutRight"),
-    }.items():
-        moved = sum(read_shape(keys[half]) - rest for half in halves if half in keys)
-        write_attribute(face.data, LOOK_ATTRIBUTES[name], np.where(mask[:, None], moved, 0))
 
 
 def _lid_mask() -> np.ndarray:

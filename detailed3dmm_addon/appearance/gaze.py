@@ -3,11 +3,12 @@
 import bpy
 from mathutils import Vector
 
+from ..face.look_attributes import write_look_attributes
 from ..model.scene_units import units_per_metre
 from ..nodes.eye_groups import EYE_ATTRIBUTE, GAZE_INPUT, TARGET_INPUT
 from ..nodes.modifier_inputs import get_input, set_input
 from ..nodes.vertex_attributes import read_attribute, read_positions
-from .eyes import eye_modifier, write_look_attributes
+from .eyes import eye_modifier
 
 _AHEAD = 1.0
 """Metres from the eyes to a new target."""
