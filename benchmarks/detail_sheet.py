@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PEOPLE = {39: 20, 52: 28, 3: 36, 7: 44, 54: 52, 61: 60, 13: 68, 83: 76}
 """Identity seed to age in years, of people whose geometry looks that old (`BilinearFace.age_years`)."""
 EXPRESSIONS = ("neutral", "joy", "surprise", "anger", "disgust", "sadness", "effort", "kiss")
-LENS, SHIFT = 108.0, -0.04
+CLOSER = 1.15
 MARGIN, LABEL = 64, 24
 PICTURE, PICTURE_BYTES = "detail_sheet.jpg", 250_000
 
@@ -83,8 +83,7 @@ def show_person(seed: int):
     bpy.ops.d3dmm.create_face(identity_seed=seed, scene_setup=True, update_detail=False)
     face = bpy.context.view_layer.objects.active
     assert face is not None
-    camera = bpy.context.scene.camera.data
-    camera.lens, camera.shift_y = LENS, SHIFT
+    bpy.context.scene.camera.data.lens *= CLOSER
     return face
 
 

@@ -12,6 +12,7 @@ from bpy.props import (
     StringProperty,
 )
 
+from .nodes import eye_groups
 from .nodes.detail_groups import LARGEST_STRENGTH, REGIONS
 from .translations import OUR_CONTEXT
 
@@ -70,6 +71,23 @@ def _set_regions(settings, values):
     from .nodes import detail_modifier as detail_modifiers
 
     detail_modifiers.set_region_scales(settings.id_data, values)
+
+
+def _eye_input(name: str):
+    """Returns the functions that read and write an input of the eyes' modifier."""
+
+    def get(settings):
+        from .appearance import eyes
+
+        value = eyes.get_eye(settings.id_data, name)
+        return tuple(value)[:3] if hasattr(value, "__len__") else value
+
+    def put(settings, value):
+        from .appearance import eyes
+
+        eyes.set_eye(settings.id_data, name, (*value, 1.0) if hasattr(value, "__len__") else value)
+
+    return {"get": get, "set": put, "options": set()}
 
 
 def _look_changed(settings, _context):
@@ -152,6 +170,62 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         max=1.0,
         default=1.0,
         update=_look_changed,
+    )
+    iris_colour: FloatVectorProperty(
+        name="Iris",
+        description="Colour of the outer part of the iris",
+        subtype="COLOR",
+        size=3,
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.IRIS_INPUT),
+    )
+    iris_second_colour: FloatVectorProperty(
+        name="Second Colour",
+        description="Colour of the iris around the pupil",
+        subtype="COLOR",
+        size=3,
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.SECOND_INPUT),
+    )
+    iris_seed: IntProperty(
+        name="Iris Seed",
+        description="Pattern of the fibres of the iris",
+        min=0,
+        **_eye_input(eye_groups.SEED_INPUT),
+    )
+    pupil: FloatProperty(
+        name="Pupil",
+        description="Radius of the pupil as a share of the iris",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.PUPIL_INPUT),
+    )
+    eye_veins: FloatProperty(
+        name="Veins",
+        description="Veins and redness of the white of the eyes",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.VEINS_INPUT),
+    )
+    eye_yellowing: FloatProperty(
+        name="Yellowing",
+        description="Yellow of the white of the eyes, which comes with age",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.YELLOWING_INPUT),
+    )
+    eye_wetness: FloatProperty(
+        name="Wetness",
+        description="Gloss of the tears on the eyes",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        **_eye_input(eye_groups.WETNESS_INPUT),
     )
     wrinkle_seed: IntProperty(
         name="Wrinkle Seed",

@@ -9,6 +9,7 @@ def _classes():
         animate_from_audio,
         animate_from_video,
         bake_detail,
+        build_studio,
         carry_over_face,
         change_face,
         control_backend,
@@ -22,6 +23,7 @@ def _classes():
         import_detail_map,
         install_backend,
         set_expression,
+        set_up_eyes,
         transfer_attributes,
         update_detail,
     )
@@ -29,6 +31,8 @@ def _classes():
     return (
         *create_face.CLASSES,
         *change_face.CLASSES,
+        *set_up_eyes.CLASSES,
+        *build_studio.CLASSES,
         *carry_over_face.CLASSES,
         *face_presets.CLASSES,
         *fit_from_image.CLASSES,

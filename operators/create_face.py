@@ -1,11 +1,12 @@
 """Create Face: a new person in the scene."""
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, IntProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 
 from ..detailed3dmm_addon.appearance import studio as face_scene
 from ..detailed3dmm_addon.characters.identity import seeded_person, store_person
 from ..detailed3dmm_addon.characters.new_face import new_face, select_face
+from .build_studio import SET_UP_ITEMS
 from .operator_base import FaceOperator
 
 
@@ -30,8 +31,11 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
     )
     scene_setup: BoolProperty(
         name="Camera and Lights",
-        description="Add a portrait camera, three lights and a backdrop",
+        description="Add a portrait camera, lights and a backdrop",
         default=False,
+    )
+    light: EnumProperty(
+        name="Light", description="Set-up of the lights, with Camera and Lights", items=SET_UP_ITEMS
     )
     update_detail: BoolProperty(
         name="Compute Detail", description="Ask the backend for the wrinkles at once", default=True
@@ -51,7 +55,7 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
                 face.d3dmm.skin_tone = self.skin_tone
         select_face(context, face)
         if self.scene_setup:
-            face_scene.build_studio(context, face)
+            face_scene.build_studio(context, face, self.light)
         if self.update_detail:
             self.show_detail(face)
 

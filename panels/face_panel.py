@@ -43,6 +43,7 @@ class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
         row.prop(face.d3dmm, "identity_seed")
         row.enabled = not fixed_reason(face)
         row.operator("d3dmm.random_face", text="", icon="CHECKMARK").seed = face.d3dmm.identity_seed
+        self.layout.operator_menu_enum("d3dmm.build_studio", "set_up", icon="LIGHT")
         column.prop(face.d3dmm, "skin_tone", slider=True)
         column.prop(face.d3dmm, "hair", slider=True)
 

@@ -19,7 +19,8 @@ from .extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent
 IDENTITY_SEED, SKIN_TONE, AGE_CHANGE, AGE_OFFSET = 1, 0.3, 0.5, 1.6
-LENS, SHIFT = 108.0, -0.04
+CLOSER = 1.15
+"""Times the lens of the studio: the head fills the picture, crown and chin inside."""
 STILL_EXPRESSION = {
     "browInnerUp": 0.95, "browOuterUpLeft": 1.0, "browOuterUpRight": 0.9, "mouthSmileLeft": 0.8,
     "mouthSmileRight": 0.72,
@@ -99,8 +100,7 @@ def make_face(seed: int):
     face = bpy.context.view_layer.objects.active
     face.d3dmm.directions["age"].value = AGE_CHANGE
     face.d3dmm.age_offset = AGE_OFFSET
-    camera = bpy.context.scene.camera.data
-    camera.lens, camera.shift_y = LENS, SHIFT
+    bpy.context.scene.camera.data.lens *= CLOSER
     return face
 
 

@@ -23,7 +23,11 @@ _IRIS_COLOURS = (
     (0.075, 0.10, 0.098),
     (0.055, 0.072, 0.035),
 )
-_LENGTHS = {"ShaderNodeBump": "Distance", "ShaderNodeBsdfPrincipled": "Subsurface Scale"}
+_LENGTHS = {
+    "ShaderNodeBump": "Distance",
+    "ShaderNodeBsdfPrincipled": "Subsurface Scale",
+    "ShaderNodeAmbientOcclusion": "Distance",
+}
 
 
 def assign_materials(face: bpy.types.Object, seed: int) -> None:

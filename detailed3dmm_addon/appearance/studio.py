@@ -1,28 +1,105 @@
-"""Builds a portrait studio around a face: 85 mm camera, key, fill and rim lights, a grey backdrop.
+"""Builds a portrait studio around a face: a long lens, one of five set-ups of light, a neutral backdrop.
 
 The lights look the same in Cycles and in EEVEE, which ignores their spread.
 """
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 import numpy as np
 from mathutils import Vector
 
+from ...ml_backend.errors import UserError
 from ..model.registry import is_face
 from ..model.scene_units import units_per_metre
 from ..nodes.materials import new_material, principled_shader
+from ..nodes.node_graph import NodeGraph
 
 COLLECTION_NAME = "Portrait Studio"
+DISTANCE = 1.3
+"""Metres from the camera to the face: nearer, a lens swells nose and cheeks."""
+F_NUMBER = 11.0
+VIEW_TRANSFORM, VIEW_LOOK = "AgX", "AgX - Medium High Contrast"
+_SENSOR = 36.0
 _SHOWN = 0.9
 """Share of the face's height that the frame shows."""
 _HEADROOM = 0.05
 """Share of the face's height that is left free above it."""
 _STEP_ASIDE = 0.3
 """Metres between faces that are created at the same place."""
-_LIGHTS = (
-    ("Key", (-0.72, -0.50, 0.85), 0.22, 39.0, (1.0, 0.95, 0.89)),
-    ("Fill", (0.45, -1.15, -0.12), 0.6, 7.8, (0.88, 0.94, 1.0)),
-    ("Rim", (0.6, 0.7, 0.5), 0.35, 42.0, (1.0, 0.98, 0.95)),
+_EYES_BEHIND_FRONT = 0.03
+"""Metres from the foremost point of a face, where the lens is focused."""
+_ROOM_LIGHT = 0.15
+"""Strength of the panorama that eyes and skin mirror in the set-ups with lamps."""
+_WARM, _COOL, _WHITE = (1.0, 0.95, 0.89), (0.88, 0.94, 1.0), (1.0, 0.98, 0.95)
+
+
+@dataclass(frozen=True)
+class Lamp:
+    """A rectangular light: where it stands as seen from the face, its size in metres, its power in watts."""
+
+    name: str
+    place: tuple[float, float, float]
+    size: tuple[float, float]
+    watts: float
+    colour: tuple[float, float, float] = _WHITE
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """A set-up of light: lamps, a panorama of Blender's own with its strength, the grey of the backdrop.
+
+    Without a backdrop the camera sees the panorama.
+    """
+
+    lamps: tuple[Lamp, ...]
+    panorama: str = "studio.exr"
+    strength: float = _ROOM_LIGHT
+    backdrop: float | None = 0.08
+
+
+_RIMS = (
+    Lamp("Rim Left", (0.65, 0.75, 0.45), (0.2, 0.6), 9.0),
+    Lamp("Rim Right", (-0.7, 0.7, 0.5), (0.2, 0.6), 11.0),
 )
+SET_UPS = {
+    "SOFT": SetUp(
+        (
+            Lamp("Key", (-0.70, -0.95, 0.50), (0.8, 0.8), 10.0),
+            Lamp("Fill", (0.75, -0.95, 0.40), (0.8, 0.8), 6.0),
+            Lamp("Front", (0.0, -1.15, -0.45), (0.7, 0.4), 1.5),
+            Lamp("Background", (0.0, 1.2, 1.1), (1.2, 0.3), 8.0),
+        ),
+        strength=0.22,
+        backdrop=0.35,
+    ),
+    "REMBRANDT": SetUp(
+        (
+            Lamp("Key", (-0.95, -0.55, 0.72), (0.42, 0.6), 24.0, _WARM),
+            Lamp("Fill", (0.55, -1.15, -0.10), (0.6, 0.6), 1.2, _COOL),
+            *_RIMS,
+        )
+    ),
+    "BUTTERFLY": SetUp(
+        (
+            Lamp("Key", (0.0, -0.85, 0.90), (0.6, 0.42), 19.0, _WARM),
+            Lamp("Reflector", (0.0, -0.75, -0.60), (0.6, 0.4), 2.0),
+            *_RIMS,
+        ),
+        backdrop=0.12,
+    ),
+    "RIM": SetUp(
+        (
+            Lamp("Rim Left", (0.70, 0.62, 0.30), (0.25, 0.8), 32.0),
+            Lamp("Rim Right", (-0.70, 0.62, 0.30), (0.25, 0.8), 32.0),
+            Lamp("Fill", (-0.35, -1.15, 0.25), (0.7, 0.7), 2.5, _COOL),
+        ),
+        strength=0.08,
+        backdrop=0.03,
+    ),
+    "OUTDOOR": SetUp((), "forest.exr", 1.0, None),
+}
 
 
 def free_place(scene: bpy.types.Scene, face: bpy.types.Object) -> Vector:
@@ -43,40 +120,90 @@ def free_place(scene: bpy.types.Scene, face: bpy.types.Object) -> Vector:
     return place
 
 
-def build_studio(context: bpy.types.Context, face: bpy.types.Object) -> None:
-    """Puts camera, lights and backdrop around a face; the scene uses the camera.
+def build_studio(
+    context: bpy.types.Context, face: bpy.types.Object, set_up: str = "SOFT", turntable: int = 0
+) -> None:
+    """Puts camera, lights and backdrop around a face, in place of an earlier studio.
 
     Args:
-        context: its scene receives a collection for the studio.
+        context: its scene receives a collection for the studio, a world and AgX's view transform.
         face: the camera looks at it; its bounding box sets the frame.
+        set_up: one of `SET_UPS`.
+        turntable: frames in which the camera goes once around the face; 0 keeps it still.
+
+    Raises:
+        UserError: this Blender lacks the set-up's panorama.
     """
+    scene = context.scene
+    chosen = SET_UPS[set_up]
+    panorama = _panorama_path(chosen.panorama)
+    _remove_studio(scene)
     studio = bpy.data.collections.new(COLLECTION_NAME)
-    context.scene.collection.children.link(studio)
+    studio["d3dmm"] = COLLECTION_NAME
+    scene.collection.children.link(studio)
+    metre = units_per_metre(scene)
     centre, height = _face_centre(face)
-    metre = units_per_metre(context.scene)
+    camera = _make_camera(centre, height, metre)
+    for lamp in chosen.lamps:
+        studio.objects.link(_make_lamp(lamp, centre, metre))
+    made = [camera] if chosen.backdrop is None else [camera, _make_backdrop(centre, metre, chosen.backdrop)]
+    for item in made:
+        studio.objects.link(item)
+    if turntable:
+        studio.objects.link(_put_on_turntable(made, face, centre, scene.frame_start, turntable))
+    scene.camera = camera
+    _make_world(scene, panorama, chosen.strength)
+    scene.view_settings.view_transform = VIEW_TRANSFORM
+    scene.view_settings.look = VIEW_LOOK
+
+
+def _remove_studio(scene: bpy.types.Scene) -> None:
+    """Removes the studio that was built before; what an artist added to its collection stays in the scene."""
+    for studio in [item for item in scene.collection.children if item.get("d3dmm") == COLLECTION_NAME]:
+        for item in list(studio.objects):
+            if item.get("d3dmm") != COLLECTION_NAME:
+                if item.name not in scene.collection.objects:
+                    scene.collection.objects.link(item)
+                continue
+            data = item.data
+            bpy.data.objects.remove(item)
+            if data is not None and data.users == 0:
+                bpy.data.batch_remove([data])
+        bpy.data.collections.remove(studio)
+
+
+def _make_camera(centre: Vector, height: float, metre: float) -> bpy.types.Object:
     camera = bpy.data.objects.new("Portrait Camera", bpy.data.cameras.new("Portrait Camera"))
-    camera.data.sensor_fit = "VERTICAL"
-    camera.data.lens = 85.0
-    camera.data.sensor_height = 36.0
-    camera.data.clip_start = 0.01 * metre
-    camera.data.clip_end *= metre
-    camera.data.display_size *= metre
-    distance = height * _SHOWN * 85.0 / 36.0
-    camera.location = centre + Vector((-0.10 * distance, -distance, 0.01 * metre))
+    camera["d3dmm"] = COLLECTION_NAME
+    distance = DISTANCE * metre
+    lens = camera.data
+    lens.sensor_fit = "VERTICAL"
+    lens.sensor_height = _SENSOR
+    lens.lens = _SENSOR * distance / (height * _SHOWN)
+    lens.clip_start = 0.01 * metre
+    lens.clip_end *= metre
+    lens.display_size *= metre
+    lens.dof.use_dof = True
+    lens.dof.focus_distance = distance + _EYES_BEHIND_FRONT * metre
+    # The pupil's size is focal length (millimetres) over the number, in scene units: keep it true to size.
+    lens.dof.aperture_fstop = F_NUMBER / metre
+    camera.location = centre + Vector((0.0, -distance, 0.0))
     _aim(camera, centre)
-    studio.objects.link(camera)
-    context.scene.camera = camera
-    for name, offset, size, watts, colour in _LIGHTS:
-        light = bpy.data.lights.new(f"{name} Light", "AREA")
-        light.energy = watts * metre**2  # as bright at this distance
-        light.size = size * metre
-        light.color = colour
-        lamp = bpy.data.objects.new(light.name, light)
-        lamp.location = centre + Vector(offset) * metre
-        _aim(lamp, centre)
-        studio.objects.link(lamp)
-    studio.objects.link(_make_backdrop(centre, metre))
-    _make_world(context.scene)
+    return camera
+
+
+def _make_lamp(lamp: Lamp, centre: Vector, metre: float) -> bpy.types.Object:
+    light = bpy.data.lights.new(f"{lamp.name} Light", "AREA")
+    light.energy = lamp.watts * metre**2  # as bright at this distance
+    light.shape = "RECTANGLE"
+    light.size = lamp.size[0] * metre
+    light.size_y = lamp.size[1] * metre
+    light.color = lamp.colour
+    item = bpy.data.objects.new(light.name, light)
+    item["d3dmm"] = COLLECTION_NAME
+    item.location = centre + Vector(lamp.place) * metre
+    _aim(item, centre + Vector((0.0, 2.2 * metre, 0.0)) if lamp.name == "Background" else centre)
+    return item
 
 
 def _face_centre(face: bpy.types.Object) -> tuple[Vector, float]:
@@ -92,7 +219,7 @@ def _aim(item: bpy.types.Object, target: Vector) -> None:
     item.rotation_euler = (target - item.location).to_track_quat("-Z", "Y").to_euler()
 
 
-def _make_backdrop(centre: Vector, metre: float) -> bpy.types.Object:
+def _make_backdrop(centre: Vector, metre: float, grey: float) -> bpy.types.Object:
     mesh = bpy.data.meshes.new("Backdrop")
     side = 5.0 * metre
     behind = 2.2 * metre
@@ -101,19 +228,65 @@ def _make_backdrop(centre: Vector, metre: float) -> bpy.types.Object:
     )
     material = new_material("Backdrop")
     shader = principled_shader(material)
-    shader.inputs["Base Color"].default_value = (0.08, 0.083, 0.09, 1.0)
+    shader.inputs["Base Color"].default_value = (grey, grey, grey, 1.0)
     shader.inputs["Roughness"].default_value = 0.9
     mesh.materials.append(material)
     backdrop = bpy.data.objects.new("Backdrop", mesh)
+    backdrop["d3dmm"] = COLLECTION_NAME
     backdrop.location = centre + Vector((0.0, behind, 0.0))
     return backdrop
 
 
-def _make_world(scene: bpy.types.Scene) -> None:
+def _put_on_turntable(
+    turned: list[bpy.types.Object], face: bpy.types.Object, centre: Vector, start: int, frames: int
+) -> bpy.types.Object:
+    """Parents camera and backdrop to an empty in the middle of the head, keyed to turn once."""
+    pivot = bpy.data.objects.new("Turntable", None)
+    pivot["d3dmm"] = COLLECTION_NAME
+    middle = face.matrix_world.translation
+    pivot.location = (centre.x, middle.y, centre.z)
+    for item in turned:
+        item.parent = pivot
+        item.location -= pivot.location
+    for frame, angle in ((start, 0.0), (start + frames, 2 * np.pi)):
+        pivot.rotation_euler.z = angle
+        pivot.keyframe_insert("rotation_euler", index=2, frame=frame)
+    pivot.rotation_euler.z = 0.0
+    for curve in _curves(pivot.animation_data.action):
+        for point in curve.keyframe_points:
+            point.interpolation = "LINEAR"
+    return pivot
+
+
+def _curves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
+    """Returns an action's curves; from Blender 5.0 on they lie in the action's layers."""
+    if hasattr(action, "fcurves"):
+        return list(action.fcurves)
+    bags = (bag for layer in action.layers for strip in layer.strips for bag in strip.channelbags)
+    return [curve for bag in bags for curve in bag.fcurves]
+
+
+def _panorama_path(name: str) -> Path:
+    folders = (bpy.utils.resource_path(kind) for kind in ("LOCAL", "SYSTEM"))
+    for folder in folders:
+        path = Path(folder) / "datafiles" / "studiolights" / "world" / name
+        if folder and path.is_file():
+            return path
+    raise UserError(
+        f"This Blender has no panorama {name}.",
+        "It belongs to Blender's own studio lights: install Blender from blender.org.",
+    )
+
+
+def _make_world(scene: bpy.types.Scene, panorama: Path, strength: float) -> None:
     world = bpy.data.worlds.new("Portrait World")
     if world.node_tree is None:
         world.use_nodes = True
-    background = next(node for node in world.node_tree.nodes if node.bl_idname == "ShaderNodeBackground")
-    background.inputs["Color"].default_value = (0.05, 0.053, 0.06, 1.0)
-    background.inputs["Strength"].default_value = 1.0
+    graph = NodeGraph(world.node_tree)
+    image = bpy.data.images.load(str(panorama), check_existing=True)
+    if image.packed_file is None:
+        image.pack()  # the file plays on a machine whose Blender lies elsewhere
+    texture = graph.node("TexEnvironment", image=image)
+    light = graph.node("Background", {"Color": texture.outputs[0], "Strength": strength})
+    graph.node("OutputWorld", {"Surface": light.outputs[0]})
     scene.world = world

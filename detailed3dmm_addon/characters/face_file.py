@@ -11,6 +11,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.files.face_file import FaceParameters, read_face, write_face
 from ...ml_backend.models.earlier_face import carry_face, earlier_face
 from ..appearance.eye_material import IRIS_NODE
+from ..appearance.eyes import eye_modifier, get_eye, set_eye
 from ..appearance.skin_material import HAIR_NODE
 from ..detail import follow as live_update
 from ..detail import live as live_detail
@@ -27,9 +28,12 @@ from ..model.face_model import (
 )
 from ..model.registry import is_face
 from ..nodes.detail_groups import REGIONS
+from ..nodes.eye_groups import IRIS_INPUT, SECOND_INPUT
 
 _NUMBERS = ("skin_tone", "hair", "age_offset", "skin_tendency", "skin_thickness", "detail_strength", "pores")
-_SEEDS = ("identity_seed", "wrinkle_seed")
+_EYES = ("pupil", "eye_veins", "eye_yellowing", "eye_wetness")
+_EYE_COLOURS = {"iris": IRIS_INPUT, "iris_second": SECOND_INPUT}
+_SEEDS = ("identity_seed", "wrinkle_seed", "iris_seed")
 _RESOLUTIONS = ("256", "512", "1024")
 _COLOURS = {"hair": HAIR_NODE, "iris": IRIS_NODE}
 _REMEDY = "Save the face again: Face > Save."
@@ -74,7 +78,7 @@ def save_preset(face: bpy.types.Object, path: Path) -> None:
     identity = earlier_identity_of(face) if is_of_earlier(face) else identity_of(face)
     sliders = {
         "directions": {item.name: round(item.value, 6) for item in settings.directions if item.value},
-        **{name: round(float(getattr(settings, name)), 6) for name in _NUMBERS},
+        **{name: round(float(getattr(settings, name)), 6) for name in _NUMBERS + _EYES},
         **{name: int(getattr(settings, name)) for name in _SEEDS},
         "regions": {
             name: round(float(value), 6)
@@ -83,6 +87,11 @@ def save_preset(face: bpy.types.Object, path: Path) -> None:
         "colours": {
             name: [round(part, 6) for part in socket.default_value[:3]]
             for name, socket in _colour_sockets(face).items()
+        }
+        | {
+            name: [round(part, 6) for part in get_eye(face, label)[:3]]
+            for name, label in _EYE_COLOURS.items()
+            if eye_modifier(face) is not None
         },
         "resolution": settings.resolution,
         "show_detail": settings.show_detail,
@@ -144,7 +153,7 @@ def read_preset(path: Path) -> FacePreset:
         path,
         {name: value for name, value in sliders.items() if name not in groups},
         "sliders",
-        _NUMBERS + _SEEDS,
+        _NUMBERS + _EYES + _SEEDS,
     )
     resolution = sliders.get("resolution")
     shown = sliders.get("show_detail")
@@ -177,7 +186,7 @@ def _colours(path: Path, values: object) -> dict[str, list[float]]:
         if not isinstance(colour, list) or len(colour) != 3:
             raise UserError(f"{path}: the colour {name!r} is not three numbers.", _REMEDY)
         for part in colour:
-            _named_numbers(path, {name: part}, "colours", tuple(_COLOURS))
+            _named_numbers(path, {name: part}, "colours", (*_COLOURS, *_EYE_COLOURS))
     return values
 
 
@@ -252,6 +261,9 @@ def _apply_detail(face: bpy.types.Object, preset: FacePreset) -> None:
     for name, socket in _colour_sockets(face).items():
         if name in preset.colours:
             socket.default_value = (*preset.colours[name], 1.0)
+    for name, label in _EYE_COLOURS.items():
+        if name in preset.colours:
+            set_eye(face, label, (*preset.colours[name], 1.0))
     if preset.resolution is not None:
         face.d3dmm.resolution = preset.resolution
     if preset.show_detail is not None:

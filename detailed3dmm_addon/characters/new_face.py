@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import bpy
 import numpy as np
 
-from ..appearance import face_materials
+from ..appearance import eyes, face_materials
 from ..appearance import studio as face_scene
 from ..detail import follow as live_update
 from ..face import mesh as face_mesh
@@ -39,6 +39,7 @@ def new_face(
         face_materials.assign_materials(face, look_seed)
         face_materials.scale_lengths(face, metre)
         detail_modifiers.add_modifier(face)
+        eyes.add_eyes(face, look_seed, metre)
         face.location = face_scene.free_place(context.scene, face)
 
 

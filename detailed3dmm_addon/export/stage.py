@@ -18,6 +18,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.files.curve_file import HEAD_NAMES, Animation
 from ..actions import action_writer
+from ..appearance.eyes import eye_modifier
 from ..detail import live
 from ..detail.follow import suspended
 from ..detail.inputs import DetailInputs, evaluated_inputs
@@ -191,6 +192,9 @@ def _place_in_metres(stage: Stage, metre: float) -> None:
 
 def _set_up(stage: Stage, with_detail: bool) -> None:
     copy = stage.face
+    eyes = eye_modifier(copy)
+    if eyes is not None:  # other programs receive the model's own eyes, which move with its shape keys
+        eyes.show_viewport = eyes.show_render = False
     modifier = detail_modifier(copy)
     if modifier is not None and not with_detail:
         modifier.show_viewport = modifier.show_render = False

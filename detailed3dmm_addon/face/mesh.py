@@ -18,6 +18,7 @@ from ..model.face_model import (
 from ..nodes.detail_modifier import SKIN_GROUP
 from ..nodes.vertex_attributes import read_shape, remove_attributes, write_positions, write_shape
 from .attributes import add_attributes
+from .look_attributes import refresh_look_attributes
 
 _WEIGHT_STEPS = 32
 KEYS_AT_ONCE = 4
@@ -185,6 +186,7 @@ def write_keys(face: bpy.types.Object, identity: np.ndarray, names: tuple[str, .
         key = keys.get(name)
         if key is not None:
             write_shape(key, shape)
+    refresh_look_attributes(face, names)
     if any(name in keys and keys[name].value != 0.0 for name in names):
         _show_rest_shape(mesh, neutral)
 

@@ -101,6 +101,10 @@ class CheckingLayout:
         self._add_text(text if text is not None else rna.name, icon)
         return _CheckingProperties(rna)
 
+    def operator_menu_enum(self, idname, name, text=None, icon="NONE", **_):
+        properties = self.operator(idname, text, icon)
+        assert name in properties.rna.properties, name
+
     def menu(self, idname, text=None, **_):
         assert hasattr(bpy.types, idname), idname
         self._add_text(text, taken=UNIT)

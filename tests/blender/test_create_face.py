@@ -56,8 +56,8 @@ def test_with_nothing_but_the_zip_a_new_face_already_wrinkles(no_worker, module)
 def test_scene_setup_frames_the_face():
     assert bpy.ops.d3dmm.create_face(identity_seed=1, scene_setup=True, update_detail=False) == {"FINISHED"}
     scene = bpy.context.scene
-    assert scene.camera is not None and abs(scene.camera.data.lens - 85) < 1e-6
-    assert sum(item.type == "LIGHT" for item in scene.objects) == 3
+    assert scene.camera is not None and scene.camera.data.lens > 100
+    assert sum(item.type == "LIGHT" for item in scene.objects) >= 3
     from bpy_extras.object_utils import world_to_camera_view
     from mathutils import Vector
 
@@ -105,8 +105,9 @@ def test_a_second_face_stands_beside_the_first(face):
     bpy.context.scene.cursor.location = face.location
     for _ in range(2):
         bpy.ops.d3dmm.create_face(update_detail=False)
-    places = sorted(round(item.location.x - face.location.x, 4) for item in bpy.data.objects)
-    assert places == [0.0, 0.3, 0.6] and len({item.location.y for item in bpy.data.objects}) == 1
+    faces = list(bpy.context.scene.objects)
+    places = sorted(round(item.location.x - face.location.x, 4) for item in faces)
+    assert places == [0.0, 0.3, 0.6] and len({item.location.y for item in faces}) == 1
     bpy.context.scene.cursor.location = (0.0, 1.0, 0.0)
     bpy.ops.d3dmm.create_face(update_detail=False)
     assert tuple(bpy.context.active_object.location) == (0.0, 1.0, 0.0)

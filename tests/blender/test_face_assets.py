@@ -198,7 +198,7 @@ def test_blender_hands_a_dropped_photo_to_us_where_nobody_else_takes_it(worker, 
     finally:
         for cls in others:
             bpy.utils.register_class(cls)
-    (made,) = [item for item in bpy.data.objects if item.type == "MESH"]
+    (made,) = [item for item in bpy.context.scene.objects if item.type == "MESH"]
     assert made.d3dmm.photo == photo.name
 
 

@@ -46,7 +46,7 @@ def test_a_face_has_its_true_size_in_every_unit(unit):
     assert bpy.context.active_object.location.x * unit == pytest.approx(0.3, rel=1e-5)
 
 
-def test_a_scene_in_metres_or_without_units_is_as_it_was():
+def test_a_scene_in_metres_or_without_units_is_as_it_was(module):
     for unit, system in ((1.0, "METRIC"), (0.01, "NONE")):
         bpy.ops.wm.read_homefile(use_empty=True)
         face = create(unit, system)
@@ -54,10 +54,9 @@ def test_a_scene_in_metres_or_without_units_is_as_it_was():
         camera = bpy.context.scene.camera
         fresh = bpy.data.cameras.new("Fresh")
         assert camera.data.clip_start == np.float32(0.01) and camera.data.clip_end == fresh.clip_end
+        lamps = module("detailed3dmm_addon.appearance.studio").SET_UPS["SOFT"].lamps
         assert {light.name: light.energy for light in bpy.data.lights} == {
-            "Key Light": 39.0,
-            "Fill Light": np.float32(7.8),
-            "Rim Light": 42.0,
+            f"{lamp.name} Light": np.float32(lamp.watts) for lamp in lamps
         }
         shader = face.data.materials[0].node_tree.nodes["Principled BSDF"]
         assert shader.inputs["Subsurface Scale"].default_value == np.float32(0.0011)

@@ -1,0 +1,183 @@
+"""Sets eyes into a face: a modifier with eyeballs, caruncles, wet lines and a gaze target."""
+
+from typing import cast
+
+import bpy
+import numpy as np
+
+from ..model.face_model import dense_mesh, dense_parts, face_model
+from ..nodes.eye_groups import (
+    DEFAULTS,
+    EYE_ATTRIBUTE,
+    FLESH_ATTRIBUTE,
+    GROUP_NAME,
+    IRIS_INPUT,
+    LID_ATTRIBUTE,
+    LOWER_ATTRIBUTE,
+    PLACE_ATTRIBUTE,
+    SECOND_INPUT,
+    SEED_INPUT,
+    SIDE_ATTRIBUTE,
+    UPPER_ATTRIBUTE,
+    VEINS_INPUT,
+    YELLOWING_INPUT,
+    EyeParts,
+    fill_eye_group,
+)
+from ..nodes.modifier_inputs import get_input, set_input
+from ..nodes.vertex_attributes import write_attribute
+from .eye_material import IRIS_NODE
+from .eye_shapes import EYE_RADIUS, eyeball_shape, lid_shape
+from .eyeball_material import make_eyeball, make_iris, make_lids, make_unseen
+
+MODIFIER = "D3DMM Eyes"
+_IRISES = (
+    ((0.070, 0.030, 0.012), (0.110, 0.050, 0.018)),
+    ((0.040, 0.018, 0.009), (0.070, 0.030, 0.012)),
+    ((0.110, 0.070, 0.026), (0.170, 0.085, 0.028)),
+    ((0.105, 0.155, 0.195), (0.190, 0.165, 0.105)),
+    ((0.130, 0.150, 0.142), (0.200, 0.125, 0.055)),
+    ((0.095, 0.098, 0.042), (0.180, 0.092, 0.034)),
+)
+"""Linear colours of irises and of the part around their pupils."""
+_BROWN = 3
+"""How many of them are brown: dark skin has one of these."""
+_DARK_SKIN = 0.5
+_POCKET = 0.0128
+"""Metres from an eye's centre up to which skin is hidden between lid and eyeball."""
+_AROUND_EYE = 0.019
+"""Metres from an eye's centre within which skin belongs to its lids."""
+
+
+def add_eyes(face: bpy.types.Object, seed: int, metre: float) -> bpy.types.NodesModifier:
+    """Gives a face eyes; one that has them keeps them.
+
+    Args:
+        face: with the present model's vertices.
+        seed: chooses the colours of the iris.
+        metre: its length in the scene's units.
+    """
+    present = eye_modifier(face)
+    if present is not None:
+        return present
+    write_attribute(face.data, LID_ATTRIBUTE, _lid_mask())
+    modifier = cast(bpy.types.NodesModifier, face.modifiers.new(MODIFIER, "NODES"))
+    modifier.show_in_editmode = True
+    modifier.node_group = _eye_group(metre)
+    _set_colours(face, modifier, seed)
+    return modifier
+
+
+def _set_colours(face: bpy.types.Object, modifier: bpy.types.NodesModifier, seed: int) -> None:
+    iris, second = _IRISES[seed % (_BROWN if face.d3dmm.skin_tone > _DARK_SKIN else len(_IRISES))]
+    set_input(modifier, IRIS_INPUT, (*iris, 1.0))
+    set_input(modifier, SECOND_INPUT, (*second, 1.0))
+    set_input(modifier, SEED_INPUT, seed % 997)
+    age = float(np.clip(face.d3dmm.age_offset / 4 + 0.15, 0, 1))
+    set_input(modifier, YELLOWING_INPUT, age)
+    set_input(modifier, VEINS_INPUT, 0.3 + 0.4 * age)
+    colour_own_eyes(face)
+
+
+def colour_own_eyes(face: bpy.types.Object) -> None:
+    """Paints the model's own eyes, which other programs receive, like those that are shown."""
+    modifier = eye_modifier(face)
+    for material in face.data.materials:
+        node = (
+            material.node_tree.nodes.get(IRIS_NODE) if material is not None and material.node_tree else None
+        )
+        if node is not None and modifier is not None:
+            node.outputs[0].default_value = tuple(get_input(modifier, IRIS_INPUT))
+
+
+def eye_modifier(face: bpy.types.Object) -> bpy.types.NodesModifier | None:
+    """Returns a face's modifier, or None without eyes."""
+    modifier = face.modifiers.get(MODIFIER)
+    if modifier is None or modifier.type != "NODES" or modifier.node_group is None:
+        return None
+    return modifier
+
+
+def get_eye(face: bpy.types.Object, name: str):
+    """Returns an input of a face's eyes, one of `DEFAULTS`; its default without eyes."""
+    modifier = eye_modifier(face)
+    return DEFAULTS[name] if modifier is None else get_input(modifier, name)
+
+
+def set_eye(face: bpy.types.Object, name: str, value) -> None:
+    """Sets an input of a face's eyes, one of `DEFAULTS`; nothing happens without eyes."""
+    modifier = eye_modifier(face)
+    if modifier is not None:
+        set_input(modifier, name, value)
+        if name == IRIS_INPUT:
+            colour_own_eyes(face)
+        face.update_tag()
+
+
+def _lid_mask() -> np.ndarray:
+    """Returns (N,) float32: `LID_ATTRIBUTE`'s values."""
+    model = face_model()
+    positions = dense_mesh().refine(model.mean)
+    skin = dense_parts() == model.part_names.index("skin")
+    mask = np.zeros(len(positions), np.float32)
+    for side in ("left", "right"):
+        centre = model.mean[model.landmarks[f"eye_{side}"]].mean(0)
+        offset = positions - centre
+        length = np.linalg.norm(offset, axis=1)
+        around = skin & (length < _AROUND_EYE) & (offset[:, 1] < 0.001)
+        mask[around] = np.where(length[around] > _POCKET, 2, 1)
+        mask[model.landmarks[f"lid_upper_{side}"]] = 3
+    return mask
+
+
+def _eye_group(metre: float) -> bpy.types.NodeTree:
+    """Returns the node group that faces of scenes with the same unit share."""
+    name = GROUP_NAME if metre == 1.0 else f"{GROUP_NAME} {metre:g}"
+    for existing in bpy.data.node_groups:
+        if existing.get("d3dmm") == name and not existing.library:
+            return existing
+    group = bpy.data.node_groups.new(name, "GeometryNodeTree")
+    group["d3dmm"] = name
+    eyeball = _make_eyeball(metre)
+    fill_eye_group(group, EyeParts(eyeball, _make_lids(metre), make_unseen(), EYE_RADIUS))
+    return group
+
+
+def _make_eyeball(metre: float) -> bpy.types.Object:
+    shape = eyeball_shape()
+    mesh = _mesh("Eyeball", shape.positions, shape.polygons)
+    mesh.materials.append(make_eyeball(metre))
+    mesh.materials.append(make_iris(metre))
+    mesh.polygons.foreach_set("material_index", shape.is_iris.astype(np.int32))
+    right, up, forward = shape.positions[:, 0], shape.positions[:, 2], -shape.positions[:, 1]
+    place = np.stack([right, up, forward], 1)
+    outer = np.zeros(len(place), bool)
+    outer[np.unique(shape.polygons[~shape.is_iris])] = True
+    length = np.linalg.norm(place, axis=1, keepdims=True)
+    place = np.where(outer[:, None], place / np.maximum(length, 1e-9), place)
+    write_attribute(mesh, EYE_ATTRIBUTE, place)
+    return bpy.data.objects.new("D3DMM Eyeball", mesh)
+
+
+def _make_lids(metre: float) -> bpy.types.Object:
+    shape = lid_shape()
+    flat = np.stack([np.arange(len(shape.flesh)) * 1e-4, np.zeros(len(shape.flesh)), shape.flesh], 1)
+    mesh = _mesh("Eye Corners and Tears", flat, shape.polygons)
+    mesh.materials.append(make_lids(metre))
+    for name, values in (
+        (LOWER_ATTRIBUTE, shape.lower),
+        (UPPER_ATTRIBUTE, shape.upper),
+        (PLACE_ATTRIBUTE, shape.place),
+        (FLESH_ATTRIBUTE, shape.flesh),
+        (SIDE_ATTRIBUTE, shape.side),
+    ):
+        write_attribute(mesh, name, values)
+    return bpy.data.objects.new("D3DMM Eye Corners and Tears", mesh)
+
+
+def _mesh(name: str, positions: np.ndarray, polygons: np.ndarray) -> bpy.types.Mesh:
+    mesh = bpy.data.meshes.new(name)
+    faces = [[index for index in polygon if index >= 0] for polygon in polygons.tolist()]
+    mesh.from_pydata(positions.tolist(), [], faces)
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
+    return mesh

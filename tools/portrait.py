@@ -1,0 +1,67 @@
+"""A person in the studio: shape, skin, wrinkles, hair and eyes, ready to render."""
+
+import importlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml_backend.geometry.cielab import typology_angle
+
+NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person to portray.
+
+    Attributes:
+        seed: of identity, skin and hair.
+        age: -1 the youngest that the slider makes, 1 the oldest.
+        tone: Skin Tone, 0 lightest to 1 darkest.
+        expression: a preset of the extension, or "neutral".
+    """
+
+    seed: int
+    age: float
+    tone: float
+    expression: str = NEUTRAL
+
+
+def create_person(person: Person, set_up: str):
+    """Empties the scene and creates a person in the studio, with hair and full detail.
+
+    Args:
+        person: who.
+        set_up: of the studio's lights.
+
+    Returns:
+        The face.
+    """
+    import bpy
+
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.d3dmm.create_face(
+        identity_seed=person.seed,
+        skin_tone=person.tone,
+        scene_setup=True,
+        light=set_up,
+        update_detail=False,
+    )
+    face = bpy.context.view_layer.objects.active
+    assert face is not None
+    face.d3dmm.directions["age"].value = person.age
+    face.d3dmm.age_offset = 1.5 * person.age
+    if person.expression != NEUTRAL:
+        bpy.ops.d3dmm.set_expression_preset(preset=person.expression)
+    bpy.ops.d3dmm.update_detail()
+    if hasattr(bpy.types, "D3DMM_OT_random_hair"):
+        bpy.ops.d3dmm.random_hair(seed=person.seed)
+    bpy.context.view_layer.objects.active = face
+    return face
+
+
+def tone_angle(extension: str, face) -> float:
+    """Returns the typology angle, degrees, of a face's skin as its sliders say."""
+    skin = importlib.import_module(".detailed3dmm_addon.appearance.skin_material", extension)
+    colour = skin.base_skin_colour(face.data.materials[0])
+    return float(typology_angle(np.array(colour[:3], np.float32)))
