@@ -23,7 +23,11 @@ _IRIS_COLOURS = (
     (0.075, 0.10, 0.098),
     (0.055, 0.072, 0.035),
 )
-_LENGTHS = {"ShaderNodeBump": "Distance", "ShaderNodeBsdfPrincipled": "Subsurface Scale"}
+_LENGTHS = {
+    "ShaderNodeBump": "Distance",
+    "ShaderNodeBsdfPrincipled": "Subsurface Scale",
+    "ShaderNodeDisplacement": "Scale",
+}
 
 
 def assign_materials(face: bpy.types.Object, seed: int) -> None:
@@ -68,7 +72,7 @@ def _make_materials(face: bpy.types.Object, seed: int) -> dict[str, bpy.types.Ma
     eyes = make_eyes(f"{face.name} Eyes", _IRIS_COLOURS[seed % len(_IRIS_COLOURS)])
     teeth = make_teeth(f"{face.name} Teeth")
     return {
-        "skin": make_skin(f"{face.name} Skin", _HAIR_COLOURS[seed // 5 % len(_HAIR_COLOURS)]),
+        "skin": new_skin(face, seed),
         "eye_left": eyes,
         "eye_right": eyes,
         "teeth_upper": teeth,
@@ -76,6 +80,11 @@ def _make_materials(face: bpy.types.Object, seed: int) -> dict[str, bpy.types.Ma
         "tongue": make_tongue(f"{face.name} Tongue"),
         "lashes": make_lashes(f"{face.name} Lashes"),
     }
+
+
+def new_skin(face: bpy.types.Object, seed: int) -> bpy.types.Material:
+    """Returns a new skin for a face; the seed chooses the colour of its hair."""
+    return make_skin(f"{face.name} Skin", _HAIR_COLOURS[seed // 5 % len(_HAIR_COLOURS)])
 
 
 def scale_lengths(face: bpy.types.Object, metre: float) -> None:
