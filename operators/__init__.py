@@ -22,6 +22,7 @@ def _classes():
         import_detail_map,
         install_backend,
         set_expression,
+        skin_colour,
         transfer_attributes,
         update_detail,
     )
@@ -33,6 +34,7 @@ def _classes():
         *face_presets.CLASSES,
         *fit_from_image.CLASSES,
         *face_assets.CLASSES,
+        *skin_colour.CLASSES,
         *set_expression.CLASSES,
         *transfer_attributes.CLASSES,
         *update_detail.CLASSES,

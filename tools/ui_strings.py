@@ -28,7 +28,7 @@ LAYOUT_CALLS = {
     "prop_search",
     "draw_paragraph",
 }
-TABLES = {"EXPRESSION_GROUPS", "VIDEO_GROUPS", "_STATES", "_LABELS"}
+TABLES = {"EXPRESSION_GROUPS", "VIDEO_GROUPS", "_STATES", "_LABELS", "SKIN_PRESETS"}
 """Names of constants whose texts are shown; each must exist."""
 
 

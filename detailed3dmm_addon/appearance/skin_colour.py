@@ -1,4 +1,4 @@
-"""Paints a face's skin: reads the sliders, makes the map in numpy, writes it into the image of the material."""
+"""Paints a face's skin: reads the sliders, makes the map in numpy, writes it into the material's image."""
 
 from functools import lru_cache
 
@@ -31,8 +31,8 @@ DRAFT = 512
 
 def missing_reason() -> str:
     """Returns the reason why no skin can be painted; empty if it can."""
-    missing = [name for name in (ALBEDO_FILE, SKIN_SLIDERS_FILE) if not (ASSETS / name).is_file()]
-    return f"The model of skin colour is missing: {', '.join(missing)}" if missing else ""
+    present = all((ASSETS / name).is_file() for name in (ALBEDO_FILE, SKIN_SLIDERS_FILE))
+    return "" if present else "The model of skin colour is missing: reinstall the extension"
 
 
 @lru_cache(maxsize=1)

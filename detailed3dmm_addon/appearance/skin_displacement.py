@@ -1,4 +1,4 @@
-"""True displacement: Cycles moves the surface by the relief of the skin, on a mesh subdivided for the render."""
+"""True displacement: Cycles moves the surface by the skin's relief, on a mesh subdivided for the render."""
 
 from typing import cast
 
@@ -15,7 +15,7 @@ LEVELS = 2
 
 
 def apply(face: bpy.types.Object) -> None:
-    """Applies the switch to the face's material and modifiers; nothing where the relief's node was removed."""
+    """Applies the switch to the face's material and modifiers; nothing without the relief's node."""
     material = first_material(face)
     relief = named_node(material, RELIEF_NODE)
     if material is None or relief is None:

@@ -197,7 +197,7 @@ def _set_stops(ramp: bpy.types.ColorRamp, stops) -> None:
 
 
 def base_skin_colour(material: bpy.types.Material | None) -> tuple[float, float, float, float] | None:
-    """Returns the linear RGBA of a skin: its image's mean or its tone ramp's; None where an artist removed them."""
+    """Returns the linear RGBA of a skin, its image's mean or its tone ramp's; None without either."""
     share, mean = named_node(material, SHARE_NODE), named_node(material, MEAN_NODE)
     if share is not None and mean is not None and share.outputs[0].default_value > 0.5:
         return tuple(mean.outputs[0].default_value)

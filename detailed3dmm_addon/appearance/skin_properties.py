@@ -1,5 +1,7 @@
 """The properties of a face's skin colour, `face.d3dmm.skin`; all are keyed, saved and copied as any other."""
 
+from typing import Any
+
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, FloatVectorProperty, IntProperty
 
@@ -30,48 +32,16 @@ def _set_blood(settings, value):
     strain_modifier.set_blood(settings.id_data, value)
 
 
-def _share(name: str, description: str, default: float = 0.0) -> FloatProperty:
-    return FloatProperty(
-        name=name,
-        description=description,
-        translation_context=OUR_CONTEXT,
-        min=0.0,
-        max=1.0,
-        default=default,
-        step=1,
-        precision=2,
-        update=_changed,
-    )
-
-
-def _signed(name: str, description: str) -> FloatProperty:
-    return FloatProperty(
-        name=name,
-        description=description,
-        translation_context=OUR_CONTEXT,
-        min=-2.0,
-        max=2.0,
-        soft_min=-1.0,
-        soft_max=1.0,
-        step=1,
-        precision=2,
-        update=_changed,
-    )
-
-
-def _colour(name: str, description: str, default: tuple[float, float, float]) -> FloatVectorProperty:
-    return FloatVectorProperty(
-        name=name,
-        description=description,
-        translation_context=OUR_CONTEXT,
-        subtype="COLOR",
-        size=3,
-        min=0.0,
-        soft_max=1.0,
-        max=4.0,
-        default=default,
-        update=_changed,
-    )
+_SHARE: dict[str, Any] = {"min": 0.0, "max": 1.0, "step": 1, "precision": 2, "update": _changed}
+_SIGNED: dict[str, Any] = _SHARE | {"min": -2.0, "max": 2.0, "soft_min": -1.0, "soft_max": 1.0}
+_COLOUR: dict[str, Any] = {
+    "subtype": "COLOR",
+    "size": 3,
+    "min": 0.0,
+    "soft_max": 1.0,
+    "max": 4.0,
+    "update": _changed,
+}
 
 
 class D3DMM_PG_skin(bpy.types.PropertyGroup):
@@ -93,14 +63,43 @@ class D3DMM_PG_skin(bpy.types.PropertyGroup):
         precision=1,
         update=_changed,
     )
-    undertone: _signed("Undertone", "Pink (-) to yellow (+)")
-    redness: _signed("Redness", "Blood in cheeks, nose and ears: pale (-) to flushed (+)")
-    freckles: _share("Freckles", "0 none, 1 many")
-    moles: _share("Moles", "0 none, 1 many", 0.12)
-    age_spots: _share("Age Spots", "0 none, 1 many")
-    stubble: _share("Stubble", "Roots of a beard: 0 none, 1 a day's growth under the skin")
-    lips: _signed("Lips", "Fullness of their colour: pale (-) to red (+)")
-    lip_tint: _colour("Lip Tint", "Multiplies the colour of the lips; white leaves it", (1.0, 1.0, 1.0))
+    undertone: FloatProperty(
+        name="Undertone", description="Pink (-) to yellow (+)", translation_context=OUR_CONTEXT, **_SIGNED
+    )
+    redness: FloatProperty(
+        name="Redness",
+        description="Blood in cheeks, nose and ears: pale (-) to flushed (+)",
+        translation_context=OUR_CONTEXT,
+        **_SIGNED,
+    )
+    freckles: FloatProperty(
+        name="Freckles", description="0 none, 1 many", translation_context=OUR_CONTEXT, **_SHARE
+    )
+    moles: FloatProperty(
+        name="Moles", description="0 none, 1 many", translation_context=OUR_CONTEXT, default=0.12, **_SHARE
+    )
+    age_spots: FloatProperty(
+        name="Age Spots", description="0 none, 1 many", translation_context=OUR_CONTEXT, **_SHARE
+    )
+    stubble: FloatProperty(
+        name="Stubble",
+        description="Roots of a beard: 0 none, 1 a day's growth under the skin",
+        translation_context=OUR_CONTEXT,
+        **_SHARE,
+    )
+    lips: FloatProperty(
+        name="Lips",
+        description="Fullness of their colour: pale (-) to red (+)",
+        translation_context=OUR_CONTEXT,
+        **_SIGNED,
+    )
+    lip_tint: FloatVectorProperty(
+        name="Lip Tint",
+        description="Multiplies the colour of the lips; white leaves it",
+        translation_context=OUR_CONTEXT,
+        default=(1.0, 1.0, 1.0),
+        **_COLOUR,
+    )
     age: FloatProperty(
         name="Years",
         description="Age of the skin's colour, its roughness and its pores",
@@ -112,17 +111,70 @@ class D3DMM_PG_skin(bpy.types.PropertyGroup):
         precision=0,
         update=_changed,
     )
-    tan: _share("Tan", "Browned by the sun: forehead, nose and cheekbones first", 0.25)
-    capillaries: _share("Capillaries", "Small red vessels of nose and cheeks", 0.15)
-    under_eye: _share("Under Eyes", "The shadow under the eyes", 0.3)
-    lipstick: _share("Lipstick", "How much of it")
-    lipstick_colour: _colour("Lipstick Colour", "Linear colour", (0.42, 0.03, 0.05))
-    blush: _share("Blush", "How much of it")
-    blush_colour: _colour("Blush Colour", "Linear colour", (0.72, 0.18, 0.19))
-    eyeliner: _share("Eyeliner", "How much of it")
-    eyeliner_colour: _colour("Eyeliner Colour", "Linear colour", (0.008, 0.007, 0.009))
-    foundation: _share("Foundation", "How much of it: it evens the skin out and dulls its shine")
-    foundation_colour: _colour("Foundation Tint", "Multiplies the skin's mean colour", (1.0, 1.0, 1.0))
+    tan: FloatProperty(
+        name="Tan",
+        description="Browned by the sun: forehead, nose and cheekbones first",
+        translation_context=OUR_CONTEXT,
+        default=0.25,
+        **_SHARE,
+    )
+    capillaries: FloatProperty(
+        name="Capillaries",
+        description="Small red vessels of nose and cheeks",
+        translation_context=OUR_CONTEXT,
+        default=0.15,
+        **_SHARE,
+    )
+    under_eye: FloatProperty(
+        name="Under Eyes",
+        description="The shadow under the eyes",
+        translation_context=OUR_CONTEXT,
+        default=0.3,
+        **_SHARE,
+    )
+    lipstick: FloatProperty(
+        name="Lipstick", description="How much of it", translation_context=OUR_CONTEXT, **_SHARE
+    )
+    lipstick_colour: FloatVectorProperty(
+        name="Lipstick Colour",
+        description="Linear colour",
+        translation_context=OUR_CONTEXT,
+        default=(0.42, 0.03, 0.05),
+        **_COLOUR,
+    )
+    blush: FloatProperty(
+        name="Blush", description="How much of it", translation_context=OUR_CONTEXT, **_SHARE
+    )
+    blush_colour: FloatVectorProperty(
+        name="Blush Colour",
+        description="Linear colour",
+        translation_context=OUR_CONTEXT,
+        default=(0.72, 0.18, 0.19),
+        **_COLOUR,
+    )
+    eyeliner: FloatProperty(
+        name="Eyeliner", description="How much of it", translation_context=OUR_CONTEXT, **_SHARE
+    )
+    eyeliner_colour: FloatVectorProperty(
+        name="Eyeliner Colour",
+        description="Linear colour",
+        translation_context=OUR_CONTEXT,
+        default=(0.008, 0.007, 0.009),
+        **_COLOUR,
+    )
+    foundation: FloatProperty(
+        name="Foundation",
+        description="How much of it: it evens the skin out and dulls its shine",
+        translation_context=OUR_CONTEXT,
+        **_SHARE,
+    )
+    foundation_colour: FloatVectorProperty(
+        name="Foundation Tint",
+        description="Multiplies the skin's mean colour",
+        translation_context=OUR_CONTEXT,
+        default=(1.0, 1.0, 1.0),
+        **_COLOUR,
+    )
     seed: IntProperty(
         name="Seed",
         description="Where blotches and spots lie, and what else is this person's own",

@@ -3,8 +3,8 @@
 import bpy
 import numpy as np
 
-from ..detail import follow as live_update
 from ..appearance import skin_follow
+from ..detail import follow as live_update
 from ..model.face_model import face_model
 from .skin import store_seeded_skin
 

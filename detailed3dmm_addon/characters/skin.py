@@ -17,28 +17,33 @@ from ..nodes.detail_modifier import FINE_NODE, OTHER_FINE
 from ..nodes.materials import first_material, named_node
 from ..nodes.strain_modifier import add_strain_modifier
 
-NUMBERS = ("tone", *TRAITS, *MAKE_UP)
-COLOURS = ("lip_tint", *(f"{name}_colour" for name in MAKE_UP))
 _MIDDLE_YEARS = 46.0
 _NO_MAKE_UP = dict.fromkeys(MAKE_UP, 0.0)
-PRESETS: dict[str, tuple[str, dict[str, float]]] = {
-    "porcelain": ("Porcelain", {"tone": 62, "undertone": -0.3, "redness": -0.3, "age": 25, "tan": 0.0}),
-    "freckled": ("Freckled", {"tone": 56, "redness": 0.3, "freckles": 0.85, "moles": 0.3, "age": 26}),
-    "ruddy": ("Ruddy", {"tone": 48, "redness": 0.9, "capillaries": 0.7, "age": 55, "tan": 0.6}),
-    "olive": ("Olive", {"tone": 30, "undertone": 0.7, "redness": -0.2, "age": 32, "tan": 0.4}),
-    "golden": ("Golden", {"tone": 16, "undertone": 0.6, "age": 30, "tan": 0.5, "moles": 0.2}),
-    "brown": ("Brown", {"tone": -14, "undertone": 0.2, "age": 34, "moles": 0.2}),
-    "deep": ("Deep", {"tone": -46, "redness": 0.1, "age": 34, "moles": 0.15}),
-    "weathered": (
-        "Weathered",
-        {"tone": 40, "redness": 0.5, "age": 74, "age_spots": 0.75, "capillaries": 0.6, "moles": 0.4, "tan": 0.7},
-    ),
-    "evening": (
-        "Evening Make-up",
-        {"foundation": 0.7, "blush": 0.45, "lipstick": 0.85, "eyeliner": 0.8},
-    ),
+SKIN_PRESETS = {
+    "porcelain": "Porcelain",
+    "freckled": "Freckled",
+    "ruddy": "Ruddy",
+    "olive": "Olive",
+    "golden": "Golden",
+    "brown": "Brown",
+    "deep": "Deep",
+    "weathered": "Weathered",
+    "evening": "Evening Make-up",
+}
+_PRESET_VALUES: dict[str, dict[str, float]] = {
+    "porcelain": {"tone": 62, "undertone": -0.3, "redness": -0.3, "age": 25, "tan": 0.0},
+    "freckled": {"tone": 56, "redness": 0.3, "freckles": 0.85, "moles": 0.3, "age": 26},
+    "ruddy": {"tone": 48, "redness": 0.9, "capillaries": 0.7, "age": 55, "tan": 0.6},
+    "olive": {"tone": 30, "undertone": 0.7, "redness": -0.2, "age": 32, "tan": 0.4},
+    "golden": {"tone": 16, "undertone": 0.6, "age": 30, "tan": 0.5, "moles": 0.2},
+    "brown": {"tone": -14, "undertone": 0.2, "age": 34, "moles": 0.2},
+    "deep": {"tone": -46, "redness": 0.1, "age": 34, "moles": 0.15},
+    "weathered": {
+        "tone": 40, "redness": 0.5, "age": 74, "age_spots": 0.75, "capillaries": 0.6, "moles": 0.4, "tan": 0.7,
+    },
+    "evening": {"foundation": 0.7, "blush": 0.45, "lipstick": 0.85, "eyeliner": 0.8},
 }  # fmt: skip
-"""Label, and the sliders that a preset sets. One that sets a tone sets all others to people's usual values."""
+"""The sliders that a preset sets. One that sets a tone sets all others to their usual values."""
 MONK_TONES = (
     ("F6EDE4", 69.0), ("F3E7DB", 63.0), ("F7EAD0", 58.0), ("EADABA", 52.0), ("D7BD96", 41.0),
     ("A07E56", 12.0), ("825C43", -18.0), ("604134", -42.0), ("3A312A", -53.0), ("292420", -60.0),
@@ -68,7 +73,9 @@ def add_skin_colour(face: bpy.types.Object) -> None:
     """
     missing = skin_colour.missing_reason()
     if missing:
-        raise UserError(f"{missing}.", "Reinstall the extension, or make it with `train albedo`.")
+        raise UserError(
+            "There is no model of skin colour.", "Reinstall the extension, or run `train albedo`."
+        )
     if not has_our_topology(face) and face.data.attributes.get(SURFACE_ATTRIBUTE) is None:
         raise UserError(
             f"{face.name}'s vertices were edited: the skin's places cannot be found on them.",
@@ -135,7 +142,7 @@ def random_skin(face: bpy.types.Object, seed: int) -> None:
 
 def apply_skin_preset(face: bpy.types.Object, name: str) -> None:
     """Writes a preset into the sliders; the seed stays."""
-    values = PRESETS[name][1]
+    values = _PRESET_VALUES[name]
     with skin_follow.suspended():
         if "tone" in values:
             usual = {trait: face.d3dmm.skin.bl_rna.properties[trait].default for trait in TRAITS}
