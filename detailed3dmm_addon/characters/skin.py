@@ -39,7 +39,8 @@ _PRESET_VALUES: dict[str, dict[str, float]] = {
     "brown": {"tone": -14, "undertone": 0.2, "age": 34, "moles": 0.2},
     "deep": {"tone": -46, "redness": 0.1, "age": 34, "moles": 0.15},
     "weathered": {
-        "tone": 40, "redness": 0.5, "age": 74, "age_spots": 0.75, "capillaries": 0.6, "moles": 0.4, "tan": 0.7,
+        "tone": 40, "redness": 0.5, "age": 74, "age_spots": 0.75, "capillaries": 0.6, "moles": 0.4,
+        "tan": 0.7,
     },
     "evening": {"foundation": 0.7, "blush": 0.45, "lipstick": 0.85, "eyeliner": 0.8},
 }  # fmt: skip
@@ -73,9 +74,7 @@ def add_skin_colour(face: bpy.types.Object) -> None:
     """
     missing = skin_colour.missing_reason()
     if missing:
-        raise UserError(
-            "There is no model of skin colour.", "Reinstall the extension, or run `train albedo`."
-        )
+        raise UserError("There is no model of skin colour.", "Reinstall the extension.")
     if not has_our_topology(face) and face.data.attributes.get(SURFACE_ATTRIBUTE) is None:
         raise UserError(
             f"{face.name}'s vertices were edited: the skin's places cannot be found on them.",

@@ -23,7 +23,8 @@ _FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
 def add_attributes(mesh: bpy.types.Mesh) -> None:
     """Writes the attributes `d3dmm_*`.
 
-    Of floats in 0..1: lips, redness, brows, scalp, one for each region. Of vectors: rest (metres), eye, lash, surface.
+    Of floats in 0..1: lips, redness, brows, scalp, beard, one for each region. Of vectors: rest (metres),
+    eye, lash, surface.
     """
     model = face_model()
     dense = dense_mesh()

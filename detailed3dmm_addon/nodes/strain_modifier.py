@@ -1,7 +1,7 @@
 """The modifier that measures the skin's strain: the skin's material reads it for blood and pores.
 
-It compares each edge with the same edge before the shape keys, in the evaluation itself, so it follows sliders,
-drivers and actions, and plays without the extension.
+It compares each edge with the same edge before the shape keys, in the evaluation itself. So it follows
+sliders, drivers and actions, and plays without the extension.
 """
 
 from typing import cast

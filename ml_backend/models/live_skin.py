@@ -1,7 +1,7 @@
 """Skin colour while sliders move: the coarse albedo model, spots, lips and make-up as one map. numpy only.
 
-Everything that is linear in the sliders is a weighted sum of images made once: the mean person of each tone, a
-direction for each trait, what is this person's own. Spots multiply the map, make-up lies on it.
+Everything that is linear in the sliders is a weighted sum of images made once: the mean person of each tone,
+a direction for each trait, what is this person's own. Spots multiply the map, make-up lies on it.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,8 @@ class SkinLook:
         seed: of what is the person's own, at least 0.
         own: (OWN_AXES,) deviations beside those of the seed.
         lip_tint: linear RGB that multiplies the lips; white leaves them.
-        make_up: by name (`MAKE_UP`): linear RGB, and an amount 0..1. Foundation's colour multiplies the skin's.
+        make_up: by name (`MAKE_UP`): linear RGB, and an amount 0..1; foundation's colour multiplies the
+            skin's mean.
     """
 
     tone: float
