@@ -8,6 +8,8 @@ from ..face.attributes import BEARD_ATTRIBUTE, SURFACE_ATTRIBUTE
 from ..nodes.node_graph import NodeGraph
 from ..nodes.strain_modifier import STRAIN_ATTRIBUTE
 
+PORES_NODE = "D3DMM Pores"
+"""Height of pores and lines, millimetres, at most 0; exports read it."""
 _BLOOD_LIGHT = (-0.12, -0.34, -0.25)
 _BLOOD_DARK = (-0.08, -0.15, -0.02)
 """Change of the logarithm of linear reflectance with that of the blood, at tone 45 and at -45 degrees.
@@ -121,9 +123,10 @@ def relief(skin: Skin) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
     height = graph.math("MULTIPLY_ADD", pit, 0.028, cells)
     height = graph.math("MULTIPLY", graph.math("MULTIPLY", height, depth), -1.0)
     height = graph.math("SUBTRACT", height, _gathers(skin))
-    height = graph.math(
-        "MULTIPLY", height, graph.math("SUBTRACT", 1.0, graph.math("MULTIPLY", skin.lips, 0.6))
-    )
+    flat = graph.math("SUBTRACT", 1.0, graph.math("MULTIPLY", skin.lips, 0.6))
+    named = graph.node("Math", {0: height, 1: flat}, operation="MULTIPLY", name=PORES_NODE)
+    named.label = "Pores (mm)"
+    height = named.outputs[0]
     cavity = graph.math("MULTIPLY_ADD", coarse, 0.55, graph.math("MULTIPLY", pit, 0.6), clamp=True)
     return height, cavity
 
