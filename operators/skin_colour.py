@@ -8,7 +8,7 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty
 from ..detailed3dmm_addon.appearance import skin_colour, skin_follow
 from ..detailed3dmm_addon.characters import skin
 from ..detailed3dmm_addon.model.registry import active_face
-from .operator_base import FaceOperator, needs_face
+from .operator_base import FaceOperator, needs_current_face, needs_face
 
 
 class _SkinOperator(FaceOperator):
@@ -33,8 +33,8 @@ class D3DMM_OT_add_skin_colour(FaceOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context):
-        """Grey without a face, or without the model."""
-        return needs_face(context) or skin_colour.missing_reason()
+        """Grey without a face of the present model, or without the model of skin colour."""
+        return needs_current_face(context) or skin_colour.missing_reason()
 
     def perform(self, context):
         """Makes the material and paints it."""

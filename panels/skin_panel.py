@@ -123,7 +123,7 @@ class D3DMM_PT_skin_more(_SkinPart, bpy.types.Panel):
 
 
 class D3DMM_PT_skin_coefficients(_SkinPart, bpy.types.Panel):
-    """What is a person's own, as coefficients."""
+    """Coefficients of a person's own skin."""
 
     bl_idname = "D3DMM_PT_skin_coefficients"
     bl_label = "Coefficients"

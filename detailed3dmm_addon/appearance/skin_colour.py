@@ -43,7 +43,8 @@ def painter() -> SkinPainter:
         UserError: a file of the model is missing or broken.
     """
     chart = build_skin_chart(face_model(), dense_mesh(), mean_places(), DRAFT)
-    return SkinPainter(AlbedoModel.default(), SkinSliders.default(), chart)
+    model = AlbedoModel.read(ASSETS / ALBEDO_FILE)
+    return SkinPainter(model, SkinSliders.read(ASSETS / SKIN_SLIDERS_FILE), chart)
 
 
 def look_of(face: bpy.types.Object) -> SkinLook:

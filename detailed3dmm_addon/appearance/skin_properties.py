@@ -9,7 +9,6 @@ from ...ml_backend.models.live_skin import OWN_AXES
 from ...ml_backend.models.skin_sliders import DARKEST, LIGHTEST
 from ..nodes import strain_modifier
 from ..nodes.strain_modifier import LARGEST_BLOOD
-from ..translations import OUR_CONTEXT
 
 
 def _changed(settings, _context):
@@ -55,7 +54,6 @@ class D3DMM_PG_skin(bpy.types.PropertyGroup):
     tone: FloatProperty(
         name="Tone",
         description="Individual typology angle of cheeks and forehead, degrees: 70 very light, -60 dark",
-        translation_context=OUR_CONTEXT,
         min=DARKEST,
         max=LIGHTEST,
         default=40.0,
@@ -63,47 +61,34 @@ class D3DMM_PG_skin(bpy.types.PropertyGroup):
         precision=1,
         update=_changed,
     )
-    undertone: FloatProperty(
-        name="Undertone", description="Pink (-) to yellow (+)", translation_context=OUR_CONTEXT, **_SIGNED
-    )
+    undertone: FloatProperty(name="Undertone", description="Pink (-) to yellow (+)", **_SIGNED)
     redness: FloatProperty(
         name="Redness",
         description="Blood in cheeks, nose and ears: pale (-) to flushed (+)",
-        translation_context=OUR_CONTEXT,
         **_SIGNED,
     )
-    freckles: FloatProperty(
-        name="Freckles", description="0 none, 1 many", translation_context=OUR_CONTEXT, **_SHARE
-    )
-    moles: FloatProperty(
-        name="Moles", description="0 none, 1 many", translation_context=OUR_CONTEXT, default=0.12, **_SHARE
-    )
-    age_spots: FloatProperty(
-        name="Age Spots", description="0 none, 1 many", translation_context=OUR_CONTEXT, **_SHARE
-    )
+    freckles: FloatProperty(name="Freckles", description="0 none, 1 many", **_SHARE)
+    moles: FloatProperty(name="Moles", description="0 none, 1 many", default=0.12, **_SHARE)
+    age_spots: FloatProperty(name="Age Spots", description="0 none, 1 many", **_SHARE)
     stubble: FloatProperty(
         name="Stubble",
         description="Roots of a beard: 0 none, 1 a day's growth under the skin",
-        translation_context=OUR_CONTEXT,
         **_SHARE,
     )
     lips: FloatProperty(
         name="Lips",
         description="Fullness of their colour: pale (-) to red (+)",
-        translation_context=OUR_CONTEXT,
         **_SIGNED,
     )
     lip_tint: FloatVectorProperty(
         name="Lip Tint",
         description="Multiplies the colour of the lips; white leaves it",
-        translation_context=OUR_CONTEXT,
         default=(1.0, 1.0, 1.0),
         **_COLOUR,
     )
     age: FloatProperty(
         name="Years",
         description="Age of the skin's colour, its roughness and its pores",
-        translation_context=OUR_CONTEXT,
         min=18.0,
         max=85.0,
         default=35.0,
@@ -114,64 +99,50 @@ class D3DMM_PG_skin(bpy.types.PropertyGroup):
     tan: FloatProperty(
         name="Tan",
         description="Browned by the sun: forehead, nose and cheekbones first",
-        translation_context=OUR_CONTEXT,
         default=0.25,
         **_SHARE,
     )
     capillaries: FloatProperty(
         name="Capillaries",
         description="Small red vessels of nose and cheeks",
-        translation_context=OUR_CONTEXT,
         default=0.15,
         **_SHARE,
     )
     under_eye: FloatProperty(
         name="Under Eyes",
         description="The shadow under the eyes",
-        translation_context=OUR_CONTEXT,
         default=0.3,
         **_SHARE,
     )
-    lipstick: FloatProperty(
-        name="Lipstick", description="How much of it", translation_context=OUR_CONTEXT, **_SHARE
-    )
+    lipstick: FloatProperty(name="Lipstick", description="How much of it", **_SHARE)
     lipstick_colour: FloatVectorProperty(
         name="Lipstick Colour",
         description="Linear colour",
-        translation_context=OUR_CONTEXT,
         default=(0.42, 0.03, 0.05),
         **_COLOUR,
     )
-    blush: FloatProperty(
-        name="Blush", description="How much of it", translation_context=OUR_CONTEXT, **_SHARE
-    )
+    blush: FloatProperty(name="Blush", description="How much of it", **_SHARE)
     blush_colour: FloatVectorProperty(
         name="Blush Colour",
         description="Linear colour",
-        translation_context=OUR_CONTEXT,
         default=(0.72, 0.18, 0.19),
         **_COLOUR,
     )
-    eyeliner: FloatProperty(
-        name="Eyeliner", description="How much of it", translation_context=OUR_CONTEXT, **_SHARE
-    )
+    eyeliner: FloatProperty(name="Eyeliner", description="How much of it", **_SHARE)
     eyeliner_colour: FloatVectorProperty(
         name="Eyeliner Colour",
         description="Linear colour",
-        translation_context=OUR_CONTEXT,
         default=(0.008, 0.007, 0.009),
         **_COLOUR,
     )
     foundation: FloatProperty(
         name="Foundation",
         description="How much of it: it evens the skin out and dulls its shine",
-        translation_context=OUR_CONTEXT,
         **_SHARE,
     )
     foundation_colour: FloatVectorProperty(
         name="Foundation Tint",
         description="Multiplies the skin's mean colour",
-        translation_context=OUR_CONTEXT,
         default=(1.0, 1.0, 1.0),
         **_COLOUR,
     )
@@ -199,7 +170,6 @@ class D3DMM_PG_skin(bpy.types.PropertyGroup):
     size: EnumProperty(
         name="Image",
         description="Size of the skin's image when the sliders rest",
-        translation_context=OUR_CONTEXT,
         items=(
             ("512", "512", "Fast"),
             ("1024", "1024", "Good for most pictures"),

@@ -189,8 +189,7 @@ class SkinPainter:
             (3, R, R) float32 sRGB in 0..1, row 0 at v = 0.
 
         Raises:
-            KeyError: a trait has no slider.
-            ValueError: the resolution is no multiple of the chart's.
+            ValueError: a trait has no slider, or the resolution is no multiple of the chart's.
         """
         if resolution % self.chart.resolution:
             raise ValueError(f"resolution {resolution} is no multiple of {self.chart.resolution}")
