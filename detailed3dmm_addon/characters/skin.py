@@ -9,6 +9,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.models.live_skin import MAKE_UP, TRAITS
 from ...ml_backend.simulation.pigment.pigment_traits import sample_traits
 from ..appearance import face_materials, skin_colour, skin_displacement, skin_follow
+from ..appearance.photo_colour import carry_photo
 from ..appearance.skin_material import HAIR_NODE, IMAGE_NODE, tone_angle
 from ..face.attributes import SURFACE_ATTRIBUTE, add_skin_attributes
 from ..face.mesh import has_our_topology
@@ -107,6 +108,7 @@ def _renew_material(face: bpy.types.Object) -> None:
         bpy.data.node_groups.remove(unused)
         if former.get(OTHER_FINE) is not None:
             made[OTHER_FINE] = former[OTHER_FINE]
+    carry_photo(former, made)
     if face.data.materials:
         face.data.materials[0] = made
     else:
