@@ -253,7 +253,7 @@ class SkinPainter:
         if "lipstick" in worn:
             rgb, amount = worn["lipstick"]
             value = part.max(0)
-            relief = np.clip(value / max(float(value[lips > 0.5].mean()), 1e-3), 0.6, 1.3)
+            relief = np.clip(value / max(float(value[lips > 0.5].mean()), 1e-3), 0.85, 1.12)
             _lay(part, to_srgb(rgb)[:, None, None] * relief, 0.92 * amount * lips)
         if "eyeliner" in worn:
             rgb, amount = worn["eyeliner"]
