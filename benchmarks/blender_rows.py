@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from tools.extension_session import MODULE, installed_extension
@@ -80,6 +81,7 @@ def rows() -> dict:
     found["skin age slider to evaluated mesh with distilled detail"] = _as_in_a_window(
         lambda: repeat(change_age, 20, 2)
     )
+    found |= _skin_rows(face)
     bpy.ops.d3dmm.reset_expression()
     found |= _keyed_rows(face)
     bpy.ops.d3dmm.import_audio(filepath=str(_recording()), seed=1)
@@ -113,6 +115,34 @@ def _as_in_a_window(measure) -> dict:
     follow = importlib.import_module(f"{MODULE}.detailed3dmm_addon.detail.follow")
     with follow.STATE.as_in_a_window():
         return measure()
+
+
+def _skin_rows(face) -> dict:
+    """Measures colour sliders to the image: the draft while dragging, the full image after it."""
+    import importlib
+
+    skin = face.d3dmm.skin
+    if not skin.use:
+        return {}
+    follow = importlib.import_module(f"{MODULE}.detailed3dmm_addon.appearance.skin_follow")
+
+    def change(name: str, number: int) -> None:
+        setattr(skin, name, 0.05 + (number % 10) / 12)
+        evaluate(face)
+
+    rows = {}
+    skin.freckles, skin.lipstick, skin.blush = 0.6, 0.5, 0.3
+    with follow.STATE.as_in_a_window():
+        for name in ("redness", "freckles", "lipstick"):
+            rows[f"skin colour slider ({name}) to the image, 512"] = repeat(partial(change, name), 30, 3)
+        rows["skin tone slider to the image, 512"] = repeat(
+            lambda n: (setattr(skin, "tone", 60.0 - 10 * (n % 10)), evaluate(face)), 30, 3
+        )
+    for size in ("1024", "2048"):
+        skin.size = size
+        rows[f"skin colour at rest, {size}"] = repeat(partial(change, "redness"), 5, 1)
+    skin.size = "1024"
+    return rows
 
 
 def _keyed_rows(face) -> dict:

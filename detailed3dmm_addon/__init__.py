@@ -4,6 +4,7 @@
 def register():
     """Registers preferences and properties, and starts listening to changes of the scene."""
     from . import properties, translations
+    from .appearance import skin_follow
     from .characters import transfer_settings
     from .clips import settings as animation_settings
     from .detail import handlers
@@ -15,17 +16,20 @@ def register():
     animation_settings.register()
     transfer_settings.register()
     handlers.register()
+    skin_follow.register()
 
 
 def unregister():
     """Stops listening, ends the worker, removes the properties."""
     from . import properties, translations
+    from .appearance import skin_follow
     from .characters import transfer_settings
     from .clips import settings as animation_settings
     from .detail import handlers
     from .worker import jobs as backend
     from .worker import preferences_panel
 
+    skin_follow.unregister()
     handlers.unregister()
     backend.stop()
     transfer_settings.unregister()

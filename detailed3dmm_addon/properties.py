@@ -12,6 +12,7 @@ from bpy.props import (
     StringProperty,
 )
 
+from .appearance.skin_properties import D3DMM_PG_skin
 from .nodes import eye_groups
 from .nodes.detail_groups import LARGEST_STRENGTH, REGIONS
 from .translations import OUR_CONTEXT
@@ -96,6 +97,13 @@ def _look_changed(settings, _context):
     apply_look(settings.id_data)
 
 
+def _tone_changed(settings, context):
+    from .appearance.skin_material import tone_angle
+
+    _look_changed(settings, context)
+    settings.skin.tone = tone_angle(settings.skin_tone)
+
+
 def _photo_colour_changed(settings, _context):
     from .characters import photo as photo_face
 
@@ -160,8 +168,9 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         min=0.0,
         max=1.0,
         default=0.3,
-        update=_look_changed,
+        update=_tone_changed,
     )
+    skin: PointerProperty(type=D3DMM_PG_skin, name="Skin")
     hair: FloatProperty(
         name="Hair",
         description="Closely cropped hair: 0 none, 1 full",
@@ -370,7 +379,7 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
     )
 
 
-CLASSES = (D3DMM_PG_direction, D3DMM_PG_coefficient, D3DMM_PG_face)
+CLASSES = (D3DMM_PG_direction, D3DMM_PG_coefficient, D3DMM_PG_skin, D3DMM_PG_face)
 
 
 def register():

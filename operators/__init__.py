@@ -24,6 +24,7 @@ def _classes():
         install_backend,
         set_expression,
         set_up_eyes,
+        skin_colour,
         transfer_attributes,
         update_detail,
     )
@@ -37,6 +38,7 @@ def _classes():
         *face_presets.CLASSES,
         *fit_from_image.CLASSES,
         *face_assets.CLASSES,
+        *skin_colour.CLASSES,
         *set_expression.CLASSES,
         *transfer_attributes.CLASSES,
         *update_detail.CLASSES,

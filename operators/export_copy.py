@@ -79,7 +79,7 @@ class D3DMM_OT_export_gltf(_ExportOperator, bpy.types.Operator):
     filter_glob: StringProperty(default="*.glb", options={"HIDDEN"})
     mesh: EnumProperty(name="Mesh", description="Which vertices are exported", items=_MESHES, default="BASE")
     resolution: EnumProperty(
-        name="Maps", description="Texels along a side of the maps", items=_SIZES[1:3], default="1024"
+        name="Maps", description="Texels along a side of the maps", items=_SIZES[1:], default="1024"
     )
     wrinkle_count: IntProperty(
         name="Wrinkle Maps",
@@ -116,7 +116,7 @@ class D3DMM_OT_export_fbx(_ExportOperator, bpy.types.Operator):
         name="Textures", description="Paint the materials' colours and roughness as textures", default=True
     )
     resolution: EnumProperty(
-        name="Maps", description="Texels along a side of the textures", items=_SIZES[1:3], default="1024"
+        name="Maps", description="Texels along a side of the textures", items=_SIZES[1:], default="1024"
     )
 
     def export(self, stage, path, progress):
@@ -139,6 +139,12 @@ class D3DMM_OT_export_usd(_ExportOperator, bpy.types.Operator):
     filename_ext = ".usdc"
     filter_glob: StringProperty(default="*.usd;*.usdc;*.usda", options={"HIDDEN"})
     detail: BoolProperty(name="Wrinkles", description="Displace the mesh by its wrinkles", default=True)
+    textures: BoolProperty(
+        name="Textures", description="Paint the materials' colours and roughness as textures", default=True
+    )
+    resolution: EnumProperty(
+        name="Maps", description="Texels along a side of the textures", items=_SIZES[1:], default="1024"
+    )
 
     def suffixes(self):
         """All of USD's."""
@@ -146,7 +152,7 @@ class D3DMM_OT_export_usd(_ExportOperator, bpy.types.Operator):
 
     def export(self, stage, path, progress):
         """Writes the mesh of every frame."""
-        return export_files.export_usd(stage, path)
+        return export_files.export_usd(stage, path, int(self.resolution) if self.textures else 0)
 
     def shows_detail(self):
         """As asked for."""

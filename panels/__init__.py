@@ -16,6 +16,7 @@ def _classes():
         own_characters_panel,
         photo_panel,
         preset_panel,
+        skin_panel,
         transfer_panel,
         video_panel,
     )
@@ -24,6 +25,7 @@ def _classes():
         *face_panel.CLASSES,
         *photo_panel.CLASSES,
         *identity_panel.CLASSES,
+        *skin_panel.CLASSES,
         *expression_panel.CLASSES,
         *eyes_panel.CLASSES,
         *detail_panel.CLASSES,
@@ -45,5 +47,8 @@ def register():
 
 def unregister():
     """Removes every panel."""
+    from .skin_panel import forget_swatches
+
     for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)
+    forget_swatches()

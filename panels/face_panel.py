@@ -2,6 +2,7 @@
 
 import bpy
 
+from ..detailed3dmm_addon.appearance.skin_colour import is_painted
 from ..detailed3dmm_addon.model.face_model import fixed_reason
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
@@ -44,7 +45,8 @@ class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
         row.enabled = not fixed_reason(face)
         row.operator("d3dmm.random_face", text="", icon="CHECKMARK").seed = face.d3dmm.identity_seed
         self.layout.operator_menu_enum("d3dmm.build_studio", "set_up", icon="LIGHT")
-        column.prop(face.d3dmm, "skin_tone", slider=True)
+        if not is_painted(face):
+            column.prop(face.d3dmm, "skin_tone", slider=True)
         column.prop(face.d3dmm, "hair", slider=True)
 
 

@@ -28,7 +28,7 @@ LAYOUT_CALLS = {
     "prop_search",
     "draw_paragraph",
 }
-TABLES = {"EXPRESSION_GROUPS", "SET_UP_ITEMS", "VIDEO_GROUPS", "_STATES", "_LABELS"}
+TABLES = {"EXPRESSION_GROUPS", "SET_UP_ITEMS", "SKIN_PRESETS", "VIDEO_GROUPS", "_STATES", "_LABELS"}
 """Names of constants whose texts are shown; each must exist."""
 
 

@@ -27,6 +27,7 @@ _LENGTHS = {
     "ShaderNodeBump": "Distance",
     "ShaderNodeBsdfPrincipled": "Subsurface Scale",
     "ShaderNodeAmbientOcclusion": "Distance",
+    "ShaderNodeDisplacement": "Scale",
 }
 
 
@@ -72,7 +73,7 @@ def _make_materials(face: bpy.types.Object, seed: int) -> dict[str, bpy.types.Ma
     eyes = make_eyes(f"{face.name} Eyes", _IRIS_COLOURS[seed % len(_IRIS_COLOURS)])
     teeth = make_teeth(f"{face.name} Teeth")
     return {
-        "skin": make_skin(f"{face.name} Skin", _HAIR_COLOURS[seed // 5 % len(_HAIR_COLOURS)]),
+        "skin": new_skin(face, seed),
         "eye_left": eyes,
         "eye_right": eyes,
         "teeth_upper": teeth,
@@ -80,6 +81,11 @@ def _make_materials(face: bpy.types.Object, seed: int) -> dict[str, bpy.types.Ma
         "tongue": make_tongue(f"{face.name} Tongue"),
         "lashes": make_lashes(f"{face.name} Lashes"),
     }
+
+
+def new_skin(face: bpy.types.Object, seed: int) -> bpy.types.Material:
+    """Returns a new skin for a face; the seed chooses the colour of its hair."""
+    return make_skin(f"{face.name} Skin", _HAIR_COLOURS[seed // 5 % len(_HAIR_COLOURS)])
 
 
 def scale_lengths(face: bpy.types.Object, metre: float) -> None:

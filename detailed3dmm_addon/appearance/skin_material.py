@@ -1,18 +1,33 @@
-"""The procedural material of the skin: tone, lips, pores, brows, cropped hair, creases and fine lines."""
+"""The material of the skin: its image or a plain tone, blood, brows, cropped hair, relief, creases."""
 
 import bpy
 import numpy as np
 
+from ...ml_backend.geometry.cielab import typology_angle
 from ...ml_backend.geometry.map_bands import COARSE_RESOLUTION
 from ..nodes.detail_groups import GAIN_ATTRIBUTE, HEIGHT_ATTRIBUTE, live_fine_group
 from ..nodes.detail_modifier import FINE_NODE
 from ..nodes.map_images import make_map_image
 from ..nodes.materials import first_material, named_node, new_material
 from ..nodes.node_graph import NodeGraph
+from .skin_surface import coat, mottled, read_skin, reddened, relief, roughness, with_stubble
 
 TONE_NODE = "D3DMM Skin Tone"
 HAIR_NODE = "D3DMM Hair Colour"
 HAIR_AMOUNT_NODE = "D3DMM Hair"
+IMAGE_NODE = "D3DMM Skin Image"
+SHARE_NODE = "D3DMM Skin Colour"
+"""1: the image is shown, 0: the plain skin."""
+MEAN_NODE = "D3DMM Mean Skin"
+"""Mean colour of the image, for what shows no images."""
+DARKNESS_NODE = "D3DMM Skin Darkness"
+AGE_NODE = "D3DMM Skin Age"
+STUBBLE_NODE = "D3DMM Stubble"
+FOUNDATION_NODE = "D3DMM Foundation"
+GLOSS_NODE = "D3DMM Lip Gloss"
+RELIEF_NODE = "D3DMM Relief"
+"""The bump; its height moves the surface instead where true displacement is on."""
+SCATTER_MM = 3.2
 _SKIN_TONES = (
     (0.0, (0.70, 0.44, 0.33)),
     (0.3, (0.58, 0.32, 0.205)),
@@ -39,47 +54,79 @@ def tone_of(colour: np.ndarray) -> float:
     return float(np.interp(np.log(max(float(colour @ luminance), 1e-4)), levels[::-1], tones[::-1]))
 
 
+def tone_angle(tone: float) -> float:
+    """Returns the typology angle, degrees, of a Skin Tone slider's value, 0 to 1."""
+    tones, colours = zip(*_SKIN_TONES, strict=True)
+    colour = np.array([np.interp(tone, tones, part) for part in np.array(colours).T])
+    return float(typology_angle(colour))
+
+
 def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.Material:
+    """Returns the skin of a new face; it shows the plain tone until it is given an image."""
     material = new_material(name)
     graph = NodeGraph(material.node_tree)
     rest = graph.attribute("d3dmm_rest").outputs["Vector"]
-    tone = graph.node("Value", name=TONE_NODE, label="Skin Tone").outputs[0]
-    gain = graph.attribute(GAIN_ATTRIBUTE).outputs["Fac"]
+    tone = _value(graph, TONE_NODE, "Skin Tone")
     hair = graph.node("RGB", name=HAIR_NODE, label="Hair Colour").outputs[0]
     hair.default_value = (*hair_colour, 1.0)
     lip_edge = graph.ramp(graph.attribute("d3dmm_lips").outputs["Fac"], 0.3, 0.75)
-    colour = _skin_colour(graph, rest, tone, lip_edge)
     scalp = _scalp_cover(graph, rest)
-    brows = _brow_cover(graph, rest)
+    darkness, age = _value(graph, DARKNESS_NODE, "Darkness"), _value(graph, AGE_NODE, "Age")
+    foundation = _value(graph, FOUNDATION_NODE, "Foundation")
+    gloss = _value(graph, GLOSS_NODE, "Lip Gloss")
+    skin = read_skin(graph, rest, lip_edge, scalp, darkness, age)
+    plain = _skin_colour(graph, rest, tone, lip_edge)
+    graph.node("RGB", name=MEAN_NODE, label="Mean Skin")
+    colour = graph.mix(_value(graph, SHARE_NODE, "Skin Colour"), plain, mottled(skin, _skin_image(graph)))
+    colour, roots = with_stubble(skin, reddened(skin, colour), hair, _value(graph, STUBBLE_NODE, "Stubble"))
     stubble = graph.ramp(graph.noise(rest, 1500.0, 2.0), 0.35, 0.65, 0.68, 1.0)
     colour = graph.mix(graph.math("MULTIPLY", scalp, stubble), colour, hair)
-    colour = graph.mix(brows, colour, graph.mix(1.0, hair, (0.6, 0.6, 0.6), "MULTIPLY"))
-    roughness = graph.ramp(graph.noise(rest, 260.0, 3.0), 0.3, 0.7, 0.41, 0.56)
-    roughness = graph.math("SUBTRACT", roughness, graph.math("MULTIPLY", lip_edge, 0.14))
-    roughness = graph.math("ADD", roughness, graph.math("MULTIPLY", scalp, 0.25))
-    fine = graph.math("MULTIPLY", _fine_height(graph, rest, name), gain)
+    colour = graph.mix(_brow_cover(graph, rest), colour, graph.mix(1.0, hair, (0.6, 0.6, 0.6), "MULTIPLY"))
+    gain = graph.attribute(GAIN_ATTRIBUTE).outputs["Fac"]
+    cells, cavity = relief(skin)
+    fine = graph.math("MULTIPLY", _fine_height(graph, name), gain)
     colour = _shade_creases(graph, colour, fine)
-    height = graph.math(
-        "ADD",
-        fine,
-        graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6),
+    height = graph.math("MULTIPLY_ADD", cells, graph.math("MINIMUM", gain, 2.0), fine)
+    height = graph.math("MULTIPLY_ADD", roots, 0.03, height)
+    hairs = graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6)
+    bump = graph.node(
+        "Bump",
+        {"Height": graph.math("ADD", height, hairs), "Distance": 0.001, "Strength": 1.0},
+        name=RELIEF_NODE,
     )
-    bump = graph.node("Bump", {"Height": height, "Distance": 0.001, "Strength": 1.0})
+    scatter = graph.ramp(darkness, 0.0, 1.0, 1.0, 0.69)
+    radius = graph.node("VectorMath", {0: (1.0, 0.36, 0.18), "Scale": scatter}, operation="SCALE")
     surface = graph.node(
         "BsdfPrincipled",
         {
             "Base Color": colour,
-            "Roughness": roughness,
-            "Specular IOR Level": 0.42,
-            "Subsurface Weight": graph.math("SUBTRACT", 0.7, graph.math("MULTIPLY", scalp, 0.6)),
-            "Subsurface Radius": (1.0, 0.36, 0.18),
-            "Subsurface Scale": 0.0011,
+            "Roughness": roughness(skin, cavity, foundation, gloss, roots),
+            "IOR": 1.4,
+            "Specular IOR Level": graph.math("MULTIPLY_ADD", cavity, -0.12, 0.42),
+            "Subsurface Weight": graph.math("SUBTRACT", 1.0, graph.math("MULTIPLY", scalp, 0.85)),
+            "Subsurface Radius": radius.outputs[0],
+            "Subsurface Scale": SCATTER_MM / 1000,
+            "Coat Weight": coat(skin, foundation, gloss),
+            "Coat Roughness": 0.24,
+            "Coat IOR": 1.4,
             "Normal": bump.outputs[0],
         },
-        subsurface_method="RANDOM_WALK_SKIN",
+        subsurface_method="RANDOM_WALK",
     )
     graph.node("OutputMaterial", {"Surface": surface.outputs[0]})
     return material
+
+
+def _value(graph: NodeGraph, name: str, label: str):
+    return graph.node("Value", name=name, label=label).outputs[0]
+
+
+def _skin_image(graph: NodeGraph):
+    """Adds the node of the skin's image, which is given to it when it is painted."""
+    place = graph.node("UVMap", uv_map="UVMap").outputs[0]
+    node = graph.node("TexImage", {"Vector": place}, name=IMAGE_NODE, extension="EXTEND")
+    node.interpolation = "Cubic"
+    return node.outputs["Color"]
 
 
 def _skin_colour(graph: NodeGraph, rest, tone, lip_edge):
@@ -130,21 +177,15 @@ def _shade_creases(graph: NodeGraph, colour, fine):
     depth = graph.math(
         "ADD", graph.attribute(HEIGHT_ATTRIBUTE).outputs["Fac"], graph.math("MULTIPLY", fine, 2.0)
     )
-    crease = graph.ramp(depth, -0.03, -0.40, 0.0, 0.6)
+    crease = graph.ramp(depth, -0.03, -0.45, 0.0, 0.45)
     return graph.mix(crease, colour, graph.mix(1.0, colour, (0.50, 0.34, 0.29), "MULTIPLY"))
 
 
-def _fine_height(graph: NodeGraph, rest, name: str):
-    """Adds the nodes of the bump's height, millimetres: the fine band of the detail, and pores."""
+def _fine_height(graph: NodeGraph, name: str):
+    """Adds the node of the fine band of the detail, millimetres."""
     image = make_map_image(f"{name} Fine Detail", COARSE_RESOLUTION)
     group = live_fine_group(f"{name} Fine Detail", image)
-    fine = graph.node("Group", name=FINE_NODE, label="Fine Detail (mm)", node_tree=group)
-    pores = graph.node("TexVoronoi", {"Vector": rest, "Scale": 1300.0}, feature="SMOOTH_F1").outputs[
-        "Distance"
-    ]
-    grain = graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 700.0, 3.0), 0.5), 0.05)
-    pore_height = graph.math("ADD", graph.math("MULTIPLY", pores, 0.035), grain)
-    return graph.math("ADD", fine.outputs[0], pore_height)
+    return graph.node("Group", name=FINE_NODE, label="Fine Detail (mm)", node_tree=group).outputs[0]
 
 
 def _set_stops(ramp: bpy.types.ColorRamp, stops) -> None:
@@ -156,7 +197,10 @@ def _set_stops(ramp: bpy.types.ColorRamp, stops) -> None:
 
 
 def base_skin_colour(material: bpy.types.Material | None) -> tuple[float, float, float, float] | None:
-    """Returns the linear RGBA that a skin's tone ramp gives, or None where an artist removed the ramp."""
+    """Returns the linear RGBA of a skin, its image's mean or its tone ramp's; None without either."""
+    share, mean = named_node(material, SHARE_NODE), named_node(material, MEAN_NODE)
+    if share is not None and mean is not None and share.outputs[0].default_value > 0.5:
+        return tuple(mean.outputs[0].default_value)
     tone = named_node(material, TONE_NODE)
     for link in (tone.outputs[0].links or ()) if tone is not None else ():
         if link.to_node.bl_idname == "ShaderNodeValToRGB":

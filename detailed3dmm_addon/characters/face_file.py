@@ -10,6 +10,7 @@ import numpy as np
 from ...ml_backend.errors import UserError
 from ...ml_backend.files.face_file import FaceParameters, read_face, write_face
 from ...ml_backend.models.earlier_face import carry_face, earlier_face
+from ..appearance import skin_follow
 from ..appearance.eye_material import IRIS_NODE
 from ..appearance.eyes import eye_modifier, get_eye, set_eye
 from ..appearance.skin_material import HAIR_NODE
@@ -29,6 +30,7 @@ from ..model.face_model import (
 from ..model.registry import is_face
 from ..nodes.detail_groups import REGIONS
 from ..nodes.eye_groups import IRIS_INPUT, SECOND_INPUT
+from .skin_values import SkinValues, apply_skin_values, read_skin_values, skin_values
 
 _NUMBERS = ("skin_tone", "hair", "age_offset", "skin_tendency", "skin_thickness", "detail_strength", "pores")
 _EYES = ("pupil", "eye_veins", "eye_yellowing", "eye_wetness")
@@ -51,6 +53,7 @@ class FacePreset:
         colours: linear RGB of hair and iris.
         resolution, show_detail: as the face's properties, or None.
         imported_map: name and latent (18, 512) of an imported detail map, or None.
+        skin: numbers and colours of the skin's colour; empty for files without them.
         note: how the person was carried over from an earlier face model; empty where it was not.
     """
 
@@ -62,6 +65,7 @@ class FacePreset:
     resolution: str | None
     show_detail: bool | None
     imported_map: tuple[str, np.ndarray] | None
+    skin: SkinValues
     note: str
 
 
@@ -95,6 +99,7 @@ def save_preset(face: bpy.types.Object, path: Path) -> None:
         },
         "resolution": settings.resolution,
         "show_detail": settings.show_detail,
+        "skin": skin_values(face),
     }
     latent = live_detail.latent_arrays(face).get("latent_offset")
     if latent is not None:
@@ -148,7 +153,7 @@ def read_preset(path: Path) -> FacePreset:
     known = model.direction_names + (earlier_face().direction_names if note else ())
     directions = _named_numbers(path, sliders.get("directions", {}), "directions", known)
     regions = _named_numbers(path, sliders.get("regions", {}), "regions", REGIONS)
-    groups = ("directions", "regions", "colours", "resolution", "show_detail", "imported_map")
+    groups = ("directions", "regions", "colours", "resolution", "show_detail", "imported_map", "skin")
     plain = _named_numbers(
         path,
         {name: value for name, value in sliders.items() if name not in groups},
@@ -175,6 +180,7 @@ def read_preset(path: Path) -> FacePreset:
         resolution,
         shown,
         imported_map,
+        read_skin_values(path, sliders.get("skin", {})),
         note,
     )
 
@@ -234,7 +240,7 @@ def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
     identity = preset.parameters.identity
     if identity is not None:
         check_current(face)
-    with live_update.suspended():
+    with live_update.suspended(), skin_follow.suspended():
         for name, value in preset.numbers.items():
             setattr(settings, name, int(value) if name in _SEEDS else value)
         _apply_detail(face, preset)
@@ -248,6 +254,8 @@ def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
                 if item.value and item.name in face_model().direction_names:
                     base = base - direction_step(item.name, item.value)
             settings.coefficients.foreach_set("value", base)
+        apply_skin_values(face, preset.skin)
+    skin_follow.changed(face)
     if identity is not None and live_update.can_change_identity(face):
         live_update.refresh_shape(face)
     live_update.finish_shapes(face)

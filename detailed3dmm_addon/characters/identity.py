@@ -3,8 +3,10 @@
 import bpy
 import numpy as np
 
+from ..appearance import skin_follow
 from ..detail import follow as live_update
 from ..model.face_model import face_model
+from .skin import store_seeded_skin
 
 _TONE_SEED = 0x70E
 
@@ -33,7 +35,7 @@ def store_person(face: bpy.types.Object, seed: int | None) -> None:
     """
     identity, tone = seeded_person(seed)
     settings = face.d3dmm
-    with live_update.suspended():
+    with live_update.suspended(), skin_follow.suspended():
         settings.coefficients.foreach_set("value", identity)
         for direction in settings.directions:
             direction.value = 0.0
@@ -41,7 +43,10 @@ def store_person(face: bpy.types.Object, seed: int | None) -> None:
             settings.identity_seed = seed
             if not settings.lock_wrinkle_seed:
                 settings.wrinkle_seed = seed
-            settings.skin_tone = tone
+            if not settings.skin.lock_seed:
+                settings.skin_tone = tone
+                store_seeded_skin(face, seed, identity)
+    skin_follow.changed(face)
 
 
 def set_identity_seed(face: bpy.types.Object, seed: int) -> None:

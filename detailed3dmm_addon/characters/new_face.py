@@ -8,10 +8,13 @@ import numpy as np
 
 from ..appearance import eyes, face_materials
 from ..appearance import studio as face_scene
+from ..appearance.skin_follow import changed
+from ..appearance.skin_follow import suspended as skin_suspended
 from ..detail import follow as live_update
 from ..face import mesh as face_mesh
 from ..model.scene_units import units_per_metre
 from ..nodes import detail_modifier as detail_modifiers
+from .skin import begin_skin
 
 
 @contextmanager
@@ -31,7 +34,7 @@ def new_face(
     Yields:
         The face; changes of its properties are not followed inside the block.
     """
-    with live_update.suspended():
+    with live_update.suspended(), skin_suspended():
         face = face_mesh.create_face_object(context, name, identity)
         yield face
         metre = units_per_metre(context.scene)
@@ -40,7 +43,9 @@ def new_face(
         face_materials.scale_lengths(face, metre)
         detail_modifiers.add_modifier(face)
         eyes.add_eyes(face, look_seed, metre)
+        begin_skin(face)
         face.location = face_scene.free_place(context.scene, face)
+    changed(face)
 
 
 def select_face(context: bpy.types.Context, face: bpy.types.Object) -> None:

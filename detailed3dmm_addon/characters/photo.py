@@ -12,6 +12,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.srgb import to_srgb
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
+from ..appearance.photo_colour import COLOUR_NODE, mix_photo
 from ..appearance.photo_light import store_light
 from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
@@ -19,8 +20,7 @@ from ..detail import live as live_detail
 from ..detail.inputs import detail_inputs
 from ..model.face_model import face_model
 from ..model.scene_units import units_per_metre
-from ..nodes.materials import first_material, named_node, principled_shader
-from ..nodes.node_graph import NodeGraph
+from ..nodes.materials import first_material, named_node
 from .new_face import new_face, select_face
 
 PHOTO_SUFFIXES = (
@@ -38,7 +38,6 @@ PHOTO_SUFFIXES = (
 )
 PHOTO_LATENT = "d3dmm_photo_latent"
 """Name on the object: the latent of the photo's wrinkles at full share, flat."""
-COLOUR_NODE = "D3DMM Photo Colour"
 _SENSOR = 36.0
 _RESOLUTION = 1024
 _CAMERA_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # pictures count down and away, Blender's cameras up and back
@@ -209,20 +208,9 @@ def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
 
 
 def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
-    """Mixes the photo's colour into the skin, except under the cropped hair; a Value node holds the share."""
-    material = face.data.materials[0]
-    tree = material.node_tree
-    shader = principled_shader(material)
-    painted = shader.inputs["Base Color"].links[0].from_socket
-    graph = NodeGraph(tree, keep=True)
-    share = graph.node("Value", name=COLOUR_NODE, label="Photo Colour").outputs[0]
-    share.default_value = face.d3dmm.photo_colour
+    """Mixes the photo's colour into the skin, except under the cropped hair."""
     image = _packed_image(f"{face.name} Albedo", np.clip(to_srgb(albedo), 0, 1))
-    place = graph.node("UVMap", uv_map="UVMap").outputs[0]
-    texture = graph.node("TexImage", {"Vector": place}, image=image, extension="EXTEND")
-    bare = graph.math("SUBTRACT", 1.0, graph.attribute("d3dmm_scalp").outputs["Fac"], clamp=True)
-    colour = graph.mix(graph.math("MULTIPLY", share, bare), painted, texture.outputs["Color"])
-    tree.links.new(colour, shader.inputs["Base Color"])
+    mix_photo(face.data.materials[0], image, face.d3dmm.photo_colour)
 
 
 def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event, name: str) -> None:

@@ -14,9 +14,9 @@ from ..nodes.materials import principled_shader
 from ..nodes.node_graph import NodeGraph
 from ..nodes.vertex_attributes import read_shape
 from .mesh import ExportMesh, build_export_mesh, key_clip, plain_material
-from .skin_maps import SkinMaps, shown_heights
+from .skin_maps import SkinMaps, shown_gain, shown_heights
 from .stage import Stage
-from .textures import apply_textures, can_paint, paint_textures
+from .textures import Textures, apply_textures, bake_pores, can_paint, paint_textures
 from .wrinkle_maps import wrinkle_maps, write_wrinkle_maps
 
 Progress = Callable[[float], None]
@@ -147,13 +147,27 @@ def export_fbx(
     return f"{len(exported.vertices)} vertices, {count} blend shapes{report}"
 
 
-def export_usd(stage: Stage, path: Path) -> str:
-    """Writes a .usd, .usdc or .usda: the detailed mesh of every frame, in metres, Z up.
+def export_usd(stage: Stage, path: Path, resolution: int) -> str:
+    """Writes a .usd, .usdc or .usda: the detailed mesh of every frame, in metres, Z up; its textures beside.
+
+    Args:
+        stage: with the face and its frames.
+        path: the file.
+        resolution: of the textures; 0 for plain colours.
 
     Raises:
         UserError: Blender's exporter failed.
     """
-    _plain_materials(stage)
+    report = ""
+    if resolution and can_paint():
+        normals = skin_normals(stage, SkinMaps(stage.face.data, resolution), fine_only=True)
+        textures = paint_textures(stage, resolution)
+        _plain_materials(stage)
+        whole = ExportMesh(np.arange(len(stage.face.data.vertices)), stage.face)
+        report = _apply_images(stage, whole, path, textures, False, [])
+        _shade_with_normals(whole, _write_image(stage, path, "normal", encode_normals(normals)))
+    else:
+        _plain_materials(stage)
     _run(
         bpy.ops.wm.usd_export,
         path,
@@ -162,8 +176,11 @@ def export_usd(stage: Stage, path: Path) -> str:
         export_armatures=False,
         evaluation_mode="VIEWPORT",
         export_materials=True,
+        export_textures=False,
+        export_textures_mode="KEEP",
+        relative_paths=True,
     )
-    return f"{len(stage.positions())} vertices, {len(stage.frames)} frames"
+    return f"{len(stage.positions())} vertices, {len(stage.frames)} frames{report}"
 
 
 def export_alembic(stage: Stage, path: Path) -> str:
@@ -226,7 +243,11 @@ def export_curves(stage: Stage, path: Path, progress: Progress) -> str:
 def skin_normals(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.ndarray:
     """Returns (R, R, 3): normals of the shown detail, or of its fine band, in the tangent frame at rest."""
     rest = read_shape(stage.face.data.shape_keys.key_blocks[0])
-    return normals_of_heights(shown_heights(stage, maps, fine_only), maps.metric(rest))
+    heights = shown_heights(stage, maps, fine_only)
+    pores = bake_pores(stage, maps.resolution) if can_paint() else None
+    if pores is not None:
+        heights = heights + pores * maps.carry(np.minimum(shown_gain(stage, maps), 2.0))
+    return normals_of_heights(heights, maps.metric(rest))
 
 
 def _run(operator, path: Path, **options) -> None:
@@ -300,7 +321,18 @@ def _paint(
     """Gives an export mesh the colours of the face's materials, adds the images, and returns the report."""
     if not can_paint():
         return ", plain colours (Blender's Cycles add-on is off)"
-    textures = paint_textures(stage, resolution)
+    return _apply_images(stage, exported, path, paint_textures(stage, resolution), packed, images)
+
+
+def _apply_images(
+    stage: Stage,
+    exported: ExportMesh,
+    path: Path,
+    textures: Textures,
+    packed: bool,
+    images: list[bpy.types.Image],
+) -> str:
+    """Writes textures beside a file, puts them into the mesh's materials, and returns the report."""
     rough = textures.roughness
     if packed:
         rough = np.stack([np.full_like(rough, 255), rough, np.zeros_like(rough)], 2)

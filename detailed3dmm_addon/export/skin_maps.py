@@ -95,6 +95,15 @@ def shown_heights(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.n
     return maps.carry(total)
 
 
+def shown_gain(stage: Stage, maps: SkinMaps) -> np.ndarray:
+    """Returns (R, R) float32: the scale of what is finer than the vertices; 0 where detail is off."""
+    mesh = stage.face.evaluated_get(stage.depsgraph).data
+    gain = read_attribute(mesh, GAIN_ATTRIBUTE)
+    if gain is None or len(mesh.vertices) != len(maps.mesh.vertices):
+        return np.zeros((maps.resolution, maps.resolution), np.float32)
+    return maps.spread(gain)
+
+
 def resized(values: np.ndarray, resolution: int) -> np.ndarray:
     """Returns a square map at another resolution: averaged if smaller by a whole factor, or interpolated."""
     size = len(values)

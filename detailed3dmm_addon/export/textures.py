@@ -4,16 +4,18 @@ The skin fills its unit square of texture space; eyes, teeth, tongue and lashes 
 right, each at its place. Cycles bakes the inputs of the shaders as emitted light.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 import numpy as np
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.srgb import to_srgb
-from ..nodes.materials import new_material, principled_shader
+from ..appearance.skin_surface import PORES_NODE
+from ..nodes.materials import first_material, named_node, new_material, principled_shader
 from ..nodes.node_graph import NodeGraph
 from .mesh import ExportMesh
 from .stage import Stage
@@ -53,9 +55,7 @@ def paint_textures(stage: Stage, resolution: int) -> Textures:
     Raises:
         UserError: Cycles failed.
     """
-    stage.scene.render.engine = "CYCLES"
-    stage.scene.cycles.samples = 1
-    stage.scene.cycles.use_denoising = False
+    _prepare(stage)
     was_hidden = stage.face.hide_render
     stage.face.hide_render = True
     with _piece(stage, skin=True) as skin, _piece(stage, skin=False) as parts:
@@ -70,6 +70,30 @@ def paint_textures(stage: Stage, resolution: int) -> Textures:
     return Textures(
         colours, _bytes(roughness), np.concatenate([others, _bytes(opacity)], 2), tuple(see_through)
     )
+
+
+def bake_pores(stage: Stage, resolution: int) -> np.ndarray | None:
+    """Bakes the pores and lines that the skin's material draws.
+
+    Args:
+        stage: its face does not change.
+        resolution: texels along a side.
+
+    Returns:
+        (R, R) float32, millimetres, at most 0; None where the material has none.
+
+    Raises:
+        UserError: Cycles failed.
+    """
+    if named_node(first_material(stage.face), PORES_NODE) is None:
+        return None
+    _prepare(stage)
+    was_hidden = stage.face.hide_render
+    stage.face.hide_render = True
+    with _piece(stage, skin=True) as skin:
+        depth = _bake(stage, skin, resolution, _pore_depth)[..., 0]
+    stage.face.hide_render = was_hidden
+    return -depth
 
 
 def apply_textures(
@@ -105,6 +129,12 @@ def apply_textures(
             graph.feed(shader.inputs["Alpha"], graph.math("ROUND", opacity) if packed else opacity)
 
 
+def _prepare(stage: Stage) -> None:
+    stage.scene.render.engine = "CYCLES"
+    stage.scene.cycles.samples = 1
+    stage.scene.cycles.use_denoising = False
+
+
 @contextmanager
 def _piece(stage: Stage, skin: bool) -> Iterator[bpy.types.Object]:
     """Yields the skin, or all other parts in the same unit square of texture space, as an object at rest."""
@@ -130,8 +160,18 @@ def _piece(stage: Stage, skin: bool) -> Iterator[bpy.types.Object]:
 
 def _bake_input(stage: Stage, piece: bpy.types.Object, name: str, resolution: int) -> np.ndarray:
     """Returns (R, R, 3) float32, linear: the baked values of an input of each material's shader."""
+    return _bake(stage, piece, resolution, lambda graph, material: _shader_input(material, name))
+
+
+def _bake(
+    stage: Stage,
+    piece: bpy.types.Object,
+    resolution: int,
+    source: Callable[[NodeGraph, bpy.types.Material], Any],
+) -> np.ndarray:
+    """Returns (R, R, 3) float32: a socket or constant of each material, baked as emitted light."""
     picture = stage.track(bpy.data.images.new("Painted", resolution, resolution, float_buffer=True))
-    made = [stage.track(_emission_copy(material, name, picture)) for material in stage.face.data.materials]
+    made = [stage.track(_emission_copy(material, source, picture)) for material in stage.face.data.materials]
     for index, material in enumerate(made):
         piece.data.materials[index] = material
     layer = stage.scene.view_layers[0]
@@ -154,27 +194,36 @@ def _bake_input(stage: Stage, piece: bpy.types.Object, name: str, resolution: in
     return pixels.reshape(resolution, resolution, 4)[..., :3]
 
 
+def _shader_input(material: bpy.types.Material, name: str):
+    """Returns the socket that feeds an input of a material's shader, or its constant."""
+    shader = principled_shader(material)
+    if shader is None:
+        return _as_colour(
+            {"Base Color": material.diffuse_color, "Roughness": material.roughness}.get(name, 1.0)
+        )
+    found = shader.inputs[name]
+    return found.links[0].from_socket if found.is_linked else _as_colour(found.default_value)
+
+
+def _pore_depth(graph: NodeGraph, material: bpy.types.Material):
+    """Adds the depth of pores, millimetres, at least 0; 0 for materials without."""
+    node = named_node(material, PORES_NODE)
+    if node is None:
+        return (0.0, 0.0, 0.0, 1.0)
+    depth = graph.math("MULTIPLY", node.outputs[0], -1.0)
+    return graph.node("CombineColor", {0: depth, 1: depth, 2: depth}).outputs[0]
+
+
 def _emission_copy(
-    original: bpy.types.Material | None, name: str, picture: bpy.types.Image
+    original: bpy.types.Material | None, source, picture: bpy.types.Image
 ) -> bpy.types.Material:
-    """Returns a copy of a material that emits an input of its shader; `picture` is the target of the bake."""
+    """Returns a copy of a material that emits what `source` chooses; `picture` is the target of the bake."""
     made = original.copy() if original is not None else new_material("Painted")
     if made.node_tree is None:
         made.use_nodes = True
     graph = NodeGraph(made.node_tree, keep=True)
-    shader = principled_shader(made)
     light = graph.node("Emission")
-    if shader is not None:
-        source = shader.inputs[name]
-        graph.feed(
-            light.inputs["Color"],
-            source.links[0].from_socket if source.is_linked else _as_colour(source.default_value),
-        )
-    else:
-        graph.feed(
-            light.inputs["Color"],
-            _as_colour({"Base Color": made.diffuse_color, "Roughness": made.roughness}.get(name, 1.0)),
-        )
+    graph.feed(light.inputs["Color"], source(graph, made))
     outputs = [node for node in made.node_tree.nodes if node.bl_idname == "ShaderNodeOutputMaterial"]
     output = next((node for node in outputs if node.is_active_output), None) or graph.node("OutputMaterial")
     graph.feed(output.inputs["Surface"], light.outputs[0])

@@ -3,21 +3,28 @@
 All are made on the mean face, so they stay with the skin whatever the identity.
 """
 
+from functools import lru_cache
+
 import bpy
 import numpy as np
 
 from ...ml_backend.geometry.hair_regions import HAIRLINE, brow_cover, scalp_cover
+from ...ml_backend.geometry.skin_chart import SkinPlaces, skin_places
 from ..model.face_model import dense_mesh, dense_parts, face_model
 from ..nodes.detail_groups import LIVE_ATTRIBUTE, REGION_ATTRIBUTE, REGIONS
 from ..nodes.vertex_attributes import write_attribute
 
+SURFACE_ATTRIBUTE = "d3dmm_surface"
+"""Shine, moist lid margins and density of pores, each 0..1."""
+BEARD_ATTRIBUTE = "d3dmm_beard"
 _FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
 
 
 def add_attributes(mesh: bpy.types.Mesh) -> None:
     """Writes the attributes `d3dmm_*`.
 
-    Of floats in 0..1: lips, redness, brows, scalp, one for each region. Of vectors: rest (metres), eye, lash.
+    Of floats in 0..1: lips, redness, brows, scalp, beard, one for each region. Of vectors: rest (metres),
+    eye, lash, surface.
     """
     model = face_model()
     dense = dense_mesh()
@@ -32,11 +39,45 @@ def add_attributes(mesh: bpy.types.Mesh) -> None:
     write_attribute(mesh, "d3dmm_rest", positions)
     write_attribute(mesh, "d3dmm_eye", _eye_places(positions))
     write_attribute(mesh, "d3dmm_lash", _lash_places(positions))
+    add_skin_attributes(mesh)
     write_attribute(mesh, LIVE_ATTRIBUTE, np.zeros(len(positions), np.float32))
     weights = np.stack([np.clip(dense.refine(model.regions[name]), 0, 1) for name in REGIONS])
     weights /= np.maximum(weights.sum(0), 1)  # where regions overlap they share the skin
     for name, weight in zip(REGIONS, weights, strict=True):
         write_attribute(mesh, REGION_ATTRIBUTE.format(name), weight)
+
+
+@lru_cache(maxsize=1)
+def mean_places() -> SkinPlaces:
+    """Returns lips, lids and anatomical places at the dense mesh's vertices."""
+    return skin_places(face_model(), dense_mesh())
+
+
+def add_skin_attributes(mesh: bpy.types.Mesh) -> None:
+    """Writes shine, moist margins, pores and beard, which the skin's material reads.
+
+    Oil shines on forehead, nose and chin; pores are largest on the nose and beside it.
+    """
+    places = mean_places()
+    bare = 1 - places.lips
+    shine = (
+        0.8 * places.blob(0, 44, 34, 15)
+        + 1.0 * places.blob(0, -26, 11, 20)
+        + 0.45 * places.blob(0, -96, 13, 9)
+        + 0.4 * places.blob(42, -18, 12, 9)
+    )
+    lid = np.minimum(places.upper_lid, places.lower_lid)
+    moist = np.exp(-((lid / 0.9) ** 2))
+    pores = (
+        0.22
+        + 0.8 * places.blob(0, -34, 16, 15)
+        + 0.6 * places.blob(33, -32, 15, 13)
+        + 0.35 * places.blob(0, 44, 40, 16)
+        + 0.4 * places.blob(0, -96, 15, 10)
+    )
+    surface = np.stack([np.clip(shine * bare, 0, 1), moist, np.clip(pores * bare * (1 - moist), 0, 1)], 1)
+    write_attribute(mesh, SURFACE_ATTRIBUTE, surface)
+    write_attribute(mesh, BEARD_ATTRIBUTE, places.beard() * (1 - places.scalp))
 
 
 def _eye_places(positions: np.ndarray) -> np.ndarray:

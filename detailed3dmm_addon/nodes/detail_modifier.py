@@ -117,11 +117,15 @@ def is_baked(face: bpy.types.Object) -> bool:
 
 
 def make_detail_single_user(face: bpy.types.Object) -> None:
-    """Gives a duplicated face a skin and a fine image of its own: it must not wrinkle its original."""
+    """Gives a duplicated face a skin and images of its own: it must not wrinkle its original."""
     material = first_material(face)
     if material is None:
         return
-    face.data.materials[0] = material.copy()
+    face.data.materials[0] = own = material.copy()
+    if own.node_tree is not None:
+        for node in own.node_tree.nodes:
+            if node.bl_idname == "ShaderNodeTexImage" and node.image is not None:
+                node.image = node.image.copy()
     live = _fine_groups(face)[0]
     node = fine_node(face)
     if live is None or node is None:

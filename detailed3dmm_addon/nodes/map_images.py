@@ -1,4 +1,4 @@
-"""Displacement maps as Blender images for the skin's bump: float, Non-Color, in millimetres."""
+"""Maps as Blender images: displacement for the skin's bump (float, Non-Color, millimetres), and colours."""
 
 import bpy
 import numpy as np
@@ -33,6 +33,24 @@ def write_channels(image: bpy.types.Image, maps: list[np.ndarray]) -> None:
     pixels[..., 3] = 1.0
     for channel, values in enumerate(maps):
         pixels[..., channel] = values
+    image.pixels.foreach_set(pixels.ravel())
+    image.update()
+    image.update_tag()
+
+
+def write_colours(image: bpy.types.Image, colours: np.ndarray) -> None:
+    """Writes colours into an image of 8 bits, whose colour space is sRGB; the image takes their size.
+
+    Args:
+        image: the image.
+        colours: (3, R, R) float32 sRGB in 0..1, row 0 at the bottom.
+    """
+    height, width = colours.shape[1:]
+    if tuple(image.size) != (width, height):
+        image.scale(width, height)
+    pixels = np.ones((height, width, 4), np.float32)
+    for channel in range(3):
+        pixels[..., channel] = colours[channel]
     image.pixels.foreach_set(pixels.ravel())
     image.update()
     image.update_tag()

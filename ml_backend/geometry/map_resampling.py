@@ -50,3 +50,51 @@ def resample(maps: np.ndarray, resolution: int) -> np.ndarray:
         return maps
     matrix = resampling_matrix(maps.shape[-1], resolution)
     return matrix @ maps @ matrix.T
+
+
+def enlarged(maps: np.ndarray, factor: int) -> np.ndarray:
+    """Enlarges maps (..., R, R) by a whole factor, as `resample` does; faster, by four shifted sums a phase.
+
+    Args:
+        maps: float32.
+        factor: at least 1.
+
+    Returns:
+        (..., R factor, R factor) float32.
+    """
+    if factor == 1:
+        return maps
+    for axis in (-1, -2):
+        maps = _enlarged_along(maps, factor, axis)
+    return maps
+
+
+def _enlarged_along(maps: np.ndarray, factor: int, axis: int) -> np.ndarray:
+    size = maps.shape[axis]
+    pad = [(0, 0)] * maps.ndim
+    pad[axis] = (2, 2)
+    padded = np.pad(maps, pad, mode="edge")
+    shape = list(maps.shape)
+    shape[axis] = size * factor
+    out = np.empty(shape, np.float32)
+
+    def cut(array: np.ndarray, part: slice) -> np.ndarray:
+        return array[..., part] if axis == -1 else array[..., part, :]
+
+    for phase in range(factor):
+        centre = (phase + 0.5) / factor - 0.5
+        first = int(np.floor(centre)) - 1
+        weights = [_kernel(abs(tap - centre)) for tap in range(first, first + 4)]
+        total = np.zeros(maps.shape, np.float32)
+        for number, weight in enumerate(weights):
+            start = 2 + first + number
+            total += np.float32(weight) * cut(padded, slice(start, start + size))
+        cut(out, slice(phase, None, factor))[...] = total
+    return out
+
+
+def _kernel(away: float) -> float:
+    slope = _ENLARGING
+    if away <= 1:
+        return (slope + 2) * away**3 - (slope + 3) * away**2 + 1
+    return slope * (away**3 - 5 * away**2 + 8 * away - 4) if away < 2 else 0.0

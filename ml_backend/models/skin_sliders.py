@@ -40,8 +40,8 @@ _STEPS = 6
 _REMEDY = "Reinstall the extension, or make the file again with `train albedo`."
 
 
-def _powers(tone: np.ndarray | float) -> np.ndarray:
-    """(...) degrees -> (..., 5)."""
+def tone_powers(tone: np.ndarray | float) -> np.ndarray:
+    """Returns a tone (...), degrees, as the powers (..., 5) that weigh `SkinSliders.curve`."""
     return (np.asarray(tone, np.float64)[..., None] / _DEGREES) ** np.arange(_POWERS)
 
 
@@ -82,7 +82,7 @@ class SkinSliders:
         usual = values.mean(0)
         moved = values - usual
         share = np.asarray(tone, np.float64)[:, None] / _DEGREES
-        inputs = np.concatenate([_powers(tone), moved, moved * share], 1)
+        inputs = np.concatenate([tone_powers(tone), moved, moved * share], 1)
         model = fit_ridge(inputs, coefficients.astype(np.float64), _RIDGE, relative=True)
         left = coefficients - model(inputs)
         powers, vectors = strongest_eigenvectors(left.T @ left / len(left))
@@ -122,7 +122,7 @@ class SkinSliders:
             KeyError: a trait has no slider.
         """
         tone = float(np.clip(tone, DARKEST, LIGHTEST))
-        found = _powers(tone) @ self.curve
+        found = tone_powers(tone) @ self.curve
         for name, value in (traits or {}).items():
             found = found + (value - self.usual[self.names.index(name)]) * self.direction(name, tone)
         if seed is not None:
@@ -165,7 +165,7 @@ class SkinSliders:
 
     def _mean_person(self, tone: float, model: AlbedoModel) -> np.ndarray:
         """Returns linear sRGB (3, R, R) of the mean person of a tone, at least that of a black texel."""
-        return from_srgb(np.maximum(model.colours(_powers(tone) @ self.curve), LEAST_VALUE))
+        return from_srgb(np.maximum(model.colours(tone_powers(tone) @ self.curve), LEAST_VALUE))
 
     def write(self, path: Path, made_by: Mapping[str, str] | None = None) -> None:
         """Writes the sliders; `made_by` are strings for the file's metadata.

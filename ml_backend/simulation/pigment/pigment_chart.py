@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...geometry.anatomy import anatomical_places
 from ...geometry.dense_face import dense_face_mesh
 from ...geometry.hair_regions import HAIRLINE, brow_cover, scalp_cover
 from ...geometry.texture_space import rasterise, triangles_of
 from ...models.bilinear_face import BilinearFace
-from ..relief.face_chart import FaceChart, anatomical_places, build_chart, open_skin
+from ..relief.face_chart import FaceChart, build_chart, open_skin
 
 
 @dataclass(frozen=True)

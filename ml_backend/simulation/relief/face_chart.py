@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...geometry.anatomy import CHIN_UP, anatomical_places
 from ...geometry.texture_space import rasterise, triangles_of
 from ...models.bilinear_face import BilinearFace
 from .strain import StrainRaster, gaussian_blur, tangent_frames
@@ -15,10 +16,6 @@ POCKET_STRETCH = (
     9.0  # a texel that covers so many times the face's area lies inside mouth or sockets, or at the back
 )
 SMOOTHING_MM = 3.0
-# The anatomical frame: the mean adult's proportions, millimetres.
-MOUTH_UP = -66.0
-CHIN_UP = -103.0
-EYE_ACROSS = 29.0
 
 
 @dataclass(frozen=True)
@@ -102,31 +99,6 @@ def build_chart(face: BilinearFace) -> FaceChart:
         (scale[0], scale[1]), gaussian_blur(lips[None], (0.8, 0.8))[0], visible,
         _both_sides(face, places, "nose_wing"), _both_sides(face, places, "lip_corner"),
     )  # fmt: skip
-
-
-def anatomical_places(face: BilinearFace, rest: np.ndarray) -> np.ndarray:
-    """Returns (V, 3) float32: across, up, behind of every vertex, millimetres in the anatomical frame.
-
-    Args:
-        face: the face model.
-        rest: (V, 3) its vertices at rest, millimetres.
-    """
-    marks = face.landmarks
-    eyes = [
-        rest[np.concatenate([marks[f"lid_upper_{side}"], marks[f"lid_lower_{side}"]])].mean(0)
-        for side in ("left", "right")
-    ]
-    mouth = rest[[*np.atleast_1d(marks["lip_corner_left"]), *np.atleast_1d(marks["lip_corner_right"])]].mean(
-        0
-    )
-    chin = rest[np.atleast_1d(marks["chin_tip"])].mean(0)
-    middle = (eyes[0] + eyes[1]) / 2
-    across = (rest[:, 0] - middle[0]) * (2 * EYE_ACROSS / (eyes[0][0] - eyes[1][0]))
-    height = rest[:, 2] - middle[2]
-    per_mm = MOUTH_UP / (mouth[2] - middle[2])
-    knots = np.array([chin[2] - middle[2] - 100, chin[2] - middle[2], mouth[2] - middle[2], 0, 100])
-    up = np.interp(height, knots, [CHIN_UP - 100, CHIN_UP, MOUTH_UP, 0, 100 * per_mm])
-    return np.stack([across, up, (rest[:, 1] - middle[1]) * per_mm], 1).astype(np.float32)
 
 
 def _both_sides(face: BilinearFace, places: np.ndarray, landmark: str) -> tuple[float, float]:
