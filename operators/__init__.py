@@ -21,6 +21,7 @@ def _classes():
         import_curves,
         import_detail_map,
         install_backend,
+        live_video,
         set_expression,
         update_detail,
     )
@@ -38,6 +39,7 @@ def _classes():
         *import_detail_map.CLASSES,
         *animate_from_audio.CLASSES,
         *animate_from_video.CLASSES,
+        *live_video.CLASSES,
         *import_curves.CLASSES,
         *export_copy.CLASSES,
         *add_detail_to_mesh.CLASSES,
