@@ -1,6 +1,7 @@
 """The sources of a clip's curves: a recording, a file of curves, a video of an actor."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bpy
@@ -15,6 +16,7 @@ from ...ml_backend.files.take_file import Take, take_of_parts
 from ..model.face_model import identity_of
 from ..model.registry import is_face
 from ..worker.jobs import JobSteps
+from .video_properties import neutral_frames
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,10 @@ class VideoSource:
         gaze: whether the eyes turn.
         strength: factor on jaw, lips, tongue, cheeks and brows.
         solved: the take, or None to solve the video.
+        more_neutral: further frames on which the face is at rest, with commas between.
+        voice: whether jaw and lips follow the video's sound where the picture is unsure.
+        held: arrays of the artist's corrections by name, for a second solve that holds them; seconds count
+            in the scene.
     """
 
     path: Path
@@ -136,6 +142,9 @@ class VideoSource:
     gaze: bool = True
     strength: float = 1.0
     solved: Take | None = None
+    more_neutral: str = ""
+    voice: bool = False
+    held: Mapping[str, np.ndarray] = field(default_factory=dict)
     seed = 0
     kind = "video"
 
@@ -177,11 +186,17 @@ class VideoSource:
         parameters: dict = {"path": str(self.path), "face": self.face, "start": self.start, "rate": fps}
         if self.length:
             parameters["end"] = self.start + self.length
-        if self.neutral >= 0:
-            parameters["neutral"] = [self.neutral]
-        if not (self.same_person and is_face(target)):
-            return parameters, {}
-        return parameters, {"identity": identity_of(target)}
+        neutral = neutral_frames(self.neutral, self.more_neutral)
+        if neutral:
+            parameters["neutral"] = list(neutral)
+        if self.voice:
+            parameters["voice"] = True
+        arrays = {f"held_{name}": values for name, values in self.held.items()}
+        if self.held:
+            arrays["held_seconds"] = arrays["held_seconds"] * self.pace
+        if self.same_person and is_face(target):
+            arrays["identity"] = identity_of(target)
+        return parameters, arrays
 
 
 ClipSource = SpeechSource | CaptureSource | VideoSource

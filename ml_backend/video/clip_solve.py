@@ -26,11 +26,10 @@ from ..geometry.camera_view import FRONTAL, rotation_about
 from .clip_landmarks import ClipLandmarks, lid_gaps
 from .clip_model import POSE, ClipModel, HeadPose
 from .clip_solution import ClipSolution, SolveSettings
+from .frame_chain import chain_step, windows_of
 
 GROUPS = ("lids", "gaze", "lips", "brows", "cheeks")
 NOISE_PARTS = ("mean", "root", "common")
-WINDOW, OVERLAP = 600, 60
-"""Frames of a long shot that are solved together, and those that two windows share."""
 _BOUND_SPREAD = 0.03
 _LEAST_RESIDUAL = 0.016
 """Inter-ocular distances: an expression that the model does not hold is no reason to doubt a frame."""
@@ -76,6 +75,7 @@ class ClipSolver:
         self._noise = Noise(*(getattr(model.noise, name).astype(np.float32) for name in NOISE_PARTS))
         self._openness = self._lid_openness()
         self._usual: float | None = None
+        self._held: tuple[np.ndarray, np.ndarray] | None = None
 
     def _lid_openness(self) -> np.ndarray:
         """Returns (T, 2) how far each eye is open, over its usual opening in this clip."""
@@ -83,6 +83,11 @@ class ClipSolver:
         usable = gaps[self.usable]
         usual = np.maximum(np.quantile(usable, 0.7, axis=0), 0.05) if len(usable) else np.ones(2)
         return np.nan_to_num(gaps / usual, nan=1.0)
+
+    def hold(self, target: np.ndarray, precision: np.ndarray) -> None:
+        """Pulls channels to values when all frames are solved together, both (T, 52)."""
+        free = self.model.free
+        self._held = target[:, free], precision[:, free]
 
     def begin(self, index: int) -> HeadPose:
         """Returns a pose from the points of a frame alone."""
@@ -123,7 +128,7 @@ class ClipSolver:
         """Returns what a frame's landmarks tell, linearised about an expression (C,) and a pose."""
         model, settings = self.model, self.settings
         points = np.asarray(self.clip.points[index], np.float64)
-        places = model.places(expression)
+        places = model.places(expression, pose)
         pixels, by_place, by_pose = model.linearised(pose, places)
         unit = model.scale(pose)
         wrong = (pixels - points) / unit
@@ -194,6 +199,27 @@ class ClipSolver:
         filled = [pose if pose is not None else first for pose in poses]
         return self._solution(expressions, filled, told, residuals)
 
+    def follow(
+        self, index: int, expression: np.ndarray, pose: HeadPose | None
+    ) -> tuple[np.ndarray, HeadPose, float]:
+        """Solves one frame as it comes, from the one before.
+
+        Args:
+            index: of the frame, which shows a face.
+            expression: (52,) of the frame before.
+            pose: of the frame before; None to find it anew.
+
+        Returns:
+            Expression (52,), pose, and the landmarks' median error in inter-ocular distances.
+        """
+        with threadpool_limits(limits=1):
+            steps = 2 if pose is not None else 8
+            start = pose if pose is not None else self.begin(index)
+            free, pose, frame = self._solved(index, expression[self.model.free], start, steps)
+        found = np.zeros(len(EXPRESSION_NAMES))
+        found[self.model.free] = free
+        return found, pose, frame.residual
+
     def _solved(
         self, index: int, expression: np.ndarray, pose: HeadPose, iterations: int
     ) -> tuple[np.ndarray, HeadPose, _Frame]:
@@ -250,7 +276,7 @@ class ClipSolver:
         told = np.zeros_like(expressions)
         residuals = np.full(len(poses), np.nan)
         windows = [
-            window for first, last in self.clip.ranges() for window in _windows(first, last) if last > first
+            window for first, last in self.clip.ranges() for window in windows_of(first, last) if last > first
         ]
         with threadpool_limits(limits=1):
             for done, (first, last, keep_from, keep_to) in enumerate(windows):
@@ -300,13 +326,17 @@ class ClipSolver:
                 else:  # nothing is known: only the walk and the bounds hold
                     curves[offset, :count, :count] += 1e-3 * self.model.prior
                     slopes[offset, :count] += 1e-3 * self.model.prior @ expressions[offset]
+                if self._held is not None:
+                    target, pull = (part[index] for part in self._held)
+                    curves[offset][np.arange(count), np.arange(count)] += pull
+                    slopes[offset, :count] += pull * (expressions[offset] - target)
             steps = [
                 np.concatenate([expressions[o + 1] - expressions[o], poses[o].step_to(poses[o + 1])])
                 for o in range(length - 1)
             ]
             change = np.array(steps).reshape(length - 1, size)
             stiff = self._stiffness(change, spread, bridged)
-            moved = _chain_step(curves, slopes, change, stiff)
+            moved = chain_step(curves, slopes, change, stiff)
             expressions = np.clip(expressions + moved[:, :count], -0.05, 1.1)
             poses = [
                 pose.moved(np.clip(step, -0.5, 0.5))
@@ -344,51 +374,3 @@ class ClipSolver:
             loose = np.where(bridged, _BRIDGED, loose)
             precision[:, chosen] = loose[:, None] / (usual[chosen] * spread[:, None]) ** 2
         return precision
-
-
-def _windows(first: int, last: int) -> list[tuple[int, int, int, int]]:
-    """Returns (first, last, keep from, keep to) of windows over a shot, each longer than its kept part."""
-    windows = []
-    start = first
-    while start < last:
-        stop = min(start + WINDOW, last)
-        if last - stop < WINDOW // 4:
-            stop = last
-        windows.append((max(first, start - OVERLAP), min(last, stop + OVERLAP), start, stop))
-        start = stop
-    return windows
-
-
-def _chain_step(curves: np.ndarray, slopes: np.ndarray, change: np.ndarray, stiff: np.ndarray) -> np.ndarray:
-    """Solves a chain of frames: the minimum of their quadratics and of the walk between neighbours.
-
-    Args:
-        curves, slopes: (T, N, N) and (T, N) of the frames.
-        change: (T - 1, N) present steps from frame to frame.
-        stiff: (T - 1, N) their precisions.
-
-    Returns:
-        (T, N) the step of each frame, exact (block elimination of a tridiagonal system).
-    """
-    length, size = slopes.shape
-    diagonal = np.arange(size)
-    curves, slopes = curves.copy(), slopes.copy()
-    pull = stiff * change
-    curves[:-1, diagonal, diagonal] += stiff
-    curves[1:, diagonal, diagonal] += stiff
-    slopes[:-1] -= pull
-    slopes[1:] += pull
-    curves[:, diagonal, diagonal] *= 1 + 1e-9
-    curves[:, diagonal, diagonal] += 1e-6
-    factors = [cho_factor(curves[0])]
-    values = [slopes[0]]
-    for index in range(1, length):
-        link = stiff[index - 1]
-        back = cho_solve(factors[-1], np.column_stack([np.diag(link), values[-1]]))
-        values.append(slopes[index] + link * back[:, -1])
-        factors.append(cho_factor(curves[index] - link[:, None] * back[:, :-1]))
-    steps = np.zeros_like(slopes)
-    steps[-1] = -cho_solve(factors[-1], values[-1])
-    for index in range(length - 2, -1, -1):
-        steps[index] = -cho_solve(factors[index], values[index] - stiff[index] * steps[index + 1])
-    return steps

@@ -13,9 +13,10 @@ from .clip_landmarks import ClipLandmarks, interocular_distances, wrong_frames
 from .clip_model import UNSEEN, ClipModel, HeadPose
 from .clip_solution import ClipSolution, SolveSettings
 from .clip_solve import ClipSolver
-from .neutral import LidRange, close_lids, lid_ranges, rest_of, with_offsets
+from .held_channels import HeldChannels
+from .neutral import LidRange, close_lids, lid_ranges, rest_of, turned_rest_of, with_offsets
 
-REFERENCES, SAMPLED = 8, 160
+REFERENCES, SAMPLED = 8, 120
 """Frames that identity and camera come from, and frames that the rest of a long clip is found in."""
 _FOCALS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.3)
 """Of the longer side: tried where the identity is given."""
@@ -61,6 +62,7 @@ def solve_clip(
     identity: np.ndarray | None = None,
     neutral: tuple[int, ...] = (),
     settings: SolveSettings | None = None,
+    held: HeldChannels | None = None,
 ) -> SolvedClip:
     """Solves a clip.
 
@@ -72,6 +74,7 @@ def solve_clip(
         identity: (K,) of the person, or None to find it in the clip.
         neutral: frames (rows of the clip) on which the face is at rest; none to find the rest itself.
         settings: of the solve.
+        held: corrections of an artist; all frames are solved together once more with them.
 
     Returns:
         The solution.
@@ -87,20 +90,9 @@ def solve_clip(
     progress(0.0, "Fitting identity and camera to several frames")
     references = reference_frames(clip, usable)
     centre = np.array([clip.width, clip.height]) / 2
-    model = _person(landmarks, face, clip, references, identity, centre, settings)
-    sample = usable[np.unique(np.linspace(0, len(usable) - 1, min(SAMPLED, len(usable))).astype(int))]
-    at_rest = np.isin(sample, neutral) if neutral else None
-    if neutral:
-        sample = np.unique(np.concatenate([sample, usable[np.isin(usable, neutral)]]))
-        at_rest = np.isin(sample, neutral)
+    model = person_model(landmarks, face, clip, references, identity, centre, settings)
     progress(0.15, "Finding the neutral face")
-    for _ in range(2):
-        solver = ClipSolver(model, clip, wrong, settings)
-        found = solver.by_frames(sample)
-        chosen = found.weight > 0
-        rest = rest_of(found, chosen, at_rest)
-        shown = at_rest & chosen if at_rest is not None and (at_rest & chosen).any() else chosen
-        model = with_offsets(model, clip, sample[shown], _part(found, shown), rest)
+    model = with_neutral(model, clip, wrong, neutral, settings)
     solver = ClipSolver(model, clip, wrong, settings)
     count = len(clip.seconds)
 
@@ -113,6 +105,9 @@ def solve_clip(
     if settings.smooth:
         solution = solver.together(single, progress=lambda share, text: progress(0.7 + 0.28 * share, text))
     lids = lid_ranges(clip.seconds, solution.expression)
+    if held is not None:
+        solver.hold(*held.targets(clip.seconds, solution.expression))
+        solution = solver.together(solution)
     expression = np.clip(close_lids(solution.expression, lids), 0.0, 1.0)
     confidence = _confidence(solution, clip)
     marks = _marks(clip, wrong, solution, confidence)
@@ -129,6 +124,36 @@ def solve_clip(
         tuple(int(index) for index in references),
         single.expression,
     )
+
+
+def with_neutral(
+    model: ClipModel,
+    clip: ClipLandmarks,
+    wrong: np.ndarray,
+    neutral: tuple[int, ...],
+    settings: SolveSettings,
+) -> ClipModel:
+    """Returns the model with the neutral face as this clip's detector sees it.
+
+    Args:
+        model: of the person.
+        clip: the landmarks.
+        wrong: (T,) bool, frames that show something else.
+        neutral: frames on which the face is at rest; none to find the rest.
+        settings: of the solve.
+    """
+    usable = np.flatnonzero(clip.seen & ~wrong)
+    for sampled in (SAMPLED // 2, SAMPLED):
+        sample = usable[np.unique(np.linspace(0, len(usable) - 1, min(sampled, len(usable))).astype(int))]
+        sample = np.unique(np.concatenate([sample, usable[np.isin(usable, neutral)]]))
+        at_rest = np.isin(sample, neutral) if neutral else None
+        found = ClipSolver(model, clip, wrong, settings).by_frames(sample)
+        chosen = found.weight > 0
+        turned_rest = turned_rest_of(found, chosen)
+        rest = rest_of(found, chosen, turned_rest, at_rest)
+        shown = at_rest & chosen if at_rest is not None and (at_rest & chosen).any() else chosen
+        model = with_offsets(model, clip, sample[shown], _part(found, shown), rest, turned_rest)
+    return model
 
 
 def reference_frames(clip: ClipLandmarks, usable: np.ndarray, count: int = REFERENCES) -> np.ndarray:
@@ -170,7 +195,7 @@ def _turned(points: np.ndarray) -> np.ndarray:
     return np.abs(2 * along - 1)
 
 
-def _person(
+def person_model(
     landmarks: LandmarkModel,
     face: BilinearFace,
     clip: ClipLandmarks,
