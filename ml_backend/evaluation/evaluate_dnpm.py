@@ -41,6 +41,7 @@ from ..errors import UserError
 from ..layers.blur_resampling import resize_by_halving
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
+from ..models.latent_prior import PRIOR_FILE, LatentPrior, read_prior
 from ..simulation.relief.skin_simulation import SkinSimulation
 from ..training.training_curve import draw_training_curve
 from .damaged_relief import damaged_sets, ranks_correctly
@@ -106,7 +107,9 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.threads:
         torch.set_num_threads(args.threads)
-    figures = measure(Detailed3DMM.load(args.weights), args, time.monotonic())
+    figures = measure(
+        Detailed3DMM.load(args.weights), read_prior(args.weights / PRIOR_FILE), args, time.monotonic()
+    )
     print(json.dumps(figures) if args.json else table_text(figures))
     return 0
 
@@ -134,13 +137,14 @@ def simulated(
     return torch.cat(maps), tuple(np.concatenate(values) for values in zip(*given, strict=True))
 
 
-def prior_maps(model: Detailed3DMM, count: int, truncation: float, seed: int) -> Tensor:
+def prior_maps(model: Detailed3DMM, prior: LatentPrior, count: int, truncation: float, seed: int) -> Tensor:
     """Returns (count, R, R) samples of DNPM's prior, noise inputs off, as the product uses them."""
     z = torch.randn(count, model.generator.config.latent_width, generator=torch.Generator().manual_seed(seed))
+    prior = prior.to(model.device)
     found = []
     with torch.inference_mode():
         for part in z.split(8):
-            latents = model.generator.sample_latents(part.to(model.device), truncation)
+            latents = prior.latents(model.generator.mean_latent, part.to(model.device), truncation)
             found.append(torch.from_numpy(model.synthesize(latents, RESOLUTION)))
     return torch.cat(found)
 
@@ -162,7 +166,7 @@ def training_maps(data: Path, simulation: SkinSimulation, count: int) -> tuple[T
     ], f"{people} of the training people x {EXPRESSIONS} expressions, simulated again"
 
 
-def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict:
+def measure(model: Detailed3DMM, prior: LatentPrior, args: argparse.Namespace, began: float) -> dict:
     """All figures."""
     simulation = SkinSimulation(BilinearFace.default(), resolution=RENDERED)
     mask = resize_by_halving(simulation.mask.cpu().float()[None, None], RESOLUTION)[0, 0] > 0.5
@@ -181,7 +185,7 @@ def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict
     ]
     sets = {"truth": truth, "encoder": torch.cat(made) * mask}
     for truncation in TRUNCATIONS:
-        sets[f"prior_{truncation:g}"] = prior_maps(model, len(truth), truncation, args.seed) * mask
+        sets[f"prior_{truncation:g}"] = prior_maps(model, prior, len(truth), truncation, args.seed) * mask
     _say(began, "maps generated")
     damaged = damaged_sets(truth, mask, scale, args.seed)
     target = features(reference)

@@ -20,6 +20,8 @@ GENERATOR_FILE = "dnpm.safetensors"
 ENCODER_FILE = "detail_encoder.safetensors"
 FULL_PRECISION = ("millimetres",)
 """Arrays of the generator that are stored as float32."""
+_FORMER_SIZES = ("mapping_layers", "spread_rank")
+"""Of the mapping network that the generator's file held once."""
 
 
 def read_generator(path: Path) -> DisplacementGenerator:
@@ -34,9 +36,10 @@ def read_generator(path: Path) -> DisplacementGenerator:
             name: {int(resolution): count for resolution, count in config[name].items()}
             for name in ("constants", "channel_table")
         }
-        return DisplacementGenerator(GeneratorConfig(**{**config, **tables}))
+        sizes = {name: value for name, value in config.items() if name not in _FORMER_SIZES}
+        return DisplacementGenerator(GeneratorConfig(**{**sizes, **tables}))
 
-    return read_network_file(path, build, "displacement generator")
+    return read_network_file(path, build, "displacement generator", former=("mapping.",))
 
 
 def read_encoder(path: Path) -> DetailEncoder:
