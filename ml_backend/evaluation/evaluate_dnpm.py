@@ -19,7 +19,7 @@ share of the same for unseen people's true maps (1 = as new as they are), and th
 in 100 of those; its own control, `copied`, are training maps with slight noise.
 
 examples:
-  python -m ml_backend evaluate dnpm --json
+  python -m ml_backend evaluate dnpm --card --json
   python -m ml_backend evaluate dnpm --maps 64 --weights build/dnpm
   python -m ml_backend evaluate dnpm --curve build/dnpm/log.jsonl --picture build/dnpm/curve.png
 """
@@ -38,10 +38,11 @@ from ..asset_files import ASSETS
 from ..datasets.map_set import HELD_OUT_SEED, person
 from ..datasets.sampled_expressions import sample_expressions
 from ..errors import UserError
+from ..files.model_card import note_evaluation
 from ..layers.blur_resampling import resize_by_halving
 from ..models.bilinear_face import BilinearFace
-from ..models.detailed_3dmm import Detailed3DMM
-from ..models.latent_prior import PRIOR_FILE, LatentPrior, read_prior
+from ..models.detailed_3dmm import PRIOR_FILE, Detailed3DMM, read_prior
+from ..models.displacement_generator import LatentPrior
 from ..simulation.relief.skin_simulation import SkinSimulation
 from ..training.training_curve import draw_training_curve
 from .damaged_relief import damaged_sets, ranks_correctly
@@ -92,6 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where --curve draws (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--card", action="store_true", help="note the figures in dnpm_prior.md beside the weights"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
     figures = measure(
         Detailed3DMM.load(args.weights), read_prior(args.weights / PRIOR_FILE), args, time.monotonic()
     )
+    if args.card:
+        note_evaluation((args.weights / PRIOR_FILE).with_suffix(".md"), table_text(figures))
     print(json.dumps(figures) if args.json else table_text(figures))
     return 0
 

@@ -37,12 +37,16 @@ from ..files.model_card import SIMULATED, install
 from ..files.network_file import write_network_file
 from ..models.bilinear_face import BilinearFace
 from ..models.detail_encoder import EncoderConfig
-from ..models.detailed_3dmm import ENCODER_FILE, FULL_PRECISION, GENERATOR_FILE, read_encoder, read_generator
+from ..models.detailed_3dmm import (
+    ENCODER_FILE,
+    FULL_PRECISION,
+    GENERATOR_FILE,
+    PRIOR_FILE,
+    read_encoder,
+    read_generator,
+)
 from ..models.displacement_discriminator import DisplacementDiscriminator
 from ..models.displacement_generator import GeneratorConfig
-from ..models.latent_prior import PRIOR_FILE
-from .adversarial_training import train_adversarially
-from .fit_prior import PriorInTraining, export_prior, fit_prior
 from .input_statistics import identity_influence, unit_activity
 from .pair_training import ENCODER_CARD, GENERATOR_CARD, Pair, build_pair, detail_card, recentre, train_pair
 from .principal_start import (
@@ -53,6 +57,8 @@ from .principal_start import (
     project_on_block,
     start_block,
 )
+from .prior.adversarial_training import train_adversarially
+from .prior.fit_prior import PriorInTraining, export_prior, fit_prior
 from .restore_power import restore_octaves, restore_power
 from .steps import TrainingRun
 from .training_run import add_run_arguments, open_maps, read_configuration

@@ -20,13 +20,13 @@ from ml_backend.models.displacement_generator import DisplacementGenerator, Gene
 from ml_backend.models.distilled_detail import DistilledDetail, FieldBand
 from ml_backend.models.saved_latent import weights_fingerprint
 from ml_backend.training import train_distilled_detail
+from ml_backend.training.input_statistics import input_scaling
 from ml_backend.training.latent_labels import LatentLabels, fit_held_out
 from ml_backend.training.train_distilled_detail import (
     CoefficientNetwork,
     export,
     fit_band_above,
     fit_low_band,
-    input_scaling,
     widen,
 )
 

@@ -10,10 +10,20 @@ from ml_backend.errors import UserError
 from ml_backend.files.network_file import write_network_file
 from ml_backend.files.training_log import read_records
 from ml_backend.models.detail_encoder import DetailEncoder, EncoderConfig
-from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, read_generator
-from ml_backend.models.displacement_generator import DisplacementGenerator, GeneratorConfig
-from ml_backend.models.latent_prior import PRIOR_FILE, LatentPrior, PriorConfig, read_prior
-from ml_backend.training.fit_prior import build_prior, map_styles, start_from_encoder, style_weights
+from ml_backend.models.detailed_3dmm import (
+    ENCODER_FILE,
+    GENERATOR_FILE,
+    PRIOR_FILE,
+    read_generator,
+    read_prior,
+)
+from ml_backend.models.displacement_generator import (
+    DisplacementGenerator,
+    GeneratorConfig,
+    LatentPrior,
+    PriorConfig,
+)
+from ml_backend.training.prior.fit_prior import build_prior, map_styles, start_from_encoder, style_weights
 
 pytestmark = pytest.mark.train
 

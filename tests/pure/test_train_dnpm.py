@@ -15,10 +15,7 @@ from ml_backend.models.detail_encoder import EncoderConfig
 from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
 from ml_backend.models.displacement_discriminator import DisplacementDiscriminator
 from ml_backend.models.displacement_generator import GeneratorConfig
-from ml_backend.training.adaptive_augmentation import AdaptiveAugmentation
-from ml_backend.training.adversarial_training import train_adversarially
 from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save_checkpoint
-from ml_backend.training.fit_prior import PriorInTraining, fit_prior
 from ml_backend.training.pair_training import (
     build_pair,
     held_out_error,
@@ -27,6 +24,9 @@ from ml_backend.training.pair_training import (
     train_pair,
 )
 from ml_backend.training.principal_start import principal_components, project_on_block
+from ml_backend.training.prior.adaptive_augmentation import AdaptiveAugmentation
+from ml_backend.training.prior.adversarial_training import train_adversarially
+from ml_backend.training.prior.fit_prior import PriorInTraining, fit_prior
 from ml_backend.training.restore_power import filtered, restore_octaves, ring_power
 from ml_backend.training.stages import StageKeeper
 from ml_backend.training.steps import Schedule, TrainingRun, rate_share

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..datasets.sampled_expressions import (
+from ...datasets.sampled_expressions import (
     COMMON_SHARE,
     EXPRESSION_SIZE,
     OWN_SHARE,
@@ -15,12 +15,12 @@ from ..datasets.sampled_expressions import (
     normal_thresholds,
     shared_columns,
 )
-from ..files.model_card import ModelCard, licence_of
-from ..files.network_file import write_network_file
-from ..models.detail_encoder import DetailEncoder
-from ..models.displacement_generator import DisplacementGenerator
-from ..models.latent_prior import PRIOR_FILE, LatentPrior, PriorConfig
-from .steps import TrainingRun
+from ...files.model_card import ModelCard, licence_of
+from ...files.network_file import write_network_file
+from ...models.detail_encoder import DetailEncoder
+from ...models.detailed_3dmm import PRIOR_FILE
+from ...models.displacement_generator import DisplacementGenerator, LatentPrior, PriorConfig
+from ..steps import TrainingRun
 
 _SAMPLES = 4096
 _ROWS_AT_ONCE = 512
@@ -174,8 +174,8 @@ def export_prior(folder: Path, prior: PriorInTraining, facts: dict[str, str]) ->
     ModelCard(
         "The prior of DNPM",
         "The mapping network of DNPM: 512 normal numbers to the W+ latents of a random person's map, at any\n"
-        "truncation. A fixed layer draws a person and a face; the layers after it have the detail encoder's\n"
-        "form, with a bottleneck before the styles.",
+        "truncation. A fixed layer draws a person and a face; the layers after it start as the detail\n"
+        "encoder's, its heads cut to a bottleneck before the styles, and learn on from its latents.",
         source=f"latents that the detail encoder gives random people. The encoder: {facts['source']}",
         command=facts["command"],
         device=f"{facts['device']}; {facts['training_minutes']} minutes",

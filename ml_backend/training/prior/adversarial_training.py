@@ -7,17 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.map_set import MapSet
-from ..files.relief_sheet import write_sample_sheet
-from ..losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, path_length_penalty
-from ..models.displacement_discriminator import DisplacementDiscriminator
-from ..models.displacement_generator import DisplacementGenerator
-from ..models.latent_prior import LatentPrior
+from ...datasets.map_set import MapSet
+from ...files.relief_sheet import write_sample_sheet
+from ...losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, path_length_penalty
+from ...models.displacement_discriminator import DisplacementDiscriminator
+from ...models.displacement_generator import DisplacementGenerator, LatentPrior
+from ..checkpoints import WeightAverage
+from ..pair_training import Pair, parameter_groups, reconstruction_loss
+from ..steps import Step, TrainingRun
 from .adaptive_augmentation import AdaptiveAugmentation
-from .checkpoints import WeightAverage
 from .fit_prior import PriorInTraining
-from .pair_training import Pair, parameter_groups, reconstruction_loss
-from .steps import Step, TrainingRun
 
 _PENALTY_STEPS = 16
 _PATH_STEPS = 8
