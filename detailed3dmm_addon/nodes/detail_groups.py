@@ -82,10 +82,6 @@ def input_identifiers(group: bpy.types.NodeTree) -> dict[str, str]:
 
 
 def _fill(group: bpy.types.NodeTree, components: int) -> None:
-    """Adds the nodes.
-
-    Height and gain are stored before they are used, so that each is computed once for every vertex.
-    """
     graph = NodeGraph(group)
     source = graph.node("NodeGroupInput").outputs
     coefficients = [source[COEFFICIENT_INPUT.format(index)] for index in range(components)]
@@ -94,12 +90,12 @@ def _fill(group: bpy.types.NodeTree, components: int) -> None:
         height = graph.switch(source[BAKED_INPUT], height, _baked_height(graph, coefficients))
     gain = graph.math("MULTIPLY", _region_gain(graph, source), source[STRENGTH_INPUT])
     height = graph.math("MULTIPLY", height, gain)
-    geometry = graph.store_attribute(source["Geometry"], HEIGHT_ATTRIBUTE, "FLOAT", height)
+    geometry = _displaced(graph, source["Geometry"], height)
+    geometry = graph.store_attribute(geometry, HEIGHT_ATTRIBUTE, "FLOAT", height)
     fine_gain = graph.math("MULTIPLY", gain, source[PORES_INPUT])
     geometry = graph.store_attribute(geometry, GAIN_ATTRIBUTE, "FLOAT", fine_gain)
     if components:
         geometry = _store_weights(graph, geometry, [1.0, *coefficients[:FINE_FIELDS]])
-    geometry = _displaced(graph, geometry, graph.named_attribute(HEIGHT_ATTRIBUTE))
     graph.node("NodeGroupOutput", {"Geometry": geometry})
 
 
@@ -112,19 +108,14 @@ def _baked_height(graph: NodeGraph, coefficients: list[bpy.types.NodeSocket]) ->
     return height
 
 
-def _region_gain(graph: NodeGraph, source) -> bpy.types.NodeSocket:
-    """Adds the nodes of 1 + sum of region weight x (region scale - 1).
-
-    While all scales are 1, the usual case, a switch leaves the regions' attributes unread.
-    """
+def _region_gain(graph: NodeGraph, source) -> bpy.types.NodeSocket | float:
+    """Adds the nodes of 1 + sum of region weight x (region scale - 1)."""
     gain: bpy.types.NodeSocket | float = 1.0
-    departure: bpy.types.NodeSocket | float = 0.0
     for name, label in REGION_INPUTS.items():
         change = graph.math("SUBTRACT", source[label], 1.0)
         weight = graph.named_attribute(REGION_ATTRIBUTE.format(name))
         gain = graph.math("MULTIPLY_ADD", weight, change, gain)
-        departure = graph.math("MAXIMUM", graph.math("ABSOLUTE", change), departure)
-    return graph.switch(graph.math("GREATER_THAN", departure, 0.0), 1.0, gain)
+    return gain
 
 
 def _displaced(graph: NodeGraph, geometry, height) -> bpy.types.NodeSocket:
