@@ -10,9 +10,11 @@ rows:
   encoder          encoder + DNPM for the same people and faces as `truth`
   prior_1, prior_0.7   DNPM's prior z ~ N(0, 1) at truncation 1 and 0.7
   blurred_slightly, blurred_strongly   the truth through a Gaussian of 0.7 and 1.5 mm
-  noisy_slightly, noisy_strongly       the truth with white noise of 0.1 and 0.25 of its standard deviation
-  flattened, moved, inverted           the truth at 0.6 of its depth, 8 mm lower, with ridges for valleys
-  mean             the mean map in place of every map
+  noisy_slightly, noisy_strongly       the truth with white noise of 0.25 and 0.5 of its standard deviation
+  flattened_slightly, flattened_strongly   the truth at 0.8 and 0.6 of its depth
+  moved_slightly, moved_strongly       the truth 4 and 8 mm lower
+  alike, mean      the truth half-way to the mean map, and the mean map in place of every map
+  inverted         the truth with ridges for valleys
 
 The nearest-neighbour check: distance of a map to the nearest training map over its own root mean square, as a
 share of the same for unseen people's true maps (1 = as new as they are), and the share of maps nearer than 99
