@@ -18,12 +18,13 @@ JOBS ?= 2
 APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 ONE_THREAD := OMP_NUM_THREADS=1
 IN_BLENDER := $(ONE_THREAD) D3DMM_WORKER_PYTHON="$(abspath $(PY))"
-SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libglib2.0-bin libegl1 libegl-mesa0 libgl1-mesa-dri
+SYSTEM := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libglib2.0-bin libegl1 \
+	libegl-mesa0 libgl1-mesa-dri
 export PYTHONDONTWRITEBYTECODE = 1
 
 .SECONDARY:
-.PHONY: demo test quick check lint style types test-quick test-pure test-blender test-versions test-window test-kills \
-	test-broken-inputs bench package release install system-libraries print-system-libraries clean
+.PHONY: demo test quick check lint style types test-quick test-pure test-blender test-versions test-window \
+	test-kills test-broken-inputs bench package release install system-libraries print-system-libraries clean
 
 demo: install
 	$(PY) -m tools.demo --audio "$(AUDIO)" --out build/demo
@@ -39,7 +40,8 @@ quick: install
 # One file or one test: make check F=tests/pure/test_curves.py, or F="tests/blender/test_sliders.py -k jaw"
 check: install
 	@test -n "$(F)" || { echo "Name a test file: make check F=tests/pure/test_curves.py" >&2; exit 2; }
-	$(if $(findstring tests/blender,$(F)),$(IN_BLENDER) $(PY) tests/blender/run.py,$(ONE_THREAD) $(PY) -m pytest) $(F)
+	$(if $(findstring tests/blender,$(F)),$(IN_BLENDER) $(PY) tests/blender/run.py,\
+	$(ONE_THREAD) $(PY) -m pytest) $(F)
 
 lint: style types
 
@@ -67,7 +69,8 @@ test-blender-5.2: export D3DMM_TOOLS_PYTHON = $(abspath $(PY))
 test-blender-5.2: $(WORKER_5_2)/.installed
 
 test-blender-%: install $(VENV)-blender-%/.installed
-	$(if $(filter 5.2,$*),$(ONE_THREAD) D3DMM_WORKER_PYTHON="$(abspath $(WORKER_5_2)/$(BIN)/python)",$(IN_BLENDER)) \
+	$(if $(filter 5.2,$*),\
+	  $(ONE_THREAD) D3DMM_WORKER_PYTHON="$(abspath $(WORKER_5_2)/$(BIN)/python)",$(IN_BLENDER)) \
 	  $(VENV)-blender-$*/$(BIN)/python tests/blender/run.py
 
 # A full Blender in a window of its own, used as a user does; as root. Screenshots: build/window.
@@ -76,7 +79,8 @@ test-window: install
 
 # The worker killed two hundred times at random moments of random jobs: half an hour.
 test-kills: install
-	D3DMM_KILLS=200 D3DMM_TEST_SECONDS=7200 $(IN_BLENDER) $(PY) tests/blender/run.py -s tests/blender/test_worker_kills.py
+	D3DMM_KILLS=200 D3DMM_TEST_SECONDS=7200 $(IN_BLENDER) $(PY) tests/blender/run.py \
+	  -s tests/blender/test_worker_kills.py
 
 # A thousand broken files for each reader: five minutes.
 test-broken-inputs: install
@@ -89,7 +93,8 @@ bench: install
 # Blender 5.1 and newer.
 package: install
 	rm -rf dist && mkdir -p dist
-	$(PY) -m tools.package --out dist $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BLENDER_PYTHON),--python $(BLENDER_PYTHON))
+	$(PY) -m tools.package --out dist $(if $(PLATFORM),--platform $(PLATFORM)) \
+	  $(if $(BLENDER_PYTHON),--python $(BLENDER_PYTHON))
 
 # Every zip, the extension repositories' indexes, checksums and notes: dist/. RELEASE_PYTHONS="3.11 3.13" adds
 # zips with the backend for Blender 5.1 and newer.
@@ -107,7 +112,8 @@ $(STAMP): requirements.lock $(NETWORKS)
 # The worker as users of Blender 5.1 and newer get it: their Python is 3.13.
 $(WORKER_5_2)/.installed: $(WORKER_REQUIREMENTS) $(NETWORKS)
 	@command -v $(firstword $(PYTHON_OF_5_2)) >/dev/null && $(PYTHON_OF_5_2) --version >/dev/null 2>&1 || \
-	  { echo "Blender 5.2 and its worker need Python 3.13: install it, or name it with PYTHON_OF_5_2=/path/to/python3.13" >&2; exit 1; }
+	  { echo "Blender 5.2 and its worker need Python 3.13: install it," \
+	    "or name it with PYTHON_OF_5_2=/path/to/python3.13" >&2; exit 1; }
 	test -x $(@D)/bin/python || $(PYTHON_OF_5_2) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(WORKER_REQUIREMENTS)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(NETWORKS)
@@ -115,16 +121,20 @@ $(WORKER_5_2)/.installed: $(WORKER_REQUIREMENTS) $(NETWORKS)
 
 $(VENV)-blender-%/.installed: requirements-blender.lock
 	test -x $(@D)/$(BIN)/python || $(if $(filter 5.2,$*),$(PYTHON_OF_5_2),$(PYTHON)) -m venv $(@D)
-	$(@D)/$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-blender.lock "bpy~=$*.0"
+	$(@D)/$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  -r requirements-blender.lock "bpy~=$*.0"
 	touch $@
 
 # bpy opens these libraries even without a screen; Mesa draws the tests' pictures. Debian and Ubuntu only.
 system-libraries:
 	@command -v dpkg >/dev/null || exit 0; \
-	missing=""; for package in $(SYSTEM); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	missing=""; for package in $(SYSTEM); do \
+	  dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
 	if [ -n "$$missing" ]; then \
-	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	  else echo "Libraries are missing; run this line, then make again:  sudo apt-get install$$missing" >&2; exit 1; fi; fi
+	  if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  else echo "Libraries are missing; run this line, then make again: " \
+	    "sudo apt-get install$$missing" >&2; exit 1; fi; fi
 
 print-system-libraries:
 	@echo $(SYSTEM)

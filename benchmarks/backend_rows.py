@@ -49,7 +49,7 @@ def generator_rows() -> dict:
         )
         for resolution in (256, 512, 1024)
     }
-    plain = DisplacementGenerator(GeneratorConfig(channel_base=32768, channel_most=512, spread_rank=0)).eval()
+    plain = DisplacementGenerator(GeneratorConfig(channel_base=32768, channel_most=512)).eval()
     latents = torch.randn(1, plain.config.style_count, plain.config.latent_width)
     with torch.inference_mode():
         rows["plain way: StyleGAN2 of the paper's channel sizes, one 1024 map"] = repeat(

@@ -1,14 +1,17 @@
 """Displacement maps as a poor photograph leaves them: coarse, blurred, noisy, quantised, seen in part."""
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..layers.band_limits import enlarge, shrink
+from .map_set import MapSet
 
 CLEAN_SHARE = 0.4
 HOLE_SHARE = 0.3
 NOISE_MM, STEP_MM = 0.02, 0.03
+TRAINING_SHARE = 0.92  # of a set's maps, the first ones
 
 
 def degrade(maps: Tensor, random: torch.Generator) -> Tensor:
@@ -66,3 +69,33 @@ def _blurred(maps: Tensor, sigma: float) -> Tensor:
     taps = taps / taps.sum()
     padded = functional.pad(maps, (radius,) * 4, mode="replicate")
     return functional.conv2d(functional.conv2d(padded, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
+
+
+def draw_crops(
+    maps: MapSet, generated: Tensor, crop: int, count: int, numbers: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draws crops around points inside the face.
+
+    Args:
+        maps: truth (N, R, R).
+        generated: (N, R, R), of the same people.
+        crop: edge in texels.
+        count: crops.
+        numbers: source of randomness.
+
+    Returns:
+        Truth, 0 outside the face, and generated maps: (count, 1, crop, crop) millimetres each.
+    """
+    mask = torch.from_numpy(maps.mask)
+    inside = torch.nonzero(mask > 0, as_tuple=True)
+    size = mask.shape[-1]
+    truths = []
+    coarse = []
+    for row in numbers.integers(int(len(maps) * TRAINING_SHARE), size=count):
+        centre = numbers.integers(len(inside[0]))
+        place = [int(part[centre]) - crop // 2 for part in inside]
+        top, left = (min(max(0, at), size - crop) // 8 * 8 for at in place)
+        window = slice(top, top + crop), slice(left, left + crop)
+        truths.append(torch.from_numpy(np.asarray(maps.maps[row][window], np.float32)) * mask[window])
+        coarse.append(generated[row][window].float())
+    return torch.stack(truths)[:, None], torch.stack(coarse)[:, None]

@@ -19,6 +19,11 @@ _RARE = {
     "mouthRight": 1.5,
 }
 _COMMON_THRESHOLD = 0.85
+OWN_SHARE = np.sqrt(0.1)
+COMMON_SHARE = np.sqrt(0.9)
+"""A unit's normal number is the first times its own plus the second times the one of its pair."""
+STRENGTH = 0.6
+"""Of a unit, for each standard deviation beyond its threshold."""
 
 FACES: dict[str, dict[str, float]] = {
     "raised brows": both_sides(browInnerUp=1.0, browOuterUp=1.0),
@@ -58,6 +63,26 @@ def named_face(name: str) -> np.ndarray:
     return face
 
 
+def normal_thresholds() -> np.ndarray:
+    """Returns (52,) float64: the strength in standard deviations beyond which a unit acts."""
+    return np.array(
+        [
+            next((t for start, t in _RARE.items() if n.startswith(start)), _COMMON_THRESHOLD)
+            for n in EXPRESSION_NAMES
+        ]
+    )
+
+
+def shared_columns() -> np.ndarray:
+    """Returns (52,): the one of 52 shared normal numbers that each unit follows; partners follow the same."""
+    columns = np.arange(EXPRESSION_SIZE)
+    for name, index in _INDEX.items():
+        other = partner(name)
+        if other is not None:
+            columns[index] = min(index, _INDEX[other])
+    return columns
+
+
 def expressions_from_normal(latent: np.ndarray) -> np.ndarray:
     """A smooth map from normal numbers to expressions: rectified, left and right correlated by 0.9.
 
@@ -67,19 +92,9 @@ def expressions_from_normal(latent: np.ndarray) -> np.ndarray:
     Returns:
         (N, 52) float32 in [0, 1], about a fifth of the units active.
     """
-    shared = latent[:, EXPRESSION_SIZE:].copy()
-    for name, index in _INDEX.items():
-        other = partner(name)
-        if other is not None:
-            shared[:, index] = latent[:, EXPRESSION_SIZE + min(index, _INDEX[other])]
-    strength = np.sqrt(0.1) * latent[:, :EXPRESSION_SIZE] + np.sqrt(0.9) * shared
-    threshold = np.array(
-        [
-            next((t for start, t in _RARE.items() if n.startswith(start)), _COMMON_THRESHOLD)
-            for n in EXPRESSION_NAMES
-        ]
-    )
-    return np.clip(0.6 * (strength - threshold), 0, 1).astype(np.float32)
+    shared = latent[:, EXPRESSION_SIZE:][:, shared_columns()]
+    strength = OWN_SHARE * latent[:, :EXPRESSION_SIZE] + COMMON_SHARE * shared
+    return np.clip(STRENGTH * (strength - normal_thresholds()), 0, 1).astype(np.float32)
 
 
 def sample_expressions(count: int, generator: np.random.Generator) -> np.ndarray:

@@ -10,16 +10,18 @@ rows:
   encoder          encoder + DNPM for the same people and faces as `truth`
   prior_1, prior_0.7   DNPM's prior z ~ N(0, 1) at truncation 1 and 0.7
   blurred_slightly, blurred_strongly   the truth through a Gaussian of 0.7 and 1.5 mm
-  noisy_slightly, noisy_strongly       the truth with white noise of 0.1 and 0.25 of its standard deviation
-  flattened, moved, inverted           the truth at 0.6 of its depth, 8 mm lower, with ridges for valleys
-  mean             the mean map in place of every map
+  noisy_slightly, noisy_strongly       the truth with white noise of 0.25 and 0.5 of its standard deviation
+  flattened_slightly, flattened_strongly   the truth at 0.8 and 0.6 of its depth
+  moved_slightly, moved_strongly       the truth 4 and 8 mm lower
+  alike, mean      the truth half-way to the mean map, and the mean map in place of every map
+  inverted         the truth with ridges for valleys
 
 The nearest-neighbour check: distance of a map to the nearest training map over its own root mean square, as a
 share of the same for unseen people's true maps (1 = as new as they are), and the share of maps nearer than 99
 in 100 of those; its own control, `copied`, are training maps with slight noise.
 
 examples:
-  python -m ml_backend evaluate dnpm --json
+  python -m ml_backend evaluate dnpm --card --json
   python -m ml_backend evaluate dnpm --maps 64 --weights build/dnpm
   python -m ml_backend evaluate dnpm --curve build/dnpm/log.jsonl --picture build/dnpm/curve.png
 """
@@ -38,9 +40,11 @@ from ..asset_files import ASSETS
 from ..datasets.map_set import HELD_OUT_SEED, person
 from ..datasets.sampled_expressions import sample_expressions
 from ..errors import UserError
+from ..files.model_card import note_evaluation
 from ..layers.blur_resampling import resize_by_halving
 from ..models.bilinear_face import BilinearFace
-from ..models.detailed_3dmm import Detailed3DMM
+from ..models.detailed_3dmm import PRIOR_FILE, Detailed3DMM, read_prior
+from ..models.displacement_generator import LatentPrior
 from ..simulation.relief.skin_simulation import SkinSimulation
 from ..training.training_curve import draw_training_curve
 from .damaged_relief import damaged_sets, ranks_correctly
@@ -91,6 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where --curve draws (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--card", action="store_true", help="note the figures in dnpm_prior.md beside the weights"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,7 +113,11 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.threads:
         torch.set_num_threads(args.threads)
-    figures = measure(Detailed3DMM.load(args.weights), args, time.monotonic())
+    figures = measure(
+        Detailed3DMM.load(args.weights), read_prior(args.weights / PRIOR_FILE), args, time.monotonic()
+    )
+    if args.card:
+        note_evaluation((args.weights / PRIOR_FILE).with_suffix(".md"), table_text(figures))
     print(json.dumps(figures) if args.json else table_text(figures))
     return 0
 
@@ -134,13 +145,14 @@ def simulated(
     return torch.cat(maps), tuple(np.concatenate(values) for values in zip(*given, strict=True))
 
 
-def prior_maps(model: Detailed3DMM, count: int, truncation: float, seed: int) -> Tensor:
+def prior_maps(model: Detailed3DMM, prior: LatentPrior, count: int, truncation: float, seed: int) -> Tensor:
     """Returns (count, R, R) samples of DNPM's prior, noise inputs off, as the product uses them."""
     z = torch.randn(count, model.generator.config.latent_width, generator=torch.Generator().manual_seed(seed))
+    prior = prior.to(model.device)
     found = []
     with torch.inference_mode():
         for part in z.split(8):
-            latents = model.generator.sample_latents(part.to(model.device), truncation)
+            latents = prior.latents(model.generator.mean_latent, part.to(model.device), truncation)
             found.append(torch.from_numpy(model.synthesize(latents, RESOLUTION)))
     return torch.cat(found)
 
@@ -162,7 +174,7 @@ def training_maps(data: Path, simulation: SkinSimulation, count: int) -> tuple[T
     ], f"{people} of the training people x {EXPRESSIONS} expressions, simulated again"
 
 
-def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict:
+def measure(model: Detailed3DMM, prior: LatentPrior, args: argparse.Namespace, began: float) -> dict:
     """All figures."""
     simulation = SkinSimulation(BilinearFace.default(), resolution=RENDERED)
     mask = resize_by_halving(simulation.mask.cpu().float()[None, None], RESOLUTION)[0, 0] > 0.5
@@ -181,7 +193,7 @@ def measure(model: Detailed3DMM, args: argparse.Namespace, began: float) -> dict
     ]
     sets = {"truth": truth, "encoder": torch.cat(made) * mask}
     for truncation in TRUNCATIONS:
-        sets[f"prior_{truncation:g}"] = prior_maps(model, len(truth), truncation, args.seed) * mask
+        sets[f"prior_{truncation:g}"] = prior_maps(model, prior, len(truth), truncation, args.seed) * mask
     _say(began, "maps generated")
     damaged = damaged_sets(truth, mask, scale, args.seed)
     target = features(reference)

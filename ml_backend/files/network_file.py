@@ -64,6 +64,7 @@ def read_network_file(
     older_config: Callable[[dict[str, str]], dict[str, Any]] | None = None,
     required: Mapping[str, str] | None = None,
     optional: Collection[str] = (),
+    former: tuple[str, ...] = (),
 ) -> _Network:
     """Reads a network for inference.
 
@@ -74,6 +75,7 @@ def read_network_file(
         older_config: makes the configuration from the metadata of files of earlier versions without "config".
         required: metadata that the file must have, e.g. the phones that a network tells apart.
         optional: names of arrays that files of earlier versions lack; they stay as built.
+        former: beginnings of the names of arrays that files of earlier versions held; they are left out.
 
     Returns:
         The network in evaluation mode, without gradients.
@@ -93,7 +95,11 @@ def read_network_file(
         network = build(config)
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise other_kind from error
-    tensors = {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
+    tensors = {
+        name: torch.from_numpy(array.astype(np.float32))
+        for name, array in arrays.items()
+        if not name.startswith(former)
+    }
     built = network.state_dict()
     tensors.update({name: built[name] for name in optional if name not in tensors})
     try:

@@ -120,3 +120,28 @@ def power_loss(generated: Tensor, truth: Tensor, longest: float = 16.0) -> Tenso
         powers.append(torch.zeros(count, device=power.device).index_add(0, ring[inside], power))
     floor = 1e-4 * powers[1] + 1e-12
     return torch.log((powers[0] + floor) / (powers[1] + floor)).square().mean()
+
+
+def seen_skin_loss(
+    heights: Tensor, truth: Tensor, confidence: Tensor, inside: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """Returns the loss of heights against the truth where the skin is seen, and its parts by name.
+
+    Args:
+        heights, truth: (B, 1, R, R).
+        confidence: (B, 1, R, R).
+        inside: (R, R).
+    """
+    seen = confidence * inside
+    weights = activity_weights(truth * inside, inside, max(3, truth.shape[-1] // 28) | 1) * (
+        0.05 + 0.95 * confidence
+    )
+    pixel = (weights * (heights - truth).abs()).mean()
+    square = (weights * (heights - truth).square()).mean()
+    lines, texture = band_losses(heights * seen, truth * seen, inside, 4, floor=0.02)
+    loss = pixel + square + 0.2 * lines + 0.2 * texture
+    return loss, {
+        "pixel": float(pixel.detach()),
+        "lines": float(lines.detach()),
+        "texture": float(texture.detach()),
+    }

@@ -32,7 +32,7 @@ class EncoderConfig:
     dropout: float = 0.0
 
 
-class DetailEncoder(nn.Module):
+class DetailLayers(nn.Module):
     """Five fully connected ReLU layers.
 
     The expression enters again after the first; styles leave the last three.
@@ -40,7 +40,7 @@ class DetailEncoder(nn.Module):
     The condition w_id is the identity, its age and the skin vector. Buffers fix the inputs' scales: identity
     coefficients enter in proportion to how far they move the face, so that a few hundred people suffice to
     tell those that matter from chance, and age, a linear function of the identity, enters beside them because
-    it rules how deep creases are. `gate` says where an expression may change the map.
+    it rules how deep creases are.
 
     Source: Cao et al. 2024, "DNPM", section III-A and Fig. 2 b.
     """
@@ -59,30 +59,22 @@ class DetailEncoder(nn.Module):
         self.first = nn.Linear(condition + config.expression_size, hidden)
         self.second = nn.Linear(hidden + config.expression_size, hidden)
         self.deep = nn.ModuleList(nn.Linear(hidden, hidden) for _ in config.styles)
-        self.heads = nn.ModuleList(nn.Linear(hidden, count * config.latent_width) for count in config.styles)
         self.register_buffer("age_weights", torch.zeros(config.identity_size))
         self.register_buffer("age_offset", torch.zeros(()))
         self.register_buffer("condition_mean", torch.zeros(condition))
         self.register_buffer("condition_deviation", torch.ones(condition))
         self.register_buffer("expression_mean", torch.zeros(config.expression_size))
         self.register_buffer("expression_deviation", torch.ones(config.expression_size))
-        self.gate = StrainGate(config.expression_size)
 
-    def forward(self, identity: Tensor, skin: Tensor, expression: Tensor) -> Tensor:
-        """identity (B, K), skin (B, 16), expression (B, 52) -> offsets from the mean latent (B, 18, 512).
+    def features(self, identity: Tensor, skin: Tensor, expression: Tensor) -> list[Tensor]:
+        """identity (B, K), skin (B, 16), expression (B, 52) -> activations of the last three layers.
+
+        Returns:
+            (B, hidden) each.
 
         Raises:
             ValueError: a width disagrees with the configuration.
         """
-        features = self.features(identity, skin, expression)
-        offsets = [
-            head(x).unflatten(-1, (-1, self.config.latent_width))
-            for x, head in zip(features, self.heads, strict=True)
-        ]
-        return torch.cat(offsets, 1)
-
-    def features(self, identity: Tensor, skin: Tensor, expression: Tensor) -> list[Tensor]:
-        """Activations of the 3rd, 4th and 5th layer, (B, hidden) each; arguments as `forward`."""
         widths = (identity.shape[-1], skin.shape[-1], expression.shape[-1])
         wanted = (self.config.identity_size, self.config.skin_size, self.config.expression_size)
         if widths != wanted:
@@ -102,3 +94,27 @@ class DetailEncoder(nn.Module):
 
     def _drop(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.config.dropout, self.training)
+
+
+class DetailEncoder(DetailLayers):
+    """The layers, a head for each of the last three, and `gate`: where an expression may change the map."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__(config)
+        self.heads = nn.ModuleList(
+            nn.Linear(config.hidden, count * config.latent_width) for count in config.styles
+        )
+        self.gate = StrainGate(config.expression_size)
+
+    def forward(self, identity: Tensor, skin: Tensor, expression: Tensor) -> Tensor:
+        """identity (B, K), skin (B, 16), expression (B, 52) -> offsets from the mean latent (B, 18, 512).
+
+        Raises:
+            ValueError: a width disagrees with the configuration.
+        """
+        features = self.features(identity, skin, expression)
+        offsets = [
+            head(x).unflatten(-1, (-1, self.config.latent_width))
+            for x, head in zip(features, self.heads, strict=True)
+        ]
+        return torch.cat(offsets, 1)

@@ -13,13 +13,16 @@ from ..errors import UserError
 from ..files.network_file import read_network_file
 from ..layers.device import pick_device
 from .detail_encoder import DetailEncoder, EncoderConfig
-from .displacement_generator import DisplacementGenerator, GeneratorConfig
+from .displacement_generator import DisplacementGenerator, GeneratorConfig, LatentPrior, PriorConfig
 from .strain_gate import through_gate
 
 GENERATOR_FILE = "dnpm.safetensors"
 ENCODER_FILE = "detail_encoder.safetensors"
+PRIOR_FILE = "dnpm_prior.safetensors"
 FULL_PRECISION = ("millimetres",)
 """Arrays of the generator that are stored as float32."""
+_FORMER_SIZES = ("mapping_layers", "spread_rank")
+"""Of the mapping network that the generator's file held once."""
 
 
 def read_generator(path: Path) -> DisplacementGenerator:
@@ -34,9 +37,10 @@ def read_generator(path: Path) -> DisplacementGenerator:
             name: {int(resolution): count for resolution, count in config[name].items()}
             for name in ("constants", "channel_table")
         }
-        return DisplacementGenerator(GeneratorConfig(**{**config, **tables}))
+        sizes = {name: value for name, value in config.items() if name not in _FORMER_SIZES}
+        return DisplacementGenerator(GeneratorConfig(**{**sizes, **tables}))
 
-    return read_network_file(path, build, "displacement generator")
+    return read_network_file(path, build, "displacement generator", former=("mapping.",))
 
 
 def read_encoder(path: Path) -> DetailEncoder:
@@ -50,6 +54,20 @@ def read_encoder(path: Path) -> DetailEncoder:
         return DetailEncoder(EncoderConfig(**{**config, "styles": tuple(config["styles"])}))
 
     return read_network_file(path, build, "detail encoder", optional=("gate.activity",))
+
+
+def read_prior(path: Path) -> LatentPrior:
+    """Reads the prior.
+
+    Raises:
+        UserError: the file is missing, broken or of another kind.
+    """
+
+    def build(config: dict[str, Any]) -> LatentPrior:
+        sizes = {**config["encoder"], "styles": tuple(config["encoder"]["styles"])}
+        return LatentPrior(PriorConfig(EncoderConfig(**sizes), config["rank"]))
+
+    return read_network_file(path, build, "prior of latents")
 
 
 class Detailed3DMM:

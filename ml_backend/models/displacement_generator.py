@@ -18,6 +18,7 @@ from ..layers.blur_resampling import double_size
 from ..layers.equalized_linear import EqualizedLinear
 from ..layers.modulated_convolution import ModulatedConvolution
 from ..layers.windowed_basis import WindowedBasis, spread_to_corners
+from .detail_encoder import DetailLayers, EncoderConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +27,7 @@ class GeneratorConfig:
 
     Attributes:
         resolution: texels along a side of the finest map, a power of two.
-        latent_width: width of z and w.
-        mapping_layers: fully connected layers from z to w.
+        latent_width: width of a style.
         channel_base: a block of resolution R has channel_base / R channels,
         channel_least: but at least these
         channel_most: and at most these,
@@ -35,12 +35,10 @@ class GeneratorConfig:
         constants: positional constants by resolution, e.g. {256: 96}.
         constants_seen: how many of them the block's second convolution reads.
         field_resolution: resolution of the block whose features make the weight fields, and of their grid.
-        spread_rank: rank of what the prior adds to w per style, see MappingNetwork; 0 is plain StyleGAN2.
     """
 
     resolution: int = 1024
     latent_width: int = 512
-    mapping_layers: int = 4
     channel_base: int = 4096
     channel_least: int = 4
     channel_most: int = 256
@@ -48,7 +46,6 @@ class GeneratorConfig:
     constants: dict[int, int] = dataclasses.field(default_factory=dict)
     constants_seen: int = 8
     field_resolution: int = 32
-    spread_rank: int = 64
 
     @property
     def resolutions(self) -> list[int]:
@@ -69,33 +66,6 @@ class GeneratorConfig:
 def leaky(x: Tensor) -> Tensor:
     """Leaky ReLU of slope 0.2 that keeps the variance of a normal input."""
     return functional.leaky_relu(x, 0.2) * math.sqrt(2)
-
-
-class MappingNetwork(nn.Module):
-    """z ~ N(0, 1) to W+: fully connected layers to w, then w_i = w + U_i V w + b_i for style i.
-
-    U and b start at zero, which is StyleGAN2's one w for all styles. It lets a prior that was fitted to the
-    encoder's latents follow their differences between styles.
-    """
-
-    def __init__(self, config: GeneratorConfig):
-        super().__init__()
-        width = config.latent_width
-        self.layers = nn.ModuleList(
-            EqualizedLinear(width, width, learning_rate_multiplier=0.01) for _ in range(config.mapping_layers)
-        )
-        self.spread_in = nn.Parameter(torch.randn(config.spread_rank, width) / math.sqrt(width))
-        self.spread_out = nn.Parameter(torch.zeros(config.style_count, config.spread_rank, width))
-        self.spread_bias = nn.Parameter(torch.zeros(config.style_count, width))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """z (B, W) -> W+ (B, S, W)."""
-        w = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
-        for layer in self.layers:
-            w = leaky(layer(w))
-        return (
-            w[:, None] + torch.einsum("bw,rw,srv->bsv", w, self.spread_in, self.spread_out) + self.spread_bias
-        )
 
 
 class StyledLayer(nn.Module):
@@ -172,7 +142,7 @@ class SynthesisBlock(nn.Module):
 
 
 class DisplacementGenerator(nn.Module):
-    """Mapping network, synthesis blocks from 4 x 4 up, and the mean latent.
+    """Synthesis blocks from 4 x 4 up, and the mean latent; `LatentPrior` is its mapping network.
 
     Maps inside are in units of `millimetres` (a buffer): the network's output times it is the displacement.
 
@@ -187,7 +157,6 @@ class DisplacementGenerator(nn.Module):
         if any(resolution <= config.field_resolution for resolution in config.constants):
             raise ValueError("positional constants must be finer than the weight fields")
         self.config = config
-        self.mapping = MappingNetwork(config)
         self.blocks = nn.ModuleList(SynthesisBlock(config, resolution) for resolution in config.resolutions)
         self.register_buffer("mean_latent", torch.zeros(config.style_count, config.latent_width))
         self.register_buffer("millimetres", torch.ones(()))
@@ -225,18 +194,101 @@ class DisplacementGenerator(nn.Module):
         resolution = resolution or self.config.resolution
         return self.maps(latents, resolution, noise)[resolution][:, 0].float() * self.millimetres
 
-    def sample_latents(
-        self, z: Tensor, truncation: float = 1.0, mix: Tensor | None = None, crossover: int = 0
+
+@dataclasses.dataclass(frozen=True)
+class PriorConfig:
+    """Sizes of the prior.
+
+    Attributes:
+        encoder: those of its layers and styles, as the detail encoder's.
+        rank: numbers that each of the last three layers gives its styles.
+    """
+
+    encoder: EncoderConfig
+    rank: int = 128
+
+    @property
+    def normal_size(self) -> int:
+        """Normal numbers that are read: identity, skin, two for each unit of expression."""
+        return self.encoder.identity_size + self.encoder.skin_size + 2 * self.encoder.expression_size
+
+
+class LatentPrior(nn.Module):
+    """Mapping network: z ~ N(0, 1) to offsets from the generator's mean latent.
+
+    Its first layer is fixed: numbers of z are identity and skin, further ones, rectified, the units of
+    expression. The layers after it have the detail encoder's form, whose latents they learn; the styles of a
+    layer share a bottleneck of `rank` numbers.
+
+    Args:
+        config: sizes.
+
+    Attributes:
+        skin_scale: buffer (16,), standard deviations of the skin vector.
+        unit_weights: buffer (52, 104), from normal numbers to the units before rectification.
+        unit_offsets: buffer (52,), added to them.
+
+    Raises:
+        ValueError: z is too narrow.
+    """
+
+    skin_scale: Tensor
+    unit_weights: Tensor
+    unit_offsets: Tensor
+
+    def __init__(self, config: PriorConfig):
+        super().__init__()
+        self.config = config
+        sizes = config.encoder
+        if sizes.latent_width < config.normal_size:
+            raise ValueError(
+                f"a latent of width {sizes.latent_width} cannot hold {sizes.identity_size} + "
+                f"{sizes.skin_size} + {2 * sizes.expression_size} numbers"
+            )
+        self.layers = DetailLayers(sizes)
+        rank, width = min(config.rank, sizes.hidden), sizes.latent_width
+        self.bottlenecks = nn.ModuleList(nn.Linear(sizes.hidden, rank, bias=False) for _ in sizes.styles)
+        self.heads = nn.ModuleList(nn.Linear(rank, count * width) for count in sizes.styles)
+        self.register_buffer("skin_scale", torch.ones(sizes.skin_size))
+        self.register_buffer("unit_weights", torch.zeros(sizes.expression_size, 2 * sizes.expression_size))
+        self.register_buffer("unit_offsets", torch.zeros(sizes.expression_size))
+
+    def people(self, z: Tensor) -> list[Tensor]:
+        """z (B, W) -> identity (B, K), skin (B, 16), expression (B, 52) in 0..1."""
+        sizes = self.config.encoder
+        identity, skin, rest = z[:, : self.config.normal_size].split(
+            [sizes.identity_size, sizes.skin_size, 2 * sizes.expression_size], 1
+        )
+        expression = (rest @ self.unit_weights.T + self.unit_offsets).clamp(0, 1)
+        return [identity, skin * self.skin_scale, expression]
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z (B, W) -> offsets from the mean latent (B, S, W)."""
+        features = self.layers.features(*self.people(z))
+        offsets = [
+            head(bottleneck(x)).unflatten(-1, (-1, self.config.encoder.latent_width))
+            for x, bottleneck, head in zip(features, self.bottlenecks, self.heads, strict=True)
+        ]
+        return torch.cat(offsets, 1)
+
+    def latents(
+        self,
+        mean_latent: Tensor,
+        z: Tensor,
+        truncation: float = 1.0,
+        mix: Tensor | None = None,
+        crossover: int = 0,
     ) -> Tensor:
-        """W+ from the prior.
+        """W+ latents (B, S, W) of random maps.
 
         Args:
+            mean_latent: (S, W), the generator's.
             z: (B, W) ~ N(0, 1).
             truncation: 1 keeps the latents, 0 gives the mean latent.
             mix: (B, W) a second z whose styles are used from `crossover` on (style mixing).
             crossover: first style of the second z.
         """
-        latents = self.mapping(z)
+        offsets = self(z)
         if mix is not None:
-            latents = torch.cat([latents[:, :crossover], self.mapping(mix)[:, crossover:]], 1)
-        return self.mean_latent + truncation * (latents - self.mean_latent)
+            offsets = torch.cat([offsets[:, :crossover], self(mix)[:, crossover:]], 1)
+        return mean_latent + truncation * offsets

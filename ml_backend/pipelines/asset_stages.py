@@ -69,6 +69,7 @@ class AssetStage:
 
 FACE, LANDMARKS = "assets/face_model.safetensors", "assets/landmarks.safetensors"
 GENERATOR, ENCODER = "assets/dnpm.safetensors", "assets/detail_encoder.safetensors"
+PRIOR = "assets/dnpm_prior.safetensors"
 DISTILLED, RESTORATION = "assets/distilled_detail.safetensors", "assets/restoration.safetensors"
 UPSCALER = "assets/photo_upscaler.safetensors"
 SPEECH = ("assets/speech.safetensors", "assets/demo_speech.wav")
@@ -134,7 +135,7 @@ STAGES = (
     AssetStage(
         "dnpm",
         _training("dnpm", "--data", "{out}/" + MAPS),
-        makes=(GENERATOR, ENCODER),
+        makes=(GENERATOR, ENCODER, PRIOR),
         needs=(FACE, MAPS),
         minutes=90,
         models=("dnpm",),
@@ -183,6 +184,14 @@ STAGES = (
         models=("dnpm",),
         tables=("sets",),
         fills=("dnpm.md", "detail_encoder.md"),
+    ),
+    AssetStage(
+        "prior-figures",
+        ("evaluate", "dnpm", "--data", "{out}/" + MAPS + "/coarse", "--card", "--json"),
+        makes=(),
+        needs=(FACE, GENERATOR, ENCODER, PRIOR, MAPS),
+        minutes=8,
+        fills=("dnpm_prior.md",),
     ),
     AssetStage(
         "restoration-figures",

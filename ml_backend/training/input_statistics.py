@@ -8,6 +8,7 @@ from torch.nn import functional
 from ..datasets.map_set import MapSet
 from ..models.bilinear_face import BilinearFace
 from ..models.detail_encoder import DetailEncoder
+from ..models.distilled_detail import InputScaling
 from ..models.strain_gate import GATE_GRID
 from ..simulation.relief.face_chart import build_chart
 from ..simulation.relief.mean_skin import unit_gradients
@@ -72,3 +73,22 @@ def set_input_statistics(
     encoder.condition_deviation.copy_(torch.from_numpy(inputs.std(0).clip(0.05) / scale))
     encoder.expression_mean.copy_(torch.from_numpy(maps.expression.mean(0)))
     encoder.expression_deviation.copy_(torch.from_numpy(maps.expression.std(0).clip(0.05) / EXPRESSION_SHARE))
+
+
+def input_scaling(maps: MapSet, influence: tuple[np.ndarray, np.ndarray, float]) -> InputScaling:
+    """Centres and scales the inputs as the detail encoder's are.
+
+    The identity counts by how far each coefficient moves the face.
+    """
+    moved, weights, offset = influence
+    condition = np.concatenate([maps.identity, (maps.identity @ weights + offset)[:, None], maps.skin], 1)
+    share = np.concatenate([np.clip(IDENTITY_SHARE * moved, 0.05, None), np.ones(1 + maps.skin.shape[1])])
+    values = (
+        weights,
+        np.asarray(offset),
+        condition.mean(0),
+        condition.std(0).clip(0.05) / share,
+        maps.expression.mean(0),
+        maps.expression.std(0).clip(0.05) / EXPRESSION_SHARE,
+    )
+    return InputScaling(*(np.asarray(value, np.float32) for value in values))

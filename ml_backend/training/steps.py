@@ -167,6 +167,10 @@ class TrainingRun:
         self.reached = {**self.keeper.reached}
         return self.keeper
 
+    def is_inside(self, stage: str) -> bool:
+        """Returns True if the checkpoint was written inside this stage, which then goes on."""
+        return self.keeper is not None and self.keeper.state["stage"] == stage
+
     @property
     def folder(self) -> Path:
         """The folder of the log."""

@@ -35,7 +35,7 @@ from ..models.detailed_3dmm import Detailed3DMM
 from ..models.distilled_detail import DistilledDetail, FieldBand, InputScaling
 from ..models.saved_latent import weights_fingerprint
 from .checkpoints import BestWeights, WeightAverage
-from .input_statistics import EXPRESSION_SHARE, IDENTITY_SHARE, identity_influence
+from .input_statistics import identity_influence, input_scaling
 from .latent_labels import LatentLabels, draw_faces, latents_of_faces
 from .principal_start import full_rows, principal_components
 from .steps import TrainingRun
@@ -86,25 +86,6 @@ class CoefficientNetwork(nn.Module):
             if number + 1 < len(self.layers):
                 x = nn.functional.relu(x)
         return x
-
-
-def input_scaling(maps: MapSet, influence: tuple[np.ndarray, np.ndarray, float]) -> InputScaling:
-    """Centres and scales the inputs as the detail encoder's are.
-
-    The identity counts by how far each coefficient moves the face.
-    """
-    moved, weights, offset = influence
-    condition = np.concatenate([maps.identity, (maps.identity @ weights + offset)[:, None], maps.skin], 1)
-    share = np.concatenate([np.clip(IDENTITY_SHARE * moved, 0.05, None), np.ones(1 + maps.skin.shape[1])])
-    values = (
-        weights,
-        np.asarray(offset),
-        condition.mean(0),
-        condition.std(0).clip(0.05) / share,
-        maps.expression.mean(0),
-        maps.expression.std(0).clip(0.05) / EXPRESSION_SHARE,
-    )
-    return InputScaling(*(np.asarray(value, np.float32) for value in values))
 
 
 def fit_low_band(maps: MapSet, components: int) -> tuple[FieldBand, Tensor]:

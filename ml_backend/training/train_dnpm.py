@@ -5,39 +5,48 @@ Stages, each switched by its table in the configuration:
   coarse       generator and encoder together on pairs, at the coarse set's resolution
   bands        the encoder's last layers for the finer blocks' components, whose inputs the coarse stage moved
   fine         the finest blocks on pairs, at the fine set's resolution
-  prior        the mapping network from z ~ N(0, 1) to the latents of random people
+  prior        the mapping network from z ~ N(0, 1) to the latents of random people, in a file of its own
   adversarial  StyleGAN2 with adaptive augmentation, R1 and path length regularisation
 
-Writes to --out: dnpm.safetensors and detail_encoder.safetensors (weight averages, float16), their model
-cards, log.jsonl, sheets of truth and generated maps as PNG, checkpoint.safetensors. The maps are simulated
-into --data on first use.
+Writes to --out: dnpm.safetensors, detail_encoder.safetensors and dnpm_prior.safetensors (weight averages,
+float16), their model cards, log.jsonl, sheets of truth and generated maps as PNG, checkpoint.safetensors. The
+maps are simulated into --data on first use.
 
 examples:
   python -m ml_backend train dnpm --config 2core --out build/dnpm
   python -m ml_backend train dnpm --config gpu --device cuda --out build/dnpm
   python -m ml_backend train dnpm --config 2core --out build/dnpm --resume
   python -m ml_backend train dnpm --config 2core --out build/dnpm --steps coarse=1400 fine=220
+  python -m ml_backend train dnpm --only prior --out build/prior --install
   python -m ml_backend train dnpm --config gpu --maps scans --layout folder --data build/scans --out build/own
 """
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from ..asset_files import ASSETS
 from ..datasets.map_set import MapSet
 from ..datasets.own_scans import add_scan_arguments, open_scans
 from ..files.model_card import SIMULATED, install
 from ..files.network_file import write_network_file
 from ..models.bilinear_face import BilinearFace
 from ..models.detail_encoder import EncoderConfig
-from ..models.detailed_3dmm import ENCODER_FILE, FULL_PRECISION, GENERATOR_FILE
+from ..models.detailed_3dmm import (
+    ENCODER_FILE,
+    FULL_PRECISION,
+    GENERATOR_FILE,
+    PRIOR_FILE,
+    read_encoder,
+    read_generator,
+)
 from ..models.displacement_discriminator import DisplacementDiscriminator
 from ..models.displacement_generator import GeneratorConfig
-from .adversarial_training import fit_prior, train_adversarially
 from .input_statistics import identity_influence, unit_activity
 from .pair_training import ENCODER_CARD, GENERATOR_CARD, Pair, build_pair, detail_card, recentre, train_pair
 from .principal_start import (
@@ -48,6 +57,8 @@ from .principal_start import (
     project_on_block,
     start_block,
 )
+from .prior.adversarial_training import train_adversarially
+from .prior.fit_prior import PriorInTraining, export_prior, fit_prior
 from .restore_power import restore_octaves, restore_power
 from .steps import TrainingRun
 from .training_run import add_run_arguments, open_maps, read_configuration
@@ -62,6 +73,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scan_arguments(parser)
     parser.add_argument(
         "--until", choices=STAGES, default=STAGES[-1], help="last stage to run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--only",
+        choices=("prior",),
+        help="run this stage alone, for the finished generator and encoder of --start; it needs no maps",
+    )
+    parser.add_argument(
+        "--start",
+        type=Path,
+        default=ASSETS,
+        help="folder of the networks that --only starts from (default: the package's)",
     )
     parser.add_argument(
         "--install",
@@ -166,6 +188,8 @@ def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "dnpm")
     training = TrainingRun.begin(args, STAGES)
+    if args.only:
+        return run_prior_alone(args, settings, training)
     device = training.device
     sets = (
         open_scans(args.maps, args.layout, args.data, settings)
@@ -183,27 +207,53 @@ def run(args: argparse.Namespace) -> int:
         finest = settings["adversarial"]["resolution"]
         discriminator = DisplacementDiscriminator(finest, **settings.get("discriminator", {})).to(device)
         modules["discriminator"] = discriminator
+    prior = None
+    if "prior" in settings or "adversarial" in settings:
+        prior = PriorInTraining.build(pair.encoder, settings.get("prior", {}))
+        modules |= prior.modules
     keeper = training.keep(modules, args.resume)
     exported = False
     for stage in STAGES[: STAGES.index(args.until) + 1]:
         if stage not in settings or keeper.finished(stage):
             continue
-        train_stage(stage, pair, discriminator, sets, settings[stage], training)
+        train_stage(stage, pair, prior, discriminator, sets, settings[stage], training)
         keeper.finish(stage)
-        export(args, pair, settings, keeper.state["finished"], training)
+        export(args, pair, prior, settings, keeper.state["finished"], training)
         exported = True
     if (
         not exported and keeper.state["finished"]
     ):  # resumed after the last stage: the process may have ended before it had written
-        export(args, pair, settings, keeper.state["finished"], training)
+        export(args, pair, prior, settings, keeper.state["finished"], training)
     if args.install:
-        install(args.out, (GENERATOR_FILE, ENCODER_FILE))
+        files = [GENERATOR_FILE, ENCODER_FILE, PRIOR_FILE]
+        install(args.out, [file for file in files if file != PRIOR_FILE or keeper.finished("prior")])
+    return 0
+
+
+def run_prior_alone(args: argparse.Namespace, settings: dict, training: TrainingRun) -> int:
+    """Learns the prior of finished networks, which stay as they are; returns the exit status."""
+    encoder = read_encoder(args.start / ENCODER_FILE).to(training.device)
+    generator = read_generator(args.start / GENERATOR_FILE).to(training.device)
+    torch.manual_seed(STAGES.index("prior"))
+    prior = PriorInTraining.build(encoder, settings["prior"])
+    keeper = training.keep(prior.modules, args.resume)
+    if not keeper.finished("prior"):
+        torch.manual_seed(STAGES.index("prior"))
+        fit_prior(prior, encoder, generator, settings["prior"], training)
+        keeper.finish("prior")
+    command = f"python -m ml_backend train dnpm --config {args.config} --only prior"
+    facts = training.facts(command, ("prior",))
+    facts["source"] = settings.get("source", SIMULATED)
+    export_prior(args.out, prior, facts)
+    if args.install:
+        install(args.out, (PRIOR_FILE,))
     return 0
 
 
 def train_stage(
     stage: str,
     pair: Pair,
+    prior: PriorInTraining | None,
     discriminator: DisplacementDiscriminator | None,
     sets: dict[str, MapSet],
     settings: dict,
@@ -214,6 +264,7 @@ def train_stage(
     Args:
         stage: a name of `STAGES`.
         pair: trained in place.
+        prior: needed by the last two stages, trained by them.
         discriminator: needed by the adversarial stage alone.
         sets: map sets by name.
         settings: the stage's table; `set` and `resolution` choose its maps.
@@ -233,14 +284,24 @@ def train_stage(
             octaves = restore_octaves(pair, maps, run.device, rounds=settings["restore_rounds"])
             run.write(stage, **{f"power_db_ring_{ring}": value for ring, value in enumerate(octaves)})
     elif stage == "prior":
-        recentre(pair, sets["coarse"], run.device)
-        fit_prior(pair, settings, run)
+        assert prior is not None
+        if not run.is_inside("prior"):
+            recentre(pair, sets["coarse"], run.device)
+            pair.restart_average()
+        fit_prior(prior, pair.encoder, pair.generator, settings, run)
     else:
-        assert discriminator is not None
-        train_adversarially(pair, discriminator, maps, settings, run)
+        assert discriminator is not None and prior is not None
+        train_adversarially(pair, prior, discriminator, maps, settings, run)
 
 
-def export(args: argparse.Namespace, pair: Pair, settings: dict, stages: list[str], run: TrainingRun) -> None:
+def export(
+    args: argparse.Namespace,
+    pair: Pair,
+    prior: PriorInTraining | None,
+    settings: dict,
+    stages: list[str],
+    run: TrainingRun,
+) -> None:
     """Writes the averages as the files that are shipped, with their cards."""
     missing = [stage for stage in STAGES if stage in settings and stage not in stages]
     command = f"python -m ml_backend train dnpm --config {args.config}"
@@ -258,3 +319,5 @@ def export(args: argparse.Namespace, pair: Pair, settings: dict, stages: list[st
     path = args.out / ENCODER_FILE
     write_network_file(path, pair.encoder_average, pair.encoder.config, facts)
     detail_card(pair.encoder_average, ENCODER_CARD, facts).write(path)
+    if prior is not None and "prior" in stages:
+        export_prior(args.out, prior, facts)

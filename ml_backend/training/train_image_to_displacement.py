@@ -35,7 +35,7 @@ from ..files.network_file import write_network_file
 from ..files.relief_sheet import write_sample_sheet
 from ..geometry.linear_models import solve_ridge
 from ..layers.processes import own_share
-from ..losses.map_reconstruction import activity_weights, band_losses
+from ..losses.map_reconstruction import seen_skin_loss
 from ..losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
@@ -215,7 +215,7 @@ def train_stage(
     settings: dict,
     run: TrainingRun,
 ) -> None:
-    """Trains one stage with the losses of `reconstruction`, the last one also against the discriminators.
+    """Trains one stage with the losses of `seen_skin_loss`, the last one also against the discriminators.
 
     Args:
         stage: "coarse", "whole" or "adversarial".
@@ -244,7 +244,7 @@ def train_stage(
                 network.coarse(features, expected)[0] if stage == "coarse" else network(features, expected)
             )
         heights = heights.float()
-        loss, terms = reconstruction(heights, truth, confidence, inside)
+        loss, terms = seen_skin_loss(heights, truth, confidence, inside)
         if stage == "adversarial":
             seen = confidence * inside
             loss = loss + adversarial_terms(step, judges, heights, truth, seen, features, settings)
@@ -280,31 +280,6 @@ def adversarial_terms(
     deceived = judged_real(generated)
     step.note(deceived=deceived, matched=matched)
     return settings["deceive"] * deceived + settings["match"] * matched
-
-
-def reconstruction(
-    heights: Tensor, truth: Tensor, confidence: Tensor, inside: Tensor
-) -> tuple[Tensor, dict[str, float]]:
-    """Returns the loss of heights against the truth where the skin is seen, and its parts by name.
-
-    Args:
-        heights, truth: (B, 1, R, R).
-        confidence: (B, 1, R, R).
-        inside: (R, R).
-    """
-    seen = confidence * inside
-    weights = activity_weights(truth * inside, inside, max(3, truth.shape[-1] // 28) | 1) * (
-        0.05 + 0.95 * confidence
-    )
-    pixel = (weights * (heights - truth).abs()).mean()
-    square = (weights * (heights - truth).square()).mean()
-    lines, texture = band_losses(heights * seen, truth * seen, inside, 4, floor=0.02)
-    loss = pixel + square + 0.2 * lines + 0.2 * texture
-    return loss, {
-        "pixel": float(pixel.detach()),
-        "lines": float(lines.detach()),
-        "texture": float(texture.detach()),
-    }
 
 
 @torch.inference_mode()

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from ..asset_files import ASSETS
-from ..datasets.degraded_maps import degrade, seen_parts
+from ..datasets.degraded_maps import TRAINING_SHARE, degrade, draw_crops, seen_parts
 from ..datasets.map_set import MapSet
 from ..errors import UserError
 from ..files.model_card import SIMULATED, ModelCard, install
@@ -53,7 +53,6 @@ from .training_run import add_run_arguments, open_maps, read_configuration
 
 STAGES = ("latents", "maps", "refine")
 PIXEL, PERCEPTUAL, IDENTITY = 10.0, 0.2, 0.1  # Eq. 15
-TRAINING_SHARE = 0.92
 COMPONENT_MAPS = 3000
 SHOWN = 5
 
@@ -347,36 +346,6 @@ def train_refiner(
         loss = settings["square"] * square + settings["lines"] * lines + settings["texture"] * texture
         step.descend(loss, factor=factor, square=square, lines=lines, texture=texture)
     network.eval()
-
-
-def draw_crops(
-    maps: MapSet, generated: Tensor, crop: int, count: int, numbers: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Draws crops around points inside the face.
-
-    Args:
-        maps: truth (N, R, R).
-        generated: (N, R, R), of the same people.
-        crop: edge in texels.
-        count: crops.
-        numbers: source of randomness.
-
-    Returns:
-        Truth, 0 outside the face, and generated maps: (count, 1, crop, crop) millimetres each.
-    """
-    mask = torch.from_numpy(maps.mask)
-    inside = torch.nonzero(mask > 0, as_tuple=True)
-    size = mask.shape[-1]
-    truths = []
-    coarse = []
-    for row in numbers.integers(int(len(maps) * TRAINING_SHARE), size=count):
-        centre = numbers.integers(len(inside[0]))
-        place = [int(part[centre]) - crop // 2 for part in inside]
-        top, left = (min(max(0, at), size - crop) // 8 * 8 for at in place)
-        window = slice(top, top + crop), slice(left, left + crop)
-        truths.append(torch.from_numpy(np.asarray(maps.maps[row][window], np.float32)) * mask[window])
-        coarse.append(generated[row][window].float())
-    return torch.stack(truths)[:, None], torch.stack(coarse)[:, None]
 
 
 @torch.inference_mode()

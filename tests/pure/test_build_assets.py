@@ -195,7 +195,7 @@ def prepared(folder: Path) -> Path:
     shutil.copy2(SHIPPED_ASSETS / "face_model.safetensors", assets)
     torch.manual_seed(0)
     generator = GeneratorConfig(
-        resolution=512, latent_width=32, mapping_layers=1, channel_base=256, channel_most=8, constants={}
+        resolution=512, latent_width=32, channel_base=256, channel_most=8, constants={}
     )
     encoder = EncoderConfig(identity_size=128, hidden=16, latent_width=32, styles=(8, 4, 4))
     write_network_file(assets / "dnpm.safetensors", DisplacementGenerator(generator), generator, {})

@@ -45,9 +45,7 @@ def test_age_is_read_from_the_identity():
 
 def test_partial_latents_agree_with_the_whole():
     encoder = build()
-    generator = DisplacementGenerator(
-        GeneratorConfig(latent_width=16, mapping_layers=1, channel_base=64, channel_most=4, spread_rank=1)
-    )
+    generator = DisplacementGenerator(GeneratorConfig(latent_width=16, channel_base=64, channel_most=4))
     with torch.no_grad():
         generator.mean_latent.normal_()
     given = [torch.randn(2, 7), torch.randn(2, 16), torch.rand(2, 52)]

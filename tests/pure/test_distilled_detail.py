@@ -20,13 +20,13 @@ from ml_backend.models.displacement_generator import DisplacementGenerator, Gene
 from ml_backend.models.distilled_detail import DistilledDetail, FieldBand
 from ml_backend.models.saved_latent import weights_fingerprint
 from ml_backend.training import train_distilled_detail
+from ml_backend.training.input_statistics import input_scaling
 from ml_backend.training.latent_labels import LatentLabels, fit_held_out
 from ml_backend.training.train_distilled_detail import (
     CoefficientNetwork,
     export,
     fit_band_above,
     fit_low_band,
-    input_scaling,
     widen,
 )
 
@@ -209,7 +209,7 @@ def test_training_distils_a_small_full_model(tmp_path, monkeypatch):
     """The whole command on a tiny generator: maps, training, weights; a second run keeps the maps."""
     torch.manual_seed(0)
     generator = GeneratorConfig(
-        resolution=32, latent_width=32, mapping_layers=1, channel_base=128, channel_most=8, constants={}
+        resolution=32, latent_width=32, channel_base=128, channel_most=8, constants={}
     )
     encoder = EncoderConfig(identity_size=128, hidden=16, latent_width=32, styles=(4, 2, 2))
     write_network_file(tmp_path / GENERATOR_FILE, DisplacementGenerator(generator), generator, {})
@@ -263,7 +263,6 @@ def test_held_out_people_are_not_taught(tmp_path):
     generator = GeneratorConfig(
         resolution=16,
         latent_width=16,
-        mapping_layers=1,
         channel_base=64,
         channel_most=4,
         constants={},

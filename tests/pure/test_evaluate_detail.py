@@ -273,9 +273,7 @@ def test_everybody_makes_the_same_faces_and_cards_take_the_figures(tmp_path):
 def test_a_vertex_encoder_learns_the_latents_of_its_teacher():
     face = BilinearFace.default()
     torch.manual_seed(0)
-    generator = GeneratorConfig(
-        resolution=32, latent_width=16, mapping_layers=1, channel_base=128, channel_most=8
-    )
+    generator = GeneratorConfig(resolution=32, latent_width=16, channel_base=128, channel_most=8)
     encoder = DetailEncoder(
         EncoderConfig(identity_size=face.identity_size, hidden=64, latent_width=16, styles=(4, 2, 2))
     )

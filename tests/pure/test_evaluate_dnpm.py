@@ -83,20 +83,43 @@ def relief(count: int, seed: int) -> torch.Tensor:
     return torch.stack(maps)
 
 
-@pytest.mark.slow
-def test_the_distance_ranks_damaged_relief():
-    features = ReliefFeatures(SIZE, SCALE, MASK)
+def distances_by(features) -> dict[str, float]:
+    """Returns the distances of damaged sets from other people's relief, by a measure's features."""
     truth = relief(160, 2)
     target = features(relief(160, 1))
-    distances = {
-        name: frechet_distance(features(maps), target)
-        for name, maps in damaged_sets(truth, MASK, SCALE).items()
-    }
-    distances["truth"] = frechet_distance(features(truth), target)
+    sets = {**damaged_sets(truth, MASK, SCALE), "truth": truth}
+    return {name: frechet_distance(features(maps), target) for name, maps in sets.items()}
+
+
+@pytest.mark.slow
+def test_the_distance_ranks_damaged_relief():
+    distances = distances_by(ReliefFeatures(SIZE, SCALE, MASK))
     assert ranks_correctly(distances), distances
     assert not ranks_correctly({**distances, "noisy_slightly": distances["noisy_strongly"] + 1})
     assert not ranks_correctly({**distances, "mean": distances["truth"]})
+    assert not ranks_correctly({**distances, "inverted": 0.5 * distances["truth"]})
     assert distances["mean"] > 5 * distances["truth"]
+
+
+def cells(maps: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.adaptive_avg_pool2d(maps[:, None], 8).flatten(1).double()
+
+
+BROKEN = {
+    "sees depth alone, not where": lambda maps: maps.flatten(1).std(1)[:, None].double().numpy(),
+    "sees the place, not valleys from ridges": lambda maps: cells(maps.abs()).numpy(),
+    "sees no lines": lambda maps: cells(maps).numpy(),
+    "sees no variety": lambda maps: (
+        cells(maps.abs()).mean(0)
+        + 1e-3 * torch.randn(len(maps), 64, generator=torch.Generator().manual_seed(0))
+    ).numpy(),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_measure_does_not_rank_damage(name):
+    distances = distances_by(BROKEN[name])
+    assert not ranks_correctly(distances), distances
 
 
 def test_features_are_fixed_finite_and_follow_the_size_of_a_wave():

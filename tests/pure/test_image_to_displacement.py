@@ -12,6 +12,7 @@ from ml_backend.datasets.map_set import MapSet
 from ml_backend.datasets.photographed_skin import PhotographedSkin
 from ml_backend.errors import UserError
 from ml_backend.files.network_file import write_network_file
+from ml_backend.losses.map_reconstruction import seen_skin_loss
 from ml_backend.losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.image_to_displacement import (
@@ -40,7 +41,6 @@ from ml_backend.training.train_image_to_displacement import (
     figures_text,
     fit_linear,
     measure,
-    reconstruction,
     train_stage,
     write_samples,
 )
@@ -204,7 +204,7 @@ def test_every_stage_learns(tmp_path, drawn):
     features, expected, truth, confidence = drawn.pair(np.arange(8), 1.0)
     optimiser, losses = torch.optim.Adam(network.parameters(), 5e-3), []
     for _ in range(30):  # on one batch
-        losses.append(reconstruction(network(features, expected), truth, confidence, drawn.inside)[0])
+        losses.append(seen_skin_loss(network(features, expected), truth, confidence, drawn.inside)[0])
         optimiser.zero_grad()
         losses[-1].backward()
         optimiser.step()

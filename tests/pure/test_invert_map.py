@@ -41,7 +41,6 @@ def model() -> Detailed3DMM:
         GeneratorConfig(
             resolution=SIZE,
             latent_width=32,
-            mapping_layers=1,
             channel_base=256,
             channel_most=16,
             constants={32: 12},
@@ -226,7 +225,6 @@ def test_directions_of_a_real_encoder_follow_what_it_reads():
         GeneratorConfig(
             resolution=16,
             latent_width=8,
-            mapping_layers=1,
             channel_base=16,
             channel_most=4,
             field_resolution=8,

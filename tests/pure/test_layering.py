@@ -54,7 +54,7 @@ TOP_LINES = (
 SUBROOMS = {
     "models": {"speech"},
     "simulation": {"relief", "pigment", "portraits"},
-    "training": {"albedo", "reenactment"},
+    "training": {"albedo", "prior", "reenactment"},
     "evaluation": {"video"},
 }
 LARGEST_ROOM = 24

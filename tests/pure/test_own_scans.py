@@ -286,13 +286,11 @@ rendered = 256
 [generator]
 resolution = 32
 latent_width = 32
-mapping_layers = 1
 channel_base = 128
 channel_most = 8
 constants = {{ 32 = 5 }}
 constants_seen = 2
 field_resolution = 16
-spread_rank = 2
 
 [encoder]
 hidden = 16

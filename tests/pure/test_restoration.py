@@ -39,9 +39,8 @@ from ml_backend.training.training_run import RunLog, read_configuration
 CPU = torch.device("cpu")
 SIZE, LATENT = 64, 32
 GENERATOR = GeneratorConfig(
-    resolution=SIZE, latent_width=LATENT, mapping_layers=1, channel_base=256, channel_most=12,
+    resolution=SIZE, latent_width=LATENT, channel_base=256, channel_most=12,
     channel_least=4, field_resolution=16,
-    spread_rank=2,
 )  # fmt: skip
 CONFIG = RestorationConfig(
     resolution=32,

@@ -15,8 +15,6 @@ from ml_backend.models.detail_encoder import EncoderConfig
 from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
 from ml_backend.models.displacement_discriminator import DisplacementDiscriminator
 from ml_backend.models.displacement_generator import GeneratorConfig
-from ml_backend.training.adaptive_augmentation import AdaptiveAugmentation
-from ml_backend.training.adversarial_training import conditions_from_normal, fit_prior, train_adversarially
 from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save_checkpoint
 from ml_backend.training.pair_training import (
     build_pair,
@@ -26,6 +24,9 @@ from ml_backend.training.pair_training import (
     train_pair,
 )
 from ml_backend.training.principal_start import principal_components, project_on_block
+from ml_backend.training.prior.adaptive_augmentation import AdaptiveAugmentation
+from ml_backend.training.prior.adversarial_training import train_adversarially
+from ml_backend.training.prior.fit_prior import PriorInTraining, fit_prior
 from ml_backend.training.restore_power import filtered, restore_octaves, ring_power
 from ml_backend.training.stages import StageKeeper
 from ml_backend.training.steps import Schedule, TrainingRun, rate_share
@@ -42,9 +43,9 @@ pytestmark = pytest.mark.train
 
 CPU = torch.device("cpu")
 TINY = GeneratorConfig(
-    resolution=32, latent_width=160, mapping_layers=1, channel_base=128, channel_most=8, channel_least=4,
+    resolution=32, latent_width=160, channel_base=128, channel_most=8, channel_least=4,
     constants={32: 9},
-    constants_seen=2, field_resolution=16, spread_rank=2,
+    constants_seen=2, field_resolution=16,
 )  # fmt: skip
 
 
@@ -174,21 +175,22 @@ def test_maps_through_the_gate_put_each_person_to_rest_once_and_change_only_open
 def test_prior_and_adversary_run_and_resume(tmp_path, pair_and_maps):
     pair, maps = pair_and_maps
     log = RunLog(tmp_path, False)
-    fit_prior(pair, {"steps": 5, "batch": 8, "rate": 1e-3}, TrainingRun(log))
+    prior = PriorInTraining.build(pair.encoder, {"rank": 8})
+    fit_prior(prior, pair.encoder, pair.generator, {"steps": 5, "batch": 8, "rate": 1e-3}, TrainingRun(log))
     discriminator = DisplacementDiscriminator(32, channel_base=64, channel_most=8)
     stage = {
         "steps": 9, "batch": 4, "rate": 1e-3, "penalty": 1.0, "path": 0.1, "paired": 1.0, "square": 1.0,
         "octaves": 2, "span": 50,
         "log_steps": 3,
     }  # fmt: skip
-    modules = {**pair.modules, "discriminator": discriminator}
+    modules = {**pair.modules, **prior.modules, "discriminator": discriminator}
     keeper = StageKeeper(tmp_path / "checkpoint.safetensors", modules, False)
-    train_adversarially(pair, discriminator, maps, stage, TrainingRun(log, keeper))
+    train_adversarially(pair, prior, discriminator, maps, stage, TrainingRun(log, keeper))
     assert all(torch.isfinite(p).all() for p in pair.generator.parameters())
     again = StageKeeper(tmp_path / "checkpoint.safetensors", modules, True)
     assert again.state["stage"] == "adversarial" and again.state["done"] == 9
     longer = TrainingRun(RunLog(tmp_path, True), again)
-    train_adversarially(pair, discriminator, maps, {**stage, "steps": 12}, longer)
+    train_adversarially(pair, prior, discriminator, maps, {**stage, "steps": 12}, longer)
     steps = [
         json.loads(line).get("step")
         for line in (tmp_path / "log.jsonl").read_text().splitlines()
@@ -223,8 +225,9 @@ def test_a_killed_adversary_goes_on_with_the_same_numbers(tmp_path):
         pair = build_pair(TINY, encoder, maps, INFLUENCE, torch.ones(len(EXPRESSION_NAMES), 64, 64), CPU)
         discriminator = DisplacementDiscriminator(32, channel_base=64, channel_most=8)
         run = TrainingRun(log)
-        run.keep({**pair.modules, "discriminator": discriminator}, resume)
-        train_adversarially(pair, discriminator, maps, stage, run)
+        prior = PriorInTraining.build(pair.encoder, {"rank": 8})
+        run.keep({**pair.modules, **prior.modules, "discriminator": discriminator}, resume)
+        train_adversarially(pair, prior, discriminator, maps, stage, run)
         return pair, (tmp_path / name / "log.jsonl").read_text().splitlines()
 
     whole, rows = go("whole", RunLog(tmp_path / "whole", False))
@@ -304,8 +307,6 @@ def test_expressions_are_in_range_and_often_symmetric():
     assert np.corrcoef(left, right)[0, 1] > 0.7
     assert partner("eyeBlinkLeft") == "eyeBlinkRight" and partner("jawOpen") is None
     assert all(0 < named_face(name).max() <= 1 for name in FACES)
-    first = conditions_from_normal(torch.randn(3, 512), 128, 16)
-    assert [values.shape[1] for values in first] == [128, 16, 52]
 
 
 @pytest.mark.parametrize("name", ["2core", "gpu"])
@@ -340,6 +341,7 @@ def test_exported_weights_load_and_their_cards_say_how_they_came_to_be(tmp_path,
     export(
         args,
         pair,
+        None,
         {"sets": {"coarse": table}, "coarse": {"minutes": 1}},
         ["coarse"],
         TrainingRun(RunLog(tmp_path, False), reached={"coarse": 140}),

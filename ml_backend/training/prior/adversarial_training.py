@@ -1,4 +1,4 @@
-"""The prior over W+ and the adversarial stage of DNPM."""
+"""The adversarial stage of DNPM."""
 
 from pathlib import Path
 from typing import Any
@@ -7,77 +7,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.map_set import MapSet
-from ..datasets.sampled_expressions import LATENT_SIZE, expressions_from_normal
-from ..files.relief_sheet import write_sample_sheet
-from ..layers.processes import own_share, process_count
-from ..losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, path_length_penalty
-from ..models.displacement_discriminator import DisplacementDiscriminator
-from ..models.displacement_generator import DisplacementGenerator
+from ...datasets.map_set import MapSet
+from ...files.relief_sheet import write_sample_sheet
+from ...layers.processes import own_share, process_count
+from ...losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, path_length_penalty
+from ...models.displacement_discriminator import DisplacementDiscriminator
+from ...models.displacement_generator import DisplacementGenerator, LatentPrior
+from ..checkpoints import WeightAverage
+from ..pair_training import Pair, parameter_groups, reconstruction_loss
+from ..steps import Step, TrainingRun
 from .adaptive_augmentation import AdaptiveAugmentation
-from .checkpoints import WeightAverage
-from .pair_training import Pair, parameter_groups, reconstruction_loss
-from .steps import Step, TrainingRun
+from .fit_prior import PriorInTraining
 
 _PENALTY_STEPS = 16
 _PATH_STEPS = 8
-
-
-def conditions_from_normal(z: Tensor, identity_size: int, skin_size: int) -> list[Tensor]:
-    """Returns identity, skin and expression as functions of z ~ N(0, 1).
-
-    Identity and skin are the first coefficients of z, the expression the rest, rectified.
-
-    Args:
-        z: (B, W).
-        identity_size, skin_size: widths of the first two.
-
-    Raises:
-        ValueError: z is too narrow.
-    """
-    identity = z[:, :identity_size]
-    skin = z[:, identity_size : identity_size + skin_size].clone()
-    skin[:, :3] *= 0.5
-    rest = z[:, identity_size + skin_size :][:, :LATENT_SIZE]
-    if rest.shape[1] < LATENT_SIZE:
-        raise ValueError(
-            f"a latent of width {z.shape[1]} cannot hold {identity_size} + {skin_size} + {LATENT_SIZE} "
-            "numbers"
-        )
-    return [identity, skin, torch.from_numpy(expressions_from_normal(rest.cpu().numpy())).to(z.device)]
-
-
-def fit_prior(pair: Pair, settings: dict, run: TrainingRun) -> None:
-    """Starts the mapping network so that the prior gives the latents of random people.
-
-    z ~ N(0, 1) is to give the latents that the encoder gives to random people.
-
-    Args:
-        pair: the generator's mapping network is trained in place.
-        settings: steps, minutes, batch, rate.
-        run: its log receives the squared error relative to the latents' variance.
-    """
-    mapping = pair.generator.mapping
-    config = pair.encoder.config
-    mapping.requires_grad_(True)
-    groups = [
-        # weights of learning rate multiplier 0.01 are 100 times larger
-        {"params": mapping.layers.parameters(), "scale": 100.0},
-        {"params": [mapping.spread_in, mapping.spread_out, mapping.spread_bias], "scale": 1.0},
-    ]
-    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    pair.encoder.eval()
-    with torch.no_grad():
-        usual = mapping(torch.randn(1024, config.latent_width, device=run.device)).mean(0)
-        mapping.spread_bias += pair.generator.mean_latent - usual
-    for step in run.steps("prior", {"prior": optimiser}, [], {"log_steps": 200, **settings}):
-        z = own_share(torch.randn(settings["batch"], config.latent_width, device=run.device))
-        with torch.no_grad():
-            offsets = pair.encoder(*conditions_from_normal(z, config.identity_size, config.skin_size))
-        target = offsets + pair.generator.mean_latent
-        loss = (mapping(z) - target).square().mean() / offsets.var(0).mean()
-        step.descend(loss, missed=loss)
-    pair.restart_average()
 
 
 class AdversarialStage:
@@ -89,6 +32,7 @@ class AdversarialStage:
 
     Args:
         pair: the generator is trained; the encoder only gives latents.
+        prior: trained; gives the latents of random maps.
         discriminator: trained, its resolution is the maps'.
         maps: real maps.
         settings: batch, paired (weight of the reconstruction loss), its terms, penalty (R1), path (weight),
@@ -104,12 +48,14 @@ class AdversarialStage:
     def __init__(
         self,
         pair: Pair,
+        prior: LatentPrior,
         discriminator: DisplacementDiscriminator,
         maps: MapSet,
         settings: dict,
         device: torch.device,
     ):
         self.pair = pair
+        self.prior = prior
         self.discriminator = discriminator
         self.maps = maps
         self.settings = settings
@@ -143,7 +89,7 @@ class AdversarialStage:
         z, mix = own_share(whole).unbind(1)
         crossed = self.random.random() < self.settings.get("mixing", 0.5)
         crossover = int(self.random.integers(1, generator.config.style_count))
-        return generator.sample_latents(z, mix=mix if crossed else None, crossover=crossover)
+        return self.prior.latents(generator.mean_latent, z, mix=mix if crossed else None, crossover=crossover)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Draws real maps in the generator's units, and latents.
@@ -209,47 +155,64 @@ class AdversarialStage:
 
 
 def train_adversarially(
-    pair: Pair, discriminator: DisplacementDiscriminator, maps: MapSet, settings: dict, run: TrainingRun
+    pair: Pair,
+    prior: PriorInTraining,
+    discriminator: DisplacementDiscriminator,
+    maps: MapSet,
+    settings: dict,
+    run: TrainingRun,
 ) -> None:
-    """Trains the generator against a discriminator.
+    """Trains the generator and its prior against a discriminator.
 
     Args:
         pair: generator trained in place; the encoder only gives latents.
+        prior: trained in place.
         discriminator: trained in place, its resolution is the maps'.
         maps: real maps.
         settings: those of `AdversarialStage` and `TrainingRun.steps`; average_steps, from_resolution and
-            scales as for `parameter_groups`.
+            scales as for `parameter_groups`; `prior_scale` (0.1).
         run: log, checkpoint and device.
     """
     groups = parameter_groups(pair, {**settings, "encoder_scale": 0.0})
-    pair.generator.mapping.requires_grad_(True)
-    groups.append({"params": list(pair.generator.mapping.parameters()), "scale": 1.0, "weight_decay": 0.0})
+    scale = settings.get("prior_scale", 0.1)
+    groups.append({"params": list(prior.network.parameters()), "scale": scale, "weight_decay": 0.0})
     optimisers: dict[str, torch.optim.Optimizer] = {
         "generator": torch.optim.Adam(groups, betas=(0.0, 0.99)),
         "discriminator": torch.optim.Adam(discriminator.parameters(), betas=(0.0, 0.99)),
     }
-    average = WeightAverage(pair.generator, pair.generator_average, settings.get("average_steps", 500))
-    stage = AdversarialStage(pair, discriminator, maps, settings, run.device)
+    half_life = settings.get("average_steps", 500)
+    averages = [
+        WeightAverage(pair.generator, pair.generator_average, half_life),
+        WeightAverage(prior.network, prior.average, half_life),
+    ]
+    stage = AdversarialStage(pair, prior.network, discriminator, maps, settings, run.device)
     pair.encoder.eval()
     settings = {"log_steps": 50, **settings}
     for step in run.steps(
-        "adversarial", optimisers, [average], settings, kept={"stage": stage}, random=[stage.random]
+        "adversarial", optimisers, averages, settings, kept={"stage": stage}, random=[stage.random]
     ):
         stage.train_discriminator(step)
         stage.train_generator(step)
     pair.keep_average()
+    prior.network.load_state_dict(prior.average.state_dict())
     if run.log:
         path = run.folder / "adversarial.png"
-        write_prior_sheet(path, pair.generator, maps, discriminator.resolution, run.device)
+        write_prior_sheet(path, pair.generator, prior.network, maps, discriminator.resolution, run.device)
 
 
 @torch.inference_mode()
 def write_prior_sheet(
-    path: Path, generator: DisplacementGenerator, maps: MapSet, resolution: int, device: torch.device
+    path: Path,
+    generator: DisplacementGenerator,
+    prior: LatentPrior,
+    maps: MapSet,
+    resolution: int,
+    device: torch.device,
 ) -> None:
     """Writes simulated maps above maps of the prior at truncation 0.7."""
     z = torch.randn(6, generator.config.latent_width, generator=torch.Generator().manual_seed(0)).to(device)
-    generated = generator(generator.sample_latents(z, truncation=0.7), resolution).cpu().numpy() * maps.mask
+    latents = prior.latents(generator.mean_latent, z, truncation=0.7)
+    generated = generator(latents, resolution).cpu().numpy() * maps.mask
     rows = np.linspace(0, len(maps) - 1, 6).astype(int)
     real = maps.batch(rows, torch.device("cpu"))[0][:, 0].numpy() * maps.mask
     write_sample_sheet(path, [real, generated])

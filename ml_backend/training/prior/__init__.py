@@ -1,0 +1,1 @@
+"""The prior of DNPM: learned from the encoder, then against a discriminator."""
