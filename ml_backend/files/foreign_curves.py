@@ -274,7 +274,9 @@ def _vmc_take(messages: Sequence[tuple[float, str, list]]) -> ForeignTake:
     """
     plain = {name.lower(): name for name in EXPRESSION_NAMES}
     shown: dict[str, float] = {}
-    bones = dict.fromkeys(("Head", "LeftEye", "RightEye", "Neck"), (0.0, 0.0, 0.0, 1.0))
+    bones: dict[str, tuple[float, float, float, float]] = {}
+    for name in ("Head", "LeftEye", "RightEye", "Neck"):
+        bones[name] = (0.0, 0.0, 0.0, 1.0)
     times, rows, turned = [], [], []
     for seconds, address, words in messages:
         if address == "/VMC/Ext/Blend/Val":
