@@ -26,7 +26,7 @@ class D3DMM_OT_transfer_attributes(JobOperator, bpy.types.Operator):
         """Grey without a face, a source, an attribute, or while a job runs."""
         face = active_face(context)
         if face is None:
-            return "Select a face"
+            return "Select a face first, or press Create Face"
         settings = face.d3dmm_transfer
         if settings.source_kind == "FACE":
             if settings.source_face is None or not is_face(settings.source_face):
@@ -93,7 +93,7 @@ class D3DMM_OT_swap_transfer(FaceOperator, bpy.types.Operator):
         """Grey before the first transfer."""
         face = active_face(context)
         if face is None:
-            return "Select a face"
+            return "Select a face first, or press Create Face"
         return "" if transfers.can_swap(face) else "Nothing was transferred to this face"
 
     def perform(self, context):
@@ -119,7 +119,7 @@ class D3DMM_OT_light_from_photo(FaceOperator, bpy.types.Operator):
         """Grey for faces without a photo."""
         face = active_face(context)
         if face is None:
-            return "Select a face"
+            return "Select a face first, or press Create Face"
         return "" if stored_light(face) is not None else "This face was not made from a photo"
 
     def perform(self, context):

@@ -29,7 +29,7 @@ class D3DMM_PT_transfer(FacePanel, bpy.types.Panel):
             amount = row.row(align=True)
             amount.active = getattr(settings, f"use_{name}")
             amount.prop(settings, f"{name}_amount", text="", slider=True)
-        regions = layout.row(align=True)
+        regions = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         regions.active = settings.use_expression
         for name in _REGIONS:
             regions.prop(settings, f"region_{name}", toggle=True)
