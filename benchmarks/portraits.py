@@ -54,10 +54,10 @@ def portray(people: list[Person], set_up: str, size: int, samples: int, out: Pat
     Returns:
         What portraits.json says of each.
     """
-    import bpy
-
     rows = []
     with installed_extension() as extension:
+        import bpy  # only now: the extension lies in a folder of its own
+
         for number, person in enumerate(people):
             began = time.perf_counter()
             face = create_person(person, set_up)

@@ -53,7 +53,7 @@ def test_eyeballs_sit_where_the_models_eyes_are_whoever_the_person_is(face, modu
         bpy.context.view_layer.update()
         centres, directions, _ = eyeballs()
         assert np.abs(centres - model_eyes(face, module)).max() < 2e-5
-        assert np.allclose(directions, (0, -1, 0), atol=3e-3)
+        assert np.allclose(directions, (0, -1, 0), atol=6e-3)
 
 
 def test_eyes_turn_as_arkits_look_keys_say(face):
@@ -69,7 +69,7 @@ def test_eyes_turn_as_arkits_look_keys_say(face):
     keys["eyeLookOutLeft"].value = 1.0
     bpy.context.view_layer.update()
     _, directions, _ = eyeballs()
-    assert directions[0, 0] == pytest.approx(np.sin(0.471), abs=0.02) and abs(directions[1, 0]) < 3e-3
+    assert directions[0, 0] == pytest.approx(np.sin(0.471), abs=0.02) and abs(directions[1, 0]) < 6e-3
 
 
 def test_sliders_reach_the_materials_and_can_be_keyed(face):
@@ -108,7 +108,7 @@ def test_both_eyes_follow_the_gaze_target_within_their_range(face):
     bpy.data.objects.remove(empty)
     bpy.context.view_layer.update()
     _, directions, _ = eyeballs()
-    assert np.allclose(directions, (0, -1, 0), atol=3e-3)
+    assert np.allclose(directions, (0, -1, 0), atol=6e-3)
 
 
 def test_lids_follow_the_gaze_as_the_look_keys_move_them(face, module):
@@ -137,7 +137,7 @@ def test_a_removed_gaze_target_leaves_the_eyes_to_the_clip(face):
     assert bpy.ops.d3dmm.remove_gaze_target() == {"FINISHED"}
     bpy.context.view_layer.update()
     assert f"{face.name} Gaze" not in bpy.data.objects
-    assert np.allclose(eyeballs()[1], (0, -1, 0), atol=3e-3)
+    assert np.allclose(eyeballs()[1], (0, -1, 0), atol=6e-3)
     assert bpy.ops.d3dmm.add_gaze_target() == {"FINISHED"} and f"{face.name} Gaze" in bpy.data.objects
 
 
