@@ -4,7 +4,7 @@ import bpy
 import bpy.utils.previews
 
 from ..detailed3dmm_addon.appearance.skin_colour import is_painted
-from ..detailed3dmm_addon.characters.skin import MONK_TONES
+from ..detailed3dmm_addon.characters.skin import MONK_TONES, SKIN_PRESETS
 from ..detailed3dmm_addon.model.registry import active_face
 from ..detailed3dmm_addon.nodes.strain_modifier import blood_slider
 from ..detailed3dmm_addon.translations import OUR_CONTEXT
@@ -35,6 +35,19 @@ def forget_swatches() -> None:
     _swatches.clear()
 
 
+class D3DMM_MT_skin_presets(bpy.types.Menu):
+    """Menu of the presets."""
+
+    bl_label = "Presets"
+    bl_idname = "D3DMM_MT_skin_presets"
+    bl_translation_context = OUR_CONTEXT
+
+    def draw(self, context):
+        """Lists them."""
+        for key, label in SKIN_PRESETS.items():
+            self.layout.operator("d3dmm.skin_preset", text=label).preset = key
+
+
 class D3DMM_PT_skin(FacePanel, bpy.types.Panel):
     """The colour of the skin."""
 
@@ -52,7 +65,7 @@ class D3DMM_PT_skin(FacePanel, bpy.types.Panel):
             return
         row = layout.row(align=True)
         row.operator("d3dmm.random_skin", text="Random", icon="FILE_REFRESH")
-        row.operator_menu_enum("d3dmm.skin_preset", "preset", text="Presets")
+        row.menu(D3DMM_MT_skin_presets.bl_idname, text="Presets")
         row.prop(settings, "use", text="", icon="HIDE_OFF")
         row = layout.row(align=True)
         for code, tone in MONK_TONES:
@@ -99,11 +112,8 @@ class D3DMM_PT_skin_make_up(_SkinPart, bpy.types.Panel):
             ("eyeliner", "eyeliner_colour"),
             ("foundation", "foundation_colour"),
         ):
-            row = column.row(align=True)
-            row.prop(settings, name, slider=True)
-            swatch = row.row(align=True)
-            swatch.ui_units_x = 1.6
-            swatch.prop(settings, colour, text="")
+            column.prop(settings, name, slider=True)
+            column.prop(settings, colour)
 
 
 class D3DMM_PT_skin_more(_SkinPart, bpy.types.Panel):
@@ -137,10 +147,13 @@ class D3DMM_PT_skin_coefficients(_SkinPart, bpy.types.Panel):
 
 
 def _column(layout):
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = True
-    return column
+    return layout.column(align=True)  # the names inside: beside the sliders, some would be cut short
 
 
-CLASSES = (D3DMM_PT_skin, D3DMM_PT_skin_make_up, D3DMM_PT_skin_more, D3DMM_PT_skin_coefficients)
+CLASSES = (
+    D3DMM_MT_skin_presets,
+    D3DMM_PT_skin,
+    D3DMM_PT_skin_make_up,
+    D3DMM_PT_skin_more,
+    D3DMM_PT_skin_coefficients,
+)

@@ -13,10 +13,10 @@ import numpy as np
 from ..geometry.cielab import typology_angle
 from ..geometry.map_resampling import enlarged, resample
 from ..geometry.skin_chart import SkinChart
+from ..geometry.skin_spots import KINDS, SpotPatches, spot_patches
 from ..geometry.srgb import from_srgb, to_srgb
 from .albedo_model import LEAST_VALUE, AlbedoModel
 from .skin_sliders import DARKEST, LIGHTEST, SkinSliders, tone_powers
-from .skin_spots import KINDS, SpotPatches, spot_patches
 
 OWN_AXES = 12
 """Directions of what is a person's own, the strongest first."""

@@ -88,7 +88,6 @@ LIGHT_MODULES = {
     ("models", "albedo_model"),
     ("models", "bilinear_face"),
     ("models", "live_skin"),
-    ("models", "skin_spots"),
     ("simulation", "pigment", "pigment_traits"),
     ("models", "earlier_face"),
     ("models", "face_attributes"),

@@ -7,11 +7,11 @@ from ml_backend.geometry.cielab import cielab, typology_angle
 from ml_backend.geometry.dense_face import dense_face_mesh
 from ml_backend.geometry.map_resampling import enlarged, resample
 from ml_backend.geometry.skin_chart import build_skin_chart, skin_places
+from ml_backend.geometry.skin_spots import KINDS, spot_patches
 from ml_backend.geometry.srgb import from_srgb, to_srgb
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.live_skin import TRAITS, SkinLook, SkinPainter
 from ml_backend.models.skin_sliders import SkinSliders
-from ml_backend.models.skin_spots import KINDS, spot_patches
 from ml_backend.simulation.pigment.pigment_traits import sample_traits
 from ml_backend.training.albedo.coarse_components import fit_coarse
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry.skin_chart import SkinChart
+from .skin_chart import SkinChart
 
 
 @dataclass(frozen=True)
