@@ -11,6 +11,7 @@ def _classes():
         bake_detail,
         carry_over_face,
         change_face,
+        change_hair,
         control_backend,
         create_face,
         drop_files,
@@ -29,6 +30,7 @@ def _classes():
     return (
         *create_face.CLASSES,
         *change_face.CLASSES,
+        *change_hair.CLASSES,
         *carry_over_face.CLASSES,
         *face_presets.CLASSES,
         *fit_from_image.CLASSES,
