@@ -252,7 +252,7 @@ def beard_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     """Grows a beard."""
     style = BEARD_STYLES[name]
     random = np.random.default_rng([sliders.seed, 0xBEA2])
-    wanted = max(2, int(style.strands * sliders.density))
+    wanted = max(2, int(style.strands * sliders.density * sliders.draft))
     roots = sample_roots(head, beard_cover(head.centres, style) * _bare(head), wanted, random)
     across = np.abs(roots.place[:, 0])
     lip = (roots.place[:, 2] > -0.034) & (across < 0.036) & (roots.place[:, 1] < -0.085)
@@ -281,7 +281,7 @@ _VELLUS = 20_000
 def vellus_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     """Grows the fine hair of cheeks, jaw and forehead, which rim light shows."""
     random = np.random.default_rng([sliders.seed, 0x7E11])
-    wanted = max(2, int(_VELLUS * sliders.density))
+    wanted = max(2, int(_VELLUS * sliders.density * sliders.draft))
     centres = head.centres
     lids = np.concatenate([head.landmarks[f"lid_{lid}_{side}"] for lid in ("upper", "lower") for side, _ in SIDES])
     free = np.linalg.norm(centres[:, None] - lids[None, ::2], axis=2).min(1) > 0.009

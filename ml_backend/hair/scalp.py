@@ -1,12 +1,12 @@
 """Scalp hair: hairline, flow over the skull, weight, and collision with the head."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from .head import HairHead, axis_point, azimuth
+from .head import AXIS_Y, HairHead, axis_point, azimuth
 from .scalp_styles import SCALP_STYLES, ScalpStyle
-from .shaping import clump, clump_guides, curl, frizz, trim
+from .shaping import clump, clump_guides, curl, frizz, lengths_along, trim
 from .strands import Roots, Strands, along_skin, carried_strands, sample_roots, unit
 
 CROWN = (0.008, 0.047, 0.132)
@@ -29,6 +29,7 @@ class GroomSliders:
         length, density, thickness: scales.
         clump, frizz, curl: 0 none, 1 twice the style's.
         seed: of all that is random.
+        draft: share of the strands that are grown; locks have as many fewer.
     """
 
     length: float = 1.0
@@ -38,6 +39,7 @@ class GroomSliders:
     frizz: float = 0.5
     curl: float = 0.5
     seed: int = 0
+    draft: float = 1.0
 
 
 def hairline_height(points: np.ndarray, style: ScalpStyle) -> np.ndarray:
@@ -65,27 +67,26 @@ def scalp_cover(points: np.ndarray, style: ScalpStyle) -> np.ndarray:
     return cover
 
 
-def scalp_hair(head: HairHead, name: str, sliders: GroomSliders, count: int | None = None) -> Strands:
+def scalp_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     """Grows a cut.
 
     Args:
         head: the mean face.
         name: of `SCALP_STYLES`.
         sliders: the artist's.
-        count: strands at density 1, or None for the style's own.
 
     Returns:
         Strands in random order: any first part of them covers the scalp evenly.
     """
     style = SCALP_STYLES[name]
     random = np.random.default_rng([sliders.seed, 0x5CA1])
-    wanted = max(1, int((count or style.strands) * sliders.density))
+    wanted = max(2, int(style.strands * sliders.density * sliders.draft))
     on_ears = head.ears[head.triangles].max(1) > 0.02
     cover = np.where(on_ears, 0, scalp_cover(head.centres, style))
     roots = sample_roots(head, cover, wanted, random)
     points = _course(head, roots, style, sliders, random)
     points = _shape(head, roots, points, style, sliders, random)
-    points = _outside(head, points)
+    points = _outside(head, points, style)
     radius = style.radius * sliders.thickness * random.uniform(0.85, 1.15, len(points))
     return carried_strands(head, roots, points, radius, random.random(len(points)))
 
@@ -141,6 +142,7 @@ def _course(head: HairHead, roots: Roots, style: ScalpStyle, sliders: GroomSlide
     count = len(place)
     length = _natural_length(roots, style, random)
     flow, side = _flow(roots, style, random)
+    gap = style.face_gap * (1 + 0.10 * random.standard_normal(count).clip(-1.5, 2.5))
     cut = style.cut
     if cut is None:
         length = length * sliders.length
@@ -165,13 +167,14 @@ def _course(head: HairHead, roots: Roots, style: ScalpStyle, sliders: GroomSlide
         rise = height * np.minimum(travelled[:, 0] / 0.03, 1)
         moved = _pushed_out(head, moved, _MARGIN * min(1.0, index / 2) + rise)
         if style.face_gap:
-            moved = _aside(moved, side, style, random)
+            moved = _pushed_out(head, _aside(moved, side, gap), _MARGIN + rise)
         direction = unit(moved - current)
-        current = current + direction * step
+        current = moved
         points[:, index] = current
-    if cut is None:
-        return trim(points, length, style.points)
-    return trim(points, _cut_length(points, step[:, 0], cut, sliders.length, random), style.points)
+    if cut is not None:
+        length = _cut_length(points, cut, sliders.length, random)
+    points = trim(points, length, style.points)
+    return _tucked(points, style) if cut is not None else points
 
 
 def _pushed_out(head: HairHead, points: np.ndarray, margin) -> np.ndarray:
@@ -183,13 +186,18 @@ def _pushed_out(head: HairHead, points: np.ndarray, margin) -> np.ndarray:
     return points + outward * (np.maximum(short, 0) / np.maximum(radius, 1e-6))[..., None]
 
 
-def _aside(points: np.ndarray, side: np.ndarray, style: ScalpStyle, random) -> np.ndarray:
-    """Returns points turned about the axis until they leave the face free."""
-    turn = azimuth(points)
-    gap = style.face_gap * _smooth((0.112 - points[:, 2]) / 0.03)
-    lacking = np.maximum(gap - turn, 0)
-    own = np.where(np.abs(points[:, 0]) < 0.012, side, np.sign(points[:, 0]))
-    angle = np.radians(lacking * 0.6) * own
+def _aside(points: np.ndarray, side: np.ndarray, gap: np.ndarray, share: float = 0.5) -> np.ndarray:
+    """Returns points (N, 3) turned about the axis until they leave the face free.
+
+    Args:
+        points: of N strands.
+        side: (N,) -1 or 1, the side on which each hangs.
+        gap: (N,) degrees of azimuth that each keeps from the face's middle below the hairline.
+        share: of the way that is made.
+    """
+    turn = np.degrees(np.arctan2(points[:, 0], AXIS_Y - points[:, 1])) * side
+    hanging = _smooth((0.108 - points[:, 2]) / 0.035) * (np.abs(turn) < 100)
+    angle = np.radians(np.maximum(gap - turn, 0) * hanging * share) * side
     across, ahead = points[:, 0], points[:, 1] - axis_point(points)[:, 1]
     turned = points.copy()
     turned[:, 0] = across * np.cos(angle) - ahead * np.sin(angle)
@@ -197,17 +205,26 @@ def _aside(points: np.ndarray, side: np.ndarray, style: ScalpStyle, random) -> n
     return turned
 
 
-def _cut_length(points, step, cut: float, scale: float, random) -> np.ndarray:
+def _cut_length(points: np.ndarray, cut: float, scale: float, random) -> np.ndarray:
     """Returns (N,): the length at which each strand passes the height of a blunt cut."""
-    level = 0.075 + (cut - 0.075) * scale + 0.004 * random.standard_normal(len(points))
+    level = 0.075 + (cut - 0.075) * scale + 0.003 * random.standard_normal(len(points))
     below = points[:, :, 2] < level[:, None]
     first = np.where(below.any(1), below.argmax(1), points.shape[1] - 1)
     row = np.arange(len(points))
     high = points[row, np.maximum(first - 1, 0), 2]
     low = points[row, first, 2]
     share = ((high - level) / np.maximum(high - low, 1e-5)).clip(0, 1)
-    layered = 1 - 0.10 * random.random(len(points)) ** 2
-    return step * (np.maximum(first - 1, 0) + share) * layered
+    along = lengths_along(points)
+    before = along[row, np.maximum(first - 1, 0)]
+    length = before + (along[row, first] - before) * share
+    return length * (1 - 0.10 * random.random(len(points)) ** 3)
+
+
+def _tucked(points: np.ndarray, style: ScalpStyle) -> np.ndarray:
+    """Returns hanging strands whose lowest centimetres bend towards the neck."""
+    low = _smooth(((style.cut or 0.0) + 0.045 - points[..., 2]) / 0.05)
+    low = low * (np.arange(points.shape[1]) / 4).clip(0, 1)
+    return points + (axis_point(points) - points) * (style.tuck * low)[..., None]
 
 
 def _shape(head, roots: Roots, points, style: ScalpStyle, sliders: GroomSliders, random) -> np.ndarray:
@@ -215,7 +232,8 @@ def _shape(head, roots: Roots, points, style: ScalpStyle, sliders: GroomSliders,
     count = len(points)
     apart = np.sign(roots.place[:, :1] - style.part) * (0.03 if style.flow == "part" else 0.0)
     places = np.concatenate([roots.place, apart], 1)
-    guide = clump_guides(places, style.locks, random)
+    locks = max(3, int(style.locks * sliders.draft))
+    guide = clump_guides(places, locks, random)
     free = random.random(count) < 0.05
     amount = np.where(free, 0.1, (style.clump * 2 * sliders.clump) * random.uniform(0.7, 1.1, count)).clip(0, 0.97)
     points = clump(points, guide, amount, 1.4)
@@ -224,19 +242,18 @@ def _shape(head, roots: Roots, points, style: ScalpStyle, sliders: GroomSliders,
         shared = phase[guide] + 0.5 * (1.3 - style.clump) * random.standard_normal(count)
         scale = np.clip(2 * sliders.curl, 0, 2)
         points = curl(points, style.curl * scale, style.pitch, shared, style.flat, random)
-    small = clump_guides(places, max(4, style.locks // 7), random)
+    small = clump_guides(places, max(3, locks // 7), random)
     points = clump(points, small, amount * 0.55, 2.0)
     stray = style.frizz * 2 * sliders.frizz * np.where(free, 3.0, 1.0) * random.uniform(0.4, 1.4, count)
     return frizz(points, stray, random)
 
 
-def _outside(head: HairHead, points: np.ndarray) -> np.ndarray:
-    """Returns strands whose points beyond the first two lie outside the head."""
-    kept = points[:, 2:]
-    points[:, 2:] = _pushed_out(head, kept, _MARGIN)
+def _outside(head: HairHead, points: np.ndarray, style: ScalpStyle) -> np.ndarray:
+    """Returns strands whose points beyond the first lie outside the head and leave the face free."""
+    side = np.sign(points[:, points.shape[1] // 2 :, 0].mean(1) + 1e-9)
+    for index in range(1, points.shape[1]):
+        here = points[:, index]
+        if style.face_gap:
+            here = _aside(here, side, np.full(len(here), 0.85 * style.face_gap), 1.0)
+        points[:, index] = _pushed_out(head, here, _MARGIN * min(index / 2, 1.0))
     return points
-
-
-def bald(style: ScalpStyle) -> ScalpStyle:
-    """Returns the style without a bare crown."""
-    return replace(style, bald=0.0)

@@ -17,7 +17,7 @@ class ScalpStyle:
         weight: pull downwards, 1 for long straight hair.
         volume: height of the outer strands above the scalp.
         cut: height of a blunt cut below the axis' origin, or None for the lengths above.
-        fringe: share of the front hair that falls over the forehead.
+        tuck: share of the way to the head's axis that the ends of hanging hair bend.
         curl: radius of a curl; `pitch` its length along the strand; `flat` for waves in a plane.
         clump: 0 strands are free, 1 they meet at the tips; `locks` strands meet in one clump.
         frizz: how far strands stray at their tips.
@@ -39,7 +39,7 @@ class ScalpStyle:
     weight: float = 0.2
     volume: float = 0.004
     cut: float | None = None
-    fringe: float = 0.0
+    tuck: float = 0.0
     curl: float = 0.0
     pitch: float = 0.03
     flat: bool = False
@@ -83,7 +83,7 @@ SCALP_STYLES: dict[str, ScalpStyle] = {
     ),
     "BOB": ScalpStyle(
         0.30, 0.30, 0.30, flow="part", part=0.022, lift=0.55, stiffness=0.2, weight=1.0, volume=0.014,
-        cut=-0.062, clump=0.45, locks=110, frizz=0.0016, sideburns=False, face_gap=55.0, points=18,
+        cut=-0.062, tuck=0.14, clump=0.45, locks=110, frizz=0.0016, sideburns=False, face_gap=55.0, points=18,
     ),
     "LONG": ScalpStyle(
         0.46, 0.46, 0.46, flow="part", lift=0.5, stiffness=0.2, weight=1.0, volume=0.014, cut=-0.150,

@@ -15,22 +15,26 @@ def lengths_along(points: np.ndarray) -> np.ndarray:
 
 
 def trim(points: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
-    """Cuts strands to a length and gives each the same number of points.
+    """Cuts strands to a length and gives each the same number of points, evenly along it.
 
     Args:
-        points: (N, M, 3) with steps of equal length within a strand.
-        lengths: (N,) at most those of the strands.
+        points: (N, M, 3).
+        lengths: (N,) metres; a strand that is shorter stays whole.
         count: K, points of the result.
 
     Returns:
         (N, K, 3).
     """
-    step = np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
-    last = points.shape[1] - 1
-    place = (lengths / np.maximum(step, 1e-9)).clip(0.2, last)[:, None] * np.linspace(0, 1, count)
-    low = place.astype(np.int32).clip(0, last - 1)
-    share = (place - low)[..., None].astype(np.float32)
+    along = lengths_along(points).astype(np.float32)
+    ends = np.minimum(lengths, along[:, -1]).astype(np.float32)
+    wanted = ends[:, None] * np.linspace(0, 1, count, dtype=np.float32)
+    low = np.zeros(wanted.shape, np.int32)
+    for index in range(1, points.shape[1] - 1):
+        low += along[:, index, None] <= wanted
     row = np.arange(len(points))[:, None]
+    begin = along[row, low]
+    share = (wanted - begin) / np.maximum(along[row, low + 1] - begin, 1e-9)
+    share = share.clip(0, 1)[..., None].astype(np.float32)
     return points[row, low] * (1 - share) + points[row, low + 1] * share
 
 

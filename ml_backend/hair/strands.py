@@ -128,11 +128,13 @@ def _nearest_anchors(head: HairHead, points: np.ndarray) -> tuple[np.ndarray, np
     for start in range(0, len(points), 8192):
         here = points[start : start + 8192].astype(np.float32)
         squares = (here**2).sum(1)[:, None] - 2 * here @ places.T + (places**2).sum(1)
-        nearest = np.argpartition(squares, 4, 1)[:, :4]
-        distance = np.sqrt(np.maximum(np.take_along_axis(squares, nearest, 1), 0))
-        order = distance.argsort(1)
-        nearest = np.take_along_axis(nearest, order, 1)
-        distance = np.take_along_axis(distance, order, 1)
+        row = np.arange(len(here))
+        nearest = np.empty((len(here), 4), np.int64)
+        distance = np.empty((len(here), 4), np.float32)
+        for rank in range(4):
+            nearest[:, rank] = squares.argmin(1)
+            distance[:, rank] = np.sqrt(np.maximum(squares[row, nearest[:, rank]], 0))
+            squares[row, nearest[:, rank]] = np.inf
         share = (1 - distance[:, :3] / (distance[:, 3:] + 1e-6)) ** 2 + 1e-6
         chosen[start : start + 8192] = head.anchors[nearest[:, :3]]
         shares[start : start + 8192] = share / share.sum(1, keepdims=True)
