@@ -7,12 +7,11 @@ from bpy.props import EnumProperty, IntProperty
 
 from ..detailed3dmm_addon.hair.groom import add_hair, hair_objects, remove_hair
 from ..detailed3dmm_addon.hair.looks import LOOKS, apply_hair_look, suiting_hair
-from ..detailed3dmm_addon.hair.settings import PARTS
+from ..detailed3dmm_addon.hair.parts import PARTS
 from ..detailed3dmm_addon.model.registry import active_face
 from .operator_base import FaceOperator, needs_current_face
 
 _PART_ITEMS = tuple((part, part.title(), "") for part in PARTS)
-_LOOK_ITEMS = tuple((name, look.label, "") for name, look in LOOKS.items())
 
 
 class _HairOperator(FaceOperator):
@@ -34,7 +33,13 @@ class D3DMM_OT_add_hair(_HairOperator, bpy.types.Operator):
     parts: EnumProperty(
         name="Parts",
         description="Which hair to grow",
-        items=_PART_ITEMS,
+        items=(
+            ("brows", "Brows", ""),
+            ("lashes", "Lashes", ""),
+            ("scalp", "Scalp", ""),
+            ("beard", "Beard", ""),
+            ("vellus", "Vellus", ""),
+        ),
         default={"brows", "lashes", "scalp"},
         options={"ENUM_FLAG"},
     )
@@ -51,7 +56,24 @@ class D3DMM_OT_set_hair_look(_HairOperator, bpy.types.Operator):
     bl_label = "Hair Look"
     bl_options = {"REGISTER", "UNDO"}
 
-    look: EnumProperty(name="Look", description="The look to wear", items=_LOOK_ITEMS)
+    look: EnumProperty(
+        name="Look",
+        description="The look to wear",
+        items=(
+            ("BOB", "Bob", ""),
+            ("LONG", "Long and Straight", ""),
+            ("WAVY", "Shoulder-Long Waves", ""),
+            ("CROPPED", "Cropped with Stubble", ""),
+            ("FADE", "Short Fade", ""),
+            ("SIDE_PART", "Side Part", ""),
+            ("SLICKED", "Combed Back with Beard", ""),
+            ("CURLY", "Curly", ""),
+            ("COILY", "Coily", ""),
+            ("GREY", "Receding and Grey", ""),
+            ("BALD", "Bald Crown with Moustache", ""),
+            ("SHAVED", "Shaved with Goatee", ""),
+        ),
+    )
 
     def perform(self, context):
         """Sets the sliders and grows the parts of the look."""

@@ -3,7 +3,7 @@
 import bpy
 
 from ..detailed3dmm_addon.hair.groom import hair_objects, hair_part
-from ..detailed3dmm_addon.hair.settings import COLOUR_SLIDERS, PARTS
+from ..detailed3dmm_addon.hair.parts import COLOUR_SLIDERS, PARTS
 from ..detailed3dmm_addon.model.face_model import fixed_reason
 from ..detailed3dmm_addon.model.registry import active_face
 from .sidebar import FacePanel

@@ -56,9 +56,7 @@ class _HairGraph(NodeGraph):
         face = self.node(
             "GeometryNodeObjectInfo", {"Object": source[FACE_INPUT]}, transform_space="ORIGINAL"
         ).outputs["Geometry"]
-        share = self.switch(
-            self.node("GeometryNodeIsViewport").outputs[0], 1.0, source[SHARE_INPUT]
-        )
+        share = self.switch(self.node("GeometryNodeIsViewport").outputs[0], 1.0, source[SHARE_INPUT])
         curves = self._thinned(source["Geometry"], share)
         curves = self._thickened(curves, share, source[THICKNESS_INPUT])
         place = self.node("GeometryNodeInputPosition").outputs[0]
@@ -113,9 +111,7 @@ class _HairGraph(NodeGraph):
         parts = self.node("SeparateXYZ", {0: self.vector(corners)}).outputs
         found = []
         for part in parts:
-            node = self.node(
-                "GeometryNodeSampleIndex", data_type="FLOAT_VECTOR", domain="POINT"
-            )
+            node = self.node("GeometryNodeSampleIndex", data_type="FLOAT_VECTOR", domain="POINT")
             self.feed(node.inputs["Geometry"], face)
             self.feed(enabled_socket(node.inputs, "Value"), values)
             self.feed(enabled_socket(node.inputs, "Index"), part)
@@ -162,7 +158,9 @@ class _HairGraph(NodeGraph):
         early = self.each_strand(self.arithmetic("SUBTRACT", middle, begin))
         late = self.each_strand(self.arithmetic("SUBTRACT", tip, middle))
         along = self.math(
-            "DIVIDE", self.node("GeometryNodeSplineParameter").outputs["Index"], self.math("MULTIPLY", last, 0.5)
+            "DIVIDE",
+            self.node("GeometryNodeSplineParameter").outputs["Index"],
+            self.math("MULTIPLY", last, 0.5),
         )
         moved = self.arithmetic("ADD", place, self.arithmetic("SUBTRACT", posed, root))
         first_half = self.math("MINIMUM", along, 1.0)

@@ -31,7 +31,7 @@ from .follow_group import (
     follow_group,
 )
 from .hair_material import make_hair_material, set_colour
-from .settings import PARTS, SHAPE_SLIDERS
+from .parts import PARTS, SHAPE_SLIDERS
 
 MODIFIER = "D3DMM Hair"
 PART_KEY = "d3dmm_hair"

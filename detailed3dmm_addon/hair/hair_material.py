@@ -61,7 +61,9 @@ def make_hair_material(name: str) -> bpy.types.Material:
     graph.node("OutputMaterial", {"Surface": hair.outputs[0]}, target="CYCLES")
     colour = graph.node("RGB", name=COLOUR_NODE, label="Hair Colour").outputs[0]
     varied = graph.mix(
-        1.0, colour, graph.node("CombineColor", {k: graph.ramp(chance, 0, 1, 0.75, 1.25) for k in range(3)}).outputs[0],
+        1.0,
+        colour,
+        graph.node("CombineColor", {k: graph.ramp(chance, 0, 1, 0.75, 1.25) for k in range(3)}).outputs[0],
         "MULTIPLY",
     )
     plain = graph.node(

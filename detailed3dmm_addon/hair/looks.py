@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import bpy
 import numpy as np
 
-from ..model.face_model import identity_of
+from ..model.face_model import face_model, identity_of
 from .groom import add_hair, hair_objects, hair_part, remove_hair
-from .settings import NUMBERS, PARTS, STYLE_NAMES, changes_held
+from .parts import DEFAULT_STYLES, NUMBERS, PARTS
+from .settings import changes_held
 
 _LOOK_SEED = 0x4A12
 
@@ -18,40 +19,38 @@ class HairLook:
     """A look of all hair of a face.
 
     Attributes:
-        label: its name in the interface.
         styles: by part; parts that are not named have no hair.
         colour: melanin, redness and share of grey.
         numbers: sliders by part that are not at their defaults.
     """
 
-    label: str
     styles: Mapping[str, str]
     colour: tuple[float, float, float]
     numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def _look(label: str, scalp: str, colour, beard: str = "", **numbers) -> HairLook:
+def _look(scalp: str, colour, beard: str = "", **numbers) -> HairLook:
     styles = {"brows": "NATURAL", "lashes": "NATURAL", "vellus": "FINE"}
     styles |= {"scalp": scalp} if scalp else {}
     styles |= {"beard": beard} if beard else {}
-    return HairLook(label, styles, colour, numbers)
+    return HairLook(styles, colour, numbers)
 
 
 _FEMALE_BROWS = {"density": 0.85, "thickness": 0.9}
 _DOWN = {"density": 0.6}
 LOOKS = {
-    "BOB": _look("Bob", "BOB", (0.86, 0.25, 0.0), brows=_FEMALE_BROWS),
-    "LONG": _look("Long and Straight", "LONG", (0.72, 0.35, 0.0), brows=_FEMALE_BROWS),
-    "WAVY": _look("Shoulder-Long Waves", "WAVY", (0.80, 0.55, 0.0), brows=_FEMALE_BROWS),
-    "CROPPED": _look("Cropped with Stubble", "CROPPED", (0.88, 0.2, 0.0), "STUBBLE"),
-    "FADE": _look("Short Fade", "FADE", (0.94, 0.1, 0.0), "STUBBLE"),
-    "SIDE_PART": _look("Side Part", "SIDE_PART", (0.82, 0.3, 0.0)),
-    "SLICKED": _look("Combed Back with Beard", "SLICKED", (0.93, 0.15, 0.05), "FULL"),
-    "CURLY": _look("Curly", "CURLY", (0.90, 0.3, 0.0), brows=_FEMALE_BROWS),
-    "COILY": _look("Coily", "COILY", (0.97, 0.05, 0.0)),
-    "GREY": _look("Receding and Grey", "RECEDING", (0.80, 0.1, 0.72), "STUBBLE", vellus=_DOWN),
-    "BALD": _look("Bald Crown with Moustache", "BALD_CROWN", (0.85, 0.2, 0.45), "MOUSTACHE", vellus=_DOWN),
-    "SHAVED": _look("Shaved with Goatee", "SHAVED", (0.95, 0.1, 0.0), "GOATEE"),
+    "BOB": _look("BOB", (0.86, 0.25, 0.0), brows=_FEMALE_BROWS),
+    "LONG": _look("LONG", (0.72, 0.35, 0.0), brows=_FEMALE_BROWS),
+    "WAVY": _look("WAVY", (0.80, 0.55, 0.0), brows=_FEMALE_BROWS),
+    "CROPPED": _look("CROPPED", (0.88, 0.2, 0.0), "STUBBLE"),
+    "FADE": _look("FADE", (0.94, 0.1, 0.0), "STUBBLE"),
+    "SIDE_PART": _look("SIDE_PART", (0.82, 0.3, 0.0)),
+    "SLICKED": _look("SLICKED", (0.93, 0.15, 0.05), "FULL"),
+    "CURLY": _look("CURLY", (0.90, 0.3, 0.0), brows=_FEMALE_BROWS),
+    "COILY": _look("COILY", (0.97, 0.05, 0.0)),
+    "GREY": _look("RECEDING", (0.80, 0.1, 0.72), "STUBBLE", vellus=_DOWN),
+    "BALD": _look("BALD_CROWN", (0.85, 0.2, 0.45), "MOUSTACHE", vellus=_DOWN),
+    "SHAVED": _look("SHAVED", (0.95, 0.1, 0.0), "GOATEE"),
 }
 """Looks by name."""
 _YOUNG_MEN = ("CROPPED", "FADE", "SIDE_PART", "SLICKED", "SHAVED", "CURLY")
@@ -72,7 +71,7 @@ def apply_hair_look(face: bpy.types.Object, look: HairLook, seed: int | None = N
             sliders = hair_part(face, part)
             for name in NUMBERS:
                 sliders.property_unset(name)
-            sliders.style = look.styles.get(part, STYLE_NAMES[part][0])
+            sliders.style = look.styles.get(part, DEFAULT_STYLES[part])
             sliders.melanin, sliders.redness, sliders.grey = _part_colour(part, look.colour)
             if part == "vellus":
                 sliders.viewport = 0.0
@@ -105,8 +104,6 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
         face: of the present model.
         seed: the same gives the same look.
     """
-    from ..model.face_model import face_model
-
     random = np.random.default_rng([seed, _LOOK_SEED])
     tone = face.d3dmm.skin_tone
     model = face_model()
@@ -128,4 +125,4 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
     styles = dict(look.styles)
     if name == "COILY" and not is_man:
         styles.pop("beard", None)
-    return HairLook(look.label, styles, (dark, red, grey), look.numbers)
+    return HairLook(styles, (dark, red, grey), look.numbers)

@@ -6,21 +6,6 @@ from contextlib import contextmanager
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
-from ...ml_backend.hair.face_hair import BEARD_STYLES, BROW_STYLES, LASH_STYLES, VELLUS_STYLES
-from ...ml_backend.hair.scalp_styles import SCALP_STYLES
-from ..translations import OUR_CONTEXT
-
-PARTS = ("brows", "lashes", "scalp", "beard", "vellus")
-STYLE_NAMES = {
-    "brows": tuple(BROW_STYLES),
-    "lashes": tuple(LASH_STYLES),
-    "scalp": tuple(SCALP_STYLES),
-    "beard": tuple(BEARD_STYLES),
-    "vellus": tuple(VELLUS_STYLES),
-}
-SHAPE_SLIDERS = ("length", "density", "clump", "frizz", "curl")
-COLOUR_SLIDERS = ("melanin", "redness", "grey")
-NUMBERS = (*SHAPE_SLIDERS, "thickness", *COLOUR_SLIDERS, "viewport")
 _held: list[bool] = []
 """Not empty while several sliders are written: hair is then grown once, by the caller."""
 
@@ -49,31 +34,6 @@ def _look_changed(part, _context):
         groom.apply_look(part.id_data, part.part_name)
 
 
-def _scale(name: str, description: str, update, high: float = 2.0, default: float = 1.0):
-    return FloatProperty(
-        name=name,
-        description=description,
-        default=default,
-        min=0.05,
-        max=4.0,
-        soft_max=high,
-        update=update,
-        translation_context=OUR_CONTEXT,
-    )
-
-
-def _share(name: str, description: str, update, default: float):
-    return FloatProperty(
-        name=name,
-        description=description,
-        default=default,
-        min=0.0,
-        max=1.0,
-        update=update,
-        translation_context=OUR_CONTEXT,
-    )
-
-
 def _hair_object(_part, candidate) -> bool:
     return candidate.type == "CURVES"
 
@@ -83,39 +43,94 @@ class HairPart:
 
     part_name = ""
     object: PointerProperty(type=bpy.types.Object, poll=_hair_object, options={"HIDDEN"})
-    length: _scale("Length", "Length of the strands; 1 is the style's own", _shape_changed)
-    density: _scale("Density", "Number of strands; 1 is the style's own", _shape_changed)
-    thickness: _scale("Thickness", "Width of a strand; 1 is life-like", _look_changed)
-    clump: _share("Clump", "How far strands meet in locks", _shape_changed, 0.5)
-    frizz: _share("Frizz", "How far single strands stray", _shape_changed, 0.5)
-    curl: _share("Curl", "Width of the style's curls or bend; 0.5 is its own", _shape_changed, 0.5)
-    melanin: _share("Melanin", "Pigment: 0 white, 0.4 blond, 0.8 brown, 1 black", _look_changed, 0.9)
-    redness: _share("Redness", "Share of red pigment", _look_changed, 0.2)
-    grey: _share("Grey", "Share of strands that have lost their pigment", _look_changed, 0.0)
+    length: FloatProperty(
+        name="Length",
+        description="Length of the strands; 1 is the style's own",
+        default=1.0,
+        min=0.05,
+        max=4.0,
+        soft_max=2.0,
+        update=_shape_changed,
+    )
+    density: FloatProperty(
+        name="Density",
+        description="Number of strands; 1 is the style's own",
+        default=1.0,
+        min=0.02,
+        max=4.0,
+        soft_max=2.0,
+        update=_shape_changed,
+    )
+    thickness: FloatProperty(
+        name="Thickness",
+        description="Width of a strand; 1 is life-like",
+        default=1.0,
+        min=0.1,
+        max=4.0,
+        soft_max=2.0,
+        update=_look_changed,
+    )
+    clump: FloatProperty(
+        name="Clump",
+        description="How far strands meet in locks; 0.5 is the style's own",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        update=_shape_changed,
+    )
+    frizz: FloatProperty(
+        name="Frizz",
+        description="How far single strands stray; 0.5 is the style's own",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        update=_shape_changed,
+    )
+    curl: FloatProperty(
+        name="Curl",
+        description="Width of curls, bend of lashes; 0.5 is the style's own",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        update=_shape_changed,
+    )
+    melanin: FloatProperty(
+        name="Melanin",
+        description="Pigment: 0 white, 0.5 blond, 0.8 brown, 1 black",
+        default=0.9,
+        min=0.0,
+        max=1.0,
+        update=_look_changed,
+    )
+    redness: FloatProperty(
+        name="Redness",
+        description="Share of red pigment",
+        default=0.2,
+        min=0.0,
+        max=1.0,
+        update=_look_changed,
+    )
+    grey: FloatProperty(
+        name="Grey",
+        description="Share of strands that have lost their pigment",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        update=_look_changed,
+    )
     seed: IntProperty(
         name="Seed",
         description="Chooses among grooms of the same style",
         min=0,
         update=_shape_changed,
-        translation_context=OUR_CONTEXT,
     )
-    viewport: _share(
-        "Viewport", "Share of the strands that the viewport shows; renders show all", _look_changed, 0.2
-    )
-
-
-def _style_items(part: str):
-    return tuple((name, name.replace("_", " ").title(), "") for name in STYLE_NAMES[part])
-
-
-def _style(part: str, default: str):
-    return EnumProperty(
-        name="Style",
-        description="Cut or form of this hair",
-        items=_style_items(part),
-        default=default,
-        update=_shape_changed,
-        translation_context=OUR_CONTEXT,
+    viewport: FloatProperty(
+        name="In the Viewport",
+        description="Share of the strands that the viewport shows; renders show all",
+        default=0.2,
+        min=0.0,
+        max=1.0,
+        update=_look_changed,
     )
 
 
@@ -123,35 +138,86 @@ class D3DMM_PG_hair_brows(HairPart, bpy.types.PropertyGroup):
     """The eyebrows."""
 
     part_name = "brows"
-    style: _style("brows", "NATURAL")
+    style: EnumProperty(
+        name="Style",
+        description="Cut or form of this hair",
+        items=(
+            ("NATURAL", "Natural", ""),
+            ("STRAIGHT", "Straight", ""),
+            ("ARCHED", "Arched", ""),
+            ("THICK", "Thick", ""),
+            ("THIN", "Thin", ""),
+        ),
+        update=_shape_changed,
+    )
 
 
 class D3DMM_PG_hair_lashes(HairPart, bpy.types.PropertyGroup):
     """The lashes."""
 
     part_name = "lashes"
-    style: _style("lashes", "NATURAL")
+    style: EnumProperty(
+        name="Style",
+        description="Cut or form of this hair",
+        items=(("NATURAL", "Natural", ""), ("LONG", "Long", ""), ("SPARSE", "Sparse", "")),
+        update=_shape_changed,
+    )
 
 
 class D3DMM_PG_hair_scalp(HairPart, bpy.types.PropertyGroup):
     """The hair of the head."""
 
     part_name = "scalp"
-    style: _style("scalp", "CROPPED")
+    style: EnumProperty(
+        name="Style",
+        description="Cut or form of this hair",
+        items=(
+            ("SHAVED", "Shaved", ""),
+            ("CROPPED", "Cropped", ""),
+            ("FADE", "Short Fade", ""),
+            ("SIDE_PART", "Side Part", ""),
+            ("SLICKED", "Combed Back", ""),
+            ("CURLY", "Curly", ""),
+            ("COILY", "Coily", ""),
+            ("BOB", "Bob", ""),
+            ("LONG", "Long and Straight", ""),
+            ("WAVY", "Shoulder-Long Waves", ""),
+            ("RECEDING", "Receding", ""),
+            ("BALD_CROWN", "Bald Crown", ""),
+        ),
+        default="CROPPED",
+        update=_shape_changed,
+    )
 
 
 class D3DMM_PG_hair_beard(HairPart, bpy.types.PropertyGroup):
     """The beard."""
 
     part_name = "beard"
-    style: _style("beard", "STUBBLE")
+    style: EnumProperty(
+        name="Style",
+        description="Cut or form of this hair",
+        items=(
+            ("STUBBLE", "Stubble", ""),
+            ("MOUSTACHE", "Moustache", ""),
+            ("GOATEE", "Goatee", ""),
+            ("FULL", "Full Beard", ""),
+            ("SIDEBURNS", "Sideburns", ""),
+        ),
+        update=_shape_changed,
+    )
 
 
 class D3DMM_PG_hair_vellus(HairPart, bpy.types.PropertyGroup):
     """The fine hair of the face."""
 
     part_name = "vellus"
-    style: _style("vellus", "FINE")
+    style: EnumProperty(
+        name="Style",
+        description="Cut or form of this hair",
+        items=(("FINE", "Fine", ""), ("DOWNY", "Downy", "")),
+        update=_shape_changed,
+    )
 
 
 class D3DMM_PG_hair(bpy.types.PropertyGroup):

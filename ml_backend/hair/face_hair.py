@@ -53,11 +53,10 @@ def brow_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     random = np.random.default_rng([sliders.seed, 0xB205])
     wanted = max(2, int(_BROW_PAIR * style.fullness * sliders.density))
     cover = np.maximum(*(_brow_place(head, head.centres, style, side)[2] for side, _ in SIDES))
-    roots = sample_roots(head, cover**1.3, wanted, random)
+    facing = head.normals[head.triangles].mean(1)[:, 1] < -0.25
+    roots = sample_roots(head, cover**1.3 * _bare(head) * facing, wanted, random)
     left = roots.place[:, 0] > 0
-    along = np.where(
-        left, *(_brow_place(head, roots.place, style, side)[0] for side, _ in SIDES)
-    )
+    along = np.where(left, *(_brow_place(head, roots.place, style, side)[0] for side, _ in SIDES))
     height = np.where(left, *(_brow_place(head, roots.place, style, side)[1] for side, _ in SIDES))
     outward = np.where(left, 1.0, -1.0)[:, None] * np.array([1.0, 0, 0])
     lateral = along_skin(outward, roots.normal)
@@ -111,7 +110,9 @@ def lash_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     length_scale, number = LASH_STYLES[name]
     random = np.random.default_rng([sliders.seed, 0x1A54])
     parts = [
-        _lid_lashes(head, lid, side, sign, number * sliders.density, length_scale * sliders.length, sliders, random)
+        _lid_lashes(
+            head, lid, side, sign, number * sliders.density, length_scale * sliders.length, sliders, random
+        )
         for side, sign in SIDES
         for lid in ("upper", "lower")
     ]
@@ -145,7 +146,12 @@ def _lid_lashes(head, lid, side, sign, number, scale, sliders, random):
     fan = np.radians(np.interp(place, [0, 0.3, 1], [-12, 0, 26]) + 4 * random.standard_normal(count)) * sign
     cosine, sine = np.cos(fan), np.sin(fan)
     ahead = np.stack(
-        [outward[:, 0] * cosine - outward[:, 1] * sine, outward[:, 0] * sine + outward[:, 1] * cosine, 0 * fan], 1
+        [
+            outward[:, 0] * cosine - outward[:, 1] * sine,
+            outward[:, 0] * sine + outward[:, 1] * cosine,
+            0 * fan,
+        ],
+        1,
     )
     ahead = unit(ahead + (0, -0.55, 0))
     low, high = np.radians(_LASH_ANGLES[lid])
@@ -233,8 +239,12 @@ def beard_cover(points: np.ndarray, style: BeardStyle) -> np.ndarray:
     lip = soft(top - height, 0.003) * soft(height - bottom, 0.003) * soft(0.036 - across, 0.008) * front
     lip = lip * (0.45 + 0.55 * soft(across - 0.003, 0.003))
     under = soft(-0.047 - height, 0.004) * soft(0.030 - across, 0.010) * soft(height + 0.088, 0.010) * front
-    patch = (1 - 0.8 * soft(0.017 - np.abs(across - 0.016), 0.008) * soft(height + 0.0575, 0.006))
-    ring = soft(0.009 - np.abs(across - 0.031), 0.006) * soft(-0.028 - height, 0.008) * soft(height + 0.064, 0.01)
+    patch = 1 - 0.8 * soft(0.017 - np.abs(across - 0.016), 0.008) * soft(height + 0.0575, 0.006)
+    ring = (
+        soft(0.009 - np.abs(across - 0.031), 0.006)
+        * soft(-0.028 - height, 0.008)
+        * soft(height + 0.064, 0.01)
+    )
     chin = np.maximum(under * patch, ring * front)
     line = np.interp(turn, *np.array(_CHEEK_LINE).T)
     neck = np.interp(turn, *np.array(_NECK_LINE).T)
@@ -256,7 +266,9 @@ def beard_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     roots = sample_roots(head, beard_cover(head.centres, style) * _bare(head), wanted, random)
     across = np.abs(roots.place[:, 0])
     lip = (roots.place[:, 2] > -0.034) & (across < 0.036) & (roots.place[:, 1] < -0.085)
-    sideways = np.sign(roots.place[:, :1]) * np.where(lip, 0.9, 0.15)[:, None] * (across / 0.012).clip(0, 1)[:, None]
+    sideways = (
+        np.sign(roots.place[:, :1]) * np.where(lip, 0.9, 0.15)[:, None] * (across / 0.012).clip(0, 1)[:, None]
+    )
     aim = np.concatenate([sideways, np.where(lip, 0, 0.2)[:, None], np.full((len(across), 1), -1.0)], 1)
     tangent = along_skin(aim + 0.18 * random.standard_normal(aim.shape), roots.normal)
     length = np.where(lip, min(style.length, 0.011), style.length) * sliders.length
@@ -264,7 +276,9 @@ def beard_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     length = length * edge * random.uniform(0.55, 1.1, len(across))
     points = grow(roots, tangent, length, (style.lift, 0.25), style.points, 0.2, random)
     if style.points > 4:
-        points[:, 1:] += np.array([0, 0, -0.25]) * (np.linspace(0, 1, style.points)[1:, None] ** 2) * length[:, None, None]
+        points[:, 1:] += (
+            np.array([0, 0, -0.25]) * (np.linspace(0, 1, style.points)[1:, None] ** 2) * length[:, None, None]
+        )
         if style.curl:
             phase = random.uniform(0, 6.3, len(points))
             points = curl(points, style.curl * 2 * sliders.curl, style.pitch, phase, False, random)
@@ -283,12 +297,16 @@ def vellus_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     random = np.random.default_rng([sliders.seed, 0x7E11])
     wanted = max(2, int(_VELLUS * sliders.density * sliders.draft))
     centres = head.centres
-    lids = np.concatenate([head.landmarks[f"lid_{lid}_{side}"] for lid in ("upper", "lower") for side, _ in SIDES])
+    lids = np.concatenate(
+        [head.landmarks[f"lid_{lid}_{side}"] for lid in ("upper", "lower") for side, _ in SIDES]
+    )
     free = np.linalg.norm(centres[:, None] - lids[None, ::2], axis=2).min(1) > 0.009
     face = (azimuth(centres) < 86) & (centres[:, 2] < 0.098) & (centres[:, 2] > -0.10)
     cheeks = 0.5 + 0.5 * np.exp(-(((azimuth(centres) - 45) / 25) ** 2))
     roots = sample_roots(head, free * face * cheeks * _bare(head), wanted, random)
-    aim = np.concatenate([np.sign(roots.place[:, :1]) * 0.6, np.full((wanted, 1), 0.4), np.full((wanted, 1), -1.0)], 1)
+    aim = np.concatenate(
+        [np.sign(roots.place[:, :1]) * 0.6, np.full((wanted, 1), 0.4), np.full((wanted, 1), -1.0)], 1
+    )
     tangent = along_skin(aim + 0.3 * random.standard_normal(aim.shape), roots.normal)
     length = VELLUS_STYLES[name] * random.uniform(0.0007, 0.0019, wanted) * sliders.length
     points = grow(roots, tangent, length, (0.75, 0.15), 4, 0.3, random)
@@ -325,7 +343,10 @@ def grow(roots: Roots, tangent, length, lifts: tuple[float, float], count: int, 
     for index in range(count - 1):
         along = index / max(count - 2, 1)
         angle = begin * (1 - along) + lifts[1] * along
-        points.append(points[-1] + (np.cos(angle) * tangent + np.sin(angle) * roots.normal) * (length / (count - 1))[:, None])
+        points.append(
+            points[-1]
+            + (np.cos(angle) * tangent + np.sin(angle) * roots.normal) * (length / (count - 1))[:, None]
+        )
     return np.stack(points, 1)
 
 

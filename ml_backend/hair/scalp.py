@@ -148,7 +148,11 @@ def _course(head: HairHead, roots: Roots, style: ScalpStyle, sliders: GroomSlide
         length = length * sliders.length
     steps = max(style.points if cut is not None else min(style.points, 16), 4)
     step = (length / (steps - 1)).astype(np.float32)[:, None]
-    height = style.volume * random.random(count) ** 0.8 * (0.25 + hairline_height(place, style) / 0.05).clip(0.1, 1)
+    height = (
+        style.volume
+        * random.random(count) ** 0.8
+        * (0.25 + hairline_height(place, style) / 0.05).clip(0.1, 1)
+    )
     lift = (style.lift + 0.14 * random.standard_normal(count)).clip(0.05, 1.5)[:, None]
     direction = (np.cos(lift) * flow + np.sin(lift) * roots.normal).astype(np.float32)
     points = np.empty((count, steps, 3), np.float32)
@@ -235,7 +239,9 @@ def _shape(head, roots: Roots, points, style: ScalpStyle, sliders: GroomSliders,
     locks = max(3, int(style.locks * sliders.draft))
     guide = clump_guides(places, locks, random)
     free = random.random(count) < 0.05
-    amount = np.where(free, 0.1, (style.clump * 2 * sliders.clump) * random.uniform(0.7, 1.1, count)).clip(0, 0.97)
+    amount = np.where(free, 0.1, (style.clump * 2 * sliders.clump) * random.uniform(0.7, 1.1, count)).clip(
+        0, 0.97
+    )
     points = clump(points, guide, amount, 1.4)
     if style.curl and sliders.curl > 0:
         phase = random.uniform(0, 2 * np.pi, count)

@@ -1,4 +1,4 @@
-"""What makes strands hair: clumps, curls, frizz, cuts. Arrays are (N, M, 3), metres, root first."""
+"""The shaping of strands: clumps, curls, frizz, cuts. Arrays are (N, M, 3), metres, root first."""
 
 import numpy as np
 
@@ -97,7 +97,12 @@ def strand_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def curl(
-    points: np.ndarray, radius: float, pitch: float, phase: np.ndarray, flat: bool, random: np.random.Generator
+    points: np.ndarray,
+    radius: float,
+    pitch: float,
+    phase: np.ndarray,
+    flat: bool,
+    random: np.random.Generator,
 ) -> np.ndarray:
     """Winds strands into helices around their course, or waves them in a plane.
 
