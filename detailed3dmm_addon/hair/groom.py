@@ -30,7 +30,7 @@ from .follow_group import (
     WIDE,
     follow_group,
 )
-from .hair_material import make_hair_material, set_colour
+from .hair_material import make_hair_material, mixed_colour, set_colour
 from .parts import PARTS, SHAPE_SLIDERS
 
 MODIFIER = "D3DMM Hair"
@@ -143,6 +143,8 @@ def apply_look(face: bpy.types.Object, part: str) -> None:
     for material in item.data.materials:
         if material is not None:
             set_colour(material, sliders.melanin, sliders.redness, sliders.grey)
+    if part == "scalp":
+        painted.tint_painted_hair(face, mixed_colour(sliders.melanin, sliders.redness, sliders.grey))
 
 
 def _grown(part: str, sliders) -> Strands:

@@ -32,6 +32,12 @@ def melanin_colour(melanin: float, redness: float) -> tuple[float, float, float]
     return tuple(float(value) for value in colour)
 
 
+def mixed_colour(melanin: float, redness: float, grey: float) -> tuple[float, float, float]:
+    """Returns the linear colour of hair of which a share is grey."""
+    pigmented = np.array(melanin_colour(melanin, redness))
+    return tuple(float(value) for value in pigmented + (np.array(_WHITE) - pigmented) * grey)
+
+
 def make_hair_material(name: str) -> bpy.types.Material:
     """Returns a new material; `set_colour` gives it its pigments."""
     material = new_material(name)

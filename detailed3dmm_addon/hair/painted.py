@@ -10,8 +10,10 @@ import numpy as np
 
 from ...ml_backend.hair.scalp import scalp_cover
 from ...ml_backend.hair.scalp_styles import SCALP_STYLES
+from ..appearance.skin_material import HAIR_NODE
 from ..face import attributes
 from ..model.face_model import dense_mesh, dense_parts, face_model
+from ..nodes.materials import first_material, named_node
 from ..nodes.vertex_attributes import write_attribute
 
 _UNDER_BROWS = 0.35
@@ -44,3 +46,10 @@ def paint_beneath(face: bpy.types.Object, grown: Mapping[str, bpy.types.Object])
         lash[:, 1] = _NO_LASH
     write_attribute(mesh, "d3dmm_lash", lash)
     mesh.update_tag()
+
+
+def tint_painted_hair(face: bpy.types.Object, colour: tuple[float, float, float]) -> None:
+    """Gives the skin's painted hair the linear colour of the strands; nothing where its node was removed."""
+    node = named_node(first_material(face), HAIR_NODE)
+    if node is not None:
+        node.outputs[0].default_value = (*colour, 1.0)
