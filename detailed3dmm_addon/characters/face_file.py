@@ -14,6 +14,7 @@ from ..appearance.eye_material import IRIS_NODE
 from ..appearance.skin_material import HAIR_NODE
 from ..detail import follow as live_update
 from ..detail import live as live_detail
+from ..hair.hair_values import HairValues, apply_hair_values, hair_fault, hair_values
 from ..model.face_model import (
     check_current,
     direction_step,
@@ -47,6 +48,7 @@ class FacePreset:
         colours: linear RGB of hair and iris.
         resolution, show_detail: as the face's properties, or None.
         imported_map: name and latent (18, 512) of an imported detail map, or None.
+        strands: sliders of its hair by part, or None where the file says nothing of hair.
         note: how the person was carried over from an earlier face model; empty where it was not.
     """
 
@@ -58,6 +60,7 @@ class FacePreset:
     resolution: str | None
     show_detail: bool | None
     imported_map: tuple[str, np.ndarray] | None
+    strands: HairValues | None
     note: str
 
 
@@ -86,6 +89,7 @@ def save_preset(face: bpy.types.Object, path: Path) -> None:
         },
         "resolution": settings.resolution,
         "show_detail": settings.show_detail,
+        "strands": hair_values(face),
     }
     latent = live_detail.latent_arrays(face).get("latent_offset")
     if latent is not None:
@@ -139,7 +143,7 @@ def read_preset(path: Path) -> FacePreset:
     known = model.direction_names + (earlier_face().direction_names if note else ())
     directions = _named_numbers(path, sliders.get("directions", {}), "directions", known)
     regions = _named_numbers(path, sliders.get("regions", {}), "regions", REGIONS)
-    groups = ("directions", "regions", "colours", "resolution", "show_detail", "imported_map")
+    groups = ("directions", "regions", "colours", "resolution", "show_detail", "imported_map", "strands")
     plain = _named_numbers(
         path,
         {name: value for name, value in sliders.items() if name not in groups},
@@ -157,6 +161,10 @@ def read_preset(path: Path) -> FacePreset:
     if note and imported_map is not None:
         imported_map = None  # its latent is of a generator for the earlier model
         note += " Import its detail map again."
+    strands = sliders.get("strands")
+    fault = hair_fault(strands) if strands is not None else ""
+    if fault:
+        raise UserError(f"{path}: {fault}.", _REMEDY)
     return FacePreset(
         parameters,
         directions,
@@ -166,6 +174,7 @@ def read_preset(path: Path) -> FacePreset:
         resolution,
         shown,
         imported_map,
+        strands,
         note,
     )
 
@@ -245,6 +254,8 @@ def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
     for name, value in zip(face_model().expression_names, preset.parameters.expression, strict=True):
         if name in keys:
             keys[name].value = float(value)
+    if preset.strands is not None:
+        apply_hair_values(face, preset.strands)
 
 
 def _apply_detail(face: bpy.types.Object, preset: FacePreset) -> None:

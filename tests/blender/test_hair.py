@@ -16,8 +16,9 @@ def settings(module):
 
 
 @pytest.fixture
-def thin(face, settings):
-    """A face whose hair is sparse, so that tests are quick; the viewport shows every strand."""
+def thin(face, groom, settings):
+    """A face without hair whose sliders ask for little, so that tests are quick; all of it is shown."""
+    groom.remove_hair(face, ["brows", "lashes"])
     with settings.changes_held():
         for part in ("brows", "lashes", "scalp", "beard", "vellus"):
             sliders = getattr(face.d3dmm_hair, part)
@@ -41,6 +42,12 @@ def shown_skin(face) -> np.ndarray:
     places = np.empty((len(mesh.vertices), 3), np.float32)
     mesh.vertices.foreach_get("co", places.ravel())
     return places
+
+
+def test_a_new_face_has_brows_and_lashes_unless_asked_not_to(face, groom):
+    assert set(groom.hair_objects(face)) == {"brows", "lashes"}
+    bpy.ops.d3dmm.create_face(identity_seed=4, update_detail=False, hair=False)
+    assert groom.hair_objects(bpy.context.active_object) == {}
 
 
 def test_add_hair_grows_each_part_as_a_child_of_the_face(thin, groom):
@@ -185,3 +192,63 @@ def test_looks_dress_a_face_and_random_hair_suits_it(thin, groom, module):
     greys = [looks.suiting_hair(thin, seed).colour[2] for seed in range(8)]
     thin.d3dmm.age_offset = -3.0
     assert np.mean(greys) > np.mean([looks.suiting_hair(thin, seed).colour[2] for seed in range(8)])
+
+
+def test_a_face_file_keeps_hair_and_another_face_wears_it(thin, groom, tmp_path):
+    path = tmp_path / "face.json"
+    thin.d3dmm_hair.brows.style = "ARCHED"
+    thin.d3dmm_hair.brows.melanin = 0.35
+    shape = shown_points(groom.add_hair(thin, ["brows"])["brows"])
+    assert bpy.ops.d3dmm.save_face(filepath=str(path)) == {"FINISHED"}
+    thin.d3dmm_hair.brows.style = "THICK"
+    groom.add_hair(thin, ["lashes", "scalp"])
+    assert bpy.ops.d3dmm.load_face(filepath=str(path)) == {"FINISHED"}
+    assert set(groom.hair_objects(thin)) == {"brows"}
+    assert thin.d3dmm_hair.brows.style == "ARCHED"
+    assert thin.d3dmm_hair.brows.melanin == pytest.approx(0.35)
+    assert np.allclose(shown_points(groom.hair_objects(thin)["brows"]), shape, atol=1e-6)
+    text = path.read_text().replace("ARCHED", "PLAITED")
+    path.write_text(text)
+    with pytest.raises(RuntimeError, match="PLAITED"):
+        bpy.ops.d3dmm.load_face(filepath=str(path))
+
+
+@pytest.mark.parametrize("kind", ["alembic", "usd"])
+def test_hair_leaves_as_curves(thin, groom, tmp_path, kind):
+    brows = groom.add_hair(thin, ["brows"])["brows"]
+    thin.d3dmm_hair.brows.viewport = 0.1
+    thin.data.shape_keys.key_blocks["browInnerUp"].value = 1.0
+    thin.location = (0.0, 0.0, 0.0)
+    before = set(bpy.data.objects)
+    path = tmp_path / ("hair.abc" if kind == "alembic" else "hair.usdc")
+    operator = getattr(bpy.ops.d3dmm, f"export_{kind}")
+    assert operator(filepath=str(path), scene_range=False, first_frame=1, last_frame=1) == {"FINISHED"}
+    assert set(bpy.data.objects) == before
+    if kind == "alembic":
+        bpy.ops.wm.alembic_import(filepath=str(path), as_background_job=False)
+    else:
+        bpy.ops.wm.usd_import(filepath=str(path))
+    read = [item for item in bpy.data.objects if item not in before and item.type in ("CURVES", "CURVE")]
+    count = sum(len(item.data.curves if item.type == "CURVES" else item.data.splines) for item in read)
+    assert count == len(brows.data.curves)
+
+
+def test_formats_without_curves_say_so(thin, groom, tmp_path, module):
+    stage = module("detailed3dmm_addon.export.stage")
+    hair = module("detailed3dmm_addon.export.hair")
+    with stage.export_stage(bpy.context, thin, 1, 1) as shown:
+        assert hair.left_hair(shown) == ""
+    groom.add_hair(thin, ["brows"])
+    with stage.export_stage(bpy.context, thin, 1, 1) as shown:
+        assert "Alembic and USD" in hair.left_hair(shown)
+
+
+def test_wrinkles_move_short_hair_with_the_skin(thin, groom):
+    brows = groom.add_hair(thin, ["brows"])["brows"]
+    before = shown_points(brows)
+    live = np.full(len(thin.data.vertices), 2.0, np.float32)
+    thin.d3dmm.show_detail = True
+    thin.data.attributes["d3dmm_live"].data.foreach_set("value", live)
+    thin.data.update_tag()
+    moved = np.linalg.norm(shown_points(brows) - before, axis=1)
+    assert moved.mean() == pytest.approx(0.002, rel=0.3)
