@@ -170,7 +170,7 @@ def _curves(name: str, strands: Strands) -> bpy.types.Curves:
     count, steps = strands.points.shape[:2]
     curves = bpy.data.hair_curves.new(name)
     curves.add_curves([steps] * count)
-    curves.attributes["position"].data.foreach_set("vector", strands.points.ravel())
+    curves.attributes["position"].data.foreach_set("vector", _rounded(strands.points).ravel())
     along = np.linspace(0, 1, steps, dtype=np.float32)
     radius = strands.radius[:, None] * (1 - (1 - _TIP) * along**2)
     _write(curves, "radius", radius.ravel(), "POINT")
@@ -192,6 +192,11 @@ def _curves(name: str, strands: Strands) -> bpy.types.Curves:
         _write(curves, SHARES[end], strands.shares[:, end])
         _write(curves, CARRIED_FROM[end], before[:, end])
     return curves
+
+
+def _rounded(points: np.ndarray) -> np.ndarray:
+    """Returns points to two micrometres: finer values would only make files larger."""
+    return np.round(points * np.float32(2**19)) * np.float32(2**-19)
 
 
 def _write(curves: bpy.types.Curves, name: str, values: np.ndarray, domain: str = "CURVE") -> None:

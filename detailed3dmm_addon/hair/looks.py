@@ -11,6 +11,8 @@ from .groom import add_hair, hair_objects, hair_part, remove_hair
 from .parts import DEFAULT_STYLES, NUMBERS, PARTS
 from .settings import changes_held
 
+_VIEWPORT = {"vellus": 0.0, "brows": 1.0, "lashes": 1.0, "beard": 0.3}
+"""Shares that the viewport shows of parts in a look."""
 _LOOK_SEED = 0x4A12
 
 
@@ -73,10 +75,7 @@ def apply_hair_look(face: bpy.types.Object, look: HairLook, seed: int | None = N
                 sliders.property_unset(name)
             sliders.style = look.styles.get(part, DEFAULT_STYLES[part])
             sliders.melanin, sliders.redness, sliders.grey = _part_colour(part, look.colour)
-            if part == "vellus":
-                sliders.viewport = 0.0
-            if part in ("brows", "lashes", "beard"):
-                sliders.viewport = 1.0
+            sliders.viewport = _VIEWPORT.get(part, sliders.viewport)
             for name, value in look.numbers.get(part, {}).items():
                 setattr(sliders, name, value)
             if seed is not None:

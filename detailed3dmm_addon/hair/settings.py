@@ -127,7 +127,7 @@ class HairPart:
     viewport: FloatProperty(
         name="In the Viewport",
         description="Share of the strands that the viewport shows; renders show all",
-        default=0.2,
+        default=0.1,
         min=0.0,
         max=1.0,
         update=_look_changed,
@@ -138,6 +138,14 @@ class D3DMM_PG_hair_brows(HairPart, bpy.types.PropertyGroup):
     """The eyebrows."""
 
     part_name = "brows"
+    viewport: FloatProperty(
+        name="In the Viewport",
+        description="Share of the strands that the viewport shows; renders show all",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        update=_look_changed,
+    )
     style: EnumProperty(
         name="Style",
         description="Cut or form of this hair",
@@ -156,6 +164,14 @@ class D3DMM_PG_hair_lashes(HairPart, bpy.types.PropertyGroup):
     """The lashes."""
 
     part_name = "lashes"
+    viewport: FloatProperty(
+        name="In the Viewport",
+        description="Share of the strands that the viewport shows; renders show all",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        update=_look_changed,
+    )
     style: EnumProperty(
         name="Style",
         description="Cut or form of this hair",

@@ -67,7 +67,7 @@ def brow_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     tangent = np.cos(angle) * lateral + np.sin(angle) * upward
     length = np.interp(along, *np.array(_BROW_LENGTH).T) * random.uniform(0.55, 1.1, len(along))
     length *= sliders.length
-    points = grow(roots, tangent, length, (0.42, 0.04), 6, 0.10, random)
+    points = grow(roots, tangent, length, (0.5, 0.14), 6, 0.10, random)
     points = _groomed(points, roots, 7, 0.36, 0.0007, sliders, random)
     radius = _BROW_RADIUS * sliders.thickness * random.uniform(0.75, 1.15, len(points))
     return skin_strands(head, roots, points, radius, random.random(len(points)))
