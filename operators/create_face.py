@@ -35,7 +35,7 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
         default=False,
     )
     hair: BoolProperty(
-        name="Hair: brows and lashes as strands",
+        name="Brows and Lashes",
         description="Brows and lashes of hair curves; otherwise they are painted",
         default=True,
     )

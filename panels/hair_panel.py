@@ -3,7 +3,7 @@
 import bpy
 
 from ..detailed3dmm_addon.hair.groom import hair_objects, hair_part
-from ..detailed3dmm_addon.hair.parts import COLOUR_SLIDERS, PARTS
+from ..detailed3dmm_addon.hair.parts import COLOUR_SLIDERS, SHAPE_SLIDERS
 from ..detailed3dmm_addon.model.face_model import fixed_reason
 from ..detailed3dmm_addon.model.registry import active_face
 from .sidebar import FacePanel
@@ -26,50 +26,75 @@ class D3DMM_PT_hair(FacePanel, bpy.types.Panel):
 
 
 class _PartPanel(FacePanel):
-    """Mixed into the panels of the parts."""
+    """Mixed into the panels of the parts; `names` holds the part's."""
 
     bl_parent_id = "D3DMM_PT_hair"
     bl_options = {"DEFAULT_CLOSED"}
-    part = ""
-
-    def draw_header(self, context):
-        """Shows whether the part has been added."""
-        shown = self.part in hair_objects(active_face(context))
-        self.layout.label(text="", icon="CHECKMARK" if shown else "BLANK1")
+    names: tuple[str, ...] = ()
 
     def draw(self, context):
         """Draws the part's buttons and sliders."""
         face = active_face(context)
-        layout = self.layout
-        row = layout.row(align=True)
-        shown = self.part in hair_objects(face)
-        if not shown:
-            row.operator("d3dmm.add_hair", icon="ADD").parts = {self.part}
+        part = self.names[0]
+        if part in hair_objects(face):
+            self.layout.operator("d3dmm.remove_hair", text="Remove", icon="X").parts = {part}
         else:
-            row.operator("d3dmm.remove_hair", text="Remove", icon="X").parts = {self.part}
-        column = layout.column(align=True)
+            self.layout.operator("d3dmm.add_hair", icon="ADD").parts = {part}
+        column = self.layout.column(align=True)
         column.enabled = not fixed_reason(face)
-        sliders = hair_part(face, self.part)
+        sliders = hair_part(face, part)
         column.prop(sliders, "style", text="")
-        for name in ("length", "density", "thickness", "clump", "frizz", "curl", *COLOUR_SLIDERS):
+        for name in (*SHAPE_SLIDERS, "thickness", *COLOUR_SLIDERS):
             column.prop(sliders, name, slider=True)
         column.prop(sliders, "seed")
         column.prop(sliders, "viewport", slider=True)
 
 
-def _part_class(part: str) -> type:
-    """Returns the panel of one part."""
-    return type(
-        f"D3DMM_PT_hair_{part}",
-        (_PartPanel, bpy.types.Panel),
-        {
-            "__doc__": f"The sliders of the {part}.",
-            "__module__": __name__,
-            "bl_idname": f"D3DMM_PT_hair_{part}",
-            "bl_label": part.title(),
-            "part": part,
-        },
-    )
+class D3DMM_PT_hair_brows(_PartPanel, bpy.types.Panel):
+    """The eyebrows."""
+
+    bl_idname = "D3DMM_PT_hair_brows"
+    bl_label = "Brows"
+    names = ("brows",)
 
 
-CLASSES = (D3DMM_PT_hair, *(_part_class(part) for part in PARTS))
+class D3DMM_PT_hair_lashes(_PartPanel, bpy.types.Panel):
+    """The lashes."""
+
+    bl_idname = "D3DMM_PT_hair_lashes"
+    bl_label = "Lashes"
+    names = ("lashes",)
+
+
+class D3DMM_PT_hair_scalp(_PartPanel, bpy.types.Panel):
+    """The hair of the head."""
+
+    bl_idname = "D3DMM_PT_hair_scalp"
+    bl_label = "Scalp"
+    names = ("scalp",)
+
+
+class D3DMM_PT_hair_beard(_PartPanel, bpy.types.Panel):
+    """The beard."""
+
+    bl_idname = "D3DMM_PT_hair_beard"
+    bl_label = "Beard"
+    names = ("beard",)
+
+
+class D3DMM_PT_hair_vellus(_PartPanel, bpy.types.Panel):
+    """The fine hair of the face."""
+
+    bl_idname = "D3DMM_PT_hair_vellus"
+    bl_label = "Vellus"
+    names = ("vellus",)
+
+
+CLASSES = (
+    D3DMM_PT_hair,
+    D3DMM_PT_hair_brows,
+    D3DMM_PT_hair_lashes,
+    D3DMM_PT_hair_scalp,
+    D3DMM_PT_hair_beard,
+    D3DMM_PT_hair_vellus,
+)

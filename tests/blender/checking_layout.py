@@ -101,6 +101,9 @@ class CheckingLayout:
         self._add_text(text if text is not None else rna.name, icon)
         return _CheckingProperties(rna)
 
+    def operator_menu_enum(self, idname, prop, text=None, icon="NONE", **_):
+        setattr(self.operator(idname, text, icon), prop, "")
+
     def menu(self, idname, text=None, **_):
         assert hasattr(bpy.types, idname), idname
         self._add_text(text, taken=UNIT)
