@@ -164,7 +164,7 @@ def read_preset(path: Path) -> FacePreset:
     strands = sliders.get("strands")
     fault = hair_fault(strands) if strands is not None else ""
     if fault:
-        raise UserError(f"{path}: {fault}.", _REMEDY)
+        raise UserError(f"{path}: the hair cannot be grown, {fault}.", _REMEDY)
     return FacePreset(
         parameters,
         directions,

@@ -28,14 +28,15 @@ def melanin_colour(melanin: float, redness: float) -> tuple[float, float, float]
     absorption = amount * ((1 - redness) * _EUMELANIN + redness * _PHEOMELANIN)
     powers = np.array([5.969, -0.215, 2.532, -10.73, 5.574, 0.245])
     scale = powers @ _RADIAL_ROUGHNESS ** np.arange(6)
-    colour = np.exp(-np.sqrt(absorption) * scale)
-    return tuple(float(value) for value in colour)
+    red, green, blue = (float(value) for value in np.exp(-np.sqrt(absorption) * scale))
+    return red, green, blue
 
 
 def mixed_colour(melanin: float, redness: float, grey: float) -> tuple[float, float, float]:
     """Returns the linear colour of hair of which a share is grey."""
     pigmented = np.array(melanin_colour(melanin, redness))
-    return tuple(float(value) for value in pigmented + (np.array(_WHITE) - pigmented) * grey)
+    red, green, blue = (float(value) for value in pigmented + (np.array(_WHITE) - pigmented) * grey)
+    return red, green, blue
 
 
 def make_hair_material(name: str) -> bpy.types.Material:

@@ -165,7 +165,7 @@ def follow_face(strands: Strands, head: HairHead, posed: np.ndarray, rest: np.nd
     root = (posed[strands.corners] * strands.weights[..., None]).sum(1)
     at_mean = (head.positions[strands.corners] * strands.weights[..., None]).sum(1)
     offsets = strands.points - at_mean[:, None]
-    if strands.carriers is None:
+    if strands.carriers is None or strands.shares is None:
         turn = skin_frames(posed, strands.wide) @ np.linalg.inv(skin_frames(head.positions, strands.wide))
         return (root[:, None] + np.einsum("nij,nmj->nmi", turn, offsets)).astype(np.float32)
     at_rest = (rest[strands.corners] * strands.weights[..., None]).sum(1)
