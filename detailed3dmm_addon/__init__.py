@@ -8,6 +8,7 @@ def register():
     from .characters import transfer_settings
     from .clips import settings as animation_settings
     from .detail import handlers
+    from .hair import settings as hair_settings
     from .worker import preferences_panel
 
     translations.register()
@@ -15,6 +16,7 @@ def register():
     properties.register()
     animation_settings.register()
     transfer_settings.register()
+    hair_settings.register()
     handlers.register()
     skin_follow.register()
 
@@ -26,6 +28,7 @@ def unregister():
     from .characters import transfer_settings
     from .clips import settings as animation_settings
     from .detail import handlers
+    from .hair import settings as hair_settings
     from .worker import jobs as backend
     from .worker import preferences_panel
 
@@ -33,6 +36,7 @@ def unregister():
     handlers.unregister()
     backend.stop()
     transfer_settings.unregister()
+    hair_settings.unregister()
     animation_settings.unregister()
     properties.unregister()
     preferences_panel.unregister()

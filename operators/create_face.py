@@ -6,6 +6,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 from ..detailed3dmm_addon.appearance import studio as face_scene
 from ..detailed3dmm_addon.characters.identity import seeded_person, store_person
 from ..detailed3dmm_addon.characters.new_face import new_face, select_face
+from ..detailed3dmm_addon.hair.groom import add_hair
 from .build_studio import SET_UP_ITEMS
 from .operator_base import FaceOperator
 
@@ -37,6 +38,11 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
     light: EnumProperty(
         name="Light", description="Set-up of the lights, with Camera and Lights", items=SET_UP_ITEMS
     )
+    hair: BoolProperty(
+        name="Brows and Lashes",
+        description="Brows and lashes of hair curves; otherwise they are painted",
+        default=True,
+    )
     update_detail: BoolProperty(
         name="Compute Detail", description="Ask the backend for the wrinkles at once", default=True
     )
@@ -53,6 +59,8 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
             store_person(face, seed)
             if self.skin_tone >= 0:
                 face.d3dmm.skin_tone = self.skin_tone
+        if self.hair:
+            add_hair(face, ("brows", "lashes"))
         select_face(context, face)
         if self.scene_setup:
             face_scene.build_studio(context, face, self.light)

@@ -16,6 +16,7 @@ from ..appearance.eyes import eye_modifier, get_eye, set_eye
 from ..appearance.skin_material import HAIR_NODE
 from ..detail import follow as live_update
 from ..detail import live as live_detail
+from ..hair.hair_values import HairValues, apply_hair_values, hair_fault, hair_values
 from ..model.face_model import (
     check_current,
     direction_step,
@@ -54,6 +55,7 @@ class FacePreset:
         resolution, show_detail: as the face's properties, or None.
         imported_map: name and latent (18, 512) of an imported detail map, or None.
         skin: numbers and colours of the skin's colour; empty for files without them.
+        strands: sliders of its hair by part, or None where the file says nothing of hair.
         note: how the person was carried over from an earlier face model; empty where it was not.
     """
 
@@ -66,6 +68,7 @@ class FacePreset:
     show_detail: bool | None
     imported_map: tuple[str, np.ndarray] | None
     skin: SkinValues
+    strands: HairValues | None
     note: str
 
 
@@ -100,6 +103,7 @@ def save_preset(face: bpy.types.Object, path: Path) -> None:
         "resolution": settings.resolution,
         "show_detail": settings.show_detail,
         "skin": skin_values(face),
+        "strands": hair_values(face),
     }
     latent = live_detail.latent_arrays(face).get("latent_offset")
     if latent is not None:
@@ -153,7 +157,16 @@ def read_preset(path: Path) -> FacePreset:
     known = model.direction_names + (earlier_face().direction_names if note else ())
     directions = _named_numbers(path, sliders.get("directions", {}), "directions", known)
     regions = _named_numbers(path, sliders.get("regions", {}), "regions", REGIONS)
-    groups = ("directions", "regions", "colours", "resolution", "show_detail", "imported_map", "skin")
+    groups = (
+        "directions",
+        "regions",
+        "colours",
+        "resolution",
+        "show_detail",
+        "imported_map",
+        "skin",
+        "strands",
+    )
     plain = _named_numbers(
         path,
         {name: value for name, value in sliders.items() if name not in groups},
@@ -171,6 +184,10 @@ def read_preset(path: Path) -> FacePreset:
     if note and imported_map is not None:
         imported_map = None  # its latent is of a generator for the earlier model
         note += " Import its detail map again."
+    strands = sliders.get("strands")
+    fault = hair_fault(strands) if strands is not None else ""
+    if fault:
+        raise UserError(f"{path}: the hair cannot be grown, {fault}.", _REMEDY)
     return FacePreset(
         parameters,
         directions,
@@ -181,6 +198,7 @@ def read_preset(path: Path) -> FacePreset:
         shown,
         imported_map,
         read_skin_values(path, sliders.get("skin", {})),
+        strands,
         note,
     )
 
@@ -262,6 +280,8 @@ def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
     for name, value in zip(face_model().expression_names, preset.parameters.expression, strict=True):
         if name in keys:
             keys[name].value = float(value)
+    if preset.strands is not None:
+        apply_hair_values(face, preset.strands)
 
 
 def _apply_detail(face: bpy.types.Object, preset: FacePreset) -> None:

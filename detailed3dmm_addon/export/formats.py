@@ -13,6 +13,7 @@ from ...ml_backend.geometry.normal_map import encode_normals, normals_of_heights
 from ..nodes.materials import principled_shader
 from ..nodes.node_graph import NodeGraph
 from ..nodes.vertex_attributes import read_shape
+from .hair import left_hair, staged_hair
 from .mesh import ExportMesh, build_export_mesh, key_clip, plain_material
 from .skin_maps import SkinMaps, shown_gain, shown_heights
 from .stage import Stage
@@ -80,6 +81,7 @@ def export_gltf(
         exported.object["detailed3dmm_wrinkles"] = listed.name
         report += f", {len(wrinkles.fields)} wrinkle maps"
     key_clip(stage, exported, progress, with_detail=False)
+    report += left_hair(stage)
     _leave_only(stage, exported)
     _run(
         bpy.ops.export_scene.gltf,
@@ -127,6 +129,7 @@ def export_fbx(
             images.append(_write_image(stage, path, "normal", encode_normals(fine)))
             _shade_with_normals(exported, images[-1])
     key_clip(stage, exported, progress, with_detail)
+    report += left_hair(stage)
     _leave_only(stage, exported)
     _run(
         bpy.ops.export_scene.fbx,
@@ -148,7 +151,9 @@ def export_fbx(
 
 
 def export_usd(stage: Stage, path: Path, resolution: int) -> str:
-    """Writes a .usd, .usdc or .usda: the detailed mesh of every frame, in metres, Z up; its textures beside.
+    """Writes a .usd, .usdc or .usda: the detailed mesh and the hair of every frame; its textures beside.
+
+    Metres, Z up.
 
     Args:
         stage: with the face and its frames.
@@ -168,6 +173,7 @@ def export_usd(stage: Stage, path: Path, resolution: int) -> str:
         _shade_with_normals(whole, _write_image(stage, path, "normal", encode_normals(normals)))
     else:
         _plain_materials(stage)
+    hair = staged_hair(stage)
     _run(
         bpy.ops.wm.usd_export,
         path,
@@ -180,16 +186,17 @@ def export_usd(stage: Stage, path: Path, resolution: int) -> str:
         export_textures_mode="KEEP",
         relative_paths=True,
     )
-    return f"{len(stage.positions())} vertices, {len(stage.frames)} frames{report}"
+    return f"{len(stage.positions())} vertices, {len(stage.frames)} frames{report}{hair}"
 
 
 def export_alembic(stage: Stage, path: Path) -> str:
-    """Writes an .abc: the detailed mesh of every frame.
+    """Writes an .abc: the detailed mesh and the hair of every frame.
 
     Raises:
         UserError: Blender's exporter failed.
     """
     _plain_materials(stage)
+    hair = staged_hair(stage)
     _run(
         bpy.ops.wm.alembic_export,
         path,
@@ -199,7 +206,7 @@ def export_alembic(stage: Stage, path: Path) -> str:
         as_background_job=False,
         init_scene_frame_range=False,
     )
-    return f"{len(stage.positions())} vertices, {len(stage.frames)} frames"
+    return f"{len(stage.positions())} vertices, {len(stage.frames)} frames{hair}"
 
 
 def export_map_sequence(stage: Stage, path: Path, resolution: int, progress: Progress) -> list[Path]:

@@ -34,11 +34,11 @@ def add_attributes(mesh: bpy.types.Mesh) -> None:
     )
     write_attribute(mesh, "d3dmm_lips", np.clip(dense.refine(model.regions["lips"]), 0, 1))
     write_attribute(mesh, "d3dmm_redness", np.clip(redness, 0, 1))
-    write_attribute(mesh, "d3dmm_brows", _brows(positions))
-    write_attribute(mesh, "d3dmm_scalp", _scalp(positions))
+    write_attribute(mesh, "d3dmm_brows", brow_paint(positions))
+    write_attribute(mesh, "d3dmm_scalp", scalp_paint(positions))
     write_attribute(mesh, "d3dmm_rest", positions)
     write_attribute(mesh, "d3dmm_eye", _eye_places(positions))
-    write_attribute(mesh, "d3dmm_lash", _lash_places(positions))
+    write_attribute(mesh, "d3dmm_lash", lash_places(positions))
     add_skin_attributes(mesh)
     write_attribute(mesh, LIVE_ATTRIBUTE, np.zeros(len(positions), np.float32))
     weights = np.stack([np.clip(dense.refine(model.regions[name]), 0, 1) for name in REGIONS])
@@ -94,7 +94,7 @@ def _eye_places(positions: np.ndarray) -> np.ndarray:
     return places
 
 
-def _lash_places(positions: np.ndarray) -> np.ndarray:
+def lash_places(positions: np.ndarray) -> np.ndarray:
     """Returns (N, 3): for lash vertices the place along the lid, from root to tip, and the lid.
 
     The first is 0 at the inner and 1 at the outer corner, the second 0 at the root and 1 at the tip; the
@@ -127,14 +127,14 @@ def _finer(line: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(steps, np.arange(len(line)), line[:, axis]) for axis in range(3)], 1)
 
 
-def _scalp(positions: np.ndarray) -> np.ndarray:
+def scalp_paint(positions: np.ndarray) -> np.ndarray:
     """Returns (N,): the hair cover of each skin vertex, 0 outside the hairline, 1 from six millimetres on."""
     model = face_model()
     ear, top = (model.mean[model.landmarks[name]].mean(0) for name in ("ear_left", "forehead_top"))
     return _on_skin(scalp_cover(positions, ear, top, HAIRLINE))
 
 
-def _brows(positions: np.ndarray) -> np.ndarray:
+def brow_paint(positions: np.ndarray) -> np.ndarray:
     """Returns (N,): how much of an eyebrow lies at each skin vertex, 0 to 1."""
     model = face_model()
     lids = (model.mean[model.landmarks[f"lid_upper_{side}"]] for side in ("left", "right"))

@@ -14,7 +14,7 @@ COARSE_HAIRLINE = (*HAIRLINE[::2], HAIRLINE[-1])
 """The hairline of simulated portraits: every other station, without sideburns."""
 _FOREHEAD_HEIGHT = 0.068
 _HAIRLINE_FADE = 0.012
-_BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.15, 0.23), (0.4, 1.27, 0.20), (1.05, 1.29, 0.16), (1.85, 1.06, 0.11))
+BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.15, 0.23), (0.4, 1.27, 0.20), (1.05, 1.29, 0.16), (1.85, 1.06, 0.11))
 """Place, height, half thickness from the inner to the outer end, in half widths of an eye from its centre."""
 
 
@@ -45,7 +45,7 @@ def brow_cover(positions: np.ndarray, upper_lid: np.ndarray) -> np.ndarray:
     half = np.linalg.norm(outer - inner) / 2
     along = (positions[:, 0] - centre[0]) / (outer[0] - centre[0])  # -1 inner corner, 1 outer corner
     up = (positions[:, 2] - centre[2]) / half
-    stations, heights, thicknesses = np.array(_BROW).T
+    stations, heights, thicknesses = np.array(BROW).T
     middle = np.interp(along, stations, heights)
     thickness = np.interp(along, stations, thicknesses)
     taper = np.clip((along + 1.25) / 0.55, 0, 1) * np.clip((1.85 - along) / 0.45, 0, 1)

@@ -18,6 +18,10 @@ EVERY_OPERATOR = {
     "create_face": {"identity_seed": 8, "update_detail": False},
     "random_face": {"seed": 5},
     "reset_face": {},
+    "add_hair": {"parts": {"scalp"}},
+    "set_hair_look": {"look": "SHAVED"},
+    "random_hair": {"seed": 3},
+    "remove_hair": {},
     "set_expression_preset": {"preset": "surprise"},
     "mirror_expression": {},
     "random_expression": {"seed": 2},
@@ -46,6 +50,9 @@ UNCHANGED = ("update_detail", "update_animation")
 def prepare(face, name: str, folder: Path, module) -> None:
     """Makes an operator's button live."""
     face.data.shape_keys.key_blocks["browDownLeft"].value = 0.6
+    if name in ("add_hair", "set_hair_look", "random_hair"):
+        for part in ("scalp", "beard", "vellus"):
+            getattr(face.d3dmm_hair, part).density = 0.05
     if name == "load_face":
         (folder / "face.json").write_text(json.dumps({"expression": {"jawOpen": 0.7}}))
     if name in ("import_curves", "update_animation"):

@@ -14,7 +14,7 @@ BACKEND_LINES = (
     ("errors", "expression_names", "asset_files"),
     ("expression_presets", "expression_matching", "process"),
     ("layers", "geometry", "files", "farm"),
-    ("phonetics", "audio", "losses"),
+    ("phonetics", "audio", "losses", "hair"),
     ("models",),
     ("simulation", "fitting", "face_building", "speech_data", "animation"),
     ("video",),
@@ -35,6 +35,7 @@ ADDON_ROOMS = (
     "appearance",
     "actions",
     "detail",
+    "hair",
     "characters",
     "clips",
     "export",
@@ -96,7 +97,7 @@ LIGHT_MODULES = {
     ("models", "distilled_detail"),
     ("models", "detail_basis"),
 }
-"""Modules of the backend that the Blender process may load, beside the whole room `geometry`: numpy alone."""
+"""Modules of the backend that the Blender process may load, beside the rooms `geometry` and `hair`."""
 HEAVY = {
     "torch",
     "scipy",
@@ -168,7 +169,7 @@ def arrows(path: Path) -> tuple[Path, ...]:
 def is_light(path: Path) -> bool:
     parts = dotted(path)
     return parts[:1] == ("ml_backend",) and (
-        parts[1:2] == ("geometry",) or parts[1:] in LIGHT_MODULES or path.name == "__init__.py"
+        parts[1:2] in (("geometry",), ("hair",)) or parts[1:] in LIGHT_MODULES or path.name == "__init__.py"
     )
 
 

@@ -1,0 +1,1 @@
+"""Hair curves that grow on a face and follow its skin."""

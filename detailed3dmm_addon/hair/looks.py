@@ -1,0 +1,127 @@
+"""Whole looks of hair: cuts, beards and colours with a name, and one that suits a face."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import bpy
+import numpy as np
+
+from ..model.face_model import face_model, identity_of
+from .groom import add_hair, hair_objects, hair_part, remove_hair
+from .parts import DEFAULT_STYLES, NUMBERS, PARTS
+from .settings import changes_held
+
+_VIEWPORT = {"vellus": 0.0, "brows": 1.0, "lashes": 1.0, "beard": 0.3}
+"""Shares that the viewport shows of parts in a look."""
+_LOOK_SEED = 0x4A12
+
+
+@dataclass(frozen=True)
+class HairLook:
+    """A look of all hair of a face.
+
+    Attributes:
+        styles: by part; parts that are not named have no hair.
+        colour: melanin, redness and share of grey.
+        numbers: sliders by part that are not at their defaults.
+    """
+
+    styles: Mapping[str, str]
+    colour: tuple[float, float, float]
+    numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def _look(scalp: str, colour, beard: str = "", **numbers) -> HairLook:
+    styles = {"brows": "NATURAL", "lashes": "NATURAL", "vellus": "FINE"}
+    styles |= {"scalp": scalp} if scalp else {}
+    styles |= {"beard": beard} if beard else {}
+    return HairLook(styles, colour, numbers)
+
+
+_FEMALE_BROWS = {"density": 0.85, "thickness": 0.9}
+_DOWN = {"density": 0.6}
+LOOKS = {
+    "BOB": _look("BOB", (0.86, 0.25, 0.0), brows=_FEMALE_BROWS),
+    "LONG": _look("LONG", (0.72, 0.35, 0.0), brows=_FEMALE_BROWS),
+    "WAVY": _look("WAVY", (0.80, 0.55, 0.0), brows=_FEMALE_BROWS),
+    "CROPPED": _look("CROPPED", (0.88, 0.2, 0.0), "STUBBLE"),
+    "FADE": _look("FADE", (0.94, 0.1, 0.0), "STUBBLE"),
+    "SIDE_PART": _look("SIDE_PART", (0.82, 0.3, 0.0)),
+    "SLICKED": _look("SLICKED", (0.93, 0.15, 0.05), "FULL"),
+    "CURLY": _look("CURLY", (0.90, 0.3, 0.0), brows=_FEMALE_BROWS),
+    "COILY": _look("COILY", (0.97, 0.05, 0.0)),
+    "GREY": _look("RECEDING", (0.80, 0.1, 0.72), "STUBBLE", vellus=_DOWN),
+    "BALD": _look("BALD_CROWN", (0.85, 0.2, 0.45), "MOUSTACHE", vellus=_DOWN),
+    "SHAVED": _look("SHAVED", (0.95, 0.1, 0.0), "GOATEE"),
+}
+"""Looks by name."""
+_YOUNG_MEN = ("CROPPED", "FADE", "SIDE_PART", "SLICKED", "SHAVED", "CURLY")
+_OLD_MEN = ("GREY", "BALD", "SIDE_PART", "SHAVED")
+_WOMEN = ("BOB", "LONG", "WAVY", "CURLY")
+
+
+def apply_hair_look(face: bpy.types.Object, look: HairLook, seed: int | None = None) -> None:
+    """Sets the sliders of a look, grows its parts and removes the others.
+
+    Args:
+        face: of the present model.
+        look: to wear.
+        seed: of its strands, or None to keep that of the sliders.
+    """
+    with changes_held():
+        for part in PARTS:
+            sliders = hair_part(face, part)
+            for name in NUMBERS:
+                sliders.property_unset(name)
+            sliders.style = look.styles.get(part, DEFAULT_STYLES[part])
+            sliders.melanin, sliders.redness, sliders.grey = _part_colour(part, look.colour)
+            sliders.viewport = _VIEWPORT.get(part, sliders.viewport)
+            for name, value in look.numbers.get(part, {}).items():
+                setattr(sliders, name, value)
+            if seed is not None:
+                sliders.seed = seed
+    remove_hair(face, [part for part in hair_objects(face) if part not in look.styles])
+    add_hair(face, [part for part in PARTS if part in look.styles])
+
+
+def _part_colour(part: str, colour: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Returns the colour of one part: lashes are darker, vellus is nearly white, brows grey late."""
+    melanin, redness, grey = colour
+    if part == "lashes":
+        return max(melanin, 0.93), redness * 0.5, 0.0
+    if part == "vellus":
+        return 0.14 + 0.25 * melanin**4, 0.3, 0.0
+    if part == "brows":
+        return min(melanin + 0.03, 1.0), redness, grey * 0.6
+    return melanin, redness, grey
+
+
+def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
+    """Returns a look drawn by a seed that suits a face's skin tone, its age and its form.
+
+    Args:
+        face: of the present model.
+        seed: the same gives the same look.
+    """
+    random = np.random.default_rng([seed, _LOOK_SEED])
+    tone = face.d3dmm.skin_tone
+    model = face_model()
+    age = 35.0
+    if len(model.attributes):
+        age = float(model.attributes[0] @ np.concatenate([[1.0], identity_of(face)]))
+    age += 9 * face.d3dmm.age_offset
+    is_man = random.random() < 0.5
+    names = _WOMEN if not is_man else _OLD_MEN if age > 52 else _YOUNG_MEN
+    name = str(random.choice(names))
+    if tone > 0.7 and random.random() < 0.7:
+        name = str(random.choice(("COILY", "SHAVED", "FADE") if is_man else ("COILY", "CURLY")))
+    look = LOOKS[name]
+    dark = float(np.clip(random.normal(0.82 + 0.2 * tone, 0.09), 0.35, 0.99))
+    if tone > 0.5:
+        dark = max(dark, 0.93)
+    grey = float(np.clip((age - 45) / 35 + 0.1 * random.standard_normal(), 0, 0.95))
+    red = float(random.beta(1.2, 4) * (1 - 0.8 * tone))
+    styles = dict(look.styles)
+    if name == "COILY" and not is_man:
+        styles.pop("beard", None)
+    return HairLook(styles, (dark, red, grey), look.numbers)
