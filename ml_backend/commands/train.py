@@ -31,6 +31,10 @@ MODULES = {
         "..training.train_photo_upscaler",
         "small, blurred photographs to clear ones, for landmarks",
     ),
+    "reenactment": (
+        "..training.reenactment.train_reenactment",
+        "displacement of landmarks to displacement in W+, for wrinkles that follow a video",
+    ),
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
     "speech-autoregressive": (
         "..training.train_speech_autoregressive",

@@ -29,10 +29,10 @@ CASES = (
 )  # fmt: skip
 FPS, LENGTH = 30.0, 96
 SIZE = (1280, 720)
-_TURN_ERROR, _EXPRESSION_ERROR, _DRIFT, _WHITE = 0.05, 0.01, 0.002, 0.002
+TURN_ERROR, EXPRESSION_ERROR, DRIFT, WHITE = 0.05, 0.01, 0.002, 0.002
 _DRIFT_SECONDS = 0.5
 _SCATTER = 0.01
-_RESPONSE = {"jawOpen": (0.7, 1.0), "eyeLook": (0.7, 1.0), "eyeBlink": (0.8, 1.0)}
+RESPONSE = {"jawOpen": (0.7, 1.0), "eyeLook": (0.7, 1.0), "eyeBlink": (0.8, 1.0)}
 _NECK = np.array([0.0, 0.03, -0.09])
 """The place that the head turns about, metres from the middle of the eyes."""
 _MOVES = (
@@ -264,7 +264,7 @@ def _detected(
     turned = [drawn() for _ in range(3)]
     follows = [drawn() for _ in range(6)]
     share = random.dirichlet(np.ones(6), 52).T  # [6, 52]
-    response = {name: random.uniform(*limits) for name, limits in _RESPONSE.items()}
+    response = {name: random.uniform(*limits) for name, limits in RESPONSE.items()}
     expression = script.expression.copy()
     for index, name in enumerate(EXPRESSION_NAMES):
         for start, factor in response.items():
@@ -279,11 +279,11 @@ def _detected(
         axes, unit = level_frame(pixels)
         yaw, pitch, _ = camera.head_angles()
         turn = np.array([yaw, pitch, abs(yaw)]) / 40
-        error = stays + _TURN_ERROR * np.tensordot(turn * np.abs(turn) ** 0.3, turned, 1) / np.sqrt(2)
-        error = error + _EXPRESSION_ERROR * np.tensordot(share @ script.expression[frame] * 2, follows, 1)
+        error = stays + TURN_ERROR * np.tensordot(turn * np.abs(turn) ** 0.3, turned, 1) / np.sqrt(2)
+        error = error + EXPRESSION_ERROR * np.tensordot(share @ script.expression[frame] * 2, follows, 1)
         keep = np.exp(-steps[frame] / _DRIFT_SECONDS)
-        drift = keep * drift + np.sqrt(1 - keep**2) * _DRIFT * random.standard_normal((count, 2))
-        noise = _WHITE * random.standard_normal((count, 2))
+        drift = keep * drift + np.sqrt(1 - keep**2) * DRIFT * random.standard_normal((count, 2))
+        noise = WHITE * random.standard_normal((count, 2))
         # errors are stated over the eyes' distance seen from the front
         frontal = unit / max(float(np.cos(np.radians(yaw))), 0.5)
         points.append(pixels + (error + drift + noise) @ axes * frontal)

@@ -19,6 +19,7 @@ UNSEEN = ("tongueOut", "cheekPuff")
 """Channels that landmarks do not show; they stay 0."""
 POSE = 6
 """Turn 3, direction from the optical axis 2, logarithm of the distance."""
+TURN_FEATURES = ("yaw", "pitch", "side")
 _OVAL_LESS = 0.5
 _HIDDEN = 0.05
 """Weight of points on the side that the camera does not see: the network guesses them."""
@@ -87,6 +88,16 @@ def rotation_vector(rotation: np.ndarray) -> np.ndarray:
     return vector * (angle / sine if sine > 1e-9 else 1.0)
 
 
+def turn_features(pose: HeadPose) -> np.ndarray:
+    """Returns (3,) the sizes of the detector's errors that yaw, pitch and any turn to a side bring.
+
+    They are 1 at 40 degrees, and grow as the errors do.
+    """
+    yaw, pitch, _ = pose.angles()
+    yaw, pitch = (np.sign(angle) * (abs(angle) / 40) ** _TURN_POWER for angle in (yaw, pitch))
+    return np.array([yaw, pitch, abs(yaw)])
+
+
 @dataclass
 class ClipModel:
     """One person at the landmarks, and the camera of a clip.
@@ -102,6 +113,7 @@ class ClipModel:
         centre: (2,) the optical axis, pixels.
         unit: metres between the middles of the eyes.
         noise: of the detector within a clip.
+        turned: (3, L, 3) metres, how far the detector misses each point by `turn_features`.
     """
 
     identity: np.ndarray
@@ -114,6 +126,7 @@ class ClipModel:
     centre: np.ndarray
     unit: float
     noise: Noise
+    turned: np.ndarray = field(default_factory=lambda: np.zeros((len(TURN_FEATURES), 1, 1)))
     _outline: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -153,9 +166,10 @@ class ClipModel:
             noise,
         )
 
-    def places(self, expression: np.ndarray) -> np.ndarray:
-        """Returns the landmarks (L, 3) under the free channels (C,), metres."""
-        return self.rest + self.shapes @ expression
+    def places(self, expression: np.ndarray, pose: HeadPose) -> np.ndarray:
+        """Returns the landmarks (L, 3) under the free channels (C,) as the detector sees them, metres."""
+        missed = np.tensordot(turn_features(pose), self.turned, 1)
+        return self.rest + missed + self.shapes @ expression
 
     def project(self, pose: HeadPose, places: np.ndarray) -> np.ndarray:
         """Returns pixels (L, 2) of landmarks (L, 3)."""

@@ -123,7 +123,7 @@ class ClipSolver:
         """Returns what a frame's landmarks tell, linearised about an expression (C,) and a pose."""
         model, settings = self.model, self.settings
         points = np.asarray(self.clip.points[index], np.float64)
-        places = model.places(expression)
+        places = model.places(expression, pose)
         pixels, by_place, by_pose = model.linearised(pose, places)
         unit = model.scale(pose)
         wrong = (pixels - points) / unit

@@ -14,21 +14,28 @@ from ..expression_names import EXPRESSION_NAMES
 from ..fitting.lid_opening import lid_factors
 from ..geometry.camera_view import FRONTAL
 from .clip_landmarks import ClipLandmarks
-from .clip_model import ClipModel
+from .clip_model import TURN_FEATURES, ClipModel, turn_features
 from .clip_solution import ClipSolution
 
 _REST_QUANTILE, _LID_QUANTILE = 0.15, 0.4
 """Of a channel's values over the clip: where it rests. Eyes are open for most of the time."""
 _DOUBTED, _BELIEVED = 0.2, 0.5
 """Coefficients at rest: up to the first they are an error of the detector, from the second on a real face."""
+_GAZE_DOUBTED, _GAZE_BELIEVED = 0.15, 0.35
+"""The same of the usual direction of the eyes."""
 _OFFSET_SPREAD = 0.03
 """Standard deviation of the offsets, over the distance of the eyes: the detector's error on a person."""
+_TURNED_SPREAD = 0.03
+"""The same of what a turn of 40 degrees adds."""
+_LEAK_SPREAD, _LEAK_ERROR, _LEAK_OUTLIER = 0.1, 0.05, 0.12
+"""Standard deviations of what a turn of 40 degrees adds to a channel, and of a resting channel about it; its
+distance from it at which a frame counts a quarter."""
 _FRAME_SPREAD = 0.012
 _INDEPENDENT = 6.0
 """Frames that many frames of one clip count as."""
 _CALM = 0.35
 """Distance of an expression from that of rest at which a frame counts a quarter."""
-_FIRM_TURN = 30.0
+_FIRM_TURN = 40.0
 """Degrees of the head up to which a frame says where the detector errs."""
 _LEAST_PEAK, _LONGEST_BLINK = 0.2, 0.6
 """The lowest peak of a closure; seconds that an eye is closed in a blink, at half of its height."""
@@ -48,29 +55,90 @@ class LidRange:
     blinks: int
 
 
-def rest_of(solution: ClipSolution, usable: np.ndarray, neutral: np.ndarray | None) -> np.ndarray:
+def rest_of(
+    solution: ClipSolution, usable: np.ndarray, turned_rest: np.ndarray, neutral: np.ndarray | None
+) -> np.ndarray:
     """Returns the part of the resting expression that is no expression, (52,).
 
     Args:
         solution: of single frames.
         usable: (T,) bool, frames to look at.
+        turned_rest: (3, 52), see `turned_rest_of`.
         neutral: (T,) bool, frames that are neutral; None to find the rest of each channel.
     """
     gaze = np.array(["eyeLook" in name for name in EXPRESSION_NAMES])
+    expression = solution.expression - _turns(solution) @ turned_rest
     if neutral is not None and (neutral & usable).any():
-        rest = np.median(solution.expression[neutral & usable], axis=0)
-        return np.where(gaze, 0.0, rest)
-    values = solution.expression[usable]
+        values = expression[neutral & usable]
+        return np.where(gaze, _resting_gaze(values), np.median(values, axis=0))
+    values = expression[usable]
     lids = np.array([name.startswith("eyeBlink") for name in EXPRESSION_NAMES])
     rest = np.where(
         lids, np.quantile(values, _LID_QUANTILE, axis=0), np.quantile(values, _REST_QUANTILE, axis=0)
     )
     share = np.clip((_BELIEVED - np.abs(rest)) / (_BELIEVED - _DOUBTED), 0, 1)
-    return np.where(gaze, 0.0, rest * share)
+    return np.where(gaze, _resting_gaze(values), rest * share)
+
+
+def _resting_gaze(values: np.ndarray) -> np.ndarray:
+    """Returns (52,), the usual direction of the eyes in expressions (T, 52) as far as it is taken for an error.
+
+    Eyes that look almost straight ahead for most of a clip are taken to look straight ahead; a look that is
+    farther aside is believed.
+    """
+    rest = np.zeros(len(EXPRESSION_NAMES))
+    for side in ("Left", "Right"):
+        for one, other in (("In", "Out"), ("Up", "Down")):
+            pair = [EXPRESSION_NAMES.index(f"eyeLook{way}{side}") for way in (one, other)]
+            usual = float(np.median(values[:, pair[0]] - values[:, pair[1]]))
+            share = np.clip((_GAZE_BELIEVED - abs(usual)) / (_GAZE_BELIEVED - _GAZE_DOUBTED), 0, 1)
+            rest[pair] = share * np.clip([usual, -usual], 0, None)
+    return rest
+
+
+def turned_rest_of(solution: ClipSolution, usable: np.ndarray) -> np.ndarray:
+    """Returns (3, 52), what of the expression comes and goes with the head's turn, by `turn_features`.
+
+    A neutral face that turns is seen to smile or squint a little, the same each time. Frames whose expression
+    is near that of rest tell how much; a motion of its own is far from the line, and counts little. Eyes that
+    stay on the camera turn against the head: that is no error.
+
+    Args:
+        solution: of single frames.
+        usable: (T,) bool, frames to look at.
+    """
+    features = _turns(solution)[usable]
+    values = solution.expression[usable]
+    rows = np.column_stack([np.ones(len(features)), features])
+    calm = np.repeat(_calmness(solution)[usable, None], values.shape[1], 1)
+    prior = np.diag(1 / np.array([1.0, *[_LEAK_SPREAD] * len(TURN_FEATURES)]) ** 2)
+    line = np.zeros((rows.shape[1], values.shape[1]))
+    line[0] = np.quantile(values, _REST_QUANTILE, axis=0)
+    for _ in range(4):
+        believed = calm / (1 + ((values - rows @ line) / _LEAK_OUTLIER) ** 2) ** 2
+        believed *= _INDEPENDENT / np.maximum(believed.sum(0), _INDEPENDENT) / _LEAK_ERROR**2
+        curve = np.einsum("tc,tf,tg->cfg", believed, rows, rows) + prior
+        slope = np.einsum("tc,tf,tc->cf", believed, rows, values)
+        line = np.linalg.solve(curve, slope[..., None])[..., 0].T
+    slopes = line[1:]
+    for feature, ways in enumerate((("In", "Out"), ("Up", "Down"), ("In", "Out"))):
+        with_head = [name.startswith("eyeLook") and name[7:].startswith(ways) for name in EXPRESSION_NAMES]
+        slopes[feature, with_head] = 0.0
+    return slopes
+
+
+def _turns(solution: ClipSolution) -> np.ndarray:
+    """Returns (T, 3), `turn_features` of each frame."""
+    return np.array([turn_features(pose) for pose in solution.poses])
 
 
 def with_offsets(
-    model: ClipModel, clip: ClipLandmarks, indices: np.ndarray, solution: ClipSolution, rest: np.ndarray
+    model: ClipModel,
+    clip: ClipLandmarks,
+    indices: np.ndarray,
+    solution: ClipSolution,
+    rest: np.ndarray,
+    turned_rest: np.ndarray,
 ) -> ClipModel:
     """Returns the model with the places where this clip's detector sees the points of the neutral face.
 
@@ -80,14 +148,18 @@ def with_offsets(
         indices: frames of the solution, those that show a face well.
         solution: of these frames.
         rest: (52,) what is no expression, see `rest_of`.
+        turned_rest: (3, 52) what the head's turn adds to it, see `turned_rest_of`.
 
     Frames whose expression is near that of rest count most: elsewhere the model's own faults in an expression
     would be taken for faults of the detector, and weaken it.
     """
     calm = _calmness(solution)
     count = len(model.rest)
-    curve = np.tile(np.eye(3) / (_OFFSET_SPREAD * model.unit) ** 2, (count, 1, 1))
-    slope = np.zeros((count, 3))
+    # what stays, and what comes with the turn: 3 numbers each of every point
+    size = 3 * (1 + len(TURN_FEATURES))
+    spread = np.repeat([_OFFSET_SPREAD, *[_TURNED_SPREAD] * len(TURN_FEATURES)], 3)
+    curve = np.tile(np.diag(1 / (spread * model.unit) ** 2), (count, 1, 1))
+    slope = np.zeros((count, size))
     # one frame's errors are like its neighbours': many frames count as few
     each = _INDEPENDENT / max(float(calm.sum()), _INDEPENDENT)
     for place, index in enumerate(indices):
@@ -97,17 +169,22 @@ def with_offsets(
         share = each * calm[place] * np.clip(1.5 - turn / _FIRM_TURN, 0, 1) * solution.weight[place]
         if share <= 0:
             continue
-        places = model.places(solution.expression[place][model.free])
+        places = model.places(solution.expression[place][model.free], pose)
         pixels, by_place, _ = model.linearised(pose, places)
         wrong = np.asarray(clip.points[index], np.float64) - pixels  # [L, 2]
         unit = model.scale(pose)
         believed = model.weights(pose, places) / (1 + (wrong**2).sum(1) / (0.1 * unit) ** 2) ** 2
         scaled = share * believed / (_FRAME_SPREAD * unit) ** 2
-        curve += scaled[:, None, None] * (by_place.transpose(0, 2, 1) @ by_place)
-        slope += scaled[:, None] * (by_place.transpose(0, 2, 1) @ wrong[..., None])[..., 0]
-    offset = np.linalg.solve(curve, slope[..., None])[..., 0]
-    seen = model.rest + offset + model.shapes @ rest[model.free]
-    return replace(model, rest=seen, shapes=model.shapes * lid_factors(model.rest, seen)[:, None, None])
+        factors = np.concatenate([[1.0], turn_features(pose)])
+        rows = (factors[:, None] * by_place[:, :, None]).reshape(count, 2, size)
+        curve += scaled[:, None, None] * (rows.transpose(0, 2, 1) @ rows)
+        slope += scaled[:, None] * (rows.transpose(0, 2, 1) @ wrong[..., None])[..., 0]
+    found = np.linalg.solve(curve, slope[..., None])[..., 0].reshape(count, -1, 3)
+    seen = model.rest + found[:, 0] + model.shapes @ rest[model.free]
+    turned = model.turned + found[:, 1:].transpose(1, 0, 2)
+    turned = turned + np.einsum("lac,fc->fla", model.shapes, turned_rest[:, model.free])
+    shapes = model.shapes * lid_factors(model.rest, seen)[:, None, None]
+    return replace(model, rest=seen, turned=turned, shapes=shapes)
 
 
 def _calmness(solution: ClipSolution) -> np.ndarray:

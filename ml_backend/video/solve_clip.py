@@ -13,7 +13,7 @@ from .clip_landmarks import ClipLandmarks, interocular_distances, wrong_frames
 from .clip_model import UNSEEN, ClipModel, HeadPose
 from .clip_solution import ClipSolution, SolveSettings
 from .clip_solve import ClipSolver
-from .neutral import LidRange, close_lids, lid_ranges, rest_of, with_offsets
+from .neutral import LidRange, close_lids, lid_ranges, rest_of, turned_rest_of, with_offsets
 
 REFERENCES, SAMPLED = 8, 160
 """Frames that identity and camera come from, and frames that the rest of a long clip is found in."""
@@ -98,9 +98,10 @@ def solve_clip(
         solver = ClipSolver(model, clip, wrong, settings)
         found = solver.by_frames(sample)
         chosen = found.weight > 0
-        rest = rest_of(found, chosen, at_rest)
+        turned_rest = turned_rest_of(found, chosen)
+        rest = rest_of(found, chosen, turned_rest, at_rest)
         shown = at_rest & chosen if at_rest is not None and (at_rest & chosen).any() else chosen
-        model = with_offsets(model, clip, sample[shown], _part(found, shown), rest)
+        model = with_offsets(model, clip, sample[shown], _part(found, shown), rest, turned_rest)
     solver = ClipSolver(model, clip, wrong, settings)
     count = len(clip.seconds)
 

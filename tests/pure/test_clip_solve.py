@@ -31,7 +31,7 @@ def solved(case: str) -> tuple[SimulatedClip, SolvedClip]:
 def test_derivatives_of_the_projection():
     model = ClipModel.of(landmark_model(), BilinearFace.default(), np.zeros(128), 900.0, np.array([320, 240]))
     pose = HeadPose(rotation_of(np.array([0.2, -0.3, 0.1])) @ FRONTAL, np.array([0.05, -0.1]), np.log(0.8))
-    places = model.places(np.full(len(model.free), 0.1))
+    places = model.places(np.full(len(model.free), 0.1), pose)
     pixels, by_place, by_pose = model.linearised(pose, places)
     assert np.allclose(pixels, model.project(pose, places))
     for axis in range(6):

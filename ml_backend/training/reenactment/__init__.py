@@ -1,0 +1,1 @@
+"""The mapping network of landmark-driven reenactment: its training."""
