@@ -24,6 +24,8 @@ class VideoOperator(SpeechOperator):
     face_number: video_properties.face_number()
     neutral: video_properties.neutral_frame()
     same_person: video_properties.same_person()
+    more_neutral: video_properties.more_neutral_frames()
+    voice: video_properties.lips_from_voice()
     strength: video_properties.strength()
     head_motion: video_properties.head_motion()
     gaze: video_properties.gaze()
@@ -58,6 +60,8 @@ class VideoOperator(SpeechOperator):
             pace,
             self.gaze,
             self.strength,
+            more_neutral=self.more_neutral,
+            voice=self.voice,
         )
 
 
@@ -115,7 +119,9 @@ class D3DMM_OT_import_video(VideoOperator, bpy.types.Operator, ImportHelper):
             "end",
             "face_number",
             "neutral",
+            "more_neutral",
             "same_person",
+            "voice",
             "strength",
             "head_motion",
             "gaze",

@@ -2,6 +2,7 @@
 
 import bpy
 
+from ..detailed3dmm_addon.clips.live_face import RECORDING
 from ..detailed3dmm_addon.clips.settings import VIDEO_GROUPS
 from ..detailed3dmm_addon.clips.targets import active_target
 from ..detailed3dmm_addon.worker import jobs as backend
@@ -23,9 +24,15 @@ class D3DMM_PT_video(TargetPanel, bpy.types.Panel):
         if job is not None:
             draw_job(layout, job)
             return
+        if RECORDING.runs:
+            layout.operator("d3dmm.stop_live", icon="SNAP_FACE")
+            return
         column = layout.column(align=True)
         column.operator("d3dmm.import_video", icon="FILE_MOVIE")
         column.operator("d3dmm.animate_movie", icon="SEQ_SEQUENCER")
+        row = layout.row(align=True)
+        row.operator("d3dmm.live_video", icon="REC")
+        row.prop(active_target(context).d3dmm_animation, "live_source", text="")
         row = layout.row(align=True)
         row.operator("d3dmm.update_animation", text="Update", icon="FILE_REFRESH")
         row.operator("d3dmm.clear_animation", text="Clear", icon="X")
@@ -79,7 +86,7 @@ class D3DMM_PT_video_solve(_SettingsPanel, bpy.types.Panel):
         column = self.layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
-        for name in ("video_face", "video_neutral", "video_same_person"):
+        for name in ("video_face", "video_neutral", "video_more_neutral", "video_same_person", "video_voice"):
             column.prop(settings, name)
 
 

@@ -15,6 +15,7 @@ from ...ml_backend.files.take_file import Take, take_of_parts
 from ..model.face_model import identity_of
 from ..model.registry import is_face
 from ..worker.jobs import JobSteps
+from .video_properties import neutral_frames
 
 CURVE_SUFFIXES = (".csv", ".json")
 
@@ -126,6 +127,8 @@ class VideoSource:
         gaze: whether the eyes turn.
         strength: factor on jaw, lips, tongue, cheeks and brows.
         solved: the take, or None to solve the video.
+        more_neutral: further frames on which the face is at rest, with commas between.
+        voice: whether jaw and lips follow the video's sound where the picture is unsure.
     """
 
     path: Path
@@ -138,6 +141,8 @@ class VideoSource:
     gaze: bool = True
     strength: float = 1.0
     solved: Take | None = None
+    more_neutral: str = ""
+    voice: bool = False
     seed = 0
     kind = "video"
 
@@ -179,8 +184,11 @@ class VideoSource:
         parameters: dict = {"path": str(self.path), "face": self.face, "start": self.start, "rate": fps}
         if self.length:
             parameters["end"] = self.start + self.length
-        if self.neutral >= 0:
-            parameters["neutral"] = [self.neutral]
+        neutral = neutral_frames(self.neutral, self.more_neutral)
+        if neutral:
+            parameters["neutral"] = list(neutral)
+        if self.voice:
+            parameters["voice"] = True
         if not (self.same_person and is_face(target)):
             return parameters, {}
         return parameters, {"identity": identity_of(target)}

@@ -197,6 +197,13 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
     video_face: video_properties.face_number()
     video_neutral: video_properties.neutral_frame()
     video_same_person: video_properties.same_person()
+    video_more_neutral: video_properties.more_neutral_frames()
+    video_voice: video_properties.lips_from_voice()
+    live_source: StringProperty(
+        name="Live Source",
+        description="A camera (0 is the first; on Windows its name), or a video that is played in real time",
+        default="0",
+    )
     rest_rotation: FloatVectorProperty(
         options={"HIDDEN"}, description="Where the head stood before the first clip, radians"
     )

@@ -149,6 +149,8 @@ class VideoClip(ClipAnimation):
         settings.video_face = source.face
         settings.video_neutral = source.neutral
         settings.video_same_person = source.same_person
+        settings.video_more_neutral = source.more_neutral
+        settings.video_voice = source.voice
         settings.video_strength = source.strength
         settings.video_gaze = source.gaze
         settings.video_head = self.place.with_head
@@ -222,6 +224,8 @@ def video_source(settings, solved: Take | None = None) -> VideoSource:
         settings.video_gaze,
         settings.video_strength,
         solved,
+        settings.video_more_neutral,
+        settings.video_voice,
     )
 
 

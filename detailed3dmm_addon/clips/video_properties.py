@@ -1,6 +1,8 @@
 """Properties of a performance from a video, the same for the import and for the clip in the scene."""
 
-from bpy.props import BoolProperty, FloatProperty, IntProperty
+from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
+
+from ...ml_backend.errors import UserError
 
 
 def strength():
@@ -63,3 +65,41 @@ def same_person():
         "else the actor's is found in the video",
         default=False,
     )
+
+
+def more_neutral_frames():
+    """Returns further frames at which the actor rests."""
+    return StringProperty(
+        name="More Neutral Frames",
+        description="Further frames of the video on which the actor's face is at rest, with commas between: "
+        "they count together",
+        default="",
+    )
+
+
+def lips_from_voice():
+    """Returns the choice whether the voice helps."""
+    return BoolProperty(
+        name="Lips From Voice",
+        description="Where the picture is unsure of jaw and lips, they follow the sound of the video",
+        default=False,
+    )
+
+
+def neutral_frames(first: int, more: str) -> tuple[int, ...]:
+    """Returns the frames at which the actor rests; none where the rest is to be found.
+
+    Args:
+        first: a frame, or -1.
+        more: further ones, with commas between.
+
+    Raises:
+        UserError: a word is no frame.
+    """
+    words = more.replace(",", " ").split()
+    for word in words:
+        if not word.isdecimal():
+            raise UserError(
+                f"{word}: not a frame of the video.", "Give numbers from 0 on, with commas between them."
+            )
+    return tuple(sorted({*(int(word) for word in words), *((first,) if first >= 0 else ())}))

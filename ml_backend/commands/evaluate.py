@@ -28,7 +28,7 @@ MODULES = {
         "fits to real photographs, clean and degraded; restoration of maps",
     ),
     "video": (
-        "..evaluation.evaluate_video",
+        "..evaluation.video.evaluate_video",
         "curves, head, blinks and lips of simulated clips against known ones",
     ),
 }

@@ -10,6 +10,7 @@ examples:
   python -m ml_backend track actor.mp4 --out take.json
   python -m ml_backend track actor.mov --out take.csv --face 2 --neutral 0 140 --smoothing 0.3
   python -m ml_backend track takes/ --out curves/ --smoothing head=0.5,brows=0.3
+  python -m ml_backend track --live 0 --out take.json --seconds 30
 """
 
 import argparse
@@ -30,7 +31,33 @@ from .progress_line import print_progress
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.add_argument(
-        "video", metavar="VIDEO", help="a video, a folder of pictures or of videos, or a pattern of pictures"
+        "video",
+        metavar="VIDEO",
+        nargs="?",
+        default="",
+        help="a video, a folder of pictures or of videos, or a pattern of pictures",
+    )
+    parser.add_argument(
+        "--live",
+        default="",
+        metavar="DEVICE|FILE",
+        help="a camera (0 is the first), or a video that is played in real time, instead of VIDEO; hold "
+        "still for a second; Ctrl-C ends it",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, metavar="S", help="length of --live (default: until it ends)"
+    )
+    parser.add_argument(
+        "--voice",
+        action="store_true",
+        help="jaw and lips follow the video's sound where the picture is unsure of them",
+    )
+    parser.add_argument(
+        "--detail",
+        choices=("expression", "network"),
+        default="expression",
+        help="wrinkles come from the curves, or landmarks move the latent directly and the take keeps how "
+        "(default: %(default)s; `evaluate video` compares both)",
     )
     parser.add_argument(
         "--out", required=True, metavar="FILE", help="take.json or take.csv; a folder for a folder of videos"
@@ -87,8 +114,15 @@ def run(args: argparse.Namespace) -> int:
         args.end,
         args.fps,
         args.landmark_model,
+        args.voice,
+        args.detail,
     )
     dials = parse_dials(args.smoothing)
+    if bool(args.video) == bool(args.live):
+        raise UserError("One source is needed.", "Give a VIDEO, or --live DEVICE|FILE.")
+    if args.live:
+        check_extension(args.out)
+        return _track_live(args, request.identity, dials)
     folder = Path(args.video)
     if folder.is_dir():
         videos = sorted(
@@ -144,22 +178,57 @@ def _identity(path: str) -> np.ndarray:
     return face.identity
 
 
+def _track_live(args: argparse.Namespace, identity: np.ndarray | None, dials: dict[str, float]) -> int:
+    """Records from a camera or a film in real time, and writes the take."""
+    from ..pipelines.track_live import ENDED, FAILED, LiveSession, TrackLiveRequest
+
+    session = LiveSession(TrackLiveRequest(args.live, identity, landmark_model=args.landmark_model))
+    begin = time.monotonic()
+    try:
+        while not session.wait(0.25) and (not args.seconds or time.monotonic() - begin < args.seconds):
+            state = session.state()
+            if sys.stderr.isatty():
+                print(
+                    f"\r{state.phase}, {state.frames} frames, {state.frames_per_second:.0f} a second ",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
+    except KeyboardInterrupt:
+        print("", file=sys.stderr)
+    state = session.state()
+    if state.phase == FAILED:
+        print(f"note: {state.message}", file=sys.stderr)
+    live = {"live_frames": state.frames, "live_frames_per_second": round(state.frames_per_second, 1)}
+    take = session.stop(print_progress)
+    described = _written(take, dials, args.out) | live | {"ended": state.phase == ENDED}
+    described["frames_per_second"] = live["live_frames_per_second"]
+    print(json.dumps(described) if args.json else _sentence(described))
+    return 0
+
+
 def _track(request, dials: dict[str, float], out: str | Path) -> dict:
     """Tracks one video, writes the take, and returns what was found."""
-    from ..animation.take_curves import smoothed
-    from ..files.take_file import write_take
     from ..pipelines.track_video import track_video
 
     begin = time.perf_counter()
-    take = track_video(request, print_progress)
+    described = _written(track_video(request, print_progress), dials, out)
+    spent = time.perf_counter() - begin
+    pace = round(described["frames"] / max(spent, 1e-9), 1)
+    return {"video": request.path, **described, "frames_per_second": pace}
+
+
+def _written(take, dials: dict[str, float], out: str | Path) -> dict:
+    """Writes a take, and returns what is in it."""
+    from ..animation.take_curves import smoothed
+    from ..files.take_file import write_take
+
     animation = smoothed(take, dials)
     write_take(out, take, animation, dials)
     for note in take.notes:
         print(f"note: {note}", file=sys.stderr)
-    spent = time.perf_counter() - begin
     seen = [index for index, name in enumerate(animation.names) if name not in take.not_seen]
     return {
-        "video": request.path,
         "out": str(out),
         "frames": len(take.seconds),
         "fps": animation.fps,
@@ -170,8 +239,8 @@ def _track(request, dials: dict[str, float], out: str | Path) -> dict:
         "shots": len(take.shots),
         "not_seen": list(take.not_seen),
         "camera": take.camera,
-        "frames_per_second": round(len(take.seconds) / max(spent, 1e-9), 1),
         "notes": list(take.notes),
+        "detail": "expression" if take.latent_change is None else "network",
     }
 
 

@@ -35,6 +35,11 @@ class PaintedClip:
     blinks: tuple[int, ...]
 
 
+def clip_painter(face: BilinearFace) -> PortraitPainter:
+    """Returns the painter of the clips."""
+    return PortraitPainter.of(face, SIZE, _NEAREST, _FARTHEST)
+
+
 def paint_clip(path: Path, face: BilinearFace, first: int, seed: int, length: int) -> PaintedClip:
     """Paints and encodes a clip.
 
@@ -45,7 +50,7 @@ def paint_clip(path: Path, face: BilinearFace, first: int, seed: int, length: in
         seed: number of the person in the set.
         length: frames, 24 or more.
     """
-    painter = PortraitPainter.of(face, SIZE, _NEAREST, _FARTHEST)
+    painter = clip_painter(face)
     random = np.random.default_rng([first, seed])
     expression = np.zeros((length, 52))
     times = np.linspace(0, 1, length)

@@ -109,9 +109,7 @@ def _seen_share(count: int, random: np.random.Generator) -> np.ndarray:
     return seen
 
 
-def displacement_errors(
-    model: LandmarkModel, amount: np.ndarray, random: np.random.Generator
-) -> np.ndarray:
+def displacement_errors(model: LandmarkModel, amount: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Draws what the detector adds to displacements, (N, 2 L) float32 in inter-ocular distances.
 
     Args:

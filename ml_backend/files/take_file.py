@@ -41,6 +41,8 @@ class Take:
         shots: first frame of each shot.
         notes: sentences for the user.
         source: name of the video.
+        latent_change: (T, C) float32, how landmarks move the wrinkles' latent from that of the face at rest,
+            in the components of the mapping network; None where the curves make the wrinkles.
     """
 
     seconds: np.ndarray
@@ -57,6 +59,7 @@ class Take:
     shots: tuple[int, ...]
     notes: tuple[str, ...]
     source: str
+    latent_change: np.ndarray | None = None
 
     def animation(self, curves: np.ndarray | None = None, head: np.ndarray | None = None) -> Animation:
         """Returns curves (T, 52) and head (T, 9) at a constant rate; the raw ones where none are given."""
@@ -113,6 +116,7 @@ def _described(take: Take) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "source": take.source,
+        **_latent_change(take),
         "seconds": np.round(take.seconds, 6).tolist(),
         "raw": np.round(take.raw.astype(float), 5).tolist(),
         "raw_head": np.round(take.head.astype(float), 6).tolist(),
@@ -127,6 +131,12 @@ def _described(take: Take) -> dict[str, Any]:
         "shots": list(take.shots),
         "notes": list(take.notes),
     }
+
+
+def _latent_change(take: Take) -> dict[str, Any]:
+    if take.latent_change is None:
+        return {}
+    return {"latent_change": np.round(take.latent_change.astype(float), 5).tolist()}
 
 
 def take_parts(take: Take) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -149,6 +159,8 @@ def take_parts(take: Take) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "translation": take.translation.astype(np.float64),
         "identity": take.identity.astype(np.float32),
     }
+    if take.latent_change is not None:
+        arrays["latent_change"] = take.latent_change.astype(np.float32)
     return values, arrays
 
 
@@ -175,6 +187,9 @@ def take_of_parts(values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Take:
             tuple(int(index) for index in values["shots"]),
             tuple(str(note) for note in values["notes"]),
             str(values["source"]),
+            None
+            if "latent_change" not in arrays
+            else np.array(arrays["latent_change"], np.float32).reshape(count, -1),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("an entry of the take is missing, or no number") from error

@@ -157,6 +157,15 @@ STAGES = (
         minutes=1,
     ),
     AssetStage(
+        "reenactment",
+        _training("reenactment"),
+        makes=("assets/reenactment.safetensors",),
+        needs=(FACE, LANDMARKS, GENERATOR, ENCODER),
+        minutes=3,
+        models=("reenactment",),
+        resumes=True,
+    ),
+    AssetStage(
         "restoration",
         _training("restoration", "--data", "{out}/" + MAPS),
         makes=(RESTORATION,),

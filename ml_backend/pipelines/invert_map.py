@@ -25,6 +25,7 @@ from ..errors import UserError
 from ..files.displacement_file import read_displacement
 from ..layers.blur_resampling import resize_by_halving
 from ..losses.map_reconstruction import activity_weights, band_losses, percentile_span, weighted_square
+from ..losses.relief_identity import identity_loss
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
 from ..models.saved_latent import SavedLatent, weights_fingerprint
@@ -42,6 +43,22 @@ _DELTA = 2e-4
 _OCTAVES = 3
 _FLOOR = 0.05
 _SPREAD_PEOPLE = 256
+
+
+@dataclass(frozen=True)
+class InversionTerms:
+    """Weights of the loss beside the squared error of the pixels.
+
+    Attributes:
+        lines, texture: of the octave bands.
+        delta: of the latent's distance from the start, in deviations of the encoder's latents.
+        identity: of the amplitudes of octaves by place.
+    """
+
+    lines: float = _LINES
+    texture: float = _TEXTURE
+    delta: float = _DELTA
+    identity: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -146,6 +163,7 @@ def fit_offset(
     first: Tensor,
     steps: int,
     progress: Callable[[float, str], None],
+    terms: InversionTerms | None = None,
 ) -> Tensor:
     """Descends to an offset whose map is the target; the first steps compare at half the resolution.
 
@@ -157,10 +175,12 @@ def fit_offset(
         first: (S, W), the offset to begin at.
         steps: of Adam.
         progress: called with (fraction done, text); may raise to cancel.
+        terms: of the loss; None for the usual ones.
 
     Returns:
         (S, W).
     """
+    terms = terms or InversionTerms()
     size = target.shape[-1]
     unit = float(model.generator.millimetres)
     fine = torch.from_numpy(np.ascontiguousarray(target, np.float32)).to(model.device)[None, None] / unit
@@ -185,10 +205,12 @@ def fit_offset(
         lines, texture = band_losses(generated, reference, within, _OCTAVES, floor=_FLOOR)[:2]
         loss = (
             weighted_square(generated, reference, weights)
-            + _LINES * lines
-            + _TEXTURE * texture
-            + _DELTA * moved.square().mean(1).sum()
+            + terms.lines * lines
+            + terms.texture * texture
+            + terms.delta * moved.square().mean(1).sum()
         )
+        if terms.identity:
+            loss = loss + terms.identity * identity_loss(generated, reference)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

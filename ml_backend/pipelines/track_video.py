@@ -7,23 +7,31 @@ from a neutral face); the solve is `video/clip_solve.py`.
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..animation.curve_editing import eyes_from_look
+from ..animation.voice_lips import lips_from_voice
 from ..errors import UserError
+from ..expression_names import EXPRESSION_NAMES
 from ..files.curve_file import HEAD_NAMES
 from ..files.take_file import Take
 from ..fitting.landmark_networks import load_networks
 from ..models.bilinear_face import BilinearFace
+from ..models.reenactment import default_mapping
 from ..video.clip_landmarks import ClipLandmarks
 from ..video.clip_model import UNSEEN
 from ..video.face_following import FaceFollower, shot_starts
+from ..video.formats import is_sequence
+from ..video.head_displacement import head_displacement
 from ..video.solve_clip import DOUBTFUL, HELD, SolvedClip, solve_clip
 from ..video.video_file import SEQUENCE_RATE, Video, open_video
+from .animate_from_audio import AnimateFromAudioRequest, animate_in_layers
 from .fit_from_image import landmark_model
+from .generate_detail import detail_model
 
 _POINTS = 478
 _FOLLOWED = 0.55
@@ -45,6 +53,9 @@ class TrackVideoRequest:
         start: seconds; end: seconds, or None for the video's end.
         rate: frames a second of a sequence of pictures.
         landmark_model: a `face_landmarker.task` of the user's, or empty.
+        voice: whether jaw and lips follow the video's sound where the picture is unsure of them.
+        detail: "expression": the curves make the wrinkles; "network": the take keeps how the landmarks move
+            the wrinkles' latent.
     """
 
     path: str
@@ -55,6 +66,8 @@ class TrackVideoRequest:
     end: float | None = None
     rate: float = SEQUENCE_RATE
     landmark_model: str = ""
+    voice: bool = False
+    detail: str = "expression"
 
 
 def track_video(request: TrackVideoRequest, progress: Progress) -> Take:
@@ -90,7 +103,41 @@ def track_video(request: TrackVideoRequest, progress: Progress) -> Take:
             request.identity,
             neutral,
         )
-        return _take(video, clip, solved, face)
+        take = take_of(clip, solved, face, video.full_size, tuple(video.notes), video.path.name)
+        if request.detail == "network":
+            take = replace(take, latent_change=_latent_change(clip, solved))
+    return _with_voice(take, request, progress) if request.voice else take
+
+
+def _latent_change(clip: ClipLandmarks, solved: SolvedClip) -> np.ndarray:
+    """Returns how the landmarks move the latent of a person with the average skin, (T, C) float32."""
+    detail, mapping = detail_model(), default_mapping()
+    moved = head_displacement(solved.model, clip, solved.poses, solved.expression)
+    skin = np.zeros((1, detail.skin_size), np.float32)
+    rest = detail.latent(solved.model.identity[None], skin, np.zeros((1, len(EXPRESSION_NAMES)), np.float32))
+    with torch.inference_mode():
+        codes = mapping.codes((rest - detail.generator.mean_latent).cpu()).expand(len(moved), -1)
+        return mapping.coefficients(torch.from_numpy(moved).flatten(1), codes).numpy()
+
+
+def _with_voice(take: Take, request: TrackVideoRequest, progress: Progress) -> Take:
+    """Returns the take with jaw and lips from the video's sound where the picture is unsure of them.
+
+    Raises:
+        UserError: the video has no sound, or the sound holds no speech.
+    """
+    if is_sequence(Path(request.path)):
+        raise UserError(f"{request.path}: pictures have no sound.", "Switch Lips From Voice off.")
+    length = float(take.seconds[-1]) if len(take.seconds) > 1 else 0.0
+    spoken = animate_in_layers(
+        AnimateFromAudioRequest(request.path, start=request.start, length=length),
+        lambda share, text: progress(1.0, text),
+    ).speech
+    order = [spoken.names.index(name) for name in EXPRESSION_NAMES]
+    raw, share = lips_from_voice(take, spoken.frames[:, order], spoken.fps)
+    count = int((share > 0.5).sum())
+    note = f"jaw and lips follow the voice in {count} of {len(share)} frames"
+    return replace(take, raw=raw, notes=(*take.notes, note))
 
 
 @contextmanager
@@ -155,8 +202,25 @@ def _rows_of(request: TrackVideoRequest, numbers: np.ndarray) -> tuple[int, ...]
     return tuple(int(np.searchsorted(numbers, frame)) for frame in request.neutral)
 
 
-def _take(video: Video, clip: ClipLandmarks, solved: SolvedClip, face: BilinearFace) -> Take:
-    shrink = video.full_size[0] / max(video.size[0], 1)
+def take_of(
+    clip: ClipLandmarks,
+    solved: SolvedClip,
+    face: BilinearFace,
+    full_size: tuple[int, int],
+    notes: tuple[str, ...],
+    source: str,
+) -> Take:
+    """Returns a solved clip as a take.
+
+    Args:
+        clip: its landmarks.
+        solved: its solution.
+        face: the model.
+        full_size: width and height of the video's pictures, pixels.
+        notes: sentences for the user.
+        source: name of the video.
+    """
+    shrink = full_size[0] / max(clip.width, 1)
     model = solved.model
     head = np.zeros((len(clip.seconds), len(HEAD_NAMES)), np.float32)
     head[:, :3] = np.radians([pose.angles() for pose in solved.poses])
@@ -174,14 +238,14 @@ def _take(video: Video, clip: ClipLandmarks, solved: SolvedClip, face: BilinearF
             "focal": round(model.focal * shrink, 3),
             "column": round(float(model.centre[0]) * shrink, 3),
             "row": round(float(model.centre[1]) * shrink, 3),
-            "width": float(video.full_size[0]),
-            "height": float(video.full_size[1]),
+            "width": float(full_size[0]),
+            "height": float(full_size[1]),
         },
         model.identity.astype(np.float32),
         face.fingerprint(),
         clip.shots,
-        tuple(video.notes) + _notes(clip, solved),
-        video.path.name,
+        notes + _notes(clip, solved),
+        source,
     )
 
 

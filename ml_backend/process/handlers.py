@@ -121,9 +121,38 @@ def _track_video(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     }
     neutral = tuple(int(frame) for frame in parameters.get("neutral", ()))
     request = TrackVideoRequest(
-        str(parameters["path"]), identity=arrays.get("identity"), neutral=neutral, **chosen
+        str(parameters["path"]),
+        identity=arrays.get("identity"),
+        neutral=neutral,
+        voice=bool(parameters.get("voice", False)),
+        **chosen,
     )
     return take_parts(track_video(request, progress))
+
+
+def _live_start(parameters: dict, arrays: dict, progress: Progress) -> Answer:
+    from ..pipelines.track_live import TrackLiveRequest, start_session
+
+    request = TrackLiveRequest(str(parameters["source"]), arrays.get("identity"))
+    start_session(request)
+    return {}, {}
+
+
+def _live_frame(parameters: dict, arrays: dict, progress: Progress) -> Answer:
+    from ..pipelines.track_live import running_session
+
+    state = running_session().state()
+    names = ("phase", "seen", "frames", "seconds", "frames_per_second", "missed", "message", "remedy")
+    described = {name: getattr(state, name) for name in names}
+    return described, {"curves": state.curves, "head": state.head}
+
+
+def _live_stop(parameters: dict, arrays: dict, progress: Progress) -> Answer:
+    from ..files.take_file import take_parts
+    from ..pipelines.track_live import end_session
+
+    take = end_session(bool(parameters.get("keep", True)), progress)
+    return ({}, {}) if take is None else take_parts(take)
 
 
 HANDLERS = {
@@ -134,4 +163,7 @@ HANDLERS = {
     "invert": _invert,
     "fit_from_image": _fit_from_image,
     "track_video": _track_video,
+    "live_start": _live_start,
+    "live_frame": _live_frame,
+    "live_stop": _live_stop,
 }

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from ..errors import UserError
 from .protocol import PROTOCOL_VERSION, Decoder, Message, ProtocolError, encode
 
-LONG_REQUESTS = ("animate", "bake_detail", "invert", "fit_from_image")
+LONG_REQUESTS = ("animate", "bake_detail", "invert", "fit_from_image", "track_video", "live_stop")
 
 
 class Cancelled(Exception):

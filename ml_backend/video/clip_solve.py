@@ -26,11 +26,10 @@ from ..geometry.camera_view import FRONTAL, rotation_about
 from .clip_landmarks import ClipLandmarks, lid_gaps
 from .clip_model import POSE, ClipModel, HeadPose
 from .clip_solution import ClipSolution, SolveSettings
+from .frame_chain import chain_step, windows_of
 
 GROUPS = ("lids", "gaze", "lips", "brows", "cheeks")
 NOISE_PARTS = ("mean", "root", "common")
-WINDOW, OVERLAP = 600, 60
-"""Frames of a long shot that are solved together, and those that two windows share."""
 _BOUND_SPREAD = 0.03
 _LEAST_RESIDUAL = 0.016
 """Inter-ocular distances: an expression that the model does not hold is no reason to doubt a frame."""
@@ -194,6 +193,27 @@ class ClipSolver:
         filled = [pose if pose is not None else first for pose in poses]
         return self._solution(expressions, filled, told, residuals)
 
+    def follow(
+        self, index: int, expression: np.ndarray, pose: HeadPose | None
+    ) -> tuple[np.ndarray, HeadPose, float]:
+        """Solves one frame as it comes, from the one before.
+
+        Args:
+            index: of the frame, which shows a face.
+            expression: (52,) of the frame before.
+            pose: of the frame before; None to find it anew.
+
+        Returns:
+            Expression (52,), pose, and the landmarks' median error in inter-ocular distances.
+        """
+        with threadpool_limits(limits=1):
+            steps = 2 if pose is not None else 8
+            start = pose if pose is not None else self.begin(index)
+            free, pose, frame = self._solved(index, expression[self.model.free], start, steps)
+        found = np.zeros(len(EXPRESSION_NAMES))
+        found[self.model.free] = free
+        return found, pose, frame.residual
+
     def _solved(
         self, index: int, expression: np.ndarray, pose: HeadPose, iterations: int
     ) -> tuple[np.ndarray, HeadPose, _Frame]:
@@ -250,7 +270,7 @@ class ClipSolver:
         told = np.zeros_like(expressions)
         residuals = np.full(len(poses), np.nan)
         windows = [
-            window for first, last in self.clip.ranges() for window in _windows(first, last) if last > first
+            window for first, last in self.clip.ranges() for window in windows_of(first, last) if last > first
         ]
         with threadpool_limits(limits=1):
             for done, (first, last, keep_from, keep_to) in enumerate(windows):
@@ -306,7 +326,7 @@ class ClipSolver:
             ]
             change = np.array(steps).reshape(length - 1, size)
             stiff = self._stiffness(change, spread, bridged)
-            moved = _chain_step(curves, slopes, change, stiff)
+            moved = chain_step(curves, slopes, change, stiff)
             expressions = np.clip(expressions + moved[:, :count], -0.05, 1.1)
             poses = [
                 pose.moved(np.clip(step, -0.5, 0.5))
@@ -344,51 +364,3 @@ class ClipSolver:
             loose = np.where(bridged, _BRIDGED, loose)
             precision[:, chosen] = loose[:, None] / (usual[chosen] * spread[:, None]) ** 2
         return precision
-
-
-def _windows(first: int, last: int) -> list[tuple[int, int, int, int]]:
-    """Returns (first, last, keep from, keep to) of windows over a shot, each longer than its kept part."""
-    windows = []
-    start = first
-    while start < last:
-        stop = min(start + WINDOW, last)
-        if last - stop < WINDOW // 4:
-            stop = last
-        windows.append((max(first, start - OVERLAP), min(last, stop + OVERLAP), start, stop))
-        start = stop
-    return windows
-
-
-def _chain_step(curves: np.ndarray, slopes: np.ndarray, change: np.ndarray, stiff: np.ndarray) -> np.ndarray:
-    """Solves a chain of frames: the minimum of their quadratics and of the walk between neighbours.
-
-    Args:
-        curves, slopes: (T, N, N) and (T, N) of the frames.
-        change: (T - 1, N) present steps from frame to frame.
-        stiff: (T - 1, N) their precisions.
-
-    Returns:
-        (T, N) the step of each frame, exact (block elimination of a tridiagonal system).
-    """
-    length, size = slopes.shape
-    diagonal = np.arange(size)
-    curves, slopes = curves.copy(), slopes.copy()
-    pull = stiff * change
-    curves[:-1, diagonal, diagonal] += stiff
-    curves[1:, diagonal, diagonal] += stiff
-    slopes[:-1] -= pull
-    slopes[1:] += pull
-    curves[:, diagonal, diagonal] *= 1 + 1e-9
-    curves[:, diagonal, diagonal] += 1e-6
-    factors = [cho_factor(curves[0])]
-    values = [slopes[0]]
-    for index in range(1, length):
-        link = stiff[index - 1]
-        back = cho_solve(factors[-1], np.column_stack([np.diag(link), values[-1]]))
-        values.append(slopes[index] + link * back[:, -1])
-        factors.append(cho_factor(curves[index] - link[:, None] * back[:, :-1]))
-    steps = np.zeros_like(slopes)
-    steps[-1] = -cho_solve(factors[-1], values[-1])
-    for index in range(length - 2, -1, -1):
-        steps[index] = -cho_solve(factors[index], values[index] - stiff[index] * steps[index + 1])
-    return steps

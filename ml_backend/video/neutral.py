@@ -81,7 +81,7 @@ def rest_of(
 
 
 def _resting_gaze(values: np.ndarray) -> np.ndarray:
-    """Returns (52,), the usual direction of the eyes in expressions (T, 52) as far as it is taken for an error.
+    """Returns (52,), the usual look of expressions (T, 52) as far as it is taken for an error.
 
     Eyes that look almost straight ahead for most of a clip are taken to look straight ahead; a look that is
     farther aside is believed.

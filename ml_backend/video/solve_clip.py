@@ -87,21 +87,9 @@ def solve_clip(
     progress(0.0, "Fitting identity and camera to several frames")
     references = reference_frames(clip, usable)
     centre = np.array([clip.width, clip.height]) / 2
-    model = _person(landmarks, face, clip, references, identity, centre, settings)
-    sample = usable[np.unique(np.linspace(0, len(usable) - 1, min(SAMPLED, len(usable))).astype(int))]
-    at_rest = np.isin(sample, neutral) if neutral else None
-    if neutral:
-        sample = np.unique(np.concatenate([sample, usable[np.isin(usable, neutral)]]))
-        at_rest = np.isin(sample, neutral)
+    model = person_model(landmarks, face, clip, references, identity, centre, settings)
     progress(0.15, "Finding the neutral face")
-    for _ in range(2):
-        solver = ClipSolver(model, clip, wrong, settings)
-        found = solver.by_frames(sample)
-        chosen = found.weight > 0
-        turned_rest = turned_rest_of(found, chosen)
-        rest = rest_of(found, chosen, turned_rest, at_rest)
-        shown = at_rest & chosen if at_rest is not None and (at_rest & chosen).any() else chosen
-        model = with_offsets(model, clip, sample[shown], _part(found, shown), rest, turned_rest)
+    model = with_neutral(model, clip, wrong, neutral, settings)
     solver = ClipSolver(model, clip, wrong, settings)
     count = len(clip.seconds)
 
@@ -130,6 +118,36 @@ def solve_clip(
         tuple(int(index) for index in references),
         single.expression,
     )
+
+
+def with_neutral(
+    model: ClipModel,
+    clip: ClipLandmarks,
+    wrong: np.ndarray,
+    neutral: tuple[int, ...],
+    settings: SolveSettings,
+) -> ClipModel:
+    """Returns the model with the neutral face as this clip's detector sees it.
+
+    Args:
+        model: of the person.
+        clip: the landmarks.
+        wrong: (T,) bool, frames that show something else.
+        neutral: frames on which the face is at rest; none to find the rest.
+        settings: of the solve.
+    """
+    usable = np.flatnonzero(clip.seen & ~wrong)
+    for sampled in (SAMPLED // 2, SAMPLED):
+        sample = usable[np.unique(np.linspace(0, len(usable) - 1, min(sampled, len(usable))).astype(int))]
+        sample = np.unique(np.concatenate([sample, usable[np.isin(usable, neutral)]]))
+        at_rest = np.isin(sample, neutral) if neutral else None
+        found = ClipSolver(model, clip, wrong, settings).by_frames(sample)
+        chosen = found.weight > 0
+        turned_rest = turned_rest_of(found, chosen)
+        rest = rest_of(found, chosen, turned_rest, at_rest)
+        shown = at_rest & chosen if at_rest is not None and (at_rest & chosen).any() else chosen
+        model = with_offsets(model, clip, sample[shown], _part(found, shown), rest, turned_rest)
+    return model
 
 
 def reference_frames(clip: ClipLandmarks, usable: np.ndarray, count: int = REFERENCES) -> np.ndarray:
@@ -171,7 +189,7 @@ def _turned(points: np.ndarray) -> np.ndarray:
     return np.abs(2 * along - 1)
 
 
-def _person(
+def person_model(
     landmarks: LandmarkModel,
     face: BilinearFace,
     clip: ClipLandmarks,

@@ -151,15 +151,20 @@ class Video:
         quarters = round(int(frame.rotation) / 90) % 4
         turned = quarters % 2 == 1
         self.full_size = (frame.height, frame.width) if turned else (frame.width, frame.height)
-        shrink = min(1.0, LARGEST_SIDE / max(frame.width, frame.height))
-        size = {}
-        if shrink < 1:
-            size = {
-                "width": max(round(frame.width * shrink) // 2 * 2, 2),
-                "height": max(round(frame.height * shrink) // 2 * 2, 2),
-            }
-        pixels = frame.to_ndarray(format="rgb24", **size)
+        pixels = smaller_frame(frame)
         return np.ascontiguousarray(np.rot90(pixels, quarters)) if quarters else pixels
+
+
+def smaller_frame(frame: Any) -> np.ndarray:
+    """Returns the pixels (H, W, 3) of a decoded frame, of at most `LARGEST_SIDE` a side."""
+    shrink = min(1.0, LARGEST_SIDE / max(frame.width, frame.height))
+    size = {}
+    if shrink < 1:
+        size = {
+            "width": max(round(frame.width * shrink) // 2 * 2, 2),
+            "height": max(round(frame.height * shrink) // 2 * 2, 2),
+        }
+    return frame.to_ndarray(format="rgb24", **size)
 
 
 def open_video(path: str | Path, rate: float = SEQUENCE_RATE) -> Video:

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from ml_backend.datasets.simulated_clips import CASES, SimulatedClip, simulate_clip
-from ml_backend.evaluation.evaluate_video import SEEN, ClipFigures, best_lag, measure, solve
+from ml_backend.evaluation.video.evaluate_video import SEEN, ClipFigures, best_lag, measure, solve
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.geometry.camera_view import FRONTAL
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.pipelines.fit_from_image import landmark_model
 from ml_backend.video.clip_landmarks import ClipLandmarks, lid_gaps, wrong_frames
 from ml_backend.video.clip_model import ClipModel, HeadPose, rotation_of, rotation_vector
-from ml_backend.video.clip_solve import _chain_step, _windows
 from ml_backend.video.face_following import shot_starts
+from ml_backend.video.frame_chain import chain_step, windows_of
 from ml_backend.video.neutral import closures
 from ml_backend.video.solve_clip import HELD, SolvedClip
 
@@ -67,11 +67,11 @@ def test_the_chain_is_the_exact_minimum():
         dense += difference.T @ (stiff[index][:, None] * difference)
         right -= difference.T @ (stiff[index] * change[index])
     expected = np.linalg.solve(dense, right).reshape(length, size)
-    assert np.allclose(_chain_step(curves, slopes, change, stiff), expected, atol=1e-4)
+    assert np.allclose(chain_step(curves, slopes, change, stiff), expected, atol=1e-4)
 
 
 def test_windows_cover_a_long_shot_once():
-    windows = _windows(100, 2000)
+    windows = windows_of(100, 2000)
     kept = [frame for _, _, first, last in windows for frame in range(first, last)]
     assert kept == list(range(100, 2000))
     assert all(first <= keep and last >= end for first, last, keep, end in windows)

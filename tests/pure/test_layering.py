@@ -54,7 +54,8 @@ TOP_LINES = (
 SUBROOMS = {
     "models": {"speech"},
     "simulation": {"relief", "pigment", "portraits"},
-    "training": {"albedo"},
+    "training": {"albedo", "reenactment"},
+    "evaluation": {"video"},
 }
 LARGEST_ROOM = 24
 """Python files in a folder at most; operators have one file for each button."""

@@ -1,4 +1,4 @@
-"""Trains the mapping network of reenactment: landmark displacement, source to driving face, to W+ displacement.
+"""Trains the mapping network of reenactment: landmark displacement to W+ displacement.
 
 Pairs are two faces of one simulated person, seen with the detector's measured errors; their latents are those
 of the detail encoder. Across people nothing is learned from: a displacement holds little of a person, so the
@@ -199,6 +199,10 @@ def train_mapping(
         held: pairs of other people, for the log.
     """
     random = np.random.default_rng(3)
+
+    def measured() -> dict[str, float]:
+        return measure(average, held, 0.0)
+
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimisers = {"mapping": torch.optim.AdamW(parameters, settings["rate"], weight_decay=settings["decay"])}
     averages = [WeightAverage(network, average, settings["average_steps"])]
@@ -213,7 +217,12 @@ def train_mapping(
     size = network.config.styles * network.config.latent_width
     network.train()
     for step in training.steps(
-        "mapping", optimisers, averages, settings, measure=lambda: measure(average, held, 0.0), random=[random]
+        "mapping",
+        optimisers,
+        averages,
+        settings,
+        measure=lambda: measure(average, held, 0.0),
+        random=[random],
     ):
         rows = random.integers(0, len(pairs.amount), settings["batch"])
         seen = pairs.displacement[rows] + displacement_errors(landmarks, pairs.amount[rows], random)
@@ -243,9 +252,7 @@ def measure(network: ReenactmentMapping, held: Batch, left_out: float) -> dict[s
     }
 
 
-def mapping_card(
-    network: ReenactmentMapping, facts: dict[str, str], figures: dict[str, float]
-) -> ModelCard:
+def mapping_card(network: ReenactmentMapping, facts: dict[str, str], figures: dict[str, float]) -> ModelCard:
     """Returns the card of a run."""
     learned = sum(value.numel() for value in network.state_dict().values())
     return ModelCard(

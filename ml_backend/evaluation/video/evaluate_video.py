@@ -16,32 +16,45 @@ figures:
   closure           share of p, b, m whose lips are closed in the solved curves
   pose_leak         the largest value of any channel while a neutral head turns by 40 degrees
   outlier_step      the largest change of any channel by one wrong frame
-  frames_per_second of the solve alone, and `painted` of the whole
-  baselines         frame_by_frame (no filter), first_frame_neutral (its first frame subtracted)
+  frames_per_second of the whole on painted clips: decode, landmarks, solve, filter
+  solve_frames_per_second  of the solve alone
+  painted           the same figures of painted clips
+  baselines         frame_by_frame (no filter), first_frame_neutral (its first frame subtracted),
+                    blendshape_scores (of MediaPipe's own network, with --blendshapes FILE)
+  mapping           wrinkles beside those of the true curves (`mapping_rows.py`)
+  self, cross       a face driven by another (`reenactment_tables.py`)
+  inversion         latents fitted to maps, term by term (`inversion_rows.py`)
 
 examples:
   python -m ml_backend evaluate video --json
-  python -m ml_backend evaluate video --people 1 --painted 0
+  python -m ml_backend evaluate video --people 1 --painted 0 --inversions 0
+  python -m ml_backend evaluate video --json --blendshapes face_landmarker.task
 """
 
 import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..animation.curve_editing import CLOSED_MM, eyes_from_look, lip_gap
-from ..datasets.simulated_clips import CASES, SimulatedClip, simulate_clip
-from ..expression_names import EXPRESSION_NAMES
-from ..fitting.face_fit import LandmarkModel
-from ..models.bilinear_face import BilinearFace
-from ..pipelines.fit_from_image import landmark_model
-from ..video.clip_landmarks import ClipLandmarks
-from ..video.clip_model import UNSEEN
-from ..video.clip_solution import SolveSettings
-from ..video.solve_clip import SolvedClip, solve_clip
+from ...animation.curve_editing import CLOSED_MM, eyes_from_look, lip_gap
+from ...datasets.simulated_clips import CASES, SimulatedClip, simulate_clip
+from ...expression_names import EXPRESSION_NAMES
+from ...fitting.face_fit import LandmarkModel
+from ...models.bilinear_face import BilinearFace
+from ...pipelines.fit_from_image import landmark_model
+from ...video.clip_landmarks import ClipLandmarks
+from ...video.clip_model import UNSEEN
+from ...video.clip_solution import SolveSettings
+from ...video.solve_clip import SolvedClip, solve_clip
+from .blendshape_scores import BlendshapeScores
+from .inversion_rows import inversion_figures
+from .mapping_rows import CASES as MAPPED
+from .mapping_rows import MappingRows
+from .painted_clips import evaluate_painted
 
 FIRST_SEED = 400_000
 """Settings were chosen on people from 500000 on."""
@@ -79,24 +92,35 @@ class ClipFigures:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
-    parser.add_argument("--people", type=int, default=3, metavar="N", help="people a case (default: 3)")
+    parser.add_argument("--people", type=int, default=2, metavar="N", help="people a case (default: 2)")
     parser.add_argument(
         "--painted",
         type=int,
-        default=2,
+        default=1,
         metavar="N",
-        help="painted clips through decoder and detector (default: 2)",
+        help="painted clips through decoder and detector (default: 1)",
+    )
+    parser.add_argument(
+        "--inversions", type=int, default=1, metavar="N", help="maps that latents are fitted to (default: 1)"
+    )
+    parser.add_argument(
+        "--blendshapes",
+        default="",
+        metavar="FILE",
+        help="MediaPipe's face_landmarker.task: its own scores as a baseline",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> None:
     """Measures and prints."""
-    figures = evaluate(args.people, FIRST_SEED, tell=_tell)
+    scores = BlendshapeScores.load(args.blendshapes) if args.blendshapes else None
+    figures = evaluate(args.people, FIRST_SEED, scores=scores, tell=_tell)
     if args.painted:
-        from .painted_clips import evaluate_painted
-
-        figures["painted"] = evaluate_painted(args.painted, _tell)
+        figures |= evaluate_painted(args.painted, _tell)
+        figures["frames_per_second"] = figures["painted"]["frames_per_second"]
+    if args.inversions:
+        figures["inversion"] = inversion_figures(args.inversions)
     if args.json:
         print(json.dumps(figures))
         return
@@ -109,7 +133,8 @@ def evaluate(
     first: int,
     settings: SolveSettings | None = None,
     cases: tuple[str, ...] = CASES,
-    tell=None,
+    scores: BlendshapeScores | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> dict:
     """Returns the figures of simulated clips.
 
@@ -118,10 +143,13 @@ def evaluate(
         first: seed of the first person.
         settings: of the solve, or None for the usual ones.
         cases: to simulate.
+        scores: MediaPipe's own network for one more row, or None.
         tell: told a line for each clip, or None.
     """
     model, face = landmark_model(), BilinearFace.default()
-    rows = {name: ClipFigures() for name in ROWS}
+    names = ROWS if scores is None else (*ROWS, "blendshape_scores")
+    rows = {name: ClipFigures() for name in names}
+    mapping = MappingRows()
     frames, spent, count = 0, 0.0, 0
     for case in cases:
         for seed in range(people):
@@ -132,9 +160,13 @@ def evaluate(
             frames += len(clip.seconds)
             count += 1
             base = np.clip(solved.by_frame, 0, 1)
-            curves = (solved.expression, base, np.clip(base - base[:1], 0, 1))
-            for name, expression in zip(ROWS, curves, strict=True):
+            curves = [solved.expression, base, np.clip(base - base[:1], 0, 1)]
+            if scores is not None:
+                curves.append(scores.curves(clip.points, clip.cameras[0].width, clip.cameras[0].height))
+            for name, expression in zip(names, curves, strict=True):
                 measure(rows[name], clip, solved, expression)
+            if case in MAPPED and seed == 0:
+                mapping.add(clip, detected(clip, clip.points), solved, first + seed)
             if clip.wrong is not None and clip.clean is not None:
                 other = solve(model, face, clip, clip.clean, settings)
                 rows["solve"].add("outlier_step", np.abs(solved.expression - other.expression)[:, SEEN].max())
@@ -144,16 +176,19 @@ def evaluate(
                 tell(f"{case} {seed}: rmse {rows['solve'].values[f'rmse_{case}'][-1]:.3f}")
     summaries = {name: row.summary() for name, row in rows.items()}
     by_case = {name: summaries["solve"].pop(f"rmse_{name}") for name in cases}
-    for name in ROWS[1:]:
+    for name in names[1:]:
         summaries[name] = {
             key: value for key, value in summaries[name].items() if not key.startswith(_OF_THE_SOLVE)
         }
-    return summaries["solve"] | {
-        "frames_per_second": round(frames / max(spent, 1e-9), 1),
+    speed = round(frames / max(spent, 1e-9), 1)
+    figures = summaries["solve"] | {
+        "frames_per_second": speed,
+        "solve_frames_per_second": speed,
         "n_clips": count,
         "by_case": by_case,
-        "baselines": {name: summaries[name] for name in ROWS[1:]},
+        "baselines": {name: summaries[name] for name in names[1:]},
     }
+    return figures | ({"mapping": mapping.figures()} if mapping.truth else {})
 
 
 def solve(
@@ -164,7 +199,12 @@ def solve(
     settings: SolveSettings | None,
 ) -> SolvedClip:
     """Solves a simulated clip from its detected points."""
-    landmarks = ClipLandmarks(
+    return solve_clip(model, face, detected(clip, points), lambda share, text: None, settings=settings)
+
+
+def detected(clip: SimulatedClip, points: np.ndarray) -> ClipLandmarks:
+    """Returns the landmarks of a clip as the solve takes them, with points (T, 478, 2)."""
+    return ClipLandmarks(
         clip.seconds,
         points.astype(np.float32),
         clip.presence,
@@ -173,7 +213,6 @@ def solve(
         clip.cameras[0].width,
         clip.cameras[0].height,
     )
-    return solve_clip(model, face, landmarks, lambda share, text: None, settings=settings)
 
 
 def measure(figures: ClipFigures, clip: SimulatedClip, solved: SolvedClip, expression: np.ndarray) -> None:
