@@ -1,4 +1,4 @@
-"""Benchmark rows that need no Blender: face model, generator, recordings to curves, bake of detail."""
+"""Benchmark rows that need no Blender: face model, generator, recordings and videos to curves, bake."""
 
 import time
 
@@ -96,10 +96,28 @@ def bake_rows() -> dict:
     return {"bake of detail, 10 s at 30 fps": row}
 
 
+def video_rows() -> dict:
+    """A painted video of 96 frames to smoothed curves: decode, landmarks, solve, filter."""
+    import tempfile
+    from pathlib import Path
+
+    from ml_backend.datasets.painted_clips import paint_clip
+    from ml_backend.evaluation.video.painted_clips import frames_per_second
+    from ml_backend.models.bilinear_face import BilinearFace
+    from ml_backend.pipelines.fit_from_image import landmark_model
+
+    landmark_model()
+    with tempfile.TemporaryDirectory() as folder:
+        short = Path(folder) / "short.mp4"
+        paint_clip(short, BilinearFace.default(), 420_000, 0, 24)
+        pace = frames_per_second(short, Path(folder) / "longer.mp4")
+    return {"video of 96 frames to keys": {"frames_per_second": round(pace, 1), "count": 1}}
+
+
 def _quiet(fraction: float, text: str) -> None:
     """Takes progress and says nothing."""
 
 
 def rows() -> dict:
     """Returns every row of this file."""
-    return face_model_rows() | generator_rows() | speech_rows() | bake_rows()
+    return face_model_rows() | generator_rows() | speech_rows() | bake_rows() | video_rows()

@@ -95,6 +95,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="track videos of a folder that have a take already"
     )
+    parser.add_argument(
+        "--preview",
+        default="",
+        metavar="FILE.mp4",
+        help="a film of the video, the solved face and its wrinkles side by side; of one video",
+    )
     add_landmark_model(parser)
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
@@ -131,11 +137,13 @@ def run(args: argparse.Namespace) -> int:
             if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
         )
         if videos:
+            if args.preview:
+                raise UserError("A preview is of one video.", "Leave --preview out for a folder.")
             return _track_folder(folder, videos, args, request, dials)
     check_extension(args.out)
     if not Path(args.out).resolve().parent.is_dir():
         raise UserError(f"{args.out}: there is no such folder.", "Make it first, or choose another.")
-    described = _track(request, dials, args.out)
+    described = _track(request, dials, args.out, args.preview)
     print(json.dumps(described) if args.json else _sentence(described))
     return 0
 
@@ -207,13 +215,20 @@ def _track_live(args: argparse.Namespace, identity: np.ndarray | None, dials: di
     return 0
 
 
-def _track(request, dials: dict[str, float], out: str | Path) -> dict:
+def _track(request, dials: dict[str, float], out: str | Path, preview: str = "") -> dict:
     """Tracks one video, writes the take, and returns what was found."""
     from ..pipelines.track_video import track_video
 
     begin = time.perf_counter()
-    described = _written(track_video(request, print_progress), dials, out)
+    take = track_video(request, print_progress)
+    described = _written(take, dials, out)
     spent = time.perf_counter() - begin
+    if preview:
+        from ..pipelines.preview_take import preview_take
+        from ..video.video_writer import write_video
+
+        frames = preview_take(take, request.path, None, 256, request.start, request.rate)
+        write_video(Path(preview), frames, max(round(described["fps"]), 1))
     pace = round(described["frames"] / max(spent, 1e-9), 1)
     return {"video": request.path, **described, "frames_per_second": pace}
 

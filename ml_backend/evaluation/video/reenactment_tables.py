@@ -20,9 +20,9 @@ from ...files.take_file import Take
 from ...fitting.face_fit import fit_face
 from ...fitting.landmarks import find_faces, interocular_distance
 from ...fitting.photo_camera import SeenFace
-from ...geometry.camera_view import Camera
 from ...models.bilinear_face import BilinearFace
 from ...pipelines.fit_from_image import landmark_model
+from ...pipelines.preview_take import take_camera
 from ..evaluate_photo import cosine
 
 _OTHER = 5_000
@@ -82,19 +82,6 @@ class ReenactmentTables:
             first, second = (found[0].points for found in faces)
             apart = np.linalg.norm(first - second, axis=1).mean()
             _note(self.own, "lmd", apart / interocular_distance(first))
-
-
-def take_camera(take: Take, row: int) -> Camera:
-    """Returns the camera of a take's frame."""
-    seen = take.camera
-    return Camera(
-        take.rotation[row],
-        take.translation[row],
-        seen["focal"],
-        int(seen["width"]),
-        int(seen["height"]),
-        (seen["column"], seen["row"]),
-    )
 
 
 def _identity(pictures: list[np.ndarray]) -> np.ndarray | None:
