@@ -22,6 +22,7 @@ from .animate_from_audio import SpeechOperator
 _ENDED = ("ended", "failed")
 _EVERY = 1 / 30
 _TEXTS = {
+    "starting": "Starting the backend",
     "waiting": "Waiting for a face",
     "resting": "Hold still, face at rest",
     "live": "Recording",
@@ -65,7 +66,7 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Records for `seconds`, or until a film ends, and keeps it: for scripts and background use."""
-        self._open(context)
+        backend.ask(*self._prepared(context))
         try:
             while not self._is_over(self._shown(backend.ask("live_frame", {}, {}))):
                 time.sleep(_EVERY)
@@ -82,11 +83,12 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
         """Starts the recording: in a window a timer follows it."""
         if bpy.app.background:
             return super().execute(context)
-        try:
-            self._open(context)
-        except UserError as error:
-            return self.fail(error)
         manager = context.window_manager
+        try:
+            self._asked = backend.request(*self._prepared(context), self._answered)
+        except UserError as error:
+            RECORDING.runs = False
+            return self.fail(error)
         self._timer = manager.event_timer_add(_EVERY, window=context.window)
         manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
@@ -145,7 +147,8 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
         )
         return (yield from VideoClip(target, source, place).work(context))
 
-    def _open(self, context) -> None:
+    def _prepared(self, context) -> tuple[str, dict, dict]:
+        """Remembers the mesh as it is, and returns the request that starts the recording."""
         target = self.target(context)
         mesh = target.find()
         settings = mesh.d3dmm_animation
@@ -153,13 +156,13 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
         if settings.video_same_person and is_face(mesh):
             identity = {"identity": identity_of(mesh)}
         backend.clear_problem()
-        backend.ask("live_start", {"source": bpy.path.abspath(self.source)}, identity)
         self._face = LiveFace.of(target, settings.video_head)
         self._asked = 0
-        self._phase = "waiting"
+        self._phase = "starting"
         self._begun = time.monotonic()
         RECORDING.wish = ""
         RECORDING.runs = True
+        return "live_start", {"source": bpy.path.abspath(self.source)}, identity
 
     def _answered(self, event) -> None:
         """Takes the worker's newest frame."""
@@ -171,9 +174,10 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
 
     def _shown(self, event) -> str:
         """Shows a frame and returns the recording's phase."""
-        if event.parameters["phase"] == "live":
+        phase = event.parameters.get("phase", "waiting")
+        if phase == "live":
             self._face.show(event.arrays["curves"], event.arrays["head"])
-        return event.parameters["phase"]
+        return phase
 
     def _is_over(self, phase: str) -> bool:
         self._phase = phase

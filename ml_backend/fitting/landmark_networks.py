@@ -140,7 +140,12 @@ class LandmarkNetworks:
 
 @lru_cache(maxsize=2)
 def load_networks(model_file: str = "") -> LandmarkNetworks:
-    """Loads the networks once.
+    """Loads the networks once; see `fresh_networks`."""
+    return fresh_networks(model_file)
+
+
+def fresh_networks(model_file: str = "") -> LandmarkNetworks:
+    """Loads the networks; one set serves one thread at a time.
 
     Args:
         model_file: a `face_landmarker.task`, or empty for the carried networks.

@@ -8,6 +8,7 @@ is searched once and then followed by its own landmarks).
 """
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from ..fitting.face_mesh import (
     square_of_points,
 )
 from ..fitting.face_square import PictureSquare
-from ..fitting.landmark_networks import LandmarkNetworks
+from ..fitting.landmark_networks import LandmarkNetworks, fresh_networks
 from ..fitting.landmarks import choose_face, find_faces, interocular_distance
 from .video_file import VideoFrame
 
@@ -75,6 +76,8 @@ class FaceFollower:
 
     def __init__(self, networks: LandmarkNetworks, number: int | None, name: str, model_file: str = ""):
         self._networks = networks
+        self._mirrored = fresh_networks(model_file)
+        self._beside = ThreadPoolExecutor(1)
         self._number = number
         self._name = name
         self._model_file = model_file
@@ -137,6 +140,8 @@ class FaceFollower:
         self, pixels: np.ndarray, square: PictureSquare
     ) -> tuple[np.ndarray, float, np.ndarray] | None:
         """Returns points (478, 2), presence and scatter (478,); None where the square shows no face."""
+        # both looks at once, each with networks of its own
+        beside = self._beside.submit(face_points, self._mirrored, pixels, square, mirrored=True)
         first, presence = face_points(self._networks, pixels, square)
         if presence < LEAST_PRESENCE or not np.isfinite(first).all():
             return None
@@ -148,7 +153,8 @@ class FaceFollower:
             first, presence = face_points(self._networks, pixels, square)
             if presence < LEAST_PRESENCE:
                 return None
-        second, other = face_points(self._networks, pixels, square, mirrored=True)
+            beside = self._beside.submit(face_points, self._mirrored, pixels, square, mirrored=True)
+        second, other = beside.result()
         if other < LEAST_PRESENCE:
             second = first
         unit = interocular_distance(first)

@@ -15,7 +15,7 @@ from .clip_solution import ClipSolution, SolveSettings
 from .clip_solve import ClipSolver
 from .neutral import LidRange, close_lids, lid_ranges, rest_of, turned_rest_of, with_offsets
 
-REFERENCES, SAMPLED = 8, 160
+REFERENCES, SAMPLED = 8, 120
 """Frames that identity and camera come from, and frames that the rest of a long clip is found in."""
 _FOCALS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.3)
 """Of the longer side: tried where the identity is given."""
