@@ -1,6 +1,7 @@
 """The sources of a clip's curves: a recording, a file of curves, a video of an actor."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bpy
@@ -129,6 +130,8 @@ class VideoSource:
         solved: the take, or None to solve the video.
         more_neutral: further frames on which the face is at rest, with commas between.
         voice: whether jaw and lips follow the video's sound where the picture is unsure.
+        held: arrays of the artist's corrections by name, for a second solve that holds them; seconds count
+            in the scene.
     """
 
     path: Path
@@ -143,6 +146,7 @@ class VideoSource:
     solved: Take | None = None
     more_neutral: str = ""
     voice: bool = False
+    held: Mapping[str, np.ndarray] = field(default_factory=dict)
     seed = 0
     kind = "video"
 
@@ -189,9 +193,12 @@ class VideoSource:
             parameters["neutral"] = list(neutral)
         if self.voice:
             parameters["voice"] = True
-        if not (self.same_person and is_face(target)):
-            return parameters, {}
-        return parameters, {"identity": identity_of(target)}
+        arrays = {f"held_{name}": values for name, values in self.held.items()}
+        if self.held:
+            arrays["held_seconds"] = arrays["held_seconds"] * self.pace
+        if self.same_person and is_face(target):
+            arrays["identity"] = identity_of(target)
+        return parameters, arrays
 
 
 ClipSource = SpeechSource | CaptureSource | VideoSource

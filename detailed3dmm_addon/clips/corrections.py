@@ -1,10 +1,12 @@
 """Corrections of a solved clip by its artist: keys that were changed, and frames between that follow them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
+from ...ml_backend.animation.curve_editing import group_of
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ..actions.action_reader import MARK, NAMES, curve_bag
 from ..actions.action_writer import key_path
@@ -13,6 +15,7 @@ from . import targets as animation_targets
 
 _FADE = 0.3
 """Seconds over which the first and the last correction of a channel fade in and out."""
+_LEAST_GAIN = 0.1
 _CHANGED = 1e-3
 """A key that is off by less than this was not changed."""
 
@@ -46,6 +49,19 @@ class Corrections:
             np.concatenate([self.channels[kept], newer.channels]),
             np.concatenate([self.values[kept], newer.values]),
         )
+
+    def before_gains(self, gains: Mapping[str, float]) -> dict[str, np.ndarray]:
+        """Returns the corrections of the curves before gains: seconds, channels and values, (K,) each.
+
+        Args:
+            gains: factor by group, as `CurveEdit.gains`.
+        """
+        factors = [gains.get(group_of(EXPRESSION_NAMES[channel]), 1.0) for channel in self.channels]
+        return {
+            "seconds": np.asarray(self.seconds, np.float64),
+            "channels": np.asarray(self.channels, np.int32),
+            "values": np.asarray(self.values / np.maximum(factors, _LEAST_GAIN), np.float32),
+        }
 
     def applied(self, frames: np.ndarray, fps: float, shift: float) -> np.ndarray:
         """Returns curves that go through the corrections.

@@ -1,7 +1,7 @@
 """A video on its way into the scene: its performance, and beside it strips, markers and camera."""
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bpy
@@ -16,6 +16,7 @@ from ..actions.clip_markers import add_markers, remove_markers, uncertain_moment
 from ..actions.movie_strip import Footage, add_movie, remove_strips
 from ..detail.baked import ClipDetail
 from ..model.registry import is_face
+from ..worker import jobs as backend
 from . import targets as animation_targets
 from .clip import ClipAnimation, ClipPlace
 from .clip_sources import ClipCurves, VideoSource, last_source
@@ -188,6 +189,9 @@ def last_clip(scene: bpy.types.Scene, target: bpy.types.Object, solved: Take | N
 def refined_clip(scene: bpy.types.Scene, target: bpy.types.Object) -> VideoClip:
     """Returns the last video's clip with the keys that were changed since as corrections.
 
+    Where the video is at hand, and a backend, it is solved again with them held; else the stored take goes
+    through them.
+
     Raises:
         UserError: no key was changed, or the take is broken.
     """
@@ -202,7 +206,13 @@ def refined_clip(scene: bpy.types.Scene, target: bpy.types.Object) -> VideoClip:
             f"{target.name}: no key of this clip was changed.",
             "Correct sliders on two frames or more and key them in the clip's action, then press it again.",
         )
-    clip.corrections = clip.corrections.joined(changed, clip.place.fps)
+    source, place = clip.source, clip.place
+    if not isinstance(source, VideoSource):
+        raise TypeError("the clip of a video comes from a video")
+    clip.corrections = clip.corrections.joined(changed, place.fps)
+    if source.path.is_file() and not backend.missing_reason():
+        held = clip.corrections.before_gains(clip.edit().gains)
+        clip.source = replace(source, solved=None, held=held)
     return clip
 
 

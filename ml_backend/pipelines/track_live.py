@@ -127,7 +127,10 @@ class LiveSession:
         self.close()
         seen = [sighting for sighting in self._sightings if np.isfinite(sighting.points[0, 0])]
         if self._state.phase == FAILED and not seen:
-            raise UserError(self._state.message, self._state.remedy)
+            raise UserError(
+                f"{self._request.source}: the live recording failed ({self._state.message})",
+                self._state.remedy,
+            )
         if not seen:
             raise UserError(
                 f"{self._request.source}: no face was seen.", "Sit before the camera, in even light."

@@ -27,6 +27,7 @@ from ..video.clip_model import UNSEEN
 from ..video.face_following import FaceFollower, shot_starts
 from ..video.formats import is_sequence
 from ..video.head_displacement import head_displacement
+from ..video.held_channels import HeldChannels
 from ..video.solve_clip import DOUBTFUL, HELD, SolvedClip, solve_clip
 from ..video.video_file import SEQUENCE_RATE, Video, open_video
 from .animate_from_audio import AnimateFromAudioRequest, animate_in_layers
@@ -56,6 +57,7 @@ class TrackVideoRequest:
         voice: whether jaw and lips follow the video's sound where the picture is unsure of them.
         detail: "expression": the curves make the wrinkles; "network": the take keeps how the landmarks move
             the wrinkles' latent.
+        held: corrections of an artist that a second solve holds, or None.
     """
 
     path: str
@@ -68,6 +70,7 @@ class TrackVideoRequest:
     landmark_model: str = ""
     voice: bool = False
     detail: str = "expression"
+    held: HeldChannels | None = None
 
 
 def track_video(request: TrackVideoRequest, progress: Progress) -> Take:
@@ -102,6 +105,7 @@ def track_video(request: TrackVideoRequest, progress: Progress) -> Take:
             lambda share, text: progress(_FOLLOWED + (1 - _FOLLOWED) * share, text),
             request.identity,
             neutral,
+            held=request.held,
         )
         take = take_of(clip, solved, face, video.full_size, tuple(video.notes), video.path.name)
         if request.detail == "network":

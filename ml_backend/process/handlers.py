@@ -113,7 +113,11 @@ def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answe
 def _track_video(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     from ..files.take_file import take_parts
     from ..pipelines.track_video import TrackVideoRequest, track_video
+    from ..video.held_channels import HeldChannels
 
+    held = None
+    if "held_seconds" in arrays:
+        held = HeldChannels(*(arrays[f"held_{name}"] for name in ("seconds", "channels", "values")))
     chosen = {
         name: parameters[name]
         for name in ("face", "start", "end", "rate", "landmark_model")
@@ -125,6 +129,7 @@ def _track_video(parameters: dict, arrays: dict, progress: Progress) -> Answer:
         identity=arrays.get("identity"),
         neutral=neutral,
         voice=bool(parameters.get("voice", False)),
+        held=held,
         **chosen,
     )
     return take_parts(track_video(request, progress))

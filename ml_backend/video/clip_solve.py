@@ -75,6 +75,7 @@ class ClipSolver:
         self._noise = Noise(*(getattr(model.noise, name).astype(np.float32) for name in NOISE_PARTS))
         self._openness = self._lid_openness()
         self._usual: float | None = None
+        self._held: tuple[np.ndarray, np.ndarray] | None = None
 
     def _lid_openness(self) -> np.ndarray:
         """Returns (T, 2) how far each eye is open, over its usual opening in this clip."""
@@ -82,6 +83,11 @@ class ClipSolver:
         usable = gaps[self.usable]
         usual = np.maximum(np.quantile(usable, 0.7, axis=0), 0.05) if len(usable) else np.ones(2)
         return np.nan_to_num(gaps / usual, nan=1.0)
+
+    def hold(self, target: np.ndarray, precision: np.ndarray) -> None:
+        """Pulls channels to values when all frames are solved together, both (T, 52)."""
+        free = self.model.free
+        self._held = target[:, free], precision[:, free]
 
     def begin(self, index: int) -> HeadPose:
         """Returns a pose from the points of a frame alone."""
@@ -320,6 +326,10 @@ class ClipSolver:
                 else:  # nothing is known: only the walk and the bounds hold
                     curves[offset, :count, :count] += 1e-3 * self.model.prior
                     slopes[offset, :count] += 1e-3 * self.model.prior @ expressions[offset]
+                if self._held is not None:
+                    target, pull = (part[index] for part in self._held)
+                    curves[offset][np.arange(count), np.arange(count)] += pull
+                    slopes[offset, :count] += pull * (expressions[offset] - target)
             steps = [
                 np.concatenate([expressions[o + 1] - expressions[o], poses[o].step_to(poses[o + 1])])
                 for o in range(length - 1)

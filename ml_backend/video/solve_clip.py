@@ -13,6 +13,7 @@ from .clip_landmarks import ClipLandmarks, interocular_distances, wrong_frames
 from .clip_model import UNSEEN, ClipModel, HeadPose
 from .clip_solution import ClipSolution, SolveSettings
 from .clip_solve import ClipSolver
+from .held_channels import HeldChannels
 from .neutral import LidRange, close_lids, lid_ranges, rest_of, turned_rest_of, with_offsets
 
 REFERENCES, SAMPLED = 8, 120
@@ -61,6 +62,7 @@ def solve_clip(
     identity: np.ndarray | None = None,
     neutral: tuple[int, ...] = (),
     settings: SolveSettings | None = None,
+    held: HeldChannels | None = None,
 ) -> SolvedClip:
     """Solves a clip.
 
@@ -72,6 +74,7 @@ def solve_clip(
         identity: (K,) of the person, or None to find it in the clip.
         neutral: frames (rows of the clip) on which the face is at rest; none to find the rest itself.
         settings: of the solve.
+        held: corrections of an artist; all frames are solved together once more with them.
 
     Returns:
         The solution.
@@ -102,6 +105,9 @@ def solve_clip(
     if settings.smooth:
         solution = solver.together(single, progress=lambda share, text: progress(0.7 + 0.28 * share, text))
     lids = lid_ranges(clip.seconds, solution.expression)
+    if held is not None:
+        solver.hold(*held.targets(clip.seconds, solution.expression))
+        solution = solver.together(solution)
     expression = np.clip(close_lids(solution.expression, lids), 0.0, 1.0)
     confidence = _confidence(solution, clip)
     marks = _marks(clip, wrong, solution, confidence)

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from ml_backend.datasets.simulated_clips import CASES, SimulatedClip, simulate_clip
-from ml_backend.evaluation.video.evaluate_video import SEEN, ClipFigures, best_lag, measure, solve
+from ml_backend.evaluation.video.evaluate_video import (
+    SEEN,
+    ClipFigures,
+    best_lag,
+    detected,
+    measure,
+    solve,
+)
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.geometry.camera_view import FRONTAL
 from ml_backend.models.bilinear_face import BilinearFace
@@ -15,8 +22,9 @@ from ml_backend.video.clip_landmarks import ClipLandmarks, lid_gaps, wrong_frame
 from ml_backend.video.clip_model import ClipModel, HeadPose, rotation_of, rotation_vector
 from ml_backend.video.face_following import shot_starts
 from ml_backend.video.frame_chain import chain_step, windows_of
+from ml_backend.video.held_channels import HeldChannels
 from ml_backend.video.neutral import closures
-from ml_backend.video.solve_clip import HELD, SolvedClip
+from ml_backend.video.solve_clip import HELD, SolvedClip, solve_clip
 
 FIRST = 600_000
 """Seeds that neither the settings nor the published figures use."""
@@ -171,3 +179,21 @@ def test_closures_are_short():
     blink = np.interp(np.arange(90), [20, 23, 28], [0, 0.8, 0])
     asleep = np.interp(np.arange(90), [40, 43, 80, 84], [0, 0.9, 0.9, 0])
     assert closures(seconds, blink + asleep, 0.3) == [23]
+
+
+def test_a_second_solve_holds_what_an_artist_corrected():
+    model, face = landmark_model(), BilinearFace.default()
+    clip, found = solved("release")
+    smile = EXPRESSION_NAMES.index("mouthSmileLeft")
+    moments = np.array([clip.seconds[20], clip.seconds[40]])
+    values = np.clip(found.expression[[20, 40], smile] + 0.3, 0, 1)
+    held = HeldChannels(moments, np.array([smile, smile]), values)
+    again = solve_clip(
+        model, face, detected(clip, clip.points), lambda share, text: None, held=held
+    ).expression
+    assert np.abs(again[[20, 40], smile] - values).max() < 0.03
+    between = again[21:40, smile] - found.expression[21:40, smile]
+    assert between.mean() > 0.12, "the frames between follow"
+    assert np.abs(again[65:, smile] - found.expression[65:, smile]).max() < 0.1, "those far away stay"
+    target, precision = held.targets(clip.seconds, found.expression)
+    assert target[20, smile] == pytest.approx(values[0]) and precision[50].max() == 0 < precision[30, smile]
