@@ -53,6 +53,8 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
     _asked: int = 0
     _begun: float = 0.0
     _phase: str = ""
+    _started: bool = False
+    _failure: UserError | None = None
 
     def invoke(self, context, event):
         """Takes the source of the panel."""
@@ -66,8 +68,10 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
 
     def perform(self, context):
         """Records for `seconds`, or until a film ends, and keeps it: for scripts and background use."""
-        backend.ask(*self._prepared(context))
+        request = self._prepared(context)
         try:
+            backend.ask(*request)
+            self._started = True
             while not self._is_over(self._shown(backend.ask("live_frame", {}, {}))):
                 time.sleep(_EVERY)
             self._put_back(context)
@@ -103,6 +107,8 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
             return {"PASS_THROUGH"}
         try:
             backend.pump()
+            if self._failure is not None:
+                raise self._failure
             if RECORDING.wish == "drop":
                 self._give_up(context)
                 return self._closed(context, {"CANCELLED"})
@@ -129,7 +135,8 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
 
     def work(self, context):
         """Solves all that was recorded together, asks for its wrinkles, and puts both into the scene."""
-        target = self._face.target
+        target = self._following().target
+        self._started = False  # the request below ends the recording
         answer = yield "Live", "live_stop", {"keep": True}, {}
         try:
             take = take_of_parts(answer.parameters, answer.arrays)
@@ -159,6 +166,8 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
         self._face = LiveFace.of(target, settings.video_head)
         self._asked = 0
         self._phase = "starting"
+        self._started = False
+        self._failure = None
         self._begun = time.monotonic()
         RECORDING.wish = ""
         RECORDING.runs = True
@@ -168,15 +177,16 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
         """Takes the worker's newest frame."""
         self._asked = 0
         if event.kind == "result":
+            self._started = True
             self._phase = self._shown(event)
         elif event.kind != "superseded":
-            self._phase = "failed"
+            self._failure = UserError(event.message or f"The request was {event.kind}.", event.remedy)
 
     def _shown(self, event) -> str:
         """Shows a frame and returns the recording's phase."""
         phase = event.parameters.get("phase", "waiting")
         if phase == "live":
-            self._face.show(event.arrays["curves"], event.arrays["head"])
+            self._following().show(event.arrays["curves"], event.arrays["head"])
         return phase
 
     def _is_over(self, phase: str) -> bool:
@@ -191,7 +201,12 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
 
     def _put_back(self, context) -> None:
         """Gives the mesh its values back before the clip is written: undo then leads to them."""
-        self._face.put_back()
+        self._following().put_back()
+
+    def _following(self) -> LiveFace:
+        if self._face is None:
+            raise ValueError("the recording has not begun")
+        return self._face
 
     def _keep(self, context) -> None:
         """Writes the clip and waits."""
@@ -207,7 +222,7 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
                 self._face.put_back()
             except UserError:
                 self.report({"WARNING"}, "The face has gone")
-        if backend.state() in ("ready", "starting"):
+        if self._started and backend.state() in ("ready", "starting"):
             backend.request("live_stop", {"keep": False}, {})
 
     def _closed(self, context, result: set[str]) -> set[str]:
