@@ -75,7 +75,8 @@ class ReenactmentTables:
     def _compare(self, true: np.ndarray, driven: np.ndarray) -> None:
         one, two = (pixels.astype(np.float64) / 255 for pixels in (true, driven))
         _note(self.own, "l1", np.abs(one - two).mean())
-        _note(self.own, "ssim", structural_similarity(one, two, channel_axis=2, data_range=1.0))
+        alike = np.asarray(structural_similarity(one, two, channel_axis=2, data_range=1.0))
+        _note(self.own, "ssim", float(alike))
         _note(self.own, "psnr_db", 10 * np.log10(1 / max(((one - two) ** 2).mean(), 1e-9)))
         faces = [find_faces(pixels) for pixels in (true, driven)]
         if all(faces):
