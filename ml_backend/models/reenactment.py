@@ -8,6 +8,7 @@ Source: Choe 2023, "One-Shot Landmark-Based Face Reenactment", section 3.3; ther
 enter a convolutional network of 19 million parameters, and the source's latent is only added at the end.
 """
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..asset_files import ASSETS
+from ..errors import UserError
 from ..files.network_file import read_network_file
+from ..files.tensor_file import read_tensors
+from .detailed_3dmm import ENCODER_FILE
 
 FILE = "reenactment.safetensors"
 
@@ -113,6 +117,21 @@ class ReenactmentMapping(nn.Module):
         return self.expand(self.scaled(displacement.flatten(1)) @ self.ridge)
 
 
+def encoder_fingerprint() -> str:
+    """Returns a fingerprint of the detail encoder whose latents the network learns.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = ASSETS / ENCODER_FILE
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}).", "Train the generator and the encoder first."
+        ) from error
+
+
 def read_mapping(path: Path) -> ReenactmentMapping:
     """Reads a mapping network.
 
@@ -128,5 +147,15 @@ def read_mapping(path: Path) -> ReenactmentMapping:
 
 @lru_cache(maxsize=1)
 def default_mapping() -> ReenactmentMapping:
-    """Returns the network that the repository carries."""
-    return read_mapping(ASSETS / FILE)
+    """Returns the network that the repository carries.
+
+    Raises:
+        UserError: the file is missing, broken, or made for another detail encoder.
+    """
+    path = ASSETS / FILE
+    if read_tensors(path)[1].get("encoder") != encoder_fingerprint():
+        raise UserError(
+            f"{path}: the mapping network belongs to other weights of the detail encoder.",
+            "Make it again: python -m ml_backend train reenactment --install.",
+        )
+    return read_mapping(path)

@@ -31,7 +31,7 @@ from ...fitting.landmark_map import LandmarkMap
 from ...geometry.linear_models import fit_ridge, leading_row_space
 from ...models.bilinear_face import BilinearFace
 from ...models.detailed_3dmm import Detailed3DMM
-from ...models.reenactment import FILE, MappingConfig, ReenactmentMapping
+from ...models.reenactment import FILE, MappingConfig, ReenactmentMapping, encoder_fingerprint
 from ..checkpoints import WeightAverage
 from ..steps import TrainingRun
 from ..training_run import add_run_arguments, read_configuration
@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     figures = measure(average, held_batch, held_left)
     training.write("measured", **figures)
     facts = training.facts(f"python -m ml_backend train reenactment --config {args.config}", STAGES)
+    facts["encoder"] = encoder_fingerprint()
     facts["pairs"] = f"{len(pairs.amount)} pairs of {table['people']} people"
     write_network_file(args.out / FILE, average, config, facts)
     mapping_card(average, facts, figures).write(args.out / FILE)
@@ -260,7 +261,7 @@ def mapping_card(network: ReenactmentMapping, facts: dict[str, str], figures: di
         "Displacement of 478 landmarks, source to driving face, to displacement in DNPM's W+ space\n"
         "(`ml_backend/models/reenactment.py`; Choe 2023, section 3.3).",
         source=f"{facts['pairs']}, drawn from the face model with the detector's measured errors, and the "
-        "detail encoder's latents. No pictures or scans of people",
+        f"detail encoder's latents ({facts['encoder']}). No pictures or scans of people",
         command=facts["command"],
         device=f"{facts['device']}, {facts['training_minutes']} minutes",
         evaluation=f"Of the power of displacements in W+ of people who are held out, the network misses "
