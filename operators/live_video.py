@@ -18,6 +18,7 @@ from ..detailed3dmm_addon.worker import jobs as backend
 from ..ml_backend.errors import UserError
 from ..ml_backend.files.take_file import take_of_parts
 from .animate_from_audio import SpeechOperator
+from .operator_base import FaceOperator
 
 _ENDED = ("ended", "failed")
 _EVERY = 1 / 30
@@ -235,21 +236,20 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
         return result
 
 
-class D3DMM_OT_stop_live(bpy.types.Operator):
+class D3DMM_OT_stop_live(FaceOperator, bpy.types.Operator):
     """End the live recording and keep it"""
 
     bl_idname = "d3dmm.stop_live"
     bl_label = "Stop Live"
 
     @classmethod
-    def poll(cls, context):
+    def disabled_reason(cls, context):
         """Grey where nothing is recorded."""
-        return RECORDING.runs
+        return "" if RECORDING.runs else "No live recording runs"
 
-    def execute(self, context):
+    def perform(self, context):
         """Asks the recording to end."""
         RECORDING.wish = "keep"
-        return {"FINISHED"}
 
 
 CLASSES = (D3DMM_OT_live_video, D3DMM_OT_stop_live)

@@ -70,7 +70,7 @@ def same_person():
 def more_neutral_frames():
     """Returns further frames at which the actor rests."""
     return StringProperty(
-        name="More Neutral Frames",
+        name="More Neutral",
         description="Further frames of the video on which the actor's face is at rest, with commas between: "
         "they count together",
         default="",
@@ -80,7 +80,7 @@ def more_neutral_frames():
 def lips_from_voice():
     """Returns the choice whether the voice helps."""
     return BoolProperty(
-        name="Lips From Voice",
+        name="Use Voice",
         description="Where the picture is unsure of jaw and lips, they follow the sound of the video",
         default=False,
     )

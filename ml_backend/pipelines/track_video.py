@@ -131,7 +131,7 @@ def _with_voice(take: Take, request: TrackVideoRequest, progress: Progress) -> T
         UserError: the video has no sound, or the sound holds no speech.
     """
     if is_sequence(Path(request.path)):
-        raise UserError(f"{request.path}: pictures have no sound.", "Switch Lips From Voice off.")
+        raise UserError(f"{request.path}: pictures have no sound.", "Switch Use Voice off.")
     length = float(take.seconds[-1]) if len(take.seconds) > 1 else 0.0
     spoken = animate_in_layers(
         AnimateFromAudioRequest(request.path, start=request.start, length=length),

@@ -72,7 +72,7 @@ def test_a_face_follows_and_goes_back(face, module):
 def test_the_panel_offers_live_and_how_to_stop_it(face, module):
     recording = module("detailed3dmm_addon.clips.live_face").RECORDING
     said = draw_all(context())
-    assert "Live" in said and "Stop Live" not in said and "Lips From Voice" in said
+    assert "Live" in said and "Stop Live" not in said and "Use Voice" in said
     recording.runs = True
     try:
         said = draw_all(context())
