@@ -52,7 +52,7 @@ TERMS = {
     "sliders": InversionTerms(),
 }
 """Rows that descend, all from the mean latent but the last."""
-STEPS = 60
+STEPS = 30
 
 
 def inversion_figures(count: int, steps: int = STEPS) -> dict[str, dict[str, float]]:
