@@ -33,6 +33,8 @@ distance from it at which a frame counts a quarter."""
 _FRAME_SPREAD = 0.012
 _INDEPENDENT = 6.0
 """Frames that many frames of one clip count as."""
+_FRAMES_A_PIECE = 16.0
+"""Frames for each of them: in a short clip a motion and a turn go together by chance."""
 _CALM = 0.35
 """Distance of an expression from that of rest at which a frame counts a quarter."""
 _FIRM_TURN = 40.0
@@ -111,12 +113,15 @@ def turned_rest_of(solution: ClipSolution, usable: np.ndarray) -> np.ndarray:
     values = solution.expression[usable]
     rows = np.column_stack([np.ones(len(features)), features])
     calm = np.repeat(_calmness(solution)[usable, None], values.shape[1], 1)
+    pieces = min(_INDEPENDENT, len(values) / _FRAMES_A_PIECE)
     prior = np.diag(1 / np.array([1.0, *[_LEAK_SPREAD] * len(TURN_FEATURES)]) ** 2)
+    blinks = np.array([name.startswith("eyeBlink") for name in EXPRESSION_NAMES])
+    outlier = np.where(blinks, 0.5, 1.0) * _LEAK_OUTLIER  # blinks are short, but many
     line = np.zeros((rows.shape[1], values.shape[1]))
     line[0] = np.quantile(values, _REST_QUANTILE, axis=0)
     for _ in range(4):
-        believed = calm / (1 + ((values - rows @ line) / _LEAK_OUTLIER) ** 2) ** 2
-        believed *= _INDEPENDENT / np.maximum(believed.sum(0), _INDEPENDENT) / _LEAK_ERROR**2
+        believed = calm / (1 + ((values - rows @ line) / outlier) ** 2) ** 2
+        believed *= pieces / np.maximum(believed.sum(0), pieces) / _LEAK_ERROR**2
         curve = np.einsum("tc,tf,tg->cfg", believed, rows, rows) + prior
         slope = np.einsum("tc,tf,tc->cf", believed, rows, values)
         line = np.linalg.solve(curve, slope[..., None])[..., 0].T
@@ -157,7 +162,8 @@ def with_offsets(
     count = len(model.rest)
     # what stays, and what comes with the turn: 3 numbers each of every point
     size = 3 * (1 + len(TURN_FEATURES))
-    spread = np.repeat([_OFFSET_SPREAD, *[_TURNED_SPREAD] * len(TURN_FEATURES)], 3)
+    with_turn = _TURNED_SPREAD * np.sqrt(min(1.0, len(indices) / _FRAMES_A_PIECE / _INDEPENDENT))
+    spread = np.repeat([_OFFSET_SPREAD, *[with_turn] * len(TURN_FEATURES)], 3)
     curve = np.tile(np.diag(1 / (spread * model.unit) ** 2), (count, 1, 1))
     slope = np.zeros((count, size))
     # one frame's errors are like its neighbours': many frames count as few
