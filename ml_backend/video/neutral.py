@@ -33,7 +33,7 @@ distance from it at which a frame counts a quarter."""
 _FRAME_SPREAD = 0.012
 _INDEPENDENT = 6.0
 """Frames that many frames of one clip count as."""
-_FRAMES_A_PIECE = 16.0
+_FRAMES_A_PIECE = 24.0
 """Frames for each of them: in a short clip a motion and a turn go together by chance."""
 _CALM = 0.35
 """Distance of an expression from that of rest at which a frame counts a quarter."""
