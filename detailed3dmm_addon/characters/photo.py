@@ -39,6 +39,7 @@ PHOTO_SUFFIXES = (
 PHOTO_LATENT = "d3dmm_photo_latent"
 """Name on the object: the latent of the photo's wrinkles at full share, flat."""
 COLOUR_NODE = "D3DMM Photo Colour"
+LIGHT_NODE = "D3DMM Photo Light"
 _SENSOR = 36.0
 _RESOLUTION = 1024
 _CAMERA_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # pictures count down and away, Blender's cameras up and back
@@ -138,7 +139,8 @@ class PhotoFit:
             settings.resolution = str(_RESOLUTION)
             settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
             settings.photo = self.paths[0].name
-            settings.photo_sureness = f"{fitted['sentence']} {fitted['camera']}"
+            colour = fit.parameters["skin_colour"]["sentence"]
+            settings.photo_sureness = f"{fitted['sentence']} {fitted['camera']} {colour}"
             settings.photo_sure = fitted["sure"]
             store_light(face, arrays["light"])
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
@@ -147,7 +149,7 @@ class PhotoFit:
                     face_model().expression_names, arrays["expressions"][0], strict=True
                 ):
                     face.data.shape_keys.key_blocks[key_name].value = float(value)
-        _colour_skin(face, arrays["albedo"])
+        _colour_skin(face, arrays["albedo"], arrays["photographed"])
         blend_wrinkles(face)
         select_face(context, face)
         if self.camera:
@@ -178,9 +180,10 @@ def wrinkles_changed(face: bpy.types.Object) -> None:
 
 def colour_changed(face: bpy.types.Object) -> None:
     """Follows the slider between the painted skin and the photo's colour."""
-    node = named_node(first_material(face), COLOUR_NODE)
-    if node is not None:
-        node.outputs[0].default_value = face.d3dmm.photo_colour
+    for name, value in ((COLOUR_NODE, face.d3dmm.photo_colour), (LIGHT_NODE, face.d3dmm.photo_light)):
+        node = named_node(first_material(face), name)
+        if node is not None:
+            node.outputs[0].default_value = value
 
 
 def _age_offset(skin: np.ndarray) -> float:
@@ -208,8 +211,13 @@ def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
     return image
 
 
-def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
-    """Mixes the photo's colour into the skin, except under the cropped hair; a Value node holds the share."""
+def _colour_skin(face: bpy.types.Object, albedo: np.ndarray, photographed: np.ndarray) -> None:
+    """Mixes the photo's colour into the skin, except under the cropped hair; Value nodes hold the shares.
+
+    Args:
+        face: the face.
+        albedo, photographed: (R, R, 3) linear, row 0 at the bottom: without the photo's light and with it.
+    """
     material = face.data.materials[0]
     tree = material.node_tree
     shader = principled_shader(material)
@@ -217,11 +225,21 @@ def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
     graph = NodeGraph(tree, keep=True)
     share = graph.node("Value", name=COLOUR_NODE, label="Photo Colour").outputs[0]
     share.default_value = face.d3dmm.photo_colour
-    image = _packed_image(f"{face.name} Albedo", np.clip(to_srgb(albedo), 0, 1))
+    lit = graph.node("Value", name=LIGHT_NODE, label="Photo Light").outputs[0]
+    lit.default_value = face.d3dmm.photo_light
     place = graph.node("UVMap", uv_map="UVMap").outputs[0]
-    texture = graph.node("TexImage", {"Vector": place}, image=image, extension="EXTEND")
+    bare_skin, as_photographed = (
+        graph.node(
+            "TexImage",
+            {"Vector": place},
+            image=_packed_image(f"{face.name} {name}", np.clip(to_srgb(colours), 0, 1)),
+            extension="EXTEND",
+        ).outputs["Color"]
+        for name, colours in (("Albedo", albedo), ("As Photographed", photographed))
+    )
+    texture = graph.mix(lit, bare_skin, as_photographed)
     bare = graph.math("SUBTRACT", 1.0, graph.attribute("d3dmm_scalp").outputs["Fac"], clamp=True)
-    colour = graph.mix(graph.math("MULTIPLY", share, bare), painted, texture.outputs["Color"])
+    colour = graph.mix(graph.math("MULTIPLY", share, bare), painted, texture)
     tree.links.new(colour, shader.inputs["Base Color"])
 
 

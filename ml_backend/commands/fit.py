@@ -67,7 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Fits and writes what was asked for."""
     from ..files.displacement_file import check_suffix, write_displacement
-    from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, photos_described
+    from ..pipelines.fit_from_image import (
+        FitFromImageRequest,
+        colour_described,
+        fit_from_image,
+        photos_described,
+    )
     from .generate import write_detailed_mesh
 
     for path, endings in (
@@ -94,6 +99,7 @@ def run(args: argparse.Namespace) -> None:
             )
         )
     described = {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}
+    described["skin_colour"] = colour_described(fitted.colour)
     _write_face(args.out, fitted, expression, described)
     if args.map:
         write_displacement(args.map, detail)
@@ -102,7 +108,7 @@ def run(args: argparse.Namespace) -> None:
 
         write_detailed_mesh(args.mesh, BilinearFace.default(), fitted.identity, expression, detail)
     if args.albedo:
-        _write_picture(args.albedo, fitted.unwrapped.albedo[::-1])
+        _write_picture(args.albedo, fitted.colour.albedo[::-1])
     if args.preview:
         write_preview(args.preview, fitted, detail)
     print(
@@ -111,6 +117,7 @@ def run(args: argparse.Namespace) -> None:
         else "\n".join(
             f"{photo['photo']}: {photo['sentence']} {photo['camera']}" for photo in described["photos"]
         )
+        + f"\n{fitted.colour.sentence}"
     )
 
 
@@ -128,8 +135,8 @@ def write_preview(path: str | Path, fitted, detail: np.ndarray) -> None:
         first.camera,
         positions,
         detail,
-        fitted.unwrapped.albedo,
-        fitted.unwrapped.light,
+        fitted.colour.albedo,
+        fitted.colour.light,
     )
     _write_picture(path, sheet)
 

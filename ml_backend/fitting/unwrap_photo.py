@@ -130,14 +130,19 @@ def unwrap_photo(
         Texture, confidence, light and albedo.
     """
     normals = vertex_normals(positions, domain.mesh.polygons)
-    texture, confidence = _project(domain, pixels, camera, positions, normals)
-    texel_normals = domain.lookup.spread(normals)
-    texel_normals /= np.maximum(np.linalg.norm(texel_normals, axis=2, keepdims=True), 1e-6)
+    texture, confidence = project_photo(domain, pixels, camera, positions, normals)
+    texel_normals = normals_at_texels(domain, normals)
     light = fit_light(texture, confidence * domain.skin, texel_normals)
     albedo = _remove_light(texture, confidence, texel_normals, light, domain)
     return UnwrappedPhoto(
         texture, confidence, light, albedo, covered_share(domain, texture, confidence, texel_normals, light)
     )
+
+
+def normals_at_texels(domain: TextureDomain, normals: np.ndarray) -> np.ndarray:
+    """Returns unit normals (R, R, 3) of the surface from those of dense vertices (N, 3)."""
+    found = domain.lookup.spread(normals)
+    return found / np.maximum(np.linalg.norm(found, axis=2, keepdims=True), 1e-6)
 
 
 def covered_share(
@@ -168,10 +173,20 @@ def covered_share(
     return max((float(strange[part].mean()) for part in seen if part.sum() >= _LEAST_TEXELS), default=0.0)
 
 
-def _project(
+def project_photo(
     domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray, normals: np.ndarray
-):
-    """Returns the photo's colours at the texels and their confidence: visible, facing the camera, inside."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the photo's colours at the texels and their confidence: visible, facing the camera, inside.
+
+    Args:
+        domain: the model's texture.
+        pixels: (H, W, 3) uint8 sRGB.
+        camera: fitted to it.
+        positions: (N, 3) dense vertices as fitted, metres; normals: (N, 3) unit.
+
+    Returns:
+        (R, R, 3) linear and (R, R) 0..1, float32.
+    """
     lookup = domain.lookup
     seen, depth = camera.project(positions)
     low, high = seen.min(0), seen.max(0)
