@@ -12,13 +12,14 @@ rows:
   mean     the mean map
   others   other held-out people: the Frechet distance that chance leaves
 
-The sizes 64 and 128 and the joint rows need models that `train albedo` leaves in ablation/ beside its
-weights; where there are none they are made again from simulated people, in some minutes.
+The models of 64 and 128 texels and the joint ones are those of ablation/ beside the weights, where there is
+such a folder; else they are made from the model itself (`skin/ablation_models.py`).
 
-fit: photographs of the same people under eight lights that no training saw, with shadows, gloss and a camera's
-errors. CIEDE2000 over the skin that is seen; errors of the typology angle (ITA), by group of tones, and their
-deviation over the groups (bias); deviation of one person's angle over the lights; the fitted map lit by
-another light, PSNR. Beside it the mean skin, one painted colour, and the unwrapped photo over nine harmonics.
+fit: photographs of the same people under eight lights that no training saw, with shadows, gloss and a
+camera's errors. CIEDE2000 over the skin that is seen; errors of the typology angle (ITA), by group of tones,
+and their deviation over the groups (bias); deviation of one person's angle over the lights; the fitted map
+lit by another light, PSNR. Beside it the mean skin, one painted colour, and the unwrapped photo over nine
+harmonics.
 
 real: with --photos, a folder with neutral/ and smiling/ photos of the same people.
 
@@ -45,6 +46,7 @@ from ..datasets.colour_set import held_out_colours, simulated_colours
 from ..errors import UserError
 from ..files.model_card import note_evaluation
 from ..fitting.skin.fit_skin import SkinModel
+from ..fitting.skin.skin_belief import SKIN_BELIEF_FILE
 from ..geometry.cielab import cielab
 from ..geometry.map_resampling import resample
 from ..geometry.srgb import from_srgb
@@ -58,6 +60,7 @@ from ..simulation.pigment.pigment_traits import TONE_GROUPS
 from ..simulation.relief.face_chart import build_chart
 from .colour_fidelity import ColourFeatures, ColourTotals, TrueColours
 from .frechet_distance import frechet_distance
+from .skin.ablation_models import models_of
 from .skin.real_photos import real_photo_figures
 from .skin.simulated_photos import simulated_photo_figures
 
@@ -124,8 +127,9 @@ def run(args: argparse.Namespace) -> int:
             figures["real"] = real_photo_figures(args.photos, model, tell)
     text = card_text(figures)
     if args.card:
-        for file in (ALBEDO_FILE, ALBEDO_DETAIL_FILE):
-            note_evaluation((args.weights / file).with_suffix(".md"), text)
+        for file in (ALBEDO_FILE, ALBEDO_DETAIL_FILE, SKIN_BELIEF_FILE):
+            if (card := (args.weights / file).with_suffix(".md")).exists() or file != SKIN_BELIEF_FILE:
+                note_evaluation(card, text)
     print(json.dumps(figures) if args.json else text)
     return 0
 
@@ -164,22 +168,38 @@ def card_text(figures: dict) -> str:
             f"{figures['tone_keeps_detail']:.3f} (least {moves['least']:.3f}), the new tone is "
             f"{moves['error_deg']:.1f} degrees off."
         )
+    if "fit" in figures:
+        lines += ["", *photo_lines(figures)]
     return "\n".join(lines) + "\n"
 
 
-def models_of(folder: Path) -> dict[str, dict[int, AlbedoModel]]:
-    """Returns the model of a folder, and those of its ablation/ where there is one: by kind, by resolution.
-
-    Raises:
-        UserError: the model is missing, or a file is broken.
-    """
-    model = AlbedoModel.read(folder / ALBEDO_FILE)
-    found: dict[str, dict[int, AlbedoModel]] = {"coarse": {model.resolution: model}, "joint": {}}
-    for kind, models in found.items():
-        for path in sorted((folder / "ablation").glob(f"{kind}_*.safetensors")):
-            other = AlbedoModel.read(path)
-            models[other.resolution] = other
-    return {kind: dict(sorted(models.items())) for kind, models in found.items()}
+def photo_lines(figures: dict) -> list[str]:
+    """Returns the figures of the fit to photographs as lines of a model card."""
+    lines = [
+        "Fit to one photograph: the same people under eight lights that no training saw. Angles (ITA) in "
+        "degrees.",
+        "",
+        "| row | CIEDE2000 | ITA error | by group, light to dark | bias | over lights | relit, dB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows = {"fit": figures["fit"]} | {
+        name: figures["baselines"][name] for name in ("mean_skin", "painted_skin", "unwrapped")
+    }
+    for name, row in rows.items():
+        groups = ", ".join(f"{value:.1f}" for value in row["ita_by_group"].values())
+        lines.append(
+            f"| {name.replace('_', ' ')} | {row['ciede2000']:.2f} | {row['ita_error_deg']:.2f} | {groups} | "
+            f"{row['ita_bias_deg']:.2f} | {row['light_deviation_deg']:.2f} | {row['relit_psnr_db']:.2f} |"
+        )
+    lines += ["", f"The interval of 80 % holds the tone in {figures['fit']['interval_holds']:.0%}."]
+    if "real" in figures:
+        real = figures["real"]
+        lines.append(
+            f"{real['n_photos']} real photos: render against photo {real['psnr_db']:.1f} dB; one person's "
+            f"two photos against two people's, area under the curve {real['same_person_auc']:.3f} (CIEDE2000 "
+            f"{real['same_person_ciede2000']:.1f} and {real['two_people_ciede2000']:.1f})."
+        )
+    return lines
 
 
 def albedo_table(weights: Path, people: int, progress: Callable[[str], None] = lambda text: None) -> dict:

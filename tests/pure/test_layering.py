@@ -55,6 +55,8 @@ SUBROOMS = {
     "models": {"speech"},
     "simulation": {"relief", "pigment", "portraits"},
     "training": {"albedo"},
+    "fitting": {"skin"},
+    "evaluation": {"skin"},
 }
 LARGEST_ROOM = 24
 """Python files in a folder at most; operators have one file for each button."""

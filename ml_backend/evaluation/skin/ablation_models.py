@@ -1,8 +1,8 @@
 """Forms of the albedo model to set beside it: coarser ones, and one with joint components.
 
-`train albedo` leaves models that were fitted at 64 and 128 texels, and joint ones. A package holds only the model
-itself; from its components and their covariance the others follow: low-passed components, and the principal
-components of the people that it describes.
+`train albedo` leaves models that were fitted at 64 and 128 texels, and joint ones. A package holds only the
+model itself; from its components and their covariance the others follow: low-passed components, and the
+principal components of the people that it describes.
 """
 
 from pathlib import Path
@@ -54,7 +54,7 @@ def coarser(model: AlbedoModel, size: int) -> AlbedoModel:
 
 
 def joint(model: AlbedoModel) -> AlbedoModel:
-    """Returns a model of joint components, as many as each channel has, of the people that a model describes."""
+    """Returns a model of joint components, as many as each channel has, of the people of a model."""
     groups, count = model.axes.shape[:2]
     mixing = model.mixing.reshape(groups, count, -1)
     people = np.concatenate([model.basis[group].T @ mixing[group] for group in range(groups)])  # (3 n, F)

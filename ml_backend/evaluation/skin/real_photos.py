@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ...fitting.face_preview import crop_photo, draw_clay, portrait_crop
+from ...fitting.photo_file import read_photo
 from ...fitting.skin.fit_skin import SkinModel, fit_skin
 from ...fitting.skin.photo_skin import PhotoSkin, skin_of_photo
-from ...fitting.photo_file import read_photo
 from ...fitting.unwrap_photo import TextureDomain, unwrap_photo
 from ...geometry.cielab import ciede2000, cielab
 from ...geometry.map_resampling import resample

@@ -1,8 +1,8 @@
 """Figures of the skin's fit on photographs of simulated people whose colour is known.
 
-Each person is lit by eight lights that no training saw. The face is found and fitted as in any photo, in one of
-the pictures; all eight share head and camera. Under each light the tone is fitted, under one of them the whole
-map, which is then lit by another.
+Each person is lit by eight lights that no training saw. The face is found and fitted as in any photo, in one
+of the pictures; all eight share head and camera. Under each light the tone is fitted, under one of them the
+whole map, which is then lit by another.
 
 Source of error by group and bias: Feng et al. 2022, "Towards racially unbiased skin tone estimation via scene
 disambiguation" (TRUST): the mean of |error of the typology angle| in each group of tones, and its deviation
@@ -20,10 +20,11 @@ from ...fitting.face_fit import fit_face
 from ...fitting.landmarks import find_faces
 from ...fitting.photo_camera import SeenFace
 from ...fitting.skin.fit_skin import SkinModel, believed_tone, fit_skin
-from ...fitting.skin.photo_skin import skin_of_photo
-from ...fitting.unwrap_photo import TextureDomain, unwrap_photo
+from ...fitting.skin.photo_skin import light_on_head, skin_of_photo
+from ...fitting.unwrap_photo import TextureDomain, project_photo, unwrap_photo
 from ...geometry.camera_view import Camera
 from ...geometry.cielab import ciede2000, cielab, typology_angle
+from ...geometry.displacement import vertex_normals
 from ...geometry.map_resampling import resample
 from ...geometry.srgb import from_srgb, to_srgb
 from ...models.bilinear_face import BilinearFace
@@ -43,7 +44,7 @@ _MIDDLE = 0.18
 
 @dataclass
 class Totals:
-    """What is gathered of one way of making maps, a number a person (or a picture)."""
+    """The running lists of one way of making maps, a number a person (or a picture)."""
 
     different: list[float] = field(default_factory=list)
     relit: list[float] = field(default_factory=list)
@@ -74,7 +75,7 @@ def tone_of_map(linear: np.ndarray, region: np.ndarray) -> float:
 
 
 def fitted_head(pixels: np.ndarray) -> tuple[Camera, np.ndarray, np.ndarray] | None:
-    """Finds and fits the face of a picture: camera, identity (K,), expression (52,); None if none is found."""
+    """Finds and fits a picture's face: camera, identity (K,), expression (52,); None if none is found."""
     faces = find_faces(pixels)
     if not faces:
         return None
@@ -132,6 +133,8 @@ def _measure(
     camera, identity, expression = head
     coarse, fine = TextureDomain.default(_COARSE), TextureDomain.default(_FINE)
     positions = fine.mesh.refine(face.evaluate(identity, expression))
+    reached = light_on_head(fine, positions)
+    normals = vertex_normals(positions, fine.mesh.polygons)
     truth = from_srgb(person.colours).transpose(1, 2, 0)
     sliders = model.prior.sliders
     region = resample(sliders.region.astype(np.float32), _FINE) > 0.5
@@ -141,10 +144,12 @@ def _measure(
     held = 0
     mean = from_srgb(_mean_skin(model)).transpose(1, 2, 0)
     for pixels in pictures:
-        belief = believed_tone([skin_of_photo(coarse, pixels, camera, positions, model.usual)], model.belief)
+        projected = project_photo(coarse, pixels, camera, positions, normals)
+        shown = skin_of_photo(coarse, pixels, camera, positions, model.usual, projected, reached)
+        belief = believed_tone([shown], model.belief)
         held += belief.low <= tone <= belief.high
         tones["fit"].append(belief.tone)
-        pasted = unwrap_photo(coarse, pixels, camera, positions).albedo
+        pasted = unwrap_photo(coarse, pixels, camera, positions, projected).albedo
         tones["unwrapped"].append(tone_of_map(pasted, small))
         painted = np.median(pasted[small], axis=0)
         tones["painted_skin"].append(float(typology_angle(painted.clip(0, 1))))
@@ -152,8 +157,9 @@ def _measure(
     for name, found in tones.items():
         totals[name].missed += [(group, value - tone) for value in found]
         totals[name].deviation.append(float(np.std(found)))
-    photo = skin_of_photo(fine, pictures[main], camera, positions, model.usual)
-    pasted = unwrap_photo(fine, pictures[main], camera, positions).albedo
+    projected = project_photo(fine, pictures[main], camera, positions, normals)
+    photo = skin_of_photo(fine, pictures[main], camera, positions, model.usual, projected, reached)
+    pasted = unwrap_photo(fine, pictures[main], camera, positions, projected).albedo
     maps = {
         "fit": fit_skin([photo], model).albedo,
         "mean_skin": mean,

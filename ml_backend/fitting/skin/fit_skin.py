@@ -1,11 +1,11 @@
 """Fits a person's skin to photographs: light and coarse colours in turns, then detail.
 
-1. With the colours of the mean person the light and the level of the photo have a closed form; the belief about
-   tones turns the level into a tone and a colour of cheeks and forehead.
+1. With the colours of the mean person the light and the level of the photo have a closed form; the belief
+   about tones turns the level into a tone and a colour of cheeks and forehead.
 2. In turns, each in closed form: the likeliest colours under people's covariance, given the light; the light,
    given those colours. Several photos of one person give the colours together, each its own light.
-3. What the coarse map lacks and the photos show goes through the decoder's latent. Unseen skin has the person's
-   own coarse colours, and what the latent says of the whole face.
+3. What the coarse map lacks and the photos show goes through the decoder's latent. Unseen skin has the
+   person's own coarse colours, and what the latent says of the whole face.
 
 Source: Dai et al. 2025, "High-quality facial albedo generation for 3D face reconstruction from a single image
 using a coarse-to-fine approach", stages of section 3; the belief about tones and the turns are ours.
@@ -22,15 +22,14 @@ from scipy.ndimage import gaussian_filter
 
 from ...asset_files import ASSETS
 from ...geometry.map_resampling import resample
-from ...geometry.spherical_harmonics import harmonics
 from ...geometry.srgb import from_srgb, to_srgb
 from ...models.albedo_detail import AlbedoDetail, load_albedo_detail
 from ...models.bilinear_face import BilinearFace
 from ...models.skin_sliders import SkinSliders
 from ...simulation.relief.face_chart import build_chart
 from .photo_skin import PhotoSkin
-from .seen_skin import LEAST_SHADING, SkinEvidence, SkinLight, find_light, layout, usual_layout
-from .skin_belief import SkinBelief, ToneBelief
+from .seen_skin import EVIDENCE, LEAST_SHADING, SkinLight, find_light, layout, usual_layout
+from .skin_belief import SKIN_BELIEF_FILE, SkinBelief, ToneBelief
 from .skin_prior import RESOLUTION, SkinPrior
 
 NOISE = 0.10
@@ -39,6 +38,10 @@ _TURNS = 3
 _SMOOTH_MM, _FINE_MM = 9.0, 3.0
 """What is longer is left to the coarse map; what is shorter is taken from the photo where it is seen."""
 _MOST_DETAIL, _MOST_FINE = 0.16, 0.45
+_SIDEWAYS = 0.35, 0.8
+"""Range of confidence over which fine detail of the photo comes in: along the outline it is smeared."""
+_DARK, _SOFTLY, _HAIR_MM = -0.6, 0.08, 1.5
+"""Logarithm of a colour over the skin's below which it is hair, its softness, and its width in mm."""
 _PASSES = 2
 _UNSURE = 0.35
 
@@ -64,13 +67,16 @@ class SkinModel:
     def default(cls, folder: Path = ASSETS) -> "SkinModel":
         """Reads the models of a folder, the package's by default.
 
+        The belief about tones is the package's where the folder has none.
+
         Raises:
             UserError: weights are missing or broken.
         """
         prior = SkinPrior.default(folder)
         detail = load_albedo_detail(folder).eval()
+        own = folder if (folder / SKIN_BELIEF_FILE).exists() else ASSETS
         width = sum(build_chart(BilinearFace.default()).scale) / 2
-        return cls(prior, SkinBelief.default(folder), detail, usual_layout(prior), width)
+        return cls(prior, SkinBelief.default(own), detail, usual_layout(prior), width)
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def fit_skin(photos: Sequence[PhotoSkin], model: SkinModel, covered: float = 0.0
     albedo = _detailed(coarse, colours, weight, model.detail, model.width_mm / size, size)
     first = lights[0]
     scaled = first.light * (first.level / target)
-    shading = np.maximum((harmonics(photos[0].normals.reshape(-1, 3)) @ scaled).reshape(size, size, 3), 0.02)
+    shading = np.maximum(photos[0].basis @ scaled, 0.02)
     known = _soft(photos[0].confidence)[..., None]
     photographed = photos[0].texture * known + albedo * shading * (1 - known)
     sure, sentence = _judged(photos, belief, lights, covered)
@@ -145,9 +151,8 @@ def believed_tone(photos: Sequence[PhotoSkin], belief: SkinBelief) -> ToneBelief
 
 
 def _usable(photo: PhotoSkin) -> np.ndarray:
-    """Returns the evidence (9,), all of it unknown where no skin is seen."""
-    nothing = SkinEvidence(np.full(3, np.nan), None, np.full(3, np.nan))
-    return (photo.evidence if photo.seen.enough else nothing).vector()
+    """Returns the evidence (16,), all of it unknown where no skin is seen."""
+    return photo.evidence.vector() if photo.seen.enough else np.full(EVIDENCE, np.nan)
 
 
 def _in_turns(
@@ -193,8 +198,7 @@ def _cheeks(colours: np.ndarray, prior: SkinPrior) -> np.ndarray:
 
 def _without_light(photo: PhotoSkin, light: SkinLight, target: np.ndarray) -> np.ndarray:
     """Returns (R, R, 3) linear colours of a photo over its light, cheeks and forehead as `target`."""
-    shape = photo.texture.shape
-    shading = (harmonics(photo.normals.reshape(-1, 3)) @ light.light).reshape(shape)
+    shading = photo.basis @ light.light
     return photo.texture / np.maximum(shading, LEAST_SHADING) / light.level * target
 
 
@@ -257,10 +261,28 @@ def _detailed(
         made = network.detailed(torch.from_numpy(base.astype(np.float32))[None], latent)[0].numpy()
     made = np.clip(resample(made, size), 0.004, 1)
     linear = from_srgb(made).transpose(1, 2, 0)
+    return _with_photo(linear, colours, weight, texel_mm)
+
+
+def _with_photo(linear: np.ndarray, colours: np.ndarray, weight: np.ndarray, texel_mm: float) -> np.ndarray:
+    """Adds to a map (R, R, 3) what photos over their light (R, R, 3) show finer, and hair as they show it.
+
+    Args:
+        linear, colours: linear.
+        weight: (R, R) where photos show something.
+        texel_mm: of a texel.
+    """
     finer = np.log(np.maximum(colours, 1e-3) / np.maximum(linear, 1e-3))
+    around = gaussian_filter(finer.mean(2) * weight, _HAIR_MM / texel_mm) / np.maximum(
+        gaussian_filter(weight, _HAIR_MM / texel_mm), 1e-3
+    )
+    hair = weight / (1 + np.exp(np.clip((around - _DARK) / _SOFTLY, -30, 30)))
     reach = _FINE_MM / texel_mm
-    finer = np.stack([_high_passed(finer[..., channel], weight, reach) for channel in range(3)], 2)
-    return linear * np.exp(np.clip(finer, -_MOST_FINE, _MOST_FINE) * weight[..., None])
+    bare = weight * (1 - hair) + 1e-6
+    finer = np.stack([_high_passed(finer[..., channel], bare, reach) for channel in range(3)], 2)
+    shown = np.clip((weight - _SIDEWAYS[0]) / (_SIDEWAYS[1] - _SIDEWAYS[0]), 0, 1) * (1 - hair)
+    skin = linear * np.exp(np.clip(finer, -_MOST_FINE, _MOST_FINE) * shown[..., None])
+    return skin + (np.clip(colours, 0.004, 1) - skin) * hair[..., None]
 
 
 def _high_passed(values: np.ndarray, weight: np.ndarray, reach: float) -> np.ndarray:

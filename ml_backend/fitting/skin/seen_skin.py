@@ -1,8 +1,8 @@
 """Skin as a photograph shows it: its colours on few texels, its light, and what tells how light the skin is.
 
-Light is nine spherical harmonics a colour over the model's normals. With the colours of skin known up to
-their level the light has a closed form, and so has the level with the light known; both are robust, weighted
-by how well a texel is seen. Burnt-out and black texels do not count.
+Light is nine spherical harmonics a colour, and reaches a texel where the head does not hide it. With the
+colours of skin known up to their level the light has a closed form, and so has the level with the light
+known; both are robust, weighted by how well a texel is seen. Burnt-out and black texels do not count.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...geometry.linear_models import fit_ridge
-from ...geometry.spherical_harmonics import harmonics
 from ...geometry.srgb import from_srgb
 from .skin_prior import RESOLUTION, SkinPrior
 
@@ -18,7 +17,7 @@ LEAST_SHADING = 0.12
 PATTERN_TONE = 30.0
 """Degrees: the mean person of this tone lends the layout of colours before a person's own is known."""
 _LIGHT_SPREAD = (np.inf, 0.7, 0.7, 0.7, 0.25, 0.25, 0.25, 0.25, 0.25)
-_STRANGE = 0.18
+_STRANGE = 0.28
 """Logarithm of a colour ratio from which a texel is believed less."""
 _BURNT, _BLACK = 0.96, 0.0025
 """Linear; half of a texel's belief is lost here."""
@@ -32,14 +31,14 @@ class SeenSkin:
     Attributes:
         colours: (64, 64, 3) linear, light included.
         weight: (64, 64) 0..1, how far each texel is seen, skin, neither burnt out nor black.
-        normals: (64, 64, 3) unit.
+        basis: (64, 64, 9) the harmonics of the light that reaches each texel, `shadowed_harmonics`.
         plain: (64, 64) 0..1, skin of one colour: not lips, lids, brows, neck.
         lost: 0..1, the share of seen plain skin that is burnt out or black.
     """
 
     colours: np.ndarray
     weight: np.ndarray
-    normals: np.ndarray
+    basis: np.ndarray
     plain: np.ndarray
     lost: float
 
@@ -48,7 +47,7 @@ class SeenSkin:
         cls,
         texture: np.ndarray,
         confidence: np.ndarray,
-        normals: np.ndarray,
+        basis: np.ndarray,
         plain: np.ndarray,
         face: np.ndarray,
     ) -> "SeenSkin":
@@ -57,7 +56,7 @@ class SeenSkin:
         Args:
             texture: (R, R, 3) linear, R a multiple of 64.
             confidence, plain, face: (R, R) 0..1: seen; skin of one colour; the face.
-            normals: (R, R, 3).
+            basis: (R, R, 9).
         """  # fmt: skip
         usable = (
             1 / (1 + (texture.max(2) / _BURNT) ** 40) / (1 + (_BLACK / np.maximum(texture.max(2), 1e-6)) ** 4)
@@ -65,12 +64,12 @@ class SeenSkin:
         weight = confidence * usable
         total = _gathered(weight)
         colours = _gathered(texture * weight[..., None]) / np.maximum(total, 1e-6)[..., None]
-        facing = _gathered(normals * (confidence > 0)[..., None])
-        facing = facing / np.maximum(np.linalg.norm(facing, axis=2, keepdims=True), 1e-6)
+        shown = (confidence > 0).astype(np.float32)
+        reached = _gathered(basis * shown[..., None]) / np.maximum(_gathered(shown), 1e-3)[..., None]
         seen_plain = float((confidence * plain).sum())
         lost = 1 - float((weight * plain).sum()) / max(seen_plain, 1e-6)
         return cls(
-            colours, total * _gathered(face), facing, _gathered(plain), lost if seen_plain > 1 else 1.0
+            colours, total * _gathered(face), reached, _gathered(plain), lost if seen_plain > 1 else 1.0
         )
 
     @property
@@ -119,7 +118,7 @@ def find_light(seen: SeenSkin, pattern: np.ndarray) -> SkinLight:
     """
     weight = seen.weight * (0.1 + 0.9 * seen.plain)
     chosen = weight > 0.01
-    basis, weights = harmonics(seen.normals[chosen]), weight[chosen].astype(np.float64)
+    basis, weights = seen.basis[chosen].astype(np.float64), weight[chosen].astype(np.float64)
     values = (seen.colours / pattern)[chosen].astype(np.float64)
     level = np.maximum(np.average(values, axis=0, weights=weights), 1e-4)
     penalty = 0.02 * weights.sum() / np.square(_LIGHT_SPREAD)
@@ -139,50 +138,60 @@ def find_light(seen: SeenSkin, pattern: np.ndarray) -> SkinLight:
     light, level = light / scale, level * scale
     believed = np.zeros(weight.shape, np.float32)
     believed[chosen] = trust / np.maximum(weights, 1e-9) * seen.weight[chosen]
-    every = np.maximum(
-        (harmonics(seen.normals.reshape(-1, 3)) @ light).reshape(seen.colours.shape), LEAST_SHADING
-    )
+    every = np.maximum(seen.basis @ light, LEAST_SHADING)
     agreed = float((trust / np.maximum(weights, 1e-9) * plain).sum() / plain.sum())
     return SkinLight(light.astype(np.float32), level, every, believed, agreed)
 
 
 @dataclass(frozen=True)
 class SkinEvidence:
-    """What a photo tells of the level of a person's skin, logarithms of linear colours.
+    """The signs in a photo that tell the level of a person's skin, logarithms of linear colours.
 
     Attributes:
         skin: (3,) `SkinLight.level`.
-        eyes: (3,) the white of the eyes in a light of 1; None where it is not seen.
-        picture: (3,) the mean of the whole picture.
+        eyes: (3,) the white of the eyes as it is seen; None where it is not.
+        around: (2,) by how much skin above and below the eyes is lighter than its light makes it; shade that
+            falls on the eyes falls there too. NaN where it is not seen.
+        light: (8,) the light's direction and spread, `SkinLight.light` after the constant, mean of the
+            colours.
     """
 
     skin: np.ndarray
     eyes: np.ndarray | None
-    picture: np.ndarray
+    around: np.ndarray
+    light: np.ndarray
 
     def vector(self) -> np.ndarray:
-        """Returns (9,): skin, eyes over skin, picture over skin; NaN where nothing is known."""
+        """Returns (16,): skin, eyes over skin, around, light; NaN: not known."""
         eyes = np.full(3, np.nan) if self.eyes is None else self.eyes - self.skin
-        return np.concatenate([self.skin, eyes, self.picture - self.skin])
+        return np.concatenate([self.skin, eyes, self.around, self.light])
+
+
+EVIDENCE = 16
 
 
 def evidence_of(
-    found: SkinLight, eyes: tuple[np.ndarray, np.ndarray] | None, pixels: np.ndarray
+    seen: SeenSkin,
+    found: SkinLight,
+    pattern: np.ndarray,
+    eyes: np.ndarray | None,
+    lids: np.ndarray,
 ) -> SkinEvidence:
     """Gathers the evidence.
 
     Args:
-        found: from `find_light` with the layout of `PATTERN_TONE`.
+        seen: the photo's skin.
+        found: from `find_light` with `pattern`, the usual layout.
+        pattern: (64, 64, 3).
         eyes: from `white_of_eyes`.
-        pixels: (H, W, 3) uint8 sRGB, the whole picture.
+        lids: (2, 64, 64) 0..1, skin above and below the eyes, `skin_around_eyes`.
     """
-    step = max(1, max(pixels.shape[:2]) // 256)
-    picture = from_srgb(pixels[::step, ::step] / np.float32(255)).reshape(-1, 3).mean(0)
-    white = None
-    if eyes is not None:
-        shading = np.maximum(harmonics(eyes[1][None])[0] @ found.light, LEAST_SHADING)
-        white = np.log(np.maximum(eyes[0] / shading, 1e-4))
-    return SkinEvidence(np.log(np.maximum(found.level, 1e-5)), white, np.log(np.maximum(picture, 1e-5)))
+    white = None if eyes is None else np.log(np.maximum(eyes, 1e-4))
+    lighter = np.log(np.maximum(seen.colours / (pattern * found.shading * found.level), 1e-3)).mean(2)
+    weights = lids * seen.weight
+    around = np.array([np.average(lighter, weights=part) if part.sum() > 3 else np.nan for part in weights])
+    skin = np.log(np.maximum(found.level, 1e-5))
+    return SkinEvidence(skin, white, around, found.light[1:].mean(1))
 
 
 def usual_layout(prior: SkinPrior) -> np.ndarray:

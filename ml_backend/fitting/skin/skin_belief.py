@@ -1,9 +1,9 @@
-"""How light a person's skin is, believed from a photograph: a distribution over tones.
+"""The belief about the tone of a person's skin after seeing a photograph: a distribution over tones.
 
-The evidence of photographs (colour of the skin, of the white of the eyes, of the whole picture) and the colour
-of cheeks and forehead are jointly normal for people of one tone; their means are curves over the tone, their
-covariance is the same for all. Both were learned from simulated people under drawn lights and a camera's
-errors. Evidence that is missing is left out.
+The evidence of photographs (colour of the skin and of the white of the eyes, the shade
+around the eyes, the light's direction) and the colour of cheeks and forehead are jointly normal for people of
+one tone; their means are curves over the tone, their covariance is the same for all. Both were learned from
+simulated people under drawn lights and a camera's errors. Evidence that is missing is left out.
 
 Source: the idea of a reference in the picture is Feng et al. 2022, "Towards racially unbiased skin tone
 estimation via scene disambiguation" (TRUST); a normal model in closed form is ours.
@@ -21,15 +21,19 @@ from ...errors import UserError
 from ...files.tensor_file import read_tensors, write_tensors
 from ...geometry.linear_models import fit_ridge
 from ...models.skin_sliders import DARKEST, LIGHTEST
+from .seen_skin import EVIDENCE
 
 SKIN_BELIEF_FILE = "skin_belief.safetensors"
 FORMAT = "detailed3dmm-skin-belief-1"
 TONES = np.linspace(DARKEST, LIGHTEST, 66)
 _GROUP_EDGES = (-60.0, -30.0, 10.0, 28.0, 41.0, 55.0, 70.0)
 _POWERS = 4
+_ALL = EVIDENCE + 3
 _DEGREES = 60.0
 _WIDER = 1.15
 """Factor on the deviations: photographs differ more than the simulated ones."""
+_SKIN_ERROR, _EYES_ERROR = 0.03, 0.06
+"""Deviations of logarithms that photographs have beyond the simulated ones: tone curves, wet eyes."""
 _INTERVAL = (0.1, 0.9)
 _REMEDY = "Reinstall the extension, or make the file again with `train skin-belief`."
 
@@ -57,9 +61,9 @@ class SkinBelief:
     """The joint distribution of evidence and colour by tone.
 
     Attributes:
-        curve: (4, 12) means as powers of the tone over 60 degrees: 9 of evidence, 3 of the colour's
+        curve: (4, 19) means as powers of the tone over 60 degrees: 16 of evidence, 3 of the colour's
             logarithm.
-        covariance: (12, 12).
+        covariance: (19, 19).
     """
 
     curve: np.ndarray
@@ -70,7 +74,7 @@ class SkinBelief:
         """Learns from photographs.
 
         Args:
-            evidence: (N, 9), `SkinEvidence.vector`, complete.
+            evidence: (N, 16), `SkinEvidence.vector`, complete.
             colours: (N, 3) logarithms of the true linear colour of cheeks and forehead.
             tones: (N,) degrees.
         """
@@ -79,21 +83,23 @@ class SkinBelief:
         model = fit_ridge(powers, values, 1e-4, relative=True)
         left = values - model(powers)
         covariance = left.T @ left / len(left)
+        more = np.repeat([_SKIN_ERROR, _EYES_ERROR, 0.0], (3, 3, _ALL - 6))
+        covariance.flat[:: _ALL + 1] += more**2
         return cls(model.slopes, covariance)
 
     def believed(self, evidence: np.ndarray) -> ToneBelief:
-        """Returns what is believed after seeing evidence (9,), NaN where there is none."""
+        """Returns what is believed after seeing evidence (16,), NaN where there is none."""
         known = np.flatnonzero(np.isfinite(evidence))
         means = (TONES[:, None] / _DEGREES) ** np.arange(_POWERS) @ self.curve
         prior = 1 / np.diff(_GROUP_EDGES)[np.clip(np.searchsorted(_GROUP_EDGES, TONES) - 1, 0, 5)]
-        colours = means[:, 9:]
+        colours = means[:, EVIDENCE:]
         logs = np.log(prior)
         if len(known):
             inner = self.covariance[np.ix_(known, known)] * _WIDER**2
             left = evidence[known] - means[:, known]  # (T, k)
             solved = np.linalg.solve(inner, left.T).T
             logs = logs - 0.5 * (left * solved).sum(1)
-            colours = colours + solved @ self.covariance[np.ix_(known, np.arange(9, 12))]
+            colours = colours + solved @ self.covariance[np.ix_(known, np.arange(EVIDENCE, _ALL))]
         chance = np.exp(logs - logs.max())
         chance /= chance.sum()
         climbing = np.cumsum(chance) - 0.5 * chance
@@ -120,7 +126,10 @@ class SkinBelief:
         """
         arrays, metadata = read_tensors(path)
         shapes = {name: values.shape for name, values in arrays.items()}
-        if metadata.get("format") != FORMAT or shapes != {"curve": (_POWERS, 12), "covariance": (12, 12)}:
+        if metadata.get("format") != FORMAT or shapes != {
+            "curve": (_POWERS, _ALL),
+            "covariance": (_ALL, _ALL),
+        }:
             raise UserError(f"{path}: holds no belief of skin colour.", _REMEDY)
         return cls(arrays["curve"].astype(np.float64), arrays["covariance"].astype(np.float64))
 

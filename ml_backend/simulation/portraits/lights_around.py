@@ -1,24 +1,12 @@
 """Light from all around a head, for measuring: eight rooms and skies, and drawn ones; numpy alone.
 
-A light is radiance over `DIRECTIONS`, a spiral on the sphere. The face looks along -y, z is up, x to the
-person's left.
+A light is radiance over the directions of `geometry/light_transfer.py`. The face looks along -y, z is up,
+x to the person's left.
 """
 
 import numpy as np
 
-COUNT = 48
-
-
-def _spiral(count: int) -> np.ndarray:
-    """Returns (count, 3) unit vectors, evenly spread. Source: Fibonacci's lattice, Gonzalez 2010."""
-    steps = np.arange(count) + 0.5
-    up = 1 - 2 * steps / count
-    turn = np.pi * (1 + 5**0.5) * steps
-    flat = np.sqrt(1 - up * up)
-    return np.stack([flat * np.cos(turn), flat * np.sin(turn), up], 1)
-
-
-DIRECTIONS = _spiral(COUNT)
+from ...geometry.light_transfer import COUNT, DIRECTIONS
 
 
 def _lobe(towards: tuple[float, float, float], width: float, strength: float, colour) -> np.ndarray:

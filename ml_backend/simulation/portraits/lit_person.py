@@ -15,17 +15,15 @@ from PIL import Image
 
 from ...geometry.camera_view import FRONTAL, Camera, ViewRaster, rasterise_view, rotation_about
 from ...geometry.displacement import vertex_normals
+from ...geometry.light_transfer import DIRECTIONS, light_transfer
 from ...geometry.srgb import from_srgb, to_srgb
 from ...geometry.texture_space import sample_map, triangles_of
 from ...models.bilinear_face import BilinearFace
-from .lights_around import COUNT, DIRECTIONS
 from .painted_face import HeadPaint, prepare_paint
 
-SIZE, SAMPLES = 400, 2
-_SHADOW_SIDE, _SHADOW_SLACK = 160, 0.004
-_FAR = 50.0
+SIZE, SAMPLES = 320, 2
 _GLOSS_POWER, _GLOSS = 14.0, 0.030
-_METERED, _METER_ERROR = 0.17, 0.25
+_METERED, _METER_ERROR = 0.26, 0.28
 """Mean of a picture that a camera exposes for, linear, and the deviation of its logarithm."""
 _CORRECTED, _WHITE_ERROR = 0.85, 0.03
 """Share of a light's colour that a camera takes out, and the deviation of its error, logarithms."""
@@ -83,7 +81,7 @@ class LitPerson:
         base = face.evaluate(identity, expression)
         positions = paint.mesh.refine(base)
         camera = _camera(positions, random)
-        transfer, gloss = _light_transfer(face, base, camera)
+        transfer, gloss = _transfers(face, base, camera)
         fine = camera.resized(SAMPLES * SIZE, SAMPLES * SIZE)
         pixels, depth = fine.project(positions)
         raster = rasterise_view(pixels, depth, paint.triangles, fine.height, fine.width)
@@ -115,7 +113,7 @@ class LitPerson:
         lit = self.raster.spread((self.transfer @ light).astype(np.float32))
         shine = self.raster.spread((self.gloss @ light).astype(np.float32))
         level = light.mean(0) * 2
-        ground = random.uniform(0.04, 0.6) * np.exp(random.normal(0, 0.12, 3)) * level
+        ground = 0.9 * random.uniform(0.2, 1) ** 2 * np.exp(random.normal(0, 0.12, 3)) * level
         fall = 1 + random.uniform(-0.4, 0.4) * np.linspace(-1, 1, len(lit))[:, None, None]
         linear = np.where(self.head[..., None], self.albedo * lit + shine, ground * fall)
         small = linear.reshape(SIZE, SAMPLES, SIZE, SAMPLES, 3).mean((1, 3))
@@ -146,34 +144,18 @@ def _camera(positions: np.ndarray, random: np.random.Generator) -> Camera:
     return Camera(rotation, np.array([0, 0, distance]) - rotation @ aim, SIZE * distance / width, SIZE, SIZE)
 
 
-def _light_transfer(face: BilinearFace, base: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+def _transfers(face: BilinearFace, base: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """Returns (V, 48) diffuse and mirrored transfer at the model's own vertices, shadows included."""
     triangles, owner = triangles_of(face.polygons)
     triangles = triangles[face.polygon_part[owner] != face.part_names.index("lashes")]
     normals = vertex_normals(base, face.polygons)
+    diffuse = light_transfer(base, normals, triangles)
     to_camera = camera.position - base
     to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
-    diffuse = np.zeros((len(base), COUNT), np.float32)
-    mirrored = np.zeros_like(diffuse)
-    centre = (base.min(0) + base.max(0)) / 2
-    for number, towards in enumerate(DIRECTIONS):
-        cosine = np.clip(normals @ towards, 0, None)
-        aside = np.cross(towards, (0, 0, 1) if abs(towards[2]) < 0.9 else (1, 0, 0))
-        aside /= np.linalg.norm(aside)
-        flat = (base - centre) @ np.stack([aside, np.cross(towards, aside)], 1)
-        low, high = flat.min(0), flat.max(0)
-        pixels = (flat - low) * ((_SHADOW_SIDE - 2) / float((high - low).max())) + 1
-        depth = _FAR - (base - centre) @ towards
-        view = rasterise_view(pixels, depth, triangles, _SHADOW_SIDE, _SHADOW_SIDE)
-        at = np.clip(np.round(pixels - 0.5).astype(int), 0, _SHADOW_SIDE - 1)
-        hidden = np.clip((depth - view.depth[at[:, 1], at[:, 0]] - _SHADOW_SLACK) / 0.003, 0, 1)
-        seen = cosine * (1 - np.where(np.isfinite(hidden), hidden, 0))
-        diffuse[:, number] = seen * (4 / COUNT)
-        half = to_camera + towards
-        half /= np.linalg.norm(half, axis=1, keepdims=True)
-        lobe = (_GLOSS_POWER + 8) / 8 * np.clip((normals * half).sum(1), 0, 1) ** _GLOSS_POWER
-        mirrored[:, number] = _GLOSS * lobe * seen * (4 / COUNT)
-    return diffuse, mirrored
+    half = to_camera[:, None] + DIRECTIONS
+    half /= np.linalg.norm(half, axis=2, keepdims=True)
+    lobe = (_GLOSS_POWER + 8) / 8 * np.clip((normals[:, None] * half).sum(2), 0, 1) ** _GLOSS_POWER
+    return diffuse, (_GLOSS * lobe * diffuse).astype(np.float32)
 
 
 def _hair(paint: HeadPaint, random: np.random.Generator) -> np.ndarray:

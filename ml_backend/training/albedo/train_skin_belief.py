@@ -1,8 +1,8 @@
-"""Learns what photographs tell about how light skin is, from simulated people under drawn lights.
+"""Learns from which signs in photographs the tone of skin can be told, on people under drawn lights.
 
 Each person gets a face, a colour map and a few pictures (`simulation/portraits/lit_person.py`); the face is
-found and fitted in the first one as in any photo, the evidence gathered as the fit does. Nobody of the held-out
-people and none of the lights that `evaluate albedo` measures under is among them.
+found and fitted in the first one as in any photo, the evidence gathered as the fit does. Nobody of the
+held-out people and none of the lights that `evaluate albedo` measures under is among them.
 
 Writes to --out: skin_belief.safetensors with its card. Needs albedo.safetensors and skin_sliders.safetensors
 in --weights.
@@ -27,8 +27,8 @@ from ...fitting.face_fit import LandmarkModel, fit_face
 from ...fitting.landmark_map import LandmarkMap
 from ...fitting.landmarks import find_faces
 from ...fitting.photo_camera import SeenFace
-from ...fitting.skin.photo_skin import skin_of_photo
-from ...fitting.skin.seen_skin import usual_layout
+from ...fitting.skin.photo_skin import light_on_head, skin_of_photo
+from ...fitting.skin.seen_skin import EVIDENCE, usual_layout
 from ...fitting.skin.skin_belief import SKIN_BELIEF_FILE, SkinBelief
 from ...fitting.skin.skin_prior import RESOLUTION, SkinPrior
 from ...fitting.unwrap_photo import TextureDomain
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     complete = np.isfinite(rows).all(1)
     if complete.sum() < FEWEST:
         raise UserError(f"{complete.sum()} pictures show face and eyes.", "Raise --people.")
-    evidence, colours, tones = rows[complete, :9], rows[complete, 9:12], rows[complete, 12]
+    evidence, colours, tones = rows[complete, :-4], rows[complete, -4:-1], rows[complete, -1]
     belief = SkinBelief.fit(evidence, colours, tones)
     facts = {
         "command": f"python -m ml_backend train skin-belief --people {args.people}",
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     minutes = (time.monotonic() - began) / 60
     ModelCard(
         "Belief of skin tone",
-        "The joint normal distribution of what photographs show (skin, white of the eyes, whole picture) and "
+        "The joint normal distribution of what photographs show (skin, white of the eyes, shade, light) and "
         "the\ncolour of cheeks and forehead, by tone. Output: a distribution over typology angles.",
         source=f"{SIMULATED}. {facts['pictures']}, drawn lights, a camera's errors of exposure and white",
         command=facts["command"],
@@ -97,7 +97,7 @@ def gathered_evidence(prior: SkinPrior, people: int, pictures: int, tell=lambda 
     """Photographs people.
 
     Returns:
-        (N, 13): evidence (9), logarithms of the true linear colour of cheeks and forehead (3), tone.
+        (N, 20): evidence (16), logarithms of the true linear colour of cheeks and forehead (3), tone.
     """
     face = BilinearFace.default()
     model = LandmarkModel.of(face, LandmarkMap.default())
@@ -118,9 +118,10 @@ def gathered_evidence(prior: SkinPrior, people: int, pictures: int, tell=lambda 
             view = fit.views[0]
             shape = face.evaluate(fit.identity.astype(np.float32), view.expression.astype(np.float32))
             positions = domain.mesh.refine(shape)
+            reached = light_on_head(domain, positions)
             for shot in shots:
-                photo = skin_of_photo(domain, shot, view.camera, positions, usual)
+                photo = skin_of_photo(domain, shot, view.camera, positions, usual, reached=reached)
                 rows.append(np.concatenate([photo.evidence.vector(), truth, [traits.tone]]))
         if (number + 1) % 10 == 0 or number + 1 == people:
             tell(number + 1)
-    return np.array(rows).reshape(-1, 13)
+    return np.array(rows).reshape(-1, EVIDENCE + 4)
