@@ -31,7 +31,7 @@ def test_colour_differences_are_those_of_the_published_pairs():
 
 
 def learned_belief(random: np.random.Generator) -> tuple[SkinBelief, np.ndarray]:
-    """Returns a belief learned from made-up photos, and how evidence follows a tone: (19,) per 60 degrees."""
+    """Returns a belief learned from made-up photos, and how evidence follows a tone: (11,) per 60 degrees."""
     slope = random.normal(0, 1, EVIDENCE + 3)
     tones = random.uniform(-60, 70, 400)
     rows = tones[:, None] / 60 * slope + 0.2 * random.standard_normal((400, len(slope)))
@@ -104,7 +104,9 @@ def test_light_is_told_from_colour(head):
     colours = prior.model.colours(prior.sliders.person(40.0))
     photo = photo_of(head, colours, lamp(0.35), 1.0)
     found = photo.first.light / photo.first.light[0].mean()
-    assert found[3].mean() == pytest.approx(0.35, abs=0.1) and found[2].mean() == pytest.approx(0.35, abs=0.1)
+    assert found[3].mean() == pytest.approx(0.35, abs=0.15) and found[2].mean() == pytest.approx(
+        0.35, abs=0.15
+    )
     assert found[0, 0] > found[0, 2]
 
 

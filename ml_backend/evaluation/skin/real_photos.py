@@ -22,11 +22,14 @@ from ...geometry.srgb import from_srgb, to_srgb
 from ...models.bilinear_face import BilinearFace
 from ..evaluate_photo import paired_photos
 from ..evaluate_speech import area_under_curve
+from .photo_networks import FaceNetwork, PerceptualDistance
 from .simulated_photos import fitted_head
 
 ROWS = ("fit", "mean_skin", "unwrapped")
 _RESOLUTION, _RENDERED = 512, 320
 _SHOWN = 0.25
+_CROP = slice(_RENDERED // 6, _RENDERED - _RENDERED // 6)
+"""Rows and columns of the picture of a bust that networks see: the face."""
 
 
 @dataclass(frozen=True)
@@ -37,39 +40,46 @@ class RealSkin:
         person: whose.
         maps: by row: (128, 128, 3) CIELAB of the colours, channels last.
         known: (128, 128) bool, plain skin that is seen.
-        rendered: by row: PSNR of the render against the photo over the face, dB.
+        rendered: by row what the render with these colours is against the photo, the face alone:
+            `psnr_db`, and with networks `lpips` and `identity_cosine`.
         tone: of the fit, degrees.
     """
 
     person: str
     maps: dict[str, np.ndarray]
     known: np.ndarray
-    rendered: dict[str, float]
+    rendered: dict[str, dict[str, float]]
     tone: float
 
 
 def real_photo_figures(
-    folder: Path, model: SkinModel, progress: Callable[[str], None] = lambda text: None
+    folder: Path,
+    model: SkinModel,
+    networks: Path | None = None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> dict:
     """Measures.
 
     Args:
         folder: holds neutral/ and smiling/ with photos of the same names.
         model: what fits.
+        networks: folder with the files that `photo_networks` names, or None.
         progress: told what was done.
 
     Returns:
-        `psnr_db`, `same_person_auc`, `same_person_ciede2000`, `two_people_ciede2000`, `n_photos`, and the
+        `psnr_db`, `lpips` and `identity_cosine` (None without networks), `same_person_auc`,
+        `same_person_ciede2000`, `two_people_ciede2000`, `n_photos`, and the
         same of the `baselines`.
 
     Raises:
         UserError: the folder has no such pairs, or a photo cannot be read.
     """
     measured = []
+    judges = None if networks is None else (PerceptualDistance(networks), FaceNetwork(networks))
     pairs = paired_photos(folder)
     for number, (person, paths) in enumerate(pairs.items()):
         for path in paths:
-            found = measured_photo(person, path, model)
+            found = measured_photo(person, path, model, judges)
             if found is not None:
                 measured.append(found)
         progress(f"{number + 1} of {len(pairs)} real people")
@@ -89,14 +99,21 @@ def _row(measured: list[RealSkin], name: str) -> dict:
             (same if first.person == second.person else other).append(float(apart))
     is_same = np.arange(len(same) + len(other)) < len(same)
     return {
-        "psnr_db": round(float(np.mean([item.rendered[name] for item in measured])), 2),
+        **{
+            figure: round(float(np.mean([item.rendered[name][figure] for item in measured])), 4)
+            if figure in measured[0].rendered[name]
+            else None
+            for figure in ("psnr_db", "lpips", "identity_cosine")
+        },
         "same_person_auc": round(float(area_under_curve(-np.array(same + other), is_same)), 4),
         "same_person_ciede2000": round(float(np.mean(same)), 2),
         "two_people_ciede2000": round(float(np.mean(other)), 2),
     }
 
 
-def measured_photo(person: str, path: Path, model: SkinModel) -> RealSkin | None:
+def measured_photo(
+    person: str, path: Path, model: SkinModel, judges: tuple[PerceptualDistance, FaceNetwork] | None = None
+) -> RealSkin | None:
     """Fits one photo; None where no face is found."""
     pixels = read_photo(path).pixels
     head = fitted_head(pixels)
@@ -127,8 +144,16 @@ def measured_photo(person: str, path: Path, model: SkinModel) -> RealSkin | None
         drawn, mask = draw_clay(
             domain, positions, camera, window, _RENDERED, None, albedo.astype(np.float32), light
         )
-        square = np.square(np.clip(to_srgb(np.clip(drawn, 0, 1)), 0, 1) - shown)[face & mask].mean()
-        rendered[name] = float(-10 * np.log10(max(float(square), 1e-9)))
+        picture = np.where((face & mask)[..., None], to_srgb(np.clip(drawn, 0, 1)), shown)
+        square = np.square(picture - shown)[face & mask].mean()
+        rendered[name] = {"psnr_db": float(-10 * np.log10(max(float(square), 1e-9)))}
+        if judges is not None:
+            near, far = (one[_CROP, _CROP] for one in (shown, picture))
+            one, other = judges[1](near), judges[1](far)
+            rendered[name]["lpips"] = judges[0](near, far)
+            rendered[name]["identity_cosine"] = float(
+                one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+            )
     known = _plain(photo, domain)[2::4, 2::4] > _SHOWN
     return RealSkin(
         person,

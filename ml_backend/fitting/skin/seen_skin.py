@@ -21,7 +21,7 @@ _STRANGE = 0.28
 """Logarithm of a colour ratio from which a texel is believed less."""
 _BURNT, _BLACK = 0.96, 0.0025
 """Linear; half of a texel's belief is lost here."""
-_FEWEST = 60.0
+_FEWEST, _MOST_LOST = 60.0, 0.8
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class SeenSkin:
 
     @property
     def enough(self) -> bool:
-        """True if plain skin is seen at all."""
-        return float((self.weight * self.plain).sum()) > _FEWEST
+        """True if plain skin is seen, and most of it neither burnt out nor black."""
+        return float((self.weight * self.plain).sum()) > _FEWEST and self.lost < _MOST_LOST
 
 
 def _gathered(values: np.ndarray) -> np.ndarray:
@@ -152,22 +152,19 @@ class SkinEvidence:
         eyes: (3,) the white of the eyes as it is seen; None where it is not.
         around: (2,) by how much skin above and below the eyes is lighter than its light makes it; shade that
             falls on the eyes falls there too. NaN where it is not seen.
-        light: (8,) the light's direction and spread, `SkinLight.light` after the constant, mean of the
-            colours.
     """
 
     skin: np.ndarray
     eyes: np.ndarray | None
     around: np.ndarray
-    light: np.ndarray
 
     def vector(self) -> np.ndarray:
-        """Returns (16,): skin, eyes over skin, around, light; NaN: not known."""
+        """Returns (8,): skin, eyes over skin, around; NaN: not known."""
         eyes = np.full(3, np.nan) if self.eyes is None else self.eyes - self.skin
-        return np.concatenate([self.skin, eyes, self.around, self.light])
+        return np.concatenate([self.skin, eyes, self.around])
 
 
-EVIDENCE = 16
+EVIDENCE = 8
 
 
 def evidence_of(
@@ -191,7 +188,7 @@ def evidence_of(
     weights = lids * seen.weight
     around = np.array([np.average(lighter, weights=part) if part.sum() > 3 else np.nan for part in weights])
     skin = np.log(np.maximum(found.level, 1e-5))
-    return SkinEvidence(skin, white, around, found.light[1:].mean(1))
+    return SkinEvidence(skin, white, around)
 
 
 def usual_layout(prior: SkinPrior) -> np.ndarray:

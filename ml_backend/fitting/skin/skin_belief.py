@@ -1,7 +1,7 @@
 """The belief about the tone of a person's skin after seeing a photograph: a distribution over tones.
 
 The evidence of photographs (colour of the skin and of the white of the eyes, the shade
-around the eyes, the light's direction) and the colour of cheeks and forehead are jointly normal for people of
+around the eyes) and the colour of cheeks and forehead are jointly normal for people of
 one tone; their means are curves over the tone, their covariance is the same for all. Both were learned from
 simulated people under drawn lights and a camera's errors. Evidence that is missing is left out.
 
@@ -34,6 +34,8 @@ _WIDER = 1.15
 """Factor on the deviations: photographs differ more than the simulated ones."""
 _SKIN_ERROR, _EYES_ERROR = 0.03, 0.06
 """Deviations of logarithms that photographs have beyond the simulated ones: tone curves, wet eyes."""
+_USUAL = 2.0
+"""Squared deviations a sign of evidence, above which a photo is unlike the simulated ones and believed less."""
 _INTERVAL = (0.1, 0.9)
 _REMEDY = "Reinstall the extension, or make the file again with `train skin-belief`."
 
@@ -61,9 +63,9 @@ class SkinBelief:
     """The joint distribution of evidence and colour by tone.
 
     Attributes:
-        curve: (4, 19) means as powers of the tone over 60 degrees: 16 of evidence, 3 of the colour's
+        curve: (4, 11) means as powers of the tone over 60 degrees: 8 of evidence, 3 of the colour's
             logarithm.
-        covariance: (19, 19).
+        covariance: (11, 11).
     """
 
     curve: np.ndarray
@@ -74,7 +76,7 @@ class SkinBelief:
         """Learns from photographs.
 
         Args:
-            evidence: (N, 16), `SkinEvidence.vector`, complete.
+            evidence: (N, 8), `SkinEvidence.vector`, complete.
             colours: (N, 3) logarithms of the true linear colour of cheeks and forehead.
             tones: (N,) degrees.
         """
@@ -88,7 +90,7 @@ class SkinBelief:
         return cls(model.slopes, covariance)
 
     def believed(self, evidence: np.ndarray) -> ToneBelief:
-        """Returns what is believed after seeing evidence (16,), NaN where there is none."""
+        """Returns what is believed after seeing evidence (8,), NaN where there is none."""
         known = np.flatnonzero(np.isfinite(evidence))
         means = (TONES[:, None] / _DEGREES) ** np.arange(_POWERS) @ self.curve
         prior = 1 / np.diff(_GROUP_EDGES)[np.clip(np.searchsorted(_GROUP_EDGES, TONES) - 1, 0, 5)]
@@ -98,7 +100,9 @@ class SkinBelief:
             inner = self.covariance[np.ix_(known, known)] * _WIDER**2
             left = evidence[known] - means[:, known]  # (T, k)
             solved = np.linalg.solve(inner, left.T).T
-            logs = logs - 0.5 * (left * solved).sum(1)
+            apart = (left * solved).sum(1)
+            strange = max(1.0, float(apart.min()) / len(known) / _USUAL)  # nobody's photo looks like this
+            logs = logs - 0.5 * apart / strange
             colours = colours + solved @ self.covariance[np.ix_(known, np.arange(EVIDENCE, _ALL))]
         chance = np.exp(logs - logs.max())
         chance /= chance.sum()

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     minutes = (time.monotonic() - began) / 60
     ModelCard(
         "Belief of skin tone",
-        "The joint normal distribution of what photographs show (skin, white of the eyes, shade, light) and "
+        "The joint normal distribution of what photographs show (skin, white of the eyes, shade) and "
         "the\ncolour of cheeks and forehead, by tone. Output: a distribution over typology angles.",
         source=f"{SIMULATED}. {facts['pictures']}, drawn lights, a camera's errors of exposure and white",
         command=facts["command"],
@@ -97,7 +97,7 @@ def gathered_evidence(prior: SkinPrior, people: int, pictures: int, tell=lambda 
     """Photographs people.
 
     Returns:
-        (N, 20): evidence (16), logarithms of the true linear colour of cheeks and forehead (3), tone.
+        (N, 12): evidence (8), logarithms of the true linear colour of cheeks and forehead (3), tone.
     """
     face = BilinearFace.default()
     model = LandmarkModel.of(face, LandmarkMap.default())
