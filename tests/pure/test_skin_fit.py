@@ -31,7 +31,7 @@ def test_colour_differences_are_those_of_the_published_pairs():
 
 
 def learned_belief(random: np.random.Generator) -> tuple[SkinBelief, np.ndarray]:
-    """Returns a belief learned from made-up photos, and how evidence follows a tone: (11,) per 60 degrees."""
+    """Returns a belief learned from made-up photos, and how evidence follows a tone: (14,) per 60 degrees."""
     slope = random.normal(0, 1, EVIDENCE + 3)
     tones = random.uniform(-60, 70, 400)
     rows = tones[:, None] / 60 * slope + 0.2 * random.standard_normal((400, len(slope)))

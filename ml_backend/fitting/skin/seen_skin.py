@@ -152,19 +152,21 @@ class SkinEvidence:
         eyes: (3,) the white of the eyes as it is seen; None where it is not.
         around: (2,) by how much skin above and below the eyes is lighter than its light makes it; shade that
             falls on the eyes falls there too. NaN where it is not seen.
+        light: (3,) where the light comes from: the linear harmonics of `SkinLight.light`, mean of the colours.
     """
 
     skin: np.ndarray
     eyes: np.ndarray | None
     around: np.ndarray
+    light: np.ndarray
 
     def vector(self) -> np.ndarray:
-        """Returns (8,): skin, eyes over skin, around; NaN: not known."""
+        """Returns (11,): skin, eyes over skin, around, light; NaN: not known."""
         eyes = np.full(3, np.nan) if self.eyes is None else self.eyes - self.skin
-        return np.concatenate([self.skin, eyes, self.around])
+        return np.concatenate([self.skin, eyes, self.around, self.light])
 
 
-EVIDENCE = 8
+EVIDENCE = 11
 
 
 def evidence_of(
@@ -188,7 +190,7 @@ def evidence_of(
     weights = lids * seen.weight
     around = np.array([np.average(lighter, weights=part) if part.sum() > 3 else np.nan for part in weights])
     skin = np.log(np.maximum(found.level, 1e-5))
-    return SkinEvidence(skin, white, around)
+    return SkinEvidence(skin, white, around, found.light[1:4].mean(1))
 
 
 def usual_layout(prior: SkinPrior) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The belief about the tone of a person's skin after seeing a photograph: a distribution over tones.
 
 The evidence of photographs (colour of the skin and of the white of the eyes, the shade
-around the eyes) and the colour of cheeks and forehead are jointly normal for people of
+around the eyes, the light's direction) and the colour of cheeks and forehead are jointly normal for people of
 one tone; their means are curves over the tone, their covariance is the same for all. Both were learned from
 simulated people under drawn lights and a camera's errors. Evidence that is missing is left out.
 
@@ -63,9 +63,9 @@ class SkinBelief:
     """The joint distribution of evidence and colour by tone.
 
     Attributes:
-        curve: (4, 11) means as powers of the tone over 60 degrees: 8 of evidence, 3 of the colour's
+        curve: (4, 14) means as powers of the tone over 60 degrees: 11 of evidence, 3 of the colour's
             logarithm.
-        covariance: (11, 11).
+        covariance: (14, 14).
     """
 
     curve: np.ndarray
@@ -76,7 +76,7 @@ class SkinBelief:
         """Learns from photographs.
 
         Args:
-            evidence: (N, 8), `SkinEvidence.vector`, complete.
+            evidence: (N, 11), `SkinEvidence.vector`, complete.
             colours: (N, 3) logarithms of the true linear colour of cheeks and forehead.
             tones: (N,) degrees.
         """
@@ -90,7 +90,7 @@ class SkinBelief:
         return cls(model.slopes, covariance)
 
     def believed(self, evidence: np.ndarray) -> ToneBelief:
-        """Returns what is believed after seeing evidence (8,), NaN where there is none."""
+        """Returns what is believed after seeing evidence (11,), NaN where there is none."""
         known = np.flatnonzero(np.isfinite(evidence))
         means = (TONES[:, None] / _DEGREES) ** np.arange(_POWERS) @ self.curve
         prior = 1 / np.diff(_GROUP_EDGES)[np.clip(np.searchsorted(_GROUP_EDGES, TONES) - 1, 0, 5)]

@@ -97,7 +97,7 @@ def gathered_evidence(prior: SkinPrior, people: int, pictures: int, tell=lambda 
     """Photographs people.
 
     Returns:
-        (N, 12): evidence (8), logarithms of the true linear colour of cheeks and forehead (3), tone.
+        (N, 15): evidence (11), logarithms of the true linear colour of cheeks and forehead (3), tone.
     """
     face = BilinearFace.default()
     model = LandmarkModel.of(face, LandmarkMap.default())
