@@ -152,7 +152,7 @@ class SkinEvidence:
         eyes: (3,) the white of the eyes as it is seen; None where it is not.
         around: (2,) by how much skin above and below the eyes is lighter than its light makes it; shade that
             falls on the eyes falls there too. NaN where it is not seen.
-        light: (3,) where the light comes from: the linear harmonics of `SkinLight.light`, mean of the colours.
+        light: (3,) where the light comes from: linear harmonics of `SkinLight.light`, mean of the colours.
     """
 
     skin: np.ndarray
