@@ -30,10 +30,10 @@ def pictures_of(fitted: FittedFace, size: int) -> np.ndarray:
     """Photo, mesh over it, detailed clay, coloured: (S, 4 S, 3) uint8."""
     domain, first = TextureDomain.default(), fitted.photos[0]
     positions = domain.mesh.refine(BilinearFace.default().evaluate(fitted.identity, first.expression))
-    unwrapped = fitted.unwrapped
+    colour = fitted.colour
     return preview_sheet(
-        domain, first.photo.pixels, first.camera, positions, fitted.detail, unwrapped.albedo,
-        unwrapped.light, size
+        domain, first.photo.pixels, first.camera, positions, fitted.detail, colour.albedo,
+        colour.light, size
     )  # fmt: skip
 
 

@@ -374,6 +374,14 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         default=1.0,
         update=_photo_colour_changed,
     )
+    photo_light: FloatProperty(
+        name="As Photographed",
+        description="0: skin without the photo's light; 1: as photographed, the photo's light on the skin",
+        min=0.0,
+        max=1.0,
+        default=0.0,
+        update=_photo_colour_changed,
+    )
     imported_map: StringProperty(
         options={"HIDDEN"}, description="The imported displacement map that the detail starts from"
     )

@@ -19,7 +19,7 @@ class D3DMM_PT_photo(FacePanel, bpy.types.Panel):
         return face is not None and bool(face.d3dmm.photo)
 
     def draw(self, context):
-        """Draws the photo's name, the fit's confidence and two blends."""
+        """Draws the photo's name, the fit's confidence and three blends."""
         settings = active_face(context).d3dmm
         self.layout.label(text=settings.photo, icon="IMAGE_DATA")
         icon = "CHECKMARK" if settings.photo_sure > 0.5 else "ERROR"
@@ -28,6 +28,7 @@ class D3DMM_PT_photo(FacePanel, bpy.types.Panel):
         column.use_property_split = True
         column.prop(settings, "photo_wrinkles", slider=True)
         column.prop(settings, "photo_colour", slider=True)
+        column.prop(settings, "photo_light", slider=True)
 
 
 CLASSES = (D3DMM_PT_photo,)

@@ -12,7 +12,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.srgb import to_srgb
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
-from ..appearance.photo_colour import COLOUR_NODE, mix_photo
+from ..appearance.photo_colour import COLOUR_NODE, LIGHT_NODE, PhotoColour, mix_photo
 from ..appearance.photo_light import store_light
 from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
@@ -137,7 +137,8 @@ class PhotoFit:
             settings.resolution = str(_RESOLUTION)
             settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
             settings.photo = self.paths[0].name
-            settings.photo_sureness = f"{fitted['sentence']} {fitted['camera']}"
+            colour = fit.parameters["skin_colour"]["sentence"]
+            settings.photo_sureness = f"{fitted['sentence']} {fitted['camera']} {colour}"
             settings.photo_sure = fitted["sure"]
             store_light(face, arrays["light"])
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
@@ -146,7 +147,7 @@ class PhotoFit:
                     face_model().expression_names, arrays["expressions"][0], strict=True
                 ):
                     face.data.shape_keys.key_blocks[key_name].value = float(value)
-        _colour_skin(face, arrays["albedo"])
+        _colour_skin(face, arrays["albedo"], arrays["photographed"])
         blend_wrinkles(face)
         select_face(context, face)
         if self.camera:
@@ -177,9 +178,10 @@ def wrinkles_changed(face: bpy.types.Object) -> None:
 
 def colour_changed(face: bpy.types.Object) -> None:
     """Follows the slider between the painted skin and the photo's colour."""
-    node = named_node(first_material(face), COLOUR_NODE)
-    if node is not None:
-        node.outputs[0].default_value = face.d3dmm.photo_colour
+    for name, value in ((COLOUR_NODE, face.d3dmm.photo_colour), (LIGHT_NODE, face.d3dmm.photo_light)):
+        node = named_node(first_material(face), name)
+        if node is not None:
+            node.outputs[0].default_value = value
 
 
 def _age_offset(skin: np.ndarray) -> float:
@@ -207,10 +209,22 @@ def _packed_image(name: str, colours: np.ndarray) -> bpy.types.Image:
     return image
 
 
-def _colour_skin(face: bpy.types.Object, albedo: np.ndarray) -> None:
-    """Mixes the photo's colour into the skin, except under the cropped hair."""
-    image = _packed_image(f"{face.name} Albedo", np.clip(to_srgb(albedo), 0, 1))
-    mix_photo(face.data.materials[0], image, face.d3dmm.photo_colour)
+def _colour_skin(face: bpy.types.Object, albedo: np.ndarray, photographed: np.ndarray) -> None:
+    """Mixes the photo's colour into the skin, except under the cropped hair.
+
+    Args:
+        face: the face.
+        albedo, photographed: (R, R, 3) linear, row 0 at the bottom: without the photo's light and with it.
+    """
+    without_light, as_photographed = (
+        _packed_image(f"{face.name} {name}", np.clip(to_srgb(colours), 0, 1))
+        for name, colours in (("Albedo", albedo), ("As Photographed", photographed))
+    )
+    settings = face.d3dmm
+    mix_photo(
+        face.data.materials[0],
+        PhotoColour(without_light, as_photographed, settings.photo_colour, settings.photo_light),
+    )
 
 
 def _add_camera(context: bpy.types.Context, face: bpy.types.Object, event: Event, name: str) -> None:

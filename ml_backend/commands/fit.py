@@ -106,7 +106,12 @@ def run(args: argparse.Namespace) -> int:
 def _fit(args: argparse.Namespace, photos: list[str]) -> dict:
     """Fits one person, writes the files that the options name, the face last, and returns what was found."""
     from ..files.displacement_file import write_displacement
-    from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, photos_described
+    from ..pipelines.fit_from_image import (
+        FitFromImageRequest,
+        colour_described,
+        fit_from_image,
+        photos_described,
+    )
     from .generate import write_detailed_mesh
 
     fitted = fit_from_image(
@@ -123,6 +128,7 @@ def _fit(args: argparse.Namespace, photos: list[str]) -> dict:
             )
         )
     described = {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}
+    described["skin_colour"] = colour_described(fitted.colour)
     if args.map:
         write_displacement(args.map, detail)
     if args.mesh:
@@ -130,7 +136,7 @@ def _fit(args: argparse.Namespace, photos: list[str]) -> dict:
 
         write_detailed_mesh(args.mesh, BilinearFace.default(), fitted.identity, expression, detail)
     if args.albedo:
-        _write_picture(args.albedo, fitted.unwrapped.albedo[::-1])
+        _write_picture(args.albedo, fitted.colour.albedo[::-1])
     if args.preview:
         write_preview(args.preview, fitted, detail)
     _write_face(args.out, fitted, expression, described)
@@ -138,9 +144,8 @@ def _fit(args: argparse.Namespace, photos: list[str]) -> dict:
 
 
 def _sentences(described: dict) -> str:
-    return "\n".join(
-        f"{photo['photo']}: {photo['sentence']} {photo['camera']}" for photo in described["photos"]
-    )
+    photos = [f"{photo['photo']}: {photo['sentence']} {photo['camera']}" for photo in described["photos"]]
+    return "\n".join([*photos, described["skin_colour"]["sentence"]])
 
 
 def _fit_folder(folder: Path, args: argparse.Namespace) -> int:
@@ -211,8 +216,8 @@ def write_preview(path: str | Path, fitted, detail: np.ndarray) -> None:
         first.camera,
         positions,
         detail,
-        fitted.unwrapped.albedo,
-        fitted.unwrapped.light,
+        fitted.colour.albedo,
+        fitted.colour.light,
     )
     _write_picture(path, sheet)
 

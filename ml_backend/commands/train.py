@@ -34,6 +34,10 @@ MODULES = {
         "..training.albedo.train_albedo",
         "skin colour: 300 coefficients and the detail above them",
     ),
+    "skin-belief": (
+        "..training.albedo.train_skin_belief",
+        "how light skin is, from what photographs show",
+    ),
     "photo-upscaler": (
         "..training.train_photo_upscaler",
         "small, blurred photographs to clear ones, for landmarks",

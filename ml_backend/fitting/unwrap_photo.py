@@ -116,7 +116,11 @@ class TextureDomain:
 
 
 def unwrap_photo(
-    domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray
+    domain: TextureDomain,
+    pixels: np.ndarray,
+    camera: Camera,
+    positions: np.ndarray,
+    projected: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> UnwrappedPhoto:
     """Unwraps one photo.
 
@@ -125,19 +129,25 @@ def unwrap_photo(
         pixels: (H, W, 3) uint8 sRGB.
         camera: fitted to it.
         positions: (N, 3) dense vertices as fitted, metres.
+        projected: texture and confidence from `project_photo`; None: they are made here.
 
     Returns:
         Texture, confidence, light and albedo.
     """
     normals = vertex_normals(positions, domain.mesh.polygons)
-    texture, confidence = _project(domain, pixels, camera, positions, normals)
-    texel_normals = domain.lookup.spread(normals)
-    texel_normals /= np.maximum(np.linalg.norm(texel_normals, axis=2, keepdims=True), 1e-6)
+    texture, confidence = projected or project_photo(domain, pixels, camera, positions, normals)
+    texel_normals = normals_at_texels(domain, normals)
     light = fit_light(texture, confidence * domain.skin, texel_normals)
     albedo = _remove_light(texture, confidence, texel_normals, light, domain)
     return UnwrappedPhoto(
         texture, confidence, light, albedo, covered_share(domain, texture, confidence, texel_normals, light)
     )
+
+
+def normals_at_texels(domain: TextureDomain, normals: np.ndarray) -> np.ndarray:
+    """Returns unit normals (R, R, 3) of the surface from those of dense vertices (N, 3)."""
+    found = domain.lookup.spread(normals)
+    return found / np.maximum(np.linalg.norm(found, axis=2, keepdims=True), 1e-6)
 
 
 def covered_share(
@@ -168,10 +178,20 @@ def covered_share(
     return max((float(strange[part].mean()) for part in seen if part.sum() >= _LEAST_TEXELS), default=0.0)
 
 
-def _project(
+def project_photo(
     domain: TextureDomain, pixels: np.ndarray, camera: Camera, positions: np.ndarray, normals: np.ndarray
-):
-    """Returns the photo's colours at the texels and their confidence: visible, facing the camera, inside."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the photo's colours at the texels and their confidence: visible, facing the camera, inside.
+
+    Args:
+        domain: the model's texture.
+        pixels: (H, W, 3) uint8 sRGB.
+        camera: fitted to it.
+        positions: (N, 3) dense vertices as fitted, metres; normals: (N, 3) unit.
+
+    Returns:
+        (R, R, 3) linear and (R, R) 0..1, float32.
+    """
     lookup = domain.lookup
     seen, depth = camera.project(positions)
     low, high = seen.min(0), seen.max(0)
@@ -261,6 +281,25 @@ def _remove_light(
     """
     shading = np.maximum((harmonics(normals.reshape(-1, 3)) @ light).reshape(texture.shape), _DARKEST)
     raw = np.clip(texture / shading, 0, 1.0).astype(np.float32)
+    confidence = skin_confidence(raw, confidence, domain)
+    other, other_weight = raw[:, ::-1], confidence[:, ::-1]
+    own = np.clip(confidence * 2.5, 0, 1)
+    from_other = (1 - own) * np.clip(other_weight * 2.5, 0, 1)
+    weight = own + from_other
+    colour = (raw * own[..., None] + other * from_other[..., None]) / np.maximum(weight, 1e-6)[..., None]
+    weight = np.where(domain.lookup.mask, weight, 0).astype(np.float32)
+    smooth = fill_smoothly(colour, weight)
+    return (colour * weight[..., None] + smooth * (1 - weight)[..., None]).astype(np.float32)
+
+
+def skin_confidence(raw: np.ndarray, confidence: np.ndarray, domain: TextureDomain) -> np.ndarray:
+    """Returns confidence (R, R) without what is not of the skin's colour outside the face.
+
+    Args:
+        raw: (R, R, 3) linear colours without light.
+        confidence: (R, R) that something is seen.
+        domain: the model's texture.
+    """
     plain = confidence * domain.skin
     if plain.sum() > 100:
         level = np.average(raw.reshape(-1, 3), axis=0, weights=plain.ravel())
@@ -273,14 +312,7 @@ def _remove_light(
             ratio.max(2) > _SKIN_LIKE, inner, 1
         )  # hair and beard may be there, a bright wall may not
         confidence = confidence * np.maximum(domain.face * inner, alike)
-    other, other_weight = raw[:, ::-1], confidence[:, ::-1]
-    own = np.clip(confidence * 2.5, 0, 1)
-    from_other = (1 - own) * np.clip(other_weight * 2.5, 0, 1)
-    weight = own + from_other
-    colour = (raw * own[..., None] + other * from_other[..., None]) / np.maximum(weight, 1e-6)[..., None]
-    weight = np.where(domain.lookup.mask, weight, 0).astype(np.float32)
-    smooth = fill_smoothly(colour, weight)
-    return (colour * weight[..., None] + smooth * (1 - weight)[..., None]).astype(np.float32)
+    return confidence
 
 
 def fill_smoothly(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

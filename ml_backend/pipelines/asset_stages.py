@@ -71,6 +71,8 @@ FACE, LANDMARKS = "assets/face_model.safetensors", "assets/landmarks.safetensors
 GENERATOR, ENCODER = "assets/dnpm.safetensors", "assets/detail_encoder.safetensors"
 PRIOR = "assets/dnpm_prior.safetensors"
 DISTILLED, RESTORATION = "assets/distilled_detail.safetensors", "assets/restoration.safetensors"
+ALBEDO, TONES = "assets/albedo.safetensors", "assets/skin_sliders.safetensors"
+ALBEDO_DETAIL, BELIEF = "assets/albedo_detail.safetensors", "assets/skin_belief.safetensors"
 UPSCALER = "assets/photo_upscaler.safetensors"
 SPEECH = ("assets/speech.safetensors", "assets/demo_speech.wav")
 NETWORK = "runs/landmark-network/landmark_network.safetensors"
@@ -209,6 +211,30 @@ STAGES = (
         minutes=32,
         models=("image-to-displacement",),
         resumes=True,
+    ),
+    AssetStage(
+        "albedo",
+        _training("albedo", "--data", "{run}/maps"),
+        makes=(ALBEDO, ALBEDO_DETAIL, TONES),
+        needs=(FACE,),
+        minutes=15,
+        models=("albedo",),
+        resumes=True,
+    ),
+    AssetStage(
+        "skin-belief",
+        ("train", "skin-belief", "--out", "{run}", "--install"),
+        makes=(BELIEF,),
+        needs=(FACE, LANDMARKS, UPSCALER, ALBEDO, TONES),
+        minutes=12,
+    ),
+    AssetStage(
+        "albedo-figures",
+        ("evaluate", "albedo", "--card", "--json"),
+        makes=(),
+        needs=(FACE, LANDMARKS, UPSCALER, ALBEDO, ALBEDO_DETAIL, TONES, BELIEF),
+        minutes=20,
+        fills=("albedo.md", "albedo_detail.md"),
     ),
 )
 

@@ -3,7 +3,6 @@
 Source: Cao et al. 2024, "DNPM", section IV-B.
 """
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,7 +19,9 @@ from ..fitting.landmark_map import LandmarkMap
 from ..fitting.landmarks import FacePoints, interocular_distance
 from ..fitting.photo_camera import SeenFace
 from ..fitting.photo_file import Photo, read_photo
-from ..fitting.unwrap_photo import TextureDomain, UnwrappedPhoto, fill_smoothly, unwrap_photo
+from ..fitting.skin.fit_skin import FittedSkin, SkinModel, fit_skin
+from ..fitting.skin.photo_skin import skin_of_photo, without_relief
+from ..fitting.unwrap_photo import TextureDomain, UnwrappedPhoto, unwrap_photo
 from ..fitting.upright_face import PhotoFace, find_photo_face
 from ..geometry.camera_view import Camera
 from ..models.bilinear_face import BilinearFace
@@ -108,7 +109,8 @@ class FittedFace:
     Attributes:
         identity: (K,) float32, standard deviations; skin: (16,) float32.
         photos: one for each given.
-        unwrapped: the first photo in the texture domain, its albedo completed from the others.
+        unwrapped: the first photo in the texture domain.
+        colour: of the skin, from all photos.
         detail: (1024, 1024) float32 millimetres, the photo's wrinkles; latent_offset: (18, 512) float32, what
             their W+ latent has beyond
             the encoder's, see `GenerateDetailRequest`.
@@ -120,6 +122,7 @@ class FittedFace:
     skin: np.ndarray
     photos: tuple[FittedPhoto, ...]
     unwrapped: UnwrappedPhoto
+    colour: FittedSkin
     detail: np.ndarray
     latent_offset: np.ndarray
     detail_source: str
@@ -193,16 +196,18 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
         progress(0.45 + 0.3 * index / len(photos), f"Unwrapping photo {index + 1} of {len(photos)}")
         parts.append(_unwrap(photo, faces[index], fit, index))
     fitted = tuple(
-        _fitted_photo(photos[index], meant[index], fit.views[index], part.covered, evidence[index])
+        _fitted_photo(photos[index], meant[index], fit.views[index], part.unwrapped.covered, evidence[index])
         for index, part in enumerate(parts)
     )
-    unwrapped = _merged(parts)
+    unwrapped = parts[0].unwrapped
     identity = fit.identity.astype(np.float32)
     skin = likely_skin(BilinearFace.default(), identity)
     progress(0.75, "Reading the wrinkles")
     detail, offset, source = _detail(identity, skin, fitted[0].expression, unwrapped)
+    progress(0.9, "Separating skin and light")
+    colour = _colour(parts, detail if source == "photo" else None)
     progress(1.0, fitted[0].confidence.sentence)
-    return FittedFace(identity, skin, fitted, unwrapped, detail, offset, source)
+    return FittedFace(identity, skin, fitted, unwrapped, colour, detail, offset, source)
 
 
 def likely_skin(face: BilinearFace, identity: np.ndarray) -> np.ndarray:
@@ -274,7 +279,17 @@ def _fitted_photo(
     )
 
 
-def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> UnwrappedPhoto:
+@dataclass(frozen=True)
+class _UnwrappedPart:
+    """A photo with what it was unwrapped by: pixels as used, camera of them, dense vertices (N, 3)."""
+
+    unwrapped: UnwrappedPhoto
+    pixels: np.ndarray
+    camera: Camera
+    positions: np.ndarray
+
+
+def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> _UnwrappedPart:
     domain, view = TextureDomain.default(), fit.views[index]
     positions = domain.mesh.refine(
         BilinearFace.default().evaluate(fit.identity.astype(np.float32), view.expression.astype(np.float32))
@@ -286,32 +301,38 @@ def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> Unwrapp
     if clear is not None:
         pixels = clear.laid_over(pixels)
         camera = camera.resized(pixels.shape[1], pixels.shape[0])
-    return unwrap_photo(domain, pixels, camera, positions)
+    return _UnwrappedPart(unwrap_photo(domain, pixels, camera, positions), pixels, camera, positions)
 
 
-def _merged(found: list[UnwrappedPhoto]) -> UnwrappedPhoto:
-    """Returns the first photo unwrapped, with the others' albedo where it does not see the skin."""
-    first, domain = found[0], TextureDomain.default()
-    if len(found) == 1:
-        return first
-    weights = np.stack([item.confidence * (4.0 if item is first else 1.0) for item in found]) + 1e-4
-    level = np.array([_mean_colour(item.albedo, item.confidence * domain.skin) for item in found])
-    albedos = [
-        item.albedo * (level[0] / np.maximum(own, 1e-4)) for item, own in zip(found, level, strict=True)
-    ]
-    merged = (
-        sum(albedo * weight[..., None] for albedo, weight in zip(albedos, weights, strict=True))
-        / weights.sum(0)[..., None]
-    )
-    known = np.clip(2.5 * weights.sum(0), 0, 1)
-    smooth = fill_smoothly(merged, known)
-    albedo = (merged * known[..., None] + smooth * (1 - known[..., None])).clip(0, 1).astype(np.float32)
-    return dataclasses.replace(first, albedo=albedo)
+def _colour(parts: list[_UnwrappedPart], detail: np.ndarray | None) -> FittedSkin:
+    """Fits the skin's colour; `detail` (1024, 1024) is the relief of the first photo, or None."""
+    model, domain = SkinModel.default(), TextureDomain.default()
+    photos = []
+    for index, part in enumerate(parts):
+        texture, confidence = part.unwrapped.texture, part.unwrapped.confidence
+        if index == 0 and detail is not None:
+            from .photo_detail import relief_shading
+
+            texture = without_relief(texture, confidence, relief_shading(detail, part.unwrapped.light))
+        photos.append(
+            skin_of_photo(
+                domain, part.pixels, part.camera, part.positions, model.usual, (texture, confidence)
+            )
+        )
+    return fit_skin(photos, model, max(part.unwrapped.covered for part in parts))
 
 
-def _mean_colour(albedo: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Returns the mean colour (3,) of albedo (R, R, 3) under weights (R, R)."""
-    return np.tensordot(weights + 1e-9, albedo, 2) / (weights.sum() + 1e-9 * weights.size)
+def colour_described(colour: FittedSkin) -> dict:
+    """Describes a fitted skin for JSON: tone and its interval in degrees, sliders, coefficients."""
+    return {
+        "tone": round(colour.tone, 1),
+        "interval": [round(colour.low, 1), round(colour.high, 1)],
+        "sure": colour.sure,
+        "sentence": colour.sentence,
+        "traits": colour.traits,
+        "coefficients": [round(float(value), 4) for value in colour.coefficients],
+        "light": np.round(colour.light.astype(float), 4).tolist(),
+    }
 
 
 def _detail(identity: np.ndarray, skin: np.ndarray, expression: np.ndarray, unwrapped: UnwrappedPhoto):

@@ -10,7 +10,7 @@ from ..layers.band_limits import shrink
 from ..models.bilinear_face import BilinearFace
 from ..models.image_to_displacement import ImageToDisplacement, image_features, read_image_to_displacement
 from ..models.restoration_encoder import Restoration
-from ..simulation.portraits.skin_shading import SkinSurface, skin_surface, smooth_shading
+from ..simulation.portraits.skin_shading import SkinSurface, harmonics, skin_surface, smooth_shading
 from .generate_detail import detail_model
 
 TRUST = 0.7
@@ -80,3 +80,28 @@ def detail_from_texture(
     estimate = network.millimetres(features, before) * surface.mask
     found, latent = restoration.blend(estimate[:, 0], TRUST * known[:, 0])
     return found[0].cpu().numpy(), latent[0].cpu().numpy()
+
+
+@torch.inference_mode()
+def relief_shading(detail: np.ndarray, lighting: np.ndarray) -> np.ndarray:
+    """Returns by how much relief shades each texel in a light: 1 where the skin is smooth.
+
+    Args:
+        detail: (1024, 1024) millimetres.
+        lighting: (9, 3), see `detail_from_texture`.
+
+    Returns:
+        (1024, 1024) float32.
+    """
+    _, _, surface = photo_networks()
+    size, device = surface.mask.shape[-1], surface.mask.device
+    heights = shrink(torch.from_numpy(np.asarray(detail, np.float32))[None, None].to(device), size)
+    grey = torch.from_numpy(np.asarray(lighting, np.float32).mean(1)).to(device)
+
+    def shading(normals: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("byxk,k->byx", harmonics(normals).permute(0, 2, 3, 1), grey).clamp_min(0.15)
+
+    ratio = shading(surface.tilted(*surface.slopes(heights))) / shading(surface.normal[None])
+    ratio = torch.where(surface.mask[None] > 0.5, ratio, torch.ones_like(ratio))[:, None]
+    ratio = functional.interpolate(ratio, size=detail.shape, mode="bicubic", align_corners=False)
+    return ratio[0, 0].cpu().numpy()

@@ -90,7 +90,12 @@ def _invert(parameters: dict, arrays: dict, progress: Progress) -> Answer:
 
 
 def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answer:
-    from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, photos_described
+    from ..pipelines.fit_from_image import (
+        FitFromImageRequest,
+        colour_described,
+        fit_from_image,
+        photos_described,
+    )
 
     paths = tuple(str(path) for path in parameters["paths"])
     faces = tuple(int(number) for number in parameters.get("faces", ()))
@@ -102,12 +107,13 @@ def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answe
         "skin": fitted.skin,
         "expressions": np.stack([item.expression for item in fitted.photos]),
     }
-    found |= {"latent_offset": fitted.latent_offset, "albedo": fitted.unwrapped.albedo}
-    found["light"] = fitted.unwrapped.light
+    found |= {"latent_offset": fitted.latent_offset, "albedo": fitted.colour.albedo}
+    found |= {"photographed": fitted.colour.photographed, "light": fitted.unwrapped.light}
     found["rotation"] = np.stack([item.camera.rotation for item in fitted.photos])
     found["translation"] = np.stack([item.camera.translation for item in fitted.photos])
     found["photo"] = fitted.photos[0].photo.pixels
-    return {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}, found
+    described = {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}
+    return described | {"skin_colour": colour_described(fitted.colour)}, found
 
 
 def _track_video(parameters: dict, arrays: dict, progress: Progress) -> Answer:

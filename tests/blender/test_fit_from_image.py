@@ -53,6 +53,11 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
     assert nodes["D3DMM Photo Colour"].outputs[0].default_value == 1.0
     settings.photo_colour = 0.25
     assert nodes["D3DMM Photo Colour"].outputs[0].default_value == 0.25
+    assert nodes["D3DMM Photo Light"].outputs[0].default_value == 0.0
+    settings.photo_light = 0.5
+    assert nodes["D3DMM Photo Light"].outputs[0].default_value == 0.5
+    assert bpy.data.images[f"{face.name} As Photographed"].packed_file is not None
+    assert "degrees" in settings.photo_sureness
     albedo = bpy.data.images[f"{face.name} Albedo"]
     assert tuple(albedo.size) == (1024, 1024) and albedo.packed_file is not None
 

@@ -185,6 +185,11 @@ def test_a_mask_is_seen_and_two_photos_make_one_face(astronaut, tmp_path):
     assert (
         np.abs(both.unwrapped.albedo[seen] - hidden.unwrapped.albedo[seen]).mean() > 0.01
     )  # no mask is painted on it
+    assert hidden.colour.sure < both.colour.sure and "degrees" in both.colour.sentence
+    assert both.colour.low < both.colour.tone < both.colour.high and len(both.colour.coefficients) == 300
+    assert np.isfinite(both.colour.albedo).all() and both.colour.albedo.min() >= 0
+    lit = both.colour.photographed[seen]
+    assert np.abs(lit - both.unwrapped.texture[seen]).mean() < 0.03, "where it is seen it is as photographed"
     np.testing.assert_allclose(both.photos[0].expression, both.photos[1].expression, atol=0.2)
 
 

@@ -56,7 +56,8 @@ SUBROOMS = {
     "models": {"speech"},
     "simulation": {"relief", "pigment", "portraits"},
     "training": {"albedo", "prior", "reenactment"},
-    "evaluation": {"video"},
+    "fitting": {"skin"},
+    "evaluation": {"skin", "video"},
 }
 LARGEST_ROOM = 24
 """Python files in a folder at most; operators have one file for each button."""

@@ -195,7 +195,8 @@ def test_a_finished_training_resumes_to_the_same_weights(trained):
 def test_evaluation_prints_every_row_and_writes_the_card(trained, capsys):
     folder = trained[0] / "run"
     capsys.readouterr()
-    assert main(["evaluate", "albedo", "--weights", str(folder), "--people", "6", "--card", "--json"]) == 0
+    given = ["--weights", str(folder), "--people", "6", "--photographed", "0", "--card", "--json"]
+    assert main(["evaluate", "albedo", *given]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert list(figures["table"]) == ["32", "64"] and figures["n_people"] == 6
     for rows in figures["table"].values():

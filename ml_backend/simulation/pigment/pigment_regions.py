@@ -120,7 +120,7 @@ def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) ->
     """
     old = ((traits["age"] - 25) / 50).clamp(0, 1.2)
     male = traits["sex"]
-    flush = 1 + 0.6 * traits["redness"]
+    flush = (1 + 0.6 * traits["redness"]) * (1.5 - 0.5 * even)  # blood shows less through melanin
     dark = ((25 - traits["tone"]) / 55).clamp(0, 1)
     dark = dark * dark * (3 - 2 * dark)
     eye, tan, lip = traits["under_eye"], traits["tan"], traits["lips"]
@@ -147,6 +147,7 @@ def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) ->
         "vermilion_rim": -0.05 + 0.10 * dark,
         "lid_margin": 0.30 * even,
         "mouth": -1.2 + none,
+        "pores": (0.34 + 0.16 * male + 0.16 * old) * (0.4 + 0.6 * even),
         "scalp": -0.25 * even,
     }
     blood = {
@@ -154,8 +155,8 @@ def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) ->
         "apples": 0.14 * flush + 0.05 * (1 - male),
         "forehead": -0.07 + 0.04 * flush,
         "glabella": 0.06 * flush,
-        "nose": 0.24 * flush,
-        "nose_tip": 0.28 * flush + 0.10 * old,
+        "nose": 0.30 * flush,
+        "nose_tip": 0.32 * flush + 0.10 * old,
         "wing_crease": 0.16 * flush,
         "nasolabial": 0.12 * flush,
         "perioral": 0.06 * flush,
@@ -168,7 +169,7 @@ def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) ->
         "lid_margin": 0.40 + none,
         "neck": -0.28 + 0.05 * flush,
         "ears": 0.30 * flush,
-        "lips": 1.85 + 0.35 * lip - 0.12 * male - 0.20 * old,
+        "lips": 2.1 + 0.35 * lip - 0.12 * male - 0.20 * old,
         "upper_lip": -0.10 + none,
         "mouth": 1.6 + none,
         "sun": 0.08 * tan,
@@ -191,7 +192,7 @@ def region_weights(traits: dict[str, Tensor], names: list[str], even: Tensor) ->
     hair = {
         "brows": 0.50 + 0.10 * male,
         "scalp": 0.22 + none,
-        "beard": 0.45 * traits["stubble"],
+        "beard": 0.60 * traits["stubble"],
     }
     carotene = {"forehead": 0.05 + none, "cheeks": -0.02 + none, "perioral": 0.05 + none, "jaw": 0.02 + none}
     tables = (melanin, blood, oxygen, veins, hair, carotene)

@@ -23,7 +23,7 @@ FIELDS = 6
 OCTAVES = (1.5, 3.0, 6.0, 12.0, 26.0, 54.0)
 """Wavelengths of the noise, millimetres; a map of 1024 texels adds .75."""
 FINEST = 0.75
-MELANIN_NOISE = {0.75: 0.030, 1.5: 0.050, 3.0: 0.080, 6.0: 0.090, 12.0: 0.080, 26.0: 0.060, 54.0: 0.050}
+MELANIN_NOISE = {0.75: 0.030, 1.5: 0.075, 3.0: 0.090, 6.0: 0.090, 12.0: 0.080, 26.0: 0.060, 54.0: 0.050}
 BLOOD_NOISE = {0.75: 0.018, 1.5: 0.026, 3.0: 0.038, 6.0: 0.042, 12.0: 0.045, 26.0: 0.050, 54.0: 0.050}
 OXYGEN_NOISE = {0.75: 0.022, 1.5: 0.030, 3.0: 0.035, 6.0: 0.033, 12.0: 0.020, 26.0: 0.012, 54.0: 0.010}
 CAROTENE_NOISE = {0.75: 0.10, 1.5: 0.17, 3.0: 0.30, 6.0: 0.21, 12.0: 0.14, 26.0: 0.08, 54.0: 0.05}
@@ -77,10 +77,12 @@ class PigmentSimulation:
             )
             for kind in KINDS
         ]
-        dots = 0.55 * solid_noise(self.chart.place, 1.3, 1, 77)[0] * _resolved(1.3, self.chart)
-        dots = (1 + dots).clamp_min(0.15)
-        fields["beard"] = beard_cover(self.chart) * dots
+        roots = solid_noise(self.chart.place, 1.3, 1, 77)[0] * _resolved(1.3, self.chart)
+        dots = (1 + 0.55 * roots).clamp_min(0.15)
+        tufts = 0.45 * wobble[1] + 0.40 * noise[6.0][1]
+        fields["beard"] = beard_cover(self.chart) * (1 + 1.2 * roots + tufts).clamp_min(0.05)
         fields["brows"] = fields["brows"] * dots.clamp_max(1.6)
+        fields["pores"] = self._pores(fields)
         self._names = list(fields)
         rough = (1 - 0.5 * self.chart.lips) * self.chart.seen
         basis = [*fields.values(), *(field * rough for wave in self._octaves for field in noise[wave])]
@@ -101,6 +103,15 @@ class PigmentSimulation:
         streaks = streaks * _resolved(1.4, self.chart)
         streaks = streaks + 0.7 * solid_noise(self.chart.place, 2.6, 1, 32, stretch=(1, 3, 4))[0]
         return streaks * self.chart.lips
+
+    def _pores(self, fields: dict[str, Tensor]) -> Tensor:
+        """Returns (R, R): dark openings a millimetre and a half apart where glands are large."""
+        where = (
+            fields["nose_tip"] + 0.9 * fields["nose"] + 0.6 * fields["apples"] + 0.4 * fields["cheeks"]
+            + 0.35 * fields["glabella"] + 0.3 * fields["forehead"] + 0.4 * fields["chin"]
+        ).clamp(0, 1)  # fmt: skip
+        openings = (solid_noise(self.chart.place, 1.6, 1, 78)[0] - 0.35).clamp_min(0)
+        return openings * _resolved(1.6, self.chart) * where * (1 - self.chart.lips) * self.chart.seen
 
     def _capillary_lines(self, fields: dict[str, Tensor]) -> Tensor:
         """Returns (4, R, R): fine red lines on nose and cheeks, where broad noise lets them."""
@@ -190,12 +201,13 @@ class PigmentSimulation:
         even = 1 / (1 + rough / EVEN_MELANIN)
         regions = region_weights(traits, self._names, even)
         one = torch.ones_like(even)
-        blotched = 1 + 1.6 * (1 - even)  # blood shows less through melanin
+        blotched = 1 + 3.2 * (1 - even)  # blood shows less through melanin
         share = torch.stack([1.21 * even * mottled, blotched * mottled, blotched, one], 1)
+        mixed = torch.cat([mixed[:, :3], 0.8 * mixed[:, 3:] + 0.6 * mixed[:, :1]], 1)  # yellow goes with dark
         noise = (mixed * levels[None, :, :, None] * share[:, :, None, None]).flatten(2)
         none = torch.zeros_like(noise[:, :1])
         noise = torch.cat([noise[:, :3], none, none, noise[:, 3:]], 1)
-        streaks = torch.stack([0.2 * even, 0.10 * one, *(4 * [0 * one])], 1)[..., None]
+        streaks = torch.stack([0.12 + 0.2 * even, 0.20 * one, *(4 * [0 * one])], 1)[..., None]
         return torch.cat([regions, noise, streaks], 2)
 
 

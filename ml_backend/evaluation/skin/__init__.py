@@ -1,0 +1,1 @@
+"""Skin colour measured: lit people, the fit to photos, real photos."""

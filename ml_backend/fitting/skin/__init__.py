@@ -1,0 +1,1 @@
+"""Skin colour from photographs: what a photo shows of it, how light it is, the fit."""

@@ -1,0 +1,193 @@
+"""Skin colour from photographs: differences of colours, the belief about tone, light, the fit."""
+
+import numpy as np
+import pytest
+
+from ml_backend.errors import UserError
+from ml_backend.fitting.skin.fit_skin import SkinModel, blended, fit_skin
+from ml_backend.fitting.skin.photo_skin import PhotoSkin, skin_of_photo, without_relief
+from ml_backend.fitting.skin.seen_skin import EVIDENCE, SeenSkin, find_light, usual_layout
+from ml_backend.fitting.skin.skin_belief import SkinBelief
+from ml_backend.fitting.skin.skin_prior import RESOLUTION, SkinPrior
+from ml_backend.fitting.unwrap_photo import TextureDomain, normals_at_texels
+from ml_backend.geometry.cielab import ciede2000, typology_angle
+from ml_backend.geometry.displacement import vertex_normals
+from ml_backend.geometry.map_resampling import resample
+from ml_backend.geometry.spherical_harmonics import harmonics
+from ml_backend.geometry.srgb import from_srgb
+from ml_backend.models.bilinear_face import BilinearFace
+
+pytestmark = pytest.mark.photo
+
+
+def test_colour_differences_are_those_of_the_published_pairs():
+    one = np.array(
+        [[50, 2.6772, -79.7751], [50, 2.5, 0], [60.2574, -34.0099, 36.2677], [2.0776, 0.0795, -1.135]]
+    )
+    other = np.array(
+        [[50, 0, -82.7485], [73, 25, -18], [60.4626, -34.1751, 39.4387], [0.9033, -0.0636, -0.5514]]
+    )
+    assert np.allclose(ciede2000(one.T, other.T), [2.0425, 27.1492, 1.2644, 0.9082], atol=2e-4)
+
+
+def learned_belief(random: np.random.Generator) -> tuple[SkinBelief, np.ndarray]:
+    """Returns a belief learned from made-up photos, and how evidence follows a tone: (14,) per 60 degrees."""
+    slope = random.normal(0, 1, EVIDENCE + 3)
+    tones = random.uniform(-60, 70, 400)
+    rows = tones[:, None] / 60 * slope + 0.2 * random.standard_normal((400, len(slope)))
+    return SkinBelief.fit(rows[:, :EVIDENCE], rows[:, EVIDENCE:], tones), slope
+
+
+def test_a_tone_is_believed_from_evidence_and_less_from_less(tmp_path):
+    random = np.random.default_rng(2)
+    belief, slope = learned_belief(random)
+    seen = 35 / 60 * slope[:EVIDENCE]
+    found = belief.believed(seen)
+    assert abs(found.tone - 35) < 4 and found.low < 35 < found.high
+    assert np.allclose(np.log(found.colour), 35 / 60 * slope[EVIDENCE:], atol=0.1)
+    part = np.where(np.arange(EVIDENCE) < 2, seen, np.nan)
+    less = belief.believed(part)
+    assert less.high - less.low > found.high - found.low
+    nothing = belief.believed(np.full(EVIDENCE, np.nan))
+    assert nothing.low < -20 and nothing.high > 50, "without evidence every tone is possible"
+    belief.write(tmp_path / "belief.safetensors")
+    again = SkinBelief.read(tmp_path / "belief.safetensors").believed(seen)
+    assert again.tone == pytest.approx(found.tone, abs=0.01)
+    with pytest.raises(UserError):
+        SkinBelief.read(_other_file(tmp_path))
+
+
+def _other_file(folder):
+    from ml_backend.files.tensor_file import write_tensors
+
+    write_tensors(folder / "other.safetensors", {"curve": np.zeros(3, np.float32)}, {"format": "other"})
+    return folder / "other.safetensors"
+
+
+@pytest.fixture(scope="module")
+def head() -> tuple[TextureDomain, np.ndarray]:
+    """Returns the texture domain at 256 texels and its normals (256, 256, 3) at rest."""
+    face, domain = BilinearFace.default(), TextureDomain.default(256)
+    positions = domain.mesh.refine(face.neutral(np.zeros(face.identity_size, np.float32)))
+    return domain, normals_at_texels(domain, vertex_normals(positions, domain.mesh.polygons))
+
+
+def lamp(strength: float) -> np.ndarray:
+    """Returns (9, 3): light from the person's left and above."""
+    light = np.zeros((9, 3))
+    light[0] = 1
+    light[[2, 3]] = strength
+    return light * (1.1, 1.0, 0.85)
+
+
+def photo_of(head, colours: np.ndarray, light: np.ndarray, level: float) -> PhotoSkin:
+    """Returns a photo of a map (3, R, R) sRGB, its left quarter hidden, a bright spot on the forehead."""
+    domain, normals = head
+    albedo = from_srgb(resample(colours, 256).clip(0, 1)).transpose(1, 2, 0)
+    basis = harmonics(normals)
+    shading = np.maximum(basis @ light, 0.1)
+    texture = np.clip(level * albedo * shading, 0, 1)
+    texture[180:190, 120:140] = 0.99
+    confidence = domain.lookup.mask * (np.arange(256) > 64).astype(np.float32)
+    seen = SeenSkin.of(texture, confidence, basis, domain.skin, domain.face)
+    usual = usual_layout(SkinPrior.default())
+    first = find_light(seen, usual)
+    from ml_backend.fitting.skin.seen_skin import evidence_of
+
+    eyes = np.full(3, 0.24 * level)
+    lids = np.zeros((2, RESOLUTION, RESOLUTION))
+    return PhotoSkin(texture, confidence, basis, seen, first, evidence_of(seen, first, usual, eyes, lids))
+
+
+def test_light_is_told_from_colour(head):
+    prior = SkinPrior.default()
+    colours = prior.model.colours(prior.sliders.person(40.0))
+    photo = photo_of(head, colours, lamp(0.35), 1.0)
+    found = photo.first.light / photo.first.light[0].mean()
+    assert found[3].mean() == pytest.approx(0.35, abs=0.15) and found[2].mean() == pytest.approx(
+        0.35, abs=0.15
+    )
+    assert found[0, 0] > found[0, 2]
+
+
+def test_a_person_is_found_in_two_lights_and_completed_where_nothing_is_seen(head):
+    model = SkinModel.default()
+    prior = model.prior
+    colours = np.clip(prior.model.colours(prior.sliders.person(40.0, {"redness": 0.5})), 0, 1)
+    maps = []
+    for light in (lamp(0.3), lamp(-0.2)):
+        photo = photo_of(head, colours, light, 1.0)
+        fitted = fit_skin([photo], model)
+        assert fitted.low <= fitted.tone <= fitted.high and 0 < fitted.sure <= 1
+        maps.append(fitted.albedo)
+        tone = np.median(
+            typology_angle(resample(fitted.albedo.transpose(2, 0, 1), 256)[:, prior.sliders.region])
+        )
+        assert abs(tone - fitted.tone) < 6, "the map has the tone that is believed"
+        domain, _ = head
+        hidden = domain.lookup.mask[:, 20:60] & (domain.face[:, 20:60] > 0.5)
+        steps = np.abs(np.diff(np.log(fitted.albedo[100:180, 56:76]).mean(2), axis=1))
+        assert steps.mean() < 0.05, "a seam where the photo ends"
+        assert fitted.albedo[:, 20:60][hidden].mean() == pytest.approx(
+            fitted.albedo[100:160, 90:160].mean(), rel=0.35
+        )
+    apart = ciede2000(*(np.moveaxis(_lab(one), -1, 0) for one in maps))
+    assert np.median(apart[100:160, 90:160]) < 6
+
+
+def _lab(albedo: np.ndarray) -> np.ndarray:
+    from ml_backend.geometry.cielab import cielab
+
+    return np.moveaxis(cielab(np.moveaxis(albedo, -1, 0).clip(0, 1)), 0, -1)
+
+
+def test_a_black_and_a_burnt_out_photo_fall_back_and_say_so(head):
+    model = SkinModel.default()
+    colours = model.prior.model.colours(model.prior.sliders.person(40.0))
+    for level in (1e-4, 400.0):
+        fitted = fit_skin([photo_of(head, colours, lamp(0.1), level)], model)
+        assert fitted.sure < 0.3 and np.isfinite(fitted.albedo).all() and fitted.high - fitted.low > 30
+        assert "No skin" in fitted.sentence
+    sure = fit_skin([photo_of(head, colours, lamp(0.1), 1.0)], model, covered=0.8)
+    assert "covered" in sure.sentence or sure.sure < 0.4
+
+
+def test_photos_blend_softly_by_the_angle_of_view():
+    one, other = np.full((64, 64, 3), 0.2), np.full((64, 64, 3), 0.6)
+    across = np.linspace(0, 1, 64)[None].repeat(64, 0)
+    mixed, known = blended([one, other], [1 - across, across])
+    assert mixed[32, 3, 0] == pytest.approx(0.2, abs=0.02) and mixed[32, 60, 0] == pytest.approx(
+        0.6, abs=0.02
+    )
+    assert np.abs(np.diff(mixed[32, :, 0])).max() < 0.05 and known[32, 32] > 0.5
+
+
+def test_wrinkles_are_divided_out_where_the_photo_shows_them():
+    texture, relief = np.full((4, 4, 3), 0.4), np.full((4, 4), 0.8)
+    bare = without_relief(texture * 0.8, np.ones((4, 4)), relief)
+    assert np.allclose(bare, 0.4)
+    assert np.allclose(without_relief(texture, np.zeros((4, 4)), relief), texture)
+
+
+@pytest.mark.slow
+def test_a_lit_person_is_fitted_through_the_whole_way():
+    from ml_backend.datasets.colour_set import held_out_colours, simulated_colours
+    from ml_backend.evaluation.skin.simulated_photos import fitted_head
+    from ml_backend.simulation.pigment.pigment_simulation import PigmentSimulation
+    from ml_backend.simulation.portraits.lights_around import LIGHTS
+    from ml_backend.simulation.portraits.lit_person import LitPerson
+
+    model, domain = SkinModel.default(), TextureDomain.default(256)
+    simulation = PigmentSimulation(BilinearFace.default(), 512)
+    traits = held_out_colours(3)[2]
+    person = LitPerson.of(simulated_colours(simulation, [traits])[0], 0.0, 5)
+    picture = person.photograph(LIGHTS["studio"], 0)
+    head = fitted_head(picture)
+    assert head is not None
+    camera, identity, expression = head
+    positions = domain.mesh.refine(BilinearFace.default().evaluate(identity, expression))
+    photo = skin_of_photo(domain, picture, camera, positions, model.usual)
+    assert photo.evidence.eyes is not None and np.isfinite(photo.evidence.around).all()
+    fitted = fit_skin([photo], model)
+    assert abs(fitted.tone - traits.tone) < 25
+    assert fitted.photographed.shape == fitted.albedo.shape == (256, 256, 3)
