@@ -7,9 +7,9 @@ import numpy as np
 
 from ...ml_backend.asset_files import ASSETS
 from ...ml_backend.geometry.skin_chart import build_skin_chart
-from ...ml_backend.models.albedo_model import ALBEDO_FILE, AlbedoModel
-from ...ml_backend.models.live_skin import MAKE_UP, TRAITS, SkinLook, SkinPainter
-from ...ml_backend.models.skin_sliders import SKIN_SLIDERS_FILE, SkinSliders
+from ...ml_backend.models.skin.albedo_model import ALBEDO_FILE, AlbedoModel
+from ...ml_backend.models.skin.live_skin import MAKE_UP, TRAITS, SkinLook, SkinPainter
+from ...ml_backend.models.skin.skin_sliders import SKIN_SLIDERS_FILE, SkinSliders
 from ..face.attributes import mean_places
 from ..model.face_model import dense_mesh, face_model
 from ..nodes.map_images import write_colours

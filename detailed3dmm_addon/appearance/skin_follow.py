@@ -13,7 +13,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ...ml_backend.errors import UserError
-from ...ml_backend.models.live_skin import SkinLook
+from ...ml_backend.models.skin.live_skin import SkinLook
 from ..face import mesh as face_mesh
 from ..model.registry import find_face, is_face
 from ..nodes.detail_modifier import make_detail_single_user

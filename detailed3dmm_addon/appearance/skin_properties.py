@@ -5,8 +5,8 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, FloatVectorProperty, IntProperty
 
-from ...ml_backend.models.live_skin import OWN_AXES
-from ...ml_backend.models.skin_sliders import DARKEST, LIGHTEST
+from ...ml_backend.models.skin.live_skin import OWN_AXES
+from ...ml_backend.models.skin.skin_sliders import DARKEST, LIGHTEST
 from ..nodes import strain_modifier
 from ..nodes.strain_modifier import LARGEST_BLOOD
 

@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 
 from ...ml_backend.errors import UserError
-from ...ml_backend.models.live_skin import MAKE_UP, TRAITS
+from ...ml_backend.models.skin.live_skin import MAKE_UP, TRAITS
 from ...ml_backend.simulation.pigment.pigment_traits import sample_traits
 from ..appearance import face_materials, skin_colour, skin_displacement, skin_follow
 from ..appearance.photo_colour import carry_photo

@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 
 from ...ml_backend.errors import UserError
-from ...ml_backend.models.live_skin import MAKE_UP, OWN_AXES, TRAITS
+from ...ml_backend.models.skin.live_skin import MAKE_UP, OWN_AXES, TRAITS
 
 NUMBERS = ("tone", *TRAITS, *MAKE_UP)
 COLOURS = ("lip_tint", *(f"{name}_colour" for name in MAKE_UP))

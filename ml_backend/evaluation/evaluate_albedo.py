@@ -51,10 +51,10 @@ from ..geometry.cielab import cielab
 from ..geometry.map_resampling import resample
 from ..geometry.srgb import from_srgb
 from ..layers.band_limits import enlarge
-from ..models.albedo_detail import ALBEDO_DETAIL_FILE, AlbedoDetail, load_albedo_detail
-from ..models.albedo_model import ALBEDO_FILE, AlbedoModel
 from ..models.bilinear_face import BilinearFace
-from ..models.skin_sliders import SKIN_SLIDERS_FILE, SkinSliders
+from ..models.skin.albedo_detail import ALBEDO_DETAIL_FILE, AlbedoDetail, load_albedo_detail
+from ..models.skin.albedo_model import ALBEDO_FILE, AlbedoModel
+from ..models.skin.skin_sliders import SKIN_SLIDERS_FILE, SkinSliders
 from ..simulation.pigment.pigment_simulation import PigmentSimulation
 from ..simulation.pigment.pigment_traits import TONE_GROUPS
 from ..simulation.relief.face_chart import build_chart

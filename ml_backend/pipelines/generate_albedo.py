@@ -10,9 +10,9 @@ import torch
 
 from ..asset_files import ASSETS
 from ..geometry.map_resampling import resample
-from ..models.albedo_detail import BLOCK, CELL, AlbedoDetail, load_albedo_detail
-from ..models.albedo_model import ALBEDO_FILE, AlbedoModel
-from ..models.skin_sliders import SKIN_SLIDERS_FILE, SkinSliders
+from ..models.skin.albedo_detail import BLOCK, CELL, AlbedoDetail, load_albedo_detail
+from ..models.skin.albedo_model import ALBEDO_FILE, AlbedoModel
+from ..models.skin.skin_sliders import SKIN_SLIDERS_FILE, SkinSliders
 from ..simulation.pigment.pigment_traits import sample_traits
 
 

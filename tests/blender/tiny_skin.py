@@ -12,10 +12,10 @@ _LIGHT, _DARK = np.array([0.66, 0.45, 0.36]), np.array([0.07, 0.034, 0.02])
 def write_tiny_model(module, folder: Path) -> None:
     """Writes albedo model and sliders of 70 plain people: a tone, red cheeks, mottle of their own."""
     components = module("ml_backend.geometry.linear_models").PrincipalComponents
-    albedo = module("ml_backend.models.albedo_model")
-    sliders = module("ml_backend.models.skin_sliders")
+    albedo = module("ml_backend.models.skin.albedo_model")
+    sliders = module("ml_backend.models.skin.skin_sliders")
     srgb = module("ml_backend.geometry.srgb")
-    traits_of = module("ml_backend.models.live_skin").TRAITS
+    traits_of = module("ml_backend.models.skin.live_skin").TRAITS
     angle = module("ml_backend.geometry.cielab").typology_angle
     resample = module("ml_backend.geometry.map_resampling").resample
     random = np.random.default_rng(0)

@@ -14,14 +14,14 @@ from ml_backend.files.network_file import read_network_file, write_network_file
 from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.geometry.map_resampling import resample
 from ml_backend.models import albedo_detail
-from ml_backend.models.albedo_detail import (
+from ml_backend.models.skin.albedo_detail import (
     AlbedoDetail,
     AlbedoDetailConfig,
     DetailAutoencoder,
     albedo_detail_config,
     missing_detail,
 )
-from ml_backend.models.albedo_model import AlbedoModel, add_chroma, add_to_value
+from ml_backend.models.skin.albedo_model import AlbedoModel, add_chroma, add_to_value
 from ml_backend.training.albedo.coarse_components import fit_coarse
 
 SIZE, HIDDEN = 16, 5

@@ -10,8 +10,8 @@ from ml_backend.geometry.skin_chart import build_skin_chart, skin_places
 from ml_backend.geometry.skin_spots import KINDS, spot_patches
 from ml_backend.geometry.srgb import from_srgb, to_srgb
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.models.live_skin import TRAITS, SkinLook, SkinPainter
-from ml_backend.models.skin_sliders import SkinSliders
+from ml_backend.models.skin.live_skin import TRAITS, SkinLook, SkinPainter
+from ml_backend.models.skin.skin_sliders import SkinSliders
 from ml_backend.simulation.pigment.pigment_traits import sample_traits
 from ml_backend.training.albedo.coarse_components import fit_coarse
 

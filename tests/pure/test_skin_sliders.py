@@ -9,8 +9,8 @@ from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.geometry import cielab
 from ml_backend.geometry.map_resampling import resample
 from ml_backend.geometry.srgb import from_srgb, to_srgb
-from ml_backend.models.albedo_model import AlbedoModel
-from ml_backend.models.skin_sliders import SkinSliders
+from ml_backend.models.skin.albedo_model import AlbedoModel
+from ml_backend.models.skin.skin_sliders import SkinSliders
 from ml_backend.simulation.pigment import skin_optics
 from ml_backend.training.albedo.coarse_components import fit_coarse
 

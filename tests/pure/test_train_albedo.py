@@ -14,8 +14,8 @@ from ml_backend.datasets.colour_set import ColourSet, ColourSetSpec, held_out_co
 from ml_backend.datasets.map_set import HELD_OUT_SEED
 from ml_backend.errors import UserError
 from ml_backend.files.tensor_file import read_tensors
-from ml_backend.models.albedo_model import AlbedoModel
-from ml_backend.models.skin_sliders import SkinSliders
+from ml_backend.models.skin.albedo_model import AlbedoModel
+from ml_backend.models.skin.skin_sliders import SkinSliders
 from ml_backend.pipelines.generate_albedo import GenerateAlbedoRequest, generate_albedo
 from ml_backend.simulation.pigment.pigment_traits import TONE_GROUPS, sample_traits
 from ml_backend.training.albedo.coarse_components import fit_coarse, low_passed

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...geometry.linear_models import PrincipalComponents, strongest_eigenvectors
 from ...geometry.map_resampling import resample
-from ...models.albedo_model import ALBEDO_FILE, AlbedoModel
+from ...models.skin.albedo_model import ALBEDO_FILE, AlbedoModel
 
 SIZES = (64, 128, 256)
 

@@ -23,9 +23,9 @@ from scipy.ndimage import gaussian_filter
 from ...asset_files import ASSETS
 from ...geometry.map_resampling import resample
 from ...geometry.srgb import from_srgb, to_srgb
-from ...models.albedo_detail import AlbedoDetail, load_albedo_detail
 from ...models.bilinear_face import BilinearFace
-from ...models.skin_sliders import SkinSliders
+from ...models.skin.albedo_detail import AlbedoDetail, load_albedo_detail
+from ...models.skin.skin_sliders import SkinSliders
 from ...simulation.relief.face_chart import build_chart
 from .photo_skin import PhotoSkin
 from .seen_skin import EVIDENCE, LEAST_SHADING, SkinLight, find_light, layout, usual_layout

@@ -20,7 +20,7 @@ from ...asset_files import ASSETS
 from ...errors import UserError
 from ...files.tensor_file import read_tensors, write_tensors
 from ...geometry.linear_models import fit_ridge
-from ...models.skin_sliders import DARKEST, LIGHTEST
+from ...models.skin.skin_sliders import DARKEST, LIGHTEST
 from .seen_skin import EVIDENCE
 
 SKIN_BELIEF_FILE = "skin_belief.safetensors"

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...asset_files import ASSETS
 from ...geometry.map_resampling import resample
-from ...models.albedo_model import ALBEDO_FILE, AlbedoModel
-from ...models.skin_sliders import SKIN_SLIDERS_FILE, SkinSliders
+from ...models.skin.albedo_model import ALBEDO_FILE, AlbedoModel
+from ...models.skin.skin_sliders import SKIN_SLIDERS_FILE, SkinSliders
 
 RESOLUTION = 64
 

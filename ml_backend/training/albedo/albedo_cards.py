@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 
 from ...files.model_card import ModelCard
-from ...models.albedo_detail import (
+from ...models.skin.albedo_detail import (
     AlbedoDetail,
 )
-from ...models.albedo_model import AlbedoModel
-from ...models.skin_sliders import SLIDERS
+from ...models.skin.albedo_model import AlbedoModel
+from ...models.skin.skin_sliders import SLIDERS
 
 
 def coarse_card(model: AlbedoModel, facts: Mapping[str, str]) -> ModelCard:

@@ -6,7 +6,7 @@ from ...datasets.colour_set import ColourSet
 from ...errors import UserError
 from ...geometry.linear_models import principal_components
 from ...geometry.map_resampling import resample
-from ...models.albedo_model import AlbedoModel
+from ...models.skin.albedo_model import AlbedoModel
 
 
 def low_passed(colours: ColourSet, resolution: int) -> np.ndarray:

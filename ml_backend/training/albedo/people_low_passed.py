@@ -9,10 +9,10 @@ from torch import Tensor
 from ...datasets.colour_set import ColourSet
 from ...errors import UserError
 from ...layers.band_limits import enlarge
-from ...models.albedo_detail import (
+from ...models.skin.albedo_detail import (
     Window,
 )
-from ...models.albedo_model import AlbedoModel
+from ...models.skin.albedo_model import AlbedoModel
 from .coarse_components import low_passed
 
 TRAINING_SHARE = 0.94

@@ -40,7 +40,9 @@ from ...geometry.linear_models import principal_components
 from ...layers.processes import own_share
 from ...losses.map_reconstruction import band_losses
 from ...losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
-from ...models.albedo_detail import (
+from ...models.bilinear_face import BilinearFace
+from ...models.patch_discriminators import PatchDiscriminators
+from ...models.skin.albedo_detail import (
     ALBEDO_DETAIL_FILE,
     AlbedoDetail,
     DetailAutoencoder,
@@ -48,10 +50,8 @@ from ...models.albedo_detail import (
     albedo_detail_config,
     missing_detail,
 )
-from ...models.albedo_model import ALBEDO_FILE, AlbedoModel
-from ...models.bilinear_face import BilinearFace
-from ...models.patch_discriminators import PatchDiscriminators
-from ...models.skin_sliders import SKIN_SLIDERS_FILE, SLIDERS, SkinSliders
+from ...models.skin.albedo_model import ALBEDO_FILE, AlbedoModel
+from ...models.skin.skin_sliders import SKIN_SLIDERS_FILE, SLIDERS, SkinSliders
 from ...simulation.pigment.pigment_chart import build_pigment_chart
 from ...simulation.pigment.pigment_simulation import tone_region
 from ...simulation.pigment.pigment_traits import TRAIT_NAMES

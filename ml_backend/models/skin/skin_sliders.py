@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..asset_files import ASSETS
-from ..errors import UserError
-from ..files.tensor_file import read_tensors, write_tensors
-from ..geometry.cielab import typology_angle
-from ..geometry.linear_models import fit_ridge, strongest_eigenvectors
-from ..geometry.map_resampling import resample
-from ..geometry.srgb import from_srgb, to_srgb
+from ...asset_files import ASSETS
+from ...errors import UserError
+from ...files.tensor_file import read_tensors, write_tensors
+from ...geometry.cielab import typology_angle
+from ...geometry.linear_models import fit_ridge, strongest_eigenvectors
+from ...geometry.map_resampling import resample
+from ...geometry.srgb import from_srgb, to_srgb
 from .albedo_model import LEAST_VALUE, AlbedoModel
 
 SKIN_SLIDERS_FILE = "skin_sliders.safetensors"

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..asset_files import ASSETS
-from ..errors import UserError
-from ..files.tensor_file import read_tensors, write_tensors
-from ..geometry.linear_models import PrincipalComponents, strongest_eigenvectors
-from ..geometry.map_resampling import resample
+from ...asset_files import ASSETS
+from ...errors import UserError
+from ...files.tensor_file import read_tensors, write_tensors
+from ...geometry.linear_models import PrincipalComponents, strongest_eigenvectors
+from ...geometry.map_resampling import resample
 
 ALBEDO_FILE = "albedo.safetensors"
 FORMAT = "detailed3dmm-albedo-1"

@@ -10,11 +10,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ..geometry.cielab import typology_angle
-from ..geometry.map_resampling import enlarged, resample
-from ..geometry.skin_chart import SkinChart
-from ..geometry.skin_spots import KINDS, SpotPatches, spot_patches
-from ..geometry.srgb import from_srgb, to_srgb
+from ...geometry.cielab import typology_angle
+from ...geometry.map_resampling import enlarged, resample
+from ...geometry.skin_chart import SkinChart
+from ...geometry.skin_spots import KINDS, SpotPatches, spot_patches
+from ...geometry.srgb import from_srgb, to_srgb
 from .albedo_model import LEAST_VALUE, AlbedoModel
 from .skin_sliders import DARKEST, LIGHTEST, SkinSliders, tone_powers
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..asset_files import ASSETS
-from ..files.network_file import read_network_file
+from ...asset_files import ASSETS
+from ...files.network_file import read_network_file
 from .albedo_model import LEAST_VALUE
 
 ALBEDO_DETAIL_FILE = "albedo_detail.safetensors"
