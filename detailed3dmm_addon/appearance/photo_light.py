@@ -97,5 +97,5 @@ def _world(colour: np.ndarray) -> bpy.types.World:
 
 
 def _unit(vectors: tuple) -> np.ndarray:
-    vectors = np.array(vectors)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = np.array(vectors, np.float64)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -13,7 +13,7 @@ from ml_backend.evaluation.colour_fidelity import TrueColours
 from ml_backend.files.network_file import read_network_file, write_network_file
 from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.geometry.map_resampling import resample
-from ml_backend.models import albedo_detail
+from ml_backend.models.skin import albedo_detail
 from ml_backend.models.skin.albedo_detail import (
     AlbedoDetail,
     AlbedoDetailConfig,

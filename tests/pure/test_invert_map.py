@@ -84,7 +84,7 @@ def test_a_generated_map_is_found_again(model, neutral):
     zero = torch.zeros_like(start.rest)
     with torch.no_grad():
         before = psnr(gated_map(model, start, zero, SIZE)[0, 0].numpy() * 0.1, target, FULL)
-    offset = fit_offset(model, target, FULL, start, zero, 80, silent)
+    offset = fit_offset(model, target, FULL, start, zero, 160, silent)
     with torch.no_grad():
         after = psnr(gated_map(model, start, offset, SIZE)[0, 0].numpy() * 0.1, target, FULL)
     assert after > before and after > 37

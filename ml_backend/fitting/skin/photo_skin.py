@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ...geometry.camera_view import Camera
 from ...geometry.displacement import vertex_normals
@@ -91,7 +91,7 @@ def light_on_head(domain: TextureDomain, positions: np.ndarray) -> np.ndarray:
 def base_vertices() -> np.ndarray:
     """Returns (V,) the dense vertex nearest to each vertex of the model, on the mean face."""
     face = BilinearFace.default()
-    return cKDTree(TextureDomain.default(256).mesh.refine(face.mean)).query(face.mean)[1]
+    return KDTree(TextureDomain.default(256).mesh.refine(face.mean)).query(face.mean)[1]
 
 
 def without_relief(texture: np.ndarray, confidence: np.ndarray, relief: np.ndarray) -> np.ndarray:

@@ -92,7 +92,12 @@ def start_from_encoder(prior: LatentPrior, encoder: DetailEncoder, styles: Tenso
     features = encoder.features(*prior.people(z))
     first = 0
     for x, bottleneck, small, head, count in zip(
-        features, prior.bottlenecks, prior.heads, encoder.heads, encoder.config.styles, strict=True
+        features,
+        _linear(prior.bottlenecks),
+        _linear(prior.heads),
+        _linear(encoder.heads),
+        encoder.config.styles,
+        strict=True,
     ):
         weight = styles[first : first + count].sqrt().repeat_interleave(width)[:, None]
         centre = x.mean(0)
@@ -105,6 +110,10 @@ def start_from_encoder(prior: LatentPrior, encoder: DetailEncoder, styles: Tenso
         small.weight.copy_(basis / weight)
         small.bias.copy_(head.bias + head.weight @ centre - small.weight @ (bottleneck.weight @ centre))
         first += count
+
+
+def _linear(layers: nn.ModuleList) -> list[nn.Linear]:
+    return [layer for layer in layers if isinstance(layer, nn.Linear)]
 
 
 def style_weights(offsets: Tensor, generator: DisplacementGenerator, visible: float) -> Tensor:
