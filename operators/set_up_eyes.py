@@ -2,6 +2,7 @@
 
 import bpy
 
+from ..detailed3dmm_addon.appearance.eye_shapes import has_lids
 from ..detailed3dmm_addon.appearance.eyes import add_eyes, eye_modifier
 from ..detailed3dmm_addon.appearance.gaze import add_gaze_target, gaze_target, remove_gaze_target
 from ..detailed3dmm_addon.face.mesh import has_our_topology
@@ -26,7 +27,7 @@ class D3DMM_OT_add_eyes(FaceOperator, bpy.types.Operator):
         face = active_face(context)
         if face is None or not has_our_topology(face):
             return "This face's mesh was edited: eyes cannot be set in"
-        return ""
+        return "" if has_lids() else "This face model has lids that eyes cannot be set into"
 
     def perform(self, context):
         """Adds the modifier."""

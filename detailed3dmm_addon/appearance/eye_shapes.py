@@ -137,6 +137,19 @@ def _fan_and_bands(centre: int, rings: int) -> np.ndarray:
     return np.concatenate([fan, *bands])
 
 
+class LidsNotFound(LookupError):
+    """The rims of the lids cannot be followed along the edges of a face model's mesh."""
+
+
+def has_lids() -> bool:
+    """Tells whether the rims of the present model's lids can be followed: only then eyes can be set in."""
+    try:
+        lid_shape()
+    except LidsNotFound:
+        return False
+    return True
+
+
 @lru_cache(maxsize=1)
 def lid_shape() -> LidShape:
     """Returns what lies along the lids of both eyes."""
@@ -266,13 +279,15 @@ def _shortest(side: str, start: int, end: int, avoided: set[int]) -> list[int]:
         length, here = heapq.heappop(queue)
         if here == end:
             break
-        for there, step in graph[here]:
+        for there, step in graph.get(here, ()):
             if there in avoided and there != end:
                 continue
             total = length + step
             if there not in reached or total < reached[there][0]:
                 reached[there] = (total, here)
                 heapq.heappush(queue, (total, there))
+    if end not in reached:
+        raise LidsNotFound(f"no way from vertex {start} to {end} along the lids of the {side} eye")
     path = [end]
     while path[-1] != start:
         path.append(reached[path[-1]][1])

@@ -27,7 +27,7 @@ from ..nodes.eye_groups import (
 from ..nodes.modifier_inputs import get_input, set_input
 from ..nodes.vertex_attributes import write_attribute
 from .eye_material import IRIS_NODE
-from .eye_shapes import EYE_RADIUS, eyeball_shape, lid_shape
+from .eye_shapes import EYE_RADIUS, eyeball_shape, has_lids, lid_shape
 from .eyeball_material import make_eyeball, make_iris, make_lids, make_unseen
 
 MODIFIER = "D3DMM Eyes"
@@ -49,16 +49,21 @@ _AROUND_EYE = 0.019
 """Metres from an eye's centre within which skin belongs to its lids."""
 
 
-def add_eyes(face: bpy.types.Object, seed: int, metre: float) -> bpy.types.NodesModifier:
+def add_eyes(face: bpy.types.Object, seed: int, metre: float) -> bpy.types.NodesModifier | None:
     """Gives a face eyes; one that has them keeps them.
+
+    A face of a model whose lids cannot be followed keeps the model's own eyes.
 
     Args:
         face: with the present model's vertices.
         seed: chooses the colours of the iris.
         metre: its length in the scene's units.
+
+    Returns:
+        The modifier, or None for such a model.
     """
     present = eye_modifier(face)
-    if present is not None:
+    if present is not None or not has_lids():
         return present
     write_attribute(face.data, LID_ATTRIBUTE, _lid_mask())
     modifier = cast(bpy.types.NodesModifier, face.modifiers.new(MODIFIER, "NODES"))

@@ -105,7 +105,7 @@ def test_a_second_face_stands_beside_the_first(face):
     bpy.context.scene.cursor.location = face.location
     for _ in range(2):
         bpy.ops.d3dmm.create_face(update_detail=False)
-    faces = [item for item in bpy.data.objects if item.type == "MESH"]
+    faces = [item for item in bpy.context.scene.objects if item.type == "MESH"]
     places = sorted(round(item.location.x - face.location.x, 4) for item in faces)
     assert places == [0.0, 0.3, 0.6] and len({item.location.y for item in faces}) == 1
     bpy.context.scene.cursor.location = (0.0, 1.0, 0.0)
