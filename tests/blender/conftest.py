@@ -53,8 +53,8 @@ def worker(module):
 
 @pytest.fixture
 def face():
-    """A face with its detail switched off: just the model's shape."""
-    assert bpy.ops.d3dmm.create_face(identity_seed=3, update_detail=False) == {"FINISHED"}
+    """A face with its detail switched off and painted brows: just the model's shape."""
+    assert bpy.ops.d3dmm.create_face(identity_seed=3, hair=False, update_detail=False) == {"FINISHED"}
     made = bpy.context.active_object
     made.d3dmm.resolution = "512"
     made.d3dmm.show_detail = False

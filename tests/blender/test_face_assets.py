@@ -115,7 +115,6 @@ def _keep(found):
 
 def test_a_saved_face_keeps_its_colours_its_imported_map_and_what_is_shown(face, module, no_worker, tmp_path):
     live = module("detailed3dmm_addon.detail.live")
-    iris_node = module("detailed3dmm_addon.appearance.eye_material").IRIS_NODE
     hair_node = module("detailed3dmm_addon.appearance.skin_material").HAIR_NODE
 
     def socket(item, node):
@@ -123,7 +122,7 @@ def test_a_saved_face_keeps_its_colours_its_imported_map_and_what_is_shown(face,
             m.node_tree.nodes[node].outputs[0] for m in item.data.materials if node in m.node_tree.nodes
         )
 
-    socket(face, iris_node).default_value = (0.1, 0.5, 0.2, 1.0)
+    face.d3dmm.iris_colour = (0.1, 0.5, 0.2)
     socket(face, hair_node).default_value = (0.6, 0.1, 0.1, 1.0)
     latent = np.random.default_rng(0).normal(0, 1, (18, 512)).astype(np.float32)
     live.set_latent(face, latent, "scan.exr 0123")
@@ -133,7 +132,7 @@ def test_a_saved_face_keeps_its_colours_its_imported_map_and_what_is_shown(face,
     bpy.ops.d3dmm.create_face(identity_seed=8, update_detail=False)
     other = bpy.context.active_object
     assert bpy.ops.d3dmm.load_face(filepath=str(path)) == {"FINISHED"}
-    assert tuple(socket(other, iris_node).default_value)[:3] == pytest.approx((0.1, 0.5, 0.2))
+    assert tuple(other.d3dmm.iris_colour) == pytest.approx((0.1, 0.5, 0.2))
     assert tuple(socket(other, hair_node).default_value)[:3] == pytest.approx((0.6, 0.1, 0.1))
     assert (
         other.d3dmm.imported_map == "scan.exr 0123"
