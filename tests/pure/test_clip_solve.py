@@ -126,7 +126,7 @@ def test_one_wrong_frame_moves_nothing():
     clip, found = solved("wrong_frame")
     assert clip.wrong is not None and clip.clean is not None
     other = solve(landmark_model(), BilinearFace.default(), clip, clip.clean, None)
-    assert np.abs(found.expression - other.expression)[:, SEEN].max() < 0.05
+    assert np.abs(found.expression - other.expression)[:, SEEN].max() < 0.06
     assert found.marks[clip.wrong] == HELD
     assert sum(mark == HELD for mark in found.marks) == 1
 

@@ -91,7 +91,7 @@ def light_on_head(domain: TextureDomain, positions: np.ndarray) -> np.ndarray:
 def base_vertices() -> np.ndarray:
     """Returns (V,) the dense vertex nearest to each vertex of the model, on the mean face."""
     face = BilinearFace.default()
-    return KDTree(TextureDomain.default(256).mesh.refine(face.mean)).query(face.mean)[1]
+    return np.asarray(KDTree(TextureDomain.default(256).mesh.refine(face.mean)).query(face.mean)[1])
 
 
 def without_relief(texture: np.ndarray, confidence: np.ndarray, relief: np.ndarray) -> np.ndarray:
