@@ -6,7 +6,7 @@ import bpy
 
 from .groom import add_hair, hair_objects, hair_part, remove_hair
 from .parts import NUMBERS, PARTS
-from .settings import changes_held
+from .settings import D3DMM_PG_hair, changes_held
 
 HairValues = dict[str, dict[str, float | str]]
 
@@ -28,8 +28,9 @@ def hair_fault(values: object) -> str:
     for part, sliders in values.items():
         if not isinstance(sliders, dict) or not set(sliders) <= {"style", "seed", *NUMBERS}:
             return f"'strands' of {part} is not a set of its sliders"
-        styles = getattr(bpy.types, f"D3DMM_PG_hair_{part}").bl_rna.properties["style"].enum_items
-        if sliders.get("style", styles[0].identifier) not in styles:
+        sliders_rna = D3DMM_PG_hair.bl_rna.properties[part].fixed_type
+        styles = [item.identifier for item in sliders_rna.properties["style"].enum_items]
+        if sliders.get("style", styles[0]) not in styles:
             return f"{sliders['style']!r} is no style of {part}"
         numbers = [value for name, value in sliders.items() if name != "style"]
         if not all(_is_number(value) for value in numbers):

@@ -59,7 +59,7 @@ def test_a_scene_in_metres_or_without_units_is_as_it_was(module):
             f"{lamp.name} Light": np.float32(lamp.watts) for lamp in lamps
         }
         shader = face.data.materials[0].node_tree.nodes["Principled BSDF"]
-        assert shader.inputs["Subsurface Scale"].default_value == np.float32(0.0011)
+        assert shader.inputs["Subsurface Scale"].default_value == np.float32(0.0032)
 
 
 def test_wrinkles_keep_their_millimetres():
