@@ -53,6 +53,8 @@ def prepare(face, name: str, folder: Path, module) -> None:
     if name in ("add_hair", "set_hair_look", "random_hair"):
         for part in ("scalp", "beard", "vellus"):
             getattr(face.d3dmm_hair, part).density = 0.05
+    if name == "remove_hair":
+        bpy.ops.d3dmm.add_hair(parts={"brows"})
     if name == "load_face":
         (folder / "face.json").write_text(json.dumps({"expression": {"jawOpen": 0.7}}))
     if name in ("import_curves", "update_animation"):
