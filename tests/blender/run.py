@@ -15,7 +15,7 @@ import threading
 import traceback
 from pathlib import Path
 
-TIME_LIMIT = float(os.environ.get("D3DMM_TEST_SECONDS", "2400"))
+TIME_LIMIT = float(os.environ.get("D3DMM_TEST_SECONDS", "3300"))
 MODULE = "bl_ext.user_default.detailed3dmm"
 ROOT = Path(__file__).resolve().parents[2]
 
