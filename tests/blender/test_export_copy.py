@@ -58,9 +58,10 @@ def census() -> dict:
     face, scene = bpy.context.active_object, bpy.context.scene
     ids = {}
     for name in (item.identifier for item in bpy.data.bl_rna.properties if item.type == "COLLECTION"):
-        counted = (
-            bpy.app.version >= (4, 3) or name != "node_groups"
-        )  # 4.2 miscounts a copied material's groups until it reloads
+        counted = bpy.app.version >= (4, 3) or name not in (
+            "images",
+            "node_groups",
+        )  # 4.2 miscounts a copied material's groups and images until it reloads
         ids[name] = sorted(
             (item.name_full, item.users if counted else item.users > 0) for item in getattr(bpy.data, name)
         )
