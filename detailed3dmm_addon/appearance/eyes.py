@@ -41,7 +41,7 @@ _IRISES = (
 )
 """Linear colours of irises and of the part around their pupils."""
 _BROWN = 3
-"""How many of them are brown: dark skin has one of these."""
+"""The first of them are brown, this many: dark skin has one of these."""
 _DARK_SKIN = 0.5
 _POCKET = 0.0128
 """Metres from an eye's centre up to which skin is hidden between lid and eyeball."""

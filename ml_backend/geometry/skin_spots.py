@@ -45,8 +45,8 @@ KINDS = {
         (0.2, 0, -30, 13, 15),
     )),
 }  # fmt: skip
-"""Where spots are common follows Flament et al. 2013, "Effect of the sun on visible clinical signs of aging",
-Clin. Cosmet. Investig. Dermatol. 6, and the simulation's regions."""
+"""The places where spots are common follow Flament et al. 2013, "Effect of the sun on visible clinical signs
+of aging", Clin. Cosmet. Investig. Dermatol. 6, and the simulation's regions."""
 _SOFT = 0.12
 
 

@@ -1,4 +1,4 @@
-"""What a face receives of another one; a light as lamps; pictures of a face; the shell's two commands."""
+"""Attributes of one face on another; a light as lamps; pictures of a face; the shell's two commands."""
 
 import json
 

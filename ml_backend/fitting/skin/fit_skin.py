@@ -36,7 +36,7 @@ NOISE = 0.10
 """Deviation of a texel of 64 from the model, sRGB: shadows and gloss are alike over many texels."""
 _TURNS = 3
 _SMOOTH_MM, _FINE_MM = 9.0, 3.0
-"""What is longer is left to the coarse map; what is shorter is taken from the photo where it is seen."""
+"""Longer wavelengths are left to the coarse map; shorter ones are taken from the photo where it is seen."""
 _MOST_DETAIL, _MOST_FINE = 0.16, 0.45
 _SIDEWAYS = 0.35, 0.8
 """Range of confidence over which fine detail of the photo comes in: along the outline it is smeared."""
