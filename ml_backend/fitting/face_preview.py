@@ -49,6 +49,7 @@ def draw_clay(
     colour: np.ndarray | None = None,
     light: np.ndarray = STUDIO,
     others: np.ndarray | None = None,
+    painted: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws a face.
 
@@ -62,6 +63,8 @@ def draw_clay(
         light: (9, 3).
         others: (S, S, 3) linear, what is seen of eyes and teeth, whose colour the map does not hold; None for
             grey ones.
+        painted: (N, 3) linear colours of the clay and the triangles (T, 3) to draw; None for plain clay and
+            all of them.
 
     Returns:
         (S, S, 3) linear, and (S, S) bool where the face is.
@@ -76,12 +79,13 @@ def draw_clay(
         )
         normals = vertex_normals(positions, mesh.polygons)
     pixels, depth = project_into(camera, window, size, positions)
-    view = rasterise_view(pixels, depth, domain.triangles, size, size)
+    triangles = domain.triangles if painted is None else painted[1]
+    view = rasterise_view(pixels, depth, triangles, size, size)
     seen = view.spread(normals)
     seen /= np.maximum(np.linalg.norm(seen, axis=2, keepdims=True), 1e-6)
     shading = np.maximum(harmonics(seen) @ light, 0.03)
     if colour is None:
-        return CLAY * shading, view.mask
+        return (CLAY if painted is None else view.spread(painted[0])) * shading, view.mask
     at = view.spread(np.concatenate([uv, skin[:, None]], 1).astype(np.float32))
     drawn = sample_map(colour, at[..., :2].reshape(-1, 2).clip(0, 1)).reshape(shading.shape) * shading
     return np.where(at[..., 2:] > 0.5, drawn, _GREY * shading if others is None else others), view.mask
