@@ -33,6 +33,11 @@ class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
         description="Add the photo's camera with the photo behind the face; renders take its shape",
         default=True,
     )
+    hair: BoolProperty(
+        name="Hair",
+        description="Grow hair, brows and beard as the photo seems to show them; else they stay painted",
+        default=True,
+    )
     face_number: IntProperty(
         name="Face", description="Which face, counted from 1, left to right; 0: the largest", default=0, min=0
     )
@@ -52,7 +57,9 @@ class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
     def work(self, context):
         """Asks for the fit, then for the wrinkles at full resolution, and makes the face at the end."""
         model = bpy.path.abspath(self.landmark_model) if self.landmark_model else ""
-        fit = PhotoFit(self._paths(), self.face_number, model, self.keep_expression, self.photo_camera)
+        fit = PhotoFit(
+            self._paths(), self.face_number, model, self.keep_expression, self.photo_camera, self.hair
+        )
         fit.check()
         answer = yield "Face From Photo", *fit.request()
         shown = yield "Wrinkles", *fit.map_request(answer)
@@ -60,7 +67,7 @@ class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
 
     def draw(self, context):
         """The options in the file browser."""
-        for name in ("keep_expression", "photo_camera", "face_number", "landmark_model"):
+        for name in ("keep_expression", "photo_camera", "hair", "face_number", "landmark_model"):
             self.layout.prop(self, name)
 
     def _paths(self) -> tuple[Path, ...]:

@@ -71,7 +71,7 @@ def _sclera_colour(graph: NodeGraph, place, across, angle, state):
     """Adds the nodes of the white of the eye: veins, red towards the corners, shade under the lid."""
     x, y = across
     yellowing, shadow = state
-    white = graph.mix(yellowing, (0.60, 0.56, 0.525), (0.50, 0.43, 0.33))
+    white = graph.mix(yellowing, (0.53, 0.49, 0.455), (0.45, 0.375, 0.28))
     cloud = graph.noise(place, 5.0, 3.0)
     white = graph.mix(
         graph.ramp(cloud, 0.3, 0.7, 0.0, 0.35), white, graph.mix(1.0, white, (0.93, 0.86, 0.80), "MULTIPLY")

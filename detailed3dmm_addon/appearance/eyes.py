@@ -32,8 +32,9 @@ from .eyeball_material import make_eyeball, make_iris, make_lids, make_unseen
 
 MODIFIER = "D3DMM Eyes"
 _IRISES = (
-    ((0.070, 0.030, 0.012), (0.110, 0.050, 0.018)),
+    ((0.022, 0.011, 0.007), (0.036, 0.017, 0.009)),
     ((0.040, 0.018, 0.009), (0.070, 0.030, 0.012)),
+    ((0.070, 0.030, 0.012), (0.110, 0.050, 0.018)),
     ((0.110, 0.070, 0.026), (0.170, 0.085, 0.028)),
     ((0.105, 0.155, 0.195), (0.190, 0.165, 0.105)),
     ((0.130, 0.150, 0.142), (0.200, 0.125, 0.055)),
@@ -43,6 +44,8 @@ _IRISES = (
 _BROWN = 3
 """The first of them are brown, this many: dark skin has one of these."""
 _DARK_SKIN = 0.5
+_PIGMENTED = 0.45
+"""Yellowing of the white of the eyes that the darkest skin adds."""
 _POCKET = 0.0128
 """Metres from an eye's centre up to which skin is hidden between lid and eyeball."""
 _AROUND_EYE = 0.019
@@ -79,7 +82,8 @@ def _set_colours(face: bpy.types.Object, modifier: bpy.types.NodesModifier, seed
     set_input(modifier, SECOND_INPUT, (*second, 1.0))
     set_input(modifier, SEED_INPUT, seed % 997)
     age = float(np.clip(face.d3dmm.age_offset / 4 + 0.15, 0, 1))
-    set_input(modifier, YELLOWING_INPUT, age)
+    pigment = _PIGMENTED * float(np.clip(2 * face.d3dmm.skin_tone - 1, 0, 1))
+    set_input(modifier, YELLOWING_INPUT, min(age + pigment, 1.0))
     set_input(modifier, VEINS_INPUT, 0.3 + 0.4 * age)
     colour_own_eyes(face)
 

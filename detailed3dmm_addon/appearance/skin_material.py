@@ -177,8 +177,8 @@ def _shade_creases(graph: NodeGraph, colour, fine):
     depth = graph.math(
         "ADD", graph.attribute(HEIGHT_ATTRIBUTE).outputs["Fac"], graph.math("MULTIPLY", fine, 2.0)
     )
-    crease = graph.ramp(depth, -0.03, -0.45, 0.0, 0.45)
-    return graph.mix(crease, colour, graph.mix(1.0, colour, (0.50, 0.34, 0.29), "MULTIPLY"))
+    crease = graph.ramp(depth, -0.03, -0.45, 0.0, 0.35)
+    return graph.mix(crease, colour, graph.mix(1.0, colour, (0.60, 0.49, 0.46), "MULTIPLY"))
 
 
 def _fine_height(graph: NodeGraph, name: str):

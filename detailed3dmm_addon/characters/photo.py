@@ -18,6 +18,7 @@ from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
 from ..detail import live as live_detail
 from ..detail.inputs import detail_inputs
+from ..hair.looks import apply_hair_look, photo_look
 from ..model.face_model import face_model
 from ..model.scene_units import units_per_metre
 from ..nodes.materials import first_material, named_node
@@ -53,6 +54,7 @@ class PhotoFit:
         landmark_model: a model file of the user's, or empty.
         keep_expression: whether the face smiles as the photo does; else it is at rest.
         camera: whether to add the photo's camera with the photo behind the face.
+        hair: whether hair grows as the photo is guessed to show it; else brows and beard stay painted.
     """
 
     paths: tuple[Path, ...]
@@ -60,6 +62,7 @@ class PhotoFit:
     landmark_model: str = ""
     keep_expression: bool = True
     camera: bool = True
+    hair: bool = False
 
     def check(self) -> None:
         """Looks at the files before anything is started.
@@ -86,6 +89,7 @@ class PhotoFit:
                 "paths": [str(path) for path in self.paths],
                 "faces": faces,
                 "landmark_model": self.landmark_model,
+                "painted_hair": not self.hair,
             },
             {},
         )
@@ -138,7 +142,10 @@ class PhotoFit:
             settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
             settings.photo = self.paths[0].name
             colour = fit.parameters["skin_colour"]["sentence"]
-            settings.photo_sureness = f"{fitted['sentence']} {fitted['camera']} {colour}"
+            said = [fitted["sentence"], fitted["camera"], colour]
+            if self.hair:
+                said.append(fit.parameters["hair"]["sentence"])
+            settings.photo_sureness = " ".join(said)
             settings.photo_sure = fitted["sure"]
             store_light(face, arrays["light"])
             face[PHOTO_LATENT] = np.asarray(arrays["latent_offset"], float).ravel().tolist()
@@ -149,6 +156,8 @@ class PhotoFit:
                     face.data.shape_keys.key_blocks[key_name].value = float(value)
         _colour_skin(face, arrays["albedo"], arrays["photographed"])
         blend_wrinkles(face)
+        if self.hair:
+            apply_hair_look(face, photo_look(fit.parameters["hair"]))
         select_face(context, face)
         if self.camera:
             _add_camera(context, face, fit, self.paths[0].name)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...ml_backend.hair.face_hair import beard_hair, brow_hair, lash_hair, vellus_hair
 from ...ml_backend.hair.head import HairHead, hair_head
+from ...ml_backend.hair.pigments import mixed_colour
 from ...ml_backend.hair.scalp import GroomSliders, scalp_hair
 from ...ml_backend.hair.strands import Strands, skin_frames
 from ..model.face_model import check_current, dense_mesh, face_model
@@ -30,7 +31,7 @@ from .follow_group import (
     WIDE,
     follow_group,
 )
-from .hair_material import make_hair_material, mixed_colour, set_colour
+from .hair_material import make_hair_material, set_colour
 from .parts import PARTS, SHAPE_SLIDERS
 
 MODIFIER = "D3DMM Hair"

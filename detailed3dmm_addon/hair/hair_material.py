@@ -1,8 +1,8 @@
 """The material of hair: melanin with grey strands among the others, for Cycles and for EEVEE."""
 
 import bpy
-import numpy as np
 
+from ...ml_backend.hair.pigments import RADIAL_ROUGHNESS, WHITE, WHITE_MELANIN, melanin_colour
 from ..nodes.materials import named_node, new_material
 from ..nodes.node_graph import NodeGraph
 from .follow_group import CHANCE
@@ -11,32 +11,6 @@ MELANIN_NODE = "D3DMM Melanin"
 REDNESS_NODE = "D3DMM Redness"
 GREY_NODE = "D3DMM Grey"
 COLOUR_NODE = "D3DMM Hair Colour"
-_WHITE_MELANIN = 0.03
-_EUMELANIN = np.array([0.506, 0.841, 1.653])
-_PHEOMELANIN = np.array([0.343, 0.733, 1.924])
-_WHITE = (0.62, 0.60, 0.56)
-_RADIAL_ROUGHNESS = 0.4
-
-
-def melanin_colour(melanin: float, redness: float) -> tuple[float, float, float]:
-    """Returns the linear colour that hair of a melanin shows.
-
-    Source: d'Eon et al. 2011 for the pigments, Chiang et al. 2016, Eq. 9, for the colour of their absorption,
-    as Blender's Principled Hair has them.
-    """
-    amount = -np.log(max(1 - melanin, 1e-4))
-    absorption = amount * ((1 - redness) * _EUMELANIN + redness * _PHEOMELANIN)
-    powers = np.array([5.969, -0.215, 2.532, -10.73, 5.574, 0.245])
-    scale = powers @ _RADIAL_ROUGHNESS ** np.arange(6)
-    red, green, blue = (float(value) for value in np.exp(-np.sqrt(absorption) * scale))
-    return red, green, blue
-
-
-def mixed_colour(melanin: float, redness: float, grey: float) -> tuple[float, float, float]:
-    """Returns the linear colour of hair of which a share is grey."""
-    pigmented = np.array(melanin_colour(melanin, redness))
-    red, green, blue = (float(value) for value in pigmented + (np.array(_WHITE) - pigmented) * grey)
-    return red, green, blue
 
 
 def make_hair_material(name: str) -> bpy.types.Material:
@@ -50,14 +24,14 @@ def make_hair_material(name: str) -> bpy.types.Material:
     chance = graph.attribute(CHANCE).outputs["Fac"]
     white = graph.math("LESS_THAN", chance, grey)
     dark = graph.math("SUBTRACT", 1.0, white)
-    mixed = graph.math("MULTIPLY_ADD", graph.math("SUBTRACT", melanin, _WHITE_MELANIN), dark, _WHITE_MELANIN)
+    mixed = graph.math("MULTIPLY_ADD", graph.math("SUBTRACT", melanin, WHITE_MELANIN), dark, WHITE_MELANIN)
     hair = graph.node(
         "BsdfHairPrincipled",
         {
             "Melanin": mixed,
             "Melanin Redness": graph.math("MULTIPLY", redness, dark),
             "Roughness": 0.28,
-            "Radial Roughness": _RADIAL_ROUGHNESS,
+            "Radial Roughness": RADIAL_ROUGHNESS,
             "Coat": 0.0,
             "Random Color": 0.25,
             "Random Roughness": 0.2,
@@ -75,7 +49,7 @@ def make_hair_material(name: str) -> bpy.types.Material:
     )
     plain = graph.node(
         "BsdfPrincipled",
-        {"Base Color": graph.mix(white, varied, _WHITE), "Roughness": 0.42, "Specular IOR Level": 0.5},
+        {"Base Color": graph.mix(white, varied, WHITE), "Roughness": 0.42, "Specular IOR Level": 0.5},
     )
     graph.node("OutputMaterial", {"Surface": plain.outputs[0]}, target="EEVEE")
     return material

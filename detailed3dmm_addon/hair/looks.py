@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import bpy
 import numpy as np
 
+from ...ml_backend.hair.face_hair import BEARD_STYLES
+from ...ml_backend.hair.scalp_styles import SCALP_STYLES
 from ..model.face_model import face_model, identity_of
 from .groom import add_hair, hair_objects, hair_part, remove_hair
 from .parts import DEFAULT_STYLES, NUMBERS, PARTS
@@ -125,3 +127,23 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
     if name == "COILY" and not is_man:
         styles.pop("beard", None)
     return HairLook(styles, (dark, red, grey), look.numbers)
+
+
+def photo_look(guess: Mapping) -> HairLook:
+    """Returns the look that the backend guessed from a photo, as `PhotoHair.described` of the backend has it.
+
+    Cuts that this version does not know are left out.
+    """
+    styles = {"brows": "NATURAL", "lashes": "NATURAL", "vellus": "FINE"}
+    numbers: dict[str, dict[str, float]] = {
+        "brows": {"density": float(guess["brow_density"])},
+        "vellus": _DOWN,
+    }
+    for part, known in (("scalp", SCALP_STYLES), ("beard", BEARD_STYLES)):
+        if guess[part] in known:
+            styles[part] = str(guess[part])
+    if "beard" in styles:
+        strength = max(float(guess[name]) for name in ("moustache", "chin", "cheeks"))
+        numbers["beard"] = {"density": 0.5 + strength}
+    colour = float(guess["melanin"]), float(guess["redness"]), float(guess["grey"])
+    return HairLook(styles, colour, numbers)

@@ -129,6 +129,7 @@ def _fit(args: argparse.Namespace, photos: list[str]) -> dict:
         )
     described = {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}
     described["skin_colour"] = colour_described(fitted.colour)
+    described["hair"] = fitted.hair.described()
     if args.map:
         write_displacement(args.map, detail)
     if args.mesh:
@@ -145,7 +146,7 @@ def _fit(args: argparse.Namespace, photos: list[str]) -> dict:
 
 def _sentences(described: dict) -> str:
     photos = [f"{photo['photo']}: {photo['sentence']} {photo['camera']}" for photo in described["photos"]]
-    return "\n".join([*photos, described["skin_colour"]["sentence"]])
+    return "\n".join([*photos, described["skin_colour"]["sentence"], described["hair"]["sentence"]])
 
 
 def _fit_folder(folder: Path, args: argparse.Namespace) -> int:

@@ -75,7 +75,7 @@ SCALP_STYLES: dict[str, ScalpStyle] = {
     ),
     "CURLY": ScalpStyle(
         0.11, 0.07, 0.08, flow="crown", lift=1.0, stiffness=0.5, weight=0.4, volume=0.028, curl=0.0055,
-        pitch=0.024, clump=0.85, locks=55, frizz=0.003, face_gap=30.0, points=36, strands=26_000,
+        pitch=0.024, clump=0.93, locks=46, frizz=0.0016, face_gap=30.0, points=36, strands=26_000,
     ),
     "COILY": ScalpStyle(
         0.055, 0.045, 0.045, flow="up", lift=1.45, stiffness=0.9, weight=0.0, volume=0.0, curl=0.0026,

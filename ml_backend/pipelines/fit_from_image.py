@@ -15,6 +15,7 @@ from ..fitting.camera_evidence import CameraEvidence, fit_photos
 from ..fitting.clear_face import SMALL, clear_face
 from ..fitting.face_fit import FaceFit, FittedView, LandmarkModel
 from ..fitting.fit_confidence import FacePicture, FitConfidence, judge_fit
+from ..fitting.hair.photo_hair import HairPhoto, PhotoHair, guess_hair
 from ..fitting.landmark_map import LandmarkMap
 from ..fitting.landmarks import FacePoints, interocular_distance
 from ..fitting.photo_camera import SeenFace
@@ -54,11 +55,14 @@ class FitFromImageRequest:
             largest.
         landmark_model: a `face_landmarker.task` of the user's, or empty for the networks that the landmark
             library carries.
+        painted_hair: whether the skin's colour keeps brows and beard as the photo shows them; else skin is
+            there, for hair that grows.
     """
 
     paths: tuple[str, ...]
     faces: tuple[int, ...] = ()
     landmark_model: str = ""
+    painted_hair: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class FittedFace:
             the encoder's, see `GenerateDetailRequest`.
         detail_source: "photo", or "encoder" where the networks that read wrinkles off photos are not
             installed.
+        hair: guessed from the first photo.
     """
 
     identity: np.ndarray
@@ -126,6 +131,7 @@ class FittedFace:
     detail: np.ndarray
     latent_offset: np.ndarray
     detail_source: str
+    hair: PhotoHair
 
 
 @lru_cache(maxsize=1)
@@ -205,9 +211,16 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     progress(0.75, "Reading the wrinkles")
     detail, offset, source = _detail(identity, skin, fitted[0].expression, unwrapped)
     progress(0.9, "Separating skin and light")
-    colour = _colour(parts, detail if source == "photo" else None)
+    colour = _colour(parts, detail if source == "photo" else None, request.painted_hair)
+    progress(0.97, "Looking at the hair")
+    first = parts[0]
+    hair = guess_hair(
+        HairPhoto(first.pixels, first.camera, first.positions, unwrapped.texture, unwrapped.confidence),
+        colour,
+        identity,
+    )
     progress(1.0, fitted[0].confidence.sentence)
-    return FittedFace(identity, skin, fitted, unwrapped, colour, detail, offset, source)
+    return FittedFace(identity, skin, fitted, unwrapped, colour, detail, offset, source, hair)
 
 
 def likely_skin(face: BilinearFace, identity: np.ndarray) -> np.ndarray:
@@ -304,7 +317,7 @@ def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> _Unwrap
     return _UnwrappedPart(unwrap_photo(domain, pixels, camera, positions), pixels, camera, positions)
 
 
-def _colour(parts: list[_UnwrappedPart], detail: np.ndarray | None) -> FittedSkin:
+def _colour(parts: list[_UnwrappedPart], detail: np.ndarray | None, painted_hair: bool) -> FittedSkin:
     """Fits the skin's colour; `detail` (1024, 1024) is the relief of the first photo, or None."""
     model, domain = SkinModel.default(), TextureDomain.default()
     photos = []
@@ -319,7 +332,8 @@ def _colour(parts: list[_UnwrappedPart], detail: np.ndarray | None) -> FittedSki
                 domain, part.pixels, part.camera, part.positions, model.usual, (texture, confidence)
             )
         )
-    return fit_skin(photos, model, max(part.unwrapped.covered for part in parts))
+    covered = max(part.unwrapped.covered for part in parts)
+    return fit_skin(photos, model, covered, painted_hair)
 
 
 def colour_described(colour: FittedSkin) -> dict:

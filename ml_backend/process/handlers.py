@@ -99,9 +99,8 @@ def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answe
 
     paths = tuple(str(path) for path in parameters["paths"])
     faces = tuple(int(number) for number in parameters.get("faces", ()))
-    fitted = fit_from_image(
-        FitFromImageRequest(paths, faces, str(parameters.get("landmark_model", ""))), progress
-    )
+    model, painted = str(parameters.get("landmark_model", "")), bool(parameters.get("painted_hair", True))
+    fitted = fit_from_image(FitFromImageRequest(paths, faces, model, painted), progress)
     found = {
         "identity": fitted.identity,
         "skin": fitted.skin,
@@ -113,7 +112,8 @@ def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answe
     found["translation"] = np.stack([item.camera.translation for item in fitted.photos])
     found["photo"] = fitted.photos[0].photo.pixels
     described = {"photos": photos_described(fitted), "wrinkles_from": fitted.detail_source}
-    return described | {"skin_colour": colour_described(fitted.colour)}, found
+    described |= {"skin_colour": colour_described(fitted.colour), "hair": fitted.hair.described()}
+    return described, found
 
 
 def _track_video(parameters: dict, arrays: dict, progress: Progress) -> Answer:

@@ -57,7 +57,12 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
     settings.photo_light = 0.5
     assert nodes["D3DMM Photo Light"].outputs[0].default_value == 0.5
     assert bpy.data.images[f"{face.name} As Photographed"].packed_file is not None
-    assert "degrees" in settings.photo_sureness
+    assert "degrees" in settings.photo_sureness and "Hair is a guess" in settings.photo_sureness
+    grown = {
+        child.name.split()[-1]: len(child.data.curves) for child in face.children if child.type == "CURVES"
+    }
+    assert {"Brows", "Lashes", "Scalp"} <= set(grown) and grown["Scalp"] > 5_000
+    assert 0.5 < settings.id_data.d3dmm_hair.scalp.melanin < 0.97, "she has brown hair"
     albedo = bpy.data.images[f"{face.name} Albedo"]
     assert tuple(albedo.size) == (1024, 1024) and albedo.packed_file is not None
 
@@ -91,9 +96,10 @@ def test_the_photos_camera_keeps_a_principal_point_beside_the_picture(module, un
 
 
 def test_the_share_of_the_photos_wrinkles_scales_their_latent(worker, photo):
-    assert bpy.ops.d3dmm.fit_from_image(filepath=str(photo), keep_expression=False, photo_camera=False) == {
-        "FINISHED"
-    }
+    assert bpy.ops.d3dmm.fit_from_image(
+        filepath=str(photo), keep_expression=False, photo_camera=False, hair=False
+    ) == {"FINISHED"}
+    assert not [child for child in bpy.context.active_object.children if child.type == "CURVES"]
     face = bpy.context.active_object
     assert bpy.context.scene.camera is None and all(
         key.value == 0 for key in face.data.shape_keys.key_blocks[1:]

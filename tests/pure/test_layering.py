@@ -56,7 +56,7 @@ SUBROOMS = {
     "models": {"speech", "skin"},
     "simulation": {"relief", "pigment", "portraits"},
     "training": {"albedo", "prior", "reenactment"},
-    "fitting": {"skin"},
+    "fitting": {"skin", "hair"},
     "evaluation": {"skin", "video"},
 }
 LARGEST_ROOM = 24

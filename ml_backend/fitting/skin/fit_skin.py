@@ -87,6 +87,8 @@ class FittedSkin:
         albedo: (R, R, 3) float32 linear, without light.
         photographed: (R, R, 3) float32 linear: the first photo with its light where it is seen, elsewhere the
             albedo in the same light.
+        unlit: (R, R, 3) float32 linear: the photos over their light, with hair, gloss and shadows, where
+            skin or hair is seen.
         coefficients: (300,) of the albedo model.
         traits: values of the sliders that suit them, by name.
         light: (9, 3) of the first photo; times the albedo it makes the photo's colours.
@@ -97,6 +99,7 @@ class FittedSkin:
 
     albedo: np.ndarray
     photographed: np.ndarray
+    unlit: np.ndarray
     coefficients: np.ndarray
     traits: dict[str, float]
     light: np.ndarray
@@ -107,13 +110,17 @@ class FittedSkin:
     sentence: str
 
 
-def fit_skin(photos: Sequence[PhotoSkin], model: SkinModel, covered: float = 0.0) -> FittedSkin:
+def fit_skin(
+    photos: Sequence[PhotoSkin], model: SkinModel, covered: float = 0.0, painted_hair: bool = True
+) -> FittedSkin:
     """Fits one person.
 
     Args:
         photos: of one person, the best first.
         model: the models.
         covered: 0..1, the share of a part of the face that cannot be skin, `UnwrappedPhoto.covered`.
+        painted_hair: whether brows, beard and hair stay in the maps as the photos show them; else there is
+            skin, for hair that grows.
     """
     belief = believed_tone(photos, model.belief)
     numbers, lights = _in_turns(photos, belief, model.prior)
@@ -123,15 +130,15 @@ def fit_skin(photos: Sequence[PhotoSkin], model: SkinModel, covered: float = 0.0
     target = _cheeks(coarse, model.prior)
     observed = [_without_light(photo, light, target) for photo, light in zip(photos, lights, strict=True)]
     colours, weight = blended(observed, [photo.confidence for photo in photos])
-    albedo = _detailed(coarse, colours, weight, model.detail, model.width_mm / size, size)
+    albedo, hair = _detailed(coarse, colours, weight, model.detail, model.width_mm / size, size, painted_hair)
     first = lights[0]
     scaled = first.light * (first.level / target)
     shading = np.maximum(photos[0].basis @ scaled, 0.02)
-    known = _soft(photos[0].confidence)[..., None]
+    known = (_soft(photos[0].confidence) * (1.0 if painted_hair else 1 - hair))[..., None]
     photographed = photos[0].texture * known + albedo * shading * (1 - known)
     sure, sentence = _judged(photos, belief, lights, covered)
     return FittedSkin(
-        albedo.astype(np.float32), photographed.astype(np.float32), coefficients,
+        albedo.astype(np.float32), photographed.astype(np.float32), colours.astype(np.float32), coefficients,
         traits_of(model.prior.sliders, coefficients, belief.tone), scaled.astype(np.float32),
         belief.tone, belief.low, belief.high, sure, sentence,
     )  # fmt: skip
@@ -232,7 +239,8 @@ def _detailed(
     network: AlbedoDetail,
     texel_mm: float,
     size: int,
-) -> np.ndarray:
+    painted_hair: bool,
+) -> tuple[np.ndarray, np.ndarray]:
     """Adds detail: the decoder's of what photos show at 512, and what is finer from the photos themselves.
 
     Args:
@@ -241,9 +249,10 @@ def _detailed(
         network: the decoder.
         texel_mm: of a texel of R.
         size: R.
+        painted_hair: see `fit_skin`.
 
     Returns:
-        (R, R, 3) linear.
+        (R, R, 3) linear, and (R, R) how far each texel is hair.
     """  # fmt: skip
     grid = network.config.resolution
     base = resample(coarse, grid)
@@ -261,16 +270,22 @@ def _detailed(
         made = network.detailed(torch.from_numpy(base.astype(np.float32))[None], latent)[0].numpy()
     made = np.clip(resample(made, size), 0.004, 1)
     linear = from_srgb(made).transpose(1, 2, 0)
-    return _with_photo(linear, colours, weight, texel_mm)
+    return _with_photo(linear, colours, weight, texel_mm, painted_hair)
 
 
-def _with_photo(linear: np.ndarray, colours: np.ndarray, weight: np.ndarray, texel_mm: float) -> np.ndarray:
+def _with_photo(
+    linear: np.ndarray, colours: np.ndarray, weight: np.ndarray, texel_mm: float, painted_hair: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Adds to a map (R, R, 3) what photos over their light (R, R, 3) show finer, and hair as they show it.
 
     Args:
         linear, colours: linear.
         weight: (R, R) where photos show something.
         texel_mm: of a texel.
+        painted_hair: see `fit_skin`.
+
+    Returns:
+        The map, and (R, R) how far each texel is hair.
     """
     finer = np.log(np.maximum(colours, 1e-3) / np.maximum(linear, 1e-3))
     around = gaussian_filter(finer.mean(2) * weight, _HAIR_MM / texel_mm) / np.maximum(
@@ -282,7 +297,9 @@ def _with_photo(linear: np.ndarray, colours: np.ndarray, weight: np.ndarray, tex
     finer = np.stack([_high_passed(finer[..., channel], bare, reach) for channel in range(3)], 2)
     shown = np.clip((weight - _SIDEWAYS[0]) / (_SIDEWAYS[1] - _SIDEWAYS[0]), 0, 1) * (1 - hair)
     skin = linear * np.exp(np.clip(finer, -_MOST_FINE, _MOST_FINE) * shown[..., None])
-    return skin + (np.clip(colours, 0.004, 1) - skin) * hair[..., None]
+    if painted_hair:
+        skin = skin + (np.clip(colours, 0.004, 1) - skin) * hair[..., None]
+    return skin, hair
 
 
 def _high_passed(values: np.ndarray, weight: np.ndarray, reach: float) -> np.ndarray:

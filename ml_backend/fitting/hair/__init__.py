@@ -1,0 +1,1 @@
+"""The hair that a photograph of a face shows."""
