@@ -62,8 +62,6 @@ def portray(people: list[Person], set_up: str, size: int, samples: int, out: Pat
             began = time.perf_counter()
             face = create_person(person, set_up)
             made = time.perf_counter()
-            bpy.context.scene.cycles.use_adaptive_sampling = True
-            bpy.context.scene.cycles.adaptive_threshold = 0.03
             render(out / f"portrait_{number:03d}.png", size, samples)
             row = {
                 **asdict(person),

@@ -8,6 +8,8 @@ import numpy as np
 from ml_backend.geometry.cielab import typology_angle
 
 NEUTRAL = "neutral"
+_NOISE = 0.03
+"""Noise up to which Cycles takes samples; the wall needs few."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,10 @@ def create_person(person: Person, set_up: str):
         light=set_up,
         update_detail=False,
     )
-    face = bpy.context.view_layer.objects.active
-    assert face is not None
+    face, scene = bpy.context.view_layer.objects.active, bpy.context.scene
+    assert face is not None and scene is not None
+    scene.cycles.use_adaptive_sampling = True
+    scene.cycles.adaptive_threshold = _NOISE
     face.d3dmm.directions["age"].value = person.age
     face.d3dmm.age_offset = 1.5 * person.age
     if person.expression != NEUTRAL:
