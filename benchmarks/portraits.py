@@ -56,7 +56,6 @@ def portray(people: list[Person], set_up: str, size: int, samples: int, out: Pat
     """
     rows = []
     with installed_extension() as extension:
-        import bpy  # only now: the extension lies in a folder of its own
 
         for number, person in enumerate(people):
             began = time.perf_counter()
