@@ -27,7 +27,8 @@ def white_of_eyes(
     pixels: np.ndarray,
     camera: Camera,
     positions: np.ndarray,
-) -> np.ndarray | None:
+    reached: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Measures the white of the eyes.
 
     Args:
@@ -35,11 +36,13 @@ def white_of_eyes(
         pixels: (H, W, 3) uint8 sRGB.
         camera: fitted to them.
         positions: (N, 3) dense vertices as fitted, metres.
+        reached: (N, 9) the harmonics of the light that reaches them, `light_on_head`.
 
     Returns:
-        Linear colour (3,); None where too little is seen.
+        Linear colours (N, 3) of samples, and the harmonics (N, 9) that reach them; None where too little is
+        seen. `white_in_light` makes one colour of them.
     """  # fmt: skip
-    found = []
+    found, light = [], []
     seen, depth = camera.project(positions)
     part = np.zeros(len(positions), np.uint8)
     part_of_polygon = face.polygon_part[mesh.base_polygon]
@@ -60,7 +63,7 @@ def white_of_eyes(
         near = (np.abs(seen - middle) < 1.3 * half).all(1)
         local = drawn[near[drawn].all(1)]
         raster = rasterise_view((seen - middle + half) * scale, depth, local, _SIDE, _SIDE)
-        shown = raster.spread(np.stack([ball, aside], 1).astype(np.float32))
+        shown = raster.spread(np.concatenate([np.stack([ball, aside], 1), reached], 1).astype(np.float32))
         white = (shown[..., 0] > 0.99) & (shown[..., 1] > _IRIS) & (shown[..., 1] < _RIM)
         for _ in range(_MARGIN):
             inner = np.zeros_like(white)
@@ -72,13 +75,27 @@ def white_of_eyes(
         at = np.floor(np.stack([column + 0.5, row + 0.5], 1) / scale + middle - half).astype(int)
         inside = ((at >= 0) & (at < (pixels.shape[1], pixels.shape[0]))).all(1)
         found.append(from_srgb(pixels[at[inside, 1], at[inside, 0]] / np.float32(255)))
+        light.append(shown[row, column, 2:][inside])
     colours = np.concatenate(found)
-    if len(colours) < _FEWEST:
-        return None
-    least = colours.min(1)
-    low, high = np.quantile(least, _BRIGHTER)
-    chosen = (least >= low) & (least <= high)
-    return colours[chosen].mean(0)
+    return None if len(colours) < _FEWEST else (colours, np.concatenate(light))
+
+
+def white_in_light(samples: tuple[np.ndarray, np.ndarray], light: np.ndarray, least: float) -> np.ndarray:
+    """Returns the linear colour (3,) that the white of the eyes would have in a light of 1.
+
+    Each sample is divided by the light that reaches it past brow, nose and lids; of the results those are
+    taken that are neither lid nor glint.
+
+    Args:
+        samples: from `white_of_eyes`.
+        light: (9, 3) harmonics.
+        least: of the light that a sample is divided by.
+    """
+    colours, reached = samples
+    even = colours / np.maximum(reached @ light, least)
+    darkest = even.min(1)
+    low, high = np.quantile(darkest, _BRIGHTER)
+    return even[(darkest >= low) & (darkest <= high)].mean(0)
 
 
 @lru_cache(maxsize=4)
