@@ -11,8 +11,8 @@ import numpy as np
 
 from ...geometry.linear_models import fit_ridge
 from ...geometry.srgb import from_srgb
+from .seen_eyes import EyeSamples, white_in_light
 from .skin_prior import RESOLUTION, SkinPrior
-from .white_of_eyes import white_in_light
 
 LEAST_SHADING = 0.12
 PATTERN_TONE = 30.0
@@ -174,7 +174,7 @@ def evidence_of(
     seen: SeenSkin,
     found: SkinLight,
     pattern: np.ndarray,
-    eyes: tuple[np.ndarray, np.ndarray] | None,
+    eyes: EyeSamples | None,
     lids: np.ndarray,
 ) -> SkinEvidence:
     """Gathers the evidence.
@@ -183,7 +183,7 @@ def evidence_of(
         seen: the photo's skin.
         found: from `find_light` with `pattern`, the usual layout.
         pattern: (64, 64, 3).
-        eyes: samples from `white_of_eyes`.
+        eyes: from `sample_eyes`.
         lids: (2, 64, 64) 0..1, skin above and below the eyes, `skin_around_eyes`.
     """
     white = None

@@ -1,5 +1,6 @@
-"""The colour of the white of the eyes in a photograph, a reference for the skin's."""
+"""The colours of the eyes in a photograph: their white, a reference for the skin's, and the irises."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,14 +14,32 @@ from ..unwrap_photo import TextureDomain
 _WIDE, _SIDE = 2.0, 160
 """Width of the window around an eye, in widths of the eyeball, and its samples."""
 _IRIS, _RIM = 0.56, 0.97
+_RING = 0.24, 0.47
+"""Shares of an eyeball's radius between which lies the iris without pupil and rim."""
 _MARGIN = 2
 _FEWEST = 30
 _NEAR = 0.005  # metres from the lids
+_IRIS_SHARES = (0.25, 0.7)
 _BRIGHTER = (0.55, 0.92)
 """Shares of the samples, by their darkest channel, that are neither lid nor glint."""
 
 
-def white_of_eyes(
+@dataclass(frozen=True)
+class EyeSamples:
+    """Places on the eyes that a photo shows.
+
+    Attributes:
+        white: (N, 3) linear colours; `white_reached` (N, 9) the harmonics of the light that reaches them.
+        iris: (M, 3); `iris_reached` (M, 9).
+    """
+
+    white: np.ndarray
+    white_reached: np.ndarray
+    iris: np.ndarray
+    iris_reached: np.ndarray
+
+
+def sample_eyes(
     face: BilinearFace,
     mesh: DenseMesh,
     triangles: np.ndarray,
@@ -28,8 +47,8 @@ def white_of_eyes(
     camera: Camera,
     positions: np.ndarray,
     reached: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Measures the white of the eyes.
+) -> EyeSamples | None:
+    """Reads the eyes.
 
     Args:
         face, mesh, triangles: the model, its dense mesh and the triangles (T, 3) of all its parts.
@@ -39,10 +58,10 @@ def white_of_eyes(
         reached: (N, 9) the harmonics of the light that reaches them, `light_on_head`.
 
     Returns:
-        Linear colours (N, 3) of samples, and the harmonics (N, 9) that reach them; None where too little is
-        seen. `white_in_light` makes one colour of them.
+        The samples; None where too little of the white is seen.
     """  # fmt: skip
-    found, light = [], []
+    found: dict[str, list[np.ndarray]] = {"white": [], "iris": []}
+    light: dict[str, list[np.ndarray]] = {"white": [], "iris": []}
     seen, depth = camera.project(positions)
     part = np.zeros(len(positions), np.uint8)
     part_of_polygon = face.polygon_part[mesh.base_polygon]
@@ -64,35 +83,60 @@ def white_of_eyes(
         local = drawn[near[drawn].all(1)]
         raster = rasterise_view((seen - middle + half) * scale, depth, local, _SIDE, _SIDE)
         shown = raster.spread(np.concatenate([np.stack([ball, aside], 1), reached], 1).astype(np.float32))
-        white = (shown[..., 0] > 0.99) & (shown[..., 1] > _IRIS) & (shown[..., 1] < _RIM)
-        for _ in range(_MARGIN):
-            inner = np.zeros_like(white)
-            inner[1:-1, 1:-1] = (
-                white[1:-1, 1:-1] & white[:-2, 1:-1] & white[2:, 1:-1] & white[1:-1, :-2] & white[1:-1, 2:]
-            )
-            white = inner
-        row, column = np.nonzero(white)
-        at = np.floor(np.stack([column + 0.5, row + 0.5], 1) / scale + middle - half).astype(int)
-        inside = ((at >= 0) & (at < (pixels.shape[1], pixels.shape[0]))).all(1)
-        found.append(from_srgb(pixels[at[inside, 1], at[inside, 0]] / np.float32(255)))
-        light.append(shown[row, column, 2:][inside])
-    colours = np.concatenate(found)
-    return None if len(colours) < _FEWEST else (colours, np.concatenate(light))
+        is_ball, away = shown[..., 0] > 0.99, shown[..., 1]
+        for name, (inner, outer) in (("white", (_IRIS, _RIM)), ("iris", _RING)):
+            row, column = np.nonzero(_within(is_ball & (away > inner) & (away < outer)))
+            at = np.floor(np.stack([column + 0.5, row + 0.5], 1) / scale + middle - half).astype(int)
+            inside = ((at >= 0) & (at < (pixels.shape[1], pixels.shape[0]))).all(1)
+            found[name].append(from_srgb(pixels[at[inside, 1], at[inside, 0]] / np.float32(255)))
+            light[name].append(shown[row, column, 2:][inside])
+    white, iris = (np.concatenate(found[name]) for name in ("white", "iris"))
+    if len(white) < _FEWEST:
+        return None
+    return EyeSamples(white, np.concatenate(light["white"]), iris, np.concatenate(light["iris"]))
 
 
-def white_in_light(samples: tuple[np.ndarray, np.ndarray], light: np.ndarray, least: float) -> np.ndarray:
+def _within(cover: np.ndarray) -> np.ndarray:
+    """Returns a region (S, S) bool without its rim."""
+    for _ in range(_MARGIN):
+        inner = np.zeros_like(cover)
+        inner[1:-1, 1:-1] = (
+            cover[1:-1, 1:-1] & cover[:-2, 1:-1] & cover[2:, 1:-1] & cover[1:-1, :-2] & cover[1:-1, 2:]
+        )
+        cover = inner
+    return cover
+
+
+def iris_in_light(samples: EyeSamples, light: np.ndarray, least: float) -> np.ndarray | None:
+    """Returns the linear colour (3,) of the irises in a light of 1; None where they are not seen.
+
+    Reflections on the cornea are brighter, pupil and lashes darker than what is taken.
+
+    Args:
+        samples: from `sample_eyes`.
+        light: (9, 3) harmonics.
+        least: of the light that a sample is divided by.
+    """
+    if len(samples.iris) < _FEWEST:
+        return None
+    even = samples.iris / np.maximum(samples.iris_reached @ light, least)
+    bright = even.mean(1)
+    low, high = np.quantile(bright, _IRIS_SHARES)
+    return np.median(even[(bright >= low) & (bright <= high)], axis=0)
+
+
+def white_in_light(samples: EyeSamples, light: np.ndarray, least: float) -> np.ndarray:
     """Returns the linear colour (3,) that the white of the eyes would have in a light of 1.
 
     Each sample is divided by the light that reaches it past brow, nose and lids; of the results those are
     taken that are neither lid nor glint.
 
     Args:
-        samples: from `white_of_eyes`.
+        samples: from `sample_eyes`.
         light: (9, 3) harmonics.
         least: of the light that a sample is divided by.
     """
-    colours, reached = samples
-    even = colours / np.maximum(reached @ light, least)
+    even = samples.white / np.maximum(samples.white_reached @ light, least)
     darkest = even.min(1)
     low, high = np.quantile(darkest, _BRIGHTER)
     return even[(darkest >= low) & (darkest <= high)].mean(0)
