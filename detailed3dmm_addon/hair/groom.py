@@ -44,6 +44,8 @@ _GROWERS = {
     "vellus": vellus_hair,
 }
 _TIP = 0.25
+_USUAL_SHARE, _VIEWPORT_POINTS = 0.1, 16_000
+"""The default share of strands in the viewport, and the points that it may be there."""
 """Radius at the tip beside that at the root."""
 
 
@@ -130,6 +132,22 @@ def regrow(face: bpy.types.Object, part: str) -> None:
     painted.paint_beneath(face, hair_objects(face))
 
 
+def viewport_share(slider: float, points: int) -> float:
+    """Returns the share of the strands that the viewport shows.
+
+    All at 1 and none at 0; a tenth of a cut with few points, less of one with many, so that sliders keep
+    their pace.
+
+    Args:
+        slider: In the Viewport, 0 to 1.
+        points: of all strands of the part.
+    """
+    if not 0 < slider < 1:
+        return slider
+    usual = min(_USUAL_SHARE, _VIEWPORT_POINTS / max(points, 1))
+    return float(slider ** (np.log(usual) / np.log(_USUAL_SHARE)))
+
+
 def apply_look(face: bpy.types.Object, part: str) -> None:
     """Shows the sliders that need no new strands: colour, thickness, the viewport's share."""
     item = hair_objects(face).get(part)
@@ -138,7 +156,9 @@ def apply_look(face: bpy.types.Object, part: str) -> None:
     sliders = hair_part(face, part)
     modifier = item.modifiers.get(MODIFIER)
     if modifier is not None and modifier.node_group is not None:
-        set_input(modifier, SHARE_INPUT, float(sliders.viewport))
+        curves = cast(bpy.types.Curves, item.data)
+        set_input(modifier, SHARE_INPUT, viewport_share(float(sliders.viewport), len(curves.points)))
+        item.hide_viewport = sliders.viewport == 0
         set_input(modifier, THICKNESS_INPUT, float(sliders.thickness))
         item.update_tag()
     for material in item.data.materials:

@@ -19,6 +19,8 @@ from ..errors import UserError
 from .tensor_file import read_tensors, write_tensors
 
 REMEDY = "Reinstall the extension, or train the network again."
+_STEP = ".step"
+"""Ending of the name of the steps that belong to an array of whole numbers."""
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
@@ -28,6 +30,7 @@ def write_network_file(
     config: Any,
     made_by: Mapping[str, str],
     full_precision: Collection[str] = (),
+    whole_numbers: Collection[str] = (),
 ) -> str:
     """Writes a network's parameters and buffers.
 
@@ -37,6 +40,7 @@ def write_network_file(
         config: a dataclass of its sizes, or a dictionary of JSON values.
         made_by: strings for the file's metadata.
         full_precision: names of arrays that are stored as float32.
+        whole_numbers: names of arrays that are stored as int8, with a step for each row of their last axis.
 
     Returns:
         The file's sha256.
@@ -51,9 +55,23 @@ def write_network_file(
         for name, value in network.state_dict().items()
         if value.dtype == torch.uint8
     }
+    for name in whole_numbers:
+        arrays[name], arrays[name + _STEP] = _in_steps(network.state_dict()[name].detach().cpu().numpy())
     table = config if isinstance(config, dict) else dataclasses.asdict(config)
     write_tensors(path, arrays, {"config": json.dumps(table), **made_by})
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _in_steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns an array (..., N) as int8 and its steps (..., 1) float16."""
+    step = np.maximum(np.abs(values).max(-1, keepdims=True) / 127, 1e-7).astype(np.float16)
+    return np.clip(np.round(values / step.astype(np.float32)), -127, 127).astype(np.int8), step
+
+
+def _values(array: np.ndarray, step: np.ndarray | None) -> np.ndarray:
+    """Returns a stored array as float32, with its steps where it has some."""
+    values = array.astype(np.float32)
+    return values if step is None else values * step.astype(np.float32)
 
 
 def read_network_file(
@@ -96,9 +114,9 @@ def read_network_file(
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise other_kind from error
     tensors = {
-        name: torch.from_numpy(array.astype(np.float32))
+        name: torch.from_numpy(_values(array, arrays.get(name + _STEP)))
         for name, array in arrays.items()
-        if not name.startswith(former)
+        if not name.startswith(former) and not name.endswith(_STEP)
     }
     built = network.state_dict()
     tensors.update({name: built[name] for name in optional if name not in tensors})

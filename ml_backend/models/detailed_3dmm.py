@@ -19,10 +19,15 @@ from .strain_gate import through_gate
 GENERATOR_FILE = "dnpm.safetensors"
 ENCODER_FILE = "detail_encoder.safetensors"
 PRIOR_FILE = "dnpm_prior.safetensors"
-FULL_PRECISION = ("millimetres",)
-"""Arrays of the generator that are stored as float32."""
 _FORMER_SIZES = ("mapping_layers", "spread_rank")
 """Of the mapping network that the generator's file held once."""
+FULL_PRECISION = ("millimetres",)
+"""Arrays of the generator that are stored as float32."""
+
+
+def whole_numbers(generator: DisplacementGenerator) -> list[str]:
+    """Returns the names of the generator's large arrays, stored as int8: the fields of fine detail."""
+    return [name for name in generator.state_dict() if name.endswith("basis.tiles")]
 
 
 def read_generator(path: Path) -> DisplacementGenerator:

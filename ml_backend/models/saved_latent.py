@@ -13,24 +13,33 @@ from ..files.tensor_file import read_tensors, write_tensors
 from .detailed_3dmm import ENCODER_FILE, GENERATOR_FILE
 
 FORMAT = "detailed3dmm-latent-1"
+STANDS_FOR = "stands_for"
+"""Metadata of a generator: the sha256 of its encoder's file, and the fingerprint that the pair had before."""
 
 
 @lru_cache(maxsize=4)
 def weights_fingerprint(folder: Path = ASSETS) -> str:
     """Returns a fingerprint that differs between pairs of generator and encoder.
 
+    A generator that only is stored in another way names the fingerprint that it had with its encoder, so that
+    latents and directions stay valid.
+
     Raises:
         UserError: one of the two cannot be read.
     """
-    digest = hashlib.sha256()
+    digest, contents = hashlib.sha256(), {}
     for name in (GENERATOR_FILE, ENCODER_FILE):
         try:
-            digest.update((folder / name).read_bytes())
+            contents[name] = (folder / name).read_bytes()
+            digest.update(contents[name])
         except OSError as error:
             raise UserError(
                 f"{folder / name}: cannot be read ({error.strerror}).",
                 "Train the generator and the encoder first.",
             ) from error
+    encoder, _, former = read_tensors(folder / GENERATOR_FILE)[1].get(STANDS_FOR, "").partition(" ")
+    if former and encoder == hashlib.sha256(contents[ENCODER_FILE]).hexdigest():
+        return former
     return digest.hexdigest()[:16]
 
 

@@ -44,6 +44,7 @@ from ..models.detailed_3dmm import (
     PRIOR_FILE,
     read_encoder,
     read_generator,
+    whole_numbers,
 )
 from ..models.displacement_discriminator import DisplacementDiscriminator
 from ..models.displacement_generator import GeneratorConfig
@@ -314,7 +315,8 @@ def export(
     )
     facts["source"] = settings.get("source", SIMULATED)
     path = args.out / GENERATOR_FILE
-    write_network_file(path, pair.generator_average, pair.generator.config, facts, FULL_PRECISION)
+    large = whole_numbers(pair.generator_average)
+    write_network_file(path, pair.generator_average, pair.generator.config, facts, FULL_PRECISION, large)
     detail_card(pair.generator_average, GENERATOR_CARD, facts).write(path)
     path = args.out / ENCODER_FILE
     write_network_file(path, pair.encoder_average, pair.encoder.config, facts)

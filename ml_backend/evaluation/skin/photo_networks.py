@@ -57,7 +57,8 @@ class PerceptualDistance:
                 f"{path}: not LPIPS's AlexNet ({error}).", "Give the folder that holds it."
             ) from error
 
-    def _features(self, picture: np.ndarray) -> list[Tensor]:
+    def features(self, picture: np.ndarray) -> list[Tensor]:
+        """Returns the five layers (1, C, h, w) of a picture (H, W, 3) in 0..1 sRGB, unit length over C."""
         values = _tensor(2 * picture - 1).permute(2, 0, 1)[None]
         values = (values - torch.tensor(_SHIFT).view(1, 3, 1, 1)) / torch.tensor(_SCALE).view(1, 3, 1, 1)
         found = []
@@ -73,7 +74,7 @@ class PerceptualDistance:
         """Returns the distance of two pictures (H, W, 3) in 0..1 sRGB."""
         total = 0.0
         for first, second, weights in zip(
-            self._features(one), self._features(other), self.weights, strict=True
+            self.features(one), self.features(other), self.weights, strict=True
         ):
             total += float(((first - second).square() * weights.view(1, -1, 1, 1)).sum(1).mean())
         return total

@@ -32,7 +32,7 @@ _BARE = 0.25
 """Share of the scalp below which a head is bald."""
 _STUBBLE, _BEARD, _FULL = 0.10, 0.42, 0.9
 """How much darker (logarithm) skin with stubble, a beard, and a thick one is than cheeks."""
-_BROW_USUAL, _BROW_SPREAD = 0.85, (0.5, 1.6)
+_BROW_USUAL, _BROW_SPREAD = 0.85, (0.5, 1.3)
 _HIGHER, _FRINGE = 0.009, -0.020
 """Metres by which photographs show the hairline over the model's, and under it from where it is a fringe."""
 _FEMININE = -0.2
@@ -127,7 +127,7 @@ def guess_hair(photo: HairPhoto, skin: FittedSkin, identity: np.ndarray) -> Phot
     """
     seen = find_hair_pixels(photo.pixels, photo.camera, photo.positions)
     light = _light(skin.albedo, photo.texture, photo.confidence)
-    brow_density, brow_colour, beard = _face_hair(skin.unlit, photo.confidence)
+    brow_density, brow_colour, beard = _face_hair(skin.with_hair, photo.confidence)
     on_scalp = seen.scalp * seen.inside
     cover = float((seen.hair * on_scalp).sum() / max(on_scalp.sum(), 1e-6))
     hairline, temples = _hairline(seen)
@@ -284,14 +284,14 @@ def _face_covers() -> dict[str, np.ndarray]:
     return {name: stack[..., index] for index, name in enumerate(covers)}
 
 
-def _face_hair(unlit, confidence) -> tuple[float, np.ndarray, dict[str, float]]:
+def _face_hair(colours, confidence) -> tuple[float, np.ndarray, dict[str, float]]:
     """Returns the brows' density and colour (3,) linear, and by part how strong the beard is, 0 to 1."""
-    step = len(unlit) // _TEXELS
+    step = len(colours) // _TEXELS
 
     def small(values: np.ndarray) -> np.ndarray:
         return values.reshape(_TEXELS, step, _TEXELS, step, -1).mean((1, 3))
 
-    bare, seen = small(unlit), small(confidence)[..., 0]
+    bare, seen = small(colours), small(confidence)[..., 0]
     covers = _face_covers()
 
     def colour(name: str, dark: float = 0.5) -> np.ndarray:

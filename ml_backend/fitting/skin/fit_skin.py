@@ -87,8 +87,7 @@ class FittedSkin:
         albedo: (R, R, 3) float32 linear, without light.
         photographed: (R, R, 3) float32 linear: the first photo with its light where it is seen, elsewhere the
             albedo in the same light.
-        unlit: (R, R, 3) float32 linear: the photos over their light, with hair, gloss and shadows, where
-            skin or hair is seen.
+        with_hair: (R, R, 3) float32 linear: the albedo with brows, beard and hair as the photos show them.
         coefficients: (300,) of the albedo model.
         traits: values of the sliders that suit them, by name.
         light: (9, 3) of the first photo; times the albedo it makes the photo's colours.
@@ -99,7 +98,7 @@ class FittedSkin:
 
     albedo: np.ndarray
     photographed: np.ndarray
-    unlit: np.ndarray
+    with_hair: np.ndarray
     coefficients: np.ndarray
     traits: dict[str, float]
     light: np.ndarray
@@ -130,7 +129,9 @@ def fit_skin(
     target = _cheeks(coarse, model.prior)
     observed = [_without_light(photo, light, target) for photo, light in zip(photos, lights, strict=True)]
     colours, weight = blended(observed, [photo.confidence for photo in photos])
-    albedo, hair = _detailed(coarse, colours, weight, model.detail, model.width_mm / size, size, painted_hair)
+    bare, hair = _detailed(coarse, colours, weight, model.detail, model.width_mm / size, size)
+    with_hair = bare + (np.clip(colours, 0.004, 1) - bare) * hair[..., None]
+    albedo = with_hair if painted_hair else bare
     first = lights[0]
     scaled = first.light * (first.level / target)
     shading = np.maximum(photos[0].basis @ scaled, 0.02)
@@ -138,8 +139,8 @@ def fit_skin(
     photographed = photos[0].texture * known + albedo * shading * (1 - known)
     sure, sentence = _judged(photos, belief, lights, covered)
     return FittedSkin(
-        albedo.astype(np.float32), photographed.astype(np.float32), colours.astype(np.float32), coefficients,
-        traits_of(model.prior.sliders, coefficients, belief.tone), scaled.astype(np.float32),
+        albedo.astype(np.float32), photographed.astype(np.float32), with_hair.astype(np.float32),
+        coefficients, traits_of(model.prior.sliders, coefficients, belief.tone), scaled.astype(np.float32),
         belief.tone, belief.low, belief.high, sure, sentence,
     )  # fmt: skip
 
@@ -239,7 +240,6 @@ def _detailed(
     network: AlbedoDetail,
     texel_mm: float,
     size: int,
-    painted_hair: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Adds detail: the decoder's of what photos show at 512, and what is finer from the photos themselves.
 
@@ -249,10 +249,9 @@ def _detailed(
         network: the decoder.
         texel_mm: of a texel of R.
         size: R.
-        painted_hair: see `fit_skin`.
 
     Returns:
-        (R, R, 3) linear, and (R, R) how far each texel is hair.
+        (R, R, 3) linear, without hair, and (R, R) how far each texel is hair.
     """  # fmt: skip
     grid = network.config.resolution
     base = resample(coarse, grid)
@@ -270,19 +269,18 @@ def _detailed(
         made = network.detailed(torch.from_numpy(base.astype(np.float32))[None], latent)[0].numpy()
     made = np.clip(resample(made, size), 0.004, 1)
     linear = from_srgb(made).transpose(1, 2, 0)
-    return _with_photo(linear, colours, weight, texel_mm, painted_hair)
+    return _with_photo(linear, colours, weight, texel_mm)
 
 
 def _with_photo(
-    linear: np.ndarray, colours: np.ndarray, weight: np.ndarray, texel_mm: float, painted_hair: bool
+    linear: np.ndarray, colours: np.ndarray, weight: np.ndarray, texel_mm: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Adds to a map (R, R, 3) what photos over their light (R, R, 3) show finer, and hair as they show it.
+    """Adds to a map (R, R, 3) what photos over their light (R, R, 3) show finer, and finds hair.
 
     Args:
         linear, colours: linear.
         weight: (R, R) where photos show something.
         texel_mm: of a texel.
-        painted_hair: see `fit_skin`.
 
     Returns:
         The map, and (R, R) how far each texel is hair.
@@ -297,8 +295,6 @@ def _with_photo(
     finer = np.stack([_high_passed(finer[..., channel], bare, reach) for channel in range(3)], 2)
     shown = np.clip((weight - _SIDEWAYS[0]) / (_SIDEWAYS[1] - _SIDEWAYS[0]), 0, 1) * (1 - hair)
     skin = linear * np.exp(np.clip(finer, -_MOST_FINE, _MOST_FINE) * shown[..., None])
-    if painted_hair:
-        skin = skin + (np.clip(colours, 0.004, 1) - skin) * hair[..., None]
     return skin, hair
 
 
