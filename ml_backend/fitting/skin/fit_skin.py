@@ -142,8 +142,9 @@ def fit_skin(
     sure, sentence = _judged(photos, belief, lights, covered)
     return FittedSkin(
         albedo.astype(np.float32), photographed.astype(np.float32), with_hair.astype(np.float32),
-        _irises(photos, target), coefficients, traits_of(model.prior.sliders, coefficients, belief.tone), scaled.astype(np.float32),
-        belief.tone, belief.low, belief.high, sure, sentence,
+        _irises(photos, target), coefficients,
+        traits_of(model.prior.sliders, coefficients, belief.tone), scaled.astype(np.float32), belief.tone,
+        belief.low, belief.high, sure, sentence,
     )  # fmt: skip
 
 
