@@ -1,5 +1,6 @@
 """Sets eyes into a face: a modifier with eyeballs, caruncles, wet lines and a gaze target."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import bpy
@@ -43,6 +44,8 @@ _IRISES = (
 """Linear colours of irises and of the part around their pupils."""
 _BROWN = 3
 """The first of them are brown, this many: dark skin has one of these."""
+_GREYER, _COOLER = 2.2, 0.6
+"""Slope and offset from the warmth of irises in photographs to that of the colours above."""
 _DARK_SKIN = 0.5
 _PIGMENTED = 0.45
 """Yellowing of the white of the eyes that the darkest skin adds."""
@@ -85,6 +88,30 @@ def _set_colours(face: bpy.types.Object, modifier: bpy.types.NodesModifier, seed
     pigment = _PIGMENTED * float(np.clip(2 * face.d3dmm.skin_tone - 1, 0, 1))
     set_input(modifier, YELLOWING_INPUT, min(age + pigment, 1.0))
     set_input(modifier, VEINS_INPUT, 0.3 + 0.4 * age)
+    colour_own_eyes(face)
+
+
+def set_iris_like(face: bpy.types.Object, seen: Sequence[float]) -> None:
+    """Gives a face's eyes the usual irises that are nearest to a photo's.
+
+    Args:
+        face: with eyes; without it stays as it is.
+        seen: (3,) linear colour in a photo, reflections included, which make it greyer.
+    """
+    modifier = eye_modifier(face)
+    if modifier is None:
+        return
+    red, green, blue = np.maximum(np.asarray(seen, float), 1e-3)
+    warmth = _GREYER * np.log(red / blue) - _COOLER
+    bright = np.log(0.3 * red + 0.6 * green + 0.1 * blue)
+
+    def away(irises: tuple) -> float:
+        r, g, b = irises[0]
+        return (np.log(r / b) - warmth) ** 2 + (0.7 * (np.log(0.3 * r + 0.6 * g + 0.1 * b) - bright)) ** 2
+
+    iris, second = min(_IRISES, key=away)
+    set_input(modifier, IRIS_INPUT, (*iris, 1.0))
+    set_input(modifier, SECOND_INPUT, (*second, 1.0))
     colour_own_eyes(face)
 
 

@@ -12,6 +12,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.srgb import to_srgb
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
+from ..appearance.eyes import set_iris_like
 from ..appearance.photo_colour import COLOUR_NODE, LIGHT_NODE, PhotoColour, mix_photo
 from ..appearance.photo_light import store_light
 from ..appearance.skin_material import tone_of
@@ -156,6 +157,9 @@ class PhotoFit:
                     face.data.shape_keys.key_blocks[key_name].value = float(value)
         _colour_skin(face, arrays["albedo"], arrays["photographed"])
         blend_wrinkles(face)
+        iris = fit.parameters["skin_colour"].get("iris")
+        if iris is not None:
+            set_iris_like(face, iris)
         if self.hair:
             apply_hair_look(face, photo_look(fit.parameters["hair"]))
         select_face(context, face)

@@ -346,6 +346,7 @@ def colour_described(colour: FittedSkin) -> dict:
         "traits": colour.traits,
         "coefficients": [round(float(value), 4) for value in colour.coefficients],
         "light": np.round(colour.light.astype(float), 4).tolist(),
+        "iris": None if colour.iris is None else np.round(colour.iris.astype(float), 4).tolist(),
     }
 
 

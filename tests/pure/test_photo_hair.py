@@ -56,7 +56,7 @@ def photo_of(hair=None, beard=0.0, hanging=False) -> tuple[HairPhoto, FittedSkin
     )
     flat = np.broadcast_to(SKIN, texture.shape)
     seen = np.where(confidence[..., None] > 0, texture, flat)
-    skin = FittedSkin(flat, seen, seen, np.zeros(300), {}, LIGHT, 40.0, 30.0, 50.0, 1.0, "")
+    skin = FittedSkin(flat, seen, seen, None, np.zeros(300), {}, LIGHT, 40.0, 30.0, 50.0, 1.0, "")
     return HairPhoto(picture, camera, positions, texture, confidence), skin
 
 

@@ -6,6 +6,7 @@ import pytest
 from ml_backend.errors import UserError
 from ml_backend.fitting.skin.fit_skin import SkinModel, blended, fit_skin
 from ml_backend.fitting.skin.photo_skin import PhotoSkin, skin_of_photo, without_relief
+from ml_backend.fitting.skin.seen_eyes import EyeSamples
 from ml_backend.fitting.skin.seen_skin import EVIDENCE, SeenSkin, find_light, usual_layout
 from ml_backend.fitting.skin.skin_belief import SkinBelief
 from ml_backend.fitting.skin.skin_prior import RESOLUTION, SkinPrior
@@ -57,6 +58,10 @@ def test_a_tone_is_believed_from_evidence_and_less_from_less(tmp_path):
         SkinBelief.read(_other_file(tmp_path))
 
 
+WHITE = 0.42
+"""What the white of the eyes shows in a light of 1: lids and lashes shade it."""
+
+
 def _other_file(folder):
     from ml_backend.files.tensor_file import write_tensors
 
@@ -94,7 +99,9 @@ def photo_of(head, colours: np.ndarray, light: np.ndarray, level: float) -> Phot
     first = find_light(seen, usual)
     from ml_backend.fitting.skin.seen_skin import evidence_of
 
-    eyes = np.full(3, 0.24 * level)
+    forward = np.repeat(harmonics(np.array([[0.0, -1.0, 0.0]])), 40, 0)
+    white = np.full((40, 3), WHITE * level) * (forward @ light)
+    eyes = EyeSamples(white, forward, white[:0], forward[:0])
     lids = np.zeros((2, RESOLUTION, RESOLUTION))
     return PhotoSkin(texture, confidence, basis, seen, first, evidence_of(seen, first, usual, eyes, lids))
 

@@ -131,7 +131,7 @@ def find_hair_pixels(pixels: np.ndarray, camera: Camera, positions: np.ndarray) 
     lab = np.moveaxis(cielab(colours.reshape(-1, 3).T.clip(0, 1)), 0, -1).reshape(SIZE, SIZE, 3) * _WEIGHTS
     unit = height * SIZE / side
     chin_row, top_row = (float(value - window[1]) * SIZE / side for value in (seen[chin, 1], low[1]))
-    away = distance_transform_edt(~head)
+    away = np.asarray(distance_transform_edt(~head))
     skin_seeds = head & inside & (bare > 0.7) & (brows < 0.05)
     middle = skin_seeds & (np.abs(shown[..., 0]) < _NOSE)
     if middle.any():
@@ -182,9 +182,8 @@ def _nearest(lab, hair_seeds, skin_seeds, ground_seeds, below, near) -> tuple[np
 
 def _joined(hair: np.ndarray, scalp: np.ndarray) -> np.ndarray:
     """Returns (S, S) bool: hair that reaches the scalp, over gaps such as an ear."""
-    pieces, count = label(binary_dilation(hair, iterations=_GAP))
-    if not count:
-        return np.ones_like(hair)
+    pieces = np.zeros(hair.shape, np.int32)
+    label(np.asarray(binary_dilation(hair, iterations=_GAP)), output=pieces)
     kept = np.unique(pieces[scalp & hair])
     return np.isin(pieces, kept[kept > 0])
 

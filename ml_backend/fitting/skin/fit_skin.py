@@ -88,6 +88,7 @@ class FittedSkin:
         photographed: (R, R, 3) float32 linear: the first photo with its light where it is seen, elsewhere the
             albedo in the same light.
         with_hair: (R, R, 3) float32 linear: the albedo with brows, beard and hair as the photos show them.
+        iris: (3,) linear colour of the irises, reflections included; None where no photo shows them.
         coefficients: (300,) of the albedo model.
         traits: values of the sliders that suit them, by name.
         light: (9, 3) of the first photo; times the albedo it makes the photo's colours.
@@ -99,6 +100,7 @@ class FittedSkin:
     albedo: np.ndarray
     photographed: np.ndarray
     with_hair: np.ndarray
+    iris: np.ndarray | None
     coefficients: np.ndarray
     traits: dict[str, float]
     light: np.ndarray
@@ -140,9 +142,16 @@ def fit_skin(
     sure, sentence = _judged(photos, belief, lights, covered)
     return FittedSkin(
         albedo.astype(np.float32), photographed.astype(np.float32), with_hair.astype(np.float32),
-        coefficients, traits_of(model.prior.sliders, coefficients, belief.tone), scaled.astype(np.float32),
-        belief.tone, belief.low, belief.high, sure, sentence,
+        _irises(photos, target), coefficients,
+        traits_of(model.prior.sliders, coefficients, belief.tone), scaled.astype(np.float32), belief.tone,
+        belief.low, belief.high, sure, sentence,
     )  # fmt: skip
+
+
+def _irises(photos: Sequence[PhotoSkin], target: np.ndarray) -> np.ndarray | None:
+    """Returns the irises' colour (3,) beside cheeks and forehead of colour `target` (3,), of all photos."""
+    seen = [photo.iris / photo.first.level * target for photo in photos if photo.iris is not None]
+    return np.clip(np.mean(seen, axis=0), 0, 1).astype(np.float32) if seen else None
 
 
 def believed_tone(photos: Sequence[PhotoSkin], belief: SkinBelief) -> ToneBelief:

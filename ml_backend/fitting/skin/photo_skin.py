@@ -12,9 +12,9 @@ from ...geometry.light_transfer import light_transfer, shadowed_harmonics
 from ...geometry.texture_space import triangles_of
 from ...models.bilinear_face import BilinearFace
 from ..unwrap_photo import TextureDomain, project_photo, skin_confidence
+from .seen_eyes import iris_in_light, sample_eyes, skin_around_eyes
 from .seen_skin import LEAST_SHADING, SeenSkin, SkinEvidence, SkinLight, evidence_of, find_light
 from .skin_prior import RESOLUTION
-from .white_of_eyes import skin_around_eyes, white_of_eyes
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class PhotoSkin:
         seen: the same at few texels.
         first: light and level with the usual layout of colours.
         evidence: of how light the skin is.
+        iris: (3,) linear, the irises in a light of 1, like `first.level`; None where they are not seen.
     """
 
     texture: np.ndarray
@@ -36,6 +37,7 @@ class PhotoSkin:
     seen: SeenSkin
     first: SkinLight
     evidence: SkinEvidence
+    iris: np.ndarray | None = None
 
 
 def skin_of_photo(
@@ -67,10 +69,12 @@ def skin_of_photo(
     basis = domain.lookup.spread(reached)
     seen = SeenSkin.of(texture, confidence, basis, domain.skin, domain.face)
     first = find_light(seen, usual)
-    eyes = white_of_eyes(BilinearFace.default(), domain.mesh, domain.triangles, pixels, camera, positions)
+    face = BilinearFace.default()
+    eyes = sample_eyes(face, domain.mesh, domain.triangles, pixels, camera, positions, reached)
     evidence = evidence_of(seen, first, usual, eyes, skin_around_eyes(RESOLUTION))
     bare = np.clip(texture / np.maximum(basis @ first.light, LEAST_SHADING), 0, 1).astype(np.float32)
-    return PhotoSkin(texture, skin_confidence(bare, confidence, domain), basis, seen, first, evidence)
+    iris = None if eyes is None else iris_in_light(eyes, first.light, LEAST_SHADING)
+    return PhotoSkin(texture, skin_confidence(bare, confidence, domain), basis, seen, first, evidence, iris)
 
 
 def light_on_head(domain: TextureDomain, positions: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...geometry.linear_models import fit_ridge
 from ...geometry.srgb import from_srgb
+from .seen_eyes import EyeSamples, white_in_light
 from .skin_prior import RESOLUTION, SkinPrior
 
 LEAST_SHADING = 0.12
@@ -149,7 +150,7 @@ class SkinEvidence:
 
     Attributes:
         skin: (3,) `SkinLight.level`.
-        eyes: (3,) the white of the eyes as it is seen; None where it is not.
+        eyes: (3,) the white of the eyes in a light of 1, like `skin`; None where it is not seen.
         around: (2,) by how much skin above and below the eyes is lighter than its light makes it; shade that
             falls on the eyes falls there too. NaN where it is not seen.
         light: (3,) where the light comes from: linear harmonics of `SkinLight.light`, mean of the colours.
@@ -173,7 +174,7 @@ def evidence_of(
     seen: SeenSkin,
     found: SkinLight,
     pattern: np.ndarray,
-    eyes: np.ndarray | None,
+    eyes: EyeSamples | None,
     lids: np.ndarray,
 ) -> SkinEvidence:
     """Gathers the evidence.
@@ -182,10 +183,12 @@ def evidence_of(
         seen: the photo's skin.
         found: from `find_light` with `pattern`, the usual layout.
         pattern: (64, 64, 3).
-        eyes: from `white_of_eyes`.
+        eyes: from `sample_eyes`.
         lids: (2, 64, 64) 0..1, skin above and below the eyes, `skin_around_eyes`.
     """
-    white = None if eyes is None else np.log(np.maximum(eyes, 1e-4))
+    white = None
+    if eyes is not None:
+        white = np.log(np.maximum(white_in_light(eyes, found.light, LEAST_SHADING), 1e-4))
     lighter = np.log(np.maximum(seen.colours / (pattern * found.shading * found.level), 1e-3)).mean(2)
     weights = lids * seen.weight
     around = np.array([np.average(lighter, weights=part) if part.sum() > 3 else np.nan for part in weights])

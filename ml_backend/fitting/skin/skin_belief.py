@@ -24,7 +24,7 @@ from ...models.skin.skin_sliders import DARKEST, LIGHTEST
 from .seen_skin import EVIDENCE
 
 SKIN_BELIEF_FILE = "skin_belief.safetensors"
-FORMAT = "detailed3dmm-skin-belief-1"
+FORMAT = "detailed3dmm-skin-belief-2"
 TONES = np.linspace(DARKEST, LIGHTEST, 66)
 _GROUP_EDGES = (-60.0, -30.0, 10.0, 28.0, 41.0, 55.0, 70.0)
 _POWERS = 4

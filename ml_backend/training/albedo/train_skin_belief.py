@@ -72,9 +72,10 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{complete.sum()} pictures show face and eyes.", "Raise --people.")
     evidence, colours, tones = rows[complete, :-4], rows[complete, -4:-1], rows[complete, -1]
     belief = SkinBelief.fit(evidence, colours, tones)
+    drawn = f"--people {args.people} --pictures {args.pictures}"
     facts = {
-        "command": f"python -m ml_backend train skin-belief --people {args.people}",
-        "pictures": f"{complete.sum()} of {args.people} people, {args.pictures} lights each",
+        "command": f"python -m ml_backend train skin-belief {drawn}",
+        "pictures": f"{complete.sum()} pictures of {args.people} people, {args.pictures} lights for each",
     }
     args.out.mkdir(parents=True, exist_ok=True)
     belief.write(args.out / SKIN_BELIEF_FILE, facts)
