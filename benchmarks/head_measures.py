@@ -1,6 +1,9 @@
 """Measures the wrinkles that a head of another maker received: their places, seams, speed, and what stays."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
 import bpy
@@ -123,6 +126,24 @@ def measure(head: TestHead, extension_module) -> dict:
     return row | {"before": before}
 
 
+@contextmanager
+def true_match(extension_module) -> Iterator[None]:
+    """Lets the operator work with the true places instead of its own match: the best that a match can do."""
+    detail = extension_module("detailed3dmm_addon.other_heads.detail")
+    find = detail.match_shape
+
+    def known(shape, method):
+        mesh = _Mesh(bpy.context.active_object)
+        local = mesh.scale / np.cbrt(abs(np.linalg.det(mesh.linear)))
+        return replace(find(shape, method), uv=mesh.place.astype(np.float32), trust=mesh.known.astype(np.float32), scale=local)
+
+    detail.match_shape = known
+    try:
+        yield
+    finally:
+        detail.match_shape = find
+
+
 def removal(head: TestHead, before: dict) -> list[str]:
     """Removes the detail; returns what differs from before it was added."""
     bpy.ops.d3dmm.remove_mesh_detail()
@@ -196,7 +217,8 @@ def _height(item: bpy.types.Object, mesh: _Mesh) -> np.ndarray:
     evaluated.attributes["d3dmm_height"].data.foreach_get("value", values)
     normals = np.empty((len(evaluated.vertices), 3), np.float32)
     evaluated.vertex_normals.foreach_get("vector", normals.ravel())
-    return values * np.linalg.norm(normals @ mesh.linear.T, axis=1) / mesh.scale
+    seen = normals @ np.linalg.inv(mesh.linear)  # the seen normal has this direction
+    return values / np.maximum(np.linalg.norm(seen, axis=1), 1e-9) / mesh.scale
 
 
 def _compression(rest: np.ndarray, moved: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -268,8 +290,7 @@ def _seam(item, mesh: _Mesh, steps: np.ndarray) -> float:
 
 def _match(item, mesh: _Mesh, extension_module) -> dict:
     """Compares the correspondence with the truth, millimetres on our head."""
-    method = "UV" if mesh.known.mean() > 2 else "AUTO"
-    found = extension_module("detailed3dmm_addon.other_heads.correspondence").find_correspondence(item, method)
+    found = extension_module("detailed3dmm_addon.other_heads.correspondence").find_correspondence(item, "AUTO")
     wrinkling = np.max([mesh.weights(name) for name in REGIONS], 0) > 0.3
     both = wrinkling & (found.trust > 0.5)
     if not both.any():

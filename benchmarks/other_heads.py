@@ -15,6 +15,7 @@ import importlib
 import json
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 
 from ml_backend.errors import UserError
@@ -26,13 +27,14 @@ ROOT = Path(__file__).resolve().parent.parent
 _COLUMNS = ("forehead", "glabella", "crows_feet", "nasolabial", "chin", "cheeks")
 
 
-def measure_heads(names: list[str], out: Path, sheet: bool) -> dict[str, dict]:
+def measure_heads(names: list[str], out: Path, sheet: bool, true_match: bool) -> dict[str, dict]:
     """Makes each head in an empty file and measures it.
 
     Args:
         names: of `head_variants.HEADS`; all where empty.
         out: an existing folder.
         sheet: render a picture of each.
+        true_match: give the operator the true places.
 
     Returns:
         A row by name.
@@ -51,11 +53,16 @@ def measure_heads(names: list[str], out: Path, sheet: bool) -> dict[str, dict]:
             print(f"without {', '.join(left)}: {head_sources.ICT_FILE.name} is absent", file=sys.stderr)
             names = [name for name in names if name not in left]
         rows = {}
+
+        def load(path: str):
+            return importlib.import_module(f".{path}", MODULE)
+
         for name in names:
             bpy.ops.wm.read_homefile(use_empty=True)
             head = head_variants.HEADS[name](out)
             try:
-                row = head_measures.measure(head, lambda path: importlib.import_module(f".{path}", MODULE))
+                with head_measures.true_match(load) if true_match else nullcontext():
+                    row = head_measures.measure(head, load)
             except Exception:
                 traceback.print_exc()
                 rows[name] = {"error": traceback.format_exc().splitlines()[-1]}
@@ -100,13 +107,14 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "build/other_heads", help="folder for the results")
     parser.add_argument("--heads", default="", help="names, separated by commas (default: all)")
     parser.add_argument("--sheet", action="store_true", help="also a picture of each head")
+    parser.add_argument("--true-match", action="store_true", help="with the true places: the upper bound")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     print(heading(), flush=True)
     try:
         names = args.heads.split(",") if args.heads else []
-        rows = measure_heads(names, args.out.resolve(), args.sheet)
+        rows = measure_heads(names, args.out.resolve(), args.sheet, args.true_match)
     except UserError as error:
         print(f"error: {error.message} {error.remedy}", file=sys.stderr)
         return 1

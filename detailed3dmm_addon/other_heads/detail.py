@@ -20,17 +20,17 @@ from ..model.arkit_keys import expression_keys
 from ..model.expression_groups import EXPRESSION_PRESETS
 from ..model.face_model import dense_mesh, dense_parts, face_model
 from ..nodes.detail_groups import (
-    BAKED_INPUT,
     COEFFICIENT_INPUT,
     FIELD_ATTRIBUTE,
     MEAN_ATTRIBUTE,
     REGION_ATTRIBUTE,
     REGIONS,
-    detail_group,
+    TWIN_ATTRIBUTE,
     input_identifiers,
+    other_head_group,
 )
 from ..nodes.detail_modifier import MODIFIER, set_group
-from ..nodes.modifier_inputs import input_path, set_input
+from ..nodes.modifier_inputs import input_path
 from ..nodes.vertex_attributes import (
     read_shape,
     remove_attributes,
@@ -38,7 +38,9 @@ from ..nodes.vertex_attributes import (
     write_positions,
     write_shape,
 )
-from .correspondence import Correspondence, check_head, find_correspondence
+from .correspondence import Correspondence, check_head, match_shape
+from .folds import FoldRatios
+from .target_shape import TargetShape
 
 MARK = "d3dmm_mesh_detail"
 """Of the object: number of its fields."""
@@ -100,8 +102,8 @@ def add_mesh_detail(
         check_head(item)
         item.data = _subdivided(original, subdivisions)
     try:
-        correspondence = find_correspondence(item, method)
-        mean, fields = _fields_at(correspondence, age, seed)
+        shape = TargetShape(item)
+        correspondence = match_shape(shape, method)
     except UserError:
         finer = item.data
         item.data = original
@@ -110,6 +112,10 @@ def add_mesh_detail(
         raise
     if subdivisions:
         item[ORIGINAL] = original
+    folds = FoldRatios(shape, correspondence)
+    mean, fields = _fields_at(correspondence, age, seed)
+    mean *= shape.stretch()
+    fields *= shape.stretch() * folds.at(correspondence.uv)
     mesh = item.data
     keys = expression_keys(mesh)
     strength = np.sqrt((fields**2).mean(1))
@@ -119,16 +125,19 @@ def add_mesh_detail(
         if name in keys and strength[index] > _FAINT * strength.max()
     ]
     absent = [
-        EXPRESSION_NAMES[index] for index in np.argsort(-strength) if EXPRESSION_NAMES[index] not in keys
+        EXPRESSION_NAMES[index] for index in np.argsort(-strength) if EXPRESSION_NAMES[index] not in shape.keys
     ]
     write_attribute(mesh, MEAN_ATTRIBUTE, mean)
     for number, index in enumerate(chosen):
         write_attribute(mesh, FIELD_ATTRIBUTE.format(number), fields[index])
     for name, weights in _regions_at(correspondence).items():
         write_attribute(mesh, REGION_ATTRIBUTE.format(name), weights)
+    twins = shape.one_place[: shape.count]
+    doubled = bool((twins != np.arange(shape.count)).any())
+    if doubled:
+        write_attribute(mesh, TWIN_ATTRIBUTE, twins.astype(np.float32))
     modifier = item.modifiers.new(MODIFIER, "NODES")
-    set_group(modifier, detail_group(len(chosen)))
-    set_input(modifier, BAKED_INPUT, True)
+    set_group(modifier, other_head_group(len(chosen), doubled))
     item.modifiers.move(len(item.modifiers) - 1, 0)
     for number, index in enumerate(chosen):
         _drive(item, COEFFICIENT_INPUT.format(number), keys[EXPRESSION_NAMES[index]])
@@ -163,6 +172,9 @@ def remove_mesh_detail(item: bpy.types.Object) -> None:
             bpy.data.meshes.remove(finer)
     remove_attributes(item.data, "d3dmm_")
     item.pop(MARK, None)
+    curves = item.animation_data
+    if curves is not None and curves.action is None and not curves.nla_tracks and not curves.drivers:
+        item.animation_data_clear()
     item.update_tag()
 
 

@@ -7,7 +7,7 @@ from mathutils.bvhtree import BVHTree
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.similarity import Similarity
-from ..nodes.vertex_attributes import read_positions
+from .target_shape import TargetShape
 
 _NEAR = 0.02
 """Metres on our head: greatest distance of a face whose normal is compared with our skin's."""
@@ -20,8 +20,7 @@ _TOLERATED = 0.02
 
 
 def check_orientation(
-    name: str,
-    mesh: bpy.types.Mesh,
+    shape: TargetShape,
     placement: Similarity,
     skin: np.ndarray,
     skin_triangles: np.ndarray,
@@ -31,8 +30,7 @@ def check_orientation(
     The faces of each connected part are wound alike first; then our skin decides which side is outside.
 
     Args:
-        name: of the object, for the message.
-        mesh: the head; it is not changed.
+        shape: the head.
         placement: from our head to the mesh.
         skin: (V, 3) positions of our skin, metres.
         skin_triangles: (T, 3) of our skin that can wrinkle.
@@ -40,19 +38,24 @@ def check_orientation(
     Raises:
         UserError: more than a few of its faces are inside out.
     """
+    mesh = shape.mesh
     count = len(mesh.polygons)
     polygon, vertex, edge = _corners(mesh)
-    positions = placement.inverse(read_positions(mesh).astype(np.float64))
+    positions = placement.inverse(shape.positions[: shape.count])
     size = np.bincount(polygon, minlength=count)
     centres = np.stack([np.bincount(polygon, axis[vertex], count) / size for axis in positions.T], 1)
     area = np.empty(count, np.float32)
     mesh.polygons.foreach_get("area", area)
     changed, normals = _wound_alike(mesh)
+    normals = normals @ np.linalg.inv(shape.linear)
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     normals = normals @ placement.rotation
+    seen = np.bincount(polygon, shape.shown[vertex], count) == size
     tree = BVHTree.FromPolygons(skin.tolist(), skin_triangles.tolist())
     agrees = np.zeros(count)
-    for index, centre in enumerate(centres.tolist()):
-        place, facing, _, _ = tree.find_nearest(centre, _NEAR)
+    low, high = skin.min(0) - _NEAR, skin.max(0) + _NEAR
+    for index in np.flatnonzero(seen & ((centres > low) & (centres < high)).all(1)).tolist():
+        place, facing, _, _ = tree.find_nearest(centres[index].tolist(), _NEAR)
         if place is not None:
             agrees[index] = normals[index] @ np.array(facing)
     near = agrees != 0
@@ -70,7 +73,7 @@ def check_orientation(
     if share > _TOLERATED:
         stays = (counted & inwards[part]).sum() > _TOLERATED * total
         raise UserError(
-            f"{name}: {share:.0%} of the faces of its skin are inside out.",
+            f"{shape.name}: {share:.0%} of the faces of its skin are inside out.",
             "In Edit Mode, select all, then Mesh > Normals > Recalculate Outside"
             + ("; then select the skin, and Mesh > Normals > Flip." if stays else "."),
         )
