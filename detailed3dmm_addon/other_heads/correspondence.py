@@ -10,11 +10,13 @@ import numpy as np
 from mathutils.bvhtree import BVHTree
 
 from ...ml_backend.errors import UserError
+from ...ml_backend.expression_names import EXPRESSION_NAMES
+from ...ml_backend.geometry.movement_guide import MovementGuide
 from ...ml_backend.geometry.similarity import Similarity, fit_similarity
-from ...ml_backend.geometry.surface_wrap import wrap_surface
+from ...ml_backend.geometry.surface_wrap import Guide, triangle_edges, wrap_surface
 from ...ml_backend.geometry.texture_space import rasterise, sample_map
 from .orientation import connected_parts
-from .our_skin import UV_SIZE, our_skin, wrinkle_texels
+from .our_skin import UV_SIZE, known_by_movement, our_movements, our_skin, wrinkle_texels
 from .placement import place_head
 from .target_shape import TargetShape
 
@@ -23,6 +25,13 @@ _REACH = 0.012
 _SURE = 0.004
 """Metres on our head: distance up to which a vertex is trusted in full."""
 _FACING = 0.3
+_AROUND = 0.03
+"""Metres on our head: distance from our skin up to which vertices of the mesh are compared by movement."""
+_CANDIDATES = 5000
+_LEAST_KNOWN = 0.1
+_MOVES = 1e-4
+"""Metres on our head: least movement of a key that tells where a place is."""
+_STILL = ("eyeLook", "tongue")
 _UV_AGREES = 0.006
 """Metres on our head: greatest median error of texture coordinates that are laid out like ours."""
 _LEAST_ISLAND = 0.3
@@ -133,10 +142,48 @@ def _by_wrap(shape: TargetShape, rough: Similarity) -> Correspondence:
         return goals, trust
 
     counts = np.where(skin.wrinkles, 1.0, 0.25)
-    wrapped = wrap_surface(skin.positions, skin.triangles, closest, counts)
+    guide = _guide(shape, positions, rough)
+    wrapped = wrap_surface(skin.positions, skin.triangles, closest, counts, guide)
     residual = np.array([tree.find_nearest(point)[3] for point in wrapped.tolist()])
     uv, trust = _places_on(wrapped, positions, shape.normals() @ rough.rotation)
     return _finish(shape, uv, trust, rough.scale, False, rough(wrapped), residual)
+
+
+def _guide(shape: TargetShape, positions: np.ndarray, rough: Similarity) -> Guide:
+    """Returns the guide that knows our skin's vertices on the mesh by how both move."""
+    skin = our_skin()
+    weight = known_by_movement()
+    follows = np.flatnonzero((weight > _LEAST_KNOWN))
+    low, high = skin.positions[follows].min(0) - _AROUND, skin.positions[follows].max(0) + _AROUND
+    near = np.zeros(len(positions), bool)
+    near[np.unique(shape.triangles)] = True
+    near = np.flatnonzero(near & ((positions > low) & (positions < high)).all(1))
+    if len(near) > _CANDIDATES:
+        near = np.sort(np.random.default_rng(0).choice(near, _CANDIDATES, replace=False))
+    names, moved = [], []
+    for name in shape.keys:
+        delta = shape.deltas(name)[near] @ rough.rotation / rough.scale
+        if not name.startswith(_STILL) and np.abs(delta).max() > _MOVES:
+            names.append(EXPRESSION_NAMES.index(name))
+            moved.append(delta)
+    index = np.full(len(skin.positions), -1)
+    index[follows] = np.arange(len(follows))
+    edges = index[triangle_edges(skin.triangles)]
+    signatures = MovementGuide(
+        skin.positions[follows],
+        our_movements()[names][:, follows],
+        edges[(edges >= 0).all(1)],
+        positions[near],
+        np.stack(moved),
+    )
+
+    def guide(placed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        goals, trust = placed.copy(), np.zeros(len(placed))
+        goals[follows], trust[follows] = signatures(placed[follows])
+        trust[follows] *= weight[follows]
+        return goals, trust
+
+    return guide
 
 
 def _places_on(wrapped: np.ndarray, positions: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,8 @@ from .target_shape import areas_at
 
 UV_SIZE = 128
 _TEXTURE_SIZE = 256
+_KNOWN_REACH = 0.007
+"""Metres from lips and lids."""
 REGIONS = ("forehead", "glabella", "crows_feet", "nasolabial", "cheeks", "chin")
 """Regions of the model whose match is judged."""
 
@@ -102,6 +104,20 @@ def our_movements() -> np.ndarray:
     """Returns (52, V, 3) float32: the movement of our skin's vertices under each expression, metres."""
     model = face_model()
     return model.shapes(np.zeros(model.identity_size, np.float32))[1][:, our_skin().base]
+
+
+@lru_cache(maxsize=1)
+def known_by_movement() -> np.ndarray:
+    """Returns (V,) weights 0 to 1 of our skin's vertices near lips and lids, which move like nothing else."""
+    model = face_model()
+    skin = our_skin()
+    edges = [model.landmarks[f"lid_{lid}_{side}"] for lid in ("upper", "lower") for side in ("left", "right")]
+    marks = np.concatenate([*edges, np.flatnonzero(model.regions["lips"] > 0.5)])
+    places = np.full((model.vertex_count, 3), np.nan)
+    places[skin.base] = skin.positions
+    places = places[marks][np.isfinite(places[marks]).all(1)]
+    far = np.linalg.norm(skin.positions[:, None] - places[None], axis=2).min(1)
+    return np.exp(-((far / _KNOWN_REACH) ** 2))
 
 
 @lru_cache(maxsize=1)

@@ -12,18 +12,26 @@ import numpy as np
 from .linear_models import fit_ridge
 from .similarity import fit_similarity
 
+Guide = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Points (V, 3) -> (places on the target that are known to belong to them (V, 3), trust in each (V,) 0..1)."""
 Closest = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(points (N, 3), their normals (N, 3)) -> (closest places on the target (N, 3), trust in each (N,) 0..1)."""
 STIFFNESS = (60.0, 20.0, 6.0, 2.0, 0.6)
 _SIMILARITY_STEPS = 12
 _AFFINE_STEPS = 6
 _STEPS_A_STIFFNESS = 3
+_GUIDED_STIFFNESS = 6.0
+"""Steps that are at least so stiff follow the guide too."""
 _SOLVER_STEPS = 200
 _SOLVED = 1e-5
 
 
 def wrap_surface(
-    positions: np.ndarray, triangles: np.ndarray, closest: Closest, counts: np.ndarray
+    positions: np.ndarray,
+    triangles: np.ndarray,
+    closest: Closest,
+    counts: np.ndarray,
+    guide: Guide | None = None,
 ) -> np.ndarray:
     """Lays a surface that is roughly in place over a target.
 
@@ -33,21 +41,34 @@ def wrap_surface(
         closest: finds places on the target.
         counts: (V,) 0..1, how much a vertex is to be drawn to the target; others follow their neighbours.
 
+        guide: knows places on the target by other means; surfaces slide over each other without it.
+
     Returns:
         (V, 3) float64.
     """
+
+    def goals_of(placed: np.ndarray, guided: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        goals, trust = closest(placed, triangle_normals(placed, triangles))
+        trust = trust * counts
+        if guide is None or not guided:
+            return goals, trust
+        others, known = guide(placed)
+        total = trust + known
+        share = (known / np.maximum(total, 1e-9))[:, None]
+        return (1 - share) * goals + share * others, np.maximum(trust, known)
+
     placed = np.asarray(positions, np.float64)
     for _ in range(_SIMILARITY_STEPS):
-        goals, trust = closest(placed, triangle_normals(placed, triangles))
-        placed = fit_similarity(placed, goals, trust * counts + 1e-9)(placed)
+        goals, trust = goals_of(placed)
+        placed = fit_similarity(placed, goals, trust + 1e-9)(placed)
     for _ in range(_AFFINE_STEPS):
-        goals, trust = closest(placed, triangle_normals(placed, triangles))
-        placed = _fit_affine(placed, goals, trust * counts)
-    edges = _edges(triangles)
+        goals, trust = goals_of(placed)
+        placed = _fit_affine(placed, goals, trust)
+    edges = triangle_edges(triangles)
     for stiffness in STIFFNESS:
         for _ in range(_STEPS_A_STIFFNESS):
-            goals, trust = closest(placed, triangle_normals(placed, triangles))
-            placed = placed + _smooth_steps(goals - placed, trust * counts, edges, stiffness)
+            goals, trust = goals_of(placed, stiffness >= _GUIDED_STIFFNESS)
+            placed = placed + _smooth_steps(goals - placed, trust, edges, stiffness)
     return placed
 
 
@@ -69,7 +90,8 @@ def _fit_affine(source: np.ndarray, goals: np.ndarray, weights: np.ndarray) -> n
     return source + fit_ridge(local, goals - source, penalty, weights=weights)(local)
 
 
-def _edges(triangles: np.ndarray) -> np.ndarray:
+def triangle_edges(triangles: np.ndarray) -> np.ndarray:
+    """Returns (K, 2): each edge of triangles (T, 3) once."""
     pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     return np.unique(np.sort(pairs, axis=1), axis=0)
 
