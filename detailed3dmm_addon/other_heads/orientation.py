@@ -46,7 +46,7 @@ def check_orientation(
     centres = np.stack([np.bincount(polygon, axis[vertex], count) / size for axis in positions.T], 1)
     area = np.empty(count, np.float32)
     mesh.polygons.foreach_get("area", area)
-    changed, normals = _wound_alike(mesh)
+    changed, normals = _wound_alike(mesh, shape.one_place[: shape.count])
     normals = normals @ np.linalg.inv(shape.linear)
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     normals = normals @ placement.rotation
@@ -59,7 +59,7 @@ def check_orientation(
         if place is not None:
             agrees[index] = normals[index] @ np.array(facing)
     near = agrees != 0
-    part = connected_parts(_neighbours(polygon, edge), count)
+    part = connected_parts(_neighbours(polygon, _joined_edges(mesh, edge, shape.one_place)), count)
     skin_area = np.bincount(part, area * near)
     vote = np.bincount(part, area * agrees)
     certain = np.abs(vote) > _UNDECIDED * np.bincount(part, area * np.abs(agrees))
@@ -128,8 +128,20 @@ def _neighbours(polygon: np.ndarray, edge: np.ndarray) -> np.ndarray:
     return polygon[order[pair[:, None] + (0, 1)]]
 
 
-def _wound_alike(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Winds the faces of a copy alike, as Recalculate Outside does.
+def _joined_edges(mesh: bpy.types.Mesh, edge: np.ndarray, one_place: np.ndarray) -> np.ndarray:
+    """Returns (L,) the edge of each corner, edges between the same two places counted as one."""
+    ends = np.empty((len(mesh.edges), 2), np.int32)
+    mesh.edges.foreach_get("vertices", ends.ravel())
+    joined = np.sort(one_place[ends], axis=1)
+    return np.unique(joined, axis=0, return_inverse=True)[1].ravel()[edge]
+
+
+def _wound_alike(mesh: bpy.types.Mesh, one_place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Winds the faces of a copy alike, as Recalculate Outside does after Merge by Distance.
+
+    Args:
+        mesh: the head.
+        one_place: (N,) the first vertex at each vertex's place.
 
     Returns:
         (F,) bool, the faces that this turns, and (F, 3) their normals afterwards.
@@ -137,9 +149,20 @@ def _wound_alike(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
     copy = bmesh.new()
     try:
         copy.from_mesh(mesh)
+        row = copy.faces.layers.int.new("row")
+        for index, face in enumerate(copy.faces):
+            face[row] = index
         before = np.array([face.normal[:] for face in copy.faces])
+        after = before.copy()
+        copy.verts.ensure_lookup_table()
+        doubled = np.flatnonzero(one_place != np.arange(len(one_place)))
+        if len(doubled):
+            goals = one_place[doubled].tolist()
+            pairs = zip(doubled.tolist(), goals, strict=True)
+            bmesh.ops.weld_verts(copy, targetmap={copy.verts[one]: copy.verts[goal] for one, goal in pairs})
         bmesh.ops.recalc_face_normals(copy, faces=copy.faces[:])
-        after = np.array([face.normal[:] for face in copy.faces])
+        for face in copy.faces:
+            after[face[row]] = face.normal
     finally:
         copy.free()
     return (before * after).sum(1) < 0, after

@@ -1,4 +1,4 @@
-"""Finds where a vertex of one face lies on another face by how both move under the same expressions. numpy only.
+"""Finds where a vertex of a face lies on another face by how both move under expressions. numpy only.
 
 Closest points alone let a surface slide over the other; a lid, a lip or a brow is known by its movement.
 Source: the idea of matching by deformation signatures is that of Sun et al. 2009, "A Concise and Provably
@@ -65,6 +65,4 @@ class MovementGuide:
 
 def _squared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Returns (V, N): squared distances of rows (V, C) and (N, C)."""
-    return np.maximum(
-        (first**2).sum(1)[:, None] + (second**2).sum(1)[None] - 2 * first @ second.T, 0
-    )
+    return np.maximum((first**2).sum(1)[:, None] + (second**2).sum(1)[None] - 2 * first @ second.T, 0)

@@ -24,8 +24,9 @@ def compression_at_vertices(
     length = np.linalg.norm(first, axis=1)
     along = (first * second).sum(1) / np.maximum(length, 1e-30)
     across = np.sqrt(np.maximum((second**2).sum(1) - along**2, 0))
-    sound = across > 1e-3 * np.maximum(length, 1e-30)
+    sound = across * length > 1e-3 * ((first**2).sum(1) + (second**2).sum(1)).clip(1e-30)
     length, across = np.where(sound, length, 1), np.where(sound, across, 1)
+    along = np.where(sound, along, 0)
     a, b = _edges(moved, triangles)
     # Edges by the orthonormal frame of the triangle at rest: e1 = first / length, e2 across it.
     e1 = a / length[:, None]

@@ -13,7 +13,7 @@ from .linear_models import fit_ridge
 from .similarity import fit_similarity
 
 Guide = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Points (V, 3) -> (places on the target that are known to belong to them (V, 3), trust in each (V,) 0..1)."""
+"""Points (V, 3) -> (places on the target that belong to them (V, 3), trust in each (V,) 0..1)."""
 Closest = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(points (N, 3), their normals (N, 3)) -> (closest places on the target (N, 3), trust in each (N,) 0..1)."""
 STIFFNESS = (60.0, 20.0, 6.0, 2.0, 0.6)
