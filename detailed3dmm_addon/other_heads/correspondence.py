@@ -15,8 +15,8 @@ from ...ml_backend.geometry.movement_guide import MovementGuide
 from ...ml_backend.geometry.similarity import Similarity, fit_similarity
 from ...ml_backend.geometry.surface_wrap import Guide, triangle_edges, wrap_surface
 from ...ml_backend.geometry.texture_space import rasterise, sample_map
-from .orientation import connected_parts
 from .our_skin import UV_SIZE, known_by_movement, our_movements, our_skin, wrinkle_texels
+from .parts import connected_parts
 from .placement import place_head
 from .target_shape import TargetShape
 

@@ -10,7 +10,7 @@ PREVIEW = "d3dmm_match_colour"
 """Colour attribute of the mesh."""
 FORMER = "d3dmm_former_colour"
 """Of the object: the colour attribute that was active before, and the viewport's colours."""
-_FULL = 0.12
+_FULL = 0.06
 """Millimetres on our head: root mean square over expressions that is shown in full colour."""
 _STOPS = np.array([0.0, 0.15, 0.45, 1.0])
 _COLOURS = np.array([(0.32, 0.32, 0.34), (0.10, 0.30, 0.62), (0.95, 0.72, 0.12), (0.80, 0.06, 0.04)])

@@ -7,6 +7,7 @@ from mathutils.bvhtree import BVHTree
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.similarity import Similarity
+from .parts import connected_parts
 from .target_shape import TargetShape
 
 _NEAR = 0.02
@@ -77,28 +78,6 @@ def check_orientation(
             "In Edit Mode, select all, then Mesh > Normals > Recalculate Outside"
             + ("; then select the skin, and Mesh > Normals > Flip." if stays else "."),
         )
-
-
-def connected_parts(groups: np.ndarray, count: int) -> np.ndarray:
-    """Numbers the connected parts of a surface.
-
-    Args:
-        groups: (G, K) indices; the elements of a row are connected.
-        count: N, of elements.
-
-    Returns:
-        (N,) the number of each element's part, counted from 0.
-    """
-    label = np.arange(count)
-    while True:
-        least = label[groups].min(1)
-        fresh = label.copy()
-        for column in groups.T:
-            np.minimum.at(fresh, column, least)
-        fresh = fresh[fresh]
-        if np.array_equal(fresh, label):
-            return np.unique(label, return_inverse=True)[1]
-        label = fresh
 
 
 def _corners(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

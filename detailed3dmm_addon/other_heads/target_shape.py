@@ -6,6 +6,7 @@ import numpy as np
 from ...ml_backend.expression_names import mirrored_name
 from ..model.arkit_keys import expression_keys
 from ..nodes.vertex_attributes import read_corner_uv, read_shape
+from .parts import sewn_vertices
 
 _UNEVEN = 1.02
 """Ratio of an object's largest scale to its smallest from which its shape counts as seen in the scene."""
@@ -109,9 +110,12 @@ class TargetShape:
 
     def stretch(self) -> np.ndarray:
         """Returns (N,): the way along the mesh's own normal that moves the seen surface by 1 outwards."""
-        seen = self.normals()[: self.count]
-        own = seen @ self.linear
-        return 1 / np.maximum(np.linalg.norm(own, axis=1), 1e-6)
+        own = np.empty((self.count, 3), np.float32)
+        self.mesh.vertex_normals.foreach_get("vector", own.ravel())
+        group = self.one_place[: self.count]
+        common = np.stack([np.bincount(group, axis, self.count) for axis in own.T], 1)[group]
+        common /= np.maximum(np.linalg.norm(common, axis=1, keepdims=True), 1e-30)
+        return np.maximum(np.linalg.norm(common @ np.linalg.inv(self.linear), axis=1), 1e-6)
 
     def vertex_uv(self) -> np.ndarray | None:
         """Returns (M, 2): the texture coordinate of one corner of each vertex, or None without a layer."""
@@ -133,7 +137,8 @@ class TargetShape:
         )
         digits = np.round(np.concatenate([self.positions, moved], 1) / unit).astype(np.int64)
         _, first, group = np.unique(digits, axis=0, return_index=True, return_inverse=True)
-        return first[group.ravel()]
+        one = first[group.ravel()]
+        return sewn_vertices(self.triangles, one)
 
 
 def areas_at(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:

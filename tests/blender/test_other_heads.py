@@ -44,6 +44,9 @@ def write_keys(head, change) -> None:
         points = np.empty((len(key.points), 3), np.float32)
         key.points.foreach_get("co", points.ravel())
         key.points.foreach_set("co", np.ascontiguousarray(change(points), np.float32).ravel())
+        if key == head.data.shape_keys.key_blocks[0]:
+            moved = np.ascontiguousarray(change(points), np.float32)
+            head.data.attributes["position"].data.foreach_set("vector", moved.ravel())
     head.data.update()
 
 
@@ -64,8 +67,9 @@ def test_uneven_and_negative_scale_count_as_seen(module, laid_out):
     seen = heights_of(head) * stretch
     size = np.linalg.norm(expected, axis=1)
     deep = size > 0.3 * size.max()
-    along = (seen * expected).sum(1)[deep] / size[deep]
-    assert deep.sum() > 30 and along == pytest.approx(size[deep], rel=0.1)
+    along = (seen * expected).sum(1)[deep] / size[deep] ** 2
+    apart = np.abs(along - 1)
+    assert deep.sum() > 30 and np.median(apart) < 0.12 and np.quantile(apart, 0.9) < 0.25
 
 
 def test_a_half_with_a_mirror_is_a_whole_head(module):
@@ -145,18 +149,25 @@ def test_a_key_turned_round_makes_no_inverted_wrinkles_and_a_weak_one_shallow_on
         key.points.foreach_set("co", np.ascontiguousarray(rest + share * (points - rest)).ravel())
     ranged.slider_min, ranged.slider_max = -1.0, 4.0
     bpy.ops.d3dmm.add_detail_to_mesh(method="UV", age=60, seed=2)
-    calm = heights_of(head)
+
+    def heights() -> np.ndarray:
+        bpy.context.view_layer.update()
+        mesh = head.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+        values = np.empty(len(mesh.vertices), np.float32)
+        mesh.attributes["d3dmm_height"].data.foreach_get("value", values)
+        return values
+
+    calm = heights()
 
     def depth(key, value) -> float:
         key.value = value
-        bpy.context.view_layer.update()
-        added = float(np.abs(heights_of(head) - calm).max())
+        added = float(np.abs(heights() - calm).max())
         key.value = 0.0
         return added
 
     assert depth(ranged, -1.0) < 1e-6
     whole = depth(ranged, 4.0)
-    assert whole > 0.0002 * UNITS and depth(weak, 1.0) < 0.75 * whole
+    assert whole > 0.1 * UNITS and depth(weak, 1.0) < 0.75 * whole
 
 
 def test_preview_and_colour_come_and_go(module, laid_out):

@@ -161,6 +161,7 @@ def test_keys_drawn_from_another_key_are_measured_from_it(module):
     read_shape = module("detailed3dmm_addon.nodes.vertex_attributes").read_shape
     rest = read_shape(keys[0])
     neutral = head.shape_key_add(name="Neutral", from_mix=False)
+    neutral.value = 0.0
     larger = rest * 1.4
     neutral.points.foreach_set("co", larger.ravel())
     for key in keys[1:-1]:
