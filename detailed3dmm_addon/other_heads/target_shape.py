@@ -187,10 +187,11 @@ def _at_rest(mesh: bpy.types.Mesh, expressions: dict[str, list[str]]) -> np.ndar
 
 def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
     mesh.calc_loop_triangles()
-    found = tuple(np.empty((len(mesh.loop_triangles), 3), np.int32) for _ in range(2))
-    mesh.loop_triangles.foreach_get("vertices", found[0].ravel())
-    mesh.loop_triangles.foreach_get("loops", found[1].ravel())
-    return found
+    vertices = np.empty((len(mesh.loop_triangles), 3), np.int32)
+    corners = np.empty_like(vertices)
+    mesh.loop_triangles.foreach_get("vertices", vertices.ravel())
+    mesh.loop_triangles.foreach_get("loops", corners.ravel())
+    return vertices, corners
 
 
 def _shown(item: bpy.types.Object) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How much a movement compresses a triangle mesh, at its vertices. numpy only."""
+"""Compression of a triangle mesh by a movement, at its vertices. numpy only."""
 
 import numpy as np
 
