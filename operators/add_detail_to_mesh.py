@@ -18,6 +18,7 @@ from ..detailed3dmm_addon.other_heads.match_preview import (
     show_preview,
     wrinkle_energy,
 )
+from ..detailed3dmm_addon.other_heads.mesh_hair import grow_hair
 from ..detailed3dmm_addon.other_heads.report import likelier_skin, report_detail
 from ..detailed3dmm_addon.other_heads.skin_image import paint_skin, remove_skin
 from ..ml_backend.errors import UserError
@@ -101,7 +102,7 @@ class D3DMM_OT_add_detail_to_mesh(FaceOperator, bpy.types.Operator):
 
 
 class D3DMM_OT_remove_mesh_detail(_DetailOperator, bpy.types.Operator):
-    """Take our wrinkles, colours and preview off this mesh; it becomes what it was"""
+    """Take our wrinkles, colours and hair off this mesh; it becomes what it was"""
 
     bl_idname = "d3dmm.remove_mesh_detail"
     bl_label = "Remove Detail"
@@ -153,7 +154,33 @@ class D3DMM_OT_colour_own_head(_DetailOperator, bpy.types.Operator):
         look = SkinLook(self.tone, {"age": self.age}, self.seed)
         size = item[SCALE] * abs(item.matrix_world.determinant()) ** (1 / 3)
         image = paint_skin(item, look, int(self.resolution), size)
-        self.report({"INFO"}, f"{image.name}: painted; brows, lashes and hair grow on faces of ours alone")
+        self.report({"INFO"}, f"{image.name}: painted")
+
+
+class D3DMM_OT_grow_hair_on_mesh(_DetailOperator, bpy.types.Operator):
+    """Grow our brows or lashes on this mesh; they follow its expressions"""
+
+    bl_idname = "d3dmm.grow_hair_on_mesh"
+    bl_label = "Add Hair To Mesh"
+    bl_options = {"REGISTER", "UNDO"}
+
+    parts: EnumProperty(
+        name="Parts",
+        items=(("brows", "Brows", ""), ("lashes", "Lashes", "")),
+        options={"ENUM_FLAG"},
+        default={"brows", "lashes"},
+    )
+    melanin: FloatProperty(name="Melanin", default=0.7, min=0.0, max=1.0)
+    redness: FloatProperty(name="Redness", default=0.2, min=0.0, max=1.0)
+    seed: IntProperty(name="Seed", default=0, min=0)
+
+    def perform(self, context):
+        """Grows the chosen parts."""
+        item = context.active_object
+        colour = (self.melanin, self.redness)
+        counts = {part: grow_hair(item, part, item[SCALE], self.seed, colour) for part in sorted(self.parts)}
+        grown = ", ".join(f"{count} {part}" for part, count in counts.items())
+        self.report({"INFO"}, f"{item.name}: {grown}; scalp hair and beards grow on faces of ours alone")
 
 
 CLASSES = (
@@ -161,4 +188,5 @@ CLASSES = (
     D3DMM_OT_remove_mesh_detail,
     D3DMM_OT_show_match,
     D3DMM_OT_colour_own_head,
+    D3DMM_OT_grow_hair_on_mesh,
 )

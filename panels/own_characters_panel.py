@@ -39,6 +39,7 @@ class D3DMM_PT_own_characters(SidebarPanel, bpy.types.Panel):
         for name in (STRENGTH_INPUT, *REGION_INPUTS.values()) if modifier is not None else ():
             column.prop(*input_slider(modifier, name), text=name, slider=True)
         layout.operator("d3dmm.colour_own_head", icon="COLOR")
+        layout.operator("d3dmm.grow_hair_on_mesh", icon="CURVES_DATA")
         layout.operator("d3dmm.remove_mesh_detail", icon="X")
 
     def _draw_match(self, layout, item):

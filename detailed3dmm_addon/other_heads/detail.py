@@ -41,6 +41,7 @@ from ..nodes.vertex_attributes import (
 from .correspondence import Correspondence, check_head, match_shape
 from .folds import FoldRatios
 from .match_preview import hide_preview
+from .mesh_hair import PARTS, remove_hair
 from .quality import QUALITY, MatchQuality, judge_match, keep_quality
 from .skin_image import PLACE_ATTRIBUTE, remove_skin
 from .target_shape import TargetShape
@@ -170,6 +171,8 @@ def remove_mesh_detail(item: bpy.types.Object) -> None:
     """Removes all that we added: modifier, drivers, attributes, colours; a subdivided mesh is put back."""
     hide_preview(item)
     remove_skin(item)
+    for part in PARTS:
+        remove_hair(item, part)
     modifier = item.modifiers.get(MODIFIER)
     if modifier is not None:
         group = modifier.node_group

@@ -18,7 +18,7 @@ _FAR = 0.004
 """Metres on our head: distance from the surface that halves the figure."""
 _ELSEWHERE = 0.02
 """Metres on our head: median distance of the places where keys act that halves the figure."""
-_ASTRAY = 0.035
+_ASTRAY = 0.045
 """Metres on our head: a key that acts so far away does not show what its name says."""
 _LEAST_MOVE = 2e-4
 _EYES_AND_TONGUE = ("eyeLook", "tongue", "jaw")

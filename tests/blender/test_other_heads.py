@@ -170,14 +170,33 @@ def test_a_key_turned_round_makes_no_inverted_wrinkles_and_a_weak_one_shallow_on
     assert whole > 0.1 * UNITS and depth(weak, 1.0) < 0.75 * whole
 
 
-def test_preview_and_colour_come_and_go(module, laid_out):
+def brows_move_with(head, hair) -> None:
+    """Checks that hundreds of hairs grow on the skin of the brows and rise with them."""
+
+    def roots() -> np.ndarray:
+        bpy.context.view_layer.update()
+        curves = hair.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+        points = np.empty((len(curves.points), 3), np.float32)
+        curves.attributes["position"].data.foreach_get("vector", points.ravel())
+        return points[[curve.first_point_index for curve in curves.curves]]
+
+    calm = roots()
+    skin = positions_of(head)
+    assert len(calm) > 300
+    away = np.linalg.norm(calm[::10, None] - skin[None], axis=2).min(1)
+    assert away.max() < 0.004 * UNITS
+    head.data.shape_keys.key_blocks["BrowInnerUp"].value = 1.0
+    assert np.linalg.norm(roots() - calm, axis=1).max() > 0.004 * UNITS
+    head.data.shape_keys.key_blocks["BrowInnerUp"].value = 0.0
+
+
+def test_preview_colour_and_hair_come_and_go(module, laid_out):
     head = laid_out
     head.data.color_attributes.new("Own", "BYTE_COLOR", "CORNER")
     head.data.color_attributes.active_color_name = "Own"
     material = bpy.data.materials.new("Own")
     head.data.materials.append(material)
     before = sorted(item.name for item in head.data.attributes)
-    properties = sorted(head.keys())
     with pytest.raises(RuntimeError, match="none of our detail"):
         bpy.ops.d3dmm.show_match()
     bpy.ops.d3dmm.add_detail_to_mesh(method="UV", age=60, seed=2)
@@ -204,8 +223,13 @@ def test_preview_and_colour_come_and_go(module, laid_out):
     assert same[400:700, 400:600].mean() > 0.9
     bpy.ops.d3dmm.colour_own_head(tone=50)
     assert len(bpy.data.images) == 1 and len(bpy.data.materials) == 2
+    bpy.ops.d3dmm.grow_hair_on_mesh(parts={"brows"})
+    hair = next(item for item in bpy.data.objects if item.type == "CURVES")
+    brows_move_with(head, hair)
     bpy.ops.d3dmm.remove_mesh_detail()
-    assert sorted(item.name for item in head.data.attributes) == before and sorted(head.keys()) == properties
+    assert [item.name for item in bpy.data.objects] == [head.name] and not bpy.data.hair_curves
+    assert sorted(item.name for item in head.data.attributes) == before
+    assert not [name for name in head.keys() if name.startswith("d3dmm_")]
     assert head.data.color_attributes.active_color_name == "Own" and head.animation_data is None
     assert head.data.materials[0] == material and not bpy.data.images and len(bpy.data.materials) == 1
 
