@@ -202,6 +202,78 @@ def _ict_places(cache: Path) -> np.ndarray:
     return places
 
 
+def stylised(source: HeadSource, marks) -> HeadSource:
+    """Doubles the nose, enlarges the eyes, flattens and narrows the chin; displacements grow alike."""
+    points = source.positions
+    nose = points[int(marks["nose_base"][0])]
+    factor = np.ones(len(points))
+    shift = np.zeros_like(points)
+
+    def swell(centre, radius, amount):
+        weight = np.exp(-((np.linalg.norm(points - centre, axis=1) / radius) ** 2))
+        shift[:] += amount * weight[:, None] * (points - centre)
+        factor[:] *= 1 + amount * weight
+
+    swell(nose + (0, 0.005, 0.01), 0.026, 1.1)
+    for side in ("left", "right"):
+        swell(points[marks[f"eye_{side}"]].mean(0), 0.022, 0.5)
+    moved = points + shift
+    moved[:, 0] *= 1 - 0.25 / (1 + np.exp((points[:, 2] - points[:, 2].mean() + 0.02) / 0.02))
+    keys = {name: delta * factor[:, None] for name, delta in source.keys.items()}
+    return replace(source.moved(moved), keys=keys)
+
+
+def halved(source: HeadSource) -> HeadSource:
+    """Splits each quad into four, without smoothing."""
+    quads = np.array(source.polygons)
+    uv = source.uv.reshape(-1, 4, 2)
+    edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], 2).reshape(-1, 2), 1)
+    unique, number = np.unique(edges, axis=0, return_inverse=True)
+    count = len(source.positions)
+    middle = count + number.reshape(-1, 4)
+    centre = count + len(unique) + np.arange(len(quads))
+
+    def refined(values, known=None):
+        halves = values[unique].mean(1)
+        centres = values[quads].mean(1)
+        if known is not None:
+            halves[~known[unique].all(1)] = -1
+            centres[~known[quads].all(1)] = -1
+        return np.concatenate([values, halves, centres])
+
+    polygons, corners = [], []
+    uv_middle, uv_centre = (uv + np.roll(uv, -1, 1)) / 2, uv.mean(1)
+    for corner in range(4):
+        polygons.append(np.stack([quads[:, corner], middle[:, corner], centre, middle[:, corner - 1]], 1))
+        corners.append(
+            np.stack([uv[:, corner], uv_middle[:, corner], uv_centre, uv_middle[:, corner - 1]], 1)
+        )
+    known = (source.place >= 0).all(1)
+    return HeadSource(
+        refined(source.positions),
+        np.concatenate(polygons).tolist(),
+        np.concatenate(corners).reshape(-1, 2),
+        np.tile(source.materials, 4),
+        {name: refined(delta) for name, delta in source.keys.items()},
+        refined(source.place, known),
+        np.ones(count + len(unique) + len(quads), bool),
+    )
+
+
+def split(source: HeadSource, vertex: np.ndarray, number: np.ndarray) -> HeadSource:
+    """Gives each corner of the polygons the vertex `number`, a copy of `vertex`."""
+    ends = np.cumsum([len(polygon) for polygon in source.polygons])[:-1]
+    return HeadSource(
+        source.positions[vertex],
+        [part.tolist() for part in np.split(number, ends)],
+        source.uv,
+        source.materials,
+        {name: delta[vertex] for name, delta in source.keys.items()},
+        source.place[vertex],
+        source.shown[vertex],
+    )
+
+
 def _of_quads(positions, polygons, uv, parts, keys, place) -> HeadSource:
     lists = [[v for v in polygon if v >= 0] for polygon in polygons.tolist()]
     flat = uv[polygons >= 0]
