@@ -200,14 +200,17 @@ def remove_mesh_detail(item: bpy.types.Object) -> None:
 
 
 def _subdivided(mesh: bpy.types.Mesh, levels: int) -> bpy.types.Mesh:
-    """Returns a copy whose edges are halved and smoothed; shape keys are smoothed like the rest shape."""
+    """Returns a copy whose edges are halved; shape keys change like the rest shape.
+
+    Only the first level rounds the surface: rounding what is rounded already makes ripples.
+    """
     finer = mesh.copy()
-    for _ in range(levels):
+    for level in range(levels):
         flat = bmesh.new()
         rounded = bmesh.new()
-        for cutting, smooth in ((flat, 0.0), (rounded, 1.0)):
+        for cutting, smooth in ((flat, 0.0), (rounded, 1.0 if level == 0 else 0.0)):
             cutting.from_mesh(finer)
-            for layer in cutting.verts.layers.shape.values() if smooth else ():
+            for layer in cutting.verts.layers.shape.values() if cutting is rounded else ():
                 cutting.verts.layers.shape.remove(layer)
             bmesh.ops.subdivide_edges(
                 cutting, edges=cutting.edges[:], cuts=1, smooth=smooth, use_grid_fill=True

@@ -60,9 +60,10 @@ def likelier_skin(item: bpy.types.Object, others: Iterable[bpy.types.Object]) ->
     """
     moving = {item: _moving(item)}
     for other in others:
-        if other.type == "MESH" and other != item and not is_face(other) and not has_mesh_detail(other):
-            if len(expression_keys(other.data)) >= FEWEST:
-                moving[other] = _moving(other)
+        if other.type != "MESH" or other == item or is_face(other) or has_mesh_detail(other):
+            continue
+        if len(expression_keys(other.data)) >= FEWEST:
+            moving[other] = _moving(other)
     best = max(moving, key=lambda each: moving[each])
     return None if moving[best] <= moving[item] else best
 

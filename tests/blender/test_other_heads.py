@@ -229,7 +229,7 @@ def test_preview_colour_and_hair_come_and_go(module, laid_out):
     bpy.ops.d3dmm.remove_mesh_detail()
     assert [item.name for item in bpy.data.objects] == [head.name] and not bpy.data.hair_curves
     assert sorted(item.name for item in head.data.attributes) == before
-    assert not [name for name in head.keys() if name.startswith("d3dmm_")]
+    assert not [name for name in list(head.keys()) if name.startswith("d3dmm_")]
     assert head.data.color_attributes.active_color_name == "Own" and head.animation_data is None
     assert head.data.materials[0] == material and not bpy.data.images and len(bpy.data.materials) == 1
 
