@@ -117,7 +117,7 @@ def regrow(face: bpy.types.Object, part: str) -> None:
         return
     strands = _grown(part, hair_part(face, part))
     before = cast(bpy.types.Curves, item.data)
-    made = _curves(before.name, strands)
+    made = make_curves(before.name, strands, mean_head().positions)
     for material in before.materials:
         made.materials.append(material)
     made.surface = face
@@ -127,7 +127,7 @@ def regrow(face: bpy.types.Object, part: str) -> None:
     if before.users == 0:
         bpy.data.hair_curves.remove(before)
         made.name = name
-    _set_up_modifier(face, item, strands)
+    set_up_modifier(face, item, strands)
     apply_look(face, part)
     painted.paint_beneath(face, hair_objects(face))
 
@@ -186,8 +186,14 @@ def _add_object(face: bpy.types.Object, part: str) -> None:
     hair_part(face, part).object = item
 
 
-def _curves(name: str, strands: Strands) -> bpy.types.Curves:
-    """Returns hair curves of strands, with what the node groups read."""
+def make_curves(name: str, strands: Strands, positions: np.ndarray) -> bpy.types.Curves:
+    """Returns hair curves of strands, with what the node groups read.
+
+    Args:
+        name: of the curves.
+        strands: on a skin at rest.
+        positions: (N, 3) of that skin's vertices.
+    """
     count, steps = strands.points.shape[:2]
     curves = bpy.data.hair_curves.new(name)
     curves.add_curves([steps] * count)
@@ -195,19 +201,18 @@ def _curves(name: str, strands: Strands) -> bpy.types.Curves:
     along = np.linspace(0, 1, steps, dtype=np.float32)
     radius = strands.radius[:, None] * (1 - (1 - _TIP) * along**2)
     _write(curves, "radius", radius.ravel(), "POINT")
-    head = mean_head()
-    root = (head.positions[strands.corners] * strands.weights[..., None]).sum(1)
+    root = (positions[strands.corners] * strands.weights[..., None]).sum(1)
     _write(curves, CORNERS, strands.corners)
     _write(curves, WEIGHTS, strands.weights)
     _write(curves, ROOT, root)
     _write(curves, CHANCE, strands.chance)
     if strands.carriers is None or strands.shares is None:
         _write(curves, WIDE, strands.wide)
-        inverse = np.linalg.inv(skin_frames(head.positions.astype(np.float64), strands.wide))
+        inverse = np.linalg.inv(skin_frames(positions.astype(np.float64), strands.wide))
         for index, row in enumerate(FRAME_ROWS):
             _write(curves, row, inverse[:, index])
         return curves
-    before = (head.positions[strands.carriers] * strands.shares[..., None]).sum(2)
+    before = (positions[strands.carriers] * strands.shares[..., None]).sum(2)
     for end in (0, 1):
         _write(curves, CARRIERS[end], strands.carriers[:, end])
         _write(curves, SHARES[end], strands.shares[:, end])
@@ -226,7 +231,8 @@ def _write(curves: bpy.types.Curves, name: str, values: np.ndarray, domain: str 
     attribute.data.foreach_set(field, np.ascontiguousarray(values, np.float32).ravel())
 
 
-def _set_up_modifier(face: bpy.types.Object, item: bpy.types.Object, strands: Strands) -> None:
+def set_up_modifier(face: bpy.types.Object, item: bpy.types.Object, strands: Strands) -> None:
+    """Lets a hair object follow the evaluated mesh on which its strands grow."""
     group = follow_group(strands.carriers is not None)
     modifier = cast(
         bpy.types.NodesModifier, item.modifiers.get(MODIFIER) or item.modifiers.new(MODIFIER, "NODES")

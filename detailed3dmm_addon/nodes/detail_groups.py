@@ -38,6 +38,8 @@ WEIGHTS_ATTRIBUTE = "d3dmm_weights_{}"
 FINE_IMAGES = 3
 FINE_FIELDS = 3 * FINE_IMAGES - 1
 """Fields of a clip's fine band: with its mean they are three to an image."""
+TWIN_ATTRIBUTE = "d3dmm_twin"
+"""Of a head with doubled vertices: the number of the first vertex at the same place."""
 METRES_PER_MILLIMETRE = 1e-3
 LARGEST_STRENGTH = 4.0
 
@@ -50,10 +52,17 @@ def detail_group(components: int) -> bpy.types.NodeTree:
     Args:
         components: K; 0 for live detail alone.
     """
-    name = f"{GROUP_NAME} {components}" if components else GROUP_NAME
+    group, is_new = _named_group(f"{GROUP_NAME} {components}" if components else GROUP_NAME, components)
+    if is_new:
+        _fill(group, components)
+    return group
+
+
+def _named_group(name: str, components: int) -> tuple[bpy.types.NodeTree, bool]:
+    """Returns the group of a name, and True if it is new: with its sockets, without nodes."""
     for existing in bpy.data.node_groups:
         if existing.get("d3dmm") == name and not existing.library:
-            return existing
+            return existing, False
     group = bpy.data.node_groups.new(name, "GeometryNodeTree")
     group["d3dmm"] = name
     group.is_modifier = True
@@ -68,7 +77,33 @@ def detail_group(components: int) -> bpy.types.NodeTree:
         socket.max_value = LARGEST_STRENGTH
     for index in range(components):
         interface.new_socket(COEFFICIENT_INPUT.format(index), in_out="INPUT", socket_type="NodeSocketFloat")
-    _fill(group, components)
+    return group, True
+
+
+def other_head_group(components: int, doubled: bool) -> bpy.types.NodeTree:
+    """Returns the geometry nodes for heads of other makers.
+
+    Displacement along the normal = (mean + sum of coefficient x field) x strength x regions; a coefficient
+    below 0, of a key that is turned round, counts as 0.
+
+    Args:
+        components: K, at least 1.
+        doubled: vertices with one number in `TWIN_ATTRIBUTE` move along their common normal.
+    """
+    name = f"{GROUP_NAME} Mesh {components}{' Doubled' if doubled else ''}"
+    group, is_new = _named_group(name, components)
+    if is_new:
+        graph = NodeGraph(group)
+        source = graph.node("NodeGroupInput").outputs
+        coefficients = [
+            graph.math("MAXIMUM", source[COEFFICIENT_INPUT.format(index)], 0.0) for index in range(components)
+        ]
+        gain = graph.math("MULTIPLY", _region_gain(graph, source), source[STRENGTH_INPUT])
+        height = graph.math("MULTIPLY", _baked_height(graph, coefficients), gain)
+        normal = _common_normal(graph) if doubled else None
+        geometry = _displaced(graph, source["Geometry"], height, normal)
+        geometry = graph.store_attribute(geometry, HEIGHT_ATTRIBUTE, "FLOAT", height)
+        graph.node("NodeGroupOutput", {"Geometry": geometry})
     return group
 
 
@@ -118,9 +153,20 @@ def _region_gain(graph: NodeGraph, source) -> bpy.types.NodeSocket | float:
     return gain
 
 
-def _displaced(graph: NodeGraph, geometry, height) -> bpy.types.NodeSocket:
-    """Adds the nodes that move vertices along their normals by a height in millimetres."""
+def _common_normal(graph: NodeGraph) -> bpy.types.NodeSocket:
+    """Adds the nodes of the mean normal of the vertices at one place."""
     normal = graph.node("GeometryNodeInputNormal").outputs[0]
+    twin = graph.named_attribute(TWIN_ATTRIBUTE)
+    total = graph.node(
+        "GeometryNodeAccumulateField", {"Value": normal, "Group ID": twin}, data_type="FLOAT_VECTOR"
+    ).outputs["Total"]
+    return graph.node("VectorMath", {0: total}, operation="NORMALIZE").outputs[0]
+
+
+def _displaced(graph: NodeGraph, geometry, height, normal=None) -> bpy.types.NodeSocket:
+    """Adds the nodes that move vertices along their normals, or others, by a height in millimetres."""
+    if normal is None:
+        normal = graph.node("GeometryNodeInputNormal").outputs[0]
     metres = graph.math("MULTIPLY", height, METRES_PER_MILLIMETRE)
     offset = graph.node("VectorMath", {0: normal, "Scale": metres}, operation="SCALE")
     move = graph.node("GeometryNodeSetPosition", {"Geometry": geometry, "Offset": offset.outputs[0]})

@@ -20,17 +20,17 @@ from ..model.arkit_keys import expression_keys
 from ..model.expression_groups import EXPRESSION_PRESETS
 from ..model.face_model import dense_mesh, dense_parts, face_model
 from ..nodes.detail_groups import (
-    BAKED_INPUT,
     COEFFICIENT_INPUT,
     FIELD_ATTRIBUTE,
     MEAN_ATTRIBUTE,
     REGION_ATTRIBUTE,
     REGIONS,
-    detail_group,
+    TWIN_ATTRIBUTE,
     input_identifiers,
+    other_head_group,
 )
 from ..nodes.detail_modifier import MODIFIER, set_group
-from ..nodes.modifier_inputs import input_path, set_input
+from ..nodes.modifier_inputs import input_path
 from ..nodes.vertex_attributes import (
     read_shape,
     remove_attributes,
@@ -38,12 +38,20 @@ from ..nodes.vertex_attributes import (
     write_positions,
     write_shape,
 )
-from .correspondence import Correspondence, check_head, find_correspondence
+from .correspondence import Correspondence, check_head, match_shape
+from .folds import FoldRatios
+from .match_preview import hide_preview
+from .mesh_hair import PARTS, remove_hair
+from .quality import QUALITY, MatchQuality, judge_match, keep_quality
+from .skin_image import PLACE_ATTRIBUTE, remove_skin
+from .target_shape import TargetShape
 
 MARK = "d3dmm_mesh_detail"
 """Of the object: number of its fields."""
 ORIGINAL = "d3dmm_original_mesh"
 """Of the object: the mesh before it was subdivided."""
+SCALE = "d3dmm_match_scale"
+"""Of the object: length of a metre of our head in units of the mesh."""
 _SAMPLES = 1500
 _SEED = 7
 _RIDGE = 2.0
@@ -61,12 +69,14 @@ class AddedDetail:
     Attributes:
         correspondence: between the mesh and our skin.
         fields: number of the expressions that wrinkle.
+        quality: of the match.
         missing: names in `FOLDING` without a shape key, those with the strongest wrinkles first.
         missing_others: ARKit's other names without a shape key.
     """
 
     correspondence: Correspondence
     fields: int
+    quality: MatchQuality
     missing: tuple[str, ...]
     missing_others: tuple[str, ...]
 
@@ -100,8 +110,8 @@ def add_mesh_detail(
         check_head(item)
         item.data = _subdivided(original, subdivisions)
     try:
-        correspondence = find_correspondence(item, method)
-        mean, fields = _fields_at(correspondence, age, seed)
+        shape = TargetShape(item)
+        correspondence = match_shape(shape, method)
     except UserError:
         finer = item.data
         item.data = original
@@ -110,6 +120,10 @@ def add_mesh_detail(
         raise
     if subdivisions:
         item[ORIGINAL] = original
+    folds = FoldRatios(shape, correspondence)
+    mean, fields = _fields_at(correspondence, age, seed)
+    mean *= shape.stretch()
+    fields *= shape.stretch() * folds.at(correspondence.uv)
     mesh = item.data
     keys = expression_keys(mesh)
     strength = np.sqrt((fields**2).mean(1))
@@ -119,31 +133,46 @@ def add_mesh_detail(
         if name in keys and strength[index] > _FAINT * strength.max()
     ]
     absent = [
-        EXPRESSION_NAMES[index] for index in np.argsort(-strength) if EXPRESSION_NAMES[index] not in keys
+        EXPRESSION_NAMES[index]
+        for index in np.argsort(-strength)
+        if EXPRESSION_NAMES[index] not in shape.keys
     ]
     write_attribute(mesh, MEAN_ATTRIBUTE, mean)
     for number, index in enumerate(chosen):
         write_attribute(mesh, FIELD_ATTRIBUTE.format(number), fields[index])
     for name, weights in _regions_at(correspondence).items():
         write_attribute(mesh, REGION_ATTRIBUTE.format(name), weights)
+    twins = shape.one_place[: shape.count]
+    doubled = bool((twins != np.arange(shape.count)).any())
+    if doubled:
+        write_attribute(mesh, TWIN_ATTRIBUTE, twins.astype(np.float32))
     modifier = item.modifiers.new(MODIFIER, "NODES")
-    set_group(modifier, detail_group(len(chosen)))
-    set_input(modifier, BAKED_INPUT, True)
+    set_group(modifier, other_head_group(len(chosen), doubled))
     item.modifiers.move(len(item.modifiers) - 1, 0)
     for number, index in enumerate(chosen):
         _drive(item, COEFFICIENT_INPUT.format(number), keys[EXPRESSION_NAMES[index]])
+    place = np.concatenate([correspondence.uv, correspondence.trust[:, None]], 1)
+    write_attribute(mesh, PLACE_ATTRIBUTE, place)
+    quality = judge_match(shape, correspondence, folds)
+    keep_quality(item, quality)
+    item[SCALE] = correspondence.scale
     item[MARK] = len(chosen)
     item.update_tag()
     return AddedDetail(
         correspondence,
         len(chosen),
+        quality,
         tuple(name for name in absent if name in FOLDING),
         tuple(name for name in absent if name not in FOLDING),
     )
 
 
 def remove_mesh_detail(item: bpy.types.Object) -> None:
-    """Removes our detail from a mesh: modifier, drivers and attributes; a subdivided mesh is put back."""
+    """Removes all that we added: modifier, drivers, attributes, colours; a subdivided mesh is put back."""
+    hide_preview(item)
+    remove_skin(item)
+    for part in PARTS:
+        remove_hair(item, part)
     modifier = item.modifiers.get(MODIFIER)
     if modifier is not None:
         group = modifier.node_group
@@ -162,19 +191,26 @@ def remove_mesh_detail(item: bpy.types.Object) -> None:
         if finer.users == 0:
             bpy.data.meshes.remove(finer)
     remove_attributes(item.data, "d3dmm_")
-    item.pop(MARK, None)
+    for name in (MARK, SCALE, QUALITY):
+        item.pop(name, None)
+    curves = item.animation_data
+    if curves is not None and curves.action is None and not curves.nla_tracks and not curves.drivers:
+        item.animation_data_clear()
     item.update_tag()
 
 
 def _subdivided(mesh: bpy.types.Mesh, levels: int) -> bpy.types.Mesh:
-    """Returns a copy whose edges are halved and smoothed; shape keys are smoothed like the rest shape."""
+    """Returns a copy whose edges are halved; shape keys change like the rest shape.
+
+    Only the first level rounds the surface: rounding what is rounded already makes ripples.
+    """
     finer = mesh.copy()
-    for _ in range(levels):
+    for level in range(levels):
         flat = bmesh.new()
         rounded = bmesh.new()
-        for cutting, smooth in ((flat, 0.0), (rounded, 1.0)):
+        for cutting, smooth in ((flat, 0.0), (rounded, 1.0 if level == 0 else 0.0)):
             cutting.from_mesh(finer)
-            for layer in cutting.verts.layers.shape.values() if smooth else ():
+            for layer in cutting.verts.layers.shape.values() if cutting is rounded else ():
                 cutting.verts.layers.shape.remove(layer)
             bmesh.ops.subdivide_edges(
                 cutting, edges=cutting.edges[:], cuts=1, smooth=smooth, use_grid_fill=True

@@ -7,7 +7,8 @@ from mathutils.bvhtree import BVHTree
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.similarity import Similarity
-from ..nodes.vertex_attributes import read_positions
+from .parts import connected_parts
+from .target_shape import TargetShape
 
 _NEAR = 0.02
 """Metres on our head: greatest distance of a face whose normal is compared with our skin's."""
@@ -20,8 +21,7 @@ _TOLERATED = 0.02
 
 
 def check_orientation(
-    name: str,
-    mesh: bpy.types.Mesh,
+    shape: TargetShape,
     placement: Similarity,
     skin: np.ndarray,
     skin_triangles: np.ndarray,
@@ -31,8 +31,7 @@ def check_orientation(
     The faces of each connected part are wound alike first; then our skin decides which side is outside.
 
     Args:
-        name: of the object, for the message.
-        mesh: the head; it is not changed.
+        shape: the head.
         placement: from our head to the mesh.
         skin: (V, 3) positions of our skin, metres.
         skin_triangles: (T, 3) of our skin that can wrinkle.
@@ -40,23 +39,28 @@ def check_orientation(
     Raises:
         UserError: more than a few of its faces are inside out.
     """
+    mesh = shape.mesh
     count = len(mesh.polygons)
     polygon, vertex, edge = _corners(mesh)
-    positions = placement.inverse(read_positions(mesh).astype(np.float64))
+    positions = placement.inverse(shape.positions[: shape.count])
     size = np.bincount(polygon, minlength=count)
     centres = np.stack([np.bincount(polygon, axis[vertex], count) / size for axis in positions.T], 1)
     area = np.empty(count, np.float32)
     mesh.polygons.foreach_get("area", area)
-    changed, normals = _wound_alike(mesh)
+    changed, normals = _wound_alike(mesh, shape.one_place[: shape.count])
+    normals = normals @ np.linalg.inv(shape.linear)
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     normals = normals @ placement.rotation
+    seen = np.bincount(polygon, shape.shown[vertex], count) == size
     tree = BVHTree.FromPolygons(skin.tolist(), skin_triangles.tolist())
     agrees = np.zeros(count)
-    for index, centre in enumerate(centres.tolist()):
-        place, facing, _, _ = tree.find_nearest(centre, _NEAR)
+    low, high = skin.min(0) - _NEAR, skin.max(0) + _NEAR
+    for index in np.flatnonzero(seen & ((centres > low) & (centres < high)).all(1)).tolist():
+        place, facing, _, _ = tree.find_nearest(centres[index].tolist(), _NEAR)
         if place is not None:
             agrees[index] = normals[index] @ np.array(facing)
     near = agrees != 0
-    part = connected_parts(_neighbours(polygon, edge), count)
+    part = connected_parts(_neighbours(polygon, _joined_edges(mesh, edge, shape.one_place)), count)
     skin_area = np.bincount(part, area * near)
     vote = np.bincount(part, area * agrees)
     certain = np.abs(vote) > _UNDECIDED * np.bincount(part, area * np.abs(agrees))
@@ -70,32 +74,10 @@ def check_orientation(
     if share > _TOLERATED:
         stays = (counted & inwards[part]).sum() > _TOLERATED * total
         raise UserError(
-            f"{name}: {share:.0%} of the faces of its skin are inside out.",
+            f"{shape.name}: {share:.0%} of the faces of its skin are inside out.",
             "In Edit Mode, select all, then Mesh > Normals > Recalculate Outside"
             + ("; then select the skin, and Mesh > Normals > Flip." if stays else "."),
         )
-
-
-def connected_parts(groups: np.ndarray, count: int) -> np.ndarray:
-    """Numbers the connected parts of a surface.
-
-    Args:
-        groups: (G, K) indices; the elements of a row are connected.
-        count: N, of elements.
-
-    Returns:
-        (N,) the number of each element's part, counted from 0.
-    """
-    label = np.arange(count)
-    while True:
-        least = label[groups].min(1)
-        fresh = label.copy()
-        for column in groups.T:
-            np.minimum.at(fresh, column, least)
-        fresh = fresh[fresh]
-        if np.array_equal(fresh, label):
-            return np.unique(label, return_inverse=True)[1]
-        label = fresh
 
 
 def _corners(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -125,8 +107,20 @@ def _neighbours(polygon: np.ndarray, edge: np.ndarray) -> np.ndarray:
     return polygon[order[pair[:, None] + (0, 1)]]
 
 
-def _wound_alike(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Winds the faces of a copy alike, as Recalculate Outside does.
+def _joined_edges(mesh: bpy.types.Mesh, edge: np.ndarray, one_place: np.ndarray) -> np.ndarray:
+    """Returns (L,) the edge of each corner, edges between the same two places counted as one."""
+    ends = np.empty((len(mesh.edges), 2), np.int32)
+    mesh.edges.foreach_get("vertices", ends.ravel())
+    joined = np.sort(one_place[ends], axis=1)
+    return np.unique(joined, axis=0, return_inverse=True)[1].ravel()[edge]
+
+
+def _wound_alike(mesh: bpy.types.Mesh, one_place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Winds the faces of a copy alike, as Recalculate Outside does after Merge by Distance.
+
+    Args:
+        mesh: the head.
+        one_place: (N,) the first vertex at each vertex's place.
 
     Returns:
         (F,) bool, the faces that this turns, and (F, 3) their normals afterwards.
@@ -134,9 +128,20 @@ def _wound_alike(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
     copy = bmesh.new()
     try:
         copy.from_mesh(mesh)
+        row = copy.faces.layers.int.new("row")
+        for index, face in enumerate(copy.faces):
+            face[row] = index
         before = np.array([face.normal[:] for face in copy.faces])
+        after = before.copy()
+        copy.verts.ensure_lookup_table()
+        doubled = np.flatnonzero(one_place != np.arange(len(one_place)))
+        if len(doubled):
+            goals = one_place[doubled].tolist()
+            pairs = zip(doubled.tolist(), goals, strict=True)
+            bmesh.ops.weld_verts(copy, targetmap={copy.verts[one]: copy.verts[goal] for one, goal in pairs})
         bmesh.ops.recalc_face_normals(copy, faces=copy.faces[:])
-        after = np.array([face.normal[:] for face in copy.faces])
+        for face in copy.faces:
+            after[face[row]] = face.normal
     finally:
         copy.free()
     return (before * after).sum(1) < 0, after

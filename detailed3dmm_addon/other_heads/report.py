@@ -4,16 +4,20 @@ from collections.abc import Iterable
 from math import ceil, log2
 
 import bpy
+import numpy as np
 
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ..model.arkit_keys import FEWEST, expression_keys
 from ..model.registry import is_face
+from ..nodes.vertex_attributes import read_shape
 from .detail import FOLDING, AddedDetail, has_mesh_detail
+from .quality import MatchQuality
 
 FINE_ENOUGH = 0.0025
 """Metres on our head: a mesh with longer edges loses wrinkles."""
 COVERED_ENOUGH = 0.7
 """Share of our skin that can wrinkle."""
+_OF_THE_SKIN = ("brow", "noseSneer", "mouthSmile", "cheekSquint")
 _NAMES_ENOUGH = 0.75
 """Share of ARKit's names; with fewer there is a warning even if all that fold the skin are present."""
 
@@ -33,14 +37,65 @@ def report_detail(
     """
     match = added.correspondence
     how = "its texture coordinates" if match.by_uv else "wrapping"
-    done = f"{added.fields} expressions wrinkle {(match.trust > 0.5).sum()} vertices, matched by {how}"
+    done = (
+        f"{added.fields} expressions wrinkle {(match.trust > 0.5).sum()} vertices, matched by {how} "
+        f"({added.quality.figure:.0%}: {_measures(added.quality)})"
+    )
     warnings = [
         *_coarseness(match.spacing),
         *_missing_names(added),
         *_missing_skin(match.coverage),
+        *_astray(added.quality),
         *_other_meshes(item, selected),
     ]
     return {"WARNING" if warnings else "INFO"}, "; ".join([done, *warnings])
+
+
+def likelier_skin(item: bpy.types.Object, others: Iterable[bpy.types.Object]) -> bpy.types.Object | None:
+    """Returns the object that is the skin of a head of which the given mesh is another part, or None.
+
+    Args:
+        item: a mesh that our skin could not be laid over, such as teeth or lashes.
+        others: objects of the scene; meshes with ARKit's names among them count by how much of them moves.
+    """
+    moving = {item: _moving(item)}
+    for other in others:
+        if other.type != "MESH" or other == item or is_face(other) or has_mesh_detail(other):
+            continue
+        if len(expression_keys(other.data)) >= FEWEST:
+            moving[other] = _moving(other)
+    best = max(moving, key=lambda each: moving[each])
+    return None if moving[best] <= moving[item] else best
+
+
+def _moving(item: bpy.types.Object) -> int:
+    """Returns how many vertices the keys of brows, nose and smile move, in all."""
+    keys = item.data.shape_keys.key_blocks
+    rest = read_shape(keys[0])
+    names = expression_keys(item.data)
+    return sum(
+        int((np.abs(read_shape(keys[key]) - rest).max(1) > 0).sum())
+        for name, group in names.items()
+        if name.startswith(_OF_THE_SKIN)
+        for key in group
+    )
+
+
+def _measures(quality: MatchQuality) -> str:
+    """Returns the parts of the figure in words."""
+    parts = []
+    if quality.residual_mm:
+        name, worst = max(quality.residual_mm.items(), key=lambda entry: entry[1])
+        parts.append(f"{worst:.1f} mm off the surface at the {name.replace('_', ' ')}, the worst region")
+    parts.append(f"keys act {quality.places_mm:.0f} mm from where ours do")
+    parts.append(f"{quality.keys:.0%} of the names are there")
+    return ", ".join(parts)
+
+
+def _astray(quality: MatchQuality) -> list[str]:
+    if not quality.astray:
+        return []
+    return [f"these keys act far from where their names say: {', '.join(quality.astray)}"]
 
 
 def _coarseness(spacing: float) -> list[str]:

@@ -127,11 +127,18 @@ def test_selected_meshes_that_get_nothing_are_named_with_the_reason(laid_out, mo
     assert "Empty" not in sentence and not others["Brows"].modifiers
 
 
+def placing(module):
+    """Returns the function that places our head on an object."""
+    placement = module("detailed3dmm_addon.other_heads.placement")
+    shape = module("detailed3dmm_addon.other_heads.target_shape").TargetShape
+    return lambda head: placement.place_by_expressions(shape(head))
+
+
 @pytest.mark.parametrize("anchor", ["chain", "eyeBlinkLeft", "mouthSmileLeft", "Neutral"])
 def test_keys_relative_to_another_key_have_the_same_size(module, anchor):
     head, _ = make_other_head(module)
-    correspondence = module("detailed3dmm_addon.other_heads.correspondence")
-    expected = correspondence._from_expressions(correspondence._TargetShape(head))
+    place = placing(module)
+    expected = place(head)
     keys = head.data.shape_keys.key_blocks
     if anchor == "Neutral":
         head.shape_key_add(name="Neutral", from_mix=False)
@@ -140,7 +147,7 @@ def test_keys_relative_to_another_key_have_the_same_size(module, anchor):
         other = next(block for block in keys if block.name.lower() == name.lower())
         if key != other:
             key.relative_key = other
-    placed = correspondence._from_expressions(correspondence._TargetShape(head))
+    placed = place(head)
     assert placed.scale == pytest.approx(expected.scale, rel=0.02)
     assert placed.scale == pytest.approx(UNITS, rel=0.12)
     assert np.abs(placed.offset - expected.offset).max() < 0.005 * UNITS
@@ -148,16 +155,18 @@ def test_keys_relative_to_another_key_have_the_same_size(module, anchor):
 
 def test_keys_drawn_from_another_key_are_measured_from_it(module):
     head, _ = make_other_head(module)
-    correspondence = module("detailed3dmm_addon.other_heads.correspondence")
-    expected = correspondence._from_expressions(correspondence._TargetShape(head))
+    place = placing(module)
+    expected = place(head)
     keys = head.data.shape_keys.key_blocks
-    rest = correspondence.read_shape(keys[0])
+    read_shape = module("detailed3dmm_addon.nodes.vertex_attributes").read_shape
+    rest = read_shape(keys[0])
     neutral = head.shape_key_add(name="Neutral", from_mix=False)
+    neutral.value = 0.0
     larger = rest * 1.4
     neutral.points.foreach_set("co", larger.ravel())
     for key in keys[1:-1]:
-        shape = correspondence.read_shape(key) - rest + larger
+        shape = read_shape(key) - rest + larger
         key.points.foreach_set("co", shape.ravel())
         key.relative_key = neutral
-    placed = correspondence._from_expressions(correspondence._TargetShape(head))
+    placed = place(head)
     assert placed.scale == pytest.approx(expected.scale, rel=1e-3)
