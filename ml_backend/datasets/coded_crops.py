@@ -55,7 +55,10 @@ def draw_crops(seen: np.ndarray, codes: FaceCodes, focal: float, random: np.rand
             hair[[1, 2, 3, 4, 5, *range(8, 16)]] = draw_hair(random)[[1, 2, 3, 4, 5, *range(8, 16)]]
         light = draw_light(random)
         codes = dataclasses.replace(
-            codes, texture=draw_texture(random), hair=hair.copy(), illumination=code_of_light(light).astype(np.float32)
+            codes,
+            texture=draw_texture(random),
+            hair=hair.copy(),
+            illumination=code_of_light(light).astype(np.float32),
         )
         surface = surface or see_surface(head, codes, camera, nuisance)
         ground = draw_ground(random, light[0] * random.uniform(0.5, 2.0), CROP)

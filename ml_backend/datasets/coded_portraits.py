@@ -112,5 +112,3 @@ def make_portrait_set(
 def read_portraits(paths: list[Path]) -> list[StoredPortrait]:
     """Reads the portraits in which a face was found."""
     return [portrait for path in paths if (portrait := StoredPortrait.read(path)) is not None]
-
-

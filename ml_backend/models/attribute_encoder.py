@@ -72,7 +72,11 @@ class ResidualTrunk(nn.Module):
         self.first = nn.Linear(size, width)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)
+                nn.LayerNorm(width),
+                nn.Linear(width, width),
+                nn.GELU(),
+                nn.Dropout(dropout),
+                nn.Linear(width, width),
             )
             for _ in range(blocks)
         )
@@ -135,7 +139,11 @@ class AttributeEncoder(nn.Module):
         self.register_buffer("output_scale", torch.ones(total))
         self.look = CropTrunk(config.channels, config.crop, config.features)
         self.geometry = ResidualTrunk(
-            inputs + config.features, config.geometry_width, sum(SIZES[name] for name in GEOMETRY), config.blocks, config.dropout
+            inputs + config.features,
+            config.geometry_width,
+            sum(SIZES[name] for name in GEOMETRY),
+            config.blocks,
+            config.dropout,
         )
         self.colour = ResidualTrunk(
             colours + config.places + 3,
@@ -186,9 +194,7 @@ class AttributeEncoder(nn.Module):
         inputs = (torch.cat([values.flatten(1), rest], 1) - self.colour_mean) / self.colour_scale
         mask = seen.repeat_interleave(3, 1)
         inputs = torch.cat([inputs[:, : mask.shape[1]] * mask, inputs[:, mask.shape[1] :], seen, turn], 1)
-        made = dict(
-            zip(COLOUR, self.colour(inputs).split([SIZES[name] for name in COLOUR], 1), strict=True)
-        )
+        made = dict(zip(COLOUR, self.colour(inputs).split([SIZES[name] for name in COLOUR], 1), strict=True))
         light = self.unscaled("illumination", made["illumination"])
         light = torch.cat([light[:, :3] + level, light[:, 3:]], 1)
         return made | {"illumination": self.scaled("illumination", light)}

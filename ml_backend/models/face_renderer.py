@@ -112,7 +112,9 @@ class SkinColours:
 
 def linear_of_srgb(values: Tensor) -> Tensor:
     """Returns linear light of sRGB values in 0..1, differentiable."""
-    return torch.where(values <= 0.04045, values / 12.92, ((values.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4)
+    return torch.where(
+        values <= 0.04045, values / 12.92, ((values.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
+    )
 
 
 class HeadFields:
@@ -163,12 +165,20 @@ class HeadFields:
         low, tip = mean[marks["lip_border_lower"]].mean(0), mean[marks["chin_bottom"]].mean(0)
         x, y, z = np.abs(rest[:, 0]), rest[:, 1], rest[:, 2]
         front = _soft((-y - 0.02) / 0.01)
-        moustache = _soft((z - lip[2]) / 0.002) * _soft((nose[2] + 0.002 - z) / 0.003) * _soft((0.030 - x) / 0.004)
-        chin = _soft((low[2] - 0.004 - z) / 0.004) * _soft((z - tip[2] + 0.012) / 0.004) * _soft((0.030 - x) / 0.005)
+        moustache = (
+            _soft((z - lip[2]) / 0.002) * _soft((nose[2] + 0.002 - z) / 0.003) * _soft((0.030 - x) / 0.004)
+        )
+        chin = (
+            _soft((low[2] - 0.004 - z) / 0.004)
+            * _soft((z - tip[2] + 0.012) / 0.004)
+            * _soft((0.030 - x) / 0.005)
+        )
         jaw = _soft((low[2] + 0.012 - 0.2 * (x - 0.03) - z) / 0.006) * _soft((x - 0.028) / 0.005)
         jaw = jaw * _soft((z - tip[2] + 0.012) / 0.005) * _soft((0.01 - y) / 0.01)
         cover = np.clip(above / _HAIRLINE_FADE + 0.5, 0, 1)
-        return np.stack([cover, fore, off, taper, moustache * front, chin * front, jaw, above]).astype(np.float32)
+        return np.stack([cover, fore, off, taper, moustache * front, chin * front, jaw, above]).astype(
+            np.float32
+        )
 
     def lid_edge(self, rest: np.ndarray) -> np.ndarray:
         """Returns (N,) 0..1, how near places (N, 3) of the mean face are to the roots of the lashes."""
@@ -177,7 +187,9 @@ class HeadFields:
             for lid, width in (("upper", 0.0014), ("lower", 0.0007)):
                 line = self.face.mean[self.face.landmarks[f"lid_{lid}_{side}"]]
                 steps = np.linspace(0, len(line) - 1, 4 * len(line))
-                fine = np.stack([np.interp(steps, np.arange(len(line)), line[:, axis]) for axis in range(3)], 1)
+                fine = np.stack(
+                    [np.interp(steps, np.arange(len(line)), line[:, axis]) for axis in range(3)], 1
+                )
                 centre = fine.mean(0)
                 near = np.flatnonzero(np.abs(rest - centre).max(1) < 0.022)
                 apart = np.sqrt(np.square(rest[near, None] - fine[None]).sum(2).min(1)) if len(near) else []
@@ -255,7 +267,9 @@ def see_surface(head: HeadFields, codes: FaceCodes, camera: Camera, nuisance: Nu
     spread = (values * weights[..., None]).sum(1)
     rest, uv, normal, gloss = spread[:, :3], spread[:, 3:5], spread[:, 5:8], spread[:, 8]
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    return SeenSurface(mask, _surface(head, rest, uv, normal, gloss, part, _hollows(raster, camera), nuisance))
+    return SeenSurface(
+        mask, _surface(head, rest, uv, normal, gloss, part, _hollows(raster, camera), nuisance)
+    )
 
 
 def _hollows(raster, camera: Camera) -> np.ndarray:
@@ -266,7 +280,9 @@ def _hollows(raster, camera: Camera) -> np.ndarray:
     pixel = float(np.median(raster.depth[mask])) / camera.focal if mask.any() else 1.0
     found = np.zeros(mask.shape, np.float32)
     for reach in (0.005, 0.015):
-        around = gaussian_filter(filled, reach / pixel) / np.maximum(gaussian_filter(inside, reach / pixel), 1e-3)
+        around = gaussian_filter(filled, reach / pixel) / np.maximum(
+            gaussian_filter(inside, reach / pixel), 1e-3
+        )
         found += np.clip((filled - around) / reach, 0, 1) * inside / 2
     return found[mask]
 
@@ -301,7 +317,8 @@ def _surface(
     along = rest @ random.standard_normal(3)
     strand = np.sin(along * random.uniform(300, 1200) + random.standard_normal() * 3)
     waves = [
-        random.standard_normal() * np.sin(rest @ (random.standard_normal(3) * frequency) + random.uniform(0, 6.3))
+        random.standard_normal()
+        * np.sin(rest @ (random.standard_normal(3) * frequency) + random.uniform(0, 6.3))
         for frequency in np.exp(random.uniform(np.log(20), np.log(400), 10))
     ]
     blotch = np.sum(waves, 0) / np.sqrt(5)
@@ -316,6 +333,16 @@ def _surface(
         torch.from_numpy(paint),
         torch.from_numpy(np.stack(columns, 1).astype(np.float32)),
     )
+
+
+def place_surface(vertices: np.ndarray, codes: FaceCodes, head: HeadFields | None = None) -> Surface:
+    """Returns the surface at vertices (P,) of a face, as its codes of shape and expression have it."""
+    head = head or HeadFields.default()
+    positions = head.face.evaluate(codes.shape, codes.expression)
+    normal = vertex_normals(positions, head.face.polygons)[vertices]
+    empty = np.zeros(len(vertices), np.float32)
+    part = head.face.vertex_part[vertices]
+    return _surface(head, head.rest[vertices], head.uv[vertices], normal, empty, part, empty, Nuisance())
 
 
 def hair_colour(hair: Tensor) -> Tensor:
@@ -403,14 +430,16 @@ def draw_face(
     head = head or HeadFields.default()
     seen = seen or see_surface(head, codes, camera, nuisance)
     one = torch.from_numpy
-    with torch.inference_mode():
+    with torch.no_grad():
         albedo = SkinColours.default().linear(one(codes.texture)[None])
         light = one(codes.light.astype(np.float32))[None]
         colours = surface_colours(
             seen.surface[None], albedo, light, one(codes.hair)[None], nuisance.gloss, nuisance.hollow,
             nuisance.blotches,
         )[0].numpy()  # fmt: skip
-    picture = np.full((*seen.mask.shape, 3), 0.18, np.float32) if ground is None else np.array(ground, np.float32)
+    picture = (
+        np.full((*seen.mask.shape, 3), 0.18, np.float32) if ground is None else np.array(ground, np.float32)
+    )
     picture[seen.mask] = colours
     return picture, seen.mask
 

@@ -77,15 +77,20 @@ def ground_colours(pixels: np.ndarray, head: np.ndarray) -> np.ndarray:
     small = _LINEAR[pixels[::step, ::step]]
     height, width = small.shape[:2]
     corners = np.concatenate(
-        [small[: height // 4, : width // 5].reshape(-1, 3), small[: height // 4, -width // 5 :].reshape(-1, 3)]
+        [
+            small[: height // 4, : width // 5].reshape(-1, 3),
+            small[: height // 4, -width // 5 :].reshape(-1, 3),
+        ]
     )
     low, high = (head.min(0) // step, head.max(0) // step) if len(head) else ((0, 0), (0, 0))
     beside = np.ones((height, width), bool)
     beside[low[1] : high[1] + 1, low[0] : high[0] + 1] = False
     rest = small[beside] if beside.any() else corners
     bright = np.quantile(small.reshape(-1, 3), 0.97, axis=0)
-    return np.log(np.maximum([small.mean((0, 1)), corners.mean(0), rest.mean(0), bright], DARKEST)).ravel().astype(
-        np.float32
+    return (
+        np.log(np.maximum([small.mean((0, 1)), corners.mean(0), rest.mean(0), bright], DARKEST))
+        .ravel()
+        .astype(np.float32)
     )
 
 
@@ -108,7 +113,7 @@ def encode_points(
     """
     height, width = pixels.shape[:2]
     face = levelled_points(points, focal or usual_focal(points), width, height)
-    with torch.inference_mode():
+    with torch.no_grad():
         crop = torch.from_numpy(face_crop(pixels, face)).permute(2, 0, 1)[None]
         made = encoder.see_head(torch.from_numpy(face.points)[None], crop)
         table = {name: encoder.unscaled(name, value)[0].numpy() for name, value in made.items()}
@@ -119,7 +124,11 @@ def encode_points(
         empty = {"texture": np.zeros(48), "illumination": np.zeros(27), "hair": np.zeros(16)}
         codes = FaceCodes.of(table | empty)
         camera = Camera(
-            rotation_of_angles(codes.rotation), codes.translation.astype(np.float64), face.focal, width, height
+            rotation_of_angles(codes.rotation),
+            codes.translation.astype(np.float64),
+            face.focal,
+            width,
+            height,
         )
         sampled = sampled_colours(pixels, codes, camera, face.unit)
         colour = encoder.see_colours(

@@ -8,7 +8,15 @@ import numpy as np
 from ...models.face_renderer import HeadFields
 
 PLACES = 400
-_GROUPS = (("face", 190), ("brows", 24), ("beard", 40), ("scalp", 70), ("above", 44), ("eyes", 20), ("neck", 12))
+_GROUPS = (
+    ("face", 190),
+    ("brows", 24),
+    ("beard", 40),
+    ("scalp", 70),
+    ("above", 44),
+    ("eyes", 20),
+    ("neck", 12),
+)
 _ABOVE = (0.012, 0.030)
 """Metres over the scalp where hair may be."""
 _LEAST_FACING = 0.12
@@ -94,5 +102,3 @@ def _spread_out(rest: np.ndarray, pool: np.ndarray, count: int) -> np.ndarray:
         chosen.append(int(apart.argmax()))
         apart = np.minimum(apart, np.linalg.norm(places - places[chosen[-1]], axis=1))
     return np.resize(pool[chosen], count)
-
-

@@ -57,7 +57,9 @@ class CodedPortrait:
 
     def with_codes(self, codes: FaceCodes) -> "CodedPortrait":
         """Returns the same picture, camera and ground with other codes: a swapped picture's ground truth."""
-        seen = see_surface(HeadFields.default(), codes, camera_of(codes, self.focal, SIZE, SIZE), self.nuisance)
+        seen = see_surface(
+            HeadFields.default(), codes, camera_of(codes, self.focal, SIZE, SIZE), self.nuisance
+        )
         linear = draw_face(codes, self.camera, self.ground, self.nuisance, seen=seen)[0]
         return dataclasses.replace(self, codes=codes, seen=seen, pixels=stored_picture(linear, self.number))
 
@@ -129,7 +131,11 @@ def draw_codes(first: int, number: int, face: BilinearFace) -> tuple[FaceCodes, 
     angles, place, focal = draw_pose(face, random)
     shape = face.sample_identity(first + number).astype(np.float32)
     light = code_of_light(draw_light(random)).astype(np.float32)
-    return FaceCodes(shape, expression, draw_texture(random), light, draw_hair(random), angles, place), focal, random
+    return (
+        FaceCodes(shape, expression, draw_texture(random), light, draw_hair(random), angles, place),
+        focal,
+        random,
+    )
 
 
 def draw_nuisance(random: np.random.Generator, number: int) -> Nuisance:
@@ -138,7 +144,12 @@ def draw_nuisance(random: np.random.Generator, number: int) -> Nuisance:
     brown = random.random() < 0.65
     iris = np.array([0.06, 0.03, 0.015] if brown else [0.08, 0.10, 0.12]) * random.uniform(0.5, 1.3)
     return Nuisance(
-        random.uniform(0, 1.2), random.uniform(0.2, 2.0), random.uniform(0, 0.08), tuple(white), tuple(iris), number
+        random.uniform(0, 1.2),
+        random.uniform(0.2, 2.0),
+        random.uniform(0, 0.08),
+        tuple(white),
+        tuple(iris),
+        number,
     )
 
 
@@ -146,7 +157,9 @@ def draw_ground(random: np.random.Generator, level: np.ndarray, size: int = SIZE
     """Draws what lies behind the head (size, size, 3), linear: soft or sharp patches in light of a level (3,)."""
     cells = int(random.integers(2, 9))
     grey = random.uniform(0, 1, (cells, cells, 1)) ** 1.5 * random.uniform(0.2, 1)
-    coarse = grey * np.exp(random.normal(0, random.uniform(0, 0.5), (cells, cells, 3))) + random.uniform(0, 0.2, 3)
+    coarse = grey * np.exp(random.normal(0, random.uniform(0, 0.5), (cells, cells, 3))) + random.uniform(
+        0, 0.2, 3
+    )
     whole = -(-size // cells)
     fine = zoom(coarse, (whole, whole, 1), order=0 if random.random() < 0.4 else 1)[:size, :size]
     if random.random() < 0.7:
@@ -168,7 +181,9 @@ def stored_picture(linear: np.ndarray, number: int) -> np.ndarray:
     """Returns (H, W, 3) uint8 of linear light as a camera stores it: a little blur, noise, tone curve, JPEG."""
     random = np.random.default_rng([number, 0xCA3])
     soft = gaussian_filter(linear, (*[random.uniform(0.4, 0.8)] * 2, 0))
-    noisy = soft + random.normal(0, random.uniform(0.001, 0.006), linear.shape) * np.sqrt(np.maximum(soft, 0.01))
+    noisy = soft + random.normal(0, random.uniform(0.001, 0.006), linear.shape) * np.sqrt(
+        np.maximum(soft, 0.01)
+    )
     bent = to_srgb(np.clip(noisy, 0, 1)) ** np.exp(random.normal(0, 0.05))
     stored = io.BytesIO()
     pixels = (np.clip(bent, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -10,7 +10,6 @@ from ...models.face_codes import SIZES, TEXTURE
 from ...models.face_renderer import HeadFields, SkinColours
 
 
-
 class CodeErrors:
     """The measures, made once.
 
@@ -40,7 +39,9 @@ class CodeErrors:
         spread = SkinColours.default().spread[:, :, index].reshape(TEXTURE, -1)
         self.skins = spread / np.sqrt(len(index))
 
-    def each(self, encoder: AttributeEncoder, found: dict[str, Tensor], true: dict[str, Tensor]) -> dict[str, Tensor]:
+    def each(
+        self, encoder: AttributeEncoder, found: dict[str, Tensor], true: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Returns a loss for each code.
 
         Args:
@@ -54,7 +55,11 @@ class CodeErrors:
             away = encoder.unscaled(name, value) - true[name]
             plain = (value - aim).square().mean()
             if name == "shape":
-                losses[name] = 0.3 * (away @ self.forms).square().sum(1).mean() + 0.05 * (away @ self.shapes).square().sum(1).mean() + 0.1 * plain
+                losses[name] = (
+                    0.3 * (away @ self.forms).square().sum(1).mean()
+                    + 0.05 * (away @ self.shapes).square().sum(1).mean()
+                    + 0.1 * plain
+                )
             elif name == "expression":
                 losses[name] = (away * self.expressions).square().mean() * 25 + 0.1 * plain
             elif name == "texture":

@@ -49,7 +49,10 @@ class ColourBatch:
 
     def beside(self, other: "ColourBatch") -> "ColourBatch":
         """Returns both one after the other."""
-        pairs = [torch.cat([getattr(self, name), getattr(other, name)]) for name in ("colours", "seen", "ground", "turn")]
+        pairs = [
+            torch.cat([getattr(self, name), getattr(other, name)])
+            for name in ("colours", "seen", "ground", "turn")
+        ]
         codes = {name: torch.cat([value, other.codes[name]]) for name, value in self.codes.items()}
         return ColourBatch(*pairs, codes)
 
@@ -63,7 +66,9 @@ class ColourStream:
         random: source of the drawn skins, lights and hair.
     """
 
-    def __init__(self, encoder: AttributeEncoder, portraits: list[StoredPortrait], random: np.random.Generator):
+    def __init__(
+        self, encoder: AttributeEncoder, portraits: list[StoredPortrait], random: np.random.Generator
+    ):
         self.encoder = encoder
         rows = [_record(encoder, portrait) for portrait in portraits]
         stack = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
@@ -71,7 +76,11 @@ class ColourStream:
         self.surface = Surface(*(stack.pop(name) for name in names))
         self.head, self.pattern, self.share = stack.pop("head"), stack.pop("pattern"), stack.pop("share")
         self.seen_as_stored = ColourBatch(
-            stack["colours"], stack["seen"], stack["ground"], stack["turn"], {name: stack[name] for name in COLOUR}
+            stack["colours"],
+            stack["seen"],
+            stack["ground"],
+            stack["turn"],
+            {name: stack[name] for name in COLOUR},
         )
         self.textures = np.stack([draw_texture(random) for _ in range(_DRAWN)])
         self.lights = np.stack([draw_light(random) for _ in range(_DRAWN)]).astype(np.float32)
@@ -125,14 +134,22 @@ class ColourStream:
         shown = (seen * head)[..., None]
         face = (lit * shown).sum(1) / shown.sum(1).clamp_min(1)
         whole = share[:, None] * face + (1 - share[:, None]) * behind
-        white = torch.exp(-_CORRECTED * torch.log(level / level.mean(1, keepdim=True)) + normal(_WHITE_ERROR, 3))
-        exposure = _METERED * torch.exp(normal(_METER_ERROR, 1)) / (whole * white).mean(1, keepdim=True).clamp_min(1e-4)
+        white = torch.exp(
+            -_CORRECTED * torch.log(level / level.mean(1, keepdim=True)) + normal(_WHITE_ERROR, 3)
+        )
+        exposure = (
+            _METERED
+            * torch.exp(normal(_METER_ERROR, 1))
+            / (whole * white).mean(1, keepdim=True).clamp_min(1e-4)
+        )
         bright = (colours * white[:, None] * seen[..., None]).amax(2).quantile(0.97, dim=1, keepdim=True)
         factors = white * torch.minimum(exposure, 1.3 / bright.clamp_min(1e-4))
         gamma = torch.exp(normal(0.05, 1))
 
         def stored(values: Tensor) -> Tensor:
-            srgb = torch.where(values <= 0.0031308, 12.92 * values, 1.055 * values.clamp_min(1e-6) ** (1 / 2.4) - 0.055)
+            srgb = torch.where(
+                values <= 0.0031308, 12.92 * values, 1.055 * values.clamp_min(1e-6) ** (1 / 2.4) - 0.055
+            )
             return linear_of_srgb(srgb.clamp(1e-4, 1) ** gamma.view(-1, *[1] * (values.dim() - 1)))
 
         noisy = colours * factors[:, None]
@@ -160,7 +177,7 @@ def _record(encoder: AttributeEncoder, portrait: StoredPortrait) -> dict[str, Te
     behind = pattern[~head].mean(0) if (~head).any() else level
     one = torch.from_numpy
     face = levelled_points(portrait.points, portrait.focal, SIZE, SIZE)
-    with torch.inference_mode():
+    with torch.no_grad():
         crop = one(face_crop(portrait.pixels, face)).permute(2, 0, 1)[None]
         turn = encoder.see_head(one(face.points)[None], crop)["rotation"][0].clone()
     return {

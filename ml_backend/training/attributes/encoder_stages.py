@@ -37,7 +37,9 @@ class HeadBatch:
     def of_crops(cls, table: dict[str, np.ndarray]) -> "HeadBatch":
         """Takes what `read_crops` returns."""
         codes = {name: torch.from_numpy(table[name].astype(np.float32)) for name in GEOMETRY}
-        return cls(torch.from_numpy(table["points"].astype(np.float32)), torch.from_numpy(table["crops"]), codes)
+        return cls(
+            torch.from_numpy(table["points"].astype(np.float32)), torch.from_numpy(table["crops"]), codes
+        )
 
     @classmethod
     def of_portraits(cls, portraits: list[StoredPortrait]) -> "HeadBatch":
@@ -120,7 +122,9 @@ def train_geometry(
             noise = 0.004 * torch.randn_like(batch.points)
             found.append(encoder.see_head(batch.points + noise, batch.pictures(random)))
             true.append(batch.codes)
-        joined = [{name: torch.cat([part[name] for part in both]) for name in terms} for both in (found, true)]
+        joined = [
+            {name: torch.cat([part[name] for part in both]) for name in terms} for both in (found, true)
+        ]
         losses = errors.each(encoder, *joined)
         loss = sum_of(losses)
         step.descend(loss, clip=1.0, loss=loss, **losses)
@@ -184,7 +188,9 @@ def train_colour(
     """
     random = np.random.default_rng(12)
     optimisers = {
-        "colour": torch.optim.AdamW(encoder.colour.parameters(), settings["rate"], weight_decay=settings["decay"])
+        "colour": torch.optim.AdamW(
+            encoder.colour.parameters(), settings["rate"], weight_decay=settings["decay"]
+        )
     }
     averages = [WeightAverage(encoder, average, settings["average_steps"])]
     as_stored = int(settings["stored"] * settings["batch"])
@@ -214,14 +220,19 @@ def colour_figures(encoder: AttributeEncoder, held: ColourBatch, errors: CodeErr
     one, other = towards(found["illumination"]), towards(held.codes["illumination"])
     cosine = torch.cosine_similarity(one, other, dim=1).clamp(-1, 1)
     return {
-        "skin": float(((found["texture"] - held.codes["texture"]) @ errors.skins).square().sum(1).mean().sqrt()),
+        "skin": float(
+            ((found["texture"] - held.codes["texture"]) @ errors.skins).square().sum(1).mean().sqrt()
+        ),
         "light_deg": float(torch.rad2deg(torch.acos(cosine)).mean()),
-        "hair_rmse": float((encoder.scaled("hair", found["hair"]) - encoder.scaled("hair", held.codes["hair"])).square().mean().sqrt()),
+        "hair_rmse": float(
+            (encoder.scaled("hair", found["hair"]) - encoder.scaled("hair", held.codes["hair"]))
+            .square()
+            .mean()
+            .sqrt()
+        ),
     }
 
 
 def sum_of(losses: dict[str, Tensor]) -> Tensor:
     """Returns the sum of losses."""
     return torch.stack(list(losses.values())).sum()
-
-

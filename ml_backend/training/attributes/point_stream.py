@@ -114,7 +114,9 @@ class PointStream:
             for _ in range(each):
                 rotation, translation, focal = draw_pose(self.face, random)
                 free = random.random() < _FREE
-                expression = sample_expressions(1, random)[0] if free else sample_expression(self.face, random)
+                expression = (
+                    sample_expressions(1, random)[0] if free else sample_expression(self.face, random)
+                )
                 codes = FaceCodes(shapes[person], expression, *unknown, rotation, translation)
                 faces.append((self._seen(codes, focal, rows[person], random), codes, focal))
         return faces
@@ -133,7 +135,9 @@ class PointStream:
         truth = self.project(codes, expression, focal, rows)
         turn, unit = level_frame(truth)
         if borrowed:
-            near = np.argpartition(np.abs(self.poses - codes.rotation).sum(1), min(_NEAR, len(self.poses) - 1))
+            near = np.argpartition(
+                np.abs(self.poses - codes.rotation).sum(1), min(_NEAR, len(self.poses) - 1)
+            )
             error = self.errors[near[random.integers(min(_NEAR, len(self.poses)))]]
             error = error + WHITE * random.standard_normal(error.shape)
         else:
