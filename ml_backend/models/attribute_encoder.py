@@ -57,7 +57,7 @@ class EncoderConfig:
     crop: int = 96
     features: int = 128
     blocks: int = 2
-    dropout: float = 0.05
+    dropout: float = 0.1
 
 
 class ResidualTrunk(nn.Module):

@@ -24,10 +24,12 @@ from ...models.face_codes import NAMES, FaceCodes
 from ...models.face_renderer import SkinColours, place_surface, surface_colours
 from ..steps import TrainingRun
 from .attribute_losses import CodeErrors
-from .encoder_stages import HeadBatch, see, sum_of
 from .colour_stream import ColourStream
+from .encoder_stages import HeadBatch, see, sum_of
 from .hidden_faces import HiddenFace, Sight, look_at, pictured, read_all, without_hair
+from .variations import Variations
 
+Known = tuple[HeadBatch, HeadBatch, ColourStream, Variations]
 LOSSES = ("code", "cycle", "disentanglement")
 ABLATIONS = (*LOSSES, "hair")
 """Parts of the rounds that a row of the ablations leaves out; hair: no hair code."""
@@ -144,7 +146,7 @@ def train_round(
     name: str,
     encoder: AttributeEncoder,
     pictures: Round,
-    known: tuple[HeadBatch, HeadBatch, ColourStream],
+    known: Known,
     errors: CodeErrors,
     settings: dict[str, Any],
     training: TrainingRun,
@@ -156,14 +158,13 @@ def train_round(
         name: of the stage.
         encoder: in training.
         pictures: of the round.
-        known: drawn crops, portraits with known codes, and the stream of their colours.
+        known: drawn crops, portraits with known codes, the stream of their colours, variations.
         errors: the measures of known codes.
         settings: `steps`, `batch`, `rate`, `decay`, `code`, `cycle`, `disentanglement` (weights).
         training: log and checkpoint.
         without: the part that is left out, one of `ABLATIONS`.
     """
     random = np.random.default_rng([7, *name.encode()])
-    crops, detected, stream = known
     optimisers = {
         name: torch.optim.AdamW(encoder.parameters(), settings["rate"], weight_decay=settings["decay"])
     }
@@ -173,7 +174,7 @@ def train_round(
         encoder.train()
         terms: dict[str, Tensor] = {}
         terms["known"] = _known_loss(
-            encoder, crops, detected, stream, errors, settings["batch"], random, used
+            encoder, known, errors, settings["batch"], random, used
         )
         size = settings["batch"] // 2
         if weights["code"]:
@@ -205,21 +206,20 @@ def _only(found: dict[str, Tensor], used: list[str]) -> dict[str, Tensor]:
 
 def _known_loss(
     encoder: AttributeEncoder,
-    crops: HeadBatch,
-    detected: HeadBatch,
-    stream: ColourStream,
+    known: Known,
     errors: CodeErrors,
     size: int,
     random: np.random.Generator,
     used: list[str],
 ) -> Tensor:
     """Returns the loss on drawn crops, portraits and colours, whose codes are known."""
+    crops, detected, stream, variations = known
     found, true = [], []
     for source, count in ((crops, size // 2), (detected, size // 2)):
         batch = source.rows(random.integers(0, len(source.points), count))
-        noise = 0.004 * torch.randn_like(batch.points)
-        found.append(encoder.see_head(batch.points + noise, batch.pictures(random)))
-        true.append(batch.codes)
+        points, pictures, codes = batch.varied(variations, random)
+        found.append(encoder.see_head(points, pictures))
+        true.append(codes)
     joined = [{name: torch.cat([part[name] for part in both]) for name in GEOMETRY} for both in (found, true)]
     losses = errors.each(encoder, *joined)
     colours = stream.batch(size // 2, random).beside(stream.stored(size // 2, random))

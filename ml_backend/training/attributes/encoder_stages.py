@@ -18,6 +18,7 @@ from ..steps import TrainingRun
 from .attribute_losses import CodeErrors, usual_codes
 from .colour_stream import ColourBatch, ColourStream
 from .point_stream import batch_of
+from .variations import Variations
 
 
 @dataclass
@@ -76,6 +77,14 @@ class HeadBatch:
             crops[row, :, top : top + side, left : left + side] = torch.rand(3, 1, 1)
         return crops + 0.01 * torch.randn_like(crops)
 
+    def varied(
+        self, variations: Variations, random: np.random.Generator
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Returns points, pictures and codes, varied by chance."""
+        points = variations.points(self.points, random)
+        pictures = variations.crops(self.pictures(random), random)
+        return variations.mirrored(points, pictures, self.codes, random)
+
 
 def usual_points(encoder: AttributeEncoder, seen: HeadBatch) -> None:
     """Sets the means and deviations of the first trunk's inputs and outputs."""
@@ -91,6 +100,7 @@ def train_geometry(
     detected: HeadBatch,
     held: HeadBatch,
     errors: CodeErrors,
+    variations: Variations,
     settings: dict[str, Any],
     training: TrainingRun,
 ) -> None:
@@ -99,7 +109,7 @@ def train_geometry(
     Args:
         encoder: in training; average: receives the mean of the weights.
         crops: drawn; detected: portraits; held: portraits that are held out.
-        errors: the measures.
+        errors: the measures; variations: of the faces.
         settings: `steps`, `minutes`, `batch`, `detected` (share of the batch), `rate`, `decay`, `average_steps`.
         training: log and checkpoint.
     """
@@ -114,16 +124,14 @@ def train_geometry(
     ):  # fmt: skip
         encoder.train()
         parts = [(crops, settings["batch"] - known), (detected, known)]
-        terms: dict[str, list[Tensor]] = {name: [] for name in GEOMETRY}
         found, true = [], []
         for source, count in parts:
-            rows = own_share(random.integers(0, len(source.points), count))
-            batch = source.rows(rows)
-            noise = 0.004 * torch.randn_like(batch.points)
-            found.append(encoder.see_head(batch.points + noise, batch.pictures(random)))
-            true.append(batch.codes)
+            batch = source.rows(own_share(random.integers(0, len(source.points), count)))
+            points, pictures, codes = batch.varied(variations, random)
+            found.append(encoder.see_head(points, pictures))
+            true.append(codes)
         joined = [
-            {name: torch.cat([part[name] for part in both]) for name in terms} for both in (found, true)
+            {name: torch.cat([part[name] for part in both]) for name in GEOMETRY} for both in (found, true)
         ]
         losses = errors.each(encoder, *joined)
         loss = sum_of(losses)

@@ -50,11 +50,12 @@ from ...simulation.portraits.coded_portrait import SIZE, linear_pixels
 from ..steps import TrainingRun
 from ..training_run import add_run_arguments, read_configuration
 from .attribute_losses import CodeErrors
-from .attribute_rounds import ABLATIONS, prepare_round, train_round
+from .attribute_rounds import ABLATIONS, Known, prepare_round, train_round
 from .colour_stream import ColourStream
 from .encoder_stages import HeadBatch, train_colour, train_geometry, usual_colours, usual_points
 from .hidden_faces import HiddenFace, faces_of_photos, without_hair
 from .point_stream import PointStream
+from .variations import Variations
 
 HELD_SEED = HELD_OUT_SEED + 5_000
 _SHOWN = 8
@@ -86,18 +87,19 @@ def run(args: argparse.Namespace) -> int:
     face = BilinearFace.default()
     photos = faces_of_photos(args.photos) if args.photos else []
     with first_alone():
-        portraits, crops, hidden, held = prepare_pictures(args.data, settings["data"], face)
+        portraits, crops, hidden, held, seen_errors = prepare_pictures(args.data, settings["data"], face)
     config = EncoderConfig(**settings["network"])
     encoder, average = AttributeEncoder(config), AttributeEncoder(config)
     keeper = training.keep({"network": encoder, "average": average}, args.resume)
     errors = CodeErrors(face)
     detected = HeadBatch.of_portraits(portraits)
+    variations = Variations.of(face, seen_errors, settings["geometry"]["varied"])
     if not keeper.finished("geometry"):
         if not training.is_inside("geometry"):
             usual_points(encoder, crops)
             average.load_state_dict(copy.deepcopy(encoder.state_dict()))
         aside = HeadBatch.of_portraits(held)
-        train_geometry(encoder, average, crops, detected, aside, errors, settings["geometry"], training)
+        train_geometry(encoder, average, crops, detected, aside, errors, variations, settings["geometry"], training)
         encoder.load_state_dict(copy.deepcopy(average.state_dict()))
         keeper.finish("geometry")
     stream = ColourStream(average.eval(), portraits, np.random.default_rng(21))
@@ -111,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         keeper.finish("colour")
     shown = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in hidden] + photos
     measured = held[: table["figures"]]
-    rows = alternate(encoder, shown, (crops, detected, stream), errors, table, training, measured)
+    rows = alternate(encoder, shown, (crops, detected, stream, variations), errors, table, training, measured)
     facts = training.facts(
         f"python -m ml_backend train attributes --config {args.config}", ("geometry", "colour", *names)
     )
@@ -128,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare_pictures(
     folder: Path, table: dict[str, Any], face: BilinearFace
-) -> tuple[list[StoredPortrait], HeadBatch, list[StoredPortrait], list[StoredPortrait]]:
+) -> tuple[list[StoredPortrait], HeadBatch, list[StoredPortrait], list[StoredPortrait], np.ndarray]:
     """Makes or opens the pictures.
 
     Args:
@@ -137,7 +139,8 @@ def prepare_pictures(
         face: the model.
 
     Returns:
-        Portraits, crops, hidden portraits and held-out portraits; those in which no face is found are left out.
+        Portraits, crops, hidden portraits, held-out portraits (those in which no face is found are left out), and
+        the detector's errors (N, 478, 2).
     """
 
     def tell(what: str):
@@ -156,13 +159,13 @@ def prepare_pictures(
         read_portraits(make_portrait_set(folder / "portraits", table[name], first, tell(name)))
         for name, first in (("hidden", HIDDEN_SEED), ("held_out", HELD_SEED))
     ]
-    return portraits, HeadBatch.of_crops(read_crops(drawn)), *others
+    return portraits, HeadBatch.of_crops(read_crops(drawn)), *others, stream.errors
 
 
 def alternate(
     encoder: AttributeEncoder,
     hidden: list[HiddenFace],
-    known: tuple[HeadBatch, HeadBatch, ColourStream],
+    known: Known,
     errors: CodeErrors,
     table: dict[str, Any],
     training: TrainingRun,
