@@ -1,7 +1,8 @@
-"""Reads the face of a photo in one pass: shape, expression, texture, illumination, hair, rotation, translation.
+"""Reads the face of a photo in one pass: shape, expression, texture, illumination, hair, rotation,
+translation.
 
-No iteration: some 50 ms a photo. `fit` takes seconds and tells how sure it is; `encode` is for transfers, films
-and many photos. Use photos of people who agree to it.
+No iteration: some 50 ms a photo. `fit` takes seconds and tells how sure it is; `encode` is for transfers,
+films and many photos. Use photos of people who agree to it.
 
 examples:
   python -m ml_backend encode photo.jpg --json
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> None:
     yaw, pitch, roll = encoded.camera.head_angles()
     print(
         f"{args.photo}: yaw {yaw:.0f}, pitch {pitch:.0f}, roll {roll:.0f} degrees, "
-        f"{int((encoded.codes.expression > 0.2).sum())} sliders of expression in use, {encoded.milliseconds:.0f} ms"
+        f"{int((encoded.codes.expression > 0.2).sum())} sliders of expression in use, "
+        f"{encoded.milliseconds:.0f} ms"
     )
 
 

@@ -1,7 +1,7 @@
 """A stored set of crops of drawn faces with their landmarks, for the encoder's geometry.
 
-The head is drawn straight into the crop that its landmarks ask for, in two skins, lights and heads of hair. The
-landmarks are the true ones with errors that the detector made on portraits of nearly the same pose, so no
+The head is drawn straight into the crop that its landmarks ask for, in two skins, lights and heads of hair.
+The landmarks are the true ones with errors that the detector made on portraits of nearly the same pose, so no
 detector has to look. Files hold a chunk each, so that a set goes on where it was interrupted.
 """
 
@@ -97,8 +97,8 @@ def make_crop_set(
             rotation, translation = levelled_place(face, codes, SIZE, SIZE)
             rows["crops"].append(draw_crops(seen, codes, focal, random))
             rows["points"].append(face.points)
-            for name, value in (("shape", codes.shape), ("expression", codes.expression), ("rotation", rotation),
-                                ("translation", translation)):  # fmt: skip
+            known = {"shape": codes.shape, "expression": codes.expression, "rotation": rotation}
+            for name, value in (known | {"translation": translation}).items():
                 rows[name].append(value)
         with atomic_path(path) as partial, partial.open("wb") as file:
             np.savez(file, **{name: np.stack(values) for name, values in rows.items()})

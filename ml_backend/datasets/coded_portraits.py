@@ -1,7 +1,7 @@
 """A stored set of portraits with known codes: pictures, what the landmark detector saw, and the surfaces.
 
-One file a portrait, so that a set goes on where it was interrupted. Pictures in which no face was found are kept
-without points.
+One file a portrait, so that a set goes on where it was interrupted. Pictures in which no face was found are
+kept without points.
 """
 
 from collections.abc import Callable

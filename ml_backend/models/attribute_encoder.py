@@ -1,12 +1,13 @@
-"""The attribute encoder E: from what one look at a photograph gives to the seven codes of its face, in one pass.
+"""The attribute encoder E: from what one look at a photograph gives to the seven codes of its face, in one
+pass.
 
 Two trunks with seven heads. Shape, expression, rotation and translation come from the detector's landmarks,
-levelled and in inter-ocular distances, and from convolutions over a crop of 96 pixels about the face, which see
-outlines and shading; texture, illumination and hair from colours sampled at places of the head, which the first
-trunk's codes put into the picture.
+levelled and in inter-ocular distances, and from convolutions over a crop of 96 pixels about the face, which
+see outlines and shading; texture, illumination and hair from colours sampled at places of the head, which
+the first trunk's codes put into the picture.
 
-Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.1, where
-each head is a residual network on pixels.
+Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.1,
+where each head is a residual network on pixels.
 """
 
 from collections.abc import Mapping
@@ -40,7 +41,8 @@ class EncoderConfig:
         places: of which colours are sampled.
         ground: numbers about the rest of the picture.
         geometry_width, colour_width: of the trunks.
-        channels: of the convolutions; the first takes a quarter of the crop's side, others but the last a half.
+        channels: of the convolutions; the first takes a quarter of the crop's side, others but the last a
+            half.
         crop: pixels of a side.
         features: that the convolutions end in.
         blocks: residual blocks of each.
@@ -154,7 +156,8 @@ class AttributeEncoder(nn.Module):
         )
 
     def scaled(self, name: str, values: Tensor) -> Tensor:
-        """Returns a code (B, n) in deviations of drawn people; rotation and translation as `place_face` has them."""
+        """Returns a code (B, n) in deviations of drawn people; rotation and translation as `place_face` has
+        them."""
         rows = _rows(name)
         return (values - self.output_mean[rows]) / self.output_scale[rows]
 

@@ -1,8 +1,9 @@
 """The seven codes of a face in a photograph, and what their numbers mean.
 
-Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.1: codes
-of shape, expression, texture, illumination (27), hair (16), rotation (Euler angles) and translation. Shape and
-expression are those of the bilinear face, texture the strongest of the albedo model's normal numbers.
+Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.1:
+codes of shape, expression, texture, illumination (27), hair (16), rotation (Euler angles) and translation.
+Shape and expression are those of the bilinear face, texture the strongest of the albedo model's normal
+numbers.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """The exact decoder D: seven codes to a picture, by mesh, skin colour, harmonics of light and a camera.
 
-The surface that each pixel shows comes from a raster of the face's own mesh; its colour is a function of texture,
-illumination and hair that torch can differentiate. Hair, brows, beard, eyes and teeth are painted in places of
-the mean face. What no code says (gloss, shade in hollows, iris, blotches) is a `Nuisance`.
+The surface that each pixel shows comes from a raster of the face's own mesh; its colour is a function of
+texture, illumination and hair that torch can differentiate. Hair, brows, beard, eyes and teeth are painted
+in places of the mean face. What no code says (gloss, shade in hollows, iris, blotches) is a `Nuisance`.
 
 Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.1,
 where D is a network (HeadNeRF); ours knows the image formation and has nothing to learn.
@@ -75,8 +75,8 @@ class Surface:
 
 
 FIELDS = (
-    "skin", "hairline", "fore", "brow_off", "brow_taper", "lid", "moustache", "chin", "jaw", "gloss", "hollow",
-    "strand", "blotch", "inside",
+    "skin", "hairline", "fore", "brow_off", "brow_taper", "lid", "moustache", "chin", "jaw", "gloss",
+    "hollow", "strand", "blotch", "inside",
 )  # fmt: skip
 _FIELD = {name: index for index, name in enumerate(FIELDS)}
 
@@ -141,8 +141,8 @@ class HeadFields:
         self.normals = vertex_normals(self.rest, face.polygons)
 
     def hair_fields(self, rest: np.ndarray) -> np.ndarray:
-        """Returns (8, N) of places (N, 3) of the mean face: metres above the hairline (as a cover of 0 to 1 beside
-        it), fore, brow_off, brow_taper, moustache, chin, jaw, and metres above the hairline."""
+        """Returns (8, N) of places (N, 3) of the mean face: metres above the hairline (as a cover of 0 to 1
+        beside it), fore, brow_off, brow_taper, moustache, chin, jaw, and metres above the hairline."""
         marks, mean = self.face.landmarks, self.face.mean
         ear, top = mean[marks["ear_left"]].mean(0), mean[marks["forehead_top"]].mean(0)
         scale = (top[2] - ear[2]) / _FOREHEAD_HEIGHT
@@ -323,8 +323,21 @@ def _surface(
     ]
     blotch = np.sum(waves, 0) / np.sqrt(5)
     hair = head.hair_fields(rest)
-    columns = (skin, hair[7], hair[1], hair[2], hair[3], head.lid_edge(rest), *hair[4:7], gloss, hollow, strand,
-               blotch, inside)  # fmt: skip
+    lid = head.lid_edge(rest)
+    columns = [
+        skin,
+        hair[7],
+        hair[1],
+        hair[2],
+        hair[3],
+        lid,
+        *hair[4:7],
+        gloss,
+        hollow,
+        strand,
+        blotch,
+        inside,
+    ]
     index, weights = bilinear_corners(uv.clip(0, 1), TEXELS, TEXELS)
     return Surface(
         torch.from_numpy(np.ascontiguousarray(index.reshape(len(rest), 4), np.int64)),

@@ -1,12 +1,13 @@
 """Measures the attribute encoder on portraits of people that no training saw, with known codes.
 
-Errors of one pass, beside the mean person, the iterative fit and the encoder before its alternating rounds; the
-matrix of transfers (`swap_matrix.py`); the paper's distances, here between true codes and read ones; L1 and SSIM
-of what the exact decoder makes of the codes, inside the head. `rounds` and `ablations` were measured by the training
-on held-out people of its own and are stored with the weights, as each of their rows is another network.
+Errors of one pass, beside the mean person, the iterative fit and the encoder before its alternating rounds;
+the matrix of transfers (`swap_matrix.py`); the paper's distances, here between true codes and read ones; L1
+and SSIM of what the exact decoder makes of the codes, inside the head. `rounds` and `ablations` were
+measured by the training on held-out people of its own and are stored with the weights, as each of their rows
+is another network.
 
-`shape_mm` is over the front of the neutral face after a similarity, since a picture does not tell a head's size;
-`shape_in_place_mm` without it. `lpips` and a face network's cosine need `--networks`.
+`shape_mm` is over the front of the neutral face after a similarity, since a picture does not tell a head's
+size; `shape_in_place_mm` without it. `lpips` and a face network's cosine need `--networks`.
 """
 
 import argparse
@@ -88,7 +89,8 @@ def run(args: argparse.Namespace) -> None:
 def one_pass(
     encoder: AttributeEncoder, people: list[StoredPortrait], networks: Path | None
 ) -> dict[str, Any]:
-    """Returns the errors and distances of one pass, and of the pictures that the decoder makes of the codes."""
+    """Returns the errors and distances of one pass, and of the pictures that the decoder makes of the
+    codes."""
     from ...training.attributes.train_attributes import decoded
 
     read = [encode_points(encoder, one.pixels, one.points, one.focal)[0] for one in people]
@@ -150,7 +152,8 @@ def milliseconds(encoder: AttributeEncoder, people: list[StoredPortrait]) -> flo
 
 
 def training_figures(folder: Path = ASSETS) -> dict[str, Any]:
-    """Returns what the training measured after each round and without each part: `before`, `rounds`, `ablations`."""
+    """Returns what the training measured after each round and without each part: `before`, `rounds`,
+    `ablations`."""
     return json.loads(read_tensors(folder / FILE)[1]["measured"])
 
 

@@ -63,8 +63,8 @@ def draw_sheet(
 ) -> None:
     """Writes a sheet of 7 x 4: people (or photos), and each with expression, skin and light of the next one.
 
-    Rows: the picture; expression of the next; skin of the next; light of the next. All but the first are drawn by
-    the exact decoder.
+    Rows: the picture; expression of the next; skin of the next; light of the next. All but the first are
+    drawn by the exact decoder.
 
     Raises:
         UserError: the file cannot be written.

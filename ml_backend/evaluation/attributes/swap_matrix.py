@@ -1,14 +1,15 @@
 """Transfers between pictures, measured: one code of one face goes to another, and the result is read again.
 
 A picture of each face is read; a code of the first goes into those of the second; the exact decoder draws the
-result, the detector looks at it and the encoder reads it again. Row i, column k of the matrix says how much of
-the difference between the two people's true codes k arrived when code i was transferred: 1 all, 0 nothing. The
-difference that counts as all is that between the codes read in the two pictures. Both are taken along the true
-difference, so that errors of reading, which differ from picture to picture, do not count as leaks; `spread` has
+result, the detector looks at it and the encoder reads it again. Row i, column k of the matrix says how much
+of the difference between the two people's true codes k arrived when code i was transferred: 1 all, 0
+nothing. The difference that counts as all is that between the codes read in the two pictures. Both are taken
+along the true difference, so that errors of reading, which differ from picture to picture, do not count as
+leaks; `spread` has
 them too: the root mean square change of a code over that between people.
 
-Source of the disentanglement score: Deng et al. 2020, "Disentangled and controllable face image generation via 3D
-imitative-contrastive learning", as Zhang et al. use it (Table 3).
+Source of the disentanglement score: Deng et al. 2020, "Disentangled and controllable face image generation
+via 3D imitative-contrastive learning", as Zhang et al. use it (Table 3).
 """
 
 from collections.abc import Callable
@@ -28,7 +29,8 @@ _WHITENED = ("shape", "expression", "texture", "illumination", "rotation")
 
 
 def comparable(codes: FaceCodes, scale: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the codes in what they change: forms, sRGB of the skin, deviations of drawn people for the rest."""
+    """Returns the codes in what they change: forms, sRGB of the skin, deviations of drawn people for the
+    rest."""
     table = {name: getattr(codes, name) / scale[name] for name in NAMES}
     table["shape"] = aligned_form(codes.shape).ravel()
     table["texture"] = codes.texture @ SkinColours.default().spread.flatten(1).numpy()[:, ::7]
@@ -115,8 +117,8 @@ def _read_again(
 
 
 def _scores(spread: np.ndarray) -> list[float]:
-    """Returns the paper's five scores: the product over other attributes of a code's variance over theirs, each
-    in variances of people, when this code alone was changed."""
+    """Returns the paper's five scores: the product over other attributes of a code's variance over theirs,
+    each in variances of people, when this code alone was changed."""
     rows = [NAMES.index(name) for name in _WHITENED]
     variance = np.square(spread[np.ix_(rows, rows)])
     return [

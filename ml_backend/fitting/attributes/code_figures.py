@@ -1,4 +1,5 @@
-"""Errors of codes against true ones, and of pictures that were decoded from them against the pictures themselves."""
+"""Errors of codes against true ones, and of pictures that were decoded from them against the pictures
+themselves."""
 
 from functools import lru_cache
 
@@ -37,7 +38,8 @@ def skin_map(texture: np.ndarray) -> np.ndarray:
 
 
 def aligned_form(shape: np.ndarray) -> np.ndarray:
-    """Returns (P, 3) metres, the front of a neutral face (128,) brought to the mean face's by a similarity."""
+    """Returns (P, 3) metres, the front of a neutral face (128,) brought to the mean face's by a
+    similarity."""
     face, front = BilinearFace.default(), front_vertices()
     own = face.neutral(shape)[front]
     return fit_similarity(own, face.mean[front])(own)
@@ -48,9 +50,9 @@ def shape_error(found: np.ndarray, true: np.ndarray, aligned: bool = True) -> fl
 
     Args:
         found, true: (128,).
-        aligned: after the similarity that brings one nearest to the other: a picture does not tell a head's size.
-            Source of the protocol: Sanyal et al. 2019, "Learning to regress 3D face shape and expression from an
-            image without 3D supervision" (NoW).
+        aligned: after the similarity that brings one nearest to the other: a picture does not tell a head's
+            size. Source of the protocol: Sanyal et al. 2019, "Learning to regress 3D face shape and
+            expression from an image without 3D supervision" (NoW).
     """
     face, front = BilinearFace.default(), front_vertices()
     one, other = face.neutral(found)[front], face.neutral(true)[front]
@@ -88,10 +90,11 @@ def code_errors(found: FaceCodes, true: FaceCodes, hair_scale: np.ndarray | floa
 
 
 def code_distances(found: FaceCodes, true: FaceCodes) -> dict[str, float]:
-    """Returns the paper's distances between what a picture and its rendering show, here between true and found codes.
+    """Returns the paper's distances between what a picture and its rendering show, here between true and
+    found codes.
 
-    AED, ATD, AID, APD: one less the cosine of expression, texture, illumination (over its level), pose (yaw, pitch
-    and roll). `identity_cosine`: of the faces' forms, less the mean face's, after a similarity.
+    AED, ATD, AID, APD: one less the cosine of expression, texture, illumination (over its level), pose (yaw,
+    pitch and roll). `identity_cosine`: of the faces' forms, less the mean face's, after a similarity.
     """
     mean = BilinearFace.default().mean[front_vertices()]
     forms = [aligned_form(codes.shape) - mean for codes in (found, true)]

@@ -34,7 +34,8 @@ class SampledColours:
 
 
 def place_pixels(codes: FaceCodes, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Returns where the head's places lie, (P, 2) int, and which are seen (P,) bool, if the codes are right."""
+    """Returns where the head's places lie, (P, 2) int, and which are seen (P,) bool, if the codes are
+    right."""
     places = HeadPlaces.default()
     found, _ = camera.project(places.positions(codes.shape, codes.expression))
     at = np.floor(found).astype(np.int64)
@@ -66,8 +67,8 @@ def sampled_colours(pixels: np.ndarray, codes: FaceCodes, camera: Camera, unit: 
 
 
 def ground_colours(pixels: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Returns (12,) float32 logarithms: mean of the picture, of its upper corners, of the rest beside the head, and
-    of its brightest parts, by colour.
+    """Returns (12,) float32 logarithms: mean of the picture, of its upper corners, of the rest beside the
+    head, and of its brightest parts, by colour.
 
     Args:
         pixels: (H, W, 3) uint8.

@@ -94,7 +94,8 @@ class HeadPlaces:
 
 
 def _spread_out(rest: np.ndarray, pool: np.ndarray, count: int) -> np.ndarray:
-    """Returns `count` of the vertices of a pool, each as far from those before it as can be; some twice if few."""
+    """Returns `count` of the vertices of a pool, each as far from those before it as can be; some twice if
+    few."""
     places = rest[pool]
     chosen = [int(np.abs(places[:, 0]).argmin())]
     apart = np.linalg.norm(places - places[chosen[0]], axis=1)

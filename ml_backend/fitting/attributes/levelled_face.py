@@ -1,7 +1,7 @@
 """A face's landmarks in the levelled picture, and the way back to the photo's camera.
 
-The levelled picture is the one whose optical axis goes through the landmarks' middle and whose eyes are level; in
-it rotation and translation are small numbers.
+The levelled picture is the one whose optical axis goes through the landmarks' middle and whose eyes are
+level; in it rotation and translation are small numbers.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,8 @@ def place_face(face: LevelledFace, rotation: np.ndarray, translation: np.ndarray
         face: the levelled landmarks.
         rotation: (3,) degrees in the levelled picture.
         translation: (3,): place of the face's origin from the landmarks' middle, level, in inter-ocular
-            distances, and the logarithm of its scale: pixels a metre, times `EYES_APART`, over the inter-ocular
+            distances, and the logarithm of its scale: pixels a metre, times `EYES_APART`, over the
+                inter-ocular
             distance.
         width, height: of the picture.
 

@@ -1,7 +1,7 @@
 """Looks at the largest face of a picture once: some 25 ms where `find_faces` takes 150.
 
-One detector sees the whole picture, the mesh network looks until its square has settled, the eye network once at
-each eye. Where that shows no face the thorough search takes over.
+One detector sees the whole picture, the mesh network looks until its square has settled, the eye network
+once at each eye. Where that shows no face the thorough search takes over.
 """
 
 import numpy as np

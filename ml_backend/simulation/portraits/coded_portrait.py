@@ -154,7 +154,8 @@ def draw_nuisance(random: np.random.Generator, number: int) -> Nuisance:
 
 
 def draw_ground(random: np.random.Generator, level: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """Draws what lies behind the head (size, size, 3), linear: soft or sharp patches in light of a level (3,)."""
+    """Draws what lies behind the head (size, size, 3), linear: soft or sharp patches in light of a level
+    (3,)."""
     cells = int(random.integers(2, 9))
     grey = random.uniform(0, 1, (cells, cells, 1)) ** 1.5 * random.uniform(0.2, 1)
     coarse = grey * np.exp(random.normal(0, random.uniform(0, 0.5), (cells, cells, 3))) + random.uniform(
@@ -178,7 +179,8 @@ def exposed(linear: np.ndarray, light: np.ndarray, random: np.random.Generator) 
 
 
 def stored_picture(linear: np.ndarray, number: int) -> np.ndarray:
-    """Returns (H, W, 3) uint8 of linear light as a camera stores it: a little blur, noise, tone curve, JPEG."""
+    """Returns (H, W, 3) uint8 of linear light as a camera stores it: a little blur, noise, tone curve,
+    JPEG."""
     random = np.random.default_rng([number, 0xCA3])
     soft = gaussian_filter(linear, (*[random.uniform(0.4, 0.8)] * 2, 0))
     noisy = soft + random.normal(0, random.uniform(0.001, 0.006), linear.shape) * np.sqrt(

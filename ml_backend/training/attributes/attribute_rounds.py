@@ -1,9 +1,11 @@
 """The alternating rounds: codes of hidden faces by the decoder, then the encoder by those codes.
 
-1. The decoder's turn (Eq. 3-7): each hidden face's codes of texture, illumination and hair are moved until the
+1. The decoder's turn (Eq. 3-7): each hidden face's codes of texture, illumination and hair are moved until
+the
    decoder gives the colours that the picture shows, held near the encoder's. Our decoder is exact, so it has
    no weights to move. The codes of geometry stay the encoder's: landmarks alone place them no better.
-2. The encoder's turn (Eq. 8-11): code consistency with the moved codes, cycle consistency with pictures that the
+2. The encoder's turn (Eq. 8-11): code consistency with the moved codes, cycle consistency with pictures that
+the
    decoder made of them, and disentanglement on pictures with one code of another face. These pictures are
    rendered as ground truth and looked at by the detector. Portraits with known codes stay in the batch.
 
@@ -173,9 +175,7 @@ def train_round(
     for step in training.steps(name, optimisers, [], settings, random=[random]):
         encoder.train()
         terms: dict[str, Tensor] = {}
-        terms["known"] = _known_loss(
-            encoder, known, errors, settings["batch"], random, used
-        )
+        terms["known"] = _known_loss(encoder, known, errors, settings["batch"], random, used)
         size = settings["batch"] // 2
         if weights["code"]:
             part = pictures.real.rows(random.integers(0, len(pictures.real.points), size))

@@ -1,8 +1,9 @@
 """An unlimited stream of colours at a head's places: stored portraits in other skin, light and hair.
 
-Where the encoder's first trunk puts each place into a portrait, the portrait's surface says what is really seen
-there: skin, hair, an eye or the ground. The exact decoder colours it anew, and a camera exposes it, so the errors
-of the landmarks are those of pictures and every drawn light and skin is new.
+Where the encoder's first trunk puts each place into a portrait, the portrait's surface says what is really
+seen
+there: skin, hair, an eye or the ground. The exact decoder colours it anew, and a camera exposes it, so the
+errors of the landmarks are those of pictures and every drawn light and skin is new.
 """
 
 from dataclasses import dataclass

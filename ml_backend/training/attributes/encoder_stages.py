@@ -59,8 +59,8 @@ class HeadBatch:
         return HeadBatch(self.points[rows], self.crops[rows], codes)
 
     def pictures(self, random: np.random.Generator | None = None) -> Tensor:
-        """Returns (N, 3, 96, 96) in 0..1: one look of each, with errors of a camera and things before it where
-        there is a source of chance."""
+        """Returns (N, 3, 96, 96) in 0..1: one look of each, with errors of a camera and things before it
+        where there is a source of chance."""
         count, looks = self.crops.shape[:2]
         chosen = np.zeros(count, int) if random is None else random.integers(0, looks, count)
         crops = self.crops[torch.arange(count), torch.from_numpy(chosen)].permute(0, 3, 1, 2).float() / 255
@@ -110,7 +110,8 @@ def train_geometry(
         encoder: in training; average: receives the mean of the weights.
         crops: drawn; detected: portraits; held: portraits that are held out.
         errors: the measures; variations: of the faces.
-        settings: `steps`, `minutes`, `batch`, `detected` (share of the batch), `rate`, `decay`, `average_steps`.
+        settings: `steps`, `minutes`, `batch`, `detected` (share of the batch), `rate`, `decay`,
+            `average_steps`.
         training: log and checkpoint.
     """
     random = np.random.default_rng(11)
@@ -191,7 +192,8 @@ def train_colour(
         stream: of the portraits.
         held: pictures that are held out.
         errors: the measures.
-        settings: `steps`, `minutes`, `batch`, `stored` (share of the batch), `rate`, `decay`, `average_steps`.
+        settings: `steps`, `minutes`, `batch`, `stored` (share of the batch), `rate`, `decay`,
+            `average_steps`.
         training: log and checkpoint.
     """
     random = np.random.default_rng(12)

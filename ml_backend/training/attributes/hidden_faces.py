@@ -1,5 +1,5 @@
-"""Faces whose codes a training does not know: what the encoder sees of them, and pictures that the decoder makes
-of its codes.
+"""Faces whose codes a training does not know: what the encoder sees of them, and pictures that the decoder
+makes of its codes.
 
 Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.2.
 """

@@ -103,7 +103,8 @@ class PointStream:
     def drawn(
         self, people: int, each: int, random: np.random.Generator
     ) -> list[tuple[np.ndarray, FaceCodes, float]]:
-        """Draws landmarks (478, 2) of `people` people, `each` pictures of each, with codes and focal lengths."""
+        """Draws landmarks (478, 2) of `people` people, `each` pictures of each, with codes and focal
+        lengths."""
         seeds = random.integers(0, 40_000, people)
         shapes = np.stack([self.face.sample_identity(self.first + int(seed)) for seed in seeds])
         ones = np.ones((people, 1), np.float32)

@@ -5,12 +5,14 @@ Stages:
   geometry  landmarks and crops to shape, expression, rotation, translation
   colour    colours at places of the head to texture, illumination, hair: an unlimited stream of drawn light,
             skin and hair on the portraits' surfaces
-  rounds    the decoder's turn and the encoder's, by turns, on portraits whose codes are hidden (Eq. 3-11); then
+  rounds    the decoder's turn and the encoder's, by turns, on portraits whose codes are hidden (Eq. 3-11);
+  then
             one round without each of its parts
 Pictures are drawn from the face, skin and hair models; `--photos DIR` adds your own to the hidden ones.
 
-Writes to --out: attribute_encoder.safetensors (float16, with the figures of each round), attribute_encoder.md (model
-card), log.jsonl, checkpoint.safetensors, sheet.png (held-out portraits beside what the decoder makes of their codes).
+Writes to --out: attribute_encoder.safetensors (float16, with the figures of each round),
+attribute_encoder.md (model card), log.jsonl, checkpoint.safetensors, sheet.png (held-out portraits beside
+what the decoder makes of their codes).
 
 examples:
   python -m ml_backend train attributes --config 2core --out build/attributes --install
@@ -99,7 +101,9 @@ def run(args: argparse.Namespace) -> int:
             usual_points(encoder, crops)
             average.load_state_dict(copy.deepcopy(encoder.state_dict()))
         aside = HeadBatch.of_portraits(held)
-        train_geometry(encoder, average, crops, detected, aside, errors, variations, settings["geometry"], training)
+        train_geometry(
+            encoder, average, crops, detected, aside, errors, variations, settings["geometry"], training
+        )
         encoder.load_state_dict(copy.deepcopy(average.state_dict()))
         keeper.finish("geometry")
     stream = ColourStream(average.eval(), portraits, np.random.default_rng(21))
@@ -139,8 +143,8 @@ def prepare_pictures(
         face: the model.
 
     Returns:
-        Portraits, crops, hidden portraits, held-out portraits (those in which no face is found are left out), and
-        the detector's errors (N, 478, 2).
+        Portraits, crops, hidden portraits, held-out portraits (those in which no face is found are left
+        out), and the detector's errors (N, 478, 2).
     """
 
     def tell(what: str):
@@ -183,8 +187,8 @@ def alternate(
         held: portraits for the figures.
 
     Returns:
-        `before`: figures before the rounds; `rounds`: after each; `ablations`: after one round without each part,
-        and `all`: with all.
+        `before`: figures before the rounds; `rounds`: after each; `ablations`: after one round without each
+        part, and `all`: with all.
     """
     keeper = training.keeper
     rows: dict[str, Any] = {"before": {}, "rounds": [], "ablations": {}}
@@ -233,8 +237,8 @@ def alternate(
 def round_figures(
     encoder: AttributeEncoder, held: list[StoredPortrait], hair: bool = True
 ) -> dict[str, float]:
-    """Returns means over portraits: errors of codes, the paper's distances, and errors of what the decoder makes
-    of the codes, beside the portrait."""
+    """Returns means over portraits: errors of codes, the paper's distances, and errors of what the decoder
+    makes of the codes, beside the portrait."""
     found: dict[str, list[float]] = {}
     scale = encoder.output_scale[-22:-6].numpy()
     for portrait in held:
@@ -248,7 +252,8 @@ def round_figures(
 
 
 def decoded(codes, portrait: StoredPortrait) -> tuple[np.ndarray, np.ndarray]:
-    """Draws codes into a portrait; returns the picture (256, 256, 3) uint8 and the mask (256, 256) of either head."""
+    """Draws codes into a portrait; returns the picture (256, 256, 3) uint8 and the mask (256, 256) of either
+    head."""
     camera = camera_of(codes, portrait.focal, SIZE, SIZE)
     linear, mask = draw_face(codes, camera, linear_pixels(portrait.pixels))
     return picture_of(linear), mask | (portrait.place >= 0)
@@ -271,16 +276,17 @@ def encoder_card(
     notes = ["With photos that the user gave among the hidden faces."] if photos else []
     return ModelCard(
         "The attribute encoder",
-        "Landmarks, a crop of 96 pixels and colours at 400 places of a head to seven codes: shape, expression, texture,\n"
-        "illumination, hair, rotation, translation (`ml_backend/models/attribute_encoder.py`; Zhang et al., zero-shot\n"
-        "attribute separation).",
-        source="portraits of drawn people (`ml_backend/simulation/portraits/coded_portrait.py`), the face, skin and hair "
-        "models of the set, and the errors of the landmark detector on them. No pictures or scans of people",
+        "Landmarks, a crop of 96 pixels and colours at 400 places of a head to seven codes: shape, expression,\n"
+        "texture, illumination, hair, rotation, translation (`ml_backend/models/attribute_encoder.py`; Zhang et\n"
+        "al., zero-shot attribute separation).",
+        source="portraits of drawn people (`ml_backend/simulation/portraits/coded_portrait.py`), the face and "
+        "skin models of the set, and the errors of the landmark detector on them. No pictures or scans of people",
         command=facts["command"],
         device=f"{facts['device']}, {facts['training_minutes']} minutes",
         evaluation=f"On {facts['held_out']}: shape {last['shape_mm']} mm after a similarity, expression "
-        f"{last['expression_rmse']}, skin {last['skin_ciede2000']} (CIEDE2000), light {last['light_deg']} degrees, "
-        f"rotation {last['rotation_deg']} degrees. More: `python -m ml_backend evaluate attributes`.",
+        f"{last['expression_rmse']}, skin {last['skin_ciede2000']} (CIEDE2000), light {last['light_deg']} "
+        f"degrees, rotation {last['rotation_deg']} degrees.\n"
+        "More, with baselines: `python -m ml_backend evaluate attributes`.",
         stages=facts["stages"],
         steps=facts.get("steps", ""),
         parameters=sum(value.numel() for value in encoder.parameters()),

@@ -65,7 +65,8 @@ class Variations:
     def mirrored(
         self, points: Tensor, crops: Tensor, codes: dict[str, Tensor], random: np.random.Generator
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Mirrors about half of the faces: points (B, 960), crops (B, 3, S, S) and codes of geometry (B, n)."""
+        """Mirrors about half of the faces: points (B, 960), crops (B, 3, S, S) and codes of geometry (B,
+        n)."""
         chosen = torch.from_numpy(random.random(len(points)) < 0.5)[:, None]
         image, more = mirrored_points(points)
         flat = torch.cat([image, more], 1)
