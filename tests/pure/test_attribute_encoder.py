@@ -1,4 +1,5 @@
-"""Seven codes of a face in one pass: codes, the exact decoder, levelled pictures, variations, training, shell."""
+"""Seven codes of a face in one pass: codes, the exact decoder, levelled pictures, variations, training,
+shell."""
 
 import dataclasses
 import json

@@ -78,10 +78,11 @@ def swap_figures(
         before = comparable(start, scale)
         true = [comparable(portraits[index].codes, scale) for index in (row, other)]
         seen = [comparable(read[index], scale) for index in (row, other)]
-        results = {
+        again = {
             name: _read_again(encoder, read[row].with_code(name, read[other]), face, row) for name in NAMES
         }
-        if any(result is None for result in results.values()):
+        results = {name: result for name, result in again.items() if result is not None}
+        if len(results) < len(NAMES):
             continue
         count += 1
         for column, name in enumerate(NAMES):

@@ -50,12 +50,10 @@ class ColourBatch:
 
     def beside(self, other: "ColourBatch") -> "ColourBatch":
         """Returns both one after the other."""
-        pairs = [
-            torch.cat([getattr(self, name), getattr(other, name)])
-            for name in ("colours", "seen", "ground", "turn")
-        ]
+        names = ("colours", "seen", "ground", "turn")
+        both = {name: torch.cat([getattr(self, name), getattr(other, name)]) for name in names}
         codes = {name: torch.cat([value, other.codes[name]]) for name, value in self.codes.items()}
-        return ColourBatch(*pairs, codes)
+        return ColourBatch(codes=codes, **both)
 
 
 class ColourStream:
@@ -74,7 +72,7 @@ class ColourStream:
         rows = [_record(encoder, portrait) for portrait in portraits]
         stack = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
         names = ("texels", "texel_weights", "lobes", "paint", "fields")
-        self.surface = Surface(*(stack.pop(name) for name in names))
+        self.surface = Surface(**{name: stack.pop(name) for name in names})
         self.head, self.pattern, self.share = stack.pop("head"), stack.pop("pattern"), stack.pop("share")
         self.seen_as_stored = ColourBatch(
             stack["colours"],

@@ -97,8 +97,8 @@ class Sight:
     def rows(self, rows: np.ndarray) -> "Sight":
         """Returns some rows."""
         codes = {name: value[rows] for name, value in self.codes.items()}
-        parts = (self.points, self.crops, self.colours, self.seen, self.ground, self.turn)
-        return Sight(*(part[rows] for part in parts), codes)
+        names = ("points", "crops", "colours", "seen", "ground", "turn")
+        return Sight(codes=codes, **{name: getattr(self, name)[rows] for name in names})
 
 
 def look_at(encoder: AttributeEncoder, faces: list[HiddenFace], codes: list[FaceCodes]) -> Sight:
@@ -129,9 +129,9 @@ def look_at(encoder: AttributeEncoder, faces: list[HiddenFace], codes: list[Face
                 held,
             )
         )
-    columns = list(zip(*rows, strict=True))
-    believed_codes = {name: torch.stack([held[name] for held in columns[6]]) for name in NAMES}
-    return Sight(*(torch.stack(column) for column in columns[:6]), believed_codes)
+    names = ("points", "crops", "colours", "seen", "ground", "turn")
+    stacked = {name: torch.stack([row[column] for row in rows]) for column, name in enumerate(names)}
+    return Sight(codes={name: torch.stack([row[6][name] for row in rows]) for name in NAMES}, **stacked)
 
 
 def read_all(encoder: AttributeEncoder, sight: Sight) -> dict[str, Tensor]:

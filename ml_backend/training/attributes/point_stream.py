@@ -109,7 +109,7 @@ class PointStream:
         shapes = np.stack([self.face.sample_identity(self.first + int(seed)) for seed in seeds])
         ones = np.ones((people, 1), np.float32)
         rows = (np.concatenate([ones, shapes], 1).astype(np.float32) @ self.flat).reshape(people, 53, -1)
-        unknown = [np.zeros(SIZES[name], np.float32) for name in COLOUR]
+        unknown = {name: np.zeros(SIZES[name], np.float32) for name in COLOUR}
         faces = []
         for person in range(people):
             for _ in range(each):
@@ -118,7 +118,8 @@ class PointStream:
                 expression = (
                     sample_expressions(1, random)[0] if free else sample_expression(self.face, random)
                 )
-                codes = FaceCodes(shapes[person], expression, *unknown, rotation, translation)
+                known = {"shape": shapes[person], "expression": expression, "rotation": rotation}
+                codes = FaceCodes.of(unknown | known | {"translation": translation})
                 faces.append((self._seen(codes, focal, rows[person], random), codes, focal))
         return faces
 

@@ -159,11 +159,11 @@ def prepare_pictures(
         lambda count, random: stream.drawn(count, 1, random),
         tell("chunks of crops"),
     )
-    others = [
+    hidden, held = (
         read_portraits(make_portrait_set(folder / "portraits", table[name], first, tell(name)))
         for name, first in (("hidden", HIDDEN_SEED), ("held_out", HELD_SEED))
-    ]
-    return portraits, HeadBatch.of_crops(read_crops(drawn)), *others, stream.errors
+    )
+    return portraits, HeadBatch.of_crops(read_crops(drawn)), hidden, held, stream.errors
 
 
 def alternate(
