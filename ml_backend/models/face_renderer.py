@@ -36,7 +36,7 @@ _IRIS, _PUPIL = 0.48, 0.18
 
 @dataclasses.dataclass(frozen=True)
 class Nuisance:
-    """What a picture shows that no code says.
+    """Things that a picture shows and no code says.
 
     Attributes:
         gloss, hollow: strengths of highlights and of shade in hollows, about 1.

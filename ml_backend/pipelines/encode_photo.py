@@ -27,7 +27,7 @@ _SMALLEST = 12.0
 
 @dataclass(frozen=True)
 class EncodedFace:
-    """What one pass read.
+    """A face as one pass read it.
 
     Attributes:
         codes: the seven codes.

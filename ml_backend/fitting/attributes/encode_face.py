@@ -20,7 +20,7 @@ _LINEAR = from_srgb(np.arange(256, dtype=np.float32) / 255).astype(np.float32)
 
 @dataclass(frozen=True)
 class SampledColours:
-    """What the encoder's second trunk reads.
+    """Inputs of the encoder's second trunk.
 
     Attributes:
         colours: (P, 3) float32 linear; seen: (P,) float32; ground: (12,) float32 logarithms.

@@ -30,7 +30,7 @@ _DRAWN = 4000
 
 @dataclass
 class ColourBatch:
-    """What the second trunk sees, and what it should say.
+    """Inputs of the second trunk, and the codes that it should say.
 
     Attributes:
         colours: (B, P, 3) linear; seen: (B, P); ground: (B, 12) logarithms; turn: (B, 3) deviations.

@@ -78,7 +78,7 @@ def faces_of_photos(folder: Path) -> list[HiddenFace]:
 
 @dataclass
 class Sight:
-    """What the encoder reads of N faces.
+    """Inputs of the encoder for N faces.
 
     Attributes:
         points, crops: of the first trunk, (N, 960) and (N, 3, 96, 96).

@@ -276,11 +276,12 @@ def encoder_card(
     notes = ["With photos that the user gave among the hidden faces."] if photos else []
     return ModelCard(
         "The attribute encoder",
-        "Landmarks, a crop of 96 pixels and colours at 400 places of a head to seven codes: shape, expression,\n"
-        "texture, illumination, hair, rotation, translation (`ml_backend/models/attribute_encoder.py`; Zhang et\n"
-        "al., zero-shot attribute separation).",
-        source="portraits of drawn people (`ml_backend/simulation/portraits/coded_portrait.py`), the face and "
-        "skin models of the set, and the errors of the landmark detector on them. No pictures or scans of people",
+        "Landmarks, a crop of 96 pixels and colours at 400 places of a head to seven codes: shape,\n"
+        "expression, texture, illumination, hair, rotation, translation\n"
+        "(`ml_backend/models/attribute_encoder.py`; Zhang et al., zero-shot attribute separation).",
+        source="portraits of drawn people (`ml_backend/simulation/portraits/coded_portrait.py`), the face "
+        "and skin models of the set, and the errors of the landmark detector on them. No pictures or scans "
+        "of people",
         command=facts["command"],
         device=f"{facts['device']}, {facts['training_minutes']} minutes",
         evaluation=f"On {facts['held_out']}: shape {last['shape_mm']} mm after a similarity, expression "

@@ -19,7 +19,7 @@ _SHIFT, _SCALE = 0.03, 0.03
 
 @dataclass(frozen=True)
 class Variations:
-    """How faces are varied.
+    """Variations of faces.
 
     Attributes:
         errors: (N, 956) of the detector on portraits, inter-ocular distances, less their mean.
