@@ -4,10 +4,14 @@ Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer a
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+import torch
+from threadpoolctl import ThreadpoolController
 
 from ..errors import UserError
 from ..fitting.attributes.encode_face import encode_points
@@ -48,6 +52,24 @@ class EncodedFace:
         return FaceAttributes(self.codes.shape, self.codes.expression, skin, self.codes.light, pose)
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Holds torch and the numerical libraries to one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with _pools().limit(limits=1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _pools() -> ThreadpoolController:
+    """Returns the thread pools of the libraries, which take milliseconds to find."""
+    return ThreadpoolController()
+
+
 def encode_pixels(
     pixels: np.ndarray,
     focal: float | None = None,
@@ -71,8 +93,9 @@ def encode_pixels(
         UserError: weights or the landmark library are missing.
     """
     encoder = encoder or default_encoder()
+    _pools()
     began = time.perf_counter()
-    with threadpool_limits(limits=1):
+    with _one_thread():
         if points is None:
             found = look_once(pixels, landmark_model)
             if found is None:
