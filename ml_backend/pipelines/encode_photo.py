@@ -15,6 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from ..errors import UserError
 from ..fitting.attributes.encode_face import encode_points
+from ..fitting.attributes.head_places import HeadPlaces
 from ..fitting.attributes.quick_look import look_once
 from ..fitting.landmarks import choose_face, find_faces, interocular_distance
 from ..fitting.photo_file import read_photo
@@ -93,7 +94,7 @@ def encode_pixels(
         UserError: weights or the landmark library are missing.
     """
     encoder = encoder or default_encoder()
-    _pools()
+    _pools(), HeadPlaces.default()  # prepared once
     began = time.perf_counter()
     with _one_thread():
         if points is None:
