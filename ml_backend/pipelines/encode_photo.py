@@ -94,7 +94,8 @@ def encode_pixels(
         UserError: weights or the landmark library are missing.
     """
     encoder = encoder or default_encoder()
-    _pools(), HeadPlaces.default()  # prepared once
+    _pools()
+    HeadPlaces.default()  # prepared once
     began = time.perf_counter()
     with _one_thread():
         if points is None:
