@@ -17,6 +17,7 @@ COMMANDS = {
     "fit": "photographs of one person to that person's face: sliders, camera, colour, wrinkles",
     "animate": "a recording to 52 ARKit curves",
     "track": "a video of a face to 52 ARKit curves, head, gaze and camera",
+    "encode": "all attributes of a photo's face in one pass, without iteration",
     "transfer": "attributes of a photo or a face to another face: shape, expression, skin, light, pose",
     "render": "pictures of a face file from several sides",
     "bake": "curves to a sequence of displacement maps, one a frame",

@@ -27,6 +27,10 @@ MODULES = {
         "..evaluation.evaluate_photo",
         "fits to real photographs, clean and degraded; restoration of maps",
     ),
+    "attributes": (
+        "..evaluation.attributes.evaluate_attributes",
+        "one photo to seven codes: errors, transfers, rounds of the training, beside the iteration",
+    ),
     "video": (
         "..evaluation.video.evaluate_video",
         "curves, head, blinks and lips of simulated clips against known ones",

@@ -46,6 +46,10 @@ MODULES = {
         "..training.reenactment.train_reenactment",
         "displacement of landmarks to displacement in W+, for wrinkles that follow a video",
     ),
+    "attributes": (
+        "..training.attributes.train_attributes",
+        "one photo to seven codes of its face, in one pass",
+    ),
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
     "speech-autoregressive": (
         "..training.train_speech_autoregressive",

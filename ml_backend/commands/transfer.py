@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="which face of the photo, counted from 1, left to right",
     )
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="fit a photo by iteration, some seconds, instead of reading it in one pass",
+    )
     parser.add_argument("--out", required=True, metavar="FILE.json", help="the new face")
     add_landmark_model(parser)
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     amounts = _amounts(args.attributes, args.amount)
     regions = tuple(filter(None, (word.strip() for word in args.regions.split(","))))
     face, said = transfer_attributes(
-        TransferRequest(args.source, args.target, amounts, regions, args.face, args.landmark_model),
+        TransferRequest(args.source, args.target, amounts, regions, args.face, args.landmark_model, args.fit),
         print_progress,
     )
     try:

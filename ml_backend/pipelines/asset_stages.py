@@ -229,6 +229,15 @@ STAGES = (
         minutes=12,
     ),
     AssetStage(
+        "attributes",
+        _training("attributes", "--data", "{run}/pictures"),
+        makes=("assets/attribute_encoder.safetensors",),
+        needs=(FACE, LANDMARKS, ALBEDO, TONES),
+        minutes=75,
+        models=("attributes",),
+        resumes=True,
+    ),
+    AssetStage(
         "albedo-figures",
         ("evaluate", "albedo", "--card", "--json"),
         makes=(),

@@ -31,6 +31,7 @@ class TransferRequest:
         regions: of an expression.
         face_number: which face of a photo, counted from 1, left to right; 0 for the largest.
         landmark_model: a `face_landmarker.task` of the user's, or empty.
+        fit: whether a photo is fitted by iteration, some seconds, instead of read in one pass.
     """
 
     source: str
@@ -39,6 +40,7 @@ class TransferRequest:
     regions: tuple[str, ...] = tuple(REGION_PREFIXES)
     face_number: int = 0
     landmark_model: str = ""
+    fit: bool = False
 
 
 def attributes_of_file(path: str | Path) -> tuple[FaceAttributes, str]:
@@ -98,10 +100,15 @@ def transfer_attributes(request: TransferRequest, progress: Progress) -> tuple[F
     target, said_target = attributes_of_file(request.target)
     if Path(request.source).suffix.lower() == ".json":
         source, said = attributes_of_file(request.source)
-    else:
+    elif request.fit:
         source, said = attributes_of_photo(
             request.source, request.face_number, request.landmark_model, progress
         )
+    else:
+        from .encode_photo import encode_photo
+
+        encoded = encode_photo(request.source, request.face_number, request.landmark_model)
+        source, said = encoded.attributes(), f"Read in one pass, {encoded.milliseconds:.0f} ms."
     missing = [name for name in request.amounts if name not in source.known]
     if missing:
         raise UserError(

@@ -55,9 +55,9 @@ TOP_LINES = (
 SUBROOMS = {
     "models": {"speech", "skin"},
     "simulation": {"relief", "pigment", "portraits"},
-    "training": {"albedo", "prior", "reenactment"},
-    "fitting": {"skin", "hair"},
-    "evaluation": {"skin", "video"},
+    "training": {"albedo", "attributes", "prior", "reenactment"},
+    "fitting": {"attributes", "skin", "hair"},
+    "evaluation": {"attributes", "skin", "video"},
 }
 LARGEST_ROOM = 24
 """Python files in a folder at most; operators have one file for each button."""

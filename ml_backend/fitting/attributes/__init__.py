@@ -1,0 +1,1 @@
+"""One pass from a photograph to the codes of its face."""

@@ -1,0 +1,296 @@
+"""Trains the attribute encoder: seven codes of a face from one photo, in one pass.
+
+Stages:
+  pictures  portraits with known codes, drawn crops and hidden portraits are made in --data, where they stay
+  geometry  landmarks and crops to shape, expression, rotation, translation
+  colour    colours at places of the head to texture, illumination, hair: an unlimited stream of drawn light,
+            skin and hair on the portraits' surfaces
+  rounds    the decoder's turn and the encoder's, by turns, on portraits whose codes are hidden (Eq. 3-11);
+  then
+            one round without each of its parts
+Pictures are drawn from the face, skin and hair models; `--photos DIR` adds your own to the hidden ones.
+
+Writes to --out: attribute_encoder.safetensors (float16, with the figures of each round),
+attribute_encoder.md (model card), log.jsonl, checkpoint.safetensors, sheet.png (held-out portraits beside
+what the decoder makes of their codes).
+
+examples:
+  python -m ml_backend train attributes --config 2core --out build/attributes --install
+"""
+
+import argparse
+import copy
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...datasets.coded_crops import make_crop_set, read_crops
+from ...datasets.coded_portraits import (
+    FIRST_SEED,
+    HIDDEN_SEED,
+    StoredPortrait,
+    make_portrait_set,
+    read_portraits,
+)
+from ...datasets.map_set import HELD_OUT_SEED
+from ...files.image_writers import write_png
+from ...files.model_card import ModelCard, install
+from ...files.network_file import write_network_file
+from ...fitting.attributes.code_figures import code_distances, code_errors, picture_errors
+from ...fitting.attributes.encode_face import encode_points
+from ...fitting.face_fit import LandmarkModel
+from ...fitting.landmark_map import LandmarkMap
+from ...layers.processes import first_alone
+from ...models.attribute_encoder import FILE, AttributeEncoder, EncoderConfig
+from ...models.bilinear_face import BilinearFace
+from ...models.face_renderer import camera_of, draw_face, picture_of
+from ...simulation.portraits.coded_portrait import SIZE, linear_pixels
+from ..steps import TrainingRun
+from ..training_run import add_run_arguments, read_configuration
+from .attribute_losses import CodeErrors
+from .attribute_rounds import ABLATIONS, Known, prepare_round, train_round
+from .colour_stream import ColourStream
+from .encoder_stages import HeadBatch, train_colour, train_geometry, usual_colours, usual_points
+from .hidden_faces import HiddenFace, faces_of_photos, without_hair
+from .point_stream import PointStream
+from .variations import Variations
+
+HELD_SEED = HELD_OUT_SEED + 5_000
+_SHOWN = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options."""
+    add_run_arguments(
+        parser, "build/attributes", "build/attribute-pictures", "drawn pictures, filled on first use"
+    )
+    parser.add_argument(
+        "--photos", type=Path, metavar="DIR", help="photos whose faces join the hidden ones of the rounds"
+    )
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="put the finished weights and card where the package looks for them",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; returns the exit status."""
+    settings = read_configuration(args.config, "attributes")
+    table = settings["rounds"]
+    names = [f"round-{number + 1}" for number in range(table["count"])]
+    training = TrainingRun.begin(args, ("geometry", "colour", *names))
+    training.device = torch.device("cpu")
+    torch.manual_seed(0)
+    face = BilinearFace.default()
+    photos = faces_of_photos(args.photos) if args.photos else []
+    with first_alone():
+        portraits, crops, hidden, held, seen_errors = prepare_pictures(args.data, settings["data"], face)
+    config = EncoderConfig(**settings["network"])
+    encoder, average = AttributeEncoder(config), AttributeEncoder(config)
+    keeper = training.keep({"network": encoder, "average": average}, args.resume)
+    errors = CodeErrors(face)
+    detected = HeadBatch.of_portraits(portraits)
+    variations = Variations.of(face, seen_errors, settings["geometry"]["varied"])
+    if not keeper.finished("geometry"):
+        if not training.is_inside("geometry"):
+            usual_points(encoder, crops)
+            average.load_state_dict(copy.deepcopy(encoder.state_dict()))
+        aside = HeadBatch.of_portraits(held)
+        train_geometry(
+            encoder, average, crops, detected, aside, errors, variations, settings["geometry"], training
+        )
+        encoder.load_state_dict(copy.deepcopy(average.state_dict()))
+        keeper.finish("geometry")
+    stream = ColourStream(average.eval(), portraits, np.random.default_rng(21))
+    if not keeper.finished("colour"):
+        if not training.is_inside("colour"):
+            usual_colours(encoder, stream.batch(2000, np.random.default_rng(22)))
+            average.load_state_dict(copy.deepcopy(encoder.state_dict()))
+        seen = ColourStream(average, held, np.random.default_rng(23)).seen_as_stored
+        train_colour(encoder, average, stream, seen, errors, settings["colour"], training)
+        encoder.load_state_dict(copy.deepcopy(average.state_dict()))
+        keeper.finish("colour")
+    shown = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in hidden] + photos
+    measured = held[: table["figures"]]
+    rows = alternate(encoder, shown, (crops, detected, stream, variations), errors, table, training, measured)
+    facts = training.facts(
+        f"python -m ml_backend train attributes --config {args.config}", ("geometry", "colour", *names)
+    )
+    facts["measured"] = json.dumps(rows)
+    facts["held_out"] = f"{len(measured)} portraits of people that no training saw, from seed {HELD_SEED}"
+    encoder.eval()
+    write_network_file(args.out / FILE, encoder, config, facts)
+    sheet(args.out / "sheet.png", encoder, held[:_SHOWN])
+    encoder_card(encoder, facts, rows, bool(photos)).write(args.out / FILE)
+    if args.install:
+        install(args.out, (FILE,))
+    return 0
+
+
+def prepare_pictures(
+    folder: Path, table: dict[str, Any], face: BilinearFace
+) -> tuple[list[StoredPortrait], HeadBatch, list[StoredPortrait], list[StoredPortrait], np.ndarray]:
+    """Makes or opens the pictures.
+
+    Args:
+        folder: of them.
+        table: `portraits`, `crops` (chunks), `hidden`, `held_out`: how many.
+        face: the model.
+
+    Returns:
+        Portraits, crops, hidden portraits, held-out portraits (those in which no face is found are left
+        out), and the detector's errors (N, 478, 2).
+    """
+
+    def tell(what: str):
+        return lambda done, total: print(f"  {what}: {done} of {total}", file=sys.stderr, flush=True)
+
+    known = make_portrait_set(folder / "portraits", table["portraits"], FIRST_SEED, tell("portraits"))
+    portraits = read_portraits(known)
+    stream = PointStream(LandmarkModel.of(face, LandmarkMap.default()), face, portraits, 0)
+    drawn = make_crop_set(
+        folder / "crops",
+        table["crops"],
+        lambda count, random: stream.drawn(count, 1, random),
+        tell("chunks of crops"),
+    )
+    hidden, held = (
+        read_portraits(make_portrait_set(folder / "portraits", table[name], first, tell(name)))
+        for name, first in (("hidden", HIDDEN_SEED), ("held_out", HELD_SEED))
+    )
+    return portraits, HeadBatch.of_crops(read_crops(drawn)), hidden, held, stream.errors
+
+
+def alternate(
+    encoder: AttributeEncoder,
+    hidden: list[HiddenFace],
+    known: Known,
+    errors: CodeErrors,
+    table: dict[str, Any],
+    training: TrainingRun,
+    held: list[StoredPortrait],
+) -> dict[str, Any]:
+    """Runs the rounds, then one round without each part.
+
+    Args:
+        encoder: in training.
+        hidden: faces whose codes are not known.
+        known: crops, portraits and the stream of their colours.
+        errors: the measures of known codes.
+        table: settings of the rounds.
+        training: log and checkpoint.
+        held: portraits for the figures.
+
+    Returns:
+        `before`: figures before the rounds; `rounds`: after each; `ablations`: after one round without each
+        part, and `all`: with all.
+    """
+    keeper = training.keeper
+    rows: dict[str, Any] = {"before": {}, "rounds": [], "ablations": {}}
+    stored = training.folder / "rounds.json" if training.log else None
+    if (
+        stored
+        and stored.exists()
+        and keeper
+        and any(keeper.finished(f"round-{n + 1}") for n in range(table["count"]))
+    ):
+        rows = json.loads(stored.read_text())
+    for number in range(table["count"]):
+        name = f"round-{number + 1}"
+        if keeper and keeper.finished(name):
+            continue
+        if not number and not rows["before"]:
+            rows["before"] = round_figures(encoder.eval(), held)
+        random = np.random.default_rng([31, number])
+        pictures = prepare_round(encoder.eval(), hidden, table, random)
+        start = copy.deepcopy(encoder.state_dict())
+        train_round(name, encoder, pictures, known, errors, table, training)
+        rows["rounds"].append(round_figures(encoder.eval(), held))
+        training.write(name, **rows["rounds"][-1])
+        if not number:
+            rows["ablations"]["all"] = rows["rounds"][0]
+            for part in ABLATIONS:
+                other = copy.deepcopy(encoder)
+                other.load_state_dict(start)
+                chosen = (
+                    pictures
+                    if part != "hair"
+                    else prepare_round(other.eval(), hidden, table, random, hair=False)
+                )
+                train_round(
+                    f"without-{part}", other, chosen, known, errors, table, TrainingRun(training.log), part
+                )
+                rows["ablations"][f"without_{part}"] = round_figures(other.eval(), held, hair=part != "hair")
+                training.write(f"without-{part}", **rows["ablations"][f"without_{part}"])
+        if stored:
+            stored.write_text(json.dumps(rows))
+        if keeper:
+            keeper.finish(name)
+    return rows
+
+
+def round_figures(
+    encoder: AttributeEncoder, held: list[StoredPortrait], hair: bool = True
+) -> dict[str, float]:
+    """Returns means over portraits: errors of codes, the paper's distances, and errors of what the decoder
+    makes of the codes, beside the portrait."""
+    found: dict[str, list[float]] = {}
+    scale = encoder.output_scale[-22:-6].numpy()
+    for portrait in held:
+        codes, _ = encode_points(encoder, portrait.pixels, portrait.points, portrait.focal)
+        codes = codes if hair else without_hair(codes)
+        made, mask = decoded(codes, portrait)
+        values = code_errors(codes, portrait.codes, scale) | code_distances(codes, portrait.codes)
+        for name, value in (values | picture_errors(made, portrait.pixels, mask)).items():
+            found.setdefault(name, []).append(value)
+    return {name: round(float(np.mean(values)), 4) for name, values in found.items()}
+
+
+def decoded(codes, portrait: StoredPortrait) -> tuple[np.ndarray, np.ndarray]:
+    """Draws codes into a portrait; returns the picture (256, 256, 3) uint8 and the mask (256, 256) of either
+    head."""
+    camera = camera_of(codes, portrait.focal, SIZE, SIZE)
+    linear, mask = draw_face(codes, camera, linear_pixels(portrait.pixels))
+    return picture_of(linear), mask | (portrait.place >= 0)
+
+
+def sheet(path: Path, encoder: AttributeEncoder, held: list[StoredPortrait]) -> None:
+    """Writes portraits above what the decoder makes of their codes."""
+    rows = []
+    for portrait in held:
+        codes, _ = encode_points(encoder, portrait.pixels, portrait.points, portrait.focal)
+        rows.append(np.concatenate([portrait.pixels, decoded(codes, portrait)[0]]))
+    write_png(path, np.concatenate(rows, 1)[::-1])
+
+
+def encoder_card(
+    encoder: AttributeEncoder, facts: dict[str, str], rows: dict[str, Any], photos: bool
+) -> ModelCard:
+    """Returns the card of a run."""
+    last = rows["rounds"][-1]
+    notes = ["With photos that the user gave among the hidden faces."] if photos else []
+    return ModelCard(
+        "The attribute encoder",
+        "Landmarks, a crop of 96 pixels and colours at 400 places of a head to seven codes: shape,\n"
+        "expression, texture, illumination, hair, rotation, translation\n"
+        "(`ml_backend/models/attribute_encoder.py`; Zhang et al., zero-shot attribute separation).",
+        source="portraits of drawn people (`ml_backend/simulation/portraits/coded_portrait.py`), the face "
+        "and skin models of the set, and the errors of the landmark detector on them. No pictures or scans "
+        "of people",
+        command=facts["command"],
+        device=f"{facts['device']}, {facts['training_minutes']} minutes",
+        evaluation=f"On {facts['held_out']}: shape {last['shape_mm']} mm after a similarity, expression "
+        f"{last['expression_rmse']}, skin {last['skin_ciede2000']} (CIEDE2000), light {last['light_deg']} "
+        f"degrees, rotation {last['rotation_deg']} degrees.\n"
+        "More, with baselines: `python -m ml_backend evaluate attributes`.",
+        stages=facts["stages"],
+        steps=facts.get("steps", ""),
+        parameters=sum(value.numel() for value in encoder.parameters()),
+        config=vars(encoder.config),
+        notes=notes,
+    )
