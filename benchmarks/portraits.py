@@ -56,7 +56,6 @@ def portray(people: list[Person], set_up: str, size: int, samples: int, out: Pat
     """
     rows = []
     with installed_extension() as extension:
-
         for number, person in enumerate(people):
             began = time.perf_counter()
             face = create_person(person, set_up)
