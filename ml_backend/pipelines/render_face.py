@@ -103,7 +103,7 @@ def view_camera(face: BilinearFace, yaw: float, pitch: float, size: int) -> Came
         yaw, pitch: degrees.
         size: pixels along a side.
     """
-    rotation = rotation_about(0, np.radians(-pitch)) @ rotation_about(1, np.radians(-yaw)) @ FRONTAL
+    rotation = rotation_about(1, np.radians(yaw)) @ rotation_about(0, np.radians(-pitch)) @ FRONTAL
     eyes = np.mean([face.mean[face.landmarks[f"eye_{side}"]].mean(0) for side in ("left", "right")], 0)
     aim = eyes + (0.0, 0.04, -_BELOW_EYES)
     return Camera(rotation, np.array([0, 0, DISTANCE]) - rotation @ aim, size * DISTANCE / _SHOWN, size, size)

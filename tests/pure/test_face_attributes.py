@@ -155,3 +155,16 @@ def test_the_shell_draws_views(two_faces, tmp_path, capsys):
 def test_the_shell_refuses_views(two_faces, tmp_path, capsys, words):
     assert main(["render", str(two_faces[0]), *words, "--out", str(tmp_path / "v")]) == 2
     assert not (tmp_path / "v").exists()
+
+
+@pytest.mark.parametrize(("yaw", "pitch"), [(30.0, 0.0), (-40.0, -20.0), (25.0, 10.0)])
+def test_views_are_turned_as_asked(yaw, pitch):
+    from ml_backend.pipelines.render_face import view_camera
+
+    face = BilinearFace.default()
+    camera = view_camera(face, yaw, pitch, 256)
+    np.testing.assert_allclose(camera.head_angles(), (yaw, pitch, 0.0), atol=1e-6)
+    nose, eye = (face.mean[face.landmarks[name]].mean(0) for name in ("nose_tip", "eye_left"))
+    (nose_at, eye_at), _ = camera.project(np.stack([nose, eye]))
+    assert np.sign(nose_at[0] - 128) == np.sign(yaw), "turned to the person's left, the nose goes right"
+    assert eye_at[0] > 128 or yaw < 0
