@@ -16,6 +16,8 @@ from .settings import changes_held
 _VIEWPORT = {"vellus": 0.0, "brows": 1.0, "lashes": 1.0, "beard": 0.3}
 """Shares that the viewport shows of parts in a look."""
 _LOOK_SEED = 0x4A12
+_UNSURE = 0.15
+"""Deviation of what a face's form tells of its hair: -1 a woman's, 1 a man's."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,13 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
     random = np.random.default_rng([seed, _LOOK_SEED])
     tone = face.d3dmm.skin_tone
     model = face_model()
-    age = 35.0
-    if len(model.attributes):
-        age = float(model.attributes[0] @ np.concatenate([[1.0], identity_of(face)]))
+    age, gender = 35.0, 0.0
+    if len(model.attributes) > 1:
+        age, gender = (
+            float(row @ np.concatenate([[1.0], identity_of(face)])) for row in model.attributes[:2]
+        )
     age += 9 * face.d3dmm.age_offset
-    is_man = random.random() < 0.5
+    is_man = gender + _UNSURE * random.standard_normal() > 0
     names = _WOMEN if not is_man else _OLD_MEN if age > 52 else _YOUNG_MEN
     name = str(random.choice(names))
     if tone > 0.7 and random.random() < 0.7:
