@@ -21,16 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 BUILD = ROOT / "build" / "pictures"
 WIDTHS = {"still": 480, "still_smooth": 480, "sheet": 1200}
-FIRST = Person(61, 0.75, 0.28, "joy")
+FIRST = Person(110, 0.05, 0.25, "joy")
 PEOPLE = (
-    Person(21, -0.6, 0.10),
-    Person(34, -0.3, 0.85, "joy"),
-    Person(47, 0.0, 0.45, "surprise"),
-    Person(58, 0.2, 0.22, "contempt"),
-    Person(63, 0.4, 0.95, "laugh"),
-    Person(76, 0.6, 0.55, "sadness"),
-    Person(82, 0.8, 0.15, "disgust"),
-    Person(95, 1.0, 0.70, "joy"),
+    Person(111, -0.3, 0.10),
+    Person(106, -0.1, 0.85, "joy"),
+    Person(104, 0.0, 0.45, "surprise"),
+    Person(107, 0.1, 0.22, "contempt"),
+    Person(105, 0.3, 0.95, "laugh"),
+    Person(109, 0.4, 0.55, "sadness"),
+    Person(103, 0.5, 0.15, "disgust"),
+    Person(102, 0.4, 0.70, "joy"),
 )
 """Eight people of all ages and tones, each with one expression."""
 CLOSE = Person(82, 0.8, 0.25, NEUTRAL)
