@@ -296,7 +296,7 @@ def test_without_the_model_the_plain_skin_is_shown(tiny_model, monkeypatch, tmp_
 def test_usd_carries_colour_roughness_and_normals(skinned, tmp_path):
     path = tmp_path / "face.usda"
     done = bpy.ops.d3dmm.export_usd(
-        filepath=str(path), resolution="256", scene_range=False, first_frame=1, last_frame=1
+        filepath=str(path), resolution="512", scene_range=False, first_frame=1, last_frame=1
     )
     assert done == {"FINISHED"}
     text = path.read_text("utf-8")
