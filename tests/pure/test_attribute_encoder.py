@@ -296,3 +296,8 @@ def test_a_tiny_training_runs_its_rounds_and_is_resumed(tmp_path):
         "all", "without_code", "without_cycle", "without_disentanglement", "without_hair"
     }  # fmt: skip
     assert main([*command, "--resume"]) == 0
+
+
+def test_an_evaluation_of_nobody_is_refused(capsys):
+    assert main(["evaluate", "attributes", "--fits", "0"]) == 2
+    assert "too few people" in capsys.readouterr().err

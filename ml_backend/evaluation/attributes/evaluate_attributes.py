@@ -22,6 +22,7 @@ import numpy as np
 from ...asset_files import ASSETS
 from ...datasets.coded_portraits import StoredPortrait, make_portrait_set, read_portraits
 from ...datasets.map_set import HELD_OUT_SEED
+from ...errors import UserError
 from ...files.tensor_file import read_tensors
 from ...fitting.attributes.code_figures import code_distances, code_errors, picture_errors
 from ...fitting.attributes.encode_face import encode_points
@@ -35,6 +36,7 @@ from .swap_matrix import scales, swap_figures
 FIRST_SEED = HELD_OUT_SEED + 20_000
 _TIMED = 20
 _SHOWN = 7
+_LEAST = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +63,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measures and prints."""
+    """Measures and prints.
+
+    Raises:
+        UserError: a number of people is below 2.
+    """
+    if min(args.people, args.swaps, args.fits) < _LEAST:
+        raise UserError(
+            f"--people {args.people} --swaps {args.swaps} --fits {args.fits}: too few people.",
+            "Give at least 2 for each.",
+        )
     encoder = default_encoder()
     people = read_portraits(make_portrait_set(args.data, args.people, FIRST_SEED, _count))
     if args.sheet:
