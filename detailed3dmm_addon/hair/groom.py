@@ -98,16 +98,21 @@ def remove_hair(face: bpy.types.Object, parts: Iterable[str]) -> None:
     for part in parts:
         item = shown.get(part)
         if item is not None:
-            data = item.data
-            materials = list(data.materials)
-            bpy.data.objects.remove(item)
-            if data.users == 0:
-                bpy.data.hair_curves.remove(data)
-            for material in materials:
-                if material is not None and material.users == 0:
-                    bpy.data.materials.remove(material)
+            delete_curves(item)
         hair_part(face, part).object = None
     painted.paint_beneath(face, hair_objects(face))
+
+
+def delete_curves(item: bpy.types.Object) -> None:
+    """Deletes an object of hair curves, with the curves and materials that nothing else uses."""
+    data = cast(bpy.types.Curves, item.data)
+    materials = list(data.materials)
+    bpy.data.objects.remove(item)
+    if data.users == 0:
+        bpy.data.hair_curves.remove(data)
+    for material in materials:
+        if material is not None and material.users == 0:
+            bpy.data.materials.remove(material)
 
 
 def regrow(face: bpy.types.Object, part: str) -> None:

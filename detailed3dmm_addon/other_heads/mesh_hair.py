@@ -12,7 +12,7 @@ from ...ml_backend.hair.face_hair import brow_hair, lash_hair
 from ...ml_backend.hair.scalp import GroomSliders
 from ...ml_backend.hair.strands import Strands
 from ..detail.distilled import skin_uv
-from ..hair.groom import make_curves, mean_head, set_up_modifier
+from ..hair.groom import delete_curves, make_curves, mean_head, set_up_modifier
 from ..hair.hair_material import make_hair_material, set_colour
 from ..nodes.vertex_attributes import read_attribute
 from .correspondence import barycentric
@@ -79,15 +79,8 @@ def remove_hair(item: bpy.types.Object, part: str) -> None:
     made = item.pop(HAIR.format(part), None)
     if made is None:
         return
-    data = cast(bpy.types.Curves, made.data)
     groups = [modifier.node_group for modifier in made.modifiers if modifier.type == "NODES"]
-    materials = list(data.materials)
-    bpy.data.objects.remove(made)
-    if data.users == 0:
-        bpy.data.hair_curves.remove(data)
-    for material in materials:
-        if material is not None and material.users == 0:
-            bpy.data.materials.remove(material)
+    delete_curves(made)
     for group in groups:
         if group is not None and group.users == 0:
             bpy.data.node_groups.remove(group)

@@ -123,7 +123,8 @@ def test_the_same_sliders_grow_the_same_hair_and_a_seed_another(thin, groom):
     hair = groom.add_hair(thin, ["scalp"])["scalp"]
     first = shown_points(hair)
     groom.regrow(thin, "scalp")
-    assert np.array_equal(shown_points(hair), first)
+    again = shown_points(hair)
+    assert again.shape == first.shape and np.abs(again - first).max() < 1e-6, np.abs(again - first).max()
     thin.d3dmm_hair.scalp.seed = 5
     other = shown_points(hair)
     assert other.shape != first.shape or np.abs(other - first).max() > 0.005

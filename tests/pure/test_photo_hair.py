@@ -70,7 +70,8 @@ def guess(gender=1.0, **how) -> PhotoHair:
 
 
 def test_pigments_follow_brightness_and_warmth_and_grey_is_bright_without_warmth():
-    black, brown, blond = (pigments_of(np.array(c)) for c in ((0.01, 0.008, 0.007), (0.06, 0.035, 0.02), (0.3, 0.2, 0.1)))  # fmt: skip  # noqa: E501
+    colours = (0.01, 0.008, 0.007), (0.06, 0.035, 0.02), (0.3, 0.2, 0.1)
+    black, brown, blond = (pigments_of(np.array(colour)) for colour in colours)
     assert black[0] > brown[0] > blond[0] and max(black[2], brown[2]) < 0.05 and blond[2] < 0.3
     assert pigments_of(np.array([0.14, 0.05, 0.02]))[1] > 0.8 > brown[1]
     assert pigments_of(np.array([0.3, 0.3, 0.31]))[2] > 0.7

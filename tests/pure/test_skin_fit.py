@@ -59,7 +59,7 @@ def test_a_tone_is_believed_from_evidence_and_less_from_less(tmp_path):
 
 
 WHITE = 0.42
-"""What the white of the eyes shows in a light of 1: lids and lashes shade it."""
+"""The white of the eyes in a light of 1: lids and lashes shade it."""
 
 
 def _other_file(folder):

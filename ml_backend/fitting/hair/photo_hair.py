@@ -31,7 +31,7 @@ _FINE = 416
 _BARE = 0.25
 """Share of the scalp below which a head is bald."""
 _STUBBLE, _BEARD, _FULL = 0.10, 0.42, 0.9
-"""How much darker (logarithm) skin with stubble, a beard, and a thick one is than cheeks."""
+"""Logarithms by which skin with stubble, a beard, and a thick one is darker than cheeks."""
 _BROW_USUAL, _BROW_SPREAD = 0.85, (0.5, 1.3)
 _HIGHER, _FRINGE = 0.009, -0.020
 """Metres by which photographs show the hairline over the model's, and under it from where it is a fringe."""
