@@ -281,7 +281,8 @@ def beard_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
         )
         if style.curl:
             phase = random.uniform(0, 6.3, len(points))
-            points = curl(points, style.curl * 2 * sliders.curl, style.pitch, phase, False, random)
+            pitch = style.pitch * (1 + 0.12 * random.standard_normal(len(points)).clip(-2, 2))
+            points = curl(points, style.curl * 2 * sliders.curl, pitch, phase, False, random)
     points = _groomed(points, roots, 9, 0.4 if style.points > 4 else 0.0, 0.0012, sliders, random)
     radius = _BEARD_RADIUS * sliders.thickness * random.uniform(0.8, 1.2, len(points))
     return skin_strands(head, roots, points, radius, random.random(len(points)))

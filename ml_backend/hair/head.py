@@ -38,6 +38,7 @@ class HairHead:
         landmarks: by name (n, 3) float32.
         landmark_vertices: by name (n,) int32, their vertices.
         reach: (rows, columns) float32, the head's outer radius by height and azimuth (`outer_radius`).
+        ear_rise: (rows, columns) float32, by how much the ears stand out from that of a head without them.
     """
 
     positions: np.ndarray
@@ -54,11 +55,17 @@ class HairHead:
     landmarks: dict[str, np.ndarray]
     landmark_vertices: dict[str, np.ndarray]
     reach: np.ndarray
+    ear_rise: np.ndarray
 
     def outer_radius(self, points: np.ndarray) -> np.ndarray:
         """Returns (...,): the radius of the head's outer skin in the direction of points (..., 3), metres."""
         column, row, _ = _dome_coordinates(points)
         return _bilinear(self.reach, row, column)
+
+    def ear_reach(self, points: np.ndarray) -> np.ndarray:
+        """Returns (...,): how far the ears stand out in the direction of points (..., 3), metres."""
+        column, row, _ = _dome_coordinates(points)
+        return _bilinear(self.ear_rise, row, column)
 
     def radius_of(self, points: np.ndarray) -> np.ndarray:
         """Returns (...,): the distance of points (..., 3) from the axis, or from its top above the dome."""
@@ -130,6 +137,9 @@ def hair_head(face, dense: DenseMesh) -> HairHead:
     for k in range(3):
         np.add.at(normals, triangles[:, k], cross)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    ears = dense.refine(_indicator(face, "ear_rim_left", "ear_rim_right")).clip(0, 1)
+    outer = np.unique(triangles)
+    reach = _reach(positions[outer])
     names = {name: np.atleast_1d(vertices) for name, vertices in face.landmarks.items()}
     return HairHead(
         positions=positions,
@@ -139,13 +149,14 @@ def hair_head(face, dense: DenseMesh) -> HairHead:
         areas=(np.linalg.norm(cross, axis=1) / 2).astype(np.float32),
         centres=positions[triangles].mean(1),
         uv=uv.astype(np.float32),
-        ears=dense.refine(_indicator(face, "ear_rim_left", "ear_rim_right")).clip(0, 1),
+        ears=ears,
         lips=dense.refine(face.regions["lips"]).clip(0, 1),
         pocket=dense.refine(_indicator(face, "pocket")).clip(0, 1),
         anchors=_spread_anchors(face, dense_of),
         landmarks={name: face.mean[vertices] for name, vertices in names.items()},
         landmark_vertices={name: dense_of[vertices] for name, vertices in names.items()},
-        reach=_reach(positions[np.unique(triangles)]),
+        reach=reach,
+        ear_rise=np.maximum(reach - _reach(positions[outer[ears[outer] < 0.02]]), 0),
     )
 
 

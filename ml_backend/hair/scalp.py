@@ -19,6 +19,14 @@ _HAIRLINE = (
 """Stations of the hairline: azimuth in degrees, height in metres."""
 _SOFT = 0.012
 _MARGIN = 0.0011
+_SHOULDER, _LOW = 0.004, -0.08
+"""Hair ends on the shoulders: where a step is pushed aside by so much, below this height; metres."""
+_LOCKS, _WAVE_FRONT = (0.055, 0.028, 0.014), (0.16, 0.07)
+"""Wavelengths of what locks, and what the waves of neighbours share; metres."""
+_MOST_STRAY = 0.12
+"""Share of its length by which a strand strays at most."""
+_CLING_BELOW = 0.12
+"""Share of a cut's cling that is left below the ears."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ def scalp_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     roots = sample_roots(head, cover, wanted, random)
     points = _course(head, roots, style, sliders, random)
     points = _shape(head, roots, points, style, sliders, random)
-    points = _outside(head, points, style)
+    points = _outside(head, points, style, random)
     radius = style.radius * sliders.thickness * random.uniform(0.85, 1.15, len(points))
     return carried_strands(head, roots, points, radius, random.random(len(points)))
 
@@ -142,7 +150,8 @@ def _course(head: HairHead, roots: Roots, style: ScalpStyle, sliders: GroomSlide
     count = len(place)
     length = _natural_length(roots, style, random)
     flow, side = _flow(roots, style, random)
-    gap = style.face_gap * (1 + 0.10 * random.standard_normal(count).clip(-1.5, 2.5))
+    locks = _lock_noise(place, _LOCKS, random)
+    gap = style.face_gap * (1 + 0.09 * locks + 0.06 * random.standard_normal(count).clip(-1.5, 2.5))
     cut = style.cut
     if cut is None:
         length = length * sliders.length
@@ -156,6 +165,7 @@ def _course(head: HairHead, roots: Roots, style: ScalpStyle, sliders: GroomSlide
     lift = (style.lift + 0.14 * random.standard_normal(count)).clip(0.05, 1.5)[:, None]
     direction = (np.cos(lift) * flow + np.sin(lift) * roots.normal).astype(np.float32)
     points = np.empty((count, steps, 3), np.float32)
+    free = np.full(count, np.inf)
     points[:, 0] = place - roots.normal * 0.0004
     current = place
     for index in range(1, steps):
@@ -169,14 +179,20 @@ def _course(head: HairHead, roots: Roots, style: ScalpStyle, sliders: GroomSlide
         direction = unit(direction * bend + wanted * (1 - bend))
         moved = current + direction * step
         rise = height * np.minimum(travelled[:, 0] / 0.03, 1)
-        moved = _pushed_out(head, moved, _MARGIN * min(1.0, index / 2) + rise)
+        if style.cling:
+            rise = np.maximum(rise - head.ear_reach(moved), 0.15 * rise)
+            moved = _drawn_in(head, moved, _MARGIN + rise, style.cling)
+        hanging = moved
+        moved = _pushed_out(head, hanging, _MARGIN * min(1.0, index / 2) + rise)
+        on_shoulder = (np.linalg.norm(moved - hanging, axis=1) > _SHOULDER) & (moved[:, 2] < _LOW)
+        free = np.where(on_shoulder, np.minimum(free, travelled[:, 0]), free)
         if style.face_gap:
             moved = _pushed_out(head, _aside(moved, side, gap), _MARGIN + rise)
         direction = unit(moved - current)
         current = moved
         points[:, index] = current
     if cut is not None:
-        length = _cut_length(points, cut, sliders.length, random)
+        length = np.minimum(_cut_length(points, cut, sliders.length, locks, random), free)
     points = trim(points, length, style.points)
     return _tucked(points, style) if cut is not None else points
 
@@ -188,6 +204,25 @@ def _pushed_out(head: HairHead, points: np.ndarray, margin) -> np.ndarray:
     radius = np.linalg.norm(outward, axis=-1)
     short = head.outer_radius(points) + margin - radius
     return points + outward * (np.maximum(short, 0) / np.maximum(radius, 1e-6))[..., None]
+
+
+def _drawn_in(head: HairHead, points: np.ndarray, margin, cling: float) -> np.ndarray:
+    """Returns points drawn towards the head where they lie farther from it than a margin.
+
+    Hair lies on the skull and hangs from its widest place: below the ears little draws it in.
+
+    Args:
+        head: the mean face.
+        points: (N, 3).
+        margin: metres, one or (N,).
+        cling: share of the way above the ears, 0 to 1.
+    """
+    outward = points - axis_point(points)
+    radius = np.linalg.norm(outward, axis=-1)
+    above = _smooth((points[:, 2] + 0.04) / 0.08)
+    share = cling * (_CLING_BELOW + (1 - _CLING_BELOW) * above)
+    surplus = np.maximum(radius - head.outer_radius(points) - margin, 0) * share
+    return points - outward * (surplus / np.maximum(radius, 1e-6))[..., None]
 
 
 def _aside(points: np.ndarray, side: np.ndarray, gap: np.ndarray, share: float = 0.5) -> np.ndarray:
@@ -209,9 +244,25 @@ def _aside(points: np.ndarray, side: np.ndarray, gap: np.ndarray, share: float =
     return turned
 
 
-def _cut_length(points: np.ndarray, cut: float, scale: float, random) -> np.ndarray:
-    """Returns (N,): the length at which each strand passes the height of a blunt cut."""
-    level = 0.075 + (cut - 0.075) * scale + 0.003 * random.standard_normal(len(points))
+def _lock_noise(place: np.ndarray, waves: tuple[float, ...], random) -> np.ndarray:
+    """Returns (N,) noise of deviation 1 that neighbours at roots (N, 3) share.
+
+    Args:
+        place: roots, metres.
+        waves: its wavelengths, metres.
+        random: its state moves on.
+    """
+    total = np.zeros(len(place))
+    for wave in waves:
+        for _ in range(3):
+            across = place @ unit(random.standard_normal(3))
+            total += np.sin(2 * np.pi / wave * across + 7 * random.random())
+    return total / np.sqrt(1.5 * len(waves))
+
+
+def _cut_length(points: np.ndarray, cut: float, scale: float, locks: np.ndarray, random) -> np.ndarray:
+    """Returns (N,): the length at which each strand passes the height of a cut that locks make uneven."""
+    level = 0.075 + (cut - 0.075) * scale + 0.004 * locks + 0.003 * random.standard_normal(len(points))
     below = points[:, :, 2] < level[:, None]
     first = np.where(below.any(1), below.argmax(1), points.shape[1] - 1)
     row = np.arange(len(points))
@@ -244,22 +295,30 @@ def _shape(head, roots: Roots, points, style: ScalpStyle, sliders: GroomSliders,
     )
     points = clump(points, guide, amount, 1.4)
     if style.curl and sliders.curl > 0:
-        phase = random.uniform(0, 2 * np.pi, count)
-        shared = phase[guide] + 0.5 * (1.3 - style.clump) * random.standard_normal(count)
+        lock, own = random.standard_normal((2, count)).clip(-2, 2)
+        if style.flat:  # waves run on from lock to lock
+            phase = 1.2 * _lock_noise(roots.place, _WAVE_FRONT, random)
+            varied = 0.05 * lock[guide] + 0.02 * own
+        else:
+            phase = random.uniform(0, 2 * np.pi, count)[guide]
+            varied = 0.10 * lock[guide] + 0.06 * own
+        phase = phase + 0.5 * (1.3 - style.clump) * random.standard_normal(count)
         scale = np.clip(2 * sliders.curl, 0, 2)
-        points = curl(points, style.curl * scale, style.pitch, shared, style.flat, random)
+        points = curl(points, style.curl * scale, style.pitch * (1 + varied), phase, style.flat, random)
     small = clump_guides(places, max(3, locks // 7), random)
     points = clump(points, small, amount * 0.55, 2.0)
     stray = style.frizz * 2 * sliders.frizz * np.where(free, 3.0, 1.0) * random.uniform(0.4, 1.4, count)
+    stray = np.minimum(stray, _MOST_STRAY * lengths_along(points)[:, -1])
     return frizz(points, stray, random)
 
 
-def _outside(head: HairHead, points: np.ndarray, style: ScalpStyle) -> np.ndarray:
+def _outside(head: HairHead, points: np.ndarray, style: ScalpStyle, random) -> np.ndarray:
     """Returns strands whose points beyond the first lie outside the head and leave the face free."""
+    gap = style.face_gap * random.uniform(0.72, 0.95, len(points))
     side = np.sign(points[:, points.shape[1] // 2 :, 0].mean(1) + 1e-9)
     for index in range(1, points.shape[1]):
         here = points[:, index]
         if style.face_gap:
-            here = _aside(here, side, np.full(len(here), 0.85 * style.face_gap), 1.0)
+            here = _aside(here, side, gap, 1.0)
         points[:, index] = _pushed_out(head, here, _MARGIN * min(index / 2, 1.0))
     return points

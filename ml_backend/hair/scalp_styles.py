@@ -18,6 +18,7 @@ class ScalpStyle:
         volume: height of the outer strands above the scalp.
         cut: height of a blunt cut below the axis' origin, or None for the lengths above.
         tuck: share of the way to the head's axis that the ends of hanging hair bend.
+        cling: share by which a step of hanging hair is drawn to the head, 0 to 1.
         curl: radius of a curl; `pitch` its length along the strand; `flat` for waves in a plane.
         clump: 0 strands are free, 1 they meet at the tips; `locks` strands meet in one clump.
         frizz: how far strands stray at their tips.
@@ -40,6 +41,7 @@ class ScalpStyle:
     volume: float = 0.004
     cut: float | None = None
     tuck: float = 0.0
+    cling: float = 0.0
     curl: float = 0.0
     pitch: float = 0.03
     flat: bool = False
@@ -63,15 +65,15 @@ SCALP_STYLES: dict[str, ScalpStyle] = {
     ),
     "FADE": ScalpStyle(
         0.030, 0.004, 0.004, fade=0.055, flow="forward", part=0.02, lift=0.95, stiffness=0.7, weight=0.25,
-        volume=0.016, clump=0.5, locks=30, frizz=0.003, points=8, strands=60_000,
+        volume=0.016, clump=0.55, locks=30, frizz=0.002, points=9, strands=60_000,
     ),
     "SIDE_PART": ScalpStyle(
         0.062, 0.020, 0.018, fade=0.035, flow="part", part=0.028, lift=0.75, stiffness=0.38, weight=0.30,
         volume=0.012, clump=0.55, locks=60, frizz=0.002, face_gap=36.0, points=12,
     ),
     "SLICKED": ScalpStyle(
-        0.12, 0.055, 0.045, flow="back", lift=0.4, stiffness=0.25, weight=0.22, volume=0.011, clump=0.55,
-        locks=70, frizz=0.0012, points=14,
+        0.12, 0.055, 0.045, flow="back", lift=0.4, stiffness=0.25, weight=0.45, volume=0.011,
+        cling=0.5, clump=0.55, locks=70, frizz=0.0012, points=14,
     ),
     "CURLY": ScalpStyle(
         0.11, 0.07, 0.08, flow="crown", lift=1.0, stiffness=0.5, weight=0.4, volume=0.028, curl=0.0055,
@@ -82,17 +84,18 @@ SCALP_STYLES: dict[str, ScalpStyle] = {
         pitch=0.0085, clump=0.45, locks=14, frizz=0.006, points=36, strands=34_000, radius=4.4e-5,
     ),
     "BOB": ScalpStyle(
-        0.30, 0.30, 0.30, flow="part", part=0.022, lift=0.55, stiffness=0.2, weight=1.0, volume=0.014,
-        cut=-0.062, tuck=0.14, clump=0.45, locks=110, frizz=0.0016, sideburns=False, face_gap=55.0, points=18,
+        0.30, 0.30, 0.30, flow="part", part=0.022, lift=0.55, stiffness=0.2, weight=1.0, volume=0.017,
+        cut=-0.062, tuck=0.10, cling=0.5, clump=0.45, locks=110, frizz=0.0016, sideburns=False,
+        face_gap=52.0, points=18,
     ),
     "LONG": ScalpStyle(
-        0.46, 0.46, 0.46, flow="part", lift=0.5, stiffness=0.2, weight=1.0, volume=0.014, cut=-0.150,
-        clump=0.5, locks=130, frizz=0.002, sideburns=False, face_gap=58.0, points=22,
+        0.46, 0.46, 0.46, flow="part", lift=0.5, stiffness=0.2, weight=1.0, volume=0.017, cut=-0.128,
+        cling=0.5, clump=0.5, locks=130, frizz=0.002, sideburns=False, face_gap=53.0, points=22,
     ),
     "WAVY": ScalpStyle(
         0.46, 0.46, 0.46, flow="part", part=0.018, lift=0.7, stiffness=0.25, weight=0.95, volume=0.020,
-        cut=-0.130, curl=0.007, pitch=0.07, flat=True, clump=0.7, locks=140, frizz=0.004, sideburns=False,
-        face_gap=56.0, points=30, strands=36_000,
+        cut=-0.118, cling=0.45, curl=0.009, pitch=0.075, flat=True, clump=0.75, locks=140, frizz=0.0025,
+        sideburns=False, face_gap=52.0, points=30, strands=36_000,
     ),
     "RECEDING": ScalpStyle(
         0.024, 0.014, 0.014, flow="forward", lift=0.55, stiffness=0.5, weight=0.3, volume=0.006, clump=0.4,

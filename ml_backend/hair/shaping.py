@@ -99,7 +99,7 @@ def strand_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def curl(
     points: np.ndarray,
     radius: float,
-    pitch: float,
+    pitch: np.ndarray,
     phase: np.ndarray,
     flat: bool,
     random: np.random.Generator,
@@ -109,17 +109,17 @@ def curl(
     Args:
         points: (N, M, 3).
         radius: of the helix, metres; it grows from the root over three centimetres.
-        pitch: length of a turn along the strand, metres.
+        pitch: (N,) length of a turn along the strand, metres.
         phase: (N,) radians; strands of a clump share it.
         flat: waves in a plane.
-        random: varies radius and pitch by strand.
+        random: varies the radius by strand.
     """
     count = len(points)
     along = lengths_along(points)
     first, second = strand_axes(points)
-    varied = pitch * (1 + 0.12 * random.standard_normal(count).clip(-2, 2))
-    reach = radius * np.minimum(along / min(0.03, 2.5 * pitch), 1) * random.uniform(0.75, 1.2, count)[:, None]
-    turn = 2 * np.pi * along / varied[:, None] + phase[:, None]
+    reach = radius * np.minimum(along / np.minimum(0.03, 2.5 * pitch)[:, None], 1)
+    reach *= random.uniform(0.75, 1.2, count)[:, None]
+    turn = 2 * np.pi * along / pitch[:, None] + phase[:, None]
     wound = first * (np.cos(turn) * reach)[..., None]
     wound -= first * (np.cos(phase)[:, None] * reach)[..., None] * (0.0 if flat else 0.3)
     wound += second * (np.sin(turn) * reach * (0.25 if flat else 1.0))[..., None]
@@ -138,6 +138,8 @@ def frizz(points: np.ndarray, amount: np.ndarray, random: np.random.Generator) -
     along = np.linspace(0, 1, steps, dtype=np.float32)
     offset = np.zeros_like(points)
     for waves in (0.8, 2.1, 4.3):
+        if 4 * waves > steps + 1:
+            break  # a polyline of so few points would only kink
         phase = random.uniform(0, 2 * np.pi, (count, 1, 3)).astype(np.float32)
         size = random.standard_normal((count, 1, 3)).astype(np.float32) / (0.6 + waves)
         offset += size * (np.sin(2 * np.pi * waves * along[None, :, None] + phase) - np.sin(phase))
