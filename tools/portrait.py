@@ -8,6 +8,8 @@ import numpy as np
 from ml_backend.geometry.cielab import typology_angle
 
 NEUTRAL = "neutral"
+_AT_EASE = {"eyeSquintLeft": 0.25, "eyeSquintRight": 0.25, "cheekSquintLeft": 0.08, "cheekSquintRight": 0.08}
+"""Lids of somebody who sits for a portrait: the sliders' zero opens them as before a scanner's lights."""
 _NOISE = 0.03
 """Noise up to which Cycles takes samples; the wall needs few."""
 
@@ -20,7 +22,7 @@ class Person:
         seed: of identity, skin and hair.
         age: -1 the youngest that the slider makes, 1 the oldest.
         tone: Skin Tone, 0 lightest to 1 darkest.
-        expression: a preset of the extension, or "neutral".
+        expression: a preset of the extension, or "neutral": at ease.
     """
 
     seed: int
@@ -57,9 +59,15 @@ def create_person(person: Person, set_up: str):
     face.d3dmm.age_offset = 1.5 * person.age
     if person.expression != NEUTRAL:
         bpy.ops.d3dmm.set_expression_preset(preset=person.expression)
+    else:
+        for name, value in _AT_EASE.items():
+            face.data.shape_keys.key_blocks[name].value = value
     bpy.ops.d3dmm.update_detail()
-    if hasattr(bpy.types, "D3DMM_OT_random_hair"):
-        bpy.ops.d3dmm.random_hair(seed=person.seed)
+    bpy.ops.d3dmm.random_hair(seed=person.seed)
+    bpy.ops.d3dmm.build_studio(set_up=set_up)  # its camera leaves room for the hair
+    bpy.ops.d3dmm.add_gaze_target()
+    target = bpy.data.objects[f"{face.name} Gaze"]
+    target.location = scene.camera.matrix_world.translation
     bpy.context.view_layer.objects.active = face
     return face
 

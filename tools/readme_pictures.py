@@ -34,7 +34,7 @@ PEOPLE = (
 )
 """Eight people of all ages and tones, each with one expression."""
 CLOSE = Person(82, 0.8, 0.25, NEUTRAL)
-CLOSE_SIZE, CLOSER = 4000, 2.4
+CLOSE_SIZE, CLOSER, PORTRAIT = 4000, 2.4, 1.22
 SIDES = 8
 
 
@@ -51,6 +51,7 @@ def copy_demo(folder: Path) -> None:
 def make_portrait(folder: Path, size: int, samples: int) -> None:
     """Renders the first picture."""
     create_person(FIRST, "REMBRANDT")
+    _step_closer()
     _render_jpeg(folder / "portrait.jpg", size, samples)
 
 
@@ -59,6 +60,7 @@ def make_people(folder: Path, size: int, samples: int) -> None:
     sheet = Image.new("RGB", (4 * size, 2 * size))
     for index, person in enumerate(PEOPLE):
         create_person(person, "SOFT")
+        _step_closer()
         sheet.paste(_rendered(size, samples), (index % 4 * size, index // 4 * size))
     sheet.save(folder / "people.jpg", quality=90)
 
@@ -86,6 +88,15 @@ def make_turntable(folder: Path, size: int, samples: int) -> None:
         scene.frame_set(scene.frame_start + side)
         strip.paste(_rendered(size, samples), (side * size, 0))
     strip.save(folder / "turntable.jpg", quality=90)
+
+
+def _step_closer() -> None:
+    """Lets the head fill the picture: the shoulders' cut is left out, the crown stays in."""
+    import bpy
+
+    camera = bpy.context.scene.camera.data
+    camera.lens *= PORTRAIT
+    camera.shift_y += 0.45 * (PORTRAIT - 1)
 
 
 def _rendered(size: int, samples: int) -> Image.Image:

@@ -22,6 +22,7 @@ from ..nodes.eye_groups import (
     UPPER_ATTRIBUTE,
     VEINS_INPUT,
     YELLOWING_INPUT,
+    EyeAnchors,
     EyeParts,
     fill_eye_group,
 )
@@ -51,6 +52,8 @@ _PIGMENTED = 0.45
 """Yellowing of the white of the eyes that the darkest skin adds."""
 _POCKET = 0.0128
 """Metres from an eye's centre up to which skin is hidden between lid and eyeball."""
+_ANCHORS = 6
+"""Vertices that tell where an eye is."""
 _AROUND_EYE = 0.019
 """Metres from an eye's centre within which skin belongs to its lids."""
 
@@ -175,8 +178,31 @@ def _eye_group(metre: float) -> bpy.types.NodeTree:
     group = bpy.data.node_groups.new(name, "GeometryNodeTree")
     group["d3dmm"] = name
     eyeball = _make_eyeball(metre)
-    fill_eye_group(group, EyeParts(eyeball, _make_lids(metre), make_unseen(), EYE_RADIUS))
+    anchors = _eye_anchors("left"), _eye_anchors("right")
+    fill_eye_group(group, EyeParts(eyeball, _make_lids(metre), make_unseen(), EYE_RADIUS, anchors))
     return group
+
+
+def _eye_anchors(side: str) -> EyeAnchors:
+    model = face_model()
+    positions = dense_mesh().refine(model.mean).astype(np.float64)
+    own = np.flatnonzero(dense_parts() == model.part_names.index(f"eye_{side}"))
+    places = positions[own]
+    middle = places.mean(0)
+    chosen = [int(np.linalg.norm(places - middle, axis=1).argmax())]
+    while len(chosen) < _ANCHORS:
+        away = np.linalg.norm(places[:, None] - places[chosen], axis=2).min(1)
+        chosen.append(int(away.argmax()))
+    forward = middle[1] - places[:, 1]
+    ahead = ((places - middle) * forward[:, None]).mean(0)
+    corners = np.concatenate([places[chosen].T, np.ones((1, _ANCHORS))])
+    weights = np.linalg.lstsq(corners, np.stack([[*middle, 1.0], [*ahead, 0.0]], 1), rcond=None)[0]
+    return EyeAnchors(
+        tuple(own[chosen].tolist()),
+        tuple(weights[:, 0].tolist()),
+        tuple((weights[:, 1] / np.linalg.norm(ahead)).tolist()),
+        tuple(model.landmarks[f"lid_upper_{side}"][1:-1:2].tolist()),
+    )
 
 
 def _make_eyeball(metre: float) -> bpy.types.Object:

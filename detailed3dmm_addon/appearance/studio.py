@@ -127,7 +127,7 @@ def build_studio(
 
     Args:
         context: its scene receives a collection for the studio, a world and AgX's view transform.
-        face: the camera looks at it; its bounding box sets the frame.
+        face: the camera looks at it; its bounding box, hair included, sets the frame.
         set_up: one of `SET_UPS`.
         turntable: frames in which the camera goes once around the face; 0 keeps it still.
 
@@ -207,12 +207,19 @@ def _make_lamp(lamp: Lamp, centre: Vector, metre: float) -> bpy.types.Object:
 
 
 def _face_centre(face: bpy.types.Object) -> tuple[Vector, float]:
-    corners = np.array([face.matrix_world @ Vector(corner) for corner in face.bound_box])
+    corners = _corners(face)
     low, high = corners.min(0), corners.max(0)
+    hair = [_corners(item)[:, 2].max() for item in face.children if item.type == "CURVES"]
+    high[2] = max([high[2], *hair])
     height = float(high[2] - low[2])
     return Vector(
         ((low[0] + high[0]) / 2, float(low[1]), float(high[2]) + (_HEADROOM - _SHOWN / 2) * height)
     ), height
+
+
+def _corners(item: bpy.types.Object) -> np.ndarray:
+    """Returns (8, 3): the corners of an object's bounding box, in the scene."""
+    return np.array([item.matrix_world @ Vector(corner) for corner in item.bound_box])
 
 
 def _aim(item: bpy.types.Object, target: Vector) -> None:
