@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml_backend.geometry.cielab import typology_angle
+from ml_backend.models.bilinear_face import BilinearFace
 
 NEUTRAL = "neutral"
-_AT_EASE = {"eyeSquintLeft": 0.25, "eyeSquintRight": 0.25, "cheekSquintLeft": 0.08, "cheekSquintRight": 0.08}
+_AT_EASE = {"eyeSquint": 0.25, "cheekSquint": 0.08}
 """Lids of somebody who sits for a portrait: the sliders' zero opens them as before a scanner's lights."""
+_PUPIL_TO_LID, _BLINK_LOWERS, _MOST_BLINK = 3.7, 10.0, 0.3
+"""Millimetres from the pupil to the upper lid at ease, and by how much a whole blink lowers it."""
 _NOISE = 0.03
 """Noise up to which Cycles takes samples; the wall needs few."""
 
@@ -60,8 +63,7 @@ def create_person(person: Person, set_up: str):
     if person.expression != NEUTRAL:
         bpy.ops.d3dmm.set_expression_preset(preset=person.expression)
     else:
-        for name, value in _AT_EASE.items():
-            face.data.shape_keys.key_blocks[name].value = value
+        _relax_lids(face)
     bpy.ops.d3dmm.update_detail()
     bpy.ops.d3dmm.random_hair(seed=person.seed)
     bpy.ops.d3dmm.build_studio(set_up=set_up)  # its camera leaves room for the hair
@@ -70,6 +72,23 @@ def create_person(person: Person, set_up: str):
     target.location = scene.camera.matrix_world.translation
     bpy.context.view_layer.objects.active = face
     return face
+
+
+def _relax_lids(face) -> None:
+    """Lowers the lids to where they rest at ease, whatever the person's eyes."""
+    blocks, positions = face.data.shape_keys.key_blocks, np.empty((len(face.data.vertices), 3), np.float32)
+    on_eye = np.empty_like(positions)
+    blocks[0].data.foreach_get("co", positions.ravel())
+    face.data.attributes["d3dmm_eye"].data.foreach_get("vector", on_eye.ravel())
+    is_eye, landmarks = (on_eye**2).sum(1) > 0.25, BilinearFace.default().landmarks
+    for side, sign in (("Left", 1), ("Right", -1)):
+        lid = positions[landmarks[f"lid_upper_{side.lower()}"]]
+        lid = lid[lid[:, 0].argsort()]
+        pupil = positions[is_eye & (sign * positions[:, 0] > 0)].mean(0)
+        gap = 1000 * (np.interp(pupil[0], lid[:, 0], lid[:, 2]) - pupil[2])
+        blocks[f"eyeBlink{side}"].value = np.clip((gap - _PUPIL_TO_LID) / _BLINK_LOWERS, 0, _MOST_BLINK)
+        for name, value in _AT_EASE.items():
+            blocks[f"{name}{side}"].value = value
 
 
 def tone_angle(extension: str, face) -> float:
