@@ -12,6 +12,8 @@ COLOUR_NODE = "D3DMM Photo Colour"
 """Holds the share of the photo."""
 LIGHT_NODE = "D3DMM Photo Light"
 """Holds the share of the photo's light in it."""
+TONE_NODE = "D3DMM Photo Tone"
+"""Multiplies the photo's colour: 1 at the tone that the fit found."""
 _PHOTOGRAPHED_NODE = "D3DMM As Photographed"
 
 
@@ -24,12 +26,14 @@ class PhotoColour:
         as_photographed: the same with the photo's light, or None.
         share: of the photo over the painted skin.
         light_share: of the photographed image over the one without light.
+        tone: linear RGB that multiplies both.
     """
 
     without_light: bpy.types.Image
     as_photographed: bpy.types.Image | None
     share: float
     light_share: float
+    tone: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 def mix_photo(material: bpy.types.Material, photo: PhotoColour) -> None:
@@ -56,6 +60,9 @@ def mix_photo(material: bpy.types.Material, photo: PhotoColour) -> None:
             extension="EXTEND",
         )
         texture = graph.mix(lit, texture, photographed.outputs["Color"])
+    tone = graph.node("RGB", name=TONE_NODE, label="Photo Tone").outputs[0]
+    tone.default_value = (*photo.tone, 1.0)
+    texture = graph.mix(1.0, texture, tone, "MULTIPLY")
     bare = graph.math("SUBTRACT", 1.0, graph.attribute("d3dmm_scalp").outputs["Fac"], clamp=True)
     colour = graph.mix(graph.math("MULTIPLY", amount, bare), painted, texture)
     graph.feed(shader.inputs["Base Color"], colour)
@@ -74,7 +81,7 @@ def carry_photo(former: bpy.types.Material | None, made: bpy.types.Material) -> 
         and node.image is not None
     ]
     photographed = named_node(former, _PHOTOGRAPHED_NODE)
-    lit = named_node(former, LIGHT_NODE)
+    lit, tone = named_node(former, LIGHT_NODE), named_node(former, TONE_NODE)
     if images:
         mix_photo(
             made,
@@ -83,5 +90,6 @@ def carry_photo(former: bpy.types.Material | None, made: bpy.types.Material) -> 
                 photographed.image if photographed is not None else None,
                 share.outputs[0].default_value,
                 lit.outputs[0].default_value if lit is not None else 0.0,
+                tuple(tone.outputs[0].default_value[:3]) if tone is not None else (1.0, 1.0, 1.0),
             ),
         )

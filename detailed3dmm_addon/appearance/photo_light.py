@@ -11,6 +11,7 @@ from mathutils import Vector
 from ...ml_backend.geometry.light_sources import light_sources
 from ...ml_backend.geometry.spherical_harmonics import harmonics
 from ..model.scene_units import units_per_metre
+from .photo_tone import own_lights
 
 LIGHT = "d3dmm_photo_light"
 """Name on the object: (27,) the light of the face's photo, 9 harmonics x 3 colours."""
@@ -43,7 +44,8 @@ def build_photo_light(
 
     Args:
         context: its scene receives them.
-        face: what they light; they stand around it and turn with it.
+        face: what they light; they stand around it and turn with it. A tone other than the fitted one
+            scales them.
         light: (9, 3) harmonics, in the face's axes.
         exposure: stops that all of it is brighter.
 
@@ -71,6 +73,7 @@ def build_photo_light(
         item.rotation_euler = towards.to_track_quat("Z", "Y").to_euler()
         collection.objects.link(item)
     scene.world = _world(setup.surround)
+    own_lights(face, collection, scene.world)
     return collection
 
 

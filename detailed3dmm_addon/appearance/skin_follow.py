@@ -20,6 +20,7 @@ from ..nodes.detail_modifier import make_detail_single_user
 from ..nodes.materials import first_material
 from ..worker import jobs
 from . import skin_colour
+from .photo_tone import FITTED_TONE, scale_lights, show_change
 from .skin_colour import DRAFT, colour_image, is_painted, look_of
 
 _REST_SECONDS = 0.3
@@ -75,10 +76,14 @@ def changed(face: bpy.types.Object) -> None:
     if STATE.is_suspended or not is_face(face) or not face_mesh.is_own(face):
         return
     skin_colour.show_share(face)
-    if not is_painted(face):
-        return
-    _own_material(face)
     try:
+        if FITTED_TONE in face:
+            _own_material(face)
+            show_change(face)
+            scale_lights(face)
+        if not is_painted(face):
+            return
+        _own_material(face)
         _follow(face, look_of(face))
     except UserError as error:
         jobs.report_problem(error.message, error.remedy)

@@ -15,6 +15,7 @@ from ...ml_backend.process.client import Event
 from ..appearance.eyes import set_iris_like
 from ..appearance.photo_colour import COLOUR_NODE, LIGHT_NODE, PhotoColour, mix_photo
 from ..appearance.photo_light import store_light
+from ..appearance.photo_tone import FITTED_TONE
 from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
 from ..detail import live as live_detail
@@ -156,6 +157,7 @@ class PhotoFit:
                 ):
                     face.data.shape_keys.key_blocks[key_name].value = float(value)
         _colour_skin(face, arrays["albedo"], arrays["photographed"])
+        face[FITTED_TONE] = float(settings.skin.tone)
         blend_wrinkles(face)
         iris = fit.parameters["skin_colour"].get("iris")
         if iris is not None:

@@ -104,6 +104,49 @@ def test_a_file_gives_light_and_pose(face, tmp_path):
     assert bpy.context.scene.world.name.startswith("Photo World")
 
 
+def test_tone_after_a_fit_moves_between_skin_and_light(face, module):
+    appearance = "detailed3dmm_addon.appearance."
+    tone = module(appearance + "photo_tone")
+    colour = module(appearance + "photo_colour")
+    module(appearance + "photo_light").store_light(face, a_light())
+    grey = bpy.data.images.new("Grey", 8, 8)
+    colour.mix_photo(face.data.materials[0], colour.PhotoColour(grey, None, 1.0, 0.0))
+    face[tone.FITTED_TONE] = face.d3dmm.skin.tone
+    bpy.context.view_layer.objects.active = face
+    assert bpy.ops.d3dmm.light_from_photo() == {"FINISHED"}
+
+    def skin():
+        nodes = face.data.materials[0].node_tree.nodes
+        return np.array(nodes[colour.TONE_NODE].outputs[0].default_value[:3])
+
+    def lamps():
+        lights = [item.data for item in bpy.data.collections["Photo Light"].objects]
+        return np.array([light.energy * np.array(light.color) for light in lights])
+
+    def world():
+        nodes = bpy.context.scene.world.node_tree.nodes
+        return np.array(
+            next(
+                node.inputs["Color"].default_value[:3]
+                for node in nodes
+                if node.bl_idname == "ShaderNodeBackground"
+            )
+        )
+
+    before, around = lamps(), world()
+    assert np.allclose(skin(), 1)
+    face.d3dmm.skin.tone -= 40
+    assert (skin() < 0.7).all() and skin()[2] < skin()[0]
+    assert np.allclose(lamps() * skin(), before, rtol=1e-4)
+    assert np.allclose(world() * skin(), around, rtol=1e-4)
+    bpy.data.collections["Photo Light"].objects[0].data.energy *= 2  # an artist's own
+    face.d3dmm.skin.tone += 40
+    assert np.allclose(lamps(), before * np.array([2.0] + [1.0] * (len(before) - 1))[:, None], rtol=1e-4)
+    other = other_face()
+    other.d3dmm.skin.tone -= 20
+    assert np.allclose(lamps()[1:], before[1:], rtol=1e-4)
+
+
 def test_a_white_ball_is_lit_as_the_harmonics_say(face, module, tmp_path):
     light = a_light()
     module("detailed3dmm_addon.appearance.photo_light").build_photo_light(bpy.context, face, light)
