@@ -1,6 +1,7 @@
 """Makes a face from photographs: sliders of the fit, the photo behind it and on its skin, its wrinkles."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mathutils import Matrix
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.geometry.srgb import to_srgb
+from ...ml_backend.models.skin.live_skin import TRAITS
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
 from ..appearance.eyes import set_iris_like
@@ -25,6 +27,7 @@ from ..model.face_model import face_model
 from ..model.scene_units import units_per_metre
 from ..nodes.materials import first_material, named_node
 from .new_face import new_face, select_face
+from .skin import write_skin
 
 PHOTO_SUFFIXES = (
     ".jpg",
@@ -143,8 +146,9 @@ class PhotoFit:
             settings.resolution = str(_RESOLUTION)
             settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
             settings.photo = self.paths[0].name
-            colour = fit.parameters["skin_colour"]["sentence"]
-            said = [fitted["sentence"], fitted["camera"], colour]
+            colour = fit.parameters["skin_colour"]
+            write_skin(face, {"tone": colour["tone"], **_known(colour["traits"])})
+            said = [fitted["sentence"], fitted["camera"], colour["sentence"]]
             if self.hair:
                 said.append(fit.parameters["hair"]["sentence"])
             settings.photo_sureness = " ".join(said)
@@ -159,9 +163,8 @@ class PhotoFit:
         _colour_skin(face, arrays["albedo"], arrays["photographed"])
         face[FITTED_TONE] = float(settings.skin.tone)
         blend_wrinkles(face)
-        iris = fit.parameters["skin_colour"].get("iris")
-        if iris is not None:
-            set_iris_like(face, iris)
+        if colour.get("iris") is not None:
+            set_iris_like(face, colour["iris"])
         if self.hair:
             apply_hair_look(face, photo_look(fit.parameters["hair"]))
         select_face(context, face)
@@ -197,6 +200,11 @@ def colour_changed(face: bpy.types.Object) -> None:
         node = named_node(first_material(face), name)
         if node is not None:
             node.outputs[0].default_value = value
+
+
+def _known(traits: Mapping[str, float]) -> dict[str, float]:
+    """Returns the sliders' values among those that suit a photo's skin."""
+    return {name: float(value) for name, value in traits.items() if name in TRAITS}
 
 
 def _age_offset(skin: np.ndarray) -> float:

@@ -30,6 +30,9 @@ def test_a_photo_becomes_a_face_with_camera_colour_and_wrinkles(worker, photo, m
     assert (
         settings.photo == "astronaut.png" and settings.photo_sure > 0.5 and "ure" in settings.photo_sureness
     )
+    skin = settings.skin
+    assert face["d3dmm_photo_tone"] == skin.tone and skin.use and 18 <= skin.age <= 85
+    assert {skin.freckles, skin.redness, skin.tan} != {0.0, 0.25}
     assert settings.show_detail and face.data.get("d3dmm_full")
     assert -3.5 < settings.age_offset < 0  # shapes look older than people in photographs are
     assert any(face["d3dmm_photo_latent"])  # wrinkles were read off the photo
