@@ -15,6 +15,7 @@ from ..nodes.eye_groups import (
     IRIS_INPUT,
     LID_ATTRIBUTE,
     LOWER_ATTRIBUTE,
+    OWN_EYE_ATTRIBUTE,
     PLACE_ATTRIBUTE,
     SECOND_INPUT,
     SEED_INPUT,
@@ -75,6 +76,7 @@ def add_eyes(face: bpy.types.Object, seed: int, metre: float) -> bpy.types.Nodes
     if present is not None or not has_lids():
         return present
     write_attribute(face.data, LID_ATTRIBUTE, _lid_mask())
+    _mark_own_eyes(face.data)
     modifier = cast(bpy.types.NodesModifier, face.modifiers.new(MODIFIER, "NODES"))
     modifier.show_in_editmode = True
     modifier.node_group = _eye_group(metre)
@@ -151,6 +153,16 @@ def set_eye(face: bpy.types.Object, name: str, value) -> None:
         if name == IRIS_INPUT:
             colour_own_eyes(face)
         face.update_tag()
+
+
+def _mark_own_eyes(mesh: bpy.types.Mesh) -> None:
+    model, dense = face_model(), dense_mesh()
+    parts = [model.part_names.index(f"eye_{side}") for side in ("left", "right")]
+    is_eye = np.isin(model.polygon_part[dense.base_polygon], parts)
+    attribute = mesh.attributes.get(OWN_EYE_ATTRIBUTE) or mesh.attributes.new(
+        OWN_EYE_ATTRIBUTE, "BOOLEAN", "FACE"
+    )
+    attribute.data.foreach_set("value", is_eye)
 
 
 def _lid_mask() -> np.ndarray:
