@@ -102,7 +102,6 @@ def other_head_group(components: int, doubled: bool) -> bpy.types.NodeTree:
         height = graph.math("MULTIPLY", _baked_height(graph, coefficients), gain)
         normal = _common_normal(graph) if doubled else None
         geometry = _displaced(graph, source["Geometry"], height, normal)
-        geometry = graph.store_attribute(geometry, HEIGHT_ATTRIBUTE, "FLOAT", height)
         graph.node("NodeGroupOutput", {"Geometry": geometry})
     return group
 
@@ -126,7 +125,6 @@ def _fill(group: bpy.types.NodeTree, components: int) -> None:
     gain = graph.math("MULTIPLY", _region_gain(graph, source), source[STRENGTH_INPUT])
     height = graph.math("MULTIPLY", height, gain)
     geometry = _displaced(graph, source["Geometry"], height)
-    geometry = graph.store_attribute(geometry, HEIGHT_ATTRIBUTE, "FLOAT", height)
     fine_gain = graph.math("MULTIPLY", gain, source[PORES_INPUT])
     geometry = graph.store_attribute(geometry, GAIN_ATTRIBUTE, "FLOAT", fine_gain)
     if components:
@@ -143,14 +141,16 @@ def _baked_height(graph: NodeGraph, coefficients: list[bpy.types.NodeSocket]) ->
     return height
 
 
-def _region_gain(graph: NodeGraph, source) -> bpy.types.NodeSocket | float:
-    """Adds the nodes of 1 + sum of region weight x (region scale - 1)."""
+def _region_gain(graph: NodeGraph, source) -> bpy.types.NodeSocket:
+    """Adds the nodes of 1 + sum of region weight x (region scale - 1); 1 at once where no scale differs."""
     gain: bpy.types.NodeSocket | float = 1.0
+    differs: bpy.types.NodeSocket | float = 0.0
     for name, label in REGION_INPUTS.items():
         change = graph.math("SUBTRACT", source[label], 1.0)
+        differs = graph.math("ADD", differs, graph.math("ABSOLUTE", change))
         weight = graph.named_attribute(REGION_ATTRIBUTE.format(name))
         gain = graph.math("MULTIPLY_ADD", weight, change, gain)
-    return gain
+    return graph.switch(graph.math("GREATER_THAN", differs, 0.0), 1.0, gain)
 
 
 def _common_normal(graph: NodeGraph) -> bpy.types.NodeSocket:
@@ -164,10 +164,14 @@ def _common_normal(graph: NodeGraph) -> bpy.types.NodeSocket:
 
 
 def _displaced(graph: NodeGraph, geometry, height, normal=None) -> bpy.types.NodeSocket:
-    """Adds the nodes that move vertices along their normals, or others, by a height in millimetres."""
+    """Adds the nodes that store a height in millimetres and move vertices by it along normals, or others.
+
+    What is stored is evaluated once; the move reads it.
+    """
     if normal is None:
         normal = graph.node("GeometryNodeInputNormal").outputs[0]
-    metres = graph.math("MULTIPLY", height, METRES_PER_MILLIMETRE)
+    geometry = graph.store_attribute(geometry, HEIGHT_ATTRIBUTE, "FLOAT", height)
+    metres = graph.math("MULTIPLY", graph.named_attribute(HEIGHT_ATTRIBUTE), METRES_PER_MILLIMETRE)
     offset = graph.node("VectorMath", {0: normal, "Scale": metres}, operation="SCALE")
     move = graph.node("GeometryNodeSetPosition", {"Geometry": geometry, "Offset": offset.outputs[0]})
     return move.outputs["Geometry"]
