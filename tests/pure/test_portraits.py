@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks import portraits
+from benchmarks import portraits, skin_sheet
 from ml_backend.expression_presets import EXPRESSION_PRESETS
 from tools.portrait import NEUTRAL
 from tools.readme_pictures import CLOSE, FIRST, PEOPLE
@@ -45,3 +45,19 @@ def test_a_wrong_argument_ends_before_any_work(wrong, tmp_path, monkeypatch, cap
         portraits.main()
     assert ended.value.code == 2 and wrong[0] in capsys.readouterr().err
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--size", "8"], ["--samples", "0"], ["--light", "moon"], ["--seed", "-1"]]
+)
+def test_a_wrong_argument_of_the_skin_sheet_ends_before_any_work(wrong, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["skin_sheet", "--out", str(tmp_path / "made"), *wrong])
+    with pytest.raises(SystemExit) as ended:
+        skin_sheet.main()
+    assert ended.value.code == 2 and wrong[0] in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
+
+
+def test_the_skin_sheet_spans_six_tones_and_grown_up_ages():
+    assert len(skin_sheet.TONES) == 6 and skin_sheet.TONES[0] > 55 and skin_sheet.TONES[-1] < -30
+    assert [years for _, years in skin_sheet.AGES] == sorted(years for _, years in skin_sheet.AGES)
