@@ -135,7 +135,8 @@ def _flow(roots: Roots, style: ScalpStyle, random) -> tuple[np.ndarray, np.ndarr
     elif style.flow == "part":
         before = (1 - _smooth((place[:, 1] - 0.02) / 0.05))[:, None]
         level = np.stack([side, 0.28 + 0 * side, 0 * side], 1)
-        aim = level * before + away * (1 - before) + down * 0.25
+        inside = (hairline_height(place, style) / 0.025).clip(0, 1)[:, None]
+        aim = level * before + away * (1 - before) + down * (0.6 * inside - 0.35)
     elif style.flow == "up":
         aim = roots.normal * 0.2 + away * 0.25 + random.standard_normal(place.shape) * 0.35
     else:
@@ -180,7 +181,7 @@ def _course(head: HairHead, roots: Roots, style: ScalpStyle, sliders: GroomSlide
         moved = current + direction * step
         rise = height * np.minimum(travelled[:, 0] / 0.03, 1)
         if style.cling:
-            rise = np.maximum(rise - head.ear_reach(moved), 0.15 * rise)
+            rise = np.maximum(rise - head.ear_reach(moved), 0.15 * rise) + _MARGIN * min(1.0, index / 4)
             moved = _drawn_in(head, moved, _MARGIN + rise, style.cling)
         hanging = moved
         moved = _pushed_out(head, hanging, _MARGIN * min(1.0, index / 2) + rise)
@@ -320,5 +321,6 @@ def _outside(head: HairHead, points: np.ndarray, style: ScalpStyle, random) -> n
         here = points[:, index]
         if style.face_gap:
             here = _aside(here, side, gap, 1.0)
-        points[:, index] = _pushed_out(head, here, _MARGIN * min(index / 2, 1.0))
+        margin = _MARGIN * min(index / 2, 2.0 if style.cling else 1.0)
+        points[:, index] = _pushed_out(head, here, margin)
     return points
