@@ -5,6 +5,7 @@ parts are as artists know them.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import bmesh
 import bpy
@@ -30,7 +31,7 @@ def finer_mesh(item: bpy.types.Object, shape: TargetShape, levels: int) -> bpy.t
         shape: its shape as it was read.
         levels: number of times to halve its edges, at least 1.
     """
-    mesh = item.data
+    mesh = cast(bpy.types.Mesh, item.data)
     cage, positions_in_cage = _cage(mesh, shape)
     scene = bpy.data.scenes.new("d3dmm_subdivision")
     holder = bpy.data.objects.new("d3dmm_subdivision", cage)
