@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001, RUF003 - phonetic symbols look like Latin letters
+# ruff: noqa: RUF001 - phonetic symbols look like Latin letters
 """Reads words aloud by a table of spelling rules.
 
 A rule is a line `letters = sounds`. Letters are a regular expression that is tried at each place of the word;
