@@ -89,6 +89,9 @@ class D3DMM_PT_audio_layers(_SettingsPanel, bpy.types.Panel):
             row.prop(key, "intensity", text="")
             row.operator("d3dmm.remove_emotion", text="", icon="X").index = index
         self.layout.operator("d3dmm.add_emotion", icon="ADD")
+        guess = _column(self.layout)
+        guess.enabled = not len(settings.emotions)
+        guess.prop(settings, "voice_emotion")
 
 
 class D3DMM_PT_audio_output(_SettingsPanel, bpy.types.Panel):
@@ -98,7 +101,7 @@ class D3DMM_PT_audio_output(_SettingsPanel, bpy.types.Panel):
     bl_label = "Output"
 
     def draw(self, context):
-        """Draws destination, key error, the head's object and bones, speech encoder and decoder."""
+        """Draws destination, key error, the head's object and bones, transcript, speech encoder, decoder."""
         settings = active_target(context).d3dmm_animation
         column = _column(self.layout)
         for name in ("destination", "key_error", "head_object"):
@@ -106,6 +109,9 @@ class D3DMM_PT_audio_output(_SettingsPanel, bpy.types.Panel):
         if settings.head_object is not None and settings.head_object.type == "ARMATURE":
             for name in ("head_bone", "eye_bone_left", "eye_bone_right"):
                 column.prop_search(settings, name, settings.head_object.data, "bones")
+        column.prop(settings, "transcript")
+        if settings.transcript:
+            column.prop(settings, "language")
         column.prop(settings, "speech_encoder", text="Encoder")
         column.prop(settings, "decoder")
 

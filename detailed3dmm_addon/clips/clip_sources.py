@@ -13,6 +13,7 @@ from ...ml_backend.errors import UserError
 from ...ml_backend.expression_names import EXPRESSION_NAMES
 from ...ml_backend.files.curve_file import read_curves
 from ...ml_backend.files.take_file import Take, take_of_parts
+from ...ml_backend.files.transcript_file import read_transcript
 from ..model.face_model import identity_of
 from ..model.registry import is_face
 from ..worker.jobs import JobSteps
@@ -59,11 +60,15 @@ class SpeechSource:
             fps: of the scene.
 
         Raises:
-            UserError: the worker's curves are not usable.
+            UserError: the worker's curves are not usable, or the transcript cannot be read.
         """
         parameters = settings.request(self.seed, first_frame, fps)
         parameters |= {"path": str(self.path), "fps": fps, "seed": self.seed}
         parameters |= {"start": self.start, "length": self.length}
+        if settings.transcript:
+            path = bpy.path.abspath(settings.transcript)
+            parameters["transcript"] = read_transcript(path, self.start, self.length)
+            parameters["language"] = settings.language
         event = yield "Speech", "animate", parameters, {}
         names = tuple(event.parameters["names"])
         arrays = event.arrays

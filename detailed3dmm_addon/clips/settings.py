@@ -54,6 +54,26 @@ _EMOTIONS = tuple(
 )
 
 
+NO_GUESS = "none"
+_VOICE_EMOTIONS = (
+    (NO_GUESS, "Off", "Nothing is guessed from the voice"),
+    ("guess", "Surprise or Sadness", "Raised brows on a lively voice, a little sadness on a subdued one"),
+    *(
+        (name, label, f"Show {name} as strongly as the voice is lively")
+        for name, label, _ in _EMOTIONS
+        if name != "neutral"
+    ),
+)
+_LANGUAGES = (
+    ("en", "English", "Words are read by a dictionary"),
+    ("de", "German", "Words are read by their spelling"),
+    ("fr", "French", "Words are read by their spelling"),
+    ("es", "Spanish", "Words are read by their spelling"),
+    ("it", "Italian", "Words are read by their spelling"),
+    ("pt", "Portuguese", "Words are read by their spelling"),
+)
+
+
 def _amount(label: str, description: str):
     return FloatProperty(
         name=label,
@@ -175,6 +195,20 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
         name="Right Eye Bone", description="Bone of the armature that turns as the right eye"
     )
     emotions: CollectionProperty(type=D3DMM_PG_emotion_key)
+    voice_emotion: EnumProperty(
+        name="From Voice",
+        description="A guess: the emotion layer follows how lively the voice is, where no emotion is chosen",
+        items=_VOICE_EMOTIONS,
+    )
+    transcript: StringProperty(
+        name="Transcript",
+        description=(
+            "What the recording says, as text, SRT, WebVTT or TextGrid; the lips follow its words; "
+            "empty: what is heard"
+        ),
+        subtype="FILE_PATH",
+    )
+    language: EnumProperty(name="Language", description="Language of the transcript", items=_LANGUAGES)
     speech_encoder: StringProperty(
         name="Speech Encoder",
         description=(
@@ -257,6 +291,8 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
         parameters["emotions"] = [
             ((key.frame - first_frame) / fps, key.emotion, key.intensity) for key in self.emotions
         ]
+        if self.voice_emotion != NO_GUESS and not self.emotions:
+            parameters["voice_emotion"] = self.voice_emotion
         parameters["decoder"] = self.decoder
         if self.speech_encoder:
             parameters["speech_encoder"] = bpy.path.abspath(self.speech_encoder)

@@ -40,6 +40,8 @@ FINE_FIELDS = 3 * FINE_IMAGES - 1
 """Fields of a clip's fine band: with its mean they are three to an image."""
 TWIN_ATTRIBUTE = "d3dmm_twin"
 """Of a head with doubled vertices: the number of the first vertex at the same place."""
+SEAM_ATTRIBUTE = "d3dmm_seam"
+"""Of half a head under a mirror: the plane's normal at the vertices that meet their copies, 0 elsewhere."""
 METRES_PER_MILLIMETRE = 1e-3
 LARGEST_STRENGTH = 4.0
 
@@ -80,7 +82,7 @@ def _named_group(name: str, components: int) -> tuple[bpy.types.NodeTree, bool]:
     return group, True
 
 
-def other_head_group(components: int, doubled: bool) -> bpy.types.NodeTree:
+def other_head_group(components: int, doubled: bool, halved: bool) -> bpy.types.NodeTree:
     """Returns the geometry nodes for heads of other makers.
 
     Displacement along the normal = (mean + sum of coefficient x field) x strength x regions; a coefficient
@@ -89,8 +91,9 @@ def other_head_group(components: int, doubled: bool) -> bpy.types.NodeTree:
     Args:
         components: K, at least 1.
         doubled: vertices with one number in `TWIN_ATTRIBUTE` move along their common normal.
+        halved: vertices stay in the plane whose normal `SEAM_ATTRIBUTE` holds, where it is not 0.
     """
-    name = f"{GROUP_NAME} Mesh {components}{' Doubled' if doubled else ''}"
+    name = f"{GROUP_NAME} Mesh {components}{' Doubled' if doubled else ''}{' Half' if halved else ''}"
     group, is_new = _named_group(name, components)
     if is_new:
         graph = NodeGraph(group)
@@ -101,6 +104,8 @@ def other_head_group(components: int, doubled: bool) -> bpy.types.NodeTree:
         gain = graph.math("MULTIPLY", _region_gain(graph, source), source[STRENGTH_INPUT])
         height = graph.math("MULTIPLY", _baked_height(graph, coefficients), gain)
         normal = _common_normal(graph) if doubled else None
+        if halved:
+            normal = _normal_in_seam(graph, normal)
         geometry = _displaced(graph, source["Geometry"], height, normal)
         graph.node("NodeGroupOutput", {"Geometry": geometry})
     return group
@@ -161,6 +166,18 @@ def _common_normal(graph: NodeGraph) -> bpy.types.NodeSocket:
         "GeometryNodeAccumulateField", {"Value": normal, "Group ID": twin}, data_type="FLOAT_VECTOR"
     ).outputs["Total"]
     return graph.node("VectorMath", {0: total}, operation="NORMALIZE").outputs[0]
+
+
+def _normal_in_seam(graph: NodeGraph, normal=None) -> bpy.types.NodeSocket:
+    """Adds the nodes that lay normals, the mesh's own by default, into the plane of a half's seam."""
+    if normal is None:
+        normal = graph.node("GeometryNodeInputNormal").outputs[0]
+    plane = graph.node(
+        "GeometryNodeInputNamedAttribute", {"Name": SEAM_ATTRIBUTE}, data_type="FLOAT_VECTOR"
+    ).outputs["Attribute"]
+    across = graph.node("VectorMath", {0: normal, 1: plane}, operation="PROJECT").outputs[0]
+    within = graph.node("VectorMath", {0: normal, 1: across}, operation="SUBTRACT").outputs[0]
+    return graph.node("VectorMath", {0: within}, operation="NORMALIZE").outputs[0]
 
 
 def _displaced(graph: NodeGraph, geometry, height, normal=None) -> bpy.types.NodeSocket:

@@ -92,13 +92,15 @@ def match_shape(shape: TargetShape, method: str) -> Correspondence:
     return _by_wrap(shape, rough)
 
 
-def check_head(item: bpy.types.Object) -> None:
-    """Checks that a mesh is a head which can wrinkle, before it is subdivided.
+def check_head(item: bpy.types.Object) -> TargetShape:
+    """Checks that a mesh is a head which can wrinkle, before it is subdivided; returns its shape.
 
     Raises:
         UserError: the expressions do not lie as on a head, or faces are inside out.
     """
-    place_head(TargetShape(item))
+    shape = TargetShape(item)
+    place_head(shape)
+    return shape
 
 
 def _by_uv(shape: TargetShape) -> Correspondence | None:

@@ -6,7 +6,6 @@ The mesh gets the same Geometry Nodes group as our faces, so it plays and render
 from dataclasses import dataclass
 from functools import lru_cache
 
-import bmesh
 import bpy
 import numpy as np
 
@@ -25,23 +24,20 @@ from ..nodes.detail_groups import (
     MEAN_ATTRIBUTE,
     REGION_ATTRIBUTE,
     REGIONS,
+    SEAM_ATTRIBUTE,
     TWIN_ATTRIBUTE,
     input_identifiers,
     other_head_group,
 )
 from ..nodes.detail_modifier import MODIFIER, set_group
 from ..nodes.modifier_inputs import input_path
-from ..nodes.vertex_attributes import (
-    read_shape,
-    remove_attributes,
-    write_attribute,
-    write_positions,
-    write_shape,
-)
+from ..nodes.vertex_attributes import remove_attributes, write_attribute
 from .correspondence import Correspondence, check_head, match_shape
+from .finer_mesh import finer_mesh
 from .folds import FoldRatios
 from .match_preview import hide_preview
 from .mesh_hair import PARTS, remove_hair
+from .our_skin import away_from_lips, our_skin
 from .quality import QUALITY, MatchQuality, judge_match, keep_quality
 from .skin_image import PLACE_ATTRIBUTE, remove_skin
 from .target_shape import TargetShape
@@ -107,8 +103,7 @@ def add_mesh_detail(
     """
     original = item.data
     if subdivisions:
-        check_head(item)
-        item.data = _subdivided(original, subdivisions)
+        item.data = finer_mesh(item, check_head(item), subdivisions)
     try:
         shape = TargetShape(item)
         correspondence = match_shape(shape, method)
@@ -146,8 +141,10 @@ def add_mesh_detail(
     doubled = bool((twins != np.arange(shape.count)).any())
     if doubled:
         write_attribute(mesh, TWIN_ATTRIBUTE, twins.astype(np.float32))
+    if shape.seam.any():
+        write_attribute(mesh, SEAM_ATTRIBUTE, shape.seam_normals())
     modifier = item.modifiers.new(MODIFIER, "NODES")
-    set_group(modifier, other_head_group(len(chosen), doubled))
+    set_group(modifier, other_head_group(len(chosen), doubled, bool(shape.seam.any())))
     item.modifiers.move(len(item.modifiers) - 1, 0)
     for number, index in enumerate(chosen):
         _drive(item, COEFFICIENT_INPUT.format(number), keys[EXPRESSION_NAMES[index]])
@@ -199,35 +196,6 @@ def remove_mesh_detail(item: bpy.types.Object) -> None:
     item.update_tag()
 
 
-def _subdivided(mesh: bpy.types.Mesh, levels: int) -> bpy.types.Mesh:
-    """Returns a copy whose edges are halved; shape keys change like the rest shape.
-
-    Only the first level rounds the surface: rounding what is rounded already makes ripples.
-    """
-    finer = mesh.copy()
-    for level in range(levels):
-        flat = bmesh.new()
-        rounded = bmesh.new()
-        for cutting, smooth in ((flat, 0.0), (rounded, 1.0 if level == 0 else 0.0)):
-            cutting.from_mesh(finer)
-            for layer in cutting.verts.layers.shape.values() if cutting is rounded else ():
-                cutting.verts.layers.shape.remove(layer)
-            bmesh.ops.subdivide_edges(
-                cutting, edges=cutting.edges[:], cuts=1, smooth=smooth, use_grid_fill=True
-            )
-        change = np.array([vertex.co for vertex in rounded.verts]) - np.array(
-            [vertex.co for vertex in flat.verts]
-        )
-        flat.to_mesh(finer)
-        for key in finer.shape_keys.key_blocks:
-            write_shape(key, read_shape(key) + change)
-        write_positions(finer, read_shape(finer.shape_keys.key_blocks[0]))
-        for cutting in (flat, rounded):
-            cutting.free()
-    finer.update()
-    return finer
-
-
 @lru_cache(maxsize=8)
 def _expression_steps(age: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Fits a linear model of the distilled detail to natural expressions.
@@ -269,6 +237,8 @@ def _fields_at(correspondence: Correspondence, age: float, seed: int) -> tuple[n
     rest, steps = _expression_steps(round(age, 3), seed)
     fields = distilled_model().fields_at(correspondence.uv)
     weight = correspondence.trust * np.float32(correspondence.scale)
+    if not correspondence.by_uv:
+        weight *= our_skin().texture(away_from_lips()[:, None])(correspondence.uv)[:, 0].astype(np.float32)
     return fields.at(rest) * weight, (steps.astype(np.float32) @ fields.fields.T) * weight
 
 

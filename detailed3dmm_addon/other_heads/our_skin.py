@@ -16,6 +16,9 @@ UV_SIZE = 128
 _TEXTURE_SIZE = 256
 _KNOWN_REACH = 0.007
 """Metres from lips and lids."""
+_CALM_LIPS = (0.002, 0.006)
+"""Metres from our lips up to which a wrapped head has no wrinkles, and from which it has them whole: what our
+skin beside the lips is may be lip on a head that is matched a few millimetres off."""
 REGIONS = ("forehead", "glabella", "crows_feet", "nasolabial", "cheeks", "chin")
 """Regions of the model whose match is judged."""
 
@@ -118,6 +121,16 @@ def known_by_movement() -> np.ndarray:
     places = places[marks][np.isfinite(places[marks]).all(1)]
     far = np.linalg.norm(skin.positions[:, None] - places[None], axis=2).min(1)
     return np.exp(-((far / _KNOWN_REACH) ** 2))
+
+
+@lru_cache(maxsize=1)
+def away_from_lips() -> np.ndarray:
+    """Returns (V,) shares 0 to 1 of wrinkles that our skin keeps on a wrapped head: 0 on the lips."""
+    skin = our_skin()
+    lips = skin.positions[face_model().regions["lips"][skin.base] > 0.5]
+    far = np.linalg.norm(skin.positions[:, None] - lips[None], axis=2).min(1)
+    share = np.clip((far - _CALM_LIPS[0]) / (_CALM_LIPS[1] - _CALM_LIPS[0]), 0, 1)
+    return share * share * (3 - 2 * share)
 
 
 @lru_cache(maxsize=1)

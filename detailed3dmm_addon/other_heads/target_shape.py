@@ -32,6 +32,9 @@ class TargetShape:
         one_place: (M,) the first vertex at each vertex's place that every expression moves alike.
         keys: names of shape keys by ARKit's name, those of the mirrored half included.
         shown: (N,) bool, the vertices that no Mask modifier hides.
+        half: the reflection (3, 3) and offset (3,) in the mesh's own space that make the other half;
+            None of a whole head.
+        seam: (N,) bool, the vertices that a Mirror modifier merges with their own copies.
     """
 
     def __init__(self, item: bpy.types.Object):
@@ -40,20 +43,22 @@ class TargetShape:
         mesh = self.mesh
         self.count = len(mesh.vertices)
         self.linear = _seen(item)
-        self._half = _mirrored(item)
+        self.half = _mirrored(item)
         self._own_keys = expression_keys(mesh)
         self.keys = dict(self._own_keys)
-        if self._half is not None:
+        if self.half is not None:
             for name, keys in self._own_keys.items():
                 self.keys.setdefault(mirrored_name(name), keys)
-        self.positions = self._both(_at_rest(mesh, self._own_keys), True)
+        at_rest = _at_rest(mesh, self._own_keys)
+        self.positions = self._both(at_rest, True)
+        self.seam = _on_seam(item, self.half, at_rest)
         triangles, corners = _triangles(mesh)
         self.shown = _shown(item)
         shown = self.shown[triangles].all(1)
         self.triangles, self.corners = triangles[shown], corners[shown]
         if np.linalg.det(self.linear) < 0:
             self.triangles, self.corners = self.triangles[:, ::-1], self.corners[:, ::-1]
-        if self._half is not None:
+        if self.half is not None:
             self.triangles = np.concatenate([self.triangles, self.triangles[:, ::-1] + self.count])
             self.corners = np.concatenate([self.corners, np.full_like(self.corners, -1)])
         self.one_place = self._one_place()
@@ -61,9 +66,9 @@ class TargetShape:
     def _both(self, values: np.ndarray, places: bool, other: np.ndarray | None = None) -> np.ndarray:
         """Applies the scale, and appends the mirrored half: of `other` (N, 3), or of the values."""
         upright = values @ self.linear.T
-        if self._half is None:
+        if self.half is None:
             return upright
-        turn, offset = self._half
+        turn, offset = self.half
         mirrored = (values if other is None else other) @ turn.T + (offset if places else 0)
         return np.concatenate([upright, mirrored @ self.linear.T])
 
@@ -75,7 +80,7 @@ class TargetShape:
             basis: measure from the basis, not from the key that each is relative to.
         """
         own = self._sum(self._own_keys.get(name, ()), basis)
-        if self._half is None:
+        if self.half is None:
             return self._both(own, False)
         return self._both(own, False, self._sum(self._own_keys.get(mirrored_name(name), ()), basis))
 
@@ -116,6 +121,15 @@ class TargetShape:
         common = np.stack([np.bincount(group, axis, self.count) for axis in own.T], 1)[group]
         common /= np.maximum(np.linalg.norm(common, axis=1, keepdims=True), 1e-30)
         return np.maximum(np.linalg.norm(common @ np.linalg.inv(self.linear), axis=1), 1e-6)
+
+    def seam_normals(self) -> np.ndarray:
+        """Returns (N, 3): the unit normal of the mirror's plane at the seam, 0 elsewhere."""
+        normals = np.zeros((self.count, 3))
+        if self.half is not None:
+            turn, _ = self.half
+            axis = np.linalg.svd(np.eye(3) - turn)[0][:, 0]
+            normals[self.seam] = axis
+        return normals
 
     def vertex_uv(self) -> np.ndarray | None:
         """Returns (M, 2): the texture coordinate of one corner of each vertex, or None without a layer."""
@@ -158,18 +172,34 @@ def _seen(item: bpy.types.Object) -> np.ndarray:
     return linear / np.cbrt(abs(volume))
 
 
+def _mirror_modifier(item: bpy.types.Object) -> bpy.types.Modifier | None:
+    """Returns the first Mirror modifier of one axis, or None."""
+    for modifier in item.modifiers:
+        if modifier.type == "MIRROR" and modifier.show_viewport and sum(modifier.use_axis) == 1:
+            return modifier
+    return None
+
+
 def _mirrored(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns the reflection (3, 3) and offset (3,) of the first Mirror modifier of one axis, or None."""
-    for modifier in item.modifiers:
-        axes = np.array(modifier.use_axis) if modifier.type == "MIRROR" and modifier.show_viewport else ()
-        if np.sum(axes) != 1:
-            continue
-        place = np.eye(4)
-        if modifier.mirror_object is not None:
-            place = np.array(item.matrix_world.inverted() @ modifier.mirror_object.matrix_world)
-        flip = place @ np.diag([*np.where(axes, -1.0, 1.0), 1.0]) @ np.linalg.inv(place)
-        return flip[:3, :3], flip[:3, 3]
-    return None
+    modifier = _mirror_modifier(item)
+    if modifier is None:
+        return None
+    place = np.eye(4)
+    if modifier.mirror_object is not None:
+        place = np.array(item.matrix_world.inverted() @ modifier.mirror_object.matrix_world)
+    flip = place @ np.diag([*np.where(np.array(modifier.use_axis), -1.0, 1.0), 1.0]) @ np.linalg.inv(place)
+    return flip[:3, :3], flip[:3, 3]
+
+
+def _on_seam(item: bpy.types.Object, half, positions: np.ndarray) -> np.ndarray:
+    """Returns (N,) bool: the vertices (N, 3) that the Mirror modifier merges with their own copies."""
+    modifier = _mirror_modifier(item)
+    if half is None or modifier is None or not modifier.use_mirror_merge:
+        return np.zeros(len(positions), bool)
+    turn, offset = half
+    apart = np.linalg.norm(positions @ turn.T + offset - positions, axis=1)
+    return apart <= modifier.merge_threshold
 
 
 def _at_rest(mesh: bpy.types.Mesh, expressions: dict[str, list[str]]) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Curves without networks: editing, procedural motion, emotion, contacts and measures of the lips."""
+"""Curves without networks: editing, procedural motion, emotion and its guess, contacts of the lips."""

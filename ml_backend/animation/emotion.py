@@ -1,4 +1,4 @@
-"""A chosen emotion over time, as curves to add to speech; never inferred from the voice."""
+"""A chosen emotion over time, as curves to add to speech; `voice_emotion` makes keys of a guess."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Procedural motion: blinks, brow accents, head, gaze, breath and a chosen emotion; never inferred.
+"""Procedural motion: blinks, brow accents, head, gaze, breath and an emotion.
 
 Each layer has its own amount and seed, and its own random numbers: changing one leaves the others as they
 were. Only the emotion

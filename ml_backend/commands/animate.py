@@ -11,10 +11,12 @@ Examples:
   python -m ml_backend animate speech.wav --fps 30 --out curves.csv          Live Link Face CSV
   python -m ml_backend animate speech.mp3 --fps 24 --out curves.json --seed 7
   python -m ml_backend animate speech.wav --out curves.csv --transcript speech.txt
+  python -m ml_backend animate rede.wav --out curves.csv --transcript rede.txt --language de
   python -m ml_backend animate speech.wav --out curves.json --no-blinks --no-head
   python -m ml_backend animate speech.wav --out curves.csv --start 12.5 --length 8
   python -m ml_backend animate speech.wav --out curves.csv --emotion 0:joy:0.6,3.5:anger:1 --gain jaw=1.2
   --amount blinks=0.5
+  python -m ml_backend animate speech.wav --out curves.csv --emotion voice:joy
   python -m ml_backend animate speech.wav --out curves.csv --speech-encoder wav2vec2-phonemes/
   python -m ml_backend animate speech.wav --out curves.csv --decoder autoregressive
   python -m ml_backend animate recordings/ --out curves/ --format csv
@@ -31,6 +33,7 @@ from ..errors import UserError
 from ..farm.folder_job import add_farm_arguments, check_farm_arguments, run_folder_job
 from ..farm.items import Item, Outcome
 from ..farm.result_paths import result_paths
+from ..phonetics.spelling.languages import ENGLISH, TRANSCRIPT_LANGUAGES
 from .progress_line import print_progress
 
 _LISTED = 8
@@ -64,8 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--transcript",
         type=Path,
         metavar="FILE",
-        help="what is said, in English, as text, SRT, WebVTT or TextGrid: forced alignment (needs "
-        "pocketsphinx)",
+        help="what is said, as text, SRT, WebVTT or TextGrid: forced alignment (needs pocketsphinx)",
+    )
+    parser.add_argument(
+        "--language",
+        choices=TRANSCRIPT_LANGUAGES,
+        default=ENGLISH,
+        help="of the transcript (default en); the others are read by their spelling",
     )
     parser.add_argument(
         "--channel",
@@ -109,7 +117,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--emotion",
         default="",
         metavar="KEYS",
-        help="SECONDS:EMOTION:INTENSITY,... as 0:joy:0.6,3.5:neutral:0",
+        help="SECONDS:EMOTION:INTENSITY,... as 0:joy:0.6,3.5:neutral:0; or voice: a guess of how lively the "
+        "voice is, shown as surprise or sadness; voice:EMOTION shows that emotion instead",
     )
     for layer, what in (
         ("blinks", "no blinks"),
@@ -143,6 +152,7 @@ def run(args: argparse.Namespace) -> int:
     """Animates one recording, or a folder of them, and writes the curves."""
     from ..animation.curve_editing import CurveEdit
     from ..animation.emotion import parse_emotions
+    from ..animation.voice_emotion import GUESS, check_voice_emotion
     from ..files.curve_file import check_extension
     from ..files.transcript_file import read_transcript
     from ..pipelines.animate_from_audio import AnimateFromAudioRequest
@@ -156,6 +166,8 @@ def run(args: argparse.Namespace) -> int:
         amounts[name] = value
     edit = CurveEdit(_pairs(args.gain, float), args.smoothing / 1000, args.offset / 1000)
     edit = None if edit == CurveEdit() else edit
+    source, _, shown = args.emotion.strip().partition(":")
+    of_voice = source == "voice"
     request = AnimateFromAudioRequest(
         args.audio,
         args.fps,
@@ -164,10 +176,12 @@ def run(args: argparse.Namespace) -> int:
         start=args.start,
         length=args.length,
         seeds=_pairs(args.layer_seed, int),
-        emotions=parse_emotions(args.emotion),
+        emotions=() if of_voice else parse_emotions(args.emotion),
+        voice_emotion=check_voice_emotion(shown or GUESS) if of_voice else "",
         speech_encoder=args.speech_encoder,
         decoder=args.decoder,
         channel=args.channel,
+        language=args.language,
         **amounts,
     )
     if Path(args.audio).is_dir():

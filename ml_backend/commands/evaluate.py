@@ -23,6 +23,10 @@ MODULES = {
         "maps of skin colour, coarse and with detail, beside joint components and the paper",
     ),
     "speech": ("..evaluation.evaluate_speech", "lips against phones on real recordings"),
+    "voice": (
+        "..evaluation.evaluate_voice",
+        "the guess of a voice's liveliness on recordings that are made livelier or calmer",
+    ),
     "photo": (
         "..evaluation.evaluate_photo",
         "fits to real photographs, clean and degraded; restoration of maps",

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import UserError
 from .phones import PHONES, phone_index
+from .spelling.languages import ENGLISH, spelling_of
 
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve "
@@ -78,41 +79,84 @@ def guess_pronunciation(word: str) -> str:
     return " ".join(phones) or "AH"
 
 
+def spelled_words(text: str, name: str) -> list[str]:
+    """Returns the words of a text in another language than English, as they are written.
+
+    Raises:
+        UserError: a number is written in digits, which only English reads.
+    """
+    digits = re.search(r"\d+", text)
+    if digits:
+        raise UserError(
+            f"{name}: the transcript has a number in digits, {digits[0]}.", "Write numbers as words."
+        )
+    return re.findall(
+        r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*['\u2019]?", unicodedata.normalize("NFC", text).lower()
+    )
+
+
 def align_transcript(
-    samples: np.ndarray, text: str, name: str = "recording"
+    samples: np.ndarray, text: str, name: str = "recording", language: str = ENGLISH
 ) -> tuple[np.ndarray, np.ndarray]:
     """Finds the time of each phone of the text.
+
+    English is read by the aligner's dictionary, other languages by their spelling.
 
     Args:
         samples: (N,) float32 at 16 kHz.
         text: what is said.
         name: of the recording, for messages.
+        language: of the text, one of `TRANSCRIPT_LANGUAGES`.
 
     Returns:
         (P,) uint8 indices into PHONES and (P,) float64 seconds at which each ends; pauses included; the first
         begins at 0.
 
     Raises:
-        UserError: pocketsphinx is not installed, the text has no words, or recording and text do not fit.
+        UserError: pocketsphinx is not installed, the text has no words or numbers in digits, the language is
+            unknown, or recording and text do not fit.
     """
+    if language != ENGLISH:
+        return _align_spelled(samples, text, name, language)
     words = words_of(text)
     if not words:
         raise UserError(f"{name}: the transcript has no words.", "Write what is said, in English.")
     decoder = _decoder()
-    guessed = [word for word in set(words) if decoder.lookup_word(word) is None]
-    for word in guessed:
-        decoder.add_word(word, guess_pronunciation(word), False)
+    guessed = {word: guess_pronunciation(word) for word in set(words) if decoder.lookup_word(word) is None}
+    return _aligned_with(decoder, samples, words, guessed, name)
+
+
+def _aligned_with(
+    decoder, samples: np.ndarray, words: list[str], pronunciations: dict[str, str], name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Aligns words of which some have pronunciations that the decoder's dictionary lacks."""
+    for word, phones in pronunciations.items():
+        decoder.add_word(word, phones, False)
     try:
         return _aligned(decoder, samples, words, name)
     except UserError:
-        if not guessed:
+        if not pronunciations:
             raise
     decoder = _decoder(
         fsgusefiller=False
     )  # a wrong guess can lose its way among the optional pauses: once more without them
-    for word in guessed:
-        decoder.add_word(word, guess_pronunciation(word), False)
+    for word, phones in pronunciations.items():
+        decoder.add_word(word, phones, False)
     return _aligned(decoder, samples, words, name)
+
+
+def _align_spelled(samples: np.ndarray, text: str, name: str, language: str) -> tuple[np.ndarray, np.ndarray]:
+    """Aligns a text that is read by the spelling of its language; see `align_transcript`."""
+    spelling = spelling_of(language)
+    words = spelled_words(text, name)
+    if not words:
+        raise UserError(
+            f"{name}: the transcript has no words.", f"Write what is said, in {spelling.language}."
+        )
+    spoken = [spelling.pronunciation(word) for word in words]
+    tokens = {phones: "spelled-" + phones.lower().replace(" ", "-") for phones in spoken}
+    pronunciations = {token: phones for phones, token in tokens.items()}
+    return _aligned_with(_decoder(), samples, [tokens[phones] for phones in spoken], pronunciations, name)
 
 
 def alignment_fit(posteriors: np.ndarray, times: np.ndarray, phones: np.ndarray, ends: np.ndarray) -> float:

@@ -10,9 +10,11 @@ import numpy as np
 from ..animation.curve_editing import CurveEdit, edit_layers, keep_lips_closed
 from ..animation.emotion import check_emotions
 from ..animation.procedural import LAYERS, Layer, Motion, Prosody, check_layers, procedural_layers
+from ..animation.voice_emotion import check_voice_emotion, keys_of_voice
 from ..audio.log_mel import SAMPLE_RATE
 from ..audio.read_audio import AudioFile
 from ..audio.sound_level import SoundSurvey
+from ..audio.voice_arousal import Arousal, guess_arousal, voice_frames
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..files.curve_file import HEAD_NAMES, Animation
@@ -24,6 +26,8 @@ from ..models.speech.speech_networks import (
     load_speech_networks,
 )
 from ..phonetics.align_transcript import align_transcript, check_alignment
+from ..phonetics.phones import PHONES
+from ..phonetics.spelling.languages import ENGLISH
 from .speech_windows import (
     BLEND_SECONDS,
     CONTEXT_SECONDS,
@@ -50,8 +54,8 @@ class AnimateFromAudioRequest:
         seed: of the procedural layers that `seeds` does not name.
         blinks, brows, head, gaze, breath, emotion: how much of each procedural layer: 0 or False none, 1 or
             True as tabulated, at most 3.
-        transcript: the words that are spoken, in English; forced alignment then replaces the network's
-            recogniser. Needs pocketsphinx.
+        transcript: the words that are spoken; forced alignment then replaces the network's recogniser. Needs
+            pocketsphinx.
         weights: another weight file than the shipped one.
         start: seconds of the recording at which to begin.
         length: seconds of it to animate; 0 for all that is left.
@@ -59,10 +63,13 @@ class AnimateFromAudioRequest:
         speech_encoder: folder of a phoneme-CTC wav2vec 2.0 checkpoint that listens instead of our own
             encoder.
         emotions: what the emotion layer shows: (seconds after `start`, emotion, intensity 0 to 1.5), see
-            `speech.emotion`.
+            `animation.emotion`.
         decoder: "parallel", all frames of a window at once, or "autoregressive", each frame from the frames
             before it.
         channel: the only channel to listen to, from 1 on; 0 chooses those with speech.
+        voice_emotion: without `emotions`, what the emotion layer shows as the voice is lively: a name of
+            `animation.voice_emotion`, a guess; "" for nothing.
+        language: of the transcript: en, de, fr, es, it or pt.
     """
 
     path: str
@@ -83,6 +90,8 @@ class AnimateFromAudioRequest:
     speech_encoder: str = ""
     decoder: str = "parallel"
     channel: int = 0
+    voice_emotion: str = ""
+    language: str = ENGLISH
 
     def layers(self) -> dict[str, Layer]:
         """Returns the procedural layers with their amounts and seeds.
@@ -169,6 +178,7 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> L
     if request.decoder not in DECODERS:
         raise UserError(f"{request.decoder}: no such decoder.", f"Choose of {', '.join(DECODERS)}.")
     layers, emotions = request.layers(), check_emotions(request.emotions)
+    voice_emotion = "" if emotions else check_voice_emotion(request.voice_emotion)
     file = AudioFile(request.path)
     seconds = file.range_seconds(request.start, request.length)
     networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
@@ -181,6 +191,7 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> L
     )
     mouths: list[tuple[float, np.ndarray]] = []
     prosodies: list[np.ndarray] = []
+    voices: list[np.ndarray] = []
     samples_read = 0
     for begin, samples, first, last in windows(file, request.start, request.length, survey):
         progress(min(0.95, begin / max(seconds, 1e-3)), "Listening")
@@ -194,6 +205,8 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> L
             features.times < high - (0 if last else BLEND_SECONDS)
         )
         prosodies.append(np.concatenate([features.prosody, features.posteriors[:, :1]], 1)[kept])
+        if voice_emotion:
+            voices.append(np.concatenate([voice_frames(samples), features.posteriors], 1)[kept])
         samples_read = round(begin * SAMPLE_RATE) + len(samples)
     count = max(1, round(samples_read / SAMPLE_RATE * request.fps))
     mouth = joined(mouths, count, request.fps)
@@ -201,16 +214,32 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> L
     progress(0.97, "Blinks, brows, head")
     track = np.concatenate(prosodies)
     prosody = Prosody(track[:, 0], track[:, 1], track[:, 2], track[:, 3])
+    notes = survey.notes
+    if voice_emotion:
+        voice = np.concatenate(voices)
+        arousal = guess_arousal(voice[:, : -len(PHONES)], voice[:, -len(PHONES) :])
+        emotions = keys_of_voice(arousal, voice_emotion)
+        notes += (_voice_note(arousal),)
     procedural = procedural_layers(prosody, np.arange(count) / request.fps, layers, mouth, emotions)
     progress(1.0, "Done")
     speech = Animation(
         float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32)
     )
     unknown = recogniser.phones.unknown if recogniser is not None else ()
-    notes = survey.notes
     if unknown:
         notes += (f"the speech encoder's symbols {' '.join(unknown)} stand for no phone and are passed over",)
     return LayeredAnimation(speech, _within_range(mouth, procedural), notes)
+
+
+def _voice_note(arousal: Arousal) -> str:
+    """Returns a sentence on the guess, for the user."""
+    if not len(arousal.values):
+        return "the emotion of the voice could not be guessed: too little is said"
+    low, middle, high = np.quantile(arousal.values, (0.1, 0.5, 0.9))
+    return (
+        f"the emotion is a guess from level, pitch and speed of the voice: liveliness {middle:+.1f} "
+        f"({low:+.1f} to {high:+.1f}; -1 calm, 1 excited); glad or angry cannot be told"
+    )
 
 
 def _within_range(mouth: np.ndarray, layers: dict[str, Motion]) -> dict[str, Motion]:
@@ -235,7 +264,7 @@ def _align(
         UserError: transcript and recording do not fit.
     """
     samples = np.concatenate(list(file.blocks(start=request.start, length=request.length, survey=survey)))
-    alignment = align_transcript(samples, request.transcript, str(file.path))
+    alignment = align_transcript(samples, request.transcript, str(file.path), request.language)
     if not survey.silent:
         check_alignment(*recognised_phones(networks, samples), *alignment, str(file.path))
     return alignment

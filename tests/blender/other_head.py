@@ -15,7 +15,7 @@ KEYS = """
 """
 
 
-def make_other_head(module):
+def make_other_head(module, grid: int = GRID):
     """Returns another head (other person, vertices, units, rotation) and its places on our texture."""
     models, space = module("detailed3dmm_addon.model.face_model"), module("ml_backend.geometry.texture_space")
     model, dense = models.face_model(), models.dense_mesh()
@@ -28,17 +28,17 @@ def make_other_head(module):
     ]
     lookup = space.rasterise(dense.uv, cut[1], cut[0], 512)
     draw = np.random.default_rng(0)
-    steps = (np.arange(GRID) + 0.5) / GRID
+    steps = (np.arange(grid) + 0.5) / grid
     uv = (
         np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
-        + draw.uniform(-0.3, 0.3, (GRID * GRID, 2)) / GRID
+        + draw.uniform(-0.3, 0.3, (grid * grid, 2)) / grid
     )
     uv = uv[space.sample_map(lookup.mask.astype(np.float32), uv) > 0.999]
     triangles = np.array(geometry.delaunay_2d_cdt(uv.tolist(), [], [], 0, 1e-6)[2])
     middle = uv[triangles].mean(1)
     longest = np.linalg.norm(uv[triangles] - uv[np.roll(triangles, 1, 1)], axis=2).max(1)
     triangles = triangles[
-        (space.sample_map(lookup.mask.astype(np.float32), middle) > 0.9) & (longest < 2.5 / GRID)
+        (space.sample_map(lookup.mask.astype(np.float32), middle) > 0.9) & (longest < 2.5 / grid)
     ]
     used, index = np.unique(triangles, return_inverse=True)
     uv, triangles = uv[used].astype(np.float32), index.reshape(-1, 3)

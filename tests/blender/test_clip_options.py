@@ -411,6 +411,34 @@ def test_emotions_are_added_and_removed(light, module):
         bpy.ops.d3dmm.remove_emotion(index=7)
 
 
+def test_the_voice_gives_an_emotion_where_none_is_chosen(light, module):
+    settings = light.d3dmm_animation
+    assert "voice_emotion" not in settings.request(0, 1, 24.0)
+    settings.voice_emotion = "joy"
+    assert settings.request(0, 1, 24.0)["voice_emotion"] == "joy"
+    names = {item.identifier for item in settings.bl_rna.properties["voice_emotion"].enum_items}
+    voice = module("ml_backend.animation.voice_emotion")
+    assert names == {"none", *voice.VOICE_EMOTIONS}
+    bpy.ops.d3dmm.add_emotion()
+    assert "voice_emotion" not in settings.request(0, 1, 24.0)
+
+
+def test_a_transcript_goes_with_its_language(light, module, tmp_path):
+    settings = light.d3dmm_animation
+    languages = {item.identifier for item in settings.bl_rna.properties["language"].enum_items}
+    assert languages == set(module("ml_backend.phonetics.spelling.languages").TRANSCRIPT_LANGUAGES)
+    source = module("detailed3dmm_addon.clips.clip_sources").SpeechSource(tmp_path / "a.wav")
+    assert "transcript" not in next(source.curves(settings, 1, 24.0))[2]
+    (tmp_path / "a.txt").write_text("Guten Morgen", "utf-8")
+    settings.transcript, settings.language = str(tmp_path / "a.txt"), "de"
+    asked = next(source.curves(settings, 1, 24.0))[2]
+    assert asked["transcript"] == "Guten Morgen" and asked["language"] == "de"
+    assert {"Transcript", "Language", "From Voice"} <= set(draw_all(context()))
+    settings.transcript = str(tmp_path / "none.txt")
+    with pytest.raises(module("ml_backend.errors").UserError, match=r"none\.txt"):
+        next(source.curves(settings, 1, 24.0))
+
+
 def test_the_panel_shows_layers_emotions_and_bones(light):
     assert bpy.ops.d3dmm.add_emotion() == {"FINISHED"}
     rig = bpy.data.objects.new("Rig", bpy.data.armatures.new("Rig"))

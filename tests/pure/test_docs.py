@@ -63,6 +63,7 @@ EXPLAINED = [
             "fitting/photo_file",
             "models/earlier_face",
             "phonetics/align_transcript",
+            "phonetics/spelling/languages",
         )
     ),
 ]

@@ -54,6 +54,7 @@ TOP_LINES = (
 )
 SUBROOMS = {
     "models": {"speech", "skin"},
+    "phonetics": {"spelling"},
     "simulation": {"relief", "pigment", "portraits"},
     "training": {"albedo", "attributes", "prior", "reenactment"},
     "fitting": {"attributes", "skin", "hair"},
@@ -76,6 +77,7 @@ LIGHT_MODULES = {
     ("files", "foreign_curves"),
     ("files", "metahuman_curves"),
     ("files", "text_file"),
+    ("files", "transcript_file"),
     ("files", "timecodes"),
     ("files", "face_file"),
     ("files", "image_writers"),

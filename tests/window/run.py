@@ -113,12 +113,15 @@ def in_namespace(script: str, arguments: list[str], log: IO[str] | None = None) 
 
 
 def needed_places() -> list[str]:
-    """Returns the folders that Blender must see: the repository, and the Python of the environment."""
-    base = os.path.realpath(sys.base_prefix)
+    """Returns the folders that Blender must see: the repository, the environment, and its Python."""
+    base, environment = os.path.realpath(sys.base_prefix), os.path.realpath(sys.prefix)
+    places = [str(ROOT)]
+    if not Path(environment).is_relative_to(ROOT):  # `.venv` may be a link to that of another checkout
+        places.append(environment)
     if base != "/usr":
-        return [str(ROOT), base]
+        return [*places, base]
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"  # the rest of /usr is Debian 13's
-    return [str(ROOT), f"/usr/bin/{version}", f"/usr/lib/{version}"]
+    return [*places, f"/usr/bin/{version}", f"/usr/lib/{version}"]
 
 
 def main() -> int:

@@ -23,10 +23,11 @@ from drops import Drops
 from given import ARCHIVE, INTERPRETER, MODULE, OUT, RECORDING, STEPS
 from interface import Button, Interface, Turns, drive
 from interruptions import Interruptions
+from looks import Looks
 from showing import Showing
 
 
-class Session(Interruptions, Drops, Showing):
+class Session(Interruptions, Drops, Showing, Looks):
     """Checks, measurements, and the user's steps in order."""
 
     def __init__(self) -> None:
@@ -446,7 +447,15 @@ class Session(Interruptions, Drops, Showing):
                 self.speech,
                 self.save_and_reopen,
             ),
-            *(self.render, self.languages, self.panels, self.interrupted_jobs, self.drops, self.trouble),
+            *(
+                self.render,
+                self.languages,
+                self.panels,
+                self.looks,
+                self.interrupted_jobs,
+                self.drops,
+                self.trouble,
+            ),
         )
         for step in (
             self.install,

@@ -1,0 +1,1 @@
+"""Spelling to sounds in five languages: one table a language, and the few words that no rule reaches."""
