@@ -23,9 +23,8 @@ from .mesh import ExportMesh, KeyedClip
 from .stage import Stage
 
 LEAST_MOVE = 5e-5
-"""Metres: a shape key that moves no card farther is left out."""
-_STILL = 1e-5
-_ROUGHNESS = 0.42
+"""Metres: what a shape key moves less stays at rest; a key that moves nothing farther is left out."""
+_ROUGHNESS, _GLOSS = 0.6, 0.25
 _SMALLEST, _LARGEST = 512, 2048
 
 
@@ -95,6 +94,7 @@ def show_picture(stage: Stage, part: CardPart, picture: bpy.types.Image, packed:
     graph.feed(shader.inputs["Base Color"], texture.outputs["Color"])
     graph.feed(shader.inputs["Alpha"], graph.math("GREATER_THAN", opacity, CUT) if packed else opacity)
     shader.inputs["Roughness"].default_value = _ROUGHNESS
+    shader.inputs["Specular IOR Level"].default_value = _GLOSS
     cast(bpy.types.Mesh, part.object.data).materials.append(material)
 
 
@@ -199,7 +199,6 @@ def _card_object(stage: Stage, exported: ExportMesh, part: str, cards: HairCards
     mesh.polygons.foreach_set("use_smooth", np.ones(len(cards.quads), bool))
     mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", cards.uv[cards.quads.ravel()].ravel())
     mesh.update()
-    mesh.normals_split_custom_set_from_vertices(cards.normals.tolist())
     item = stage.track(bpy.data.objects.new(name, mesh))
     stage.scene.collection.objects.link(item)
     item.parent = exported.object
@@ -215,7 +214,7 @@ def _add_key(item: bpy.types.Object, like: bpy.types.ShapeKey, cards: HairCards,
     if mesh.shape_keys is None:
         item.shape_key_add(name="Basis", from_mix=False)
     key = item.shape_key_add(name=like.name, from_mix=False)
-    write_shape(key, cards.vertices + np.where((far < _STILL)[:, None], 0, moved))
+    write_shape(key, cards.vertices + np.where((far < LEAST_MOVE)[:, None], 0, moved))
     key.slider_min, key.slider_max = like.slider_min, like.slider_max
     key.value, key.mute = 0.0, like.mute
 

@@ -23,8 +23,11 @@ _EDGE = 0.03
 _WIDEST = 0.020
 _ON_SKIN = 0.03
 """Metres from the root over which the skin's normal tells where outside is."""
-_UNLIKE = 4.0
+_FEW = 0.25
+_UNLIKE = 3.0
 """Times the usual spread of a group: its strands run apart, as on both sides of the neck."""
+_LEAN = 0.35
+"""Radians by which cards of upright hair lean, so that they are seen from everywhere."""
 _BENEATH = -0.0002
 """Metres above the skin's plane at the root that a card may begin at."""
 _BASE_LENGTH = 0.016
@@ -149,7 +152,7 @@ def hair_cards(strands: CardStrands, plan: CardPlan, seed: int = 0) -> HairCards
         budget = plan.ribbons + plan.base
         return _joined([_patches(strands, plan, budget, (0.0, 1.0), 64, random)], random)
     heading = unit(course[:, -1] - course[:, 0])
-    upright = plan.ends and (heading * outward[:, 0]).sum(1).mean() > _UPRIGHT
+    upright = plan.ends > 0 and float((heading * outward[:, 0]).sum(1).mean()) > _UPRIGHT
     layers, rows = [], 4
     if plan.base:
         rows = 3
@@ -158,7 +161,7 @@ def hair_cards(strands: CardStrands, plan: CardPlan, seed: int = 0) -> HairCards
     if upright:
         rows = 2
         layers.append(_patches(strands, plan, plan.ends, (0.55, 1.0), 16, random))
-    layers.append(_ribbons(strands, course, outward, plan, 16 * rows, random))
+    layers.append(_ribbons(strands, course, outward, plan, 16 * rows, upright, random))
     return _joined(layers, random)
 
 
@@ -178,7 +181,7 @@ def _stations(strands: CardStrands) -> tuple[np.ndarray, np.ndarray]:
     return course, unit(np.einsum("sm,nmi->nsi", _hats(steps, count), strands.outward)).astype(np.float32)
 
 
-def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, random) -> _Layer:
+def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, upright: bool, random) -> _Layer:
     """Returns ribbons along groups of strands of similar course."""
     middle = course.shape[1] // 2
     rise = (np.diff(course, axis=1) * outward[:, 1:]).sum(2).cumsum(1)
@@ -199,8 +202,9 @@ def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, random) -> _L
     across, along, depth = ((apart * unit(axis)).sum(2) for axis in at[1:])
     along = along + (arc @ place.T)[group]
     count = len(line)
-    begin = group_quantiles(along.min(1), group, count, 0.1)[0]
-    end = np.maximum(group_quantiles(along.max(1), group, count, 0.92)[0], begin + 1e-4)
+    reach = np.maximum(0.2 * arc[:, -1], plan.least)
+    begin = np.maximum(group_quantiles(along.min(1), group, count, 0.1)[0], -reach)
+    end = group_quantiles(along.max(1), group, count, 0.92)[0].clip(begin + 1e-4, arc[:, -1] + reach)
     share = (along - begin[group, None]) / (end - begin)[group, None]
     low, high = _rims(across, share, group, line.shape[1], plan, strands.radius)
 
@@ -211,6 +215,10 @@ def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, random) -> _L
     sideways, front = unit(sideways), unit(front)
     left, right = (centre + sideways * rim[..., None] for rim in (low, high))
     root, root_facing = line[:, :1], facing[:, :1]
+    if upright:
+        lean = _LEAN * random.standard_normal(count).clip(-2, 2)
+        left, right, front = (_leaning(rows, root, sideways, lean) for rows in (left, right, front + root))
+        front = front - root
     left, right = (_above(rim, root, root_facing) for rim in (left, right))
     lying = np.abs((front * facing).sum(2, keepdims=True))
     normals = unit(facing + lying * front)
@@ -236,19 +244,30 @@ def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, random) -> _L
 
 
 def _alike(features: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the groups without those whose strands have little in common, and the strands that are left.
+    """Returns the groups without those of few strands or of strands that have little in common.
 
     Args:
         features: (N, D).
         group: (N,).
 
     Returns:
-        (K,) int groups numbered without gaps, and (K,) int strands in them.
+        (K,) int groups numbered without gaps, and (K,) int the strands in them.
     """
     apart = np.linalg.norm(features - group_mean(features, group)[group], axis=1)
     spread = group_mean(apart[:, None], group)[:, 0]
-    kept = np.flatnonzero((spread <= _UNLIKE * np.median(spread) + 1e-6)[group])
+    sizes = np.bincount(group)
+    usual = (spread <= _UNLIKE * np.median(spread) + 1e-6) & (sizes >= _FEW * np.median(sizes))
+    kept = np.flatnonzero(usual[group])
     return np.unique(group[kept], return_inverse=True)[1], kept
+
+
+def _leaning(points: np.ndarray, root: np.ndarray, side: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Returns points (C, S, 3) of cards turned about the direction across their roots by angles (C,)."""
+    axis = unit(side.mean(1))[:, None]
+    offset = points - root
+    cosine, sine = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
+    along = axis * (offset * axis).sum(2, keepdims=True)
+    return root + offset * cosine + np.cross(axis, offset) * sine + along * (1 - cosine)
 
 
 def _frames(line, facing, spread) -> tuple[np.ndarray, np.ndarray]:
@@ -362,13 +381,24 @@ def _patches(strands: CardStrands, plan, count: int, slab: tuple[float, float], 
     grow = 1.25
     half = np.stack([(row[2] - row[0]) / 2 * grow for row in (wide, long)], 1).clip(0.0012, _WIDEST / 2)
     offset = np.stack([(row[2] + row[0]) / 2 for row in (wide, long)], 1)
-    height = deep[1] if slab[0] > 0 else np.maximum(deep[1], 0)
+    height = np.maximum(deep[1], 0)
+    if slab[0] > 0:
+        height = deep[0] + (deep[2] - deep[0]) * random.uniform(0.1, 0.9, count)
+        for axis in (side, along):
+            tilt = _LEAN * random.standard_normal((count, 1))
+            side, along, front = (
+                row * np.cos(tilt)
+                + np.cross(axis, row) * np.sin(tilt)
+                + axis * (axis * row).sum(1, keepdims=True) * (1 - np.cos(tilt))
+                for row in (side, along, front)
+            )
     origin = centre + side * offset[:, :1] + along * offset[:, 1:] + front * height[:, None]
     rims = []
     for sign in (-1, 1):
         edge = origin + sign * side * half[:, :1]
         rims.append(np.stack([edge + along * half[:, 1:] * step for step in (-1, 1)], 1))
     normals = np.repeat(front[:, None], 2, 1)
+    cover = 0.0 if slab == (0.0, 1.0) else 0.7 * plan.cover if slab[0] > 0 else min(1.15 * plan.cover, 0.95)
     look = np.log(half)
     chosen, kind = _representatives(look, np.bincount(group, minlength=count), tiles, random)
     drawn = []
@@ -385,7 +415,7 @@ def _patches(strands: CardStrands, plan, count: int, slab: tuple[float, float], 
                 strands.radius[near] / half[card, 0],
                 strands.chance[near],
                 inside[kept][: len(near), :, 2].mean(1),
-                min(1.15 * plan.cover, 0.95) if slab != (0.0, 1.0) else 0.0,
+                cover,
                 plan.shade,
                 slab,
             )
@@ -481,8 +511,14 @@ def moved_by_skin(
     turn = skin_frames(posed, wide[chosen]) @ np.linalg.inv(
         skin_frames(rest.astype(np.float64), wide[chosen])
     )
-    shift = after - np.einsum("nij,nj->ni", turn, before)
-    turn = turn.reshape(*cards.followed.shape, 3, 3).mean(1)
-    shift = shift.reshape(*cards.followed.shape, 3).mean(1)
-    moved = np.einsum("vij,vj->vi", turn[cards.card], cards.vertices) + shift[cards.card]
+    turn = _nearest_turns(turn.reshape(*cards.followed.shape, 3, 3).mean(1))[cards.card]
+    before, after = (place.reshape(*cards.followed.shape, 3).mean(1)[cards.card] for place in (before, after))
+    moved = np.einsum("vij,vj->vi", turn, cards.vertices - before) + after
     return (moved - cards.vertices).astype(np.float32)
+
+
+def _nearest_turns(matrices: np.ndarray) -> np.ndarray:
+    """Returns the rotations (C, 3, 3) nearest to matrices, which may stretch."""
+    left, _, right = np.linalg.svd(matrices)
+    left[:, :, 2] *= np.sign(np.linalg.det(left @ right))[:, None]
+    return left @ right
