@@ -9,11 +9,19 @@ import numpy as np
 from mathutils.kdtree import KDTree
 
 from ...ml_backend.hair.card_atlas import CUT, Pigments, draw_atlas
-from ...ml_backend.hair.cards import PLANS, CardStrands, HairCards, hair_cards, moved_by_skin, outward_of
+from ...ml_backend.hair.cards import (
+    PLANS,
+    CardStrands,
+    HairCards,
+    hair_cards,
+    moved_by_skin,
+    outer_skin,
+    outward_of,
+)
 from ...ml_backend.hair.strands import unit
 from ..actions import action_writer
 from ..hair.follow_group import CHANCE, CORNERS, FACE_INPUT, SHARE_INPUT, WEIGHTS, WIDE
-from ..hair.groom import MODIFIER, PART_KEY, hair_part
+from ..hair.groom import MODIFIER, PART_KEY, hair_part, mean_head
 from ..nodes.materials import new_material, principled_shader
 from ..nodes.modifier_inputs import set_input
 from ..nodes.node_graph import NodeGraph
@@ -30,12 +38,13 @@ _SMALLEST, _LARGEST = 512, 2048
 
 @dataclass(frozen=True)
 class _Rooted:
-    """Strands on the neutral face, and the vertices that carry their roots, as `moved_by_skin` reads them."""
+    """Strands on the neutral face, the vertices that carry their roots, and its skin: see `hair_cards`."""
 
     strands: CardStrands
     corners: np.ndarray
     weights: np.ndarray
     wide: np.ndarray | None
+    skin: tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -54,14 +63,15 @@ def stage_cards(stage: Stage, exported: ExportMesh, clip: KeyedClip, resolution:
         stage: its face wears the hair.
         exported: the mesh made of the face.
         clip: the values of its keys.
-        resolution: texels along a side of the picture of scalp hair; the other parts have half of it.
+        resolution: texels along a side of the pictures of scalp hair and beard; those of brows and lashes
+            have half of it.
     """
     shapes = _shapes_of(stage, exported)
     rest = next(shapes)[1]
     made = []
     with_hair = [item for item in hair_of(stage.face) if item.get(PART_KEY) in PLANS]
     grown = [(item[PART_KEY], rooted) for item in with_hair if (rooted := _rooted(stage, item, rest))]
-    cards = [hair_cards(rooted.strands, PLANS[part]) for part, rooted in grown]
+    cards = [hair_cards(rooted.strands, PLANS[part], rooted.skin) for part, rooted in grown]
     items = [_card_object(stage, exported, part, card) for (part, _), card in zip(grown, cards, strict=True)]
     for name, posed in shapes:
         for (_, rooted), card, item in zip(grown, cards, items, strict=True):
@@ -69,7 +79,7 @@ def stage_cards(stage: Stage, exported: ExportMesh, clip: KeyedClip, resolution:
             _add_key(item, exported.object.data.shape_keys.key_blocks[name], card, moved)
     for (part, _), card, item in zip(grown, cards, items, strict=True):
         _key(stage, item, clip)
-        size = resolution if part == "scalp" else resolution // 2
+        size = resolution if part in ("scalp", "beard") else resolution // 2
         size = min(max(size, _SMALLEST), _LARGEST)
         sliders = hair_part(stage.face, part)
         pigments = Pigments(float(sliders.melanin), float(sliders.redness), float(sliders.grey))
@@ -156,7 +166,10 @@ def _read(curves: bpy.types.Curves, rest: np.ndarray, normals: np.ndarray, is_sc
     corners = corners.astype(np.int64)
     facing = unit((normals[corners] * weights[..., None]).sum(1))
     strands = CardStrands(points, radius, chance, outward_of(points, facing, is_scalp))
-    return _Rooted(strands, corners, weights, None if is_scalp or wide is None else wide.astype(np.int64))
+    outer = outer_skin(mean_head())
+    outer = outer if outer.max() < len(rest) else np.arange(len(rest))
+    wide = None if is_scalp or wide is None else wide.astype(np.int64)
+    return _Rooted(strands, corners, weights, wide, (rest[outer], normals[outer]))
 
 
 def _values(curves: bpy.types.Curves, name: str) -> np.ndarray | None:

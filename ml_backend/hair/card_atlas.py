@@ -18,9 +18,11 @@ _PATCH = 64
 _FINER = 2
 _THINNEST = 1.15
 """Texels: thinner strands would break up."""
-_THICKEST = 1 / 24
+_THICKEST = 1 / 32
 """Of a cell's width: thicker ones would not look like hair."""
 _TIP = 0.25
+_GOLDEN = 0.618034
+_MOST_EACH = 12
 _MARGINS = {False: (1 / 32, 1 / 128), True: (1 / 64, 1 / 64)}
 """Empty rims of ribbons and patches, in shares of their cell."""
 
@@ -121,11 +123,19 @@ def draw_atlas(tiles: dict[int, Tile], resolution: int, pigments: Pigments) -> n
     return np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
 
 
-def strand_colours(chance: np.ndarray, pigments: Pigments) -> np.ndarray:
-    """Returns (k, 3) linear colours of strands by their chance (k,), lighter and darker ones among them."""
+def strand_colours(chance: np.ndarray, pigments: Pigments, each: int = 1) -> np.ndarray:
+    """Returns (k, 3) linear colours of strands by their chance (k,), lighter and darker ones among them.
+
+    Args:
+        chance: 0 to 1; those below the share of grey are white.
+        pigments: of the part.
+        each: strands that a drawn one stands for; its colour is their mean.
+    """
     plain = np.array(shown_colour(pigments.melanin, pigments.redness))
+    chances = (chance[:, None] + _GOLDEN * np.arange(each)) % 1  # [k, each]
+    white = (chances < pigments.grey).mean(1)[:, None]
     varied = plain * (0.75 + 0.5 * chance)[:, None]
-    return np.where((chance < pigments.grey)[:, None], np.array(WHITE), varied)
+    return varied + (np.array(WHITE) - varied) * white
 
 
 def _draw(tile: Tile, width: int, height: int, margin: np.ndarray, pigments: Pigments):
@@ -133,10 +143,11 @@ def _draw(tile: Tile, width: int, height: int, margin: np.ndarray, pigments: Pig
     size = np.array([width, height]) * _FINER
     if not len(tile.lines):
         return np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
-    order = np.argsort(tile.depth, kind="stable")
-    lines = (tile.lines[order] * (1 - 2 * margin) + margin) * size
+    lines = (tile.lines * (1 - 2 * margin) + margin) * size
+    drawn, thickness, each = _chosen(tile, np.linalg.norm(np.diff(lines, axis=1), axis=2).sum(1), size)
+    order = drawn[np.argsort(tile.depth[drawn], kind="stable")]
+    lines, thickness = lines[order], thickness[order]
     path = np.linalg.norm(np.diff(lines, axis=1), axis=2).sum(1)
-    thickness = _radii(tile, order, path, size)
     steps = int(np.clip(np.quantile(path, 0.9) / max(0.6 * float(np.median(thickness)), 0.8), 8, 1500))
     points = _smooth_line(lines, steps)  # [k, steps, 2]
     along = np.linspace(0, 1, steps)
@@ -149,23 +160,38 @@ def _draw(tile: Tile, width: int, height: int, margin: np.ndarray, pigments: Pig
     rank = (np.arange(len(order)) + 0.5) / len(order)
     bright = tile.shade + (1 - tile.shade) * rank**0.8
     root = tile.shade + (1 - tile.shade) * np.clip(part / 0.4, 0, 1)
-    colours = strand_colours(tile.chance[order], pigments)
+    colours = strand_colours(tile.chance[order], pigments, each)
     shade = bright[strand] * root[step] * shown
-    drawn = colours[strand] * shade[..., None]
+    light = colours[strand] * shade[..., None]
     fold = (height, _FINER, width, _FINER)
     return (
-        drawn.reshape(*fold, 3).mean((1, 3)).astype(np.float32),
+        light.reshape(*fold, 3).mean((1, 3)).astype(np.float32),
         shown.reshape(fold).mean((1, 3)).astype(np.float32),
     )
 
 
-def _radii(tile: Tile, order, path: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Returns (k,): radii of strands at their roots, in fine texels, by which they cover enough of a tile."""
-    width = tile.width[order] * size[0]
-    covered = float((width * path).sum() * 0.75 / size.prod())
-    wanted = -np.log(max(1 - tile.cover, 1e-3))
-    wide = width * max(wanted / max(covered, 1e-6), 1)
-    return np.clip(wide, _THINNEST * _FINER, np.maximum(width, _THICKEST * size[0])) / 2
+def _chosen(tile: Tile, path: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Chooses the strands that are drawn: thin ones would break up, so fewer and thicker ones cover as much.
+
+    Args:
+        tile: of k strands.
+        path: (k,) their lengths in fine texels.
+        size: W and H of the cell in fine texels.
+
+    Returns:
+        (n,) those that are drawn, (k,) the radius of each at its root, and how many strands one stands for.
+    """
+    width = tile.width * size[0]
+    share = 0.75 * path / size.prod()
+    covered = float((width * share).sum())
+    wanted = max(covered, -np.log(max(1 - tile.cover, 1e-3)))
+    wide = np.clip(
+        width * wanted / max(covered, 1e-6), _THINNEST * _FINER, np.maximum(width, _THICKEST * size[0])
+    )
+    order = np.random.default_rng(len(path)).permutation(len(path))
+    enough = int(np.searchsorted((wide * share)[order].cumsum(), wanted)) + 1
+    each = int(np.clip(np.round(np.median(wide / np.maximum(width, 1e-6))), 1, _MOST_EACH))
+    return order[: max(enough, 1)], wide / 2, each
 
 
 def _smooth_line(lines: np.ndarray, steps: int) -> np.ndarray:

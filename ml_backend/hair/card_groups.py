@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .shaping import clump_guides
+from .shaping import clump_guides, nearest
 
 _ROUNDS = 3
 
@@ -18,20 +18,12 @@ def grouped(features: np.ndarray, count: int, random: np.random.Generator) -> np
     Source: Lloyd's algorithm, from randomly chosen strands.
     """
     features = features.astype(np.float32)
-    leaders = clump_guides(features, max(1, len(features) // max(count, 1)), random)
+    leaders = clump_guides(features, -(-len(features) // max(count, 1)), random)
     _, group = np.unique(leaders, return_inverse=True)
     for _ in range(_ROUNDS):
-        group = _nearest(features, group_mean(features, group))
+        group = nearest(features, group_mean(features, group))
         _, group = np.unique(group, return_inverse=True)
     return group.astype(np.int64)
-
-
-def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    found = np.empty(len(points), np.int64)
-    squares = (centres**2).sum(1)
-    for start in range(0, len(points), 2048):
-        found[start : start + 2048] = (squares - 2 * points[start : start + 2048] @ centres.T).argmin(1)
-    return found
 
 
 def group_mean(values: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -9,9 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from .card_atlas import Tile, cell_corners, cells_of
-from .card_groups import group_mean, group_members, group_quantiles, grouped, main_direction
-from .head import axis_point
-from .shaping import lengths_along
+from .card_groups import (
+    group_mean,
+    group_members,
+    group_quantiles,
+    grouped,
+    main_direction,
+)
+from .head import HairHead, axis_point
+from .shaping import lengths_along, nearest
 from .strands import skin_frames, unit
 
 FOLLOWED = 8
@@ -24,15 +30,17 @@ _WIDEST = 0.020
 _ON_SKIN = 0.03
 """Metres from the root over which the skin's normal tells where outside is."""
 _FEW = 0.25
-_UNLIKE = 3.0
+_UNLIKE = 2.5
 """Times the usual spread of a group: its strands run apart, as on both sides of the neck."""
 _LEAN = 0.35
 """Radians by which cards of upright hair lean, so that they are seen from everywhere."""
+_NEAR_SKIN = 0.015
+_SKIN_STEP = 4
 _BENEATH = -0.0002
 """Metres above the skin's plane at the root that a card may begin at."""
 _BASE_LENGTH = 0.016
 """Metres of the strands from their roots on that the patches next to the skin show."""
-_TILE_STRANDS = 56
+_TILE_STRANDS = 90
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class CardPlan:
         ribbons: along the strands.
         base: patches next to the skin.
         ends: patches at the ends of upright hair.
-        cover: share of a ribbon that its strands cover.
+        cover: share of a ribbon that its strands cover at least.
         least: metres, width of the narrowest ribbon.
         shade: brightness of the roots and of the innermost strands beside the outer ones.
     """
@@ -58,9 +66,9 @@ class CardPlan:
 
 PLANS = {
     "scalp": CardPlan(1050, 260, 380, cover=0.8, least=0.004, shade=0.5),
-    "beard": CardPlan(330, 70, cover=0.6, least=0.0025, shade=0.65),
-    "brows": CardPlan(90, cover=0.45, shade=0.8),
-    "lashes": CardPlan(56, cover=0.3, least=0.0006, shade=0.9),
+    "beard": CardPlan(330, 70, cover=0.25, least=0.0025, shade=0.65),
+    "brows": CardPlan(90, cover=0.0, shade=0.8),
+    "lashes": CardPlan(56, cover=0.0, least=0.0006, shade=0.9),
 }
 """Plans of the parts that become cards; the others are too fine."""
 
@@ -136,12 +144,22 @@ def outward_of(points: np.ndarray, root_normals: np.ndarray, around_head: bool) 
     return unit(normals * (1 - share) + unit(points - axis_point(points)) * share).astype(np.float32)
 
 
-def hair_cards(strands: CardStrands, plan: CardPlan, seed: int = 0) -> HairCards:
+def outer_skin(head: HairHead) -> np.ndarray:
+    """Returns (P,) int: vertices of a head's outer skin, some millimetres apart, without ears and sockets."""
+    chosen = np.unique(head.triangles)[::_SKIN_STEP]
+    return chosen[(head.ears[chosen] < 0.02) & (head.pocket[chosen] < 0.1)]
+
+
+def hair_cards(
+    strands: CardStrands, plan: CardPlan, skin: tuple[np.ndarray, np.ndarray], seed: int = 0
+) -> HairCards:
     """Covers strands with cards.
 
     Args:
         strands: in random order, as ours are; at least one.
         plan: of `PLANS`.
+        skin: points (P, 3) of the outer skin, some millimetres apart, and unit normals (P, 3): no card goes
+            below.
         seed: of all that is random.
     """
     random = np.random.default_rng([seed, 0xCA4D])
@@ -150,7 +168,7 @@ def hair_cards(strands: CardStrands, plan: CardPlan, seed: int = 0) -> HairCards
     length = lengths_along(course)[:, -1]
     if np.median(length) < _STUBBLE and plan.base:
         budget = plan.ribbons + plan.base
-        return _joined([_patches(strands, plan, budget, (0.0, 1.0), 64, random)], random)
+        return _joined([_patches(strands, plan, budget, (0.0, 1.0), 64, random)], skin, random)
     heading = unit(course[:, -1] - course[:, 0])
     upright = plan.ends > 0 and float((heading * outward[:, 0]).sum(1).mean()) > _UPRIGHT
     layers, rows = [], 4
@@ -162,7 +180,7 @@ def hair_cards(strands: CardStrands, plan: CardPlan, seed: int = 0) -> HairCards
         rows = 2
         layers.append(_patches(strands, plan, plan.ends, (0.55, 1.0), 16, random))
     layers.append(_ribbons(strands, course, outward, plan, 16 * rows, upright, random))
-    return _joined(layers, random)
+    return _joined(layers, skin, random)
 
 
 def _hats(steps: int, count: int) -> np.ndarray:
@@ -188,7 +206,7 @@ def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, upright: bool
     features = np.concatenate(
         [course[:, 0], 0.7 * course[:, middle], 0.7 * course[:, -1], rise[:, [middle - 1, -1]]], 1
     )
-    group, kept = _alike(features, grouped(features, plan.ribbons, random))
+    group, kept = _alike(course, grouped(features, plan.ribbons, random))
     strands, course, outward = strands.chosen(kept), course[kept], outward[kept]
     line = group_mean(course, group)
     facing = unit(group_mean(outward, group))
@@ -243,18 +261,18 @@ def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, upright: bool
     return _Layer(left, right, normals, kept[group_members(group, FOLLOWED)], kind, drawn, False)
 
 
-def _alike(features: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _alike(course: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the groups without those of few strands or of strands that have little in common.
 
     Args:
-        features: (N, D).
+        course: (N, S + 1, 3).
         group: (N,).
 
     Returns:
         (K,) int groups numbered without gaps, and (K,) int the strands in them.
     """
-    apart = np.linalg.norm(features - group_mean(features, group)[group], axis=1)
-    spread = group_mean(apart[:, None], group)[:, 0]
+    apart = np.linalg.norm(course - group_mean(course, group)[group], axis=2)
+    spread = group_mean(apart, group).max(1)
     sizes = np.bincount(group)
     usual = (spread <= _UNLIKE * np.median(spread) + 1e-6) & (sizes >= _FEW * np.median(sizes))
     kept = np.flatnonzero(usual[group])
@@ -440,7 +458,7 @@ def _representatives(look, sizes, tiles: int, random) -> tuple[np.ndarray, np.nd
     return chosen, distance.argmin(1)
 
 
-def _joined(layers: list[_Layer], random) -> HairCards:
+def _joined(layers: list[_Layer], skin: tuple[np.ndarray, np.ndarray], random) -> HairCards:
     """Returns the cards of all layers as one mesh with cells of the atlas."""
     cells = cells_of([(layer.patch, len(layer.tiles)) for layer in layers])
     columns: list[list[np.ndarray]] = [[], [], [], [], []]
@@ -477,7 +495,7 @@ def _joined(layers: list[_Layer], random) -> HairCards:
         card_count += count
     vertices, normals, uv, quads, card = (np.concatenate(column) for column in columns)
     return HairCards(
-        vertices.astype(np.float32),
+        _out_of_skin(vertices, skin).astype(np.float32),
         normals.astype(np.float32),
         uv.astype(np.float32),
         quads.astype(np.int32),
@@ -485,6 +503,16 @@ def _joined(layers: list[_Layer], random) -> HairCards:
         np.concatenate(followed),
         tiles,
     )
+
+
+def _out_of_skin(vertices: np.ndarray, skin: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Returns vertices (V, 3), those beneath the skin raised to it."""
+    points, normals = (values.astype(np.float32) for values in skin)
+    near = nearest(vertices.astype(np.float32), points)
+    offset = vertices - points[near]
+    deep = -(offset * normals[near]).sum(1, keepdims=True) + _BENEATH
+    deep = deep * (np.linalg.norm(offset, axis=1, keepdims=True) < _NEAR_SKIN)
+    return vertices + normals[near] * np.maximum(deep, 0)
 
 
 def moved_by_skin(
