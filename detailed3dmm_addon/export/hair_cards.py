@@ -30,8 +30,10 @@ from .hair import hair_of
 from .mesh import ExportMesh, KeyedClip
 from .stage import Stage
 
-LEAST_MOVE = 5e-5
-"""Metres: what a shape key moves less stays at rest; a key that moves nothing farther is left out."""
+LEAST_MOVES = {"scalp": 3e-4, "beard": 5e-5, "brows": 5e-5, "lashes": 5e-5}
+"""Metres: what a shape key moves less stays at rest; a key that moves nothing farther is left out.
+
+More for scalp hair, which is large and moves little: every key stores the normals of all its cards."""
 _ROUGHNESS, _GLOSS = 0.6, 0.25
 _SMALLEST, _LARGEST = 512, 2048
 
@@ -74,9 +76,9 @@ def stage_cards(stage: Stage, exported: ExportMesh, clip: KeyedClip, resolution:
     cards = [hair_cards(rooted.strands, PLANS[part], rooted.skin) for part, rooted in grown]
     items = [_card_object(stage, exported, part, card) for (part, _), card in zip(grown, cards, strict=True)]
     for name, posed in shapes:
-        for (_, rooted), card, item in zip(grown, cards, items, strict=True):
+        for (part, rooted), card, item in zip(grown, cards, items, strict=True):
             moved = moved_by_skin(card, rooted.corners, rooted.weights, rooted.wide, rest, posed)
-            _add_key(item, exported.object.data.shape_keys.key_blocks[name], card, moved)
+            _add_key(item, LEAST_MOVES[part], exported.object.data.shape_keys.key_blocks[name], card, moved)
     for (part, _), card, item in zip(grown, cards, items, strict=True):
         _key(stage, item, clip)
         size = resolution if part in ("scalp", "beard") else resolution // 2
@@ -218,16 +220,26 @@ def _card_object(stage: Stage, exported: ExportMesh, part: str, cards: HairCards
     return item
 
 
-def _add_key(item: bpy.types.Object, like: bpy.types.ShapeKey, cards: HairCards, moved: np.ndarray) -> None:
-    """Adds a shape key like one of the export mesh that moves cards by (V, 3), if it moves any far enough."""
+def _add_key(
+    item: bpy.types.Object, least: float, like: bpy.types.ShapeKey, cards: HairCards, moved: np.ndarray
+) -> None:
+    """Adds a shape key that moves cards as one of the export mesh does, if it moves any far enough.
+
+    Args:
+        item: the cards.
+        least: metres that are far enough.
+        like: the key of the export mesh.
+        cards: those of the object.
+        moved: (V, 3) metres.
+    """
     far = np.linalg.norm(moved, axis=1)
-    if far.max() < LEAST_MOVE:
+    if far.max() < least:
         return
     mesh = cast(bpy.types.Mesh, item.data)
     if mesh.shape_keys is None:
         item.shape_key_add(name="Basis", from_mix=False)
     key = item.shape_key_add(name=like.name, from_mix=False)
-    write_shape(key, cards.vertices + np.where((far < LEAST_MOVE)[:, None], 0, moved))
+    write_shape(key, cards.vertices + np.where((far < least)[:, None], 0, moved))
     key.slider_min, key.slider_max = like.slider_min, like.slider_max
     key.value, key.mute = 0.0, like.mute
 

@@ -18,9 +18,10 @@ _PATCH = 64
 _FINER = 2
 _THINNEST = 1.15
 """Texels: thinner strands would break up."""
-_THICKEST = 1 / 32
-"""Of a cell's width: thicker ones would not look like hair."""
-_TIP = 0.25
+_THICKEST = 1 / 384
+"""Of the atlas: thicker strands would not look like hair."""
+_TIPS = (0.25, 0.5)
+"""Width at the tip beside that at the root, of strands of true width and of those that stand for several."""
 _GOLDEN = 0.618034
 _MOST_EACH = 12
 _MARGINS = {False: (1 / 32, 1 / 128), True: (1 / 64, 1 / 64)}
@@ -38,6 +39,7 @@ class Tile:
         depth: (k,) height over the card; the highest are drawn last.
         cover: share of the card that strands cover at least, by being drawn wider; 0 for true widths.
         shade: brightness of roots and of the lowest strands.
+        ragged: share of the length over which the strands begin, one after the other.
         slab: shares of the strands' length at which the lines begin and end.
     """
 
@@ -47,6 +49,7 @@ class Tile:
     depth: np.ndarray
     cover: float
     shade: float
+    ragged: float = 0.0
     slab: tuple[float, float] = (0.0, 1.0)
 
 
@@ -115,7 +118,7 @@ def draw_atlas(tiles: dict[int, Tile], resolution: int, pigments: Pigments) -> n
     for cell, low, size, margin in zip(cells, *_places(cells), strict=True):
         column, row = np.round(low * resolution).astype(int)
         width, height = np.round(size * resolution).astype(int)
-        drawn, coverage = _draw(tiles[cell], width, height, margin, pigments)
+        drawn, coverage = _draw(tiles[cell], width, height, margin, _THICKEST * resolution * _FINER, pigments)
         colour[row : row + height, column : column + width] = drawn
         cover[row : row + height, column : column + width] = coverage
     bled = _bled(colour, cover)
@@ -138,13 +141,15 @@ def strand_colours(chance: np.ndarray, pigments: Pigments, each: int = 1) -> np.
     return varied + (np.array(WHITE) - varied) * white
 
 
-def _draw(tile: Tile, width: int, height: int, margin: np.ndarray, pigments: Pigments):
+def _draw(tile: Tile, width: int, height: int, margin: np.ndarray, thickest: float, pigments: Pigments):
     """Returns colour (height, width, 3), linear, times coverage and coverage (height, width) of a tile."""
     size = np.array([width, height]) * _FINER
     if not len(tile.lines):
         return np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     lines = (tile.lines * (1 - 2 * margin) + margin) * size
-    drawn, thickness, each = _chosen(tile, np.linalg.norm(np.diff(lines, axis=1), axis=2).sum(1), size)
+    drawn, thickness, each = _chosen(
+        tile, np.linalg.norm(np.diff(lines, axis=1), axis=2).sum(1), size, thickest
+    )
     order = drawn[np.argsort(tile.depth[drawn], kind="stable")]
     lines, thickness = lines[order], thickness[order]
     path = np.linalg.norm(np.diff(lines, axis=1), axis=2).sum(1)
@@ -152,8 +157,11 @@ def _draw(tile: Tile, width: int, height: int, margin: np.ndarray, pigments: Pig
     points = _smooth_line(lines, steps)  # [k, steps, 2]
     along = np.linspace(0, 1, steps)
     part = tile.slab[0] + (tile.slab[1] - tile.slab[0]) * along
-    taper = 1 - (1 - _TIP) * part**2
+    taper = 1 - (1 - _TIPS[tile.cover > 0]) * part**2
+    begin = tile.ragged * np.random.default_rng(len(lines)).random((len(lines), 1))
+    taper = taper * ((part - begin) / max(tile.ragged, 1e-3) * 2).clip(0, 1) if tile.ragged else taper
     radius = thickness[:, None] * taper  # [k, steps]
+    radius = np.where(radius < 0.2, -1, radius)
     picture = _stamped(points, radius, size)
     strand, step = np.divmod(np.maximum(picture, 0), steps)
     shown = picture >= 0
@@ -170,13 +178,16 @@ def _draw(tile: Tile, width: int, height: int, margin: np.ndarray, pigments: Pig
     )
 
 
-def _chosen(tile: Tile, path: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def _chosen(
+    tile: Tile, path: np.ndarray, size: np.ndarray, thickest: float
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Chooses the strands that are drawn: thin ones would break up, so fewer and thicker ones cover as much.
 
     Args:
         tile: of k strands.
         path: (k,) their lengths in fine texels.
         size: W and H of the cell in fine texels.
+        thickest: width of a strand at most, unless it is so thick, in fine texels.
 
     Returns:
         (n,) those that are drawn, (k,) the radius of each at its root, and how many strands one stands for.
@@ -185,9 +196,7 @@ def _chosen(tile: Tile, path: np.ndarray, size: np.ndarray) -> tuple[np.ndarray,
     share = 0.75 * path / size.prod()
     covered = float((width * share).sum())
     wanted = max(covered, -np.log(max(1 - tile.cover, 1e-3)))
-    wide = np.clip(
-        width * wanted / max(covered, 1e-6), _THINNEST * _FINER, np.maximum(width, _THICKEST * size[0])
-    )
+    wide = np.clip(width * wanted / max(covered, 1e-6), _THINNEST * _FINER, np.maximum(width, thickest))
     order = np.random.default_rng(len(path)).permutation(len(path))
     enough = int(np.searchsorted((wide * share)[order].cumsum(), wanted)) + 1
     each = int(np.clip(np.round(np.median(wide / np.maximum(width, 1e-6))), 1, _MOST_EACH))
@@ -229,7 +238,9 @@ def _stamped(points: np.ndarray, radius: np.ndarray, size: np.ndarray) -> np.nda
     for start in range(0, len(points), each):
         rows = slice(start, start + each)
         place = base[rows, :, None] + offsets  # [n, steps, offsets, 2]
-        near = ((offsets - apart[rows, :, None]) ** 2).sum(3) <= radius[rows, :, None] ** 2
+        near = ((offsets - apart[rows, :, None]) ** 2).sum(3) <= radius[rows, :, None] * np.abs(
+            radius[rows, :, None]
+        )
         near &= ((place >= 0) & (place < size)).all(3)
         number = np.arange(start * points.shape[1], (start + len(place)) * points.shape[1])
         number = np.broadcast_to(number.reshape(len(place), -1, 1), near.shape)

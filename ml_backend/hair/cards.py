@@ -22,7 +22,7 @@ from .strands import skin_frames, unit
 
 FOLLOWED = 8
 """Strands of a card whose mean motion moves it."""
-_MOST_STRANDS = 24_000
+_MOST_STRANDS = 36_000
 _STUBBLE = 0.004
 _UPRIGHT = 0.75
 _EDGE = 0.03
@@ -34,12 +34,17 @@ _UNLIKE = 2.5
 """Times the usual spread of a group: its strands run apart, as on both sides of the neck."""
 _LEAN = 0.35
 """Radians by which cards of upright hair lean, so that they are seen from everywhere."""
+_DENSER = 1.5
+"""Power of the places of stations along a card."""
+_RAGGED = 0.014
+"""Metres over which the strands of a ribbon begin, so that it does not end in a straight line."""
 _NEAR_SKIN = 0.015
 _SKIN_STEP = 4
 _BENEATH = -0.0002
 """Metres above the skin's plane at the root that a card may begin at."""
 _BASE_LENGTH = 0.016
 """Metres of the strands from their roots on that the patches next to the skin show."""
+_BASE_HEIGHT = 0.0006
 _TILE_STRANDS = 90
 
 
@@ -65,7 +70,7 @@ class CardPlan:
 
 
 PLANS = {
-    "scalp": CardPlan(1050, 260, 380, cover=0.8, least=0.004, shade=0.5),
+    "scalp": CardPlan(1050, 260, 380, cover=0.88, least=0.004, shade=0.5),
     "beard": CardPlan(330, 70, cover=0.25, least=0.0025, shade=0.65),
     "brows": CardPlan(90, cover=0.0, shade=0.8),
     "lashes": CardPlan(56, cover=0.0, least=0.0006, shade=0.9),
@@ -183,10 +188,19 @@ def hair_cards(
     return _joined(layers, skin, random)
 
 
-def _hats(steps: int, count: int) -> np.ndarray:
-    """Returns (count, steps): weights of a polyline's points at evenly spaced places along it."""
-    place = np.linspace(0, steps - 1, count)
-    return np.maximum(1 - np.abs(place[:, None] - np.arange(steps)), 0)
+def station_shares(count: int) -> np.ndarray:
+    """Returns (count,): places of a card's stations as shares of its length, denser next to the skin."""
+    return (np.linspace(0, 1, count) ** _DENSER).astype(np.float32)
+
+
+def _station_of(share: np.ndarray, count: int) -> np.ndarray:
+    """Returns shares of a card's length as numbers of its stations, with fractions."""
+    return np.interp(share, station_shares(count), np.arange(count))
+
+
+def _hats(place: np.ndarray, count: int) -> np.ndarray:
+    """Returns (K, count): weights of a polyline's points at places (K,), numbers of points with fractions."""
+    return np.maximum(1 - np.abs(place[:, None] - np.arange(count)), 0)
 
 
 def _stations(strands: CardStrands) -> tuple[np.ndarray, np.ndarray]:
@@ -194,9 +208,13 @@ def _stations(strands: CardStrands) -> tuple[np.ndarray, np.ndarray]:
     steps = strands.points.shape[1]
     reach = float(np.median(np.linalg.norm(strands.points[:, -1] - strands.points[:, 0], axis=1)))
     count = int(np.clip(np.ceil(reach / 0.018), 3, 11)) + 1
-    fit = np.linalg.pinv(_hats(count, steps)) if steps > count else _hats(steps, count)
+    sampled = _hats(station_shares(count) * (steps - 1), steps)
+    fit = sampled
+    if steps > count:
+        fit = np.linalg.pinv(_hats(_station_of(np.linspace(0, 1, steps), count), count))
+        fit[0] = sampled[0]
     course = np.einsum("sm,nmi->nsi", fit, strands.points).astype(np.float32)
-    return course, unit(np.einsum("sm,nmi->nsi", _hats(steps, count), strands.outward)).astype(np.float32)
+    return course, unit(np.einsum("sm,nmi->nsi", sampled, strands.outward)).astype(np.float32)
 
 
 def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, upright: bool, random) -> _Layer:
@@ -214,7 +232,8 @@ def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, upright: bool
     front = np.cross(side, tangent)
 
     arc = lengths_along(line)
-    place = _hats(line.shape[1], strands.points.shape[1]).astype(np.float32)
+    steps, stations = strands.points.shape[1], line.shape[1]
+    place = _hats(_station_of(np.linspace(0, 1, steps), stations), stations).astype(np.float32)
     at = [np.einsum("ms,csi->cmi", place, values)[group] for values in (line, side, tangent, front)]
     apart = strands.points - at[0]
     across, along, depth = ((apart * unit(axis)).sum(2) for axis in at[1:])
@@ -226,7 +245,7 @@ def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, upright: bool
     share = (along - begin[group, None]) / (end - begin)[group, None]
     low, high = _rims(across, share, group, line.shape[1], plan, strands.radius)
 
-    wanted = begin[:, None] + (end - begin)[:, None] * np.linspace(0, 1, line.shape[1], dtype=np.float32)
+    wanted = begin[:, None] + (end - begin)[:, None] * station_shares(stations)
     centre, sideways, front, facing = (
         _at_length(values, arc, wanted) for values in (line, side, front, facing)
     )
@@ -256,6 +275,7 @@ def _ribbons(strands, course, outward, plan: CardPlan, tiles: int, upright: bool
                 depth[members].mean(1),
                 plan.cover,
                 plan.shade,
+                float(min(_RAGGED / (end - begin)[card], 0.15)) if plan.base else 0.0,
             )
         )
     return _Layer(left, right, normals, kept[group_members(group, FOLLOWED)], kind, drawn, False)
@@ -313,7 +333,7 @@ def _frames(line, facing, spread) -> tuple[np.ndarray, np.ndarray]:
 def _rims(across, share, group, stations: int, plan: CardPlan, radius) -> tuple[np.ndarray, np.ndarray]:
     """Returns (C, S + 1) offsets of the left and the right rim from each ribbon's course, metres."""
     count = int(group.max()) + 1
-    bins = np.round(share.clip(0, 1) * (stations - 1)).astype(np.int64) + group[:, None] * stations
+    bins = np.round(_station_of(share, stations)).astype(np.int64) + group[:, None] * stations
     found = group_quantiles(across.ravel(), bins.ravel(), count * stations, _EDGE, 1 - _EDGE)
     low, high = (_filled(row.reshape(count, stations)) for row in found)
     half = (high - low) / 2 + group_mean(radius[:, None], group)
@@ -346,7 +366,7 @@ def _at_length(values: np.ndarray, arc: np.ndarray, wanted: np.ndarray) -> np.nd
 
 def _along(rims: np.ndarray, share: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Returns (N, M): values (C, S + 1) of each strand's card at its points' shares of the length."""
-    place = share.clip(0, 1) * (rims.shape[1] - 1)
+    place = _station_of(share, rims.shape[1])
     low = place.astype(np.int64).clip(0, rims.shape[1] - 2)
     part = place - low
     row = group[:, None]
@@ -376,8 +396,11 @@ def _patches(strands: CardStrands, plan, count: int, slab: tuple[float, float], 
     places = np.linspace(slab[0], slab[1], max(3, round((slab[1] - slab[0]) * steps))) * (steps - 1)
     hats = np.maximum(1 - np.abs(places[:, None] - np.arange(steps)), 0).astype(np.float32)
     points = np.einsum("km,nmi->nki", hats, strands.points)
-    outward = unit(np.einsum("km,nmi->nki", hats, strands.outward)[:, len(places) // 2])
-    middle = points.mean(1)
+    outward = unit(
+        np.einsum("km,nmi->nki", hats, strands.outward)[:, 0 if slab[0] == 0 else len(places) // 2]
+    )
+    at_skin = slab[0] == 0 and slab[1] < 1
+    middle = points[:, 0] if at_skin else points.mean(1)
     group = grouped(middle, count, random)
     count = int(group.max()) + 1
     centre, front = group_mean(middle, group), unit(group_mean(outward, group))
@@ -394,12 +417,12 @@ def _patches(strands: CardStrands, plan, count: int, slab: tuple[float, float], 
     local = np.einsum("nai,nki->nka", axes[group], points - centre[group, None])
     wide, long, deep = (
         group_quantiles(values.ravel(), group, count, _EDGE, 0.5, 1 - _EDGE)
-        for values in np.moveaxis(local.mean(1), 1, 0)
+        for values in np.moveaxis(local[:, 0] if at_skin else local.mean(1), 1, 0)
     )
     grow = 1.25
     half = np.stack([(row[2] - row[0]) / 2 * grow for row in (wide, long)], 1).clip(0.0012, _WIDEST / 2)
     offset = np.stack([(row[2] + row[0]) / 2 for row in (wide, long)], 1)
-    height = np.maximum(deep[1], 0)
+    height = np.maximum(deep[1], 0) + (_BASE_HEIGHT if at_skin else 0)
     if slab[0] > 0:
         height = deep[0] + (deep[2] - deep[0]) * random.uniform(0.1, 0.9, count)
         for axis in (side, along):
@@ -424,8 +447,8 @@ def _patches(strands: CardStrands, plan, count: int, slab: tuple[float, float], 
         near = np.flatnonzero(((middle - origin[card]) ** 2).sum(1) < 2.2 * (half[card] ** 2).sum())
         inside = np.einsum("ai,nki->nka", axes[card], points[near] - origin[card])
         lines = inside[..., :2] / half[card] / 2 + 0.5
-        reach = np.linalg.norm((lines.mean(1) - 0.5) * 2, axis=1)
-        kept = (reach < random.uniform(0.7, 1.05, len(near))) & (np.abs(inside[..., 2].mean(1)) < 0.01)
+        reach = np.linalg.norm(((lines[:, 0] if at_skin else lines.mean(1)) - 0.5) * 2, axis=1)
+        kept = (reach < random.uniform(0.7, 1.05, len(near))) & (np.abs(inside[..., 2]).min(1) < 0.01)
         near = near[kept][: 4 * _TILE_STRANDS]
         drawn.append(
             Tile(
@@ -435,6 +458,7 @@ def _patches(strands: CardStrands, plan, count: int, slab: tuple[float, float], 
                 inside[kept][: len(near), :, 2].mean(1),
                 cover,
                 plan.shade,
+                0.0,
                 slab,
             )
         )
@@ -474,7 +498,7 @@ def _joined(layers: list[_Layer], skin: tuple[np.ndarray, np.ndarray], random) -
         last = np.where(flip, low[:, 0], high[:, 0])
         uv = np.empty((count, stations, 2, 2), np.float32)
         uv[:, :, 0, 0], uv[:, :, 1, 0] = first[:, None], last[:, None]
-        steps = np.linspace(0, 1, stations, dtype=np.float32)
+        steps = station_shares(stations)
         uv[..., 1] = (low[:, 1, None] + (high - low)[:, 1, None] * steps)[:, :, None]
         corner = np.arange(count * stations).reshape(count, stations)[:, :-1].reshape(-1, 1) * 2
         quads = corner + np.array([0, 1, 3, 2])
