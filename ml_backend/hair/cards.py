@@ -38,6 +38,8 @@ _DENSER = 1.5
 """Power of the places of stations along a card."""
 _RAGGED = 0.014
 """Metres over which the strands of a ribbon begin, so that it does not end in a straight line."""
+_CLOSE = 0.0007
+"""Metres: of the strands that move a card, those this near to its vertex count most."""
 _NEAR_SKIN = 0.015
 _SKIN_STEP = 4
 _BENEATH = -0.0002
@@ -558,19 +560,15 @@ def moved_by_skin(
     """
     chosen = cards.followed.ravel()
     before, after = ((skin[corners[chosen]] * weights[chosen][..., None]).sum(1) for skin in (rest, posed))
-    if wide is None:
-        return (after - before).reshape(*cards.followed.shape, 3).mean(1)[cards.card].astype(np.float32)
-    turn = skin_frames(posed, wide[chosen]) @ np.linalg.inv(
-        skin_frames(rest.astype(np.float64), wide[chosen])
-    )
-    turn = _nearest_turns(turn.reshape(*cards.followed.shape, 3, 3).mean(1))[cards.card]
-    before, after = (place.reshape(*cards.followed.shape, 3).mean(1)[cards.card] for place in (before, after))
-    moved = np.einsum("vij,vj->vi", turn, cards.vertices - before) + after
-    return (moved - cards.vertices).astype(np.float32)
-
-
-def _nearest_turns(matrices: np.ndarray) -> np.ndarray:
-    """Returns the rotations (C, 3, 3) nearest to matrices, which may stretch."""
-    left, _, right = np.linalg.svd(matrices)
-    left[:, :, 2] *= np.sign(np.linalg.det(left @ right))[:, None]
-    return left @ right
+    before, shift = (rows.reshape(*cards.followed.shape, 3)[cards.card] for rows in (before, after - before))
+    nearness = 1 / (((cards.vertices[:, None] - before) ** 2).sum(2) + _CLOSE**2)
+    nearness /= nearness.sum(1, keepdims=True)  # [V, FOLLOWED]
+    moved = np.einsum("vf,vfi->vi", nearness, shift)
+    if wide is not None:
+        frames = (skin_frames(skin.astype(np.float64), wide[chosen]) for skin in (posed, rest))
+        turn = next(frames) @ np.linalg.inv(next(frames))
+        turn = turn.reshape(*cards.followed.shape, 3, 3)[cards.card]  # [V, FOLLOWED, 3, 3]
+        turn = np.einsum("vf,vfij->vij", nearness, turn)
+        offset = cards.vertices - np.einsum("vf,vfi->vi", nearness, before)
+        moved = moved + np.einsum("vij,vj->vi", turn, offset) - offset
+    return moved.astype(np.float32)

@@ -238,16 +238,6 @@ def test_hair_leaves_as_curves(thin, groom, tmp_path, kind):
     assert count == len(brows.data.curves)
 
 
-def test_formats_without_curves_say_so(thin, groom, tmp_path, module):
-    stage = module("detailed3dmm_addon.export.stage")
-    hair = module("detailed3dmm_addon.export.hair")
-    with stage.export_stage(bpy.context, thin, 1, 1) as shown:
-        assert hair.left_hair(shown) == ""
-    groom.add_hair(thin, ["brows"])
-    with stage.export_stage(bpy.context, thin, 1, 1) as shown:
-        assert "Alembic and USD" in hair.left_hair(shown)
-
-
 def test_wrinkles_move_short_hair_with_the_skin(thin, groom):
     brows = groom.add_hair(thin, ["brows"])["brows"]
     before = shown_points(brows)
