@@ -52,7 +52,7 @@ _TILE_STRANDS = 90
 
 @dataclass(frozen=True)
 class CardPlan:
-    """How a part of hair is shared among cards.
+    """The numbers of cards of a part of hair, and their look.
 
     Attributes:
         ribbons: along the strands.

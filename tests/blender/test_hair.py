@@ -3,16 +3,7 @@
 import bpy
 import numpy as np
 import pytest
-
-
-@pytest.fixture
-def groom(module):
-    return module("detailed3dmm_addon.hair.groom")
-
-
-@pytest.fixture
-def settings(module):
-    return module("detailed3dmm_addon.hair.settings")
+from scene_state import shown_points
 
 
 @pytest.fixture
@@ -25,15 +16,6 @@ def thin(face, groom, settings):
             sliders.density = 0.05 if part not in ("brows", "lashes") else 1.0
             sliders.viewport = 1.0
     return face
-
-
-def shown_points(item) -> np.ndarray:
-    """The evaluated points (N, 3) of a hair object."""
-    bpy.context.view_layer.update()
-    data = item.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    places = np.empty((len(data.points), 3), np.float32)
-    data.attributes["position"].data.foreach_get("vector", places.ravel())
-    return places
 
 
 def shown_skin(face) -> np.ndarray:

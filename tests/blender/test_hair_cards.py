@@ -3,12 +3,10 @@
 import bpy
 import numpy as np
 import pytest
+from exported_files import assert_same, census, read_back
 from mathutils.kdtree import KDTree
-from scene_state import evaluated
-from test_export_copy import assert_same, census, read_back
-from test_hair import groom, settings, shown_points
+from scene_state import evaluated, shown_points
 
-__all__ = ["groom", "settings"]
 PARTS = ["beard", "brows", "lashes", "scalp"]
 ONE_FRAME = {"scene_range": False, "first_frame": 1, "last_frame": 1}
 FROM_GLTF = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float32)
