@@ -13,8 +13,9 @@ from ...ml_backend.geometry.normal_map import encode_normals, normals_of_heights
 from ..nodes.materials import principled_shader
 from ..nodes.node_graph import NodeGraph
 from ..nodes.vertex_attributes import read_shape
-from .hair import left_hair, staged_hair
-from .mesh import ExportMesh, build_export_mesh, key_clip, plain_material
+from .hair import hair_of, staged_hair
+from .hair_cards import show_picture, stage_cards
+from .mesh import ExportMesh, KeyedClip, build_export_mesh, key_clip, plain_material
 from .skin_maps import SkinMaps, shown_gain, shown_heights
 from .stage import Stage
 from .textures import Textures, apply_textures, bake_pores, can_paint, paint_textures
@@ -23,6 +24,8 @@ from .wrinkle_maps import wrinkle_maps, write_wrinkle_maps
 Progress = Callable[[float], None]
 FORMATS = {"gltf": "glTF", "fbx": "FBX", "usd": "USD", "alembic": "Alembic"}
 _FRAME_DIGITS = 4
+_CARD_TEXELS = 1024
+"""Along a side of the picture of hair where no other textures are asked for: cards are nothing without."""
 
 
 def missing_format(name: str) -> str:
@@ -80,8 +83,8 @@ def export_gltf(
         listed = write_wrinkle_maps(path, wrinkles, stage)
         exported.object["detailed3dmm_wrinkles"] = listed.name
         report += f", {len(wrinkles.fields)} wrinkle maps"
-    key_clip(stage, exported, progress, with_detail=False)
-    report += left_hair(stage)
+    clip = key_clip(stage, exported, progress, with_detail=False)
+    report += _add_cards(stage, exported, clip, path, resolution, True, images)
     _leave_only(stage, exported)
     _run(
         bpy.ops.export_scene.gltf,
@@ -128,8 +131,8 @@ def export_fbx(
             fine = skin_normals(stage, SkinMaps(stage.face.data, resolution), fine_only=True)
             images.append(_write_image(stage, path, "normal", encode_normals(fine)))
             _shade_with_normals(exported, images[-1])
-    key_clip(stage, exported, progress, with_detail)
-    report += left_hair(stage)
+    clip = key_clip(stage, exported, progress, with_detail)
+    report += _add_cards(stage, exported, clip, path, resolution or _CARD_TEXELS, False, images)
     _leave_only(stage, exported)
     _run(
         bpy.ops.export_scene.fbx,
@@ -351,6 +354,24 @@ def _apply_images(
     apply_textures(exported, textures, *made, packed)
     images += made
     return ", 3 textures"
+
+
+def _add_cards(
+    stage: Stage,
+    exported: ExportMesh,
+    clip: KeyedClip,
+    path: Path,
+    resolution: int,
+    packed: bool,
+    images: list[bpy.types.Image],
+) -> str:
+    """Adds the face's hair as cards to an export mesh and its pictures to the images; returns the report."""
+    parts = stage_cards(stage, exported, clip, resolution)
+    for part in parts:
+        images.append(_write_image(stage, path, part.part, part.picture, True))
+        show_picture(stage, part, images[-1], packed)
+    left = len(hair_of(stage.face)) > len(parts)
+    return (f", hair as {len(parts)} meshes of cards" if parts else "") + (", without vellus" if left else "")
 
 
 def _shade_with_normals(exported: ExportMesh, image: bpy.types.Image) -> None:

@@ -1,4 +1,4 @@
-"""Hair on the stage: curves for the formats that hold curves, a word for those that do not."""
+"""Hair on the stage as curves, for the formats that hold curves."""
 
 import bpy
 
@@ -8,13 +8,11 @@ from ..hair.parts import PARTS
 from ..nodes.modifier_inputs import set_input
 from .stage import Stage
 
-WITHOUT_HAIR = ", without its hair: this format has no curves, Alembic and USD have"
-
 
 def staged_hair(stage: Stage) -> str:
     """Puts a copy of the face's hair on the stage, every strand of it, and returns the end of the report."""
     strands = 0
-    for item in _hair_of(stage.face):
+    for item in hair_of(stage.face):
         copied = stage.track(item.copy())
         stage.scene.collection.objects.link(copied)
         copied.parent = stage.face
@@ -27,12 +25,7 @@ def staged_hair(stage: Stage) -> str:
     return f", {strands} strands of hair" if strands else ""
 
 
-def left_hair(stage: Stage) -> str:
-    """Returns the end of the report for a format that cannot hold hair; empty for a face without hair."""
-    return WITHOUT_HAIR if _hair_of(stage.face) else ""
-
-
-def _hair_of(copy: bpy.types.Object) -> list[bpy.types.Object]:
+def hair_of(copy: bpy.types.Object) -> list[bpy.types.Object]:
     """Returns the hair objects that a copied face's properties still name."""
     named = (hair_part(copy, part).object for part in PARTS)
     return [item for item in named if item is not None and item.type == "CURVES" and not item.hide_render]

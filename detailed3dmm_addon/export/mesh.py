@@ -30,6 +30,14 @@ _LEAST_MOVE = 4e-6
 
 
 @dataclass(frozen=True)
+class KeyedClip:
+    """The values of shape keys by frame: their names, and (T, K) float32."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
 class ExportMesh:
     """A mesh for other programs, on the stage.
 
@@ -121,7 +129,7 @@ def plain_material(original: bpy.types.Material | None) -> bpy.types.Material:
     return made
 
 
-def key_clip(stage: Stage, exported: ExportMesh, progress, with_detail: bool) -> None:
+def key_clip(stage: Stage, exported: ExportMesh, progress, with_detail: bool) -> KeyedClip:
     """Keys the mesh's shape keys frame by frame, and its place where it moves; wrinkles become shape keys.
 
     Args:
@@ -129,6 +137,9 @@ def key_clip(stage: Stage, exported: ExportMesh, progress, with_detail: bool) ->
         exported: the mesh made of the stage's face.
         progress: called with 0 to 1.
         with_detail: adds the wrinkles of these frames: a rest shape and principal offsets, weights in 0..1.
+
+    Returns:
+        The values that were keyed, for what moves along with the mesh.
 
     Raises:
         UserError: the copy has modifiers that change its vertices.
@@ -170,6 +181,7 @@ def key_clip(stage: Stage, exported: ExportMesh, progress, with_detail: bool) ->
     for name, value in zip(names, values[0], strict=True):
         keys[name].value = float(value)
     made.matrix_world = places[0]
+    return KeyedClip(tuple(names), values)
 
 
 def _shapes(made: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:

@@ -39,6 +39,23 @@ def mixed_colour(melanin: float, redness: float, grey: float) -> tuple[float, fl
     return red, green, blue
 
 
+def shown_colour(melanin: float, redness: float) -> tuple[float, float, float]:
+    """Returns the linear colour of hair in a photograph in even light of 1: what `pigments_of` reads.
+
+    It is brighter than `melanin_colour`, which light passes many times in a head of hair. A plain surface
+    needs it.
+
+    Args:
+        melanin: 0 white to 1 black.
+        redness: 0 brown to 1 red.
+    """
+    bright = float(np.exp(np.interp(melanin, _MELANIN[::-1], np.log(_BRIGHTNESS[::-1]))))
+    warm = _WARMTH[0] + (_WARMTH[1] - _WARMTH[0]) * redness
+    colour = np.exp([0.0, -warm, -max(2 * warm, _COOL[1] + 0.05)])
+    red, green, blue = (float(value) for value in colour * bright / (colour @ (0.3, 0.6, 0.1)))
+    return red, green, blue
+
+
 def pigments_of(colour: np.ndarray) -> tuple[float, float, float]:
     """Returns melanin, redness and the share of grey of hair in a photograph.
 

@@ -51,9 +51,9 @@ def clump_guides(places: np.ndarray, locks: int, random: np.random.Generator) ->
     places = places.astype(np.float32)
     centres = places[guides]
     if count <= _CELLS:
-        return guides[_nearest(places, centres)]
+        return guides[nearest(places, centres)]
     cells = centres[:_CELLS]
-    cell = _nearest(places, cells)
+    cell = nearest(places, cells)
     leader = np.empty(len(places), np.int64)
     for index in range(_CELLS):
         here = np.flatnonzero(cell == index)
@@ -61,11 +61,11 @@ def clump_guides(places: np.ndarray, locks: int, random: np.random.Generator) ->
             reach = np.linalg.norm(places[here] - cells[index], axis=1).max()
             apart = np.linalg.norm(centres - cells[index], axis=1)
             near = np.flatnonzero(apart <= 1.15 * reach + 1e-6)
-            leader[here] = guides[near[_nearest(places[here], centres[near])]]
+            leader[here] = guides[near[nearest(places[here], centres[near])]]
     return leader
 
 
-def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Returns (N,) int: the nearest of centres (C, D) to each of points (N, D)."""
     found = np.empty(len(points), np.int64)
     squares = (centres**2).sum(1)

@@ -76,6 +76,18 @@ def no_worker(module, monkeypatch):
 
 
 @pytest.fixture
+def groom(module):
+    """The module that grows hair."""
+    return module("detailed3dmm_addon.hair.groom")
+
+
+@pytest.fixture
+def settings(module):
+    """The module of the sliders of hair."""
+    return module("detailed3dmm_addon.hair.settings")
+
+
+@pytest.fixture
 def recording(tmp_path) -> Path:
     """A second of a voice-like sound: a buzz whose loudness rises and falls as syllables do."""
     path = tmp_path / "buzz.wav"

@@ -32,7 +32,10 @@ def read_usd(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_gltf(path: Path) -> dict[str, np.ndarray]:
-    """Base mesh, morph targets, their animation and the materials' pictures, through pygltflib and Pillow."""
+    """The face's mesh, morph targets, their animation and the materials' pictures, and its cards of hair.
+
+    By pygltflib and Pillow. What belongs to cards begins with the part: `brows_positions` and so on.
+    """
     from PIL import Image
     from pygltflib import GLTF2
 
@@ -66,9 +69,15 @@ def read_gltf(path: Path) -> dict[str, np.ndarray]:
             ).reshape(-1, width)
         return found
 
-    (mesh,) = document.meshes
+    hair = {
+        number: node.name.split()[-2].lower()
+        for number, node in enumerate(document.nodes)
+        if node.mesh is not None and node.name.endswith(" Cards")
+    }
+    (face,) = [n for n, node in enumerate(document.nodes) if node.mesh is not None and n not in hair]
+    node = document.nodes[face]
+    mesh = document.meshes[node.mesh]
     primitives = mesh.primitives
-    (node,) = [node for node in document.nodes if node.mesh is not None]
     sparse = sum(accessor.sparse is not None for accessor in document.accessors)
     skin = document.materials[primitives[0].material]
 
@@ -105,11 +114,28 @@ def read_gltf(path: Path) -> dict[str, np.ndarray]:
         ),
         "skin_count": np.array(document.accessors[primitives[0].attributes.POSITION].count),
     }
+    for number, part in hair.items():
+        item = document.nodes[number]
+        (primitive,) = document.meshes[item.mesh].primitives
+        material = document.materials[primitive.material]
+        found[f"{part}_positions"] = values(primitive.attributes.POSITION)
+        found[f"{part}_uv"] = values(primitive.attributes.TEXCOORD_0)
+        found[f"{part}_picture"] = pixels(material.pbrMetallicRoughness.baseColorTexture, "RGBA")
+        found[f"{part}_alpha"] = np.array(
+            [material.alphaMode, str(material.alphaCutoff), str(material.doubleSided)]
+        )
+        found[f"{part}_is_child"] = np.array(number in (node.children or []))
+        found[f"{part}_names"] = np.array((document.meshes[item.mesh].extras or {}).get("targetNames", []))
+        found[f"{part}_targets"] = np.array(
+            [values(target["POSITION"]) for target in primitive.targets or []]
+        )
+    found["hair"] = np.array(sorted(hair.values()))
     for animation in document.animations:
         for channel in animation.channels:
             sampler = animation.samplers[channel.sampler]
-            found[f"{channel.target.path}_times"] = values(sampler.input)[:, 0]
-            found[f"{channel.target.path}_values"] = values(sampler.output)
+            owner = f"{hair[channel.target.node]}_" if channel.target.node in hair else ""
+            found[f"{owner}{channel.target.path}_times"] = values(sampler.input)[:, 0]
+            found[f"{owner}{channel.target.path}_values"] = values(sampler.output)
     return found
 
 

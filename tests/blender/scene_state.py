@@ -78,3 +78,12 @@ def state_of_scene() -> dict:
             "surface": np.round(evaluated(face), 5).sum(0).round(2).tolist(),
         }
     return state
+
+
+def shown_points(item) -> np.ndarray:
+    """Returns the evaluated points of a hair object, (N, 3) float32, metres."""
+    bpy.context.view_layer.update()
+    data = item.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    places = np.empty((len(data.points), 3), np.float32)
+    data.attributes["position"].data.foreach_get("vector", places.ravel())
+    return places

@@ -3,16 +3,7 @@
 import bpy
 import numpy as np
 import pytest
-
-
-@pytest.fixture
-def groom(module):
-    return module("detailed3dmm_addon.hair.groom")
-
-
-@pytest.fixture
-def settings(module):
-    return module("detailed3dmm_addon.hair.settings")
+from scene_state import shown_points
 
 
 @pytest.fixture
@@ -25,15 +16,6 @@ def thin(face, groom, settings):
             sliders.density = 0.05 if part not in ("brows", "lashes") else 1.0
             sliders.viewport = 1.0
     return face
-
-
-def shown_points(item) -> np.ndarray:
-    """The evaluated points (N, 3) of a hair object."""
-    bpy.context.view_layer.update()
-    data = item.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    places = np.empty((len(data.points), 3), np.float32)
-    data.attributes["position"].data.foreach_get("vector", places.ravel())
-    return places
 
 
 def shown_skin(face) -> np.ndarray:
@@ -236,16 +218,6 @@ def test_hair_leaves_as_curves(thin, groom, tmp_path, kind):
     read = [item for item in bpy.data.objects if item not in before and item.type in ("CURVES", "CURVE")]
     count = sum(len(item.data.curves if item.type == "CURVES" else item.data.splines) for item in read)
     assert count == len(brows.data.curves)
-
-
-def test_formats_without_curves_say_so(thin, groom, tmp_path, module):
-    stage = module("detailed3dmm_addon.export.stage")
-    hair = module("detailed3dmm_addon.export.hair")
-    with stage.export_stage(bpy.context, thin, 1, 1) as shown:
-        assert hair.left_hair(shown) == ""
-    groom.add_hair(thin, ["brows"])
-    with stage.export_stage(bpy.context, thin, 1, 1) as shown:
-        assert "Alembic and USD" in hair.left_hair(shown)
 
 
 def test_wrinkles_move_short_hair_with_the_skin(thin, groom):
