@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..datasets.colour_set import ColourSetSpec, make_colour_set
 from ..datasets.degraded_textures import FULL
 from ..datasets.map_set import MapSet
 from ..datasets.photographed_skin import TRAINING_SHARE, PhotographedSkin, PoorlyFitted
@@ -39,7 +40,13 @@ from ..losses.map_reconstruction import seen_skin_loss
 from ..losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
-from ..models.image_to_displacement import IMAGE_FILE, ImageToDisplacement, image_config
+from ..models.image_to_displacement import (
+    IMAGE_FILE,
+    ImageToDisplacement,
+    ImageToDisplacementConfig,
+    image_config,
+    read_image_to_displacement,
+)
 from ..models.patch_discriminators import PatchDiscriminators
 from ..simulation.portraits.skin_shading import skin_surface
 from .steps import Step, TrainingRun
@@ -68,19 +75,24 @@ def run(args: argparse.Namespace) -> int:
     maps = open_maps(args.data, settings["sets"], device)["photographed"]
     torch.manual_seed(0)
     config = image_config(settings["network"])
-    network = ImageToDisplacement(config).to(device)
+    network = begin_with(settings.get("start", ""), config).to(device)
     judges = PatchDiscriminators(JUDGED, **settings.get("discriminators", {})).to(device)
     rows = np.linspace(0, len(maps) - 1, min(128, len(maps))).astype(int)
     unit = float(np.asarray(maps.maps[rows], np.float32).std())
     network.unit.fill_(unit)
     face = BilinearFace.default()
     model = Detailed3DMM.load(device=device)
+    colours = None
+    if "colours" in settings:
+        colours = make_colour_set(
+            args.data / "colours", ColourSetSpec(**settings["colours"]), str(device)
+        ).maps
 
     def source(resolution: int, seed: int) -> PhotographedSkin:
         low = maps
         if maps.maps.shape[-1] != resolution:
             low = maps.thinned(settings["used"]["maps"]).seen_at(resolution)
-        return photographed(low, resolution, seed, unit, face, model)
+        return photographed(low, resolution, seed, unit, face, model, colours)
 
     keeper = training.keep({"network": network, "judges": judges}, args.resume)
     stages = [stage for stage in STAGES if stage in settings]
@@ -117,8 +129,37 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def begin_with(start: str, config: ImageToDisplacementConfig) -> ImageToDisplacement:
+    """Returns the network to train.
+
+    Args:
+        start: "installed" goes on from the weights in the models' folder, "" begins anew.
+        config: the configuration's sizes.
+
+    Raises:
+        UserError: the weights are missing, or of other sizes.
+    """
+    if not start:
+        return ImageToDisplacement(config)
+    if start != "installed":
+        raise UserError(f'start = "{start}": no weights.', 'Write start = "installed", or leave it out.')
+    network = read_image_to_displacement().requires_grad_(True)
+    if network.config != config:
+        raise UserError(
+            "The installed image-to-displacement weights have other sizes than the configuration.",
+            "Take the sizes from the card, or leave start out of the configuration.",
+        )
+    return network
+
+
 def photographed(
-    maps: MapSet, resolution: int, seed: int, unit: float, face: BilinearFace, model: Detailed3DMM
+    maps: MapSet,
+    resolution: int,
+    seed: int,
+    unit: float,
+    face: BilinearFace,
+    model: Detailed3DMM,
+    colours: np.ndarray | None = None,
 ) -> PhotographedSkin:
     """Returns a source of pairs from maps at their resolution; the seed decides its draws."""
     return PhotographedSkin(
@@ -128,6 +169,7 @@ def photographed(
         unit,
         np.random.default_rng(seed),
         torch.Generator().manual_seed(seed),
+        colours,
     )
 
 
