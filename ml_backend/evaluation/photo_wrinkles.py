@@ -173,12 +173,14 @@ def measure_person(
     expected = [shrink(torch.from_numpy(one)[None, None], size)[:, 0] for one in own]
     pairs = {
         "photo": (calm, smile, seen_smiling),
-        "expected": (*expected, seen_smiling),
-        "fit": (*fits, seen_smiling),
+        "expected": (expected[0], expected[1], seen_smiling),
+        "fit": (fits[0], fits[1], seen_smiling),
         "code": (calm, smile_told, seen),
         "mirrored": (calm, mirror, seen_mirrored),
     }
-    ratios = {name: energy_ratios(*both, seen * second) for name, (*both, second) in pairs.items()}
+    ratios = {
+        name: energy_ratios(before, after, seen * second) for name, (before, after, second) in pairs.items()
+    }
     weight = sum(region_weights(size).values()) * (seen * seen_smiling)[0]
     brightness = [photo.brightness(size) for photo in (neutral, smiling)]
     brighter = _band_where_seen(brightness[1], seen_smiling) - _band_where_seen(brightness[0], seen)

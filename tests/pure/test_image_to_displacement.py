@@ -28,7 +28,10 @@ from ml_backend.models.patch_discriminators import PatchDiscriminators
 from ml_backend.pipelines.photo_detail import detail_from_texture
 from ml_backend.simulation.portraits.skin_shading import (
     SkinSurface,
+    cast_shadow,
+    hair_over_skin,
     harmonics,
+    local_mean,
     sample_albedo,
     sample_light,
     shade_skin,
@@ -37,6 +40,7 @@ from ml_backend.simulation.portraits.skin_shading import (
 )
 from ml_backend.training.steps import TrainingRun
 from ml_backend.training.train_image_to_displacement import (
+    begin_with,
     check_worth,
     figures_text,
     fit_linear,
@@ -65,7 +69,7 @@ def plane(size: int = SIZE) -> SkinSurface:
     one = torch.full((size, size), 32 / size)
 
     def axis(*direction: float) -> torch.Tensor:
-        return torch.tensor(direction)[:, None, None].expand(3, size, size).clone()
+        return torch.tensor(direction, dtype=torch.float32)[:, None, None].expand(3, size, size).clone()
 
     nothing = torch.zeros(size, size)
     return SkinSurface(
@@ -188,6 +192,78 @@ def test_features_forget_exposure_and_what_is_not_seen():
     )
 
 
+def test_relief_casts_shadows_away_from_the_lamp_and_none_in_even_light():
+    surface = plane()
+    light = torch.zeros(1, 9, 3)
+    light[:, 0], light[:, 1], light[:, 3] = 1, -0.2, 0.8  # a low lamp on the person's left, where x grows
+    wall = torch.zeros(1, 1, SIZE, SIZE)
+    wall[..., 30:34] = 4  # millimetres, 2 wide
+    hidden = cast_shadow(surface, wall, light)[0, 0]
+    assert hidden[:, 26:29].min() > 0.5 > 3 * hidden[:, 40:60].max()
+    assert cast_shadow(surface, wall, torch.cat([light[:, :1], 0 * light[:, 1:]], 1)).max() < 1e-3
+
+
+def test_local_means_keep_what_is_even_and_reach_as_far_as_they_say():
+    surface = plane()
+    torch.testing.assert_close(
+        local_mean(surface, torch.ones(1, 2, SIZE, SIZE), 5), torch.ones(1, 2, SIZE, SIZE)
+    )
+    point = torch.zeros(1, 1, SIZE, SIZE)
+    point[..., 32, 32] = 1
+    spread = local_mean(surface, point, 5.0)[0, 0] > 1e-6
+    assert int(spread[32].sum()) * 0.5 == pytest.approx(5, abs=0.6)  # texels of half a millimetre
+    assert not spread[32, :20].any()
+
+
+def test_hair_lies_along_the_rim():
+    cover = hair_over_skin(40, SIZE, seeded(3))
+    assert cover.min() >= 0 and cover.max() <= 1
+    there = cover.flatten(1).amax(1) > 0.1
+    assert 4 < int(there.sum()) < 30
+    assert cover[there, 0, SIZE // 2, SIZE // 2].max() < 0.1 < cover[there, 0, -1, SIZE // 2].mean()
+
+
+def test_a_person_is_seen_twice_and_half_are_expected_to_look_alike():
+    size = 32
+    identity = np.repeat(np.arange(20, dtype=np.float32), 4)[:, None]
+    maps = np.broadcast_to(identity[:, :, None], (80, size, size)).astype(np.float16)
+    look = np.arange(80, dtype=np.float32)[:, None]
+    stored = MapSet(maps, identity, identity, look, np.ones((size, size), np.float32))
+
+    def row_numbers(rows: np.ndarray, numbers: np.random.Generator) -> torch.Tensor:
+        return torch.from_numpy(rows.astype(np.float32)).view(-1, 1, 1, 1).expand(-1, 1, size, size)
+
+    drawn = PhotographedSkin(stored, plane(size), row_numbers, 1.0, np.random.default_rng(0), seeded())
+    alike = 0
+    for _ in range(20):
+        _, expected, truth, _ = drawn.training_pair(4)
+        people, told = truth[:, 0, 0, 0], expected[:, 0, 0, 0]
+        assert people[0] == people[1] and people[2] == people[3] and people.max() < 19
+        assert torch.equal(told.div(4, rounding_mode="floor"), people)
+        alike += int(told[0] == told[1]) + int(told[2] == told[3])
+    assert 16 < alike < 36  # of 40; chance alone makes 10 more alike
+
+
+def test_simulated_colours_are_the_skin(drawn):
+    stored = np.zeros((2, 3, 16, 16), np.uint8)
+    stored[:, 0] = 255
+    red = dataclasses.replace(drawn, colours=stored).sample_skin_colour(60)
+    pure = (red[:, 0].flatten(1).amin(1) > 0.9) & (red[:, 1].flatten(1).amax(1) < 0.1)
+    assert 15 < int(pure.sum()) < 45  # two thirds of 70 %: the rest has noise's colours or hair
+
+
+def test_training_goes_on_from_the_installed_weights():
+    installed = read_image_to_displacement()
+    network = begin_with("installed", installed.config)
+    assert torch.equal(network.last.weight, installed.last.weight)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert not begin_with("", CONFIG).last.weight.detach().any()
+    with pytest.raises(UserError, match="other sizes"):
+        begin_with("installed", CONFIG)
+    with pytest.raises(UserError, match="no weights"):
+        begin_with("yesterday", CONFIG)
+
+
 @pytest.mark.train
 @pytest.mark.slow
 def test_every_stage_learns(tmp_path, drawn):
@@ -282,7 +358,7 @@ def test_wrong_shapes_are_refused():
                 detail_from_texture(**{**right, name: wrong})
 
 
-@pytest.mark.parametrize("name", ["2core", "gpu"])
+@pytest.mark.parametrize("name", ["2core", "2core-further", "gpu"])
 def test_configurations_build(name):
     settings = read_configuration(name, "image-to-displacement")
     config = image_config(settings["network"])
