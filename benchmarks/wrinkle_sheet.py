@@ -53,7 +53,8 @@ def _cut(picture: np.ndarray, size: int) -> np.ndarray:
         slice(round(part.start * len(picture)), round(part.stop * len(picture))) for part in FACE
     )
     cut = Image.fromarray(np.ascontiguousarray(picture[rows, columns]))
-    return np.asarray(cut.resize((size, round(size * cut.height / cut.width)), Image.Resampling.LANCZOS))
+    height = round(size * (FACE[0].stop - FACE[0].start) / (FACE[1].stop - FACE[1].start))
+    return np.asarray(cut.resize((size, height), Image.Resampling.LANCZOS))
 
 
 def main() -> int:

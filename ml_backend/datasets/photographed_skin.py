@@ -23,6 +23,7 @@ from ..simulation.portraits.skin_shading import (
     shade_skin,
     smooth_shading,
 )
+from ..simulation.portraits.smooth_faces import SmoothFaces
 from .degraded_maps import seen_parts
 from .degraded_textures import photograph
 from .map_set import MapSet
@@ -48,6 +49,7 @@ class PhotographedSkin:
         unit: millimetres per unit of the network.
         numbers, random: sources of randomness.
         colours: (N, 3, r, r) uint8 sRGB, skins of the pigment simulation; None: patterns of noise alone.
+        faces: the people's own smooth faces; None: all have the mean face's form.
     """
 
     maps: MapSet
@@ -57,6 +59,7 @@ class PhotographedSkin:
     numbers: np.random.Generator
     random: torch.Generator
     colours: np.ndarray | None = None
+    faces: SmoothFaces | None = None
 
     @property
     def inside(self) -> Tensor:
@@ -91,7 +94,11 @@ class PhotographedSkin:
         truth = self.maps.batch(rows, torch.device("cpu"))[0] * self.inside
         light = sample_light(count // looks, self.random).repeat_interleave(looks, 0)
         albedo = self.sample_skin_colour(count // looks).repeat_interleave(looks, 0)
-        drawn = shade_skin(self.surface, truth, albedo, light, self.random)
+        normal = openness = None
+        if self.faces is not None:
+            normal = self.faces.normals(self.maps.identity[rows], self.maps.expression[rows])
+            openness = self.faces.sample_openness(count, self.random)
+        drawn = shade_skin(self.surface, truth, albedo, light, self.random, normal, openness)
         confidence = seen_parts(count, size, self.random, torch.device("cpu")) * self.surface.mask
         confidence = confidence * self.facing(count)
         texture = photograph(drawn, self.random, factor) * confidence

@@ -1,8 +1,10 @@
 """Trains image to displacement on simulated skin, photographed badly and unwrapped.
 
-Maps of the stored set are shaded under random light with an albedo that has nothing to do with them
-(simulation/portraits/skin_shading.py), then made coarse, blurred, noisy and compressed
-(datasets/degraded_textures.py). Stages:
+Maps of the stored set are shaded on the people's own smooth faces, with colours of the pigment simulation
+that have nothing to do with them, in soft and hard light (simulation/portraits/skin_shading.py), then made
+coarse, blurred, noisy and compressed (datasets/degraded_textures.py). Each person is seen twice with the same
+skin in the same light, and half of the time both are expected to look alike. `start = "installed"` in a
+configuration goes on from the weights in the models' folder. Stages:
   linear       the filters of linear shape from shading for what differs from the expected map, by least
                squares, and a gain for each part of the face
   coarse       the network of half the resolution, on half-size pictures
@@ -10,11 +12,12 @@ Maps of the stored set are shaded under random light with an albedo that has not
   adversarial  the same with discriminators at two scales and feature matching
 
 Writes to --out: image_to_displacement.safetensors (float16), image_to_displacement.md (model card),
-log.jsonl, samples.png (texture's brightness, expected, truth, estimate), checkpoint.safetensors. The maps are
-simulated into --data on first use.
+log.jsonl, samples.png (texture's brightness, expected, truth, estimate), checkpoint.safetensors and the
+colours. The maps are simulated into --data on first use.
 
 examples:
   python -m ml_backend train image-to-displacement --config 2core --out build/image --install
+  python -m ml_backend train image-to-displacement --config 2core-further --out build/image
   python -m ml_backend train image-to-displacement --config gpu --device cuda --out build/image
 """
 
@@ -49,6 +52,7 @@ from ..models.image_to_displacement import (
 )
 from ..models.patch_discriminators import PatchDiscriminators
 from ..simulation.portraits.skin_shading import skin_surface
+from ..simulation.portraits.smooth_faces import SmoothFaces, people_openness
 from .steps import Step, TrainingRun
 from .training_run import add_run_arguments, open_maps, read_configuration
 
@@ -88,11 +92,14 @@ def run(args: argparse.Namespace) -> int:
             args.data / "colours", ColourSetSpec(**settings["colours"]), str(device)
         ).maps
 
+    openness = people_openness(face)
+
     def source(resolution: int, seed: int) -> PhotographedSkin:
         low = maps
         if maps.maps.shape[-1] != resolution:
             low = maps.thinned(settings["used"]["maps"]).seen_at(resolution)
-        return photographed(low, resolution, seed, unit, face, model, colours)
+        faces = SmoothFaces.of(face, resolution, openness)
+        return photographed(low, seed, unit, model, faces, colours)
 
     keeper = training.keep({"network": network, "judges": judges}, args.resume)
     stages = [stage for stage in STAGES if stage in settings]
@@ -114,11 +121,12 @@ def run(args: argparse.Namespace) -> int:
     write_samples(args.out / "samples.png", network, whole, device)
     facts = training.facts(f"python -m ml_backend train image-to-displacement --config {args.config}", stages)
     table = settings["sets"]["photographed"]
-    facts["maps"] = (
-        f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}, shaded "
-        "anew "
-        "for every step"
-    )
+    shown = f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}"
+    facts["maps"] = f"{shown}, shaded anew for every step"
+    if "colours" in settings:
+        facts["maps"] += f", with {settings['colours']['people']} skins of the pigment simulation"
+    if settings.get("start"):
+        facts["maps"] += "; it began with the weights of the version before"
     facts["source"] = SIMULATED
     facts["measured"] = figures_text(figures)
     write_network_file(args.out / IMAGE_FILE, network, config, facts)
@@ -154,22 +162,25 @@ def begin_with(start: str, config: ImageToDisplacementConfig) -> ImageToDisplace
 
 def photographed(
     maps: MapSet,
-    resolution: int,
     seed: int,
     unit: float,
-    face: BilinearFace,
     model: Detailed3DMM,
+    faces: SmoothFaces,
     colours: np.ndarray | None = None,
 ) -> PhotographedSkin:
-    """Returns a source of pairs from maps at their resolution; the seed decides its draws."""
+    """Returns a source of pairs from maps at their resolution, which is that of the faces.
+
+    The seed decides its draws; `colours` as `PhotographedSkin` has them.
+    """
     return PhotographedSkin(
         maps,
-        skin_surface(face, resolution),
-        PoorlyFitted(maps, model, face),
+        skin_surface(faces.face, maps.maps.shape[-1]),
+        PoorlyFitted(maps, model, faces.face),
         unit,
         np.random.default_rng(seed),
         torch.Generator().manual_seed(seed),
         colours,
+        faces,
     )
 
 

@@ -38,6 +38,7 @@ from ml_backend.simulation.portraits.skin_shading import (
     skin_surface,
     smooth_shading,
 )
+from ml_backend.simulation.portraits.smooth_faces import SmoothFaces, people_openness
 from ml_backend.training.steps import TrainingRun
 from ml_backend.training.train_image_to_displacement import (
     begin_with,
@@ -221,6 +222,47 @@ def test_hair_lies_along_the_rim():
     there = cover.flatten(1).amax(1) > 0.1
     assert 4 < int(there.sum()) < 30
     assert cover[there, 0, SIZE // 2, SIZE // 2].max() < 0.1 < cover[there, 0, -1, SIZE // 2].mean()
+
+
+def test_smooth_faces_are_dark_where_the_sky_is_hidden_and_have_their_own_form():
+    face = BilinearFace.default()
+    faces = SmoothFaces.of(face, SIZE, people_openness(face, 2))
+    surface = skin_surface(face, SIZE)
+    nobody = np.zeros((1, face.identity_size)), np.zeros((1, len(face.expression_names)))
+    inside = surface.mask > 0
+    torch.testing.assert_close(
+        faces.normals(*nobody)[0][:, inside], surface.normal[:, inside], atol=1e-3, rtol=0
+    )
+    other = faces.normals(face.sample_identity(1)[None], nobody[1])[0]
+    turned = (other * surface.normal).sum(0)[inside].clamp(-1, 1).acos()
+    assert 0.02 < float(turned.median()) < 0.5  # radians
+    assert faces.openness.min() >= 0 and faces.openness.max() <= 1
+    wing = faces.openness[:, 28:34, 24:40].amin((1, 2))  # the nose's underside
+    forehead = faces.openness[:, 48:52, 28:36].mean((1, 2))
+    assert (forehead > 0.9).all() and (wing < 0.5 * forehead).all()
+    drawn = faces.sample_openness(6, seeded())
+    assert drawn.shape == (6, 1, SIZE, SIZE)
+    torch.testing.assert_close(drawn, faces.sample_openness(6, seeded()))
+    assert not torch.equal(drawn, faces.sample_openness(6, seeded(1)))
+
+
+def test_a_hidden_sky_and_hollows_darken_the_picture():
+    surface, heights = plane(), torch.zeros(1, 1, SIZE, SIZE)
+    albedo, light = torch.full((1, 3, SIZE, SIZE), 0.4), torch.zeros(1, 9, 3)
+    light[:, 0] = 1
+    openness = torch.ones(1, 1, SIZE, SIZE)
+    openness[..., :20] = 0.3
+    darker = [
+        shade_skin(surface, heights, albedo, light, seeded(seed), openness=openness) for seed in range(6)
+    ]
+    even = [shade_skin(surface, heights, albedo, light, seeded(seed)) for seed in range(6)]
+    for dark, plain in zip(darker, even, strict=True):
+        ratio = dark / plain
+        assert float(ratio[..., 5:15].mean() / ratio[..., 40:].mean()) < 0.9
+    groove = -0.8 * torch.exp(-((torch.arange(SIZE) - 32.0) ** 2) / 8).expand(1, 1, SIZE, SIZE)
+    for seed in range(6):
+        cut = shade_skin(surface, groove, albedo, light, seeded(seed)) / even[seed]
+        assert float(cut[..., 30:35].mean() / cut[..., 8:20].mean()) < 0.97
 
 
 def test_a_person_is_seen_twice_and_half_are_expected_to_look_alike():

@@ -109,9 +109,13 @@ class SkinSurface:
         slope = by_u / self.along
         return slope, (by_v - self.shear * slope) / self.across
 
-    def tilted(self, slope_t: Tensor, slope_b: Tensor) -> Tensor:
-        """Returns the unit normals (B, 3, R, R) of the displaced surface."""
-        return functional.normalize(self.normal - slope_t * self.tangent - slope_b * self.bitangent, dim=1)
+    def tilted(self, slope_t: Tensor, slope_b: Tensor, normal: Tensor | None = None) -> Tensor:
+        """Returns the unit normals (B, 3, R, R) of the displaced surface.
+
+        `normal` (B, 3, R, R) is that of other smooth faces, in place of the mean face's.
+        """
+        smooth = self.normal if normal is None else normal
+        return functional.normalize(smooth - slope_t * self.tangent - slope_b * self.bitangent, dim=1)
 
 
 def skin_surface(face: BilinearFace, resolution: int) -> SkinSurface:
@@ -269,7 +273,13 @@ def hair_over_skin(count: int, size: int, random: torch.Generator) -> Tensor:
 
 
 def shade_skin(
-    surface: SkinSurface, heights: Tensor, albedo: Tensor, light: Tensor, random: torch.Generator
+    surface: SkinSurface,
+    heights: Tensor,
+    albedo: Tensor,
+    light: Tensor,
+    random: torch.Generator,
+    normal: Tensor | None = None,
+    openness: Tensor | None = None,
 ) -> Tensor:
     """Draws skin.
 
@@ -279,6 +289,8 @@ def shade_skin(
         albedo: (B, 3, R, R).
         light: (B, 9, 3).
         random: chance of shadow, shine, shade in hollows and exposure.
+        normal: (B, 3, R, R) of the people's own smooth faces; the mean face's by default.
+        openness: (B, 1, R, R) 0..1, how much of an even sky reaches the smooth skin; all by default.
 
     Returns:
         (B, 3, R, R) linear, 0..1 where it is not overexposed.
@@ -289,8 +301,10 @@ def shade_skin(
         return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
 
     heights = heights + uniform(0, 3) * (uniform(0, 1) < 0.7) * local_mean(surface, heights, FOLD_MM)
-    normals = surface.tilted(*surface.slopes(heights))
+    normals = surface.tilted(*surface.slopes(heights), normal)
     shade = torch.einsum("bkyx,bkc->bcyx", harmonics(normals), light).clamp_min(LEAST_SHADE)
+    if openness is not None:
+        shade = shade * openness.clamp_min(0.05) ** uniform(0.2, 1.5)
     shade = shade * (1 - uniform(0, 0.9) * cast_shadow(surface, heights, light))
     for width, deepest in HOLLOWS:
         hollow = local_mean(surface, heights, width) - heights
