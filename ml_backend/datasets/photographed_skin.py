@@ -30,7 +30,7 @@ from .map_set import MapSet
 
 TRAINING_SHARE = 0.95
 _LIGHT_ERROR = 0.03
-_SIMULATED_COLOURS, _MISLED = 0.7, 0.5
+_SIMULATED_COLOURS, _MISLED = 0.7, 0.75
 _FACING = (0.12, 0.55)  # cosines, those of `fitting/unwrap_photo.py`
 _SHIFT = 0.025  # of the map's width
 _IDENTITY_COSINE = (0.3, 0.95)  # of a fitted identity with the true one
@@ -140,7 +140,7 @@ class PhotographedSkin:
     def training_pair(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draws pairs of people that are not measured.
 
-        An even count shows every person twice, with the same skin in the same light and other wrinkles. Half
+        An even count shows every person twice, with the same skin in the same light and other wrinkles. Most
         of these people are expected to look one way in both pictures, so that only the picture tells the
         wrinkles. The whole is moved a little, so that wrinkles are not sought at one place alone.
         """

@@ -3,7 +3,7 @@
 Maps of the stored set are shaded on the people's own smooth faces, with colours of the pigment simulation
 that have nothing to do with them, in soft and hard light (simulation/portraits/skin_shading.py), then made
 coarse, blurred, noisy and compressed (datasets/degraded_textures.py). Each person is seen twice with the same
-skin in the same light, and half of the time both are expected to look alike. `start = "installed"` in a
+skin in the same light, and mostly both are expected to look alike. `start = "installed"` in a
 configuration goes on from the weights in the models' folder. Stages:
   linear       the filters of linear shape from shading for what differs from the expected map, by least
                squares, and a gain for each part of the face
@@ -297,7 +297,7 @@ def train_stage(
                 network.coarse(features, expected)[0] if stage == "coarse" else network(features, expected)
             )
         heights = heights.float()
-        loss, terms = seen_skin_loss(heights, truth, confidence, inside)
+        loss, terms = seen_skin_loss(heights, truth, confidence, inside, expected)
         if stage == "adversarial":
             seen = confidence * inside
             loss = loss + adversarial_terms(step, judges, heights, truth, seen, features, settings)

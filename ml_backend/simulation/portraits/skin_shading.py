@@ -300,7 +300,7 @@ def shade_skin(
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
 
-    heights = heights + uniform(0, 3) * (uniform(0, 1) < 0.7) * local_mean(surface, heights, FOLD_MM)
+    heights = heights + uniform(0.5, 3) * (uniform(0, 1) < 0.8) * local_mean(surface, heights, FOLD_MM)
     normals = surface.tilted(*surface.slopes(heights), normal)
     shade = torch.einsum("bkyx,bkc->bcyx", harmonics(normals), light).clamp_min(LEAST_SHADE)
     if openness is not None:
@@ -308,7 +308,7 @@ def shade_skin(
     shade = shade * (1 - uniform(0, 0.9) * cast_shadow(surface, heights, light))
     for width, deepest in HOLLOWS:
         hollow = local_mean(surface, heights, width) - heights
-        shade = shade * torch.exp(-uniform(0.1 * deepest, deepest) * functional.relu(hollow))
+        shade = shade * torch.exp(-uniform(0.3 * deepest, deepest) * functional.relu(hollow))
     edge = smooth_noise(count, size, 4, random) - uniform(0.2, 2.0)
     shade = shade * (1 - uniform(0, 0.5) * (uniform(0, 1) < 0.3) * torch.sigmoid(edge / uniform(0.05, 0.6)))
     shade = shade * torch.exp(0.12 * smooth_noise(count, size, 5, random))
