@@ -4,7 +4,7 @@
 
 The folder holds neutral/ and smiling/ with photos of the same names. Photos are unwrapped, so that each
 wrinkle lies at the same place in the photo and in the relief. The relief is what the network reads off the
-picture with the expectation of the face at rest. The sheet shows real people: keep it out of repositories.
+picture where calm skin at rest is expected. The sheet shows real people: keep it out of repositories.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def relief_tile(photo: PhotoSkin, expected: np.ndarray, size: int) -> np.ndarray
 def row_of(paths: tuple[Path, Path], size: int) -> np.ndarray:
     """Returns one person's row: neutral photo and relief, smiling photo and relief."""
     photos = [PhotoSkin.of(path) for path in paths]
-    expected = photos[0].expected(np.zeros_like(photos[0].expression))
+    expected = photos[0].expected(np.zeros_like(photos[0].expression), calm=True)
     tiles = [tile for one in photos for tile in (photo_tile(one, size), relief_tile(one, expected, size))]
     return np.concatenate(tiles, 1)
 

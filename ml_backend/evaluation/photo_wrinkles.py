@@ -2,8 +2,9 @@
 
 The estimate is the network's own map, before the generator cleans it. Energy is the mean square of its band
 between pores and form. Rows of ratios, smiling over neutral:
-  photo       the map expected of the neutral photo's face at rest goes with both pictures, so that only the
-              picture can tell a wrinkle
+  photo       a face at rest with young, calm skin is expected in both pictures: pores and no wrinkles, so
+              that all wrinkles come from the picture
+  at_rest     the map expected of the neutral photo's face at rest goes with both pictures
   expected    what the detail encoder makes of the two fitted expressions; no picture
   fit         the network with the expectation of each picture's own fit, as a photo fit uses it
   code        a control: the neutral picture twice, once with the expectation of the smile
@@ -39,10 +40,12 @@ from ..pipelines.photo_detail import estimate_from_texture, photo_networks
 from ..simulation.relief.strain import gaussian_blur
 
 REGIONS = ("crows_feet", "nasolabial")
-ROWS = ("photo", "expected", "fit", "code", "mirrored")
+ROWS = ("photo", "at_rest", "expected", "fit", "code", "mirrored")
 FINE_MM, COARSE_MM = 1.0, 6.0
 """Standard deviations of the blurs between which energy is measured: waves of about 4 to 30 mm, no pores."""
 AIM = 1.5
+CALM = {0: -2.5, 1: -1.5}
+"""Entries of a skin vector without wrinkles: age beyond the geometry's, tendency."""
 _MIRRORED_LIGHT = np.array([1, 1, 1, -1, -1, 1, 1, -1, 1], np.float32)[:, None]
 
 
@@ -93,9 +96,15 @@ class PhotoSkin:
             light=self.light * _MIRRORED_LIGHT,
         )
 
-    def expected(self, expression: np.ndarray) -> np.ndarray:
-        """Returns the map (1024, 1024), millimetres, that the detail encoder makes of an expression (52,)."""
-        return generate_detail(GenerateDetailRequest(self.identity, self.skin, expression, 1024))
+    def expected(self, expression: np.ndarray, calm: bool = False) -> np.ndarray:
+        """Returns the map (1024, 1024), millimetres, that the detail encoder makes of an expression (52,).
+
+        `calm` gives the person skin without wrinkles.
+        """
+        skin = self.skin.copy()
+        if calm:
+            skin[list(CALM)] = list(CALM.values())
+        return generate_detail(GenerateDetailRequest(self.identity, skin, expression, 1024))
 
     def estimate(
         self, expected: np.ndarray, network: ImageToDisplacement | None = None
@@ -160,31 +169,34 @@ def measure_person(
         neutral, smiling: the photos.
         network: in place of the installed one.
     """
-    at_rest = neutral.expected(np.zeros_like(neutral.expression))
+    rest = np.zeros_like(neutral.expression)
     own = [photo.expected(photo.expression) for photo in (neutral, smiling)]
-    calm, seen = neutral.estimate(at_rest, network)
-    smile, seen_smiling = smiling.estimate(at_rest, network)
-    mirror, seen_mirrored = neutral.mirrored().estimate(at_rest, network)
+    at_rest, calm = neutral.expected(rest), neutral.expected(rest, calm=True)
+    first, seen = neutral.estimate(calm, network)
+    second, seen_smiling = smiling.estimate(calm, network)
+    rested = [photo.estimate(at_rest, network)[0] for photo in (neutral, smiling)]
+    mirror, seen_mirrored = neutral.mirrored().estimate(calm, network)
     smile_told = neutral.estimate(neutral.expected(smiling.expression), network)[0]
     fits = [
         photo.estimate(expected, network)[0] for photo, expected in zip((neutral, smiling), own, strict=True)
     ]
-    size = calm.shape[-1]
+    size = first.shape[-1]
     expected = [shrink(torch.from_numpy(one)[None, None], size)[:, 0] for one in own]
     pairs = {
-        "photo": (calm, smile, seen_smiling),
+        "photo": (first, second, seen_smiling),
+        "at_rest": (rested[0], rested[1], seen_smiling),
         "expected": (expected[0], expected[1], seen_smiling),
         "fit": (fits[0], fits[1], seen_smiling),
-        "code": (calm, smile_told, seen),
-        "mirrored": (calm, mirror, seen_mirrored),
+        "code": (rested[0], smile_told, seen),
+        "mirrored": (first, mirror, seen_mirrored),
     }
     ratios = {
-        name: energy_ratios(before, after, seen * second) for name, (before, after, second) in pairs.items()
+        name: energy_ratios(before, after, seen * other) for name, (before, after, other) in pairs.items()
     }
     weight = sum(region_weights(size).values()) * (seen * seen_smiling)[0]
     brightness = [photo.brightness(size) for photo in (neutral, smiling)]
     brighter = _band_where_seen(brightness[1], seen_smiling) - _band_where_seen(brightness[0], seen)
-    return PersonWrinkles(ratios, wrinkle_band(smile - calm)[0], brighter[0], weight)
+    return PersonWrinkles(ratios, wrinkle_band(second - first)[0], brighter[0], weight)
 
 
 def energy_ratios(before: Tensor, after: Tensor, seen: Tensor) -> dict[str, float]:

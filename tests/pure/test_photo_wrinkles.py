@@ -8,6 +8,7 @@ import torch
 
 from ml_backend.evaluation.evaluate_photo import paired_photos
 from ml_backend.evaluation.photo_wrinkles import (
+    ROWS,
     PersonWrinkles,
     PhotoSkin,
     energy_ratios,
@@ -88,11 +89,10 @@ def test_a_place_is_told_by_correlation():
 
 def test_figures_count_people():
     random = torch.Generator().manual_seed(1)
-    rows = ("photo", "expected", "fit", "code", "mirrored")
     people = {}
     for name, ratio in (("a", 1.4), ("b", 1.6), ("c", 3.0)):
         change = torch.randn(20, 20, generator=random)
-        ratios = {row: {"crows_feet": 1.0, "nasolabial": ratio, "both": ratio} for row in rows}
+        ratios = {row: {"crows_feet": 1.0, "nasolabial": ratio, "both": ratio} for row in ROWS}
         people[name] = PersonWrinkles(ratios, change, 2 * change, torch.ones(20, 20))
     figures = wrinkle_figures(people)
     assert figures["n"] == 3 and figures["reached"]["photo"] == {"crows_feet": 0, "nasolabial": 2, "both": 2}

@@ -26,6 +26,8 @@ PALE = (0.80, 0.64, 0.52)
 SOFT_LIGHTS = 0.55
 FOLD_MM = 9.0
 """Width of the broad valley in which a fold of real skin lies, which neither map nor fitted mesh has."""
+SOFT_MM, SOFTENED = 4.0, 1.6
+"""Width over which folds of young skin are rounded in a picture, and the factor that keeps their depth."""
 HOLLOWS = ((3.0, 1.5), (8.0, 1.2), (16.0, 0.8))
 """Widths, millimetres, of hollows that receive less light, and by how much at most for each millimetre."""
 SHADOW_MM, SHADOW_SOFTNESS = (1.0, 2.0, 4.0, 7.0, 11.0), 0.15
@@ -300,6 +302,8 @@ def shade_skin(
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
 
+    soft = uniform(0, 1) * (uniform(0, 1) < 0.7)
+    heights = heights + soft * (SOFTENED * local_mean(surface, heights, SOFT_MM) - heights)
     heights = heights + uniform(0.5, 3) * (uniform(0, 1) < 0.8) * local_mean(surface, heights, FOLD_MM)
     normals = surface.tilted(*surface.slopes(heights), normal)
     shade = torch.einsum("bkyx,bkc->bcyx", harmonics(normals), light).clamp_min(LEAST_SHADE)
