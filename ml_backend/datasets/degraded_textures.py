@@ -52,7 +52,7 @@ def photograph(linear: Tensor, random: torch.Generator, factor: float | None = N
     size, photographs = linear.shape[-1], []
     for single in linear.split(1):
         draw = torch.rand(7, generator=random).tolist()
-        coarser = max(1.0, COARSEST * size / FULL) ** draw[0] if factor is None else factor
+        coarser = max(1.0, COARSEST * size / FULL) ** (draw[0] ** 2) if factor is None else factor
         low = shrink(single.clamp(0, 1), max(16, round(size / coarser))).clamp(0, 1) ** (1 / 2.2)
         if draw[1] < 0.4:
             low = functional.avg_pool2d(functional.pad(low, (1, 1, 1, 1), mode="replicate"), 3, 1) * draw[
@@ -61,6 +61,6 @@ def photograph(linear: Tensor, random: torch.Generator, factor: float | None = N
         if draw[3] < 0.7:
             low = low + 0.025 * draw[4] * torch.randn(low.shape, generator=random).to(low.device)
         if draw[5] < 0.6:
-            low = compress(low, 0.01 + 0.08 * draw[6])
+            low = compress(low, 0.005 + 0.08 * draw[6] ** 2)
         photographs.append(enlarge(low, size).clamp(0, 1) ** 2.2)
     return torch.cat(photographs)

@@ -16,6 +16,8 @@ figures:
   copy's
   degraded_rows                           the same for copies that are only small, only blurred and small, or
   only compressed
+  wrinkle_ratio                           energy of crow's feet and nasolabial folds in the estimate, smiling
+  over neutral, with controls; see photo_wrinkles.py
   seconds_per_photo                       median over whole fits: landmarks, fit, texture, wrinkles; also in
   processor time
   baselines                               the posed mean face; chance; two people's photos
@@ -40,6 +42,7 @@ from ..fitting.landmarks import FacePoints, choose_face, find_faces
 from ..fitting.photo_file import Photo, read_photo
 from ..pipelines.fit_from_image import FitFromImageRequest, fit_from_image, landmark_model, seen_face
 from .evaluate_speech import area_under_curve
+from .photo_wrinkles import measure_people
 
 STATES = ("neutral", "smiling")
 ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp")
@@ -116,6 +119,7 @@ def run(args: argparse.Namespace) -> None:
         ]
         _tell(f"{index + 1} of {len(pairs)} people")
     figures = figures_of(measured)
+    figures["wrinkle_ratio"] = measure_people(pairs, args.landmark_model, progress=_tell)
     paths = [path for both in pairs.values() for path in both]
     figures |= time_fits(paths[:: max(1, len(paths) // args.timed)][: args.timed], args.landmark_model)
     figures["n_photos"] = len(measured)

@@ -123,7 +123,7 @@ def power_loss(generated: Tensor, truth: Tensor, longest: float = 16.0) -> Tenso
 
 
 def seen_skin_loss(
-    heights: Tensor, truth: Tensor, confidence: Tensor, inside: Tensor
+    heights: Tensor, truth: Tensor, confidence: Tensor, inside: Tensor, expected: Tensor | None = None
 ) -> tuple[Tensor, dict[str, float]]:
     """Returns the loss of heights against the truth where the skin is seen, and its parts by name.
 
@@ -131,9 +131,12 @@ def seen_skin_loss(
         heights, truth: (B, 1, R, R).
         confidence: (B, 1, R, R).
         inside: (R, R).
+        expected: (B, 1, R, R), what was known before; where it is wrong counts too, or wrinkles that are
+            expected and not there would cost little.
     """
     seen = confidence * inside
-    weights = activity_weights(truth * inside, inside, max(3, truth.shape[-1] // 28) | 1) * (
+    active = truth if expected is None else truth.abs() + (truth - expected).abs()
+    weights = activity_weights(active * inside, inside, max(3, truth.shape[-1] // 28) | 1) * (
         0.05 + 0.95 * confidence
     )
     pixel = (weights * (heights - truth).abs()).mean()

@@ -179,6 +179,12 @@ def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[li
     return photos, faces
 
 
+def fit_seen_faces(photos: list[Photo], meant: list[PhotoFace]) -> tuple[FaceFit, list[CameraEvidence]]:
+    """Fits one person to what `find_in_photos` found: the fit, and how each photo's camera was fitted."""
+    seen = [seen_face(photo, item.face) for photo, item in zip(photos, meant, strict=True)]
+    return fit_photos(landmark_model(), seen)
+
+
 def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFace:
     """Fits a person to photographs.
 
@@ -195,12 +201,11 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     photos, meant = find_in_photos(request, progress)
     faces = [item.face for item in meant]
     progress(0.3, "Fitting identity, expression and camera")
-    seen = [seen_face(photo, face) for photo, face in zip(photos, faces, strict=True)]
-    fit, evidence = fit_photos(landmark_model(), seen)
+    fit, evidence = fit_seen_faces(photos, meant)
     parts = []
     for index, photo in enumerate(photos):
         progress(0.45 + 0.3 * index / len(photos), f"Unwrapping photo {index + 1} of {len(photos)}")
-        parts.append(_unwrap(photo, faces[index], fit, index))
+        parts.append(unwrap_view(photo, faces[index], fit, index))
     fitted = tuple(
         _fitted_photo(photos[index], meant[index], fit.views[index], part.unwrapped.covered, evidence[index])
         for index, part in enumerate(parts)
@@ -293,8 +298,8 @@ def _fitted_photo(
 
 
 @dataclass(frozen=True)
-class _UnwrappedPart:
-    """A photo with what it was unwrapped by: pixels as used, camera of them, dense vertices (N, 3)."""
+class UnwrappedPart:
+    """A photo with all that it was unwrapped by: pixels as used, camera of them, dense vertices (N, 3)."""
 
     unwrapped: UnwrappedPhoto
     pixels: np.ndarray
@@ -302,7 +307,8 @@ class _UnwrappedPart:
     positions: np.ndarray
 
 
-def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> _UnwrappedPart:
+def unwrap_view(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> UnwrappedPart:
+    """Unwraps one photo of a fit, made clear first where its face is small."""
     domain, view = TextureDomain.default(), fit.views[index]
     positions = domain.mesh.refine(
         BilinearFace.default().evaluate(fit.identity.astype(np.float32), view.expression.astype(np.float32))
@@ -314,10 +320,10 @@ def _unwrap(photo: Photo, face: FacePoints, fit: FaceFit, index: int) -> _Unwrap
     if clear is not None:
         pixels = clear.laid_over(pixels)
         camera = camera.resized(pixels.shape[1], pixels.shape[0])
-    return _UnwrappedPart(unwrap_photo(domain, pixels, camera, positions), pixels, camera, positions)
+    return UnwrappedPart(unwrap_photo(domain, pixels, camera, positions), pixels, camera, positions)
 
 
-def _colour(parts: list[_UnwrappedPart], detail: np.ndarray | None, painted_hair: bool) -> FittedSkin:
+def _colour(parts: list[UnwrappedPart], detail: np.ndarray | None, painted_hair: bool) -> FittedSkin:
     """Fits the skin's colour; `detail` (1024, 1024) is the relief of the first photo, or None."""
     model, domain = SkinModel.default(), TextureDomain.default()
     photos = []

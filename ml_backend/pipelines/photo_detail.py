@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from ..layers.band_limits import shrink
@@ -66,7 +67,31 @@ def detail_from_texture(
         raise ValueError(f"lighting {lighting.shape}: expected (9, 3)")
     if not all(np.isfinite(values).all() for values in (texture, confidence, lighting, expected)):
         raise ValueError("texture, confidence, lighting or expected map hold values that are not finite")
-    network, restoration, surface = photo_networks()
+    estimate, known = estimate_from_texture(texture, confidence, lighting, expected)
+    _, restoration, _ = photo_networks()
+    found, latent = restoration.blend(estimate, TRUST * known)
+    return found[0].cpu().numpy(), latent[0].cpu().numpy()
+
+
+@torch.inference_mode()
+def estimate_from_texture(
+    texture: np.ndarray,
+    confidence: np.ndarray,
+    lighting: np.ndarray,
+    expected: np.ndarray,
+    network: ImageToDisplacement | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Returns the network's own estimate, before the generator makes a clean map of it.
+
+    Args:
+        texture, confidence, lighting, expected: as `detail_from_texture` takes them, checked.
+        network: in place of the installed one, of the same resolution.
+
+    Returns:
+        (1, r, r) millimetres and (1, r, r) 0..1, how well each texel is seen; r is the network's resolution.
+    """
+    installed, _, surface = photo_networks()
+    network = network or installed
     size, device = network.config.resolution, surface.mask.device
     colour = torch.from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1)))[None].to(device)
     sure = torch.from_numpy(np.ascontiguousarray(confidence))[None, None].to(device)
@@ -78,8 +103,7 @@ def detail_from_texture(
     )
     before = shrink(torch.from_numpy(expected)[None, None].to(device), size) * surface.mask
     estimate = network.millimetres(features, before) * surface.mask
-    found, latent = restoration.blend(estimate[:, 0], TRUST * known[:, 0])
-    return found[0].cpu().numpy(), latent[0].cpu().numpy()
+    return estimate[:, 0], known[:, 0]
 
 
 @torch.inference_mode()

@@ -1,8 +1,10 @@
 """Trains image to displacement on simulated skin, photographed badly and unwrapped.
 
-Maps of the stored set are shaded under random light with an albedo that has nothing to do with them
-(simulation/portraits/skin_shading.py), then made coarse, blurred, noisy and compressed
-(datasets/degraded_textures.py). Stages:
+Maps of the stored set are shaded on the people's own smooth faces, with colours of the pigment simulation
+that have nothing to do with them, in soft and hard light (simulation/portraits/skin_shading.py), then made
+coarse, blurred, noisy and compressed (datasets/degraded_textures.py). Each person is seen twice with the same
+skin in the same light, and mostly both are expected to look alike. `start = "installed"` in a
+configuration goes on from the weights in the models' folder. Stages:
   linear       the filters of linear shape from shading for what differs from the expected map, by least
                squares, and a gain for each part of the face
   coarse       the network of half the resolution, on half-size pictures
@@ -10,11 +12,12 @@ Maps of the stored set are shaded under random light with an albedo that has not
   adversarial  the same with discriminators at two scales and feature matching
 
 Writes to --out: image_to_displacement.safetensors (float16), image_to_displacement.md (model card),
-log.jsonl, samples.png (texture's brightness, expected, truth, estimate), checkpoint.safetensors. The maps are
-simulated into --data on first use.
+log.jsonl, samples.png (texture's brightness, expected, truth, estimate), checkpoint.safetensors and the
+colours. The maps are simulated into --data on first use.
 
 examples:
   python -m ml_backend train image-to-displacement --config 2core --out build/image --install
+  python -m ml_backend train image-to-displacement --config 2core-further --out build/image
   python -m ml_backend train image-to-displacement --config gpu --device cuda --out build/image
 """
 
@@ -26,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..datasets.colour_set import ColourSetSpec, make_colour_set
 from ..datasets.degraded_textures import FULL
 from ..datasets.map_set import MapSet
 from ..datasets.photographed_skin import TRAINING_SHARE, PhotographedSkin, PoorlyFitted
@@ -39,9 +43,16 @@ from ..losses.map_reconstruction import seen_skin_loss
 from ..losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ..models.bilinear_face import BilinearFace
 from ..models.detailed_3dmm import Detailed3DMM
-from ..models.image_to_displacement import IMAGE_FILE, ImageToDisplacement, image_config
+from ..models.image_to_displacement import (
+    IMAGE_FILE,
+    ImageToDisplacement,
+    ImageToDisplacementConfig,
+    image_config,
+    read_image_to_displacement,
+)
 from ..models.patch_discriminators import PatchDiscriminators
 from ..simulation.portraits.skin_shading import skin_surface
+from ..simulation.portraits.smooth_faces import SmoothFaces, people_openness
 from .steps import Step, TrainingRun
 from .training_run import add_run_arguments, open_maps, read_configuration
 
@@ -68,19 +79,27 @@ def run(args: argparse.Namespace) -> int:
     maps = open_maps(args.data, settings["sets"], device)["photographed"]
     torch.manual_seed(0)
     config = image_config(settings["network"])
-    network = ImageToDisplacement(config).to(device)
+    network = begin_with(settings.get("start", ""), config).to(device)
     judges = PatchDiscriminators(JUDGED, **settings.get("discriminators", {})).to(device)
     rows = np.linspace(0, len(maps) - 1, min(128, len(maps))).astype(int)
     unit = float(np.asarray(maps.maps[rows], np.float32).std())
     network.unit.fill_(unit)
     face = BilinearFace.default()
     model = Detailed3DMM.load(device=device)
+    colours = None
+    if "colours" in settings:
+        colours = make_colour_set(
+            args.data / "colours", ColourSetSpec(**settings["colours"]), str(device)
+        ).maps
+
+    openness = people_openness(face)
 
     def source(resolution: int, seed: int) -> PhotographedSkin:
         low = maps
         if maps.maps.shape[-1] != resolution:
             low = maps.thinned(settings["used"]["maps"]).seen_at(resolution)
-        return photographed(low, resolution, seed, unit, face, model)
+        faces = SmoothFaces.of(face, resolution, openness)
+        return photographed(low, seed, unit, model, faces, colours)
 
     keeper = training.keep({"network": network, "judges": judges}, args.resume)
     stages = [stage for stage in STAGES if stage in settings]
@@ -102,11 +121,12 @@ def run(args: argparse.Namespace) -> int:
     write_samples(args.out / "samples.png", network, whole, device)
     facts = training.facts(f"python -m ml_backend train image-to-displacement --config {args.config}", stages)
     table = settings["sets"]["photographed"]
-    facts["maps"] = (
-        f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}, shaded "
-        "anew "
-        "for every step"
-    )
+    shown = f"{table['people']} people x {table['expressions']} expressions at {table['resolution']}"
+    facts["maps"] = f"{shown}, shaded anew for every step"
+    if "colours" in settings:
+        facts["maps"] += f", with {settings['colours']['people']} skins of the pigment simulation"
+    if settings.get("start"):
+        facts["maps"] += "; it began with the weights of the version before"
     facts["source"] = SIMULATED
     facts["measured"] = figures_text(figures)
     write_network_file(args.out / IMAGE_FILE, network, config, facts)
@@ -117,17 +137,50 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def begin_with(start: str, config: ImageToDisplacementConfig) -> ImageToDisplacement:
+    """Returns the network to train.
+
+    Args:
+        start: "installed" goes on from the weights in the models' folder, "" begins anew.
+        config: the configuration's sizes.
+
+    Raises:
+        UserError: the weights are missing, or of other sizes.
+    """
+    if not start:
+        return ImageToDisplacement(config)
+    if start != "installed":
+        raise UserError(f'start = "{start}": no weights.', 'Write start = "installed", or leave it out.')
+    network = read_image_to_displacement().requires_grad_(True)
+    if network.config != config:
+        raise UserError(
+            "The installed image-to-displacement weights have other sizes than the configuration.",
+            "Take the sizes from the card, or leave start out of the configuration.",
+        )
+    return network
+
+
 def photographed(
-    maps: MapSet, resolution: int, seed: int, unit: float, face: BilinearFace, model: Detailed3DMM
+    maps: MapSet,
+    seed: int,
+    unit: float,
+    model: Detailed3DMM,
+    faces: SmoothFaces,
+    colours: np.ndarray | None = None,
 ) -> PhotographedSkin:
-    """Returns a source of pairs from maps at their resolution; the seed decides its draws."""
+    """Returns a source of pairs from maps at their resolution, which is that of the faces.
+
+    The seed decides its draws; `colours` as `PhotographedSkin` has them.
+    """
     return PhotographedSkin(
         maps,
-        skin_surface(face, resolution),
-        PoorlyFitted(maps, model, face),
+        skin_surface(faces.face, maps.maps.shape[-1]),
+        PoorlyFitted(maps, model, faces.face),
         unit,
         np.random.default_rng(seed),
         torch.Generator().manual_seed(seed),
+        colours,
+        faces,
     )
 
 
@@ -244,7 +297,7 @@ def train_stage(
                 network.coarse(features, expected)[0] if stage == "coarse" else network(features, expected)
             )
         heights = heights.float()
-        loss, terms = seen_skin_loss(heights, truth, confidence, inside)
+        loss, terms = seen_skin_loss(heights, truth, confidence, inside, expected)
         if stage == "adversarial":
             seen = confidence * inside
             loss = loss + adversarial_terms(step, judges, heights, truth, seen, features, settings)

@@ -28,15 +28,20 @@ from ml_backend.models.patch_discriminators import PatchDiscriminators
 from ml_backend.pipelines.photo_detail import detail_from_texture
 from ml_backend.simulation.portraits.skin_shading import (
     SkinSurface,
+    cast_shadow,
+    hair_over_skin,
     harmonics,
+    local_mean,
     sample_albedo,
     sample_light,
     shade_skin,
     skin_surface,
     smooth_shading,
 )
+from ml_backend.simulation.portraits.smooth_faces import SmoothFaces, people_openness
 from ml_backend.training.steps import TrainingRun
 from ml_backend.training.train_image_to_displacement import (
+    begin_with,
     check_worth,
     figures_text,
     fit_linear,
@@ -65,7 +70,7 @@ def plane(size: int = SIZE) -> SkinSurface:
     one = torch.full((size, size), 32 / size)
 
     def axis(*direction: float) -> torch.Tensor:
-        return torch.tensor(direction)[:, None, None].expand(3, size, size).clone()
+        return torch.tensor(direction, dtype=torch.float32)[:, None, None].expand(3, size, size).clone()
 
     nothing = torch.zeros(size, size)
     return SkinSurface(
@@ -188,6 +193,132 @@ def test_features_forget_exposure_and_what_is_not_seen():
     )
 
 
+def test_relief_casts_shadows_away_from_the_lamp_and_none_in_even_light():
+    surface = plane()
+    light = torch.zeros(1, 9, 3)
+    light[:, 0], light[:, 1], light[:, 3] = 1, -0.2, 0.8  # a low lamp on the person's left, where x grows
+    wall = torch.zeros(1, 1, SIZE, SIZE)
+    wall[..., 30:34] = 4  # millimetres, 2 wide
+    hidden = cast_shadow(surface, wall, light)[0, 0]
+    assert hidden[:, 26:29].min() > 0.5 > 3 * hidden[:, 40:60].max()
+    assert cast_shadow(surface, wall, torch.cat([light[:, :1], 0 * light[:, 1:]], 1)).max() < 1e-3
+
+
+def test_local_means_keep_what_is_even_and_reach_as_far_as_they_say():
+    surface = plane()
+    torch.testing.assert_close(
+        local_mean(surface, torch.ones(1, 2, SIZE, SIZE), 5), torch.ones(1, 2, SIZE, SIZE)
+    )
+    point = torch.zeros(1, 1, SIZE, SIZE)
+    point[..., 32, 32] = 1
+    spread = local_mean(surface, point, 5.0)[0, 0] > 1e-6
+    assert int(spread[32].sum()) * 0.5 == pytest.approx(5, abs=0.6)  # texels of half a millimetre
+    assert not spread[32, :20].any()
+
+
+def test_hair_lies_along_the_rim():
+    cover = hair_over_skin(40, SIZE, seeded(3))
+    assert cover.min() >= 0 and cover.max() <= 1
+    there = cover.flatten(1).amax(1) > 0.1
+    assert 4 < int(there.sum()) < 30
+    assert cover[there, 0, SIZE // 2, SIZE // 2].max() < 0.1 < cover[there, 0, -1, SIZE // 2].mean()
+
+
+def test_smooth_faces_are_dark_where_the_sky_is_hidden_and_have_their_own_form():
+    face = BilinearFace.default()
+    faces = SmoothFaces.of(face, SIZE, people_openness(face, 2))
+    surface = skin_surface(face, SIZE)
+    nobody = np.zeros((1, face.identity_size)), np.zeros((1, len(face.expression_names)))
+    inside = surface.mask > 0
+    torch.testing.assert_close(
+        faces.normals(*nobody)[0][:, inside], surface.normal[:, inside], atol=1e-3, rtol=0
+    )
+    other = faces.normals(face.sample_identity(1)[None], nobody[1])[0]
+    turned = (other * surface.normal).sum(0)[inside].clamp(-1, 1).acos()
+    assert 0.02 < float(turned.median()) < 0.5  # radians
+    assert faces.openness.min() >= 0 and faces.openness.max() <= 1
+    wing = faces.openness[:, 28:34, 24:40].amin((1, 2))  # the nose's underside
+    forehead = faces.openness[:, 48:52, 28:36].mean((1, 2))
+    assert (forehead > 0.9).all() and (wing < 0.5 * forehead).all()
+    drawn = faces.sample_openness(6, seeded())
+    assert drawn.shape == (6, 1, SIZE, SIZE)
+    torch.testing.assert_close(drawn, faces.sample_openness(6, seeded()))
+    assert not torch.equal(drawn, faces.sample_openness(6, seeded(1)))
+
+
+def test_a_hidden_sky_and_hollows_darken_the_picture():
+    surface, heights = plane(), torch.zeros(1, 1, SIZE, SIZE)
+    albedo, light = torch.full((1, 3, SIZE, SIZE), 0.4), torch.zeros(1, 9, 3)
+    light[:, 0] = 1
+    openness = torch.ones(1, 1, SIZE, SIZE)
+    openness[..., :20] = 0.3
+    darker = [
+        shade_skin(surface, heights, albedo, light, seeded(seed), openness=openness) for seed in range(6)
+    ]
+    even = [shade_skin(surface, heights, albedo, light, seeded(seed)) for seed in range(6)]
+    for dark, plain in zip(darker, even, strict=True):
+        ratio = dark / plain
+        assert float(ratio[..., 5:15].mean() / ratio[..., 40:].mean()) < 0.9
+    groove = -0.8 * torch.exp(-((torch.arange(SIZE) - 32.0) ** 2) / 8).expand(1, 1, SIZE, SIZE)
+    for seed in range(6):
+        cut = shade_skin(surface, groove, albedo, light, seeded(seed)) / even[seed]
+        assert float(cut[..., 30:35].mean() / cut[..., 8:20].mean()) < 0.97
+
+
+def test_a_person_is_seen_twice_and_most_are_expected_to_look_alike():
+    size = 32
+    identity = np.repeat(np.arange(20, dtype=np.float32), 4)[:, None]
+    maps = np.broadcast_to(identity[:, :, None], (80, size, size)).astype(np.float16)
+    look = np.arange(80, dtype=np.float32)[:, None]
+    stored = MapSet(maps, identity, identity, look, np.ones((size, size), np.float32))
+
+    def row_numbers(rows: np.ndarray, numbers: np.random.Generator) -> torch.Tensor:
+        return torch.from_numpy(rows.astype(np.float32)).view(-1, 1, 1, 1).expand(-1, 1, size, size)
+
+    drawn = PhotographedSkin(stored, plane(size), row_numbers, 1.0, np.random.default_rng(0), seeded())
+    alike = 0
+    for _ in range(20):
+        _, expected, truth, _ = drawn.training_pair(4)
+        people, told = truth[:, 0, 0, 0], expected[:, 0, 0, 0]
+        assert people[0] == people[1] and people[2] == people[3] and people.max() < 19
+        assert torch.equal(told.div(4, rounding_mode="floor"), people)
+        alike += int(told[0] == told[1]) + int(told[2] == told[3])
+    assert 24 < alike < 40  # of 40; chance alone makes a quarter of the rest alike
+
+
+def test_simulated_colours_are_the_skin(drawn):
+    stored = np.zeros((2, 3, 16, 16), np.uint8)
+    stored[:, 0] = 255
+    red = dataclasses.replace(drawn, colours=stored).sample_skin_colour(60)
+    pure = (red[:, 0].flatten(1).amin(1) > 0.9) & (red[:, 1].flatten(1).amax(1) < 0.1)
+    assert 15 < int(pure.sum()) < 45  # two thirds of 70 %: the rest has noise's colours or hair
+
+
+def test_training_goes_on_from_the_installed_weights():
+    installed = read_image_to_displacement()
+    network = begin_with("installed", installed.config)
+    assert torch.equal(network.last.weight, installed.last.weight)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert not begin_with("", CONFIG).last.weight.detach().any()
+    with pytest.raises(UserError, match="other sizes"):
+        begin_with("installed", CONFIG)
+    with pytest.raises(UserError, match="no weights"):
+        begin_with("yesterday", CONFIG)
+
+
+def test_a_wrinkle_that_is_expected_but_not_there_costs_more():
+    truth, expected = torch.zeros(1, 1, SIZE, SIZE), torch.zeros(1, 1, SIZE, SIZE)
+    truth[..., 10:12, :] = 1
+    expected[..., 40:42, :] = 1
+    sure, inside = torch.ones(1, 1, SIZE, SIZE), torch.ones(SIZE, SIZE)
+    kept = truth + expected
+    plain, informed = (
+        seen_skin_loss(kept, truth, sure, inside, known)[1]["pixel"] for known in (None, expected)
+    )
+    assert informed > 2 * plain
+    assert seen_skin_loss(truth, truth, sure, inside, expected)[0] < 1e-6
+
+
 @pytest.mark.train
 @pytest.mark.slow
 def test_every_stage_learns(tmp_path, drawn):
@@ -282,7 +413,7 @@ def test_wrong_shapes_are_refused():
                 detail_from_texture(**{**right, name: wrong})
 
 
-@pytest.mark.parametrize("name", ["2core", "gpu"])
+@pytest.mark.parametrize("name", ["2core", "2core-further", "gpu"])
 def test_configurations_build(name):
     settings = read_configuration(name, "image-to-displacement")
     config = image_config(settings["network"])

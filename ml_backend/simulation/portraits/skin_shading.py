@@ -23,6 +23,16 @@ LEAST_SHADE = 0.04
 MELANIN = (0.55, 0.85, 1.25)  # extinction of red, green and blue by a unit of each pigment
 HAEMOGLOBIN = (0.12, 0.85, 0.65)
 PALE = (0.80, 0.64, 0.52)
+SOFT_LIGHTS = 0.55
+FOLD_MM = 9.0
+"""Width of the broad valley in which a fold of real skin lies, which neither map nor fitted mesh has."""
+SOFT_MM, SOFTENED = 4.0, 1.6
+"""Width over which folds of young skin are rounded in a picture, and the factor that keeps their depth."""
+HOLLOWS = ((3.0, 1.5), (8.0, 1.2), (16.0, 0.8))
+"""Widths, millimetres, of hollows that receive less light, and by how much at most for each millimetre."""
+SHADOW_MM, SHADOW_SOFTNESS = (1.0, 2.0, 4.0, 7.0, 11.0), 0.15
+SCATTERED, SCATTER_MM = (0.6, 0.3, 0.15), 3.0
+"""Largest share of red, green and blue light that leaves the skin beside where it entered, and how far."""
 
 
 def harmonics(normals: Tensor) -> Tensor:
@@ -101,9 +111,13 @@ class SkinSurface:
         slope = by_u / self.along
         return slope, (by_v - self.shear * slope) / self.across
 
-    def tilted(self, slope_t: Tensor, slope_b: Tensor) -> Tensor:
-        """Returns the unit normals (B, 3, R, R) of the displaced surface."""
-        return functional.normalize(self.normal - slope_t * self.tangent - slope_b * self.bitangent, dim=1)
+    def tilted(self, slope_t: Tensor, slope_b: Tensor, normal: Tensor | None = None) -> Tensor:
+        """Returns the unit normals (B, 3, R, R) of the displaced surface.
+
+        `normal` (B, 3, R, R) is that of other smooth faces, in place of the mean face's.
+        """
+        smooth = self.normal if normal is None else normal
+        return functional.normalize(smooth - slope_t * self.tangent - slope_b * self.bitangent, dim=1)
 
 
 def skin_surface(face: BilinearFace, resolution: int) -> SkinSurface:
@@ -179,7 +193,11 @@ def _tangents(
 
 
 def sample_light(count: int, random: torch.Generator) -> Tensor:
-    """Draws lights (B, 9, 3): a sky, a strong light from the front, a weak second one, a tint."""
+    """Draws lights (B, 9, 3): a sky, a strong light from the front, a weak second one, a tint.
+
+    For about half the lights the lamps are large or surround the head, as in a studio: what is directed falls
+    to a twentieth at the least.
+    """
     light = torch.zeros(count, 9)
     light[:, 0] = 1
     for strongest in (1.1, 0.4):
@@ -190,6 +208,9 @@ def sample_light(count: int, random: torch.Generator) -> Tensor:
         strength = strongest * (0.25 + 0.75 * torch.rand(count, 1, generator=random))
         lobes = harmonics(towards[:, :, None, None])[..., 0, 0]
         light = light + strength * lobes * torch.tensor([0.0, 1, 1, 1, 0.4, 0.4, 0.4, 0.4, 0.4]) * 0.6
+    soft = torch.rand(count, 2, generator=random)
+    directed = torch.where(soft[:, :1] < SOFT_LIGHTS, 0.05 + 0.6 * soft[:, 1:].square(), torch.ones(count, 1))
+    light[:, 1:] = light[:, 1:] * directed
     tint = 1 + 0.08 * torch.randn(count, 1, 3, generator=random)
     return light[:, :, None] * tint * (0.6 + 0.7 * torch.rand(count, 1, 1, generator=random))
 
@@ -238,8 +259,29 @@ def sample_albedo(surface: SkinSurface, count: int, random: torch.Generator) -> 
     return torch.tensor(PALE).view(1, 3, 1, 1) * torch.exp(-pigments)
 
 
+def hair_over_skin(count: int, size: int, random: torch.Generator) -> Tensor:
+    """Draws how far loose hair covers the skin from the map's rim inwards, (B, 1, size, size) 0..1.
+
+    Strands hang; for two thirds of the maps there are none.
+    """
+    at = torch.linspace(-1, 1, size)
+    draw = torch.rand(count, 4, 1, 1, generator=random)
+    low = 0.45 + 0.5 * draw[:, :1]
+    radius = torch.hypot(at[None, :], 0.9 * at[:, None]) + 0.08 * smooth_noise(count, size, 8, random)
+    grown = torch.sigmoid((radius - low) / (0.01 + 0.05 * draw[:, 1:2])) * (at[:, None] > -0.3)
+    strands = torch.randn(count, 1, max(4, size // 24), size, generator=random)
+    strands = functional.interpolate(strands, size=(size, size), mode="bilinear", align_corners=False)
+    return grown * torch.sigmoid(2 * strands + 3 * draw[:, 2:3]) * (draw[:, 3:] < 0.33)
+
+
 def shade_skin(
-    surface: SkinSurface, heights: Tensor, albedo: Tensor, light: Tensor, random: torch.Generator
+    surface: SkinSurface,
+    heights: Tensor,
+    albedo: Tensor,
+    light: Tensor,
+    random: torch.Generator,
+    normal: Tensor | None = None,
+    openness: Tensor | None = None,
 ) -> Tensor:
     """Draws skin.
 
@@ -249,6 +291,8 @@ def shade_skin(
         albedo: (B, 3, R, R).
         light: (B, 9, 3).
         random: chance of shadow, shine, shade in hollows and exposure.
+        normal: (B, 3, R, R) of the people's own smooth faces; the mean face's by default.
+        openness: (B, 1, R, R) 0..1, how much of an even sky reaches the smooth skin; all by default.
 
     Returns:
         (B, 3, R, R) linear, 0..1 where it is not overexposed.
@@ -258,21 +302,74 @@ def shade_skin(
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
 
-    normals = surface.tilted(*surface.slopes(heights))
+    soft = uniform(0, 1) * (uniform(0, 1) < 0.7)
+    heights = heights + soft * (SOFTENED * local_mean(surface, heights, SOFT_MM) - heights)
+    heights = heights + uniform(0.5, 3) * (uniform(0, 1) < 0.8) * local_mean(surface, heights, FOLD_MM)
+    normals = surface.tilted(*surface.slopes(heights), normal)
     shade = torch.einsum("bkyx,bkc->bcyx", harmonics(normals), light).clamp_min(LEAST_SHADE)
-    width = max(3, round(3.0 / float(surface.along.median()))) | 1
-    hollow = functional.avg_pool2d(heights, width, 1, width // 2, count_include_pad=False) - heights
-    shade = shade * torch.exp(-uniform(0, 1.6) * functional.relu(hollow))
+    if openness is not None:
+        shade = shade * openness.clamp_min(0.05) ** uniform(0.2, 1.5)
+    shade = shade * (1 - uniform(0, 0.9) * cast_shadow(surface, heights, light))
+    for width, deepest in HOLLOWS:
+        hollow = local_mean(surface, heights, width) - heights
+        shade = shade * torch.exp(-uniform(0.3 * deepest, deepest) * functional.relu(hollow))
     edge = smooth_noise(count, size, 4, random) - uniform(0.2, 2.0)
     shade = shade * (1 - uniform(0, 0.5) * (uniform(0, 1) < 0.3) * torch.sigmoid(edge / uniform(0.05, 0.6)))
     shade = shade * torch.exp(0.12 * smooth_noise(count, size, 5, random))
+    spread = uniform(0, 1) * torch.tensor(SCATTERED).view(1, 3, 1, 1)
+    shade = shade + spread * (local_mean(surface, shade, SCATTER_MM) - shade)
     half = functional.normalize(
         torch.randn(count, 3, generator=random) * 0.4 + torch.tensor([0.0, -1.0, 0.35]), dim=1
     )
-    shine = (normals * half[:, :, None, None]).sum(1, keepdim=True).clamp_min(0) ** 16
+    towards = (normals * half[:, :, None, None]).sum(1, keepdim=True).clamp_min(0)
+    shine = towards**16 + uniform(0, 0.6) * towards**64
     drawn = albedo * shade + uniform(0, 0.1) * shine * light[:, 0].mean(1).view(-1, 1, 1, 1)
     bright = (drawn * surface.mask).mean(1).flatten(1).quantile(0.93, dim=1).clamp_min(1e-3)
     return drawn * uniform(0.3, 0.95) / bright.view(-1, 1, 1, 1)
+
+
+def local_mean(surface: SkinSurface, maps: Tensor, width: float) -> Tensor:
+    """Returns the means of maps (B, C, R, R) over squares of some millimetres; same shape."""
+    side = max(3, round(width / float(surface.along.median()))) | 1
+    for shape in ((side, 1), (1, side)):
+        padding = (shape[0] // 2, shape[1] // 2)
+        maps = functional.avg_pool2d(maps, shape, 1, padding, count_include_pad=False)
+    return maps
+
+
+def cast_shadow(surface: SkinSurface, heights: Tensor, light: Tensor) -> Tensor:
+    """Returns how far relief hides the strongest lamp from each texel.
+
+    Args:
+        surface: the smooth face.
+        heights: (B, 1, R, R) millimetres.
+        light: (B, 9, 3); its linear part points to the lamp.
+
+    Returns:
+        (B, 1, R, R) 0..1; almost 0 under light from everywhere, which casts no shadow.
+
+    Source: Max 1988, "Horizon mapping: shadows for bump-mapped surfaces".
+    """
+    size = heights.shape[-1]
+    lamp = light.mean(2)[:, [3, 1, 2]]
+    directed = lamp.norm(dim=1) / light[:, 0].mean(1).clamp_min(1e-3)
+    lamp = functional.normalize(lamp, dim=1)[:, :, None, None]
+    by_t, by_b, by_n = (
+        (lamp * axis).sum(1) for axis in (surface.tangent, surface.bitangent, surface.normal)
+    )  # (B, R, R)
+    aside = torch.sqrt(by_t.square() + by_b.square()).clamp_min(1e-3)
+    step_v = by_b / aside / surface.across
+    step_u = (by_t / aside - surface.shear * step_v) / surface.along
+    at = (torch.arange(size, device=heights.device) + 0.5) * (2 / size) - 1
+    horizon = torch.full_like(heights, -1.0)
+    for distance in SHADOW_MM:
+        place = torch.stack(
+            [at + step_u * (distance * 2 / size), at[:, None] + step_v * (distance * 2 / size)], -1
+        )
+        there = functional.grid_sample(heights, place, align_corners=False, padding_mode="border")
+        horizon = torch.maximum(horizon, (there - heights) / distance)
+    hidden = torch.sigmoid((horizon - (by_n / aside)[:, None]) / SHADOW_SOFTNESS)
+    return hidden * (by_n > 0)[:, None] * directed.clamp_max(1).view(-1, 1, 1, 1)
 
 
 def smooth_shading(surface: SkinSurface, light: Tensor) -> tuple[Tensor, Tensor]:
