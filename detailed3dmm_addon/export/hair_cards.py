@@ -9,15 +9,8 @@ import numpy as np
 from mathutils.kdtree import KDTree
 
 from ...ml_backend.hair.card_atlas import CUT, Pigments, draw_atlas
-from ...ml_backend.hair.cards import (
-    PLANS,
-    CardStrands,
-    HairCards,
-    hair_cards,
-    moved_by_skin,
-    outer_skin,
-    outward_of,
-)
+from ...ml_backend.hair.card_layers import PLANS, CardStrands
+from ...ml_backend.hair.cards import HairCards, hair_cards, moved_by_skin, outer_skin, outward_of
 from ...ml_backend.hair.strands import unit
 from ..actions import action_writer
 from ..hair.follow_group import CHANCE, CORNERS, FACE_INPUT, SHARE_INPUT, WEIGHTS, WIDE

@@ -7,7 +7,8 @@ from ml_backend.geometry.dense_face import dense_face_mesh
 from ml_backend.geometry.srgb import from_srgb
 from ml_backend.hair.card_atlas import CUT, Pigments, Tile, cell_corners, cells_of, draw_atlas, strand_colours
 from ml_backend.hair.card_groups import group_mean, group_members, group_quantiles, grouped
-from ml_backend.hair.cards import PLANS, CardStrands, hair_cards, moved_by_skin, outer_skin, outward_of
+from ml_backend.hair.card_layers import PLANS, CardStrands
+from ml_backend.hair.cards import hair_cards, moved_by_skin, outer_skin, outward_of
 from ml_backend.hair.face_hair import beard_hair, brow_hair, lash_hair
 from ml_backend.hair.head import hair_head
 from ml_backend.hair.pigments import WHITE, pigments_of, shown_colour
