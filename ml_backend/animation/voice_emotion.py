@@ -1,8 +1,12 @@
 """Keys of the emotion layer that follow how lively a voice is: a guess."""
 
-from ..audio.voice_arousal import Arousal
+from typing import TYPE_CHECKING
+
 from ..errors import UserError
 from .emotion import EMOTIONS, NEUTRAL, EmotionKey
+
+if TYPE_CHECKING:
+    from ..audio.voice_arousal import Arousal
 
 GUESS = "guess"
 VOICE_EMOTIONS = (GUESS, *(emotion for emotion in EMOTIONS if emotion != NEUTRAL))
@@ -29,7 +33,7 @@ def check_voice_emotion(name: str) -> str:
     return name
 
 
-def keys_of_voice(arousal: Arousal, name: str) -> tuple[EmotionKey, ...]:
+def keys_of_voice(arousal: "Arousal", name: str) -> tuple[EmotionKey, ...]:
     """Returns keys that show a voice's liveliness.
 
     Args:
