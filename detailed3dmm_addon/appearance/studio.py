@@ -72,7 +72,7 @@ SET_UPS = {
             Lamp("Background", (0.0, 1.2, 1.1), (1.2, 0.3), 8.0),
         ),
         strength=0.22,
-        backdrop=0.35,
+        backdrop=0.8,
     ),
     "REMBRANDT": SetUp(
         (
