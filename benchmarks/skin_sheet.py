@@ -13,7 +13,7 @@ from PIL import Image
 
 from tools.demo import render
 from tools.extension_session import installed_extension
-from tools.portrait import Person, create_person
+from tools.portrait import Person, create_person, step_closer
 
 ROOT = Path(__file__).resolve().parent.parent
 LIGHTS = {"soft": "SOFT", "studio": "REMBRANDT", "outdoor": "OUTDOOR"}
@@ -33,16 +33,12 @@ def make_sheet(seed: int, set_up: str, size: int, samples: int) -> Image.Image:
         size: pixels along a side of one picture.
         samples: of Cycles.
     """
-    import bpy
-
     sheet = Image.new("RGB", (len(TONES) * size, len(AGES) * size))
     place = ROOT / "build" / "skin_sheet_tile.png"
     place.parent.mkdir(parents=True, exist_ok=True)
     for row, (age, years) in enumerate(AGES):
         face = create_person(Person(seed, age, 0.3), set_up)
-        camera = bpy.context.scene.camera.data  # type: ignore[union-attr]
-        camera.lens *= _CLOSER
-        camera.shift_y += 0.45 * (_CLOSER - 1)
+        step_closer(_CLOSER)
         face.d3dmm.skin.age = years
         for column, tone in enumerate(TONES):
             face.d3dmm.skin.tone = tone

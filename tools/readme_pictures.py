@@ -15,7 +15,7 @@ from PIL import Image
 
 from .demo import render
 from .extension_session import installed_extension
-from .portrait import NEUTRAL, Person, create_person
+from .portrait import NEUTRAL, Person, create_person, step_closer
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -53,7 +53,7 @@ def copy_demo(folder: Path) -> None:
 def make_portrait(folder: Path, size: int, samples: int) -> None:
     """Renders the first picture."""
     create_person(FIRST, "REMBRANDT")
-    _step_closer()
+    step_closer(PORTRAIT)
     _render_jpeg(folder / "portrait.jpg", size, samples)
 
 
@@ -62,7 +62,7 @@ def make_people(folder: Path, size: int, samples: int) -> None:
     sheet = Image.new("RGB", (4 * size, 2 * size))
     for index, person in enumerate(PEOPLE):
         create_person(person, "SOFT")
-        _step_closer()
+        step_closer(PORTRAIT)
         sheet.paste(_rendered(size, samples), (index % 4 * size, index // 4 * size))
     sheet.save(folder / "people.jpg", quality=90)
 
@@ -92,15 +92,6 @@ def make_turntable(folder: Path, size: int, samples: int) -> None:
         scene.frame_set(scene.frame_start + side)
         strip.paste(_rendered(size, samples), (side * size, 0))
     strip.save(folder / "turntable.jpg", quality=90)
-
-
-def _step_closer() -> None:
-    """Lets the head fill the picture: the shoulders' cut is left out, the crown stays in."""
-    import bpy
-
-    camera = bpy.context.scene.camera.data
-    camera.lens *= PORTRAIT
-    camera.shift_y += 0.45 * (PORTRAIT - 1)
 
 
 def _rendered(size: int, samples: int) -> Image.Image:
