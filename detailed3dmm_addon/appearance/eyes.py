@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ..model.face_model import dense_mesh, dense_parts, face_model
+from ..nodes.detail_groups import input_identifiers
 from ..nodes.eye_groups import (
     DEFAULTS,
     EYE_ATTRIBUTE,
@@ -28,7 +29,6 @@ from ..nodes.eye_groups import (
     EyeParts,
     fill_eye_group,
 )
-from ..nodes.detail_groups import input_identifiers
 from ..nodes.modifier_inputs import get_input, set_input
 from ..nodes.vertex_attributes import write_attribute
 from .eye_material import IRIS_NODE
@@ -102,7 +102,8 @@ def _set_colours(face: bpy.types.Object, modifier: bpy.types.NodesModifier, seed
 
 
 def suit_skin(face: bpy.types.Object) -> None:
-    """Gives the edges of the lids the pigment of a face's skin; eyes of earlier versions have no such input."""
+    """Gives the edges of the lids the pigment of a face's skin; eyes of earlier versions have no such
+    input."""
     modifier = eye_modifier(face)
     if modifier is None or PIGMENT_INPUT not in input_identifiers(modifier.node_group):
         return

@@ -157,7 +157,7 @@ def transfer(
     if missing:
         raise UserError(
             f"The source shows no {' and no '.join(missing)}.",
-            "Switch it off, or use a photo: light comes from photos, hair from photos and faces of this file.",
+            "Switch it off, or use a photo: light comes from photos, hair from photos and faces here.",
         )
     own = attributes_of_face(face)
     if "shape" in amounts and not live_update.can_change_identity(face):
