@@ -57,7 +57,7 @@ class D3DMM_PG_transfer(bpy.types.PropertyGroup):
     use_pose: BoolProperty(name="Pose", description="Take the turn of the head")
     use_hair: BoolProperty(
         name="Hair",
-        description="Take cut, beard, brows and their colour; of a photo they are guessed by a fit of seconds",
+        description="Take cut, beard, brows and their colour; a photo's are guessed by a fit of seconds",
     )
     fit_photo: BoolProperty(
         name="Fit Photo",
