@@ -38,7 +38,7 @@ _HALF = 0.5
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of a face that gives.
+    """A face that gives.
 
     Attributes:
         attributes: as numbers.
