@@ -175,7 +175,7 @@ class AttributeEncoder(nn.Module):
         codes = sum(SIZES[name] for name in GEOMETRY)
         self.steps = nn.ModuleList(
             PatchRefiner(
-                config.looks, codes, inputs, 2 * spacing / SIDE, config.samples, config.look_features,
+                config.looks, codes, 2 * spacing / SIDE, config.samples, config.look_features,
                 config.look_width, config.dropout,
             )
             for spacing in config.spacings
@@ -242,7 +242,7 @@ class AttributeEncoder(nn.Module):
                 codes = {name: self.unscaled(name, value) for name, value in _parts(now).items()}
                 codes["expression"] = codes["expression"].clamp(0, 1)
                 at = places.seen(codes, points[:, -self.config.more :]) * (2 / SIDE)
-            now, offsets = step(now, at, crop, values)
+            now, offsets = step(now, at, crop)
             found.append(HeadStep(_parts(now), at, offsets))
         return found
 

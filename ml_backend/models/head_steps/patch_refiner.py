@@ -16,6 +16,7 @@ from torch.nn import functional
 
 OFFSET = 0.03
 """Of half the crop's side: how far places usually are from where they should be."""
+KEPT = 4
 _LEAST_CONTRAST = 0.05
 _GAIN = 3.0
 
@@ -24,12 +25,12 @@ class PatchRefiner(nn.Module):
     """One step.
 
     Args:
-        places: P; codes: numbers that are bettered; more: other numbers that are known.
+        places: P; codes: numbers that are bettered.
         spacing: of a piece's samples, shares of half the crop's side.
         samples: along a side of a piece.
-        features: of each piece.
+        features: of each piece, the first `KEPT` of which go on.
         width: of the network.
-        dropout: in it.
+        dropout: in it, and of places, as if something were before them.
     """
 
     grid: Tensor
@@ -38,7 +39,6 @@ class PatchRefiner(nn.Module):
         self,
         places: int,
         codes: int,
-        more: int,
         spacing: float,
         samples: int,
         features: int,
@@ -53,7 +53,8 @@ class PatchRefiner(nn.Module):
         self.filters = nn.Parameter(torch.randn(places, values, features) / values**0.5)
         self.levels = nn.Parameter(torch.zeros(places, features))
         self.to_offsets = nn.Parameter(torch.randn(places, features, 2) * (0.1 / features) ** 0.5)
-        self.first = nn.Linear(places * (features + 2) + codes + more, width)
+        self.first = nn.Linear(places * (KEPT + 2) + codes, width)
+        self.dropout = dropout
         self.block = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, width),
@@ -65,14 +66,13 @@ class PatchRefiner(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, codes: Tensor, places: Tensor, crop: Tensor, more: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, codes: Tensor, places: Tensor, crop: Tensor) -> tuple[Tensor, Tensor]:
         """Betters codes.
 
         Args:
             codes: (B, C) in deviations.
             places: (B, P, 2) in the crop, -1 to 1.
             crop: (B, 3, S, S) sRGB in 0..1.
-            more: (B, M).
 
         Returns:
             Codes (B, C), and how far each place is believed to be from where it should be, (B, P, 2) in
@@ -86,6 +86,8 @@ class PatchRefiner(nn.Module):
         pieces = (pieces - pieces.mean(2, keepdim=True)) * (_GAIN / contrast)
         seen = functional.gelu(torch.einsum("bpn,pnf->bpf", pieces, self.filters) + self.levels)
         offsets = torch.einsum("bpf,pfc->bpc", seen, self.to_offsets)
-        hidden = self.first(torch.cat([seen.flatten(1), offsets.flatten(1), codes, more], 1))
-        hidden = functional.gelu(hidden)
+        known = torch.cat([offsets, seen[:, :, :KEPT]], 2)
+        if self.training:
+            known = known * (torch.rand(known.shape[:2])[..., None] >= self.dropout)
+        hidden = functional.gelu(self.first(torch.cat([known.flatten(1), codes], 1)))
         return codes + self.last(hidden + self.block(hidden)), offsets

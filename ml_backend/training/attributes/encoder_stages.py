@@ -21,6 +21,8 @@ from .attribute_losses import CodeErrors, usual_codes
 from .colour_stream import ColourBatch, ColourStream
 from .variations import Variations
 
+_OFFSETS = 3.0
+"""Weight of the offsets of places."""
 _COVERS = (16, 60)
 """Pixels of the side of things before a face."""
 
@@ -138,7 +140,7 @@ def train_geometry(
         each = [errors.each(encoder, one.codes, codes) for one in steps]
         offsets = offset_loss(encoder, steps[1:], points, codes)
         losses = each[-1] | {"offsets": offsets}
-        loss = offsets + torch.stack([sum_of(one) for one in each]).sum()
+        loss = _OFFSETS * offsets + torch.stack([sum_of(one) for one in each]).sum()
         step.descend(loss, clip=1.0, loss=loss, **losses)
 
 
