@@ -122,11 +122,11 @@ def _encode_photo(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     encoded = encode_photo(
         str(parameters["path"]), int(parameters.get("face", 0)), str(parameters.get("landmark_model", ""))
     )
-    found = encoded.attributes()
-    return {"milliseconds": encoded.milliseconds}, {
-        "identity": found.shape, "expression": found.expression, "skin": found.skin, "light": found.light,
-        "pose": found.pose, "colour": encoded.skin_colour(),
-    }  # fmt: skip
+    codes, found = encoded.codes, encoded.attributes()
+    arrays = {"identity": codes.shape, "expression": codes.expression, "colour": encoded.skin_colour()}
+    for name in ("skin", "light", "pose"):
+        arrays[name] = np.asarray(getattr(found, name), np.float32)
+    return {"milliseconds": encoded.milliseconds}, arrays
 
 
 def _track_video(parameters: dict, arrays: dict, progress: Progress) -> Answer:
