@@ -1,12 +1,18 @@
 """The worker killed at random moments: reported within two seconds, scene unchanged, next request works.
 
-A few here; `make test-kills` does two hundred (D3DMM_KILLS).
+Commands of the shell are killed too: a result is whole or not there. A few kills here; `make test-kills` does
+two hundred of the worker in its jobs, twenty in operators and twenty of commands (D3DMM_KILLS).
 """
 
+import json
 import os
 import random
 import signal
+import subprocess
+import threading
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -19,23 +25,50 @@ KILLS = int(os.environ.get("D3DMM_KILLS", "4"))
 MOST_SECONDS_TO_TELL = 2.0
 
 
-def speech(face, module, recording):
-    source = module("detailed3dmm_addon.clips.clip_sources").SpeechSource(recording)
+@dataclass(frozen=True)
+class Given:
+    """The files that jobs work on."""
+
+    recording: Path
+    photo: Path
+    film: Path
+
+
+@pytest.fixture
+def given(recording, photo, performance) -> Given:
+    return Given(recording, photo, performance)
+
+
+def speech(face, module, given):
+    source = module("detailed3dmm_addon.clips.clip_sources").SpeechSource(given.recording)
     return next(source.curves(face.d3dmm_animation, 1, 25.0))[1:]
 
 
-def wrinkles(face, module, _recording):
+def video(face, module, given):
+    source = module("detailed3dmm_addon.clips.clip_sources").VideoSource(given.film, same_person=True)
+    return next(source.curves(face.d3dmm_animation, 1, 25.0))[1:]
+
+
+def live(_face, _module, given):
+    return "live_start", {"source": str(given.film)}, {}
+
+
+def attributes(_face, module, given):
+    return module("operators.transfer_attributes")._fit_request(given.photo)
+
+
+def wrinkles(face, module, _given):
     expressions = np.random.default_rng(0).uniform(0, 1, (2000, 52)).astype(np.float32)
     skin = module("detailed3dmm_addon.model.face_model").skin_of(face)
     return module("detailed3dmm_addon.detail.bake").clip_request(face, expressions, skin)
 
 
-def imported_map(face, module, _recording):
+def imported_map(face, module, _given):
     values = np.random.default_rng(0).normal(0, 0.1, (64, 64)).astype(np.float32)
     return "invert", {"steps": 5000}, {"map": values}
 
 
-def full_map(face, module, _recording):
+def full_map(face, module, _given):
     return (
         "generate",
         {"resolution": 1024},
@@ -43,10 +76,10 @@ def full_map(face, module, _recording):
     )
 
 
-JOBS = (speech, wrinkles, imported_map, full_map)
+JOBS = (speech, video, live, attributes, wrinkles, imported_map, full_map)
 
 
-def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
+def test_killed_at_any_moment_of_any_job(wrinkled, given, module):
     backend, draw = (
         module("detailed3dmm_addon.worker.jobs"),
         random.Random(int(os.environ.get("D3DMM_KILLS_SEED", "0"))),
@@ -54,8 +87,11 @@ def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
     small = {"resolution": 256}
     before, surface = state_of_scene(), evaluated(wrinkled)
     slowest, finished = 0.0, 0
+    killed_in = dict.fromkeys((job.__name__ for job in JOBS), 0)
     for number in range(KILLS):
-        job = backend.begin_job("Job", *draw.choice(JOBS)(wrinkled, module, recording))
+        request = draw.choice(JOBS)
+        killed_in[request.__name__] += 1
+        job = backend.begin_job("Job", *request(wrinkled, module, given))
         moment = time.monotonic() + draw.uniform(0.0, 6.0)
         while time.monotonic() < moment and job.outcome is None:
             backend.pump()
@@ -86,4 +122,82 @@ def test_killed_at_any_moment_of_any_job(wrinkled, recording, module):
         if number % 10 == 9:
             print(f"{number + 1} kills, slowest message {slowest:.3f} s", flush=True)
     assert bpy.ops.d3dmm.update_detail() == {"FINISHED"}
-    print(f"{KILLS} kills, {finished} after the job's own end, slowest message {slowest:.3f} s")
+    print(f"{KILLS} kills, {finished} after the job's own end, slowest message {slowest:.3f} s; {killed_in}")
+
+
+def import_video(given):
+    return bpy.ops.d3dmm.import_video(filepath=str(given.film))
+
+
+def face_from_photo(given):
+    return bpy.ops.d3dmm.fit_from_image(filepath=str(given.photo))
+
+
+def transfer_of_a_photo(_given):
+    return bpy.ops.d3dmm.transfer_attributes()
+
+
+def killing_after(backend, seconds: float) -> threading.Thread:
+    """Starts a thread that kills the worker so long after it is there."""
+
+    def wait_and_kill():
+        until = time.monotonic() + 60
+        while backend.worker_pid() is None and time.monotonic() < until:
+            time.sleep(0.002)
+        time.sleep(seconds)
+        os.kill(backend.worker_pid(), signal.SIGKILL)
+
+    thread = threading.Thread(target=wait_and_kill)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("press", [import_video, face_from_photo, transfer_of_a_photo])
+def test_an_operator_whose_worker_is_killed_changes_nothing(wrinkled, given, module, press):
+    backend, draw = module("detailed3dmm_addon.worker.jobs"), random.Random(press.__name__)
+    settings = wrinkled.d3dmm_transfer
+    settings.source_kind, settings.source_path, settings.use_shape = "FILE", str(given.photo), True
+    settings.use_expression = True
+    for number in range(max(1, KILLS // 30)):
+        backend.stop()
+        before, surface = state_of_scene(), evaluated(wrinkled)
+        thread = killing_after(backend, draw.uniform(0.0, 1.5))
+        with pytest.raises(RuntimeError, match="ended unexpectedly"):
+            press(given)
+        thread.join()
+        assert state_of_scene() == before, f"kill {number}"
+        assert np.array_equal(evaluated(wrinkled), surface), f"kill {number}"
+    assert bpy.ops.d3dmm.update_detail() == {"FINISHED"}
+
+
+COMMANDS = ("encode", "transfer", "track")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_is_killed_leaves_a_whole_result_or_none(face, given, tmp_path, command):
+    draw, out, source = random.Random(command), tmp_path / "out" / "result.json", tmp_path / "face.json"
+    out.parent.mkdir()
+    assert bpy.ops.d3dmm.save_face(filepath=str(source)) == {"FINISHED"}
+    kept = source.read_bytes()
+    words = {
+        "encode": [str(given.photo)],
+        "transfer": ["--from", str(given.photo), "--to", str(source), "--attributes", "expression"],
+        "track": [str(given.film)],
+    }[command]
+    line = [os.environ["D3DMM_WORKER_PYTHON"], "-m", "ml_backend", command, *words, "--out", str(out)]
+    root = Path(__file__).resolve().parents[2]
+    began = time.monotonic()
+    subprocess.run(line, cwd=root, check=True, capture_output=True, timeout=600)
+    usual, whole = time.monotonic() - began, json.loads(out.read_text("utf-8"))
+    for _ in range(max(1, KILLS // 30)):
+        out.unlink(missing_ok=True)
+        with subprocess.Popen(
+            line, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            time.sleep(draw.uniform(0.3, 1.1) * usual)
+            process.kill()
+        assert not out.exists() or json.loads(out.read_text("utf-8")) == whole
+        assert source.read_bytes() == kept
+    out.unlink(missing_ok=True)
+    subprocess.run(line, cwd=root, check=True, capture_output=True, timeout=600)
+    assert json.loads(out.read_text("utf-8")) == whole

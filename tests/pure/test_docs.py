@@ -11,6 +11,7 @@ import pytest
 
 from ml_backend.__main__ import COMMANDS, main
 from ml_backend.commands import evaluate, train
+from ml_backend.pipelines.asset_stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
@@ -207,3 +208,8 @@ def test_operators_have_the_arguments_that_are_written():
             assert written <= known[name], f"{document.name}: {name}({arguments})"
             count += 1
     assert count > 30
+
+
+def test_the_hours_of_build_assets_are_those_of_its_stages():
+    hours = sum(stage.minutes for stage in STAGES) / 60
+    assert f"about {hours:.0f} hours" in (ROOT / "docs" / "training.md").read_text("utf-8")
