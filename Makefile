@@ -82,6 +82,7 @@ test-window: install
 test-kills: install
 	D3DMM_KILLS=200 D3DMM_TEST_SECONDS=7200 $(IN_BLENDER) $(PY) tests/blender/run.py \
 	  -s tests/blender/test_worker_kills.py
+	D3DMM_KILLS=200 $(ONE_THREAD) $(PY) -m pytest tests/pure/test_killed_commands.py
 
 # A thousand broken files for each reader, the shell's and Blender's: ten minutes.
 test-broken-inputs: install
