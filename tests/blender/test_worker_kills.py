@@ -1,7 +1,7 @@
 """The worker killed at random moments: reported within two seconds, scene unchanged, next request works.
 
-Each job once here; `make test-kills` does two hundred, and some in operators (D3DMM_KILLS). The shell's commands
-are killed in `tests/pure/test_killed_commands.py`.
+Each job once here; `make test-kills` does two hundred, and some in operators (D3DMM_KILLS). Commands of
+the shell are killed in `tests/pure/test_killed_commands.py`.
 """
 
 import os

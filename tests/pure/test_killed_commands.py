@@ -1,4 +1,4 @@
-"""Commands of the shell that are killed at random moments: the result is whole or not there, the source stays.
+"""Commands of the shell, killed at random moments: the result is whole or not there, the source stays.
 
 One kill of each here; `make test-kills` does more (D3DMM_KILLS).
 """
