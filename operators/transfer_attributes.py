@@ -35,36 +35,35 @@ class D3DMM_OT_transfer_attributes(JobOperator, bpy.types.Operator):
                 return "The source is this face itself"
         elif not settings.source_path:
             return "Choose a photo or a face file"
-        if not settings.amounts():
+        if not settings.amounts() and not settings.use_hair:
             return "Switch an attribute on"
         return cls.busy_reason()
 
     def work(self, context):
-        """Reads the source, asks the worker for the fit of a photo, and changes the face at the end."""
+        """Reads the source, lets the worker read or fit a photo, and changes the face at the end."""
         face = self.face(context)
         settings = face.d3dmm_transfer
         amounts, regions = settings.amounts(), settings.regions()
-        tone = None
         if settings.source_kind == "FACE":
-            name, said = settings.source_face.name, ""
-            source = transfers.attributes_of_face(settings.source_face)
-            tone = settings.source_face.d3dmm.skin_tone
+            name = settings.source_face.name
+            source = transfers.source_of_face(settings.source_face)
         else:
             path = Path(bpy.path.abspath(settings.source_path))
             name = path.name
             if path.suffix.lower() == ".json":
-                source, said = transfers.attributes_of_file(path)
+                source = transfers.source_of_file(path)
             else:
-                request = _fit_request(path)
-                answer = yield "Transfer", *request
-                source, said = transfers.attributes_of_fit(answer)
-        transfers.transfer(context, face, source, amounts, regions, tone)
+                is_fitted = settings.fit_photo or settings.use_hair
+                answer = yield "Transfer", *_photo_request(path, is_fitted)
+                source = transfers.source_of_fit(answer) if is_fitted else transfers.source_of_code(answer)
+        transfers.transfer(context, face, source, amounts, regions, settings.use_hair)
         self.show_detail(face)
-        return f"{', '.join(amounts)} of {name}. {said}".strip()
+        taken = (*amounts, "hair") if settings.use_hair else amounts
+        return f"{', '.join(taken)} of {name}. {source.said}".strip()
 
 
-def _fit_request(path: Path) -> tuple[str, dict, dict]:
-    """Returns the worker's request for a photo.
+def _photo_request(path: Path, is_fitted: bool) -> tuple[str, dict, dict]:
+    """Returns the worker's request for a photo, that is fitted by iteration or read in one pass.
 
     Raises:
         UserError: the file is missing or no photo by its name, or there is no backend.
@@ -78,6 +77,8 @@ def _fit_request(path: Path) -> tuple[str, dict, dict]:
     reason = backend.missing_reason()
     if reason:
         raise UserError("A photo needs the backend.", reason)
+    if not is_fitted:
+        return "encode_photo", {"path": str(path)}, {}
     return "fit_from_image", {"paths": [str(path)], "faces": [], "landmark_model": ""}, {}
 
 

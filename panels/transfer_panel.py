@@ -21,7 +21,11 @@ class D3DMM_PT_transfer(FacePanel, bpy.types.Panel):
         layout = self.layout
         settings = active_face(context).d3dmm_transfer
         layout.row().prop(settings, "source_kind", expand=True)
-        layout.prop(settings, "source_face" if settings.source_kind == "FACE" else "source_path", text="")
+        if settings.source_kind == "FACE":
+            layout.prop(settings, "source_face", text="")
+        else:
+            layout.prop(settings, "source_path", text="")
+            layout.prop(settings, "fit_photo")
         column = layout.column(align=True)
         for name in _ATTRIBUTES:
             row = column.row(align=True)
@@ -29,6 +33,7 @@ class D3DMM_PT_transfer(FacePanel, bpy.types.Panel):
             amount = row.row(align=True)
             amount.active = getattr(settings, f"use_{name}")
             amount.prop(settings, f"{name}_amount", text="", slider=True)
+        column.prop(settings, "use_hair")
         regions = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         regions.active = settings.use_expression
         for name in _REGIONS:

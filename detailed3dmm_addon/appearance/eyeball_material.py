@@ -11,6 +11,7 @@ from ..nodes.eye_groups import (
     FLESH_ATTRIBUTE,
     IRIS_ATTRIBUTE,
     LOOK_OF_EYE,
+    PIGMENT_ATTRIBUTE,
     PLACE_ATTRIBUTE,
     SECOND_ATTRIBUTE,
     STATE_OF_EYE,
@@ -218,7 +219,12 @@ def make_lids(metre: float) -> bpy.types.Material:
         graph.node("VectorMath", {0: rest, "Scale": 900.0}, operation="SCALE").outputs[0], 1.0, 3.0
     )
     colour = graph.mix(graph.ramp(spots, 0.3, 0.7), (0.50, 0.17, 0.13), (0.62, 0.30, 0.24))
-    colour = graph.mix(graph.ramp(flesh_share, 0.2, 1.0), (0.58, 0.43, 0.38), colour)
+    pigment = graph.attribute(PIGMENT_ATTRIBUTE).outputs["Fac"]
+    edge = graph.mix(pigment, (0.58, 0.43, 0.38), (0.085, 0.046, 0.036))
+    colour = graph.mix(
+        graph.math("MULTIPLY", pigment, 0.62), colour, graph.mix(1.0, colour, edge, "MULTIPLY")
+    )
+    colour = graph.mix(graph.ramp(flesh_share, 0.2, 1.0), edge, colour)
     flesh = graph.node(
         "BsdfPrincipled",
         {

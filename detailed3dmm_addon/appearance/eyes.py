@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ..model.face_model import dense_mesh, dense_parts, face_model
+from ..nodes.detail_groups import input_identifiers
 from ..nodes.eye_groups import (
     DEFAULTS,
     EYE_ATTRIBUTE,
@@ -16,6 +17,7 @@ from ..nodes.eye_groups import (
     LID_ATTRIBUTE,
     LOWER_ATTRIBUTE,
     OWN_EYE_ATTRIBUTE,
+    PIGMENT_INPUT,
     PLACE_ATTRIBUTE,
     SECOND_INPUT,
     SEED_INPUT,
@@ -51,6 +53,8 @@ _GREYER, _COOLER = 2.2, 0.6
 _DARK_SKIN = 0.5
 _PIGMENTED = 0.45
 """Yellowing of the white of the eyes that the darkest skin adds."""
+_BARE_TONE, _FULL_TONE = 20.0, -50.0
+"""Typology angles, degrees: from the first the edges of the lids are darker, from the second darkest."""
 _POCKET = 0.0128
 """Metres from an eye's centre up to which skin is hidden between lid and eyeball."""
 _ANCHORS = 6
@@ -93,7 +97,21 @@ def _set_colours(face: bpy.types.Object, modifier: bpy.types.NodesModifier, seed
     pigment = _PIGMENTED * float(np.clip(2 * face.d3dmm.skin_tone - 1, 0, 1))
     set_input(modifier, YELLOWING_INPUT, min(age + pigment, 1.0))
     set_input(modifier, VEINS_INPUT, 0.3 + 0.4 * age)
+    suit_skin(face)
     colour_own_eyes(face)
+
+
+def suit_skin(face: bpy.types.Object) -> None:
+    """Gives the edges of the lids the pigment of a face's skin; eyes of earlier versions have no such
+    input."""
+    modifier = eye_modifier(face)
+    if modifier is None or PIGMENT_INPUT not in input_identifiers(modifier.node_group):
+        return
+    share = (_BARE_TONE - face.d3dmm.skin.tone) / (_BARE_TONE - _FULL_TONE)
+    pigment = float(np.clip(share, 0, 1))
+    if abs(get_input(modifier, PIGMENT_INPUT) - pigment) > 1e-3:
+        set_input(modifier, PIGMENT_INPUT, pigment)
+        face.update_tag()
 
 
 def set_iris_like(face: bpy.types.Object, seen: Sequence[float]) -> None:

@@ -19,7 +19,7 @@ from ..model.registry import find_face, is_face
 from ..nodes.detail_modifier import make_detail_single_user
 from ..nodes.materials import first_material
 from ..worker import jobs
-from . import skin_colour
+from . import eyes, skin_colour
 from .photo_tone import FITTED_TONE, scale_lights, show_change
 from .skin_colour import DRAFT, colour_image, is_painted, look_of
 
@@ -76,6 +76,7 @@ def changed(face: bpy.types.Object) -> None:
     if STATE.is_suspended or not is_face(face) or not face_mesh.is_own(face):
         return
     skin_colour.show_share(face)
+    eyes.suit_skin(face)
     try:
         if FITTED_TONE in face:
             _own_material(face)

@@ -144,7 +144,7 @@ class PhotoFit:
             settings.identity_seed = 0
             settings.age_offset = _age_offset(arrays["skin"])
             settings.resolution = str(_RESOLUTION)
-            settings.skin_tone = tone_of(_middle_colour(arrays["albedo"]))
+            settings.skin_tone = tone_of(middle_colour(arrays["albedo"]))
             settings.photo = self.paths[0].name
             colour = fit.parameters["skin_colour"]
             write_skin(face, {"tone": colour["tone"], **_known(colour["traits"])})
@@ -212,7 +212,7 @@ def _age_offset(skin: np.ndarray) -> float:
     return float(np.clip(skin[0] - sample_skin(0)[0], -4.0, 4.0))
 
 
-def _middle_colour(albedo: np.ndarray) -> np.ndarray:
+def middle_colour(albedo: np.ndarray) -> np.ndarray:
     """Returns the median colour over cheeks and nose: (3,) linear."""
     size = len(albedo)
     return np.median(

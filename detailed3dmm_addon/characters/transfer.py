@@ -5,6 +5,7 @@ Nothing is touched before everything was read, and the state before stays at han
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -18,9 +19,14 @@ from ...ml_backend.models.face_attributes import FaceAttributes, transferred
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
 from ..appearance.photo_light import build_photo_light, stored_light
+from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
+from ..hair.hair_values import HairValues, apply_hair_values, hair_values
+from ..hair.looks import HairLook, apply_hair_look, photo_look
 from ..model.face_model import check_current, direction_step, expression_of, face_model, identity_of, skin_of
 from ..model.registry import is_face
+from .face_file import read_preset
+from .photo import middle_colour
 
 BEFORE = "d3dmm_before_transfer"
 """Name on the object: the state before the last transfer, as JSON."""
@@ -28,6 +34,32 @@ _SKIN = ("wrinkle_seed", "age_offset", "skin_tendency", "skin_thickness", "skin_
 _MOST_OFFSET = 4.0
 _HALF = 0.5
 """From this amount on the places of the creases are the source's: they cannot be half-way."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A face that gives.
+
+    Attributes:
+        attributes: as numbers.
+        skin_tone: its slider Skin Tone, or None.
+        hair: its hair, or None where it is not known.
+        said: a sentence for the user.
+    """
+
+    attributes: FaceAttributes
+    skin_tone: float | None = None
+    hair: HairValues | HairLook | None = None
+    said: str = ""
+
+
+def source_of_face(face: bpy.types.Object) -> Source:
+    """Takes a face in the scene as the source.
+
+    Raises:
+        UserError: the object is no face, or one of another face model.
+    """
+    return Source(attributes_of_face(face), face.d3dmm.skin_tone, hair_values(face))
 
 
 def attributes_of_face(face: bpy.types.Object) -> FaceAttributes:
@@ -44,45 +76,66 @@ def attributes_of_face(face: bpy.types.Object) -> FaceAttributes:
     return FaceAttributes(identity_of(face), expression_of(face), skin_of(face), stored_light(face), pose)
 
 
-def attributes_of_file(path: Path) -> tuple[FaceAttributes, str]:
-    """Reads the attributes of a face file.
-
-    Returns:
-        The attributes, and a sentence where the face was carried over from an earlier model.
+def source_of_file(path: Path) -> Source:
+    """Takes a face file as the source.
 
     Raises:
         UserError: the file is missing or broken.
     """
     stored, said = carry_face(read_face(path), face_model(), path.name)
-    return FaceAttributes(stored.identity, stored.expression, stored.skin, stored.light, stored.pose), said
+    found = FaceAttributes(stored.identity, stored.expression, stored.skin, stored.light, stored.pose)
+    preset = read_preset(path)
+    return Source(found, preset.numbers.get("skin_tone"), preset.strands, said)
 
 
-def attributes_of_fit(fit: Event) -> tuple[FaceAttributes, str]:
-    """Takes the attributes from the worker's fit to a photo.
+def source_of_code(answer: Event) -> Source:
+    """Takes what the worker read of a photo in one pass as the source.
 
-    Returns:
-        The attributes, and a sentence on how sure they are.
+    Raises:
+        UserError: a number is not finite.
+    """
+    arrays = _finite(answer, "the photo")
+    found = FaceAttributes(
+        arrays["identity"], arrays["expression"], arrays["skin"], arrays["light"], arrays["pose"]
+    )
+    said = f"Read in {answer.parameters['milliseconds']:.0f} ms."
+    return Source(found, tone_of(arrays["colour"]), said=said)
+
+
+def source_of_fit(fit: Event) -> Source:
+    """Takes the worker's fit to a photo as the source.
 
     Raises:
         UserError: the fit is not finite.
     """
-    arrays, photo = fit.arrays, fit.parameters["photos"][0]
-    if not all(np.isfinite(values).all() for values in arrays.values()):
-        raise UserError(f"{photo['photo']}: the fit failed: the result is not finite.", "Try another photo.")
+    photo = fit.parameters["photos"][0]
+    arrays = _finite(fit, photo["photo"])
     pose = np.array([photo["yaw"], photo["pitch"], photo["roll"]], np.float32)
     found = FaceAttributes(
         arrays["identity"], arrays["expressions"][0], arrays["skin"], arrays["light"], pose
     )
-    return found, photo["sentence"]
+    tone = tone_of(middle_colour(arrays["albedo"]))
+    return Source(found, tone, photo_look(fit.parameters["hair"]), photo["sentence"])
+
+
+def _finite(answer: Event, name: str) -> Mapping[str, np.ndarray]:
+    """Returns the arrays of an answer.
+
+    Raises:
+        UserError: one of them is not finite.
+    """
+    if not all(np.isfinite(values).all() for values in answer.arrays.values()):
+        raise UserError(f"{name}: the fit failed: the result is not finite.", "Try another photo.")
+    return answer.arrays
 
 
 def transfer(
     context: bpy.types.Context,
     face: bpy.types.Object,
-    source: FaceAttributes,
+    source: Source,
     amounts: Mapping[str, float],
     regions: Collection[str],
-    skin_tone: float | None = None,
+    with_hair: bool = False,
 ) -> None:
     """Gives a face attributes of the source; the detail is left to the caller.
 
@@ -92,34 +145,35 @@ def transfer(
         source: what is known of the other one.
         amounts: by attribute, 0 to 2.
         regions: of an expression.
-        skin_tone: the source's slider Skin Tone, which follows the skin, or None.
+        with_hair: whether the face receives the hair too.
 
     Raises:
         UserError: the source does not know an attribute, or the face cannot change; nothing was touched.
     """
-    if not amounts:
+    if not amounts and not with_hair:
         raise UserError("No attribute is chosen.", "Switch some on.")
-    missing = [name for name in amounts if name not in source.known]
+    missing = [name for name in amounts if name not in source.attributes.known]
+    missing += ["hair"] if with_hair and source.hair is None else []
     if missing:
         raise UserError(
             f"The source shows no {' and no '.join(missing)}.",
-            "Switch it off, or use a photo: light comes from photos alone.",
+            "Switch it off, or use a photo: light comes from photos, hair from photos and faces here.",
         )
     own = attributes_of_face(face)
     if "shape" in amounts and not live_update.can_change_identity(face):
         raise UserError(
             f"The mesh of {face.name} was edited: its shape stays.", "Switch Shape off: the rest can change."
         )
-    changed = transferred(own, source, amounts, regions)
+    changed = transferred(own, source.attributes, amounts, regions)
     before = _state(face)
     with live_update.suspended():
         if "shape" in amounts:
             _set_identity(face, changed.shape)
         if "skin" in amounts:
-            _set_skin(face, source.skin, amounts["skin"], changed.skin)
-            if skin_tone is not None:
+            _set_skin(face, source.attributes.skin, amounts["skin"], changed.skin)
+            if source.skin_tone is not None:
                 share = min(amounts["skin"], 1.0)
-                face.d3dmm.skin_tone += share * (skin_tone - face.d3dmm.skin_tone)
+                face.d3dmm.skin_tone += share * (source.skin_tone - face.d3dmm.skin_tone)
         if "expression" in amounts:
             _set_expression(face, changed.expression)
         if "pose" in amounts and changed.pose is not None:
@@ -130,6 +184,10 @@ def transfer(
         live_update.finish_shapes(face)
     if "light" in amounts:
         build_photo_light(context, face, changed.light)
+    if isinstance(source.hair, HairLook) and with_hair:
+        apply_hair_look(face, source.hair)
+    elif source.hair is not None and with_hair:
+        apply_hair_values(face, source.hair)
     face[BEFORE] = json.dumps(before)
 
 
@@ -164,6 +222,9 @@ def swap(face: bpy.types.Object) -> None:
     if live_update.can_change_identity(face):
         live_update.refresh_shape(face)
         live_update.finish_shapes(face)
+    hair = wanted.get("hair")  # files before 1.0 did not keep it
+    if hair is not None and hair != present["hair"]:
+        apply_hair_values(face, hair)
     face[BEFORE] = json.dumps(present)
 
 
@@ -177,6 +238,7 @@ def _state(face: bpy.types.Object) -> dict:
         "skin": {name: getattr(settings, name) for name in _SKIN},
         "expression": expression_of(face).astype(float).tolist(),
         "rotation": list(face.rotation_euler),
+        "hair": hair_values(face),
     }
 
 

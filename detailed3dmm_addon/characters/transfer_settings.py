@@ -55,6 +55,14 @@ class D3DMM_PG_transfer(bpy.types.PropertyGroup):
         name="Light", description="Take the light of a photo: it becomes a world and area lights"
     )
     use_pose: BoolProperty(name="Pose", description="Take the turn of the head")
+    use_hair: BoolProperty(
+        name="Hair",
+        description="Take cut, beard, brows and their colour; a photo's are guessed by a fit of seconds",
+    )
+    fit_photo: BoolProperty(
+        name="Fit Photo",
+        description="Fit a photo by iteration, some seconds, in place of reading it in one pass",
+    )
     shape_amount: _amount("shape")
     expression_amount: _amount("expression")
     skin_amount: _amount("skin")

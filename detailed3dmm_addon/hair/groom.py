@@ -85,11 +85,20 @@ def add_hair(face: bpy.types.Object, parts: Iterable[str]) -> dict[str, bpy.type
     """
     check_current(face)
     face.add_rest_position_attribute = True
+    _draw_by_radius()
     for part in parts:
         if part not in hair_objects(face):
             _add_object(face, part)
         regrow(face, part)
     return hair_objects(face)
+
+
+def _draw_by_radius() -> None:
+    """Lets EEVEE draw hair as thick as it is: its own setting draws every strand a pixel wide, so that vellus
+    is a rash and brows are bars."""
+    scene = bpy.context.scene
+    if scene is not None and scene.render.hair_type == "STRAND":
+        scene.render.hair_type = "STRIP"
 
 
 def remove_hair(face: bpy.types.Object, parts: Iterable[str]) -> None:

@@ -21,6 +21,8 @@ WETNESS_INPUT = "Wetness"
 TARGET_INPUT = "Gaze Target"
 GAZE_INPUT = "Gaze"
 LIDS_INPUT = "Lids Follow"
+PIGMENT_INPUT = "Pigment"
+"""Of the lids' edges, 0 to 1; files before 1.0 have no such input."""
 LOOK_ATTRIBUTES = {name: f"d3dmm_look_{name}" for name in ("up", "down", "left", "right")}
 """By direction as the person sees it: how the lids move when both eyes look as far as ARKit's keys reach."""
 LID_ATTRIBUTE = "d3dmm_lids"
@@ -32,7 +34,7 @@ REST_ATTRIBUTE = "d3dmm_rest"
 SIDE_ATTRIBUTE = "d3dmm_side"
 LOWER_ATTRIBUTE, UPPER_ATTRIBUTE = "d3dmm_rim_lower", "d3dmm_rim_upper"
 PLACE_ATTRIBUTE = "d3dmm_rim_place"
-FLESH_ATTRIBUTE = "d3dmm_flesh"
+FLESH_ATTRIBUTE, PIGMENT_ATTRIBUTE = "d3dmm_flesh", "d3dmm_pigment"
 IRIS_ATTRIBUTE, SECOND_ATTRIBUTE = "d3dmm_iris", "d3dmm_iris_second"
 LOOK_OF_EYE = "d3dmm_eye_look"
 """Stored on the eyeballs: size of the pupil, seed, veins."""
@@ -54,6 +56,7 @@ DEFAULTS = {
     WETNESS_INPUT: 1.0,
     GAZE_INPUT: 0.0,
     LIDS_INPUT: 1.0,
+    PIGMENT_INPUT: 0.0,
 }
 
 
@@ -112,7 +115,7 @@ def fill_eye_group(group: bpy.types.NodeTree, parts: EyeParts) -> None:
     ]
     followed = _follow_with_lids(graph, face, eyes, graph.math("MULTIPLY", gaze, source[LIDS_INPUT]))
     skin = _ride_over_corneas(graph, followed, eyes, parts)
-    lids = _lids(graph, skin, eyes, parts)
+    lids = _lids(graph, skin, eyes, parts, source[PIGMENT_INPUT])
     own = graph.node(
         "GeometryNodeSetMaterial", {"Geometry": skin, "Selection": _own_eyes(graph), "Material": parts.unseen}
     ).outputs[0]
@@ -137,7 +140,7 @@ def _add_interface(group: bpy.types.NodeTree) -> None:
     for name in _FLOATS:
         interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketFloat")
     interface.new_socket(TARGET_INPUT, in_out="INPUT", socket_type="NodeSocketObject")
-    for name in (GAZE_INPUT, LIDS_INPUT):
+    for name in (GAZE_INPUT, LIDS_INPUT, PIGMENT_INPUT):
         interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketFloat")
     for item in interface.items_tree:
         if item.in_out == "INPUT" and item.name in DEFAULTS:
@@ -223,9 +226,9 @@ def _ride_over_corneas(graph: NodeGraph, face, eyes: list[_Eye], parts: EyeParts
     ).outputs[0]
 
 
-def _lids(graph: NodeGraph, skin, eyes: list[_Eye], parts: EyeParts):
+def _lids(graph: NodeGraph, skin, eyes: list[_Eye], parts: EyeParts, pigment):
     """Adds the nodes that hang wet line and caruncle between the lids."""
-    shape = _object(graph, parts.lids)
+    shape = graph.store_attribute(_object(graph, parts.lids), PIGMENT_ATTRIBUTE, "FLOAT", pigment)
     is_left = graph.named_attribute(SIDE_ATTRIBUTE)
     centre = _switch(graph, "VECTOR", is_left, eyes[1].centre, eyes[0].centre)
     lower, upper = (_on_rim(graph, skin, name) for name in (LOWER_ATTRIBUTE, UPPER_ATTRIBUTE))

@@ -215,7 +215,7 @@ def project_photo(
     colours = sample_map(
         _softened(from_srgb(part / np.float32(255)), domain, seen), (at - corner) / part.shape[1::-1]
     )
-    texture = colours.reshape(*facing.shape, 3) * (confidence > 0)[..., None]
+    texture = colours.reshape(*facing.shape, -1) * (confidence > 0)[..., None]
     return texture.astype(np.float32), confidence.astype(np.float32)
 
 

@@ -11,6 +11,8 @@ from .camera_view import rasterise_view
 from .spherical_harmonics import harmonics
 
 COUNT = 48
+GLOSS_POWER = 14.0
+"""Exponent of the lobe around the half vector that skin mirrors in."""
 _SIDE, _SLACK, _SOFT = 160, 0.004, 0.003
 _FAR = 50.0
 _CONVOLVED = np.array([1.0, *[1.5] * 3, *[4.0] * 5])
@@ -56,6 +58,32 @@ def light_transfer(positions: np.ndarray, normals: np.ndarray, triangles: np.nda
         hidden = np.clip(np.where(np.isfinite(behind), behind, 0) / _SOFT, 0, 1)
         found[:, number] = np.clip(normals @ towards, 0, None) * (1 - hidden) * (4 / COUNT)
     return found
+
+
+def mirrored_transfer(
+    positions: np.ndarray, normals: np.ndarray, transfer: np.ndarray, eye: np.ndarray
+) -> np.ndarray:
+    """Measures how much radiance from each direction a rough surface mirrors into a camera.
+
+    A lobe around the half vector, whose integral over all directions is that of `transfer` at right angles.
+
+    Args:
+        positions: (V, 3) metres.
+        normals: (V, 3) unit.
+        transfer: (V, 48) from `light_transfer`, with its shadows.
+        eye: (3,) the camera's place, metres.
+
+    Returns:
+        (V, 48) float32, to be multiplied by the share of light that the surface mirrors.
+
+    Source: Blinn 1977, "Models of light reflection for computer synthesized pictures".
+    """
+    towards = eye - positions
+    towards = towards / np.linalg.norm(towards, axis=1, keepdims=True)
+    half = towards[:, None] + DIRECTIONS
+    half /= np.linalg.norm(half, axis=2, keepdims=True)
+    lobe = (GLOSS_POWER + 8) / 8 * np.clip((normals[:, None] * half).sum(2), 0, 1) ** GLOSS_POWER
+    return (lobe * transfer).astype(np.float32)
 
 
 def shadowed_harmonics(transfer: np.ndarray) -> np.ndarray:

@@ -2,9 +2,10 @@
 pass.
 
 Two trunks with seven heads. Shape, expression, rotation and translation come from the detector's landmarks,
-levelled and in inter-ocular distances, and from convolutions over a crop of 96 pixels about the face, which
-see outlines and shading; texture, illumination and hair from colours sampled at places of the head, which
-the first trunk's codes put into the picture.
+levelled and in inter-ocular distances, from convolutions over a small crop about the face, which see
+outlines and shading, and from two steps that look at pieces of the crop where the codes so far put the face;
+texture, illumination and hair from colours sampled at places of the head, which the first trunk's codes put
+into the picture.
 
 Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.1,
 where each head is a residual network on pixels.
@@ -23,10 +24,19 @@ from torch.nn import functional
 from ..asset_files import ASSETS
 from ..files.network_file import read_network_file
 from .face_codes import SIZES
+from .head_steps.patch_refiner import PatchRefiner
+from .head_steps.seen_places import SeenPlaces
 
 FILE = "attribute_encoder.safetensors"
 GEOMETRY = ("shape", "expression", "rotation", "translation")
 COLOUR = ("texture", "illumination", "hair")
+_SPREAD = torch.cat(
+    [torch.full((SIZES[name],), part) for name, part in zip(GEOMETRY, (0.6, 0.4, 0.15, 0.15), strict=True)]
+)
+"""Deviations of what is left to better, of shape, expression, rotation and translation."""
+CROP, SIDE = 192, 3.8
+"""Pixels of a side of the crop about a face, and inter-ocular distances: from the hairline to below the chin,
+both ears."""
 DARKEST = 0.004
 """Linear light under which all colours look alike."""
 
@@ -43,10 +53,12 @@ class EncoderConfig:
         geometry_width, colour_width: of the trunks.
         channels: of the convolutions; the first takes a quarter of the crop's side, others but the last a
             half.
-        crop: pixels of a side.
+        crop: pixels of a side that the convolutions see.
         features: that the convolutions end in.
         blocks: residual blocks of each.
         dropout: share of hidden numbers that training drops.
+        looks: places at which the steps look; spacings: of the samples there, inter-ocular distances, a step
+            each; samples: along a side of a piece; look_features: of each; look_width: of the networks.
     """
 
     points: int = 478
@@ -60,6 +72,26 @@ class EncoderConfig:
     features: int = 128
     blocks: int = 2
     dropout: float = 0.1
+    looks: int = 160
+    spacings: tuple[float, ...] = (0.034, 0.017)
+    samples: int = 7
+    look_features: int = 16
+    look_width: int = 384
+
+
+@dataclass(frozen=True)
+class HeadStep:
+    """The geometry of B heads as it is believed to be.
+
+    Attributes:
+        codes: by name, in deviations.
+        places: (B, P, 2), where the step looked, and offsets: (B, P, 2), see `PatchRefiner`; None before
+            the first step.
+    """
+
+    codes: dict[str, Tensor]
+    places: Tensor | None = None
+    offsets: Tensor | None = None
 
 
 class ResidualTrunk(nn.Module):
@@ -140,6 +172,14 @@ class AttributeEncoder(nn.Module):
         self.register_buffer("output_mean", torch.zeros(total))
         self.register_buffer("output_scale", torch.ones(total))
         self.look = CropTrunk(config.channels, config.crop, config.features)
+        codes = sum(SIZES[name] for name in GEOMETRY)
+        self.steps = nn.ModuleList(
+            PatchRefiner(
+                config.looks, codes, 2 * spacing / SIDE, config.samples, config.look_features,
+                config.look_width, config.dropout,
+            )
+            for spacing in config.spacings
+        )  # fmt: skip
         self.geometry = ResidualTrunk(
             inputs + config.features,
             config.geometry_width,
@@ -176,9 +216,35 @@ class AttributeEncoder(nn.Module):
         Returns:
             Shape, expression, and rotation and translation within the levelled picture, in deviations.
         """
+        return self.steps_of_head(points, crop)[-1].codes
+
+    def steps_of_head(self, points: Tensor, crop: Tensor, shaken: float = 0.0) -> list["HeadStep"]:
+        """Reads landmarks and crop, and returns what is believed before and after each step.
+
+        Args:
+            points, crop: as of `see_head`.
+            shaken: largest factor on the errors, like those of faces that training did not see, that are
+                added before each step, so that training sees what the steps will have to better.
+        """
         values = (points - self.point_mean) / self.point_scale
-        made = self.geometry(torch.cat([values, functional.gelu(self.look(crop))], 1))
-        return dict(zip(GEOMETRY, made.split([SIZES[name] for name in GEOMETRY], 1), strict=True))
+        small = functional.avg_pool2d(crop, crop.shape[3] // self.config.crop)
+        made = self.geometry(torch.cat([values, functional.gelu(self.look(small))], 1))
+        found = [HeadStep(_parts(made))]
+        now = made
+        places = SeenPlaces.default(self.config.looks)
+        for step in self.steps:
+            now = now.detach()
+            if shaken:
+                amount = shaken * torch.rand(len(now), 1)
+                now = now + amount * torch.randn_like(now) * _SPREAD
+                shaken /= 2
+            with torch.no_grad():
+                codes = {name: self.unscaled(name, value) for name, value in _parts(now).items()}
+                codes["expression"] = codes["expression"].clamp(0, 1)
+                at = places.seen(codes, points[:, -self.config.more :]) * (2 / SIDE)
+            now, offsets = step(now, at, crop)
+            found.append(HeadStep(_parts(now), at, offsets))
+        return found
 
     def see_colours(self, colours: Tensor, seen: Tensor, ground: Tensor, turn: Tensor) -> dict[str, Tensor]:
         """Reads colours.
@@ -211,6 +277,10 @@ def levelled_colours(colours: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     return logs - level[:, None], level
 
 
+def _parts(codes: Tensor) -> dict[str, Tensor]:
+    return dict(zip(GEOMETRY, codes.split([SIZES[name] for name in GEOMETRY], 1), strict=True))
+
+
 def _rows(name: str) -> slice:
     names = list(SIZES)
     start = sum(SIZES[other] for other in names[: names.index(name)])
@@ -218,8 +288,10 @@ def _rows(name: str) -> slice:
 
 
 def build(config: Mapping[str, Any]) -> AttributeEncoder:
-    """Makes an encoder of a stored configuration."""
-    return AttributeEncoder(EncoderConfig(**{**config, "channels": tuple(config["channels"])}))
+    """Makes an encoder of a stored configuration; encoders before 1.0 have no steps."""
+    config = {"spacings": (), **config}
+    tables = {name: tuple(config[name]) for name in ("channels", "spacings") if name in config}
+    return AttributeEncoder(EncoderConfig(**{**config, **tables}))
 
 
 @lru_cache(maxsize=2)

@@ -226,7 +226,7 @@ STAGES = (
         ("train", "skin-belief", "--out", "{run}", "--install"),
         makes=(BELIEF,),
         needs=(FACE, LANDMARKS, UPSCALER, ALBEDO, TONES),
-        minutes=12,
+        minutes=16,
     ),
     AssetStage(
         "attributes",

@@ -116,6 +116,19 @@ def _fit_from_image(parameters: dict, arrays: dict, progress: Progress) -> Answe
     return described, found
 
 
+def _encode_photo(parameters: dict, arrays: dict, progress: Progress) -> Answer:
+    from ..pipelines.encode_photo import encode_photo
+
+    encoded = encode_photo(
+        str(parameters["path"]), int(parameters.get("face", 0)), str(parameters.get("landmark_model", ""))
+    )
+    found = encoded.attributes()
+    return {"milliseconds": encoded.milliseconds}, {
+        "identity": found.shape, "expression": found.expression, "skin": found.skin, "light": found.light,
+        "pose": found.pose, "colour": encoded.skin_colour(),
+    }  # fmt: skip
+
+
 def _track_video(parameters: dict, arrays: dict, progress: Progress) -> Answer:
     from ..files.take_file import take_parts
     from ..pipelines.track_video import TrackVideoRequest, track_video
@@ -173,6 +186,7 @@ HANDLERS = {
     "bake_detail": _bake_detail,
     "invert": _invert,
     "fit_from_image": _fit_from_image,
+    "encode_photo": _encode_photo,
     "track_video": _track_video,
     "live_start": _live_start,
     "live_frame": _live_frame,

@@ -196,10 +196,32 @@ def _transforms(scene):
     return scene.view_settings.bl_rna.properties["view_transform"].enum_items.keys()
 
 
-def test_a_photo_gives_expression_and_light(worker, face, photo):
-    settings = choose(face, expression=1.0, light=1.0)
+@pytest.mark.parametrize("fit", [False, True])
+def test_a_photo_gives_expression_and_light(worker, face, photo, module, fit):
+    settings = choose(face, expression=1.0, light=1.0, skin=1.0)
     settings.source_kind, settings.source_path = "FILE", str(photo)
+    settings.fit_photo, settings.use_hair = False, fit
+    grown = module("detailed3dmm_addon.hair.hair_values").hair_values
+    before, tone = grown(face), face.d3dmm.skin_tone
     assert bpy.ops.d3dmm.transfer_attributes() == {"FINISHED"}
     smile = [face.data.shape_keys.key_blocks[f"mouthSmile{side}"].value for side in ("Left", "Right")]
     assert min(smile) > 0.2
     assert bpy.data.collections["Photo Light"].objects
+    assert face.d3dmm.skin_tone != tone
+    assert (grown(face) != before) == fit
+    assert bpy.ops.d3dmm.swap_transfer() == {"FINISHED"}
+    assert grown(face) == before and face.d3dmm.skin_tone == pytest.approx(tone)
+
+
+def test_hair_of_a_face_crosses_and_comes_back(face, module):
+    grown = module("detailed3dmm_addon.hair.hair_values").hair_values
+    source = other_face()
+    bpy.context.view_layer.objects.active = source
+    assert bpy.ops.d3dmm.random_hair(seed=4) == {"FINISHED"}
+    settings = choose(face)
+    settings.source_kind, settings.source_face, settings.use_hair = "FACE", source, True
+    before, keys = grown(face), values(face)
+    assert grown(source) != before
+    assert bpy.ops.d3dmm.transfer_attributes() == {"FINISHED"}
+    assert grown(face) == grown(source) and values(face) == keys
+    assert bpy.ops.d3dmm.swap_transfer() == {"FINISHED"} and grown(face) == before

@@ -24,7 +24,14 @@ from ml_backend.fitting.attributes.levelled_face import levelled_place, levelled
 from ml_backend.fitting.attributes.quick_look import look_once
 from ml_backend.fitting.landmark_map import LandmarkMap
 from ml_backend.fitting.mesh_layout import MIRRORED
-from ml_backend.models.attribute_encoder import FILE, AttributeEncoder, EncoderConfig, default_encoder
+from ml_backend.models.attribute_encoder import (
+    CROP,
+    FILE,
+    SIDE,
+    AttributeEncoder,
+    EncoderConfig,
+    default_encoder,
+)
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.face_codes import (
     NAMES,
@@ -36,6 +43,7 @@ from ml_backend.models.face_codes import (
     rotation_of_angles,
 )
 from ml_backend.models.face_renderer import SkinColours, draw_face, surface_colours
+from ml_backend.models.head_steps.seen_places import SeenPlaces
 from ml_backend.simulation.portraits.coded_portrait import SIZE, CodedPortrait, coded_portrait
 from ml_backend.training.attributes.variations import Variations, mirrored_points
 
@@ -50,7 +58,9 @@ def portrait() -> CodedPortrait:
 @cache
 def small_encoder() -> AttributeEncoder:
     torch.manual_seed(0)
-    config = EncoderConfig(geometry_width=16, colour_width=16, channels=(8, 8, 8), features=8, blocks=1)
+    config = EncoderConfig(
+        geometry_width=16, colour_width=16, channels=(8, 8, 8), features=8, blocks=1, look_width=16
+    )
     return AttributeEncoder(config).eval()
 
 
@@ -88,9 +98,9 @@ def test_the_crop_s_camera_sees_what_is_cut_out():
     face = levelled_points(true_points(), shown.focal, SIZE, SIZE)
     cut = face_crop(shown.pixels, face)
     drawn, mask = draw_face(shown.codes, crop_camera(shown.camera, face), nuisance=shown.nuisance)
-    inner = mask[20:76, 20:76]
+    inner = mask[40:152, 40:152]
     linear = np.clip(drawn, 0, 1) ** (1 / 2.2)
-    one, other = (picture[20:76, 20:76][inner].mean(1) for picture in (cut, linear))
+    one, other = (picture[40:152, 40:152][inner].mean(1) for picture in (cut, linear))
     assert inner.mean() > 0.8 and np.corrcoef(one, other)[0, 1] > 0.9
 
 
@@ -170,7 +180,7 @@ def test_a_mirrored_face_mirrors_twice_into_itself():
         for name in ("shape", "expression", "rotation", "translation")
     }
     _, _, turned = variations.mirrored(
-        points.repeat(40, 1), torch.zeros(40, 3, 96, 96), codes, np.random.default_rng(0)
+        points.repeat(40, 1), torch.zeros(40, 3, 8, 8), codes, np.random.default_rng(0)
     )
     flipped = turned["rotation"][:, 0] != codes["rotation"][:, 0]
     assert 8 < int(flipped.sum()) < 32
@@ -189,6 +199,50 @@ def test_places_lie_on_the_face_that_the_codes_make():
     assert np.abs(places.positions(codes.shape, codes.expression) - whole).max() < 1e-5
     facing = places.facing(rotation_of_angles(np.zeros(3)))
     assert facing[places.skin].mean() > 0.8
+
+
+def tensors(codes: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(np.asarray(value, np.float32))[None] for name, value in codes.items()}
+
+
+def test_the_steps_look_where_the_camera_sees_the_places():
+    shown, places = portrait(), SeenPlaces.default()
+    face = levelled_points(true_points(), shown.focal, SIZE, SIZE)
+    rotation, translation = levelled_place(face, shown.codes, SIZE, SIZE)
+    codes = {"shape": shown.codes.shape, "expression": shown.codes.expression, "rotation": rotation}
+    found = places.seen(
+        tensors(codes | {"translation": translation}), torch.from_numpy(face.points[-4:])[None]
+    )[0]
+    vertices = BilinearFace.default().evaluate(shown.codes.shape, shown.codes.expression)[places.vertices]
+    true = crop_camera(shown.camera, face).project(vertices)[0] / CROP * SIDE - SIDE / 2
+    assert len(set(places.vertices.tolist())) == len(places.vertices) == 160
+    assert np.abs(found.numpy() - true).max() < 1e-3
+    assert np.abs(true).max() < SIDE / 2
+
+
+def test_a_step_begins_at_what_is_believed_and_sees_the_picture():
+    encoder = small_encoder()
+    points = torch.from_numpy(levelled_points(true_points(), portrait().focal, SIZE, SIZE).points)[None]
+    crop = torch.rand(1, 3, CROP, CROP)
+    before, *steps = encoder.steps_of_head(points, crop)
+    assert len(steps) == 2
+    for step in steps:  # an untrained step changes nothing
+        assert all(torch.allclose(step.codes[name], before.codes[name]) for name in before.codes)
+    torch.nn.init.normal_(encoder.steps[0].last.weight)
+    try:
+        one, other = (encoder.steps_of_head(points, picture)[1].codes for picture in (crop, crop.flip(2)))
+        assert not torch.allclose(one["shape"], before.codes["shape"])
+        assert not torch.allclose(one["shape"], other["shape"])
+    finally:
+        torch.nn.init.zeros_(encoder.steps[0].last.weight)
+
+
+def test_an_encoder_of_before_the_steps_is_read(tmp_path):
+    torch.manual_seed(0)
+    old = AttributeEncoder(dataclasses.replace(small_encoder().config, spacings=()))
+    config = {name: value for name, value in vars(old.config).items() if name != "spacings"}
+    write_network_file(tmp_path / FILE, old, config, {"measured": "{}"})
+    assert len(default_encoder(tmp_path).steps) == 0
 
 
 def test_an_encoder_is_written_and_read(tmp_path):
@@ -247,11 +301,12 @@ colour_width = 16
 channels = [8, 8, 8]
 features = 8
 blocks = 1
+look_width = 16
 [geometry]
 steps = 3
 batch = 8
 varied = 0.5
-detected = 0.25
+shaken = 1.0
 rate = 1e-3
 decay = 0.01
 average_steps = 2

@@ -53,7 +53,7 @@ TOP_LINES = (
     ("benchmarks",),
 )
 SUBROOMS = {
-    "models": {"speech", "skin"},
+    "models": {"head_steps", "speech", "skin"},
     "phonetics": {"spelling"},
     "simulation": {"relief", "pigment", "portraits"},
     "training": {"albedo", "attributes", "prior", "reenactment"},

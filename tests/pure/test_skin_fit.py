@@ -7,12 +7,21 @@ from ml_backend.errors import UserError
 from ml_backend.fitting.skin.fit_skin import SkinModel, blended, fit_skin
 from ml_backend.fitting.skin.photo_skin import PhotoSkin, skin_of_photo, without_relief
 from ml_backend.fitting.skin.seen_eyes import EyeSamples
-from ml_backend.fitting.skin.seen_skin import EVIDENCE, SeenSkin, find_light, usual_layout
-from ml_backend.fitting.skin.skin_belief import SkinBelief
+from ml_backend.fitting.skin.seen_skin import SeenSkin, find_light
+from ml_backend.fitting.skin.skin_belief import TONES, SkinBelief
+from ml_backend.fitting.skin.skin_evidence import (
+    EVIDENCE,
+    PARTS,
+    TRIED,
+    SkinPatterns,
+    evidence_of,
+    tried_tones,
+)
 from ml_backend.fitting.skin.skin_prior import RESOLUTION, SkinPrior
 from ml_backend.fitting.unwrap_photo import TextureDomain, normals_at_texels
 from ml_backend.geometry.cielab import ciede2000, typology_angle
 from ml_backend.geometry.displacement import vertex_normals
+from ml_backend.geometry.light_transfer import DIRECTIONS
 from ml_backend.geometry.map_resampling import resample
 from ml_backend.geometry.spherical_harmonics import harmonics
 from ml_backend.geometry.srgb import from_srgb
@@ -32,8 +41,9 @@ def test_colour_differences_are_those_of_the_published_pairs():
 
 
 def learned_belief(random: np.random.Generator) -> tuple[SkinBelief, np.ndarray]:
-    """Returns a belief learned from made-up photos, and how evidence follows a tone: (14,) per 60 degrees."""
+    """Returns a belief learned from made-up photos, and how evidence follows a tone: (83,) per 60 degrees."""
     slope = random.normal(0, 1, EVIDENCE + 3)
+    slope[EVIDENCE:] = np.abs(slope[EVIDENCE:]) + 0.5
     tones = random.uniform(-60, 70, 400)
     rows = tones[:, None] / 60 * slope + 0.2 * random.standard_normal((400, len(slope)))
     return SkinBelief.fit(rows[:, :EVIDENCE], rows[:, EVIDENCE:], tones), slope
@@ -56,6 +66,65 @@ def test_a_tone_is_believed_from_evidence_and_less_from_less(tmp_path):
     assert again.tone == pytest.approx(found.tone, abs=0.01)
     with pytest.raises(UserError):
         SkinBelief.read(_other_file(tmp_path))
+
+
+def test_what_is_not_seen_widens_the_interval_and_a_strange_photo_too():
+    random = np.random.default_rng(3)
+    belief, slope = learned_belief(random)
+    seen = 20 / 60 * slope[:EVIDENCE]
+    whole = belief.believed(seen)
+    eyes = np.where(np.arange(EVIDENCE) < PARTS["skin"], seen, np.nan)
+    assert belief.believed(eyes).high - belief.believed(eyes).low > whole.high - whole.low
+    strange = belief.believed(seen + 6 * random.standard_normal(EVIDENCE))
+    assert strange.high - strange.low > whole.high - whole.low and np.isfinite(strange.colour).all()
+    assert whole.chance.sum() == pytest.approx(1) and len(whole.chance) == len(TONES)
+
+
+def test_what_stays_in_a_persons_pictures_counts_more_than_what_moves():
+    random = np.random.default_rng(4)
+    people = np.repeat(np.arange(60), 8)
+    tones = np.repeat(random.uniform(-60, 70, 60), 8)
+    rows = 0.1 * random.standard_normal((480, EVIDENCE))
+    own = np.repeat(random.standard_normal(60), 8)
+    rows[:, 0] = tones / 60 + 0.3 * own  # off by the same in each picture
+    rows[:, 1] = tones / 60 + 0.3 * random.standard_normal(480)  # off by the light
+    colours = np.repeat(tones[:, None] / 60, 3, 1)
+    belief = SkinBelief.fit(rows, colours, tones, people)
+    still = np.zeros(EVIDENCE)
+    moved = [belief.believed(still + 0.3 * (np.arange(EVIDENCE) == sign)).tone for sign in (0, 1)]
+    assert moved[0] - belief.believed(still).tone > moved[1] - belief.believed(still).tone > 0
+
+
+@pytest.mark.parametrize("tone", [-45.0, 5.0, 55.0])
+def test_tried_tones_fit_best_near_the_tone_that_is_there(tone):
+    random = np.random.default_rng(5)
+    prior = SkinPrior.default()
+    patterns = SkinPatterns.of(prior)
+    towards = random.standard_normal((RESOLUTION, RESOLUTION, 3)) * 0.4 + (0, -1, 0)
+    towards /= np.linalg.norm(towards, axis=2, keepdims=True)
+    scattered = np.clip(towards @ DIRECTIONS.T, 0, None) * 4 / 48
+    half = DIRECTIONS + (0, -1, 0)
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    mirrored = 22 / 8 * np.clip(towards @ half.T, 0, 1) ** 14 * scattered
+    lamps = np.abs(random.standard_normal((48, 3))) * (1 + 3 * (DIRECTIONS[:, :1] > 0.3))
+    person = resample(prior.model.colours(prior.sliders.person(tone)), RESOLUTION)
+    linear = from_srgb(np.clip(person, 0.02, 1)).transpose(1, 2, 0)
+    colours = 0.5 * (linear * (scattered @ lamps) + 0.03 * mirrored @ lamps)
+    everywhere = np.ones((RESOLUTION, RESOLUTION), np.float32)
+    directions = np.concatenate([scattered, mirrored], 2)
+    seen = SeenSkin(colours, everywhere, harmonics(towards), everywhere, 0.0, directions)
+    white = np.array([0.58, 0.54, 0.50]) * (scattered[:, :2].reshape(-1, 48) @ lamps) * 0.5
+    white = white + 0.5 * 0.03 * (mirrored[:, :2].reshape(-1, 48) @ lamps)
+    basis = harmonics(towards[:, :2].reshape(-1, 3))
+    eyes = EyeSamples(white, basis, white, basis, directions[:, :2].reshape(-1, 96), None)
+    found = tried_tones(seen, eyes, patterns.tried)
+    nearest = int(np.abs(TRIED - tone).argmin())
+    assert abs(int(found[:, 3].argmin()) - nearest) <= 1
+    off = np.array([np.interp(tone, TRIED, found[:, channel]) for channel in range(3)])
+    assert np.abs(off).max() < 0.15, "with the true tone the white of the eyes is as white as it is"
+    assert (np.diff(found[:, 1]) > 0).all(), "the lighter the skin is believed, the whiter the eyes"
+    blind = tried_tones(SeenSkin(colours, everywhere, basis, everywhere, 0.0), eyes, patterns.tried)
+    assert np.isnan(blind).all()
 
 
 WHITE = 0.42
@@ -95,10 +164,8 @@ def photo_of(head, colours: np.ndarray, light: np.ndarray, level: float) -> Phot
     texture[180:190, 120:140] = 0.99
     confidence = domain.lookup.mask * (np.arange(256) > 64).astype(np.float32)
     seen = SeenSkin.of(texture, confidence, basis, domain.skin, domain.face)
-    usual = usual_layout(SkinPrior.default())
-    first = find_light(seen, usual)
-    from ml_backend.fitting.skin.seen_skin import evidence_of
-
+    usual = SkinPatterns.of(SkinPrior.default())
+    first = find_light(seen, usual.usual)
     forward = np.repeat(harmonics(np.array([[0.0, -1.0, 0.0]])), 40, 0)
     white = np.full((40, 3), WHITE * level) * (forward @ light)
     eyes = EyeSamples(white, forward, white[:0], forward[:0])

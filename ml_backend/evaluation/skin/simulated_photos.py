@@ -20,7 +20,7 @@ from ...fitting.face_fit import fit_face
 from ...fitting.landmarks import find_faces
 from ...fitting.photo_camera import SeenFace
 from ...fitting.skin.fit_skin import SkinModel, believed_tone, fit_skin
-from ...fitting.skin.photo_skin import light_on_head, skin_of_photo
+from ...fitting.skin.photo_skin import light_on_head, skin_of_photo, skins_of_photos
 from ...fitting.unwrap_photo import TextureDomain, project_photo, unwrap_photo
 from ...geometry.camera_view import Camera
 from ...geometry.cielab import ciede2000, cielab, typology_angle
@@ -50,6 +50,14 @@ class Totals:
     relit: list[float] = field(default_factory=list)
     missed: list[tuple[int, float]] = field(default_factory=list)
     deviation: list[float] = field(default_factory=list)
+
+    def so_far(self) -> str:
+        """Returns the errors so far, for people who wait."""
+        if not self.missed:
+            return "no face found"
+        error = float(np.mean([abs(error) for _, error in self.missed]))
+        over_lights, colours = float(np.mean(self.deviation)), float(np.mean(self.different))
+        return f"ITA off by {error:.2f}, over lights {over_lights:.2f}; CIEDE2000 {colours:.2f}"
 
     def figures(self) -> dict:
         """Returns `ciede2000`, `relit_psnr_db`, `ita_error_deg`, `ita_by_group`, `ita_bias_deg`,
@@ -112,7 +120,7 @@ def simulated_photo_figures(
         if head is not None:
             found += 1
             held += _measure(person, pictures, main, head, model, totals, number % len(TONE_GROUPS))
-        progress(f"{number + 1} of {people} people photographed")
+        progress(f"{number + 1} of {people} people photographed; {totals['fit'].so_far()}")
     figures = {name: total.figures() for name, total in totals.items()}
     figures["fit"]["interval_holds"] = round(held / max(found * len(LIGHTS), 1), 3)
     figures["fit"]["faces_found"] = found
@@ -133,7 +141,7 @@ def _measure(
     camera, identity, expression = head
     coarse, fine = TextureDomain.default(_COARSE), TextureDomain.default(_FINE)
     positions = fine.mesh.refine(face.evaluate(identity, expression))
-    reached = light_on_head(fine, positions)
+    reached = light_on_head(fine, positions, camera)
     normals = vertex_normals(positions, fine.mesh.polygons)
     truth = from_srgb(person.colours).transpose(1, 2, 0)
     sliders = model.prior.sliders
@@ -143,9 +151,10 @@ def _measure(
     tones: dict[str, list[float]] = {name: [] for name in ROWS}
     held = 0
     mean = from_srgb(_mean_skin(model)).transpose(1, 2, 0)
-    for pixels in pictures:
-        projected = project_photo(coarse, pixels, camera, positions, normals)
-        shown = skin_of_photo(coarse, pixels, camera, positions, model.usual, projected, reached)
+    textures, confidence = project_photo(coarse, np.concatenate(pictures, 2), camera, positions, normals)
+    skins = skins_of_photos(coarse, pictures, camera, positions, model.usual, (textures, confidence), reached)
+    for number, (pixels, shown) in enumerate(zip(pictures, skins, strict=True)):
+        projected = textures[..., 3 * number : 3 * number + 3], confidence
         belief = believed_tone([shown], model.belief)
         held += belief.low <= tone <= belief.high
         tones["fit"].append(belief.tone)

@@ -3,24 +3,20 @@
 import numpy as np
 
 from ...geometry.camera_view import Camera, rotation_about
+from ...models.attribute_encoder import CROP, SIDE
 from ..face_square import PictureSquare
 from .levelled_face import LevelledFace
 
-CROP = 96
-"""Pixels of a side."""
-_SIDE = 3.8
-"""Inter-ocular distances that a side is long: from the hairline to below the chin, both ears."""
-
 
 def face_crop(pixels: np.ndarray, face: LevelledFace) -> np.ndarray:
-    """Cuts the square (96, 96, 3) float32, sRGB in 0..1, out of a picture (H, W, 3) uint8."""
+    """Cuts the square (192, 192, 3) float32, sRGB in 0..1, out of a picture (H, W, 3) uint8."""
     right = np.array([np.cos(face.roll), np.sin(face.roll)])
-    return PictureSquare(face.centre, right, _SIDE * face.unit).cut(pixels, CROP)
+    return PictureSquare(face.centre, right, SIDE * face.unit).cut(pixels, CROP)
 
 
 def crop_camera(camera: Camera, face: LevelledFace) -> Camera:
     """Returns the camera whose whole picture is the square that `face_crop` cuts out of a camera's."""
-    scale = CROP / (_SIDE * face.unit)
+    scale = CROP / (SIDE * face.unit)
     turn = rotation_about(2, -face.roll)
     middle = scale * turn[:2, :2] @ (camera.principal_point - face.centre) + CROP / 2
     return Camera(

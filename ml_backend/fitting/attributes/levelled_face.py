@@ -10,10 +10,9 @@ import numpy as np
 
 from ...geometry.camera_view import rotation_about
 from ...models.face_codes import FaceCodes, angles_of_rotation, rotation_of_angles
+from ...models.head_steps.seen_places import EYES_APART
 from ..landmarks import interocular_distance, level_frame
 
-EYES_APART = 0.0615
-"""Metres between the middles of the eyes' corners on the mean face."""
 USUAL_DISTANCE = 1.2
 """Metres to a face whose photo does not tell its focal length."""
 

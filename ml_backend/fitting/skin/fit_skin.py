@@ -28,8 +28,9 @@ from ...models.skin.albedo_detail import AlbedoDetail, load_albedo_detail
 from ...models.skin.skin_sliders import SkinSliders
 from ...simulation.relief.face_chart import build_chart
 from .photo_skin import PhotoSkin
-from .seen_skin import EVIDENCE, LEAST_SHADING, SkinLight, find_light, layout, usual_layout
+from .seen_skin import LEAST_SHADING, SkinLight, find_light, layout
 from .skin_belief import SKIN_BELIEF_FILE, SkinBelief, ToneBelief
+from .skin_evidence import EVIDENCE, SkinPatterns
 from .skin_prior import RESOLUTION, SkinPrior
 
 NOISE = 0.10
@@ -52,14 +53,14 @@ class SkinModel:
 
     Attributes:
         prior, belief, detail: the models.
-        usual: (64, 64, 3), `usual_layout`.
+        usual: the mean people that photos are compared with.
         width_mm: millimetres on the mean face that a map is wide.
     """
 
     prior: SkinPrior
     belief: SkinBelief
     detail: AlbedoDetail
-    usual: np.ndarray
+    usual: SkinPatterns
     width_mm: float
 
     @classmethod
@@ -76,7 +77,7 @@ class SkinModel:
         detail = load_albedo_detail(folder).eval()
         own = folder if (folder / SKIN_BELIEF_FILE).exists() else ASSETS
         width = sum(build_chart(BilinearFace.default()).scale) / 2
-        return cls(prior, SkinBelief.default(own), detail, usual_layout(prior), width)
+        return cls(prior, SkinBelief.default(own), detail, SkinPatterns.of(prior), width)
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def believed_tone(photos: Sequence[PhotoSkin], belief: SkinBelief) -> ToneBelief
 
 
 def _usable(photo: PhotoSkin) -> np.ndarray:
-    """Returns the evidence (11,), all of it unknown where no skin is seen."""
+    """Returns the evidence (80,), all of it unknown where no skin is seen."""
     return photo.evidence.vector() if photo.seen.enough else np.full(EVIDENCE, np.nan)
 
 

@@ -1,6 +1,7 @@
 """One photo's skin: unwrapped, gathered, with the white of the eyes and the evidence of its lightness."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -8,13 +9,31 @@ from scipy.spatial import KDTree
 
 from ...geometry.camera_view import Camera
 from ...geometry.displacement import vertex_normals
-from ...geometry.light_transfer import light_transfer, shadowed_harmonics
+from ...geometry.light_transfer import light_transfer, mirrored_transfer, shadowed_harmonics
 from ...geometry.texture_space import triangles_of
 from ...models.bilinear_face import BilinearFace
 from ..unwrap_photo import TextureDomain, project_photo, skin_confidence
-from .seen_eyes import iris_in_light, sample_eyes, skin_around_eyes
-from .seen_skin import LEAST_SHADING, SeenSkin, SkinEvidence, SkinLight, evidence_of, find_light
+from .seen_eyes import EyeSamples, iris_in_light, sample_eyes, skin_around_eyes
+from .seen_skin import LEAST_SHADING, SeenSkin, SkinLight, find_light, gathered
+from .skin_evidence import SkinEvidence, SkinPatterns, evidence_of
 from .skin_prior import RESOLUTION
+
+_GATHERED = 256
+"""Texels along a side from which the directions of the light are gathered."""
+
+
+@dataclass(frozen=True)
+class HeadLight:
+    """The light that reaches a head.
+
+    Attributes:
+        harmonics: (N, 9) `shadowed_harmonics` at the dense vertices.
+        directions: (N, 96) what radiance from each of 48 directions adds to the light there, and then to what
+            the camera sees mirrored, `mirrored_transfer`.
+    """
+
+    harmonics: np.ndarray
+    directions: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -45,9 +64,9 @@ def skin_of_photo(
     pixels: np.ndarray,
     camera: Camera,
     positions: np.ndarray,
-    usual: np.ndarray,
+    usual: SkinPatterns,
     unwrapped: tuple[np.ndarray, np.ndarray] | None = None,
-    reached: np.ndarray | None = None,
+    reached: HeadLight | None = None,
 ) -> PhotoSkin:
     """Unwraps a photo and gathers what it tells of the skin.
 
@@ -56,39 +75,117 @@ def skin_of_photo(
         pixels: (H, W, 3) uint8 sRGB.
         camera: fitted to them.
         positions: (N, 3) dense vertices as fitted, metres.
-        usual: (64, 64, 3) layout of colours, `usual_layout`.
+        usual: the mean people, `SkinPatterns`.
         unwrapped: texture (R, R, 3) and confidence (R, R) from `project_photo`; None: they are made here.
-        reached: (N, 9) from `light_on_head`; None: it is made here.
+        reached: from `light_on_head`; None: it is made here.
     """
+    return skins_of_photos(domain, [pixels], camera, positions, usual, unwrapped, reached)[0]
+
+
+def skins_of_photos(
+    domain: TextureDomain,
+    photos: Sequence[np.ndarray],
+    camera: Camera,
+    positions: np.ndarray,
+    usual: SkinPatterns,
+    unwrapped: tuple[np.ndarray, np.ndarray] | None = None,
+    reached: HeadLight | None = None,
+) -> list[PhotoSkin]:
+    """Gathers what several photos tell, between which neither head nor camera moved.
+
+    Args:
+        photos: (H, W, 3) uint8 sRGB each.
+        unwrapped: texture (R, R, 3 P) and confidence (R, R) of all of them.
+        domain, camera, positions, usual, reached: see `skin_of_photo`.
+    """  # fmt: skip
     if reached is None:
-        reached = light_on_head(domain, positions)
+        reached = light_on_head(domain, positions, camera)
     if unwrapped is None:
         normals = vertex_normals(positions, domain.mesh.polygons)
-        unwrapped = project_photo(domain, pixels, camera, positions, normals)
-    texture, confidence = unwrapped
-    basis = domain.lookup.spread(reached)
-    seen = SeenSkin.of(texture, confidence, basis, domain.skin, domain.face)
-    first = find_light(seen, usual)
-    face = BilinearFace.default()
-    eyes = sample_eyes(face, domain.mesh, domain.triangles, pixels, camera, positions, reached)
-    evidence = evidence_of(seen, first, usual, eyes, skin_around_eyes(RESOLUTION))
-    bare = np.clip(texture / np.maximum(basis @ first.light, LEAST_SHADING), 0, 1).astype(np.float32)
-    iris = None if eyes is None else iris_in_light(eyes, first.light, LEAST_SHADING)
-    return PhotoSkin(texture, skin_confidence(bare, confidence, domain), basis, seen, first, evidence, iris)
+        unwrapped = project_photo(domain, np.concatenate(photos, 2), camera, positions, normals)
+    textures, confidence = unwrapped
+    basis = domain.lookup.spread(reached.harmonics)
+    found = []
+    observed = observed_photos(domain, photos, camera, positions, unwrapped, reached, basis)
+    for number, (seen, eyes) in enumerate(observed):
+        texture = textures[..., 3 * number : 3 * number + 3]
+        first = find_light(seen, usual.usual)
+        evidence = evidence_of(seen, first, usual, eyes, skin_around_eyes(RESOLUTION))
+        bare = np.clip(texture / np.maximum(basis @ first.light, LEAST_SHADING), 0, 1).astype(np.float32)
+        iris = None if eyes is None else iris_in_light(eyes, first.light, LEAST_SHADING)
+        alike = skin_confidence(bare, confidence, domain)
+        found.append(PhotoSkin(texture, alike, basis, seen, first, evidence, iris))
+    return found
 
 
-def light_on_head(domain: TextureDomain, positions: np.ndarray) -> np.ndarray:
-    """Returns (N, 9) `shadowed_harmonics` at dense vertices (N, 3), metres, of the embedded face.
+def observed_photos(
+    domain: TextureDomain,
+    photos: Sequence[np.ndarray],
+    camera: Camera,
+    positions: np.ndarray,
+    unwrapped: tuple[np.ndarray, np.ndarray],
+    reached: HeadLight,
+    basis: np.ndarray,
+) -> list[tuple[SeenSkin, EyeSamples | None]]:
+    """Reads skin and eyes off photos.
+
+    Args:
+        basis: (R, R, 9) the harmonics at the texels.
+        domain, photos, camera, positions, unwrapped, reached: see `skins_of_photos`.
+    """
+    textures, confidence = unwrapped
+    directions = _directions_at_texels(domain, confidence, reached)
+    both = np.concatenate([reached.harmonics, reached.directions], 1)
+    pixels = np.concatenate(photos, 2)
+    eyes = sample_eyes(BilinearFace.default(), domain.mesh, domain.triangles, pixels, camera, positions, both)
+    found = []
+    for number in range(len(photos)):
+        channels = slice(3 * number, 3 * number + 3)
+        seen = SeenSkin.of(textures[..., channels], confidence, basis, domain.skin, domain.face, directions)
+        found.append((seen, None if eyes is None else of_channels(eyes, channels)))
+    return found
+
+
+def of_channels(eyes: EyeSamples, channels: slice) -> EyeSamples:
+    """Returns the samples of one photo of several."""
+    return replace(eyes, white=eyes.white[:, channels], iris=eyes.iris[:, channels])
+
+
+def _directions_at_texels(domain: TextureDomain, confidence: np.ndarray, reached: HeadLight) -> np.ndarray:
+    """Returns (64, 64, 96), the means of `HeadLight.directions` over the seen part of each texel."""
+    lookup = domain.lookup
+    step = max(1, len(confidence) // _GATHERED)
+    every = slice(step // 2, None, step)
+    coarse = replace(
+        lookup, triangle=lookup.triangle[every, every], barycentric=lookup.barycentric[every, every]
+    )
+    shown = (confidence[every, every] > 0).astype(np.float32)
+    total = np.maximum(gathered(shown), 1e-3)[..., None]
+    return gathered(coarse.spread(reached.directions) * shown[..., None]) / total
+
+
+def light_on_head(domain: TextureDomain, positions: np.ndarray, camera: Camera) -> HeadLight:
+    """Measures how light reaches the embedded face.
 
     Measured at the vertices of the model's own mesh, which come first where parts are refined; see
     `base_vertices`.
+
+    Args:
+        domain: the model's texture.
+        positions: (N, 3) dense vertices, metres.
+        camera: sees what the skin mirrors.
     """
     face = BilinearFace.default()
     base = positions[base_vertices()]
     triangles, owner = triangles_of(face.polygons)
     triangles = triangles[face.polygon_part[owner] != face.part_names.index("lashes")]
-    transfer = light_transfer(base, vertex_normals(base, face.polygons), triangles)
-    return domain.mesh.refine(shadowed_harmonics(transfer))
+    normals = vertex_normals(base, face.polygons)
+    transfer = light_transfer(base, normals, triangles)
+    mirrored = mirrored_transfer(base, normals, transfer, camera.position)
+    return HeadLight(
+        domain.mesh.refine(shadowed_harmonics(transfer)),
+        domain.mesh.refine(np.concatenate([transfer, mirrored], 1)),
+    )
 
 
 @lru_cache(maxsize=1)

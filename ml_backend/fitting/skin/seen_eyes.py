@@ -31,12 +31,15 @@ class EyeSamples:
     Attributes:
         white: (N, 3) linear colours; `white_reached` (N, 9) the harmonics of the light that reaches them.
         iris: (M, 3); `iris_reached` (M, 9).
+        white_directions, iris_directions: (N, 96) and (M, 96) like `SeenSkin.directions`; None: not known.
     """
 
     white: np.ndarray
     white_reached: np.ndarray
     iris: np.ndarray
     iris_reached: np.ndarray
+    white_directions: np.ndarray | None = None
+    iris_directions: np.ndarray | None = None
 
 
 def sample_eyes(
@@ -52,13 +55,13 @@ def sample_eyes(
 
     Args:
         face, mesh, triangles: the model, its dense mesh and the triangles (T, 3) of all its parts.
-        pixels: (H, W, 3) uint8 sRGB.
+        pixels: (H, W, 3) uint8 sRGB; or (H, W, 3 P), photos that one camera took without moving.
         camera: fitted to them.
         positions: (N, 3) dense vertices as fitted, metres.
-        reached: (N, 9) the harmonics of the light that reaches them, `light_on_head`.
+        reached: (N, 105) the light that reaches them, `HeadLight`: its harmonics and its directions.
 
     Returns:
-        The samples; None where too little of the white is seen.
+        The samples, in as many channels as the pixels; None where too little of the white is seen.
     """  # fmt: skip
     found: dict[str, list[np.ndarray]] = {"white": [], "iris": []}
     light: dict[str, list[np.ndarray]] = {"white": [], "iris": []}
@@ -93,7 +96,10 @@ def sample_eyes(
     white, iris = (np.concatenate(found[name]) for name in ("white", "iris"))
     if len(white) < _FEWEST:
         return None
-    return EyeSamples(white, np.concatenate(light["white"]), iris, np.concatenate(light["iris"]))
+    light_white, light_iris = (np.concatenate(light[name]) for name in ("white", "iris"))
+    return EyeSamples(
+        white, light_white[:, :9], iris, light_iris[:, :9], light_white[:, 9:], light_iris[:, 9:]
+    )
 
 
 def _within(cover: np.ndarray) -> np.ndarray:
@@ -140,6 +146,12 @@ def white_in_light(samples: EyeSamples, light: np.ndarray, least: float) -> np.n
     darkest = even.min(1)
     low, high = np.quantile(darkest, _BRIGHTER)
     return even[(darkest >= low) & (darkest <= high)].mean(0)
+
+
+def likely_white(shares: np.ndarray) -> float:
+    """Returns the mean of samples of the white (N,) that are neither lid nor glint."""
+    low, high = np.quantile(shares, _BRIGHTER)
+    return float(shares[(shares >= low) & (shares <= high)].mean())
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""Skin as a photograph shows it: its colours on few texels, its light, and what tells how light the skin is.
+"""Skin as a photograph shows it: its colours on few texels, and its light.
 
 Light is nine spherical harmonics a colour, and reaches a texel where the head does not hide it. With the
 colours of skin known up to their level the light has a closed form, and so has the level with the light
@@ -11,7 +11,6 @@ import numpy as np
 
 from ...geometry.linear_models import fit_ridge
 from ...geometry.srgb import from_srgb
-from .seen_eyes import EyeSamples, white_in_light
 from .skin_prior import RESOLUTION, SkinPrior
 
 LEAST_SHADING = 0.12
@@ -35,6 +34,8 @@ class SeenSkin:
         basis: (64, 64, 9) the harmonics of the light that reaches each texel, `shadowed_harmonics`.
         plain: (64, 64) 0..1, skin of one colour: not lips, lids, brows, neck.
         lost: 0..1, the share of seen plain skin that is burnt out or black.
+        directions: (64, 64, 96) what radiance from each of 48 directions adds to the light that the skin
+            scatters, and then to what it mirrors, `HeadLight.directions`; None: not known.
     """
 
     colours: np.ndarray
@@ -42,6 +43,7 @@ class SeenSkin:
     basis: np.ndarray
     plain: np.ndarray
     lost: float
+    directions: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -51,6 +53,7 @@ class SeenSkin:
         basis: np.ndarray,
         plain: np.ndarray,
         face: np.ndarray,
+        directions: np.ndarray | None = None,
     ) -> "SeenSkin":
         """Gathers an unwrapped photo.
 
@@ -58,20 +61,22 @@ class SeenSkin:
             texture: (R, R, 3) linear, R a multiple of 64.
             confidence, plain, face: (R, R) 0..1: seen; skin of one colour; the face.
             basis: (R, R, 9).
+            directions: (64, 64, 96) of the seen texels, or None.
         """  # fmt: skip
         usable = (
             1 / (1 + (texture.max(2) / _BURNT) ** 40) / (1 + (_BLACK / np.maximum(texture.max(2), 1e-6)) ** 4)
         )
         weight = confidence * usable
-        total = _gathered(weight)
-        colours = _gathered(texture * weight[..., None]) / np.maximum(total, 1e-6)[..., None]
+        total = gathered(weight)
+        colours = gathered(texture * weight[..., None]) / np.maximum(total, 1e-6)[..., None]
         shown = (confidence > 0).astype(np.float32)
-        reached = _gathered(basis * shown[..., None]) / np.maximum(_gathered(shown), 1e-3)[..., None]
+        reached = gathered(basis * shown[..., None]) / np.maximum(gathered(shown), 1e-3)[..., None]
         seen_plain = float((confidence * plain).sum())
         lost = 1 - float((weight * plain).sum()) / max(seen_plain, 1e-6)
         return cls(
-            colours, total * _gathered(face), reached, _gathered(plain), lost if seen_plain > 1 else 1.0
-        )
+            colours, total * gathered(face), reached, gathered(plain), lost if seen_plain > 1 else 1.0,
+            directions,
+        )  # fmt: skip
 
     @property
     def enough(self) -> bool:
@@ -79,7 +84,7 @@ class SeenSkin:
         return float((self.weight * self.plain).sum()) > _FEWEST and self.lost < _MOST_LOST
 
 
-def _gathered(values: np.ndarray) -> np.ndarray:
+def gathered(values: np.ndarray) -> np.ndarray:
     """Returns the means (64, 64, ...) over blocks of maps (R, R, ...)."""
     step = values.shape[0] // RESOLUTION
     return values.reshape(RESOLUTION, step, RESOLUTION, step, *values.shape[2:]).mean((1, 3))
@@ -142,58 +147,6 @@ def find_light(seen: SeenSkin, pattern: np.ndarray) -> SkinLight:
     every = np.maximum(seen.basis @ light, LEAST_SHADING)
     agreed = float((trust / np.maximum(weights, 1e-9) * plain).sum() / plain.sum())
     return SkinLight(light.astype(np.float32), level, every, believed, agreed)
-
-
-@dataclass(frozen=True)
-class SkinEvidence:
-    """The signs in a photo that tell the level of a person's skin, logarithms of linear colours.
-
-    Attributes:
-        skin: (3,) `SkinLight.level`.
-        eyes: (3,) the white of the eyes in a light of 1, like `skin`; None where it is not seen.
-        around: (2,) by how much skin above and below the eyes is lighter than its light makes it; shade that
-            falls on the eyes falls there too. NaN where it is not seen.
-        light: (3,) where the light comes from: linear harmonics of `SkinLight.light`, mean of the colours.
-    """
-
-    skin: np.ndarray
-    eyes: np.ndarray | None
-    around: np.ndarray
-    light: np.ndarray
-
-    def vector(self) -> np.ndarray:
-        """Returns (11,): skin, eyes over skin, around, light; NaN: not known."""
-        eyes = np.full(3, np.nan) if self.eyes is None else self.eyes - self.skin
-        return np.concatenate([self.skin, eyes, self.around, self.light])
-
-
-EVIDENCE = 11
-
-
-def evidence_of(
-    seen: SeenSkin,
-    found: SkinLight,
-    pattern: np.ndarray,
-    eyes: EyeSamples | None,
-    lids: np.ndarray,
-) -> SkinEvidence:
-    """Gathers the evidence.
-
-    Args:
-        seen: the photo's skin.
-        found: from `find_light` with `pattern`, the usual layout.
-        pattern: (64, 64, 3).
-        eyes: from `sample_eyes`.
-        lids: (2, 64, 64) 0..1, skin above and below the eyes, `skin_around_eyes`.
-    """
-    white = None
-    if eyes is not None:
-        white = np.log(np.maximum(white_in_light(eyes, found.light, LEAST_SHADING), 1e-4))
-    lighter = np.log(np.maximum(seen.colours / (pattern * found.shading * found.level), 1e-3)).mean(2)
-    weights = lids * seen.weight
-    around = np.array([np.average(lighter, weights=part) if part.sum() > 3 else np.nan for part in weights])
-    skin = np.log(np.maximum(found.level, 1e-5))
-    return SkinEvidence(skin, white, around, found.light[1:4].mean(1))
 
 
 def usual_layout(prior: SkinPrior) -> np.ndarray:

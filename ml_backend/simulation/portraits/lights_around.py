@@ -39,15 +39,21 @@ LIGHTS = {
 """Radiance (48, 3) of each of the lights that are measured under."""
 
 
+_BEHIND = 0.25
+
+
 def drawn_light(random: np.random.Generator) -> np.ndarray:
-    """Draws another light (48, 3): a sky or room, a main lamp and often a second one."""
+    """Draws another light (48, 3): a sky or room, a main lamp, a second one, sometimes one from behind."""
 
     def tint() -> np.ndarray:
-        warmth = random.normal(0, 0.22)
+        warmth = random.normal(0, 0.26)
         return np.exp([warmth, 0.05 * random.normal(), -1.2 * warmth])
 
     light = _around(random.uniform(0.12, 0.9), tint(), random.uniform(0, 0.7))
-    for most in (1.5, 0.7):
+    for most in (1.6, 0.7):
         towards = random.normal(0, 1, 3) * (0.7, 0.5, 0.5) + (0, -0.6, 0.4)
         light = light + _lobe(tuple(towards), random.uniform(0.22, 0.6), most * random.random(), tint())
+    if random.random() < _BEHIND:
+        towards = random.normal(0, 1, 3) * (0.6, 0.3, 0.4) + (0, 0.8, 0.4)
+        light = light + _lobe(tuple(towards), random.uniform(0.22, 0.6), 1.6 * random.random(), tint())
     return light

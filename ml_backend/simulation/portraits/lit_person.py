@@ -15,14 +15,14 @@ from PIL import Image
 
 from ...geometry.camera_view import FRONTAL, Camera, ViewRaster, rasterise_view, rotation_about
 from ...geometry.displacement import vertex_normals
-from ...geometry.light_transfer import DIRECTIONS, light_transfer
+from ...geometry.light_transfer import light_transfer, mirrored_transfer
 from ...geometry.srgb import from_srgb, to_srgb
 from ...geometry.texture_space import sample_map, triangles_of
 from ...models.bilinear_face import BilinearFace
 from .painted_face import HeadPaint, prepare_paint
 
 SIZE, SAMPLES = 320, 2
-_GLOSS_POWER, _GLOSS = 14.0, 0.030
+_GLOSS = 0.030
 _METERED, _METER_ERROR = 0.26, 0.28
 """Mean of a picture that a camera exposes for, linear, and the deviation of its logarithm."""
 _CORRECTED, _WHITE_ERROR = 0.85, 0.03
@@ -150,12 +150,7 @@ def _transfers(face: BilinearFace, base: np.ndarray, camera: Camera) -> tuple[np
     triangles = triangles[face.polygon_part[owner] != face.part_names.index("lashes")]
     normals = vertex_normals(base, face.polygons)
     diffuse = light_transfer(base, normals, triangles)
-    to_camera = camera.position - base
-    to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
-    half = to_camera[:, None] + DIRECTIONS
-    half /= np.linalg.norm(half, axis=2, keepdims=True)
-    lobe = (_GLOSS_POWER + 8) / 8 * np.clip((normals[:, None] * half).sum(2), 0, 1) ** _GLOSS_POWER
-    return diffuse, (_GLOSS * lobe * diffuse).astype(np.float32)
+    return diffuse, _GLOSS * mirrored_transfer(base, normals, diffuse, camera.position)
 
 
 def _hair(paint: HeadPaint, random: np.random.Generator) -> np.ndarray:

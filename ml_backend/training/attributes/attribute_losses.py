@@ -31,6 +31,7 @@ class CodeErrors:
         same = _similarities(face.mean[front])
         flat = self.shapes.numpy()
         self.forms = torch.from_numpy(flat - (flat @ same.T) @ same)
+        self._of_shapes, self._of_forms = self.shapes @ self.shapes.T, self.forms @ self.forms.T
         moved = np.linalg.norm(1000 * (face.core[0, 1:] @ face.basis).reshape(52, -1, 3)[:, front], axis=2)
         strength = np.sqrt(np.square(moved).mean(1))
         self.expressions = torch.from_numpy((strength / strength.mean()).clip(0.3, 2).astype(np.float32))
@@ -38,6 +39,7 @@ class CodeErrors:
         index = torch.from_numpy(texels[:, 1] * 64 + texels[:, 0])
         spread = SkinColours.default().spread[:, :, index].reshape(TEXTURE, -1)
         self.skins = spread / np.sqrt(len(index))
+        self._of_skins = self.skins @ self.skins.T
 
     def each(
         self, encoder: AttributeEncoder, found: dict[str, Tensor], true: dict[str, Tensor]
@@ -56,14 +58,14 @@ class CodeErrors:
             plain = (value - aim).square().mean()
             if name == "shape":
                 losses[name] = (
-                    0.3 * (away @ self.forms).square().sum(1).mean()
-                    + 0.05 * (away @ self.shapes).square().sum(1).mean()
+                    0.3 * ((away @ self._of_forms) * away).sum(1).mean()
+                    + 0.05 * ((away @ self._of_shapes) * away).sum(1).mean()
                     + 0.1 * plain
                 )
             elif name == "expression":
                 losses[name] = (away * self.expressions).square().mean() * 25 + 0.1 * plain
             elif name == "texture":
-                losses[name] = 60 * (away @ self.skins).square().sum(1).mean() + 0.03 * plain
+                losses[name] = 60 * ((away @ self._of_skins) * away).sum(1).mean() + 0.03 * plain
             elif name == "illumination":
                 losses[name] = plain + 0.5 * turned(encoder.unscaled(name, value), true[name])
             elif name == "rotation":

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ...fitting.attributes.encode_face import encode_points
 from ...fitting.attributes.head_places import HeadPlaces
-from ...models.attribute_encoder import GEOMETRY, AttributeEncoder, levelled_colours
+from ...models.attribute_encoder import AttributeEncoder, levelled_colours
 from ...models.face_codes import NAMES, FaceCodes
 from ...models.face_renderer import SkinColours, place_surface, surface_colours
 from ..steps import TrainingRun
@@ -31,7 +31,7 @@ from .encoder_stages import HeadBatch, see, sum_of
 from .hidden_faces import HiddenFace, Sight, look_at, pictured, read_all, without_hair
 from .variations import Variations
 
-Known = tuple[HeadBatch, HeadBatch, ColourStream, Variations]
+Known = tuple[HeadBatch, ColourStream, Variations]
 LOSSES = ("code", "cycle", "disentanglement")
 ABLATIONS = (*LOSSES, "hair")
 """Parts of the rounds that a row of the ablations leaves out; hair: no hair code."""
@@ -160,7 +160,7 @@ def train_round(
         name: of the stage.
         encoder: in training.
         pictures: of the round.
-        known: drawn crops, portraits with known codes, the stream of their colours, variations.
+        known: portraits with known codes, the stream of their colours, variations.
         errors: the measures of known codes.
         settings: `steps`, `batch`, `rate`, `decay`, `code`, `cycle`, `disentanglement` (weights).
         training: log and checkpoint.
@@ -212,16 +212,11 @@ def _known_loss(
     random: np.random.Generator,
     used: list[str],
 ) -> Tensor:
-    """Returns the loss on drawn crops, portraits and colours, whose codes are known."""
-    crops, detected, stream, variations = known
-    found, true = [], []
-    for source, count in ((crops, size // 2), (detected, size // 2)):
-        batch = source.rows(random.integers(0, len(source.points), count))
-        points, pictures, codes = batch.varied(variations, random)
-        found.append(encoder.see_head(points, pictures))
-        true.append(codes)
-    joined = [{name: torch.cat([part[name] for part in both]) for name in GEOMETRY} for both in (found, true)]
-    losses = errors.each(encoder, *joined)
+    """Returns the loss on portraits and colours, whose codes are known."""
+    crops, stream, variations = known
+    batch = crops.rows(random.integers(0, len(crops.points), size))
+    points, pictures, codes = batch.varied(variations, random)
+    losses = errors.each(encoder, encoder.see_head(points, pictures), codes)
     colours = stream.batch(size // 2, random).beside(stream.stored(size // 2, random))
     losses |= errors.each(encoder, see(encoder, colours), colours.codes)
     return sum_of({name: value for name, value in losses.items() if name in used})

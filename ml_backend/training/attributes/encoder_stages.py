@@ -1,24 +1,36 @@
 """The first stages of the attribute encoder: landmarks to geometry, then colours to skin, light and hair."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from ...datasets.coded_crops import seen_face
 from ...datasets.coded_portraits import StoredPortrait
-from ...fitting.attributes.face_crop import face_crop
-from ...fitting.attributes.levelled_face import levelled_points
 from ...layers.processes import own_share
-from ...models.attribute_encoder import GEOMETRY, AttributeEncoder
-from ...simulation.portraits.coded_portrait import SIZE
+from ...models.attribute_encoder import GEOMETRY, SIDE, AttributeEncoder, HeadStep
+from ...models.head_steps.patch_refiner import OFFSET
+from ...models.head_steps.seen_places import SeenPlaces
 from ..checkpoints import WeightAverage
 from ..steps import TrainingRun
 from .attribute_losses import CodeErrors, usual_codes
 from .colour_stream import ColourBatch, ColourStream
-from .point_stream import batch_of
 from .variations import Variations
+
+_OFFSETS = 3.0
+"""Weight of the offsets of places."""
+_COVERS = (16, 60)
+"""Pixels of the side of things before a face."""
+
+
+@lru_cache(maxsize=1)
+def _grain() -> Tensor:
+    """Returns noise of a camera, of which each batch takes a part: to draw it anew takes half of a step."""
+    return 0.01 * torch.randn(1_000_000, generator=torch.Generator().manual_seed(3))
 
 
 @dataclass
@@ -26,7 +38,7 @@ class HeadBatch:
     """Landmarks and crops, and what the encoder's first trunk should say of them, not in deviations.
 
     Attributes:
-        points: (N, 960); crops: (N, looks, 96, 96, 3) uint8 sRGB.
+        points: (N, 960); crops: (N, 192, 192, 3) uint8 sRGB.
         codes: shape, expression, rotation and translation (levelled).
     """
 
@@ -45,13 +57,11 @@ class HeadBatch:
     @classmethod
     def of_portraits(cls, portraits: list[StoredPortrait]) -> "HeadBatch":
         """Takes portraits as the detector saw them."""
-        seen = batch_of([(portrait.points, portrait.codes, portrait.focal) for portrait in portraits])
-        crops = [
-            face_crop(portrait.pixels, levelled_points(portrait.points, portrait.focal, SIZE, SIZE))
+        rows = [
+            seen_face(portrait.pixels, portrait.points, portrait.codes, portrait.focal)
             for portrait in portraits
         ]
-        stored = torch.from_numpy((np.stack(crops) * 255 + 0.5).astype(np.uint8))
-        return cls(seen.points, stored[:, None], seen.codes)
+        return cls.of_crops({name: np.stack([row[name] for row in rows]) for name in rows[0]})
 
     def rows(self, rows: np.ndarray) -> "HeadBatch":
         """Returns some rows."""
@@ -59,11 +69,10 @@ class HeadBatch:
         return HeadBatch(self.points[rows], self.crops[rows], codes)
 
     def pictures(self, random: np.random.Generator | None = None) -> Tensor:
-        """Returns (N, 3, 96, 96) in 0..1: one look of each, with errors of a camera and things before it
-        where there is a source of chance."""
-        count, looks = self.crops.shape[:2]
-        chosen = np.zeros(count, int) if random is None else random.integers(0, looks, count)
-        crops = self.crops[torch.arange(count), torch.from_numpy(chosen)].permute(0, 3, 1, 2).float() / 255
+        """Returns (N, 3, 192, 192) in 0..1, with errors of a camera and things before the face where there
+        is a source of chance."""
+        count = len(self.crops)
+        crops = self.crops.permute(0, 3, 1, 2).float() / 255
         if random is None:
             return crops
 
@@ -72,18 +81,19 @@ class HeadBatch:
 
         crops = (crops * torch.exp(normal(0.1, 3, 1, 1))).clamp(0, 1) ** torch.exp(normal(0.15, 1, 1, 1))
         for row in np.flatnonzero(random.random(count) < 0.2):
-            side = int(random.integers(8, 30))
-            top, left = random.integers(0, crops.shape[2] - 8, 2)
+            side = int(random.integers(*_COVERS))
+            top, left = random.integers(0, crops.shape[2] - _COVERS[0], 2)
             crops[row, :, top : top + side, left : left + side] = torch.rand(3, 1, 1)
-        return crops + 0.01 * torch.randn_like(crops)
+        grain = _grain()
+        start = int(random.integers(len(grain) - crops[0].numel()))
+        return crops + grain[start : start + crops[0].numel()].view_as(crops[0])
 
     def varied(
         self, variations: Variations, random: np.random.Generator
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Returns points, pictures and codes, varied by chance."""
         points = variations.points(self.points, random)
-        pictures = variations.crops(self.pictures(random), random)
-        return variations.mirrored(points, pictures, self.codes, random)
+        return variations.mirrored(points, self.pictures(random), self.codes, random)
 
 
 def usual_points(encoder: AttributeEncoder, seen: HeadBatch) -> None:
@@ -97,46 +107,59 @@ def train_geometry(
     encoder: AttributeEncoder,
     average: AttributeEncoder,
     crops: HeadBatch,
-    detected: HeadBatch,
     held: HeadBatch,
     errors: CodeErrors,
     variations: Variations,
     settings: dict[str, Any],
     training: TrainingRun,
 ) -> None:
-    """Trains the first trunk on drawn crops and on portraits as the detector saw them.
+    """Trains the first trunk with its steps on portraits as the detector saw them.
 
     Args:
         encoder: in training; average: receives the mean of the weights.
-        crops: drawn; detected: portraits; held: portraits that are held out.
+        crops: portraits; held: portraits that are held out.
         errors: the measures; variations: of the faces.
-        settings: `steps`, `minutes`, `batch`, `detected` (share of the batch), `rate`, `decay`,
-            `average_steps`.
+        settings: `steps`, `minutes`, `batch`, `shaken` (see `AttributeEncoder.steps_of_head`), `rate`,
+            `decay`, `average_steps`.
         training: log and checkpoint.
     """
     random = np.random.default_rng(11)
-    parameters = [*encoder.geometry.parameters(), *encoder.look.parameters()]
+    parameters = [
+        *encoder.geometry.parameters(), *encoder.look.parameters(), *encoder.steps.parameters()
+    ]  # fmt: skip
     optimisers = {"geometry": torch.optim.AdamW(parameters, settings["rate"], weight_decay=settings["decay"])}
     averages = [WeightAverage(encoder, average, settings["average_steps"])]
-    known = int(settings["detected"] * settings["batch"])
     for step in training.steps(
         "geometry", optimisers, averages, settings, measure=lambda: geometry_figures(average, held, errors),
         random=[random],
     ):  # fmt: skip
         encoder.train()
-        parts = [(crops, settings["batch"] - known), (detected, known)]
-        found, true = [], []
-        for source, count in parts:
-            batch = source.rows(own_share(random.integers(0, len(source.points), count)))
-            points, pictures, codes = batch.varied(variations, random)
-            found.append(encoder.see_head(points, pictures))
-            true.append(codes)
-        joined = [
-            {name: torch.cat([part[name] for part in both]) for name in GEOMETRY} for both in (found, true)
-        ]
-        losses = errors.each(encoder, *joined)
-        loss = sum_of(losses)
+        batch = crops.rows(own_share(random.integers(0, len(crops.points), settings["batch"])))
+        points, pictures, codes = batch.varied(variations, random)
+        steps = encoder.steps_of_head(points, pictures, settings["shaken"])
+        each = [errors.each(encoder, one.codes, codes) for one in steps]
+        offsets = offset_loss(encoder, steps[1:], points, codes)
+        losses = each[-1] | {"offsets": offsets}
+        loss = _OFFSETS * offsets + torch.stack([sum_of(one) for one in each]).sum()
         step.descend(loss, clip=1.0, loss=loss, **losses)
+
+
+def offset_loss(
+    encoder: AttributeEncoder, steps: list[HeadStep], points: Tensor, codes: dict[str, Tensor]
+) -> Tensor:
+    """Returns the error of the offsets of places that steps saw, as their codes (B, n) are."""
+    if not steps:
+        return torch.zeros(())
+    config = encoder.config
+    places = SeenPlaces.default(config.looks)
+    with torch.no_grad():
+        true = places.seen(codes, points[:, -config.more :]) * (2 / SIDE)
+    errors = [
+        functional.smooth_l1_loss(step.offsets, (true - step.places) / OFFSET)
+        for step in steps
+        if step.offsets is not None and step.places is not None
+    ]
+    return torch.stack(errors).sum()
 
 
 @torch.no_grad()

@@ -81,7 +81,7 @@ class Sight:
     """Inputs of the encoder for N faces.
 
     Attributes:
-        points, crops: of the first trunk, (N, 960) and (N, 3, 96, 96).
+        points, crops: of the first trunk, (N, 960) and (N, 3, 192, 192).
         colours, seen, ground, turn: of the second, see `AttributeEncoder.see_colours`.
         codes: (N, n) by name in deviations, rotation and translation levelled: what is believed of them.
     """

@@ -1,7 +1,8 @@
 """Trains the attribute encoder: seven codes of a face from one photo, in one pass.
 
 Stages:
-  pictures  portraits with known codes, drawn crops and hidden portraits are made in --data, where they stay
+  pictures  portraits with known codes, crops of more of them and hidden portraits are made in --data, where
+            they stay
   geometry  landmarks and crops to shape, expression, rotation, translation
   colour    colours at places of the head to texture, illumination, hair: an unlimited stream of drawn light,
             skin and hair on the portraits' surfaces
@@ -42,8 +43,8 @@ from ...files.model_card import ModelCard, install
 from ...files.network_file import write_network_file
 from ...fitting.attributes.code_figures import code_distances, code_errors, picture_errors
 from ...fitting.attributes.encode_face import encode_points
-from ...fitting.face_fit import LandmarkModel
 from ...fitting.landmark_map import LandmarkMap
+from ...fitting.landmarks import level_frame
 from ...layers.processes import first_alone
 from ...models.attribute_encoder import FILE, AttributeEncoder, EncoderConfig
 from ...models.bilinear_face import BilinearFace
@@ -56,7 +57,6 @@ from .attribute_rounds import ABLATIONS, Known, prepare_round, train_round
 from .colour_stream import ColourStream
 from .encoder_stages import HeadBatch, train_colour, train_geometry, usual_colours, usual_points
 from .hidden_faces import HiddenFace, faces_of_photos, without_hair
-from .point_stream import PointStream
 from .variations import Variations
 
 HELD_SEED = HELD_OUT_SEED + 5_000
@@ -89,21 +89,18 @@ def run(args: argparse.Namespace) -> int:
     face = BilinearFace.default()
     photos = faces_of_photos(args.photos) if args.photos else []
     with first_alone():
-        portraits, crops, hidden, held, seen_errors = prepare_pictures(args.data, settings["data"], face)
+        portraits, crops, hidden, held = prepare_pictures(args.data, settings["data"])
     config = EncoderConfig(**settings["network"])
     encoder, average = AttributeEncoder(config), AttributeEncoder(config)
     keeper = training.keep({"network": encoder, "average": average}, args.resume)
     errors = CodeErrors(face)
-    detected = HeadBatch.of_portraits(portraits)
-    variations = Variations.of(face, seen_errors, settings["geometry"]["varied"])
+    variations = Variations.of(face, detector_errors(face, portraits), settings["geometry"]["varied"])
     if not keeper.finished("geometry"):
         if not training.is_inside("geometry"):
             usual_points(encoder, crops)
             average.load_state_dict(copy.deepcopy(encoder.state_dict()))
         aside = HeadBatch.of_portraits(held)
-        train_geometry(
-            encoder, average, crops, detected, aside, errors, variations, settings["geometry"], training
-        )
+        train_geometry(encoder, average, crops, aside, errors, variations, settings["geometry"], training)
         encoder.load_state_dict(copy.deepcopy(average.state_dict()))
         keeper.finish("geometry")
     stream = ColourStream(average.eval(), portraits, np.random.default_rng(21))
@@ -117,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         keeper.finish("colour")
     shown = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in hidden] + photos
     measured = held[: table["figures"]]
-    rows = alternate(encoder, shown, (crops, detected, stream, variations), errors, table, training, measured)
+    rows = alternate(encoder, shown, (crops, stream, variations), errors, table, training, measured)
     facts = training.facts(
         f"python -m ml_backend train attributes --config {args.config}", ("geometry", "colour", *names)
     )
@@ -133,37 +130,39 @@ def run(args: argparse.Namespace) -> int:
 
 
 def prepare_pictures(
-    folder: Path, table: dict[str, Any], face: BilinearFace
-) -> tuple[list[StoredPortrait], HeadBatch, list[StoredPortrait], list[StoredPortrait], np.ndarray]:
+    folder: Path, table: dict[str, Any]
+) -> tuple[list[StoredPortrait], HeadBatch, list[StoredPortrait], list[StoredPortrait]]:
     """Makes or opens the pictures.
 
     Args:
         folder: of them.
         table: `portraits`, `crops` (chunks), `hidden`, `held_out`: how many.
-        face: the model.
 
     Returns:
-        Portraits, crops, hidden portraits, held-out portraits (those in which no face is found are left
-        out), and the detector's errors (N, 478, 2).
+        Portraits, crops, hidden portraits, held-out portraits; those in which no face is found are left out.
     """
 
     def tell(what: str):
         return lambda done, total: print(f"  {what}: {done} of {total}", file=sys.stderr, flush=True)
 
-    known = make_portrait_set(folder / "portraits", table["portraits"], FIRST_SEED, tell("portraits"))
-    portraits = read_portraits(known)
-    stream = PointStream(LandmarkModel.of(face, LandmarkMap.default()), face, portraits, 0)
-    drawn = make_crop_set(
-        folder / "crops",
-        table["crops"],
-        lambda count, random: stream.drawn(count, 1, random),
-        tell("chunks of crops"),
-    )
-    hidden, held = (
+    portraits, hidden, held = (
         read_portraits(make_portrait_set(folder / "portraits", table[name], first, tell(name)))
-        for name, first in (("hidden", HIDDEN_SEED), ("held_out", HELD_SEED))
+        for name, first in (("portraits", FIRST_SEED), ("hidden", HIDDEN_SEED), ("held_out", HELD_SEED))
     )
-    return portraits, HeadBatch.of_crops(read_crops(drawn)), hidden, held, stream.errors
+    drawn = make_crop_set(folder / "crops", table["crops"], FIRST_SEED, tell("chunks of crops"))
+    return portraits, HeadBatch.of_crops(read_crops(drawn)), hidden, held
+
+
+def detector_errors(face: BilinearFace, portraits: list[StoredPortrait]) -> np.ndarray:
+    """Returns the errors (N, 478, 2) of the landmarks on portraits, level, inter-ocular distances."""
+    landmarks, errors = LandmarkMap.default(), []
+    for portrait in portraits:
+        vertices = face.evaluate(portrait.codes.shape, portrait.codes.expression)
+        camera = camera_of(portrait.codes, portrait.focal, SIZE, SIZE)
+        truth = camera.project(landmarks.gather(vertices))[0]
+        turn, unit = level_frame(truth)
+        errors.append((portrait.points - truth) @ turn.T / unit)
+    return np.array(errors, np.float32)
 
 
 def alternate(
@@ -180,7 +179,7 @@ def alternate(
     Args:
         encoder: in training.
         hidden: faces whose codes are not known.
-        known: crops, portraits and the stream of their colours.
+        known: portraits and the stream of their colours.
         errors: the measures of known codes.
         table: settings of the rounds.
         training: log and checkpoint.
@@ -276,7 +275,7 @@ def encoder_card(
     notes = ["With photos that the user gave among the hidden faces."] if photos else []
     return ModelCard(
         "The attribute encoder",
-        "Landmarks, a crop of 96 pixels and colours at 400 places of a head to seven codes: shape,\n"
+        "Landmarks, a crop of 192 pixels and colours at 400 places of a head to seven codes: shape,\n"
         "expression, texture, illumination, hair, rotation, translation\n"
         "(`ml_backend/models/attribute_encoder.py`; Zhang et al., zero-shot attribute separation).",
         source="portraits of drawn people (`ml_backend/simulation/portraits/coded_portrait.py`), the face "

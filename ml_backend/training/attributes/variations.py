@@ -1,11 +1,10 @@
-"""Variations of levelled faces: mirror images, the detector's errors on other portraits, shifted crops."""
+"""Variations of levelled faces: mirror images, the detector's errors on other portraits."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ...expression_names import EXPRESSION_NAMES, mirrored_name
 from ...fitting.mesh_layout import MIRRORED
@@ -13,8 +12,6 @@ from ...fitting.mirror_image import identity_mirror
 from ...models.bilinear_face import BilinearFace
 
 _WHITE = 0.004
-_SHIFT, _SCALE = 0.03, 0.03
-"""Deviations of a crop's place, of its half side, and of its size."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,8 @@ class Variations:
         """Prepares variations.
 
         Args:
-            face: the model; errors: (N, 478, 2), `PointStream.errors`; amount: as the attribute.
+            face: the model; amount: as the attribute.
+            errors: (N, 478, 2), of the detector, inter-ocular distances.
         """
         flat = errors.reshape(len(errors), -1).astype(np.float32)
         mirror = torch.from_numpy(identity_mirror(face).astype(np.float32))
@@ -50,17 +48,6 @@ class Variations:
         changed = points.clone()
         changed[:, :width] += amount * self.errors[rows] + _WHITE * torch.randn(count, width)
         return changed
-
-    def crops(self, crops: Tensor, random: np.random.Generator) -> Tensor:
-        """Shifts and scales crops (B, 3, S, S) a little."""
-        count = len(crops)
-        frames = torch.zeros(count, 2, 3)
-        frames[:, 0, 0] = frames[:, 1, 1] = 1 + torch.from_numpy(
-            _SCALE * random.standard_normal(count).astype(np.float32)
-        )
-        frames[:, :, 2] = torch.from_numpy(_SHIFT * random.standard_normal((count, 2)).astype(np.float32))
-        grid = functional.affine_grid(frames, list(crops.shape), align_corners=False)
-        return functional.grid_sample(crops, grid, padding_mode="border", align_corners=False)
 
     def mirrored(
         self, points: Tensor, crops: Tensor, codes: dict[str, Tensor], random: np.random.Generator
