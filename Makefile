@@ -78,14 +78,17 @@ test-blender-%: install $(VENV)-blender-%/.installed
 test-window: install
 	$(PY) tests/window/run.py
 
-# The worker killed two hundred times at random moments of random jobs: half an hour.
+# The worker killed two hundred times at random moments of random jobs, operators and commands too: an hour.
 test-kills: install
 	D3DMM_KILLS=200 D3DMM_TEST_SECONDS=7200 $(IN_BLENDER) $(PY) tests/blender/run.py \
 	  -s tests/blender/test_worker_kills.py
+	D3DMM_KILLS=200 $(ONE_THREAD) $(PY) -m pytest tests/pure/test_killed_commands.py
 
-# A thousand broken files for each reader: five minutes.
+# A thousand broken files for each reader, the shell's and Blender's: ten minutes.
 test-broken-inputs: install
-	$(PY) -W ignore tests/pure/broken_files.py all --count 1000
+	$(ONE_THREAD) $(PY) -W ignore tests/pure/broken_files.py all --count 1000
+	D3DMM_BROKEN_INPUTS=1000 D3DMM_TEST_SECONDS=3600 $(IN_BLENDER) $(PY) tests/blender/run.py \
+	  -s tests/blender/test_broken_faces.py
 
 bench: install
 	$(PY) -m benchmarks --out build/bench.json

@@ -1,11 +1,12 @@
 """Measures folders on many processes: the same clips on one process and on local Ray clusters.
 
 python -m benchmarks.scale                                     # 200 clips; one process, 2 and 4 workers
-python -m benchmarks.scale --count 40 --workers 2 --out build/scale.json
+python -m benchmarks.scale --count 40 --seconds 10 --workers 2 --out build/scale.json
 
 For each cluster: whether every output is there once and equal to the one-process output, whether anything was
-left half-written, and the seconds over the ideal (one process's by the workers that the processors can feed).
-The last cluster runs once more with one of its workers killed. Linux and macOS.
+left half-written, and the seconds over the ideal (one process's by the workers that the processors can feed),
+whole and from the first result on: a cluster takes some seconds to start. The last cluster runs once more,
+with one of its workers killed. Linux and macOS.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,19 +27,35 @@ DEMO = ROOT / "ml_backend" / "assets" / "demo_speech.wav"
 _WORKER = "ray::do_item"
 
 
-def make_clips(folder: Path, count: int) -> None:
-    """Writes clips of two seconds, each another part of the demo's speech."""
+def make_clips(folder: Path, count: int, seconds: float) -> None:
+    """Writes clips, each another part of the demo's speech, which is repeated where it ends."""
     import soundfile
 
     sound, rate = soundfile.read(DEMO)
     folder.mkdir(parents=True)
     for number in range(count):
-        start = number * (len(sound) - 2 * rate) // max(1, count - 1)
-        soundfile.write(folder / f"{number:04}.wav", sound[start : start + 2 * rate], rate)
+        start = number * len(sound) // count
+        parts = np.arange(start, start + int(seconds * rate)) % len(sound)
+        soundfile.write(folder / f"{number:04}.wav", sound[parts], rate)
 
 
-def animate(clips: Path, out: Path, cluster: str = "", kill_one: bool = False) -> tuple[float, int]:
-    """Animates a folder; returns the seconds and how many workers were killed."""
+@dataclass(frozen=True)
+class Run:
+    """A folder that was animated.
+
+    Attributes:
+        seconds: it took.
+        start: seconds until the first result was there.
+        killed: number of workers that were killed.
+    """
+
+    seconds: float
+    start: float
+    killed: int
+
+
+def animate(clips: Path, out: Path, cluster: str = "", kill_one: bool = False) -> Run:
+    """Animates a folder, on a cluster or in one process."""
     command = [sys.executable, "-m", "ml_backend", "animate", str(clips), "--out", str(out)]
     began = time.monotonic()
     process = subprocess.Popen(
@@ -48,9 +66,10 @@ def animate(clips: Path, out: Path, cluster: str = "", kill_one: bool = False) -
         stderr=subprocess.PIPE,
         text=True,
     )
-    killed = 0
+    killed, start = 0, 0.0
     while process.poll() is None:
         done = len(list(out.glob("*.csv"))) if out.is_dir() else 0
+        start = start or (time.monotonic() - began if done else 0.0)
         if kill_one and not killed and done >= 3:
             working = busy_workers(process.pid)
             if working:
@@ -61,7 +80,7 @@ def animate(clips: Path, out: Path, cluster: str = "", kill_one: bool = False) -
     said = process.stderr.read()
     if process.returncode:
         sys.exit(f"error: {' '.join(command)}: {said[-2000:]}")
-    return time.monotonic() - began, killed
+    return Run(time.monotonic() - began, start, killed)
 
 
 def busy_workers(ancestor: int) -> list[int]:
@@ -90,30 +109,37 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--count", type=int, default=200, help="clips (default: 200)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a clip (default: 2)")
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "scale")
     parser.add_argument("--out", type=Path, help="also write the figures to this file")
     args = parser.parse_args()
     shutil.rmtree(args.folder, ignore_errors=True)
     clips = args.folder / "clips"
-    make_clips(clips, args.count)
-    alone, _ = animate(clips, args.folder / "one")
+    make_clips(clips, args.count, args.seconds)
+    alone = animate(clips, args.folder / "one")
     wanted = contents(args.folder / "one")
     runs = [(workers, False) for workers in args.workers] + [(args.workers[-1], True)]
     processors = os.cpu_count() or 1
-    figures: dict = {"clips": args.count, "processors": processors, "one_process_seconds": round(alone, 1)}
+    figures: dict = {"clips": args.count, "clip_seconds": args.seconds, "processors": processors}
+    figures["one_process"] = {"seconds": round(alone.seconds, 1), "start": round(alone.start, 1)}
     for workers, kill_one in runs:
         out = args.folder / f"workers-{workers}{'-killed' if kill_one else ''}"
-        seconds, killed = animate(clips, out, f"local:{workers}", kill_one)
+        run = animate(clips, out, f"local:{workers}", kill_one)
+        able = min(workers, processors)
         made = contents(out)
         name = f"{workers}_workers" + ("_one_killed" if kill_one else "")
         figures[name] = {
-            "seconds": round(seconds, 1),
-            "over_ideal": round(float(seconds / (alone / np.minimum(workers, processors))), 2),
+            "seconds": round(run.seconds, 1),
+            "start": round(run.start, 1),
+            "over_ideal": round(run.seconds * able / alone.seconds, 2),
+            "over_ideal_after_start": round(
+                (run.seconds - run.start) * able / (alone.seconds - alone.start), 2
+            ),
             "equal": sum(made.get(path) == content for path, content in wanted.items()),
             "of": len(wanted),
             "others": sorted(set(made) - set(wanted)),
-            "workers_killed": killed,
+            "workers_killed": run.killed,
         }
     text = json.dumps(figures, indent=1)
     if args.out:

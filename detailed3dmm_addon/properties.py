@@ -172,8 +172,8 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
     )
     skin: PointerProperty(type=D3DMM_PG_skin, name="Skin")
     hair: FloatProperty(
-        name="Hair",
-        description="Closely cropped hair: 0 none, 1 full",
+        name="Painted Hair",
+        description="Closely cropped hair, painted on the skin: 0 none, 1 full",
         translation_context=OUR_CONTEXT,
         min=0.0,
         max=1.0,

@@ -119,7 +119,6 @@ class D3DMM_OT_import_video(VideoOperator, bpy.types.Operator, ImportHelper):
             "end",
             "face_number",
             "neutral",
-            "more_neutral",
             "same_person",
             "voice",
             "strength",
@@ -130,6 +129,9 @@ class D3DMM_OT_import_video(VideoOperator, bpy.types.Operator, ImportHelper):
             "camera",
         ):
             self.layout.prop(self, name)
+        column = self.layout.column(align=True)  # beside the field the name would be cut
+        column.label(text="More Neutral")
+        column.prop(self, "more_neutral", text="")
 
 
 class D3DMM_OT_animate_movie(VideoOperator, bpy.types.Operator):

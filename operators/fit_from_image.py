@@ -67,8 +67,11 @@ class D3DMM_OT_fit_from_image(JobOperator, bpy.types.Operator, ImportHelper):
 
     def draw(self, context):
         """The options in the file browser."""
-        for name in ("keep_expression", "photo_camera", "hair", "face_number", "landmark_model"):
+        for name in ("keep_expression", "photo_camera", "hair", "face_number"):
             self.layout.prop(self, name)
+        column = self.layout.column(align=True)  # beside the field the name would be cut
+        column.label(text="Landmark Model")
+        column.prop(self, "landmark_model", text="")
 
     def _paths(self) -> tuple[Path, ...]:
         folder = Path(bpy.path.abspath(self.directory)) if self.directory else None

@@ -159,7 +159,12 @@ class JobOperator(FaceOperator):
         return (self._go_on(context, outcome) if outcome is not None else None) or {"PASS_THROUGH"}
 
     def cancel(self, context):
-        """Ends the job because Blender ends the operator, for example to load another file."""
+        """Ends the job because Blender ends the operator, for example to load another file.
+
+        Blender also calls this when the file browser of an operator is left, before its job has begun.
+        """
+        if self._work is None:
+            return
         backend.cancel_job()
         self._work.close()
         self._end(context)

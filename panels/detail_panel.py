@@ -54,7 +54,7 @@ class D3DMM_PT_detail_skin(FacePanel, bpy.types.Panel):
 
     bl_idname = "D3DMM_PT_detail_skin"
     bl_parent_id = "D3DMM_PT_detail"
-    bl_label = "Skin"
+    bl_label = "Wrinkles"
 
     def draw(self, context):
         """Draws age, tendency, thickness and the seed with its lock."""

@@ -30,9 +30,11 @@ class D3DMM_PT_video(TargetPanel, bpy.types.Panel):
         column = layout.column(align=True)
         column.operator("d3dmm.import_video", icon="FILE_MOVIE")
         column.operator("d3dmm.animate_movie", icon="SEQ_SEQUENCER")
-        row = layout.row(align=True)
-        row.operator("d3dmm.live_video", icon="REC")
-        row.prop(active_target(context).d3dmm_animation, "live_source", text="")
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.operator("d3dmm.live_video", icon="REC")
+        column.prop(active_target(context).d3dmm_animation, "live_source")
         row = layout.row(align=True)
         row.operator("d3dmm.update_animation", text="Update", icon="FILE_REFRESH")
         row.operator("d3dmm.clear_animation", text="Clear", icon="X")

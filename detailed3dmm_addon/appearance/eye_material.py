@@ -9,7 +9,7 @@ IRIS_NODE = "D3DMM Iris Colour"
 
 
 def make_eyes(name: str, iris_colour: tuple[float, float, float]) -> bpy.types.Material:
-    material = new_material(name)
+    material = new_material(name, (0.78, 0.74, 0.70))
     graph = NodeGraph(material.node_tree)
     place = graph.node("SeparateXYZ", {0: graph.attribute("d3dmm_eye").outputs["Vector"]})
     x, y = place.outputs[0], place.outputs[1]
@@ -66,7 +66,7 @@ def make_eyes(name: str, iris_colour: tuple[float, float, float]) -> bpy.types.M
 
 
 def make_lashes(name: str) -> bpy.types.Material:
-    material = new_material(name)
+    material = new_material(name, (0.012, 0.009, 0.007), 0.1)
     graph = NodeGraph(material.node_tree)
     place = graph.node("SeparateXYZ", {0: graph.attribute("d3dmm_lash").outputs["Vector"]})
     along, across, upper = place.outputs[0], place.outputs[1], place.outputs[2]

@@ -49,11 +49,13 @@ class EyeballShape:
         positions: (N, 3) float32, radii.
         polygons: (F, 4) int32; a triangle repeats its last vertex as -1.
         is_iris: (F,) bool, the polygons of the iris behind the cornea.
+        is_cornea: (F,) bool, those of the cornea before it.
     """
 
     positions: np.ndarray
     polygons: np.ndarray
     is_iris: np.ndarray
+    is_cornea: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,10 @@ def eyeball_shape() -> EyeballShape:
     first = 1 + len(ball)
     polygons = [_fan_and_bands(0, len(angles)), _fan_and_bands(first, _IRIS_RINGS)]
     is_iris = np.repeat([False, True], [len(piece) for piece in polygons])
-    return EyeballShape(positions, np.concatenate(polygons).astype(np.int32), is_iris)
+    polygons = np.concatenate(polygons).astype(np.int32)
+    inner = positions[polygons[:, 0]]
+    is_cornea = ~is_iris & (-inner[:, 1] > np.cos(LIMBUS) * np.linalg.norm(inner, axis=1))
+    return EyeballShape(positions, polygons, is_iris, is_cornea)
 
 
 def _rings(radius: np.ndarray, forward: np.ndarray, around: np.ndarray) -> np.ndarray:

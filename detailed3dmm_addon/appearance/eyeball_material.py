@@ -28,7 +28,7 @@ _FIBRES = ((9.5, 2.0, 0.8), (22.0, 3.0, 1.0), (48.0, 5.0, 0.8))
 
 def make_eyeball(metre: float) -> bpy.types.Material:
     """Returns the material of sclera and cornea; `metre` is its length in the scene's units."""
-    material = new_material("Eyeball")
+    material = new_material("Eyeball", (1.0, 0.97, 0.93))
     graph = NodeGraph(material.node_tree)
     place = graph.attribute(EYE_ATTRIBUTE).outputs["Vector"]
     x, y, z = graph.node("SeparateXYZ", {0: place}).outputs
@@ -65,6 +65,14 @@ def make_eyeball(metre: float) -> bpy.types.Material:
         surface = _mixed(graph, cornea, sclera, surface)
         graph.node("OutputMaterial", {"Surface": surface}, target=target)
     material.surface_render_method = "DITHERED"
+    return material
+
+
+def make_cornea(eyeball: bpy.types.Material) -> bpy.types.Material:
+    """Returns the eyeball's material once more, for what lies before the iris: clear in solid shading."""
+    material = eyeball.copy()
+    material.name = "Cornea"
+    material.diffuse_color = (1.0, 1.0, 1.0, 0.05)
     return material
 
 
@@ -114,7 +122,7 @@ def _sclera_colour(graph: NodeGraph, place, across, angle, state):
 
 def make_iris(metre: float) -> bpy.types.Material:
     """Returns the material of the iris and its pupil; `metre` is its length in the scene's units."""
-    material = new_material("Iris")
+    material = new_material("Iris", (0.015, 0.01, 0.008))
     graph = NodeGraph(material.node_tree)
     pupil, seed, _veins = _parts(graph, LOOK_OF_EYE)
     _yellowing, _wetness, shadow = _parts(graph, STATE_OF_EYE)
@@ -203,7 +211,7 @@ def _around(graph: NodeGraph, turn, count: float, along, change: float, shift):
 
 def make_lids(metre: float) -> bpy.types.Material:
     """Returns the material along the lids: wet flesh in the corners, elsewhere tears."""
-    material = new_material("Eye Corners and Tears")
+    material = new_material("Eye Corners and Tears", (0.58, 0.43, 0.38), 0.1)
     graph = NodeGraph(material.node_tree)
     flesh_share = graph.attribute(FLESH_ATTRIBUTE).outputs["Fac"]
     rest = graph.attribute(PLACE_ATTRIBUTE).outputs["Vector"]
@@ -243,7 +251,7 @@ def make_lids(metre: float) -> bpy.types.Material:
 
 def make_unseen() -> bpy.types.Material:
     """Returns the material of the model's own eyes behind the eyeballs: no ray meets it."""
-    material = new_material("Eyes Behind Eyeballs")
+    material = new_material("Eyes Behind Eyeballs", opacity=0.0)
     graph = NodeGraph(material.node_tree)
     graph.node("OutputMaterial", {"Surface": graph.node("BsdfTransparent").outputs[0]})
     material.surface_render_method = "DITHERED"

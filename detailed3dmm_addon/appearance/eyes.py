@@ -33,7 +33,7 @@ from ..nodes.modifier_inputs import get_input, set_input
 from ..nodes.vertex_attributes import write_attribute
 from .eye_material import IRIS_NODE
 from .eye_shapes import EYE_RADIUS, eyeball_shape, has_lids, lid_shape
-from .eyeball_material import make_eyeball, make_iris, make_lids, make_unseen
+from .eyeball_material import make_cornea, make_eyeball, make_iris, make_lids, make_unseen
 
 MODIFIER = "D3DMM Eyes"
 _IRISES = (
@@ -238,9 +238,11 @@ def _eye_anchors(side: str) -> EyeAnchors:
 def _make_eyeball(metre: float) -> bpy.types.Object:
     shape = eyeball_shape()
     mesh = _mesh("Eyeball", shape.positions, shape.polygons)
-    mesh.materials.append(make_eyeball(metre))
-    mesh.materials.append(make_iris(metre))
-    mesh.polygons.foreach_set("material_index", shape.is_iris.astype(np.int32))
+    sclera = make_eyeball(metre)
+    for material in (sclera, make_iris(metre), make_cornea(sclera)):
+        mesh.materials.append(material)
+    slots = np.where(shape.is_iris, 1, np.where(shape.is_cornea, 2, 0))
+    mesh.polygons.foreach_set("material_index", slots.astype(np.int32))
     right, up, forward = shape.positions[:, 0], shape.positions[:, 2], -shape.positions[:, 1]
     place = np.stack([right, up, forward], 1)
     outer = np.zeros(len(place), bool)

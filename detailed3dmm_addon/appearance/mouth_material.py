@@ -31,7 +31,7 @@ _DEPTH = 0.012
 
 def make_teeth(name: str) -> bpy.types.Material:
     """Returns the material of teeth and gums."""
-    material = new_material(name)
+    material = new_material(name, _ENAMEL)
     graph = NodeGraph(material.node_tree)
     along, above, from_gap, crown = _places(graph)
     scallop = graph.ramp(from_gap, 0.0, 3.2, -1.7, 0.4)
@@ -122,7 +122,7 @@ def _finish(graph: NodeGraph, surface, alpha, light) -> None:
 
 def make_tongue(name: str) -> bpy.types.Material:
     """Returns the material of the tongue: papillae, a groove along the middle, wet."""
-    material = new_material(name)
+    material = new_material(name, _GUM)
     graph = NodeGraph(material.node_tree)
     rest = graph.attribute("d3dmm_rest").outputs["Vector"]
     x = graph.node("SeparateXYZ", {0: rest}).outputs[0]

@@ -27,6 +27,8 @@ from .skin_material import (
 
 DRAFT = 512
 """Texels along a side while sliders move."""
+_SOLID = 1.5
+"""Brightness of the viewport's colour in solid shading, whose lights are dim, over that of the skin."""
 
 
 def missing_reason() -> str:
@@ -91,7 +93,7 @@ def show_look(face: bpy.types.Object, look: SkinLook, resolution: int) -> None:
         node.image = bpy.data.images.new(f"{face.name} Skin Colour", resolution, resolution, alpha=False)
     write_colours(node.image, colours)
     mean = painter().mean_colour(colours)
-    material.diffuse_color = (*mean, 1.0)
+    material.diffuse_color = (*np.minimum(_SOLID * mean, 1.0).tolist(), 1.0)
     _set_values(material, look, mean)
 
 

@@ -2,7 +2,7 @@
 
 import bpy
 
-from ...ml_backend.hair.pigments import RADIAL_ROUGHNESS, WHITE, WHITE_MELANIN, shown_colour
+from ...ml_backend.hair.pigments import RADIAL_ROUGHNESS, WHITE, WHITE_MELANIN, mixed_colour, shown_colour
 from ..nodes.materials import named_node, new_material
 from ..nodes.node_graph import NodeGraph
 from .follow_group import CHANCE
@@ -71,3 +71,4 @@ def set_colour(material: bpy.types.Material, melanin: float, redness: float, gre
     node = named_node(material, COLOUR_NODE)
     if node is not None:
         node.outputs[0].default_value = (*shown_colour(melanin, redness), 1.0)
+    material.diffuse_color = (*mixed_colour(melanin, redness, grey), 1.0)

@@ -5,9 +5,18 @@ import bpy
 _SHADER = "ShaderNodeBsdfPrincipled"
 
 
-def new_material(name: str) -> bpy.types.Material:
-    """Returns a new material with a node tree; before Blender 5.0 the nodes have to be switched on."""
+def new_material(
+    name: str, solid: tuple[float, float, float] = (0.8, 0.8, 0.8), opacity: float = 1.0
+) -> bpy.types.Material:
+    """Returns a new material with a node tree; before Blender 5.0 the nodes have to be switched on.
+
+    Args:
+        name: of the material.
+        solid: linear colour that the viewport shows in solid shading, where shaders do not count.
+        opacity: 0 to 1, likewise.
+    """
     material = bpy.data.materials.new(name)
+    material.diffuse_color = (*solid, opacity)
     if material.node_tree is None:
         material.use_nodes = True
     return material

@@ -12,6 +12,8 @@ _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _CUE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}")
 _TIER = re.compile(r"word|transcript|utterance|sentence|ortho|text", re.IGNORECASE)
 _SILENCES = {"", "sil", "sp", "spn", "<sil>", "<sp>", "<p:>", "<eps>", "#", "pau", "nsn"}
+_MOST_DIGITS = 9
+"""Of hours, minutes, seconds and their fraction: a damaged file may hold thousands."""
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|(?<![^\s=])(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?![^\s\]])|(<exists>)')
 
 
@@ -39,7 +41,7 @@ def read_transcript(path: str | Path, start: float = 0.0, length: float = 0.0) -
     if _is_textgrid(text):
         stretches = _textgrid(path, text)
     elif any(_CUE.match(line) for line in text.splitlines()):
-        stretches = _subtitles(text)
+        stretches = _subtitles(path, text)
     else:
         if not text.strip():
             raise UserError(f"{path}: the transcript is empty.", "Write what is said, or leave it out.")
@@ -56,8 +58,12 @@ def read_transcript(path: str | Path, start: float = 0.0, length: float = 0.0) -
     return words
 
 
-def _subtitles(text: str) -> list[Stretch]:
-    """Returns the cues of SRT or WebVTT without tags, positions, speakers' voices and notes on sounds."""
+def _subtitles(path: str | Path, text: str) -> list[Stretch]:
+    """Returns the cues of SRT or WebVTT without tags, positions, speakers' voices and notes on sounds.
+
+    Raises:
+        UserError: a cue begins or ends at a time of too many digits.
+    """
     stretches: list[Stretch] = []
     for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         lines = block.split("\n")
@@ -66,6 +72,8 @@ def _subtitles(text: str) -> list[Stretch]:
             continue
         times = _CUE.match(lines[cue])
         assert times is not None
+        if any(len(number or "") > _MOST_DIGITS for number in times.groups()):
+            raise UserError(f"{path}: a subtitle's times cannot be read.", "Export the subtitles again.")
         words = " ".join(lines[cue + 1 :])
         words = re.sub(r"<[^>]*>|\{[^}]*\}", "", words)
         words = html.unescape(re.sub(r"\[[^\]]*\]|\([^)]*\)|[\u266a\u266b]", " ", words))

@@ -330,7 +330,7 @@ def carry_face(parameters: FaceParameters, face: BilinearFace, source: str) -> t
     """
     identity = parameters.identity
     present = face.fingerprint()
-    if identity is None or parameters.model == present:
+    if identity is None or (parameters.model == present and len(identity) == face.identity_size):
         return parameters, ""
     earlier = earlier_face()
     named = parameters.model or (earlier.fingerprint if len(identity) == earlier.identity_size else present)

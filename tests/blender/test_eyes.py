@@ -72,6 +72,21 @@ def test_eyes_turn_as_arkits_look_keys_say(face):
     assert directions[0, 0] == pytest.approx(np.sin(0.471), abs=0.02) and abs(directions[1, 0]) < 6e-3
 
 
+def test_solid_shading_shows_white_eyes_with_a_dark_iris_behind_a_clear_cornea(face):
+    mesh = bpy.data.objects["D3DMM Eyeball"].data
+    colours = {material.name: np.array(material.diffuse_color) for material in mesh.materials}
+    assert colours["Eyeball"].min() > 0.9 and colours["Iris"][:3].max() < 0.05 and colours["Cornea"][3] < 0.1
+    of = {material.name: index for index, material in enumerate(mesh.materials)}
+    for polygon in mesh.polygons:
+        forward = -polygon.center.normalized().y
+        if polygon.material_index == of["Cornea"]:
+            assert forward > 0.85
+        elif polygon.material_index == of["Eyeball"]:
+            assert forward < 0.9
+    behind, lashes = bpy.data.materials["Eyes Behind Eyeballs"], bpy.data.materials[f"{face.name} Lashes"]
+    assert behind.diffuse_color[3] == 0.0 and lashes.diffuse_color[3] < 0.2
+
+
 def test_sliders_reach_the_materials_and_can_be_keyed(face):
     face.d3dmm.pupil = 0.6
     face.d3dmm.iris_seed = 12

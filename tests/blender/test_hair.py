@@ -95,6 +95,9 @@ def test_sliders_grow_and_colour_at_once(thin, groom, module):
     nodes = hair.data.materials[0].node_tree.nodes
     assert nodes[names.MELANIN_NODE].outputs[0].default_value == pytest.approx(0.4)
     assert nodes[names.GREY_NODE].outputs[0].default_value == pytest.approx(0.5)
+    solid = np.array(hair.data.materials[0].diffuse_color)
+    thin.d3dmm_hair.scalp.grey = 0.0
+    assert (np.array(hair.data.materials[0].diffuse_color)[:3] < solid[:3]).all()  # in solid shading too
     everything = len(shown_points(hair))
     thin.d3dmm_hair.scalp.viewport = 0.25
     assert len(shown_points(hair)) == pytest.approx(everything / 4, rel=0.02)

@@ -187,3 +187,24 @@ def test_an_error_is_thrown_into_the_steps_of_a_job(module, face, monkeypatch):
     assert seen == ["The worker ended.", "ended"] and reports == [
         ({"ERROR"}, "The worker ended.\nTry again.")
     ]
+
+
+def test_leaving_a_file_browser_ends_no_job(module, face, monkeypatch):
+    """Blender calls `cancel` when Esc leaves the file browser of an operator that has not begun its job."""
+    base, backend = module("operators.operator_base"), module("detailed3dmm_addon.worker.jobs")
+    cancelled = []
+    monkeypatch.setattr(backend, "cancel_job", lambda: cancelled.append(True))
+
+    class Steps(base.JobOperator):
+        def work(self, context):
+            yield "First", "info", {}, {}
+
+        def _end(self, context):
+            cancelled.append("ended")
+
+    steps = Steps()
+    steps.cancel(None)
+    assert not cancelled
+    steps._work = steps.work(None)
+    steps.cancel(None)
+    assert cancelled == [True, "ended"]

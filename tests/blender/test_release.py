@@ -30,9 +30,13 @@ try:
     bpy.ops.extensions.package_install_files(filepath=old, repo="user_default", enable_on_install=True)
     preferences = bpy.context.preferences.addons[module].preferences
     preferences.interpreter = "/opt/python/bin/python"
-    kept = Path(bpy.utils.extension_path_user(module, path="", create=True)) / "kept.txt"
+    kept = Path(bpy.utils.extension_path_user(module, path="environment", create=True)) / "kept.txt"
     kept.write_text("kept")
-    assert bpy.ops.d3dmm.create_face(update_detail=False) == {"FINISHED"}
+    assert bpy.ops.d3dmm.create_face(identity_seed=3, update_detail=False) == {"FINISHED"}
+    bpy.context.active_object.data.shape_keys.key_blocks["jawOpen"].value = 0.5
+    assert bpy.ops.d3dmm.add_preset(kind="CHARACTER", name="Anna") == {"FINISHED"}
+    assert bpy.ops.d3dmm.save_face(filepath=str(Path(folder, "anna.json"))) == {"FINISHED"}
+    assert bpy.ops.wm.save_as_mainfile(filepath=str(Path(folder, "scene.blend"))) == {"FINISHED"}
     repos[here].use_remote_url = True
     repos[here].remote_url = Path(folder, "index.json").as_uri()
     repos[here].enabled = True
@@ -44,7 +48,16 @@ try:
     assert module in bpy.context.preferences.addons, "not enabled"
     assert bpy.context.preferences.addons[module].preferences.interpreter == "/opt/python/bin/python"
     assert kept.read_text() == "kept" and len(bpy.context.active_object.data.vertices) >= 60000
-    assert bpy.ops.d3dmm.create_face(update_detail=False) == {"FINISHED"}
+    presets = bpy.utils.user_resource("SCRIPTS", path="presets/detailed3dmm/characters")
+    for file in (Path(presets, "Anna.json"), Path(folder, "anna.json")):
+        assert bpy.ops.d3dmm.create_face(update_detail=False) == {"FINISHED"}
+        assert bpy.ops.d3dmm.load_face(filepath=str(file)) == {"FINISHED"}
+        assert abs(bpy.context.active_object.data.shape_keys.key_blocks["jawOpen"].value - 0.5) < 1e-6
+    assert bpy.ops.wm.open_mainfile(filepath=str(Path(folder, "scene.blend"))) == {"FINISHED"}
+    face = next(item for item in bpy.data.objects if item.type == "MESH" and item.data.shape_keys)
+    assert abs(face.data.shape_keys.key_blocks["jawOpen"].value - 0.5) < 1e-6
+    bpy.context.view_layer.objects.active = face
+    assert bpy.ops.d3dmm.set_expression_preset(preset="joy") == {"FINISHED"}
     print("UPGRADED", version, flush=True)
     status = 0
 except BaseException:
@@ -121,7 +134,7 @@ def test_a_zip_with_wrong_contents_is_refused(tmp_path):
 
 def test_the_notes_are_those_of_the_version():
     changelog = (
-        "# Changelog\n\n## [Unreleased]\n\n## [2.0.0] - 2026-01-01\n### Added\n- b\n\n## [1.0.0]\n- a\n"
+        "# Changelog\n\n## [Unreleased]\n\n## [2.0.0] - 2026-01-01\n### Added\n- b\n\n## [1.9.0]\n- a\n"
     )
     assert release.changes_of("2.0.0", changelog) == "### Added\n- b"
     assert release.changes_of("2.0.0", changelog.replace("ed]\n\n", "ed]\n- c\n\n", 1)) == "- c"

@@ -9,6 +9,7 @@ exit status is 1.
 
 import argparse
 import contextlib
+import functools
 import json
 import random
 import sys
@@ -30,7 +31,10 @@ from ml_backend.files.face_file import FaceParameters, read_face, write_face
 from ml_backend.files.take_file import Take, read_take, write_take
 from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.files.transcript_file import read_transcript
+from ml_backend.models.bilinear_face import BilinearFace
+from ml_backend.models.earlier_face import carry_face, earlier_face
 
+EARLIER = Path(__file__).resolve().parents[1] / "blender" / "earlier"
 KEPT = Path(__file__).resolve().parents[2] / "build" / "broken"
 MODEL = Path(__file__).resolve().parents[2] / "ml_backend" / "assets" / "latent_directions.safetensors"
 OTHER_TYPES = (
@@ -82,12 +86,27 @@ def make_face(path: Path) -> None:
 def make_earlier_face(path: Path) -> None:
     """A face file of the first release, which names no face model, with Blender's sliders beside it."""
     content = {
-        "identity": [0.5] * 46,
+        "identity": [0.5] * earlier_face().identity_size,
         "skin": [0.1] * 16,
         "expression": {"jawOpen": 0.4},
         "sliders": {"age": 40},
     }
     path.write_text(json.dumps(content, indent=1))
+
+
+def make_fitted_face(path: Path) -> None:
+    """A face file as `fit` writes it: with the model, the photo's light and the head's pose."""
+    light, pose = np.linspace(-0.2, 0.8, 27).reshape(9, 3), np.array([10.0, -5.0, 2.0])
+    face = FaceParameters(
+        np.linspace(-1, 1, 128, dtype=np.float32), np.zeros(16, np.float32),
+        np.full(52, 0.1, np.float32), present_face().fingerprint(), light, pose,
+    )  # fmt: skip
+    write_face(path, face)
+
+
+def make_earlier_character(path: Path) -> None:
+    """A character that Blender saved with the face model of the first release."""
+    path.write_bytes((EARLIER / "preset_character.json").read_bytes())
 
 
 def make_take(path: Path) -> None:
@@ -152,19 +171,34 @@ def make_textgrid(path: Path) -> None:
     path.write_text("\n".join([*head, *rows]) + "\n")
 
 
+CODECS = {".mp4": "mpeg4", ".mov": "libx264", ".mkv": "ffv1", ".avi": "mjpeg", ".webm": "libvpx"}
+
+
 def make_video(path: Path) -> None:
-    """Six frames of 64 x 48 pixels."""
+    """Six frames of 64 x 48 pixels, in the codec of the file's ending."""
     import av
 
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream = container.add_stream(CODECS[path.suffix], rate=30)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuvj420p" if path.suffix == ".avi" else "yuv420p"
         for index in range(6):
             pixels = np.full((48, 64, 3), 30 * index, np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
+
+
+def make_photo(path: Path) -> None:
+    """A picture of 64 x 48 pixels with EXIF's focal length."""
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    picture = Image.fromarray(pixels)
+    exif = picture.getexif()
+    exif[0x0112], exif[0xA405] = 6, 50
+    picture.save(path, exif=exif)
 
 
 def make_tensors(path: Path) -> None:
@@ -232,16 +266,29 @@ def video_values(path: Path) -> list[np.ndarray]:
     return [frame.pixels for frame in frames] + [np.array([frame.seconds for frame in frames])]
 
 
+def photo_values(path: Path) -> list[np.ndarray]:
+    """Reads a photo."""
+    from ml_backend.fitting.photo_file import read_photo
+
+    return [read_photo(path).pixels]
+
+
 def curve_values(path: Path) -> list[np.ndarray]:
     """Reads curves."""
     found = read_curves(path)
     return [found.frames, found.head, np.array([found.fps])]
 
 
+@functools.cache
+def present_face() -> BilinearFace:
+    """Returns the face model."""
+    return BilinearFace.default()
+
+
 def face_values(path: Path) -> list[np.ndarray]:
-    """Reads a face."""
-    found = read_face(path)
-    return [value for value in (found.identity, found.skin, found.expression) if value is not None]
+    """Reads a face and carries it over to the present face model, as every reader of face files does."""
+    found, _ = carry_face(read_face(path), present_face(), str(path))
+    return [value for value in vars(found).values() if isinstance(value, np.ndarray)]
 
 
 READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
@@ -256,6 +303,8 @@ READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
     "curves-json": (".json", make_animation, curve_values),
     "face-json": (".json", make_face, face_values),
     "first-face-json": (".json", make_earlier_face, face_values),
+    "fitted-face-json": (".json", make_fitted_face, face_values),
+    "earlier-character": (".json", make_earlier_character, face_values),
     "take": (".json", make_take, take_values),
     "take-curves": (".json", make_take, curve_values),
     "facecap": (".txt", make_facecap, curve_values),
@@ -265,6 +314,14 @@ READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
     "subtitles": (".srt", make_subtitles, transcript_values),
     "textgrid": (".TextGrid", make_textgrid, transcript_values),
     "video": (".mp4", make_video, video_values),
+    "video-mov": (".mov", make_video, video_values),
+    "video-mkv": (".mkv", make_video, video_values),
+    "video-avi": (".avi", make_video, video_values),
+    "video-webm": (".webm", make_video, video_values),
+    "photo-jpeg": (".jpg", make_photo, photo_values),
+    "photo-png": (".png", make_photo, photo_values),
+    "photo-tiff": (".tiff", make_photo, photo_values),
+    "photo-webp": (".webp", make_photo, photo_values),
     "weights": (".safetensors", make_tensors, lambda path: list(read_tensors(path)[0].values())),
     "model": (".safetensors", make_model, read_directions),
 }

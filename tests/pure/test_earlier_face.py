@@ -188,6 +188,14 @@ def test_files_of_unknown_models_are_refused(stored, said):
         carry_face(stored, BilinearFace.default(), "face.json")
 
 
+@pytest.mark.parametrize("length", [0, 127, 129])
+def test_a_face_file_of_this_model_with_another_number_of_coefficients_is_refused(length):
+    face = BilinearFace.default()
+    stored = FaceParameters(np.zeros(length, np.float32), None, np.zeros(52), face.fingerprint())
+    with pytest.raises(UserError, match=rf"its identity has {length} coefficients"):
+        carry_face(stored, face, "face.json")
+
+
 def test_a_broken_file_of_points_is_refused(tmp_path):
     arrays, metadata = read_tensors(earlier_module.DEFAULT_FILE)
     path = tmp_path / "broken.safetensors"

@@ -126,6 +126,14 @@ def test_textgrids(tmp_path, encoding):
             read_transcript(path)
 
 
+def test_subtitles_with_giant_times_are_refused(tmp_path):
+    path = tmp_path / "broken.srt"
+    for hours in ("9" * 400, "1" * 200_000):
+        path.write_text(f"1\n{hours}:00:00,200 --> 00:00:01,900\nHello!\n")
+        with pytest.raises(UserError, match=r"broken\.srt: a subtitle's times cannot be read"):
+            read_transcript(path)
+
+
 def test_plain_text_with_colons_and_arrows_stays_text(tmp_path):
     (tmp_path / "a.txt").write_text("At 12:30 --> we go.\nNow.")
     assert read_transcript(tmp_path / "a.txt") == "At 12:30 --> we go.\nNow."

@@ -207,12 +207,12 @@ class Session(Interruptions, Drops, Showing, Looks):
         if hair is None:
             self.check("the identity is in sight", False)
             return
-        yield from self.ui.click(left, hair.y - 34)
+        yield from self.ui.click(left, hair.y - 60)
         yield from self.ui.turns(10)
         age = lambda: self.face.d3dmm.directions["age"].value  # noqa: E731
         yield from self.slider("directions[", "identity", age)  # the first of them
         yield from self.ui.picture("identity_sliders")
-        yield from self.ui.click(left, hair.y - 34)
+        yield from self.ui.click(left, hair.y - 60)
         yield from self.ui.turns(6)
 
     def presets(self) -> Turns:
