@@ -53,7 +53,7 @@ class D3DMM_OT_transfer_attributes(JobOperator, bpy.types.Operator):
             if path.suffix.lower() == ".json":
                 source = transfers.source_of_file(path)
             else:
-                is_fitted = settings.fit_photo or settings.use_hair
+                is_fitted = settings.fit_photo or settings.use_hair or settings.use_skin
                 answer = yield "Transfer", *_photo_request(path, is_fitted)
                 source = transfers.source_of_fit(answer) if is_fitted else transfers.source_of_code(answer)
         transfers.transfer(context, face, source, amounts, regions, settings.use_hair)

@@ -99,7 +99,7 @@ def source_of_code(answer: Event) -> Source:
         arrays["identity"], arrays["expression"], arrays["skin"], arrays["light"], arrays["pose"]
     )
     said = f"Read in {answer.parameters['milliseconds']:.0f} ms."
-    return Source(found, tone_of(arrays["colour"]), said=said)
+    return Source(found, said=said)
 
 
 def source_of_fit(fit: Event) -> Source:

@@ -24,7 +24,6 @@ from ..models.attribute_encoder import AttributeEncoder, default_encoder
 from ..models.bilinear_face import BilinearFace
 from ..models.face_attributes import FaceAttributes
 from ..models.face_codes import FaceCodes
-from ..models.face_renderer import SkinColours
 from .fit_from_image import likely_skin
 
 _SMALLEST = 12.0
@@ -52,12 +51,6 @@ class EncodedFace:
         pose = np.array(self.camera.head_angles(), np.float32)
         skin = likely_skin(BilinearFace.default(), self.codes.shape)
         return FaceAttributes(self.codes.shape, self.codes.expression, skin, self.codes.light, pose)
-
-    def skin_colour(self) -> np.ndarray:
-        """Returns the median colour of the skin, (3,) float32 linear reflectance."""
-        with torch.no_grad():
-            texels = SkinColours.default().linear(torch.from_numpy(self.codes.texture)[None])[0]
-        return texels.median(1).values.numpy()
 
 
 @contextmanager

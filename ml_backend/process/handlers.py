@@ -123,7 +123,7 @@ def _encode_photo(parameters: dict, arrays: dict, progress: Progress) -> Answer:
         str(parameters["path"]), int(parameters.get("face", 0)), str(parameters.get("landmark_model", ""))
     )
     codes, found = encoded.codes, encoded.attributes()
-    arrays = {"identity": codes.shape, "expression": codes.expression, "colour": encoded.skin_colour()}
+    arrays = {"identity": codes.shape, "expression": codes.expression}
     for name in ("skin", "light", "pose"):
         arrays[name] = np.asarray(getattr(found, name), np.float32)
     return {"milliseconds": encoded.milliseconds}, arrays

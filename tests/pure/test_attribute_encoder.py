@@ -323,6 +323,7 @@ steps = 2
 batch = 4
 rate = 1e-4
 decay = 0.01
+average_steps = 2
 pictures = 2
 decoder_steps = 2
 decoder_rate = 0.01

@@ -138,5 +138,10 @@ def encode_points(
             torch.from_numpy(sampled.ground)[None],
             made["rotation"],
         )
-    found = {name: encoder.unscaled(name, value)[0].numpy() for name, value in colour.items()}
+    gains = {"expression": encoder.config.expression_gain, "hair": encoder.config.hair_gain}
+    read = {"expression": made["expression"]} | colour
+    found = {
+        name: encoder.unscaled(name, value * gains.get(name, 1.0))[0].numpy() for name, value in read.items()
+    }
+    found["expression"] = found["expression"].clip(0, 1)
     return FaceCodes.of(codes.table() | found), camera

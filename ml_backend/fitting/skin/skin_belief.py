@@ -38,7 +38,7 @@ _ALL = EVIDENCE + 3
 _DEGREES = 60.0
 _NEAR, _COMMON = 25.0, 0.3
 """Degrees between people who count for one another's covariance; the share of everybody's in it."""
-_MOVING = 6.0
+_MOVING = 4.0
 """How often the covariance of one person's pictures counts."""
 _BEYOND = {
     "skin": (0.03,), "eyes": (0.06,), "around": (0.06,), "light": (0.04,), "bent": (0.02,),

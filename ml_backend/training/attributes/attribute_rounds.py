@@ -12,6 +12,7 @@ the
 Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.2.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,14 +25,17 @@ from ...fitting.attributes.head_places import HeadPlaces
 from ...models.attribute_encoder import AttributeEncoder, levelled_colours
 from ...models.face_codes import NAMES, FaceCodes
 from ...models.face_renderer import SkinColours, place_surface, surface_colours
+from ..checkpoints import WeightAverage
 from ..steps import TrainingRun
 from .attribute_losses import CodeErrors
 from .colour_stream import ColourStream
-from .encoder_stages import HeadBatch, see, sum_of
+from .encoder_stages import HeadBatch, head_losses, see, sum_of
 from .hidden_faces import HiddenFace, Sight, look_at, pictured, read_all, without_hair
 from .variations import Variations
 
 Known = tuple[HeadBatch, ColourStream, Variations]
+_SHAKEN = 1.0
+"""As in the stage before the rounds: else the steps learn to trust beginnings that training has seen."""
 LOSSES = ("code", "cycle", "disentanglement")
 ABLATIONS = (*LOSSES, "hair")
 """Parts of the rounds that a row of the ablations leaves out; hair: no hair code."""
@@ -162,7 +166,8 @@ def train_round(
         pictures: of the round.
         known: portraits with known codes, the stream of their colours, variations.
         errors: the measures of known codes.
-        settings: `steps`, `batch`, `rate`, `decay`, `code`, `cycle`, `disentanglement` (weights).
+        settings: `steps`, `batch`, `rate`, `decay`, `average_steps`, and the weights `code`, `cycle`,
+            `disentanglement`.
         training: log and checkpoint.
         without: the part that is left out, one of `ABLATIONS`.
     """
@@ -170,9 +175,11 @@ def train_round(
     optimisers = {
         name: torch.optim.AdamW(encoder.parameters(), settings["rate"], weight_decay=settings["decay"])
     }
+    average = copy.deepcopy(encoder)
+    averages = [WeightAverage(encoder, average, settings["average_steps"])]
     weights = {loss: 0.0 if loss == without else settings[loss] for loss in LOSSES}
     used = [code for code in NAMES if not (without == "hair" and code == "hair")]
-    for step in training.steps(name, optimisers, [], settings, random=[random]):
+    for step in training.steps(name, optimisers, averages, settings, random=[random]):
         encoder.train()
         terms: dict[str, Tensor] = {}
         terms["known"] = _known_loss(encoder, known, errors, settings["batch"], random, used)
@@ -183,7 +190,8 @@ def train_round(
             terms["code"] = weights["code"] * code_distance(_only(found, used), part.codes)
         if weights["cycle"]:
             rows = random.integers(0, len(pictures.made_rows), size)
-            own = read_all(encoder, pictures.real.rows(pictures.made_rows[rows]))
+            with torch.no_grad():  # else both codes shrink towards each other
+                own = read_all(encoder, pictures.real.rows(pictures.made_rows[rows]))
             part = pictures.made.rows(rows)
             found = read_all(encoder, part)
             aim = {
@@ -198,6 +206,7 @@ def train_round(
             )
         loss = sum_of(terms)
         step.descend(loss, clip=1.0, loss=loss, **terms)
+    encoder.load_state_dict(average.state_dict())
 
 
 def _only(found: dict[str, Tensor], used: list[str]) -> dict[str, Tensor]:
@@ -216,7 +225,7 @@ def _known_loss(
     crops, stream, variations = known
     batch = crops.rows(random.integers(0, len(crops.points), size))
     points, pictures, codes = batch.varied(variations, random)
-    losses = errors.each(encoder, encoder.see_head(points, pictures), codes)
+    geometry = head_losses(encoder, points, pictures, codes, errors, _SHAKEN)["all"]
     colours = stream.batch(size // 2, random).beside(stream.stored(size // 2, random))
-    losses |= errors.each(encoder, see(encoder, colours), colours.codes)
-    return sum_of({name: value for name, value in losses.items() if name in used})
+    losses = errors.each(encoder, see(encoder, colours), colours.codes)
+    return geometry + sum_of({name: value for name, value in losses.items() if name in used})

@@ -136,12 +136,31 @@ def train_geometry(
         encoder.train()
         batch = crops.rows(own_share(random.integers(0, len(crops.points), settings["batch"])))
         points, pictures, codes = batch.varied(variations, random)
-        steps = encoder.steps_of_head(points, pictures, settings["shaken"])
-        each = [errors.each(encoder, one.codes, codes) for one in steps]
-        offsets = offset_loss(encoder, steps[1:], points, codes)
-        losses = each[-1] | {"offsets": offsets}
-        loss = _OFFSETS * offsets + torch.stack([sum_of(one) for one in each]).sum()
+        losses = head_losses(encoder, points, pictures, codes, errors, settings["shaken"])
+        loss = losses.pop("all")
         step.descend(loss, clip=1.0, loss=loss, **losses)
+
+
+def head_losses(
+    encoder: AttributeEncoder,
+    points: Tensor,
+    pictures: Tensor,
+    codes: dict[str, Tensor],
+    errors: CodeErrors,
+    shaken: float,
+) -> dict[str, Tensor]:
+    """Returns the losses of the last step by code, `offsets`, and `all`: the sum with those of the other
+    steps.
+
+    Args:
+        encoder: in training; points, pictures: as of `see_head`; codes: true, (B, n).
+        errors: the measures; shaken: see `AttributeEncoder.steps_of_head`.
+    """
+    steps = encoder.steps_of_head(points, pictures, shaken)
+    each = [errors.each(encoder, one.codes, codes) for one in steps]
+    offsets = offset_loss(encoder, steps[1:], points, codes)
+    total = _OFFSETS * offsets + torch.stack([sum_of(one) for one in each]).sum()
+    return each[-1] | {"offsets": offsets, "all": total}
 
 
 def offset_loss(

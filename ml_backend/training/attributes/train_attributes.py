@@ -21,6 +21,7 @@ examples:
 
 import argparse
 import copy
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -56,11 +57,12 @@ from .attribute_losses import CodeErrors
 from .attribute_rounds import ABLATIONS, Known, prepare_round, train_round
 from .colour_stream import ColourStream
 from .encoder_stages import HeadBatch, train_colour, train_geometry, usual_colours, usual_points
-from .hidden_faces import HiddenFace, faces_of_photos, without_hair
+from .hidden_faces import HiddenFace, faces_of_photos, pictured, without_hair
 from .variations import Variations
 
 HELD_SEED = HELD_OUT_SEED + 5_000
 _SHOWN = 8
+_DRAWN_AGAIN, _ARRIVES, _LARGEST_GAIN = 100, 0.92, 1.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,9 +120,9 @@ def run(args: argparse.Namespace) -> int:
     facts = training.facts(
         f"python -m ml_backend train attributes --config {args.config}", ("geometry", "colour", *names)
     )
+    encoder.config = config = arriving(encoder.eval(), shown[: len(hidden)])
     facts["measured"] = json.dumps(rows)
     facts["held_out"] = f"{len(measured)} portraits of people that no training saw, from seed {HELD_SEED}"
-    encoder.eval()
     write_network_file(args.out / FILE, encoder, config, facts)
     sheet(args.out / "sheet.png", encoder, held[:_SHOWN])
     encoder_card(encoder, facts, rows, bool(photos)).write(args.out / FILE)
@@ -163,6 +165,33 @@ def detector_errors(face: BilinearFace, portraits: list[StoredPortrait]) -> np.n
         turn, unit = level_frame(truth)
         errors.append((portrait.points - truth) @ turn.T / unit)
     return np.array(errors, np.float32)
+
+
+def arriving(encoder: AttributeEncoder, faces: list[HiddenFace]) -> EncoderConfig:
+    """Returns the configuration with the gains by which expression and hair arrive in a transfer.
+
+    Codes that were read in pictures are drawn and read again; the slope says how much of them is left.
+
+    Args:
+        encoder: in evaluation mode, without gains; faces: whose codes it reads.
+    """
+    given, left = [], []
+    for number, face in enumerate(faces[:_DRAWN_AGAIN]):
+        codes, _ = encode_points(encoder, face.pixels, face.points, face.focal)
+        again = pictured(codes, face, number)
+        if again is not None:
+            given.append(codes)
+            left.append(encode_points(encoder, again.pixels, again.points, again.focal)[0])
+    gains = {}
+    for name in ("expression", "hair"):
+        before, after = (
+            encoder.scaled(name, torch.from_numpy(np.stack([getattr(codes, name) for codes in side]))).numpy()
+            for side in (given, left)
+        )
+        before = before - before.mean(0)
+        slope = float((before * after).sum() / max(np.square(before).sum(), 1e-9))
+        gains[f"{name}_gain"] = round(float(np.clip(_ARRIVES / max(slope, 1e-3), 1.0, _LARGEST_GAIN)), 3)
+    return dataclasses.replace(encoder.config, **gains)
 
 
 def alternate(
