@@ -98,7 +98,7 @@ def _look_changed(settings, _context):
 
 
 def _tone_changed(settings, context):
-    from .appearance.skin_material import tone_angle
+    from ..ml_backend.models.skin.seeded_tone import tone_angle
 
     _look_changed(settings, context)
     settings.skin.tone = tone_angle(settings.skin_tone)

@@ -3,8 +3,8 @@
 import bpy
 import numpy as np
 
-from ...ml_backend.geometry.cielab import typology_angle
 from ...ml_backend.geometry.map_bands import COARSE_RESOLUTION
+from ...ml_backend.models.skin.seeded_tone import SKIN_TONES
 from ..nodes.detail_groups import GAIN_ATTRIBUTE, HEIGHT_ATTRIBUTE, live_fine_group
 from ..nodes.detail_modifier import FINE_NODE
 from ..nodes.map_images import make_map_image
@@ -28,13 +28,6 @@ GLOSS_NODE = "D3DMM Lip Gloss"
 RELIEF_NODE = "D3DMM Relief"
 """The bump; its height moves the surface instead where true displacement is on."""
 SCATTER_MM = 3.2
-_SKIN_TONES = (
-    (0.0, (0.70, 0.44, 0.33)),
-    (0.3, (0.58, 0.32, 0.205)),
-    (0.55, (0.40, 0.19, 0.10)),
-    (0.8, (0.165, 0.068, 0.034)),
-    (1.0, (0.07, 0.029, 0.016)),
-)
 
 
 def apply_look(face: bpy.types.Object) -> None:
@@ -49,16 +42,9 @@ def apply_look(face: bpy.types.Object) -> None:
 def tone_of(colour: np.ndarray) -> float:
     """Returns the Skin Tone whose skin is as light as a linear colour (3,)."""
     luminance = np.array([0.2126, 0.7152, 0.0722])
-    tones, colours = zip(*_SKIN_TONES, strict=True)
+    tones, colours = zip(*SKIN_TONES, strict=True)
     levels = np.log(np.maximum(np.array(colours) @ luminance, 1e-4))
     return float(np.interp(np.log(max(float(colour @ luminance), 1e-4)), levels[::-1], tones[::-1]))
-
-
-def tone_angle(tone: float) -> float:
-    """Returns the typology angle, degrees, of a Skin Tone slider's value, 0 to 1."""
-    tones, colours = zip(*_SKIN_TONES, strict=True)
-    colour = np.array([np.interp(tone, tones, part) for part in np.array(colours).T])
-    return float(typology_angle(colour))
 
 
 def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.Material:
@@ -133,7 +119,7 @@ def _skin_colour(graph: NodeGraph, rest, tone, lip_edge):
     """Adds the nodes of the skin's colour: melanin by tone, blood in cheeks, nose and lips, freckles."""
     redness = graph.attribute("d3dmm_redness").outputs["Fac"]
     palette = graph.node("ValToRGB", {"Fac": tone})
-    _set_stops(palette.color_ramp, _SKIN_TONES)
+    _set_stops(palette.color_ramp, SKIN_TONES)
     mottled = graph.ramp(graph.noise(rest, 55.0, 5.0, 0.65), 0.3, 0.7, 0.84, 1.1)
     colour = graph.mix(
         1.0,

@@ -3,12 +3,11 @@
 import bpy
 import numpy as np
 
+from ...ml_backend.models.skin.seeded_tone import seeded_tone
 from ..appearance import skin_follow
 from ..detail import follow as live_update
 from ..model.face_model import face_model
 from .skin import store_seeded_skin
-
-_TONE_SEED = 0x70E
 
 
 def seeded_person(seed: int | None) -> tuple[np.ndarray, float]:
@@ -22,8 +21,7 @@ def seeded_person(seed: int | None) -> tuple[np.ndarray, float]:
     """
     if seed is None:
         return np.zeros(face_model().identity_size, np.float32), 0.3
-    tone = float(np.random.default_rng([seed, _TONE_SEED]).beta(1.5, 2.6))
-    return np.asarray(face_model().sample_identity(seed), np.float32), tone
+    return np.asarray(face_model().sample_identity(seed), np.float32), seeded_tone(seed)
 
 
 def store_person(face: bpy.types.Object, seed: int | None) -> None:

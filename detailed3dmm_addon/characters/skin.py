@@ -7,10 +7,11 @@ import numpy as np
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.models.skin.live_skin import MAKE_UP, TRAITS
+from ...ml_backend.models.skin.seeded_tone import tone_angle
 from ...ml_backend.simulation.pigment.pigment_traits import sample_traits
 from ..appearance import face_materials, skin_colour, skin_displacement, skin_follow
 from ..appearance.photo_colour import carry_photo
-from ..appearance.skin_material import HAIR_NODE, IMAGE_NODE, tone_angle
+from ..appearance.skin_material import HAIR_NODE, IMAGE_NODE
 from ..face.attributes import SURFACE_ATTRIBUTE, add_skin_attributes
 from ..face.mesh import has_our_topology
 from ..model.face_model import face_model

@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tone",
         type=float,
         metavar="DEGREES",
-        help="of --albedo: typology angle, 70 (very light) to -60 (default: the seed's)",
+        help="of --albedo: typology angle, 70 (very light) to -60 (default: as in Blender for the same seed)",
     )
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
 
@@ -152,6 +152,7 @@ def write_albedo(args: argparse.Namespace, age: float) -> None:
             written.
     """
     from ..files.image_writers import write_png
+    from ..models.skin.seeded_tone import seeded_tone, tone_angle
     from ..pipelines.generate_albedo import GenerateAlbedoRequest, generate_albedo
 
     if Path(args.albedo).suffix.lower() != ".png":
@@ -159,7 +160,10 @@ def write_albedo(args: argparse.Namespace, age: float) -> None:
     seed = args.skin_seed if args.skin_seed is not None else args.identity_seed or 0
     if seed < 0:
         raise UserError("The seed of a skin colour must not be negative.")
-    colours = generate_albedo(GenerateAlbedoRequest(seed, args.resolution, args.tone, {"age": age}))
+    tone = args.tone
+    if tone is None and args.skin_seed is None:
+        tone = tone_angle(seeded_tone(seed))
+    colours = generate_albedo(GenerateAlbedoRequest(seed, args.resolution, tone, {"age": age}))
     write_png(args.albedo, np.round(colours.transpose(1, 2, 0) * 255).astype(np.uint8))
 
 

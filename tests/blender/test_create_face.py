@@ -2,6 +2,7 @@
 
 import bpy
 import numpy as np
+import pytest
 from scene_state import evaluated
 
 
@@ -92,6 +93,15 @@ def test_same_seed_same_face_other_seed_another(face):
     assert bpy.ops.d3dmm.random_face(seed=3) == {"FINISHED"}
     assert np.allclose(evaluated(face), before, atol=1e-6)
     assert face.d3dmm.identity_seed == 3
+
+
+def test_a_seed_has_the_tone_that_the_shell_gives_it(face, module):
+    shell = module("ml_backend.models.skin.seeded_tone")
+    for seed in (3, 5):
+        assert bpy.ops.d3dmm.create_face(identity_seed=seed, update_detail=False) == {"FINISHED"}
+        settings = bpy.context.active_object.d3dmm
+        assert settings.skin_tone == pytest.approx(shell.seeded_tone(seed), abs=1e-5)
+        assert settings.skin.tone == pytest.approx(shell.tone_angle(shell.seeded_tone(seed)), abs=1e-3)
 
 
 def test_names_appear_twice_without_trouble(face):

@@ -52,7 +52,7 @@ def live(_face, _module, given):
 
 
 def attributes(_face, module, given):
-    return module("operators.transfer_attributes")._fit_request(given.photo)
+    return module("operators.transfer_attributes")._photo_request(given.photo, True)
 
 
 def wrinkles(face, module, _given):

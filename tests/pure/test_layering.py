@@ -92,6 +92,7 @@ LIGHT_MODULES = {
     ("models", "skin", "albedo_model"),
     ("models", "bilinear_face"),
     ("models", "skin", "live_skin"),
+    ("models", "skin", "seeded_tone"),
     ("simulation", "pigment", "pigment_traits"),
     ("models", "earlier_face"),
     ("models", "face_attributes"),

@@ -1,0 +1,27 @@
+"""The skin tone of the person that a seed stands for, the same in Blender and in the shell. numpy only."""
+
+import numpy as np
+
+from ...geometry.cielab import typology_angle
+
+SKIN_TONES = (
+    (0.0, (0.70, 0.44, 0.33)),
+    (0.3, (0.58, 0.32, 0.205)),
+    (0.55, (0.40, 0.19, 0.10)),
+    (0.8, (0.165, 0.068, 0.034)),
+    (1.0, (0.07, 0.029, 0.016)),
+)
+"""Values of the slider Skin Tone, and linear colours of skin."""
+_SEED = 0x70E
+
+
+def seeded_tone(seed: int) -> float:
+    """Returns the Skin Tone of a person's seed, 0 lightest to 1 darkest."""
+    return float(np.random.default_rng([seed, _SEED]).beta(1.5, 2.6))
+
+
+def tone_angle(tone: float) -> float:
+    """Returns the typology angle, degrees, of a Skin Tone, 0 to 1."""
+    tones, colours = zip(*SKIN_TONES, strict=True)
+    colour = np.array([np.interp(tone, tones, part) for part in np.array(colours).T])
+    return float(typology_angle(colour))
