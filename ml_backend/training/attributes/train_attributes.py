@@ -62,7 +62,7 @@ from .variations import Variations
 
 HELD_SEED = HELD_OUT_SEED + 5_000
 _SHOWN = 8
-_DRAWN_AGAIN, _ARRIVES, _LARGEST_GAIN = 100, 0.92, 1.5
+_DRAWN_AGAIN, _ARRIVES, _LARGEST_GAIN = 100, 1.0, 1.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
