@@ -88,7 +88,7 @@ def sheet_of(paths: list[Path], labels: list[str], out: Path) -> None:
         corner = (index % SHEET_COLUMNS * SHEET_SIZE, index // SHEET_COLUMNS * SHEET_SIZE)
         with Image.open(path) as picture:
             sheet.paste(picture.convert("RGB"), corner)
-        draw.text((corner[0] + 8, corner[1] + 6), label, fill=(235, 235, 235))
+        draw.text((corner[0] + 8, corner[1] + 6), label, fill=(40, 40, 40))
     sheet.save(out)
 
 
