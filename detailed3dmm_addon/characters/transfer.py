@@ -13,8 +13,6 @@ import numpy as np
 from mathutils import Euler
 
 from ...ml_backend.errors import UserError
-from ...ml_backend.files.face_file import read_face
-from ...ml_backend.models.earlier_face import carry_face
 from ...ml_backend.models.face_attributes import FaceAttributes, transferred
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
@@ -82,10 +80,10 @@ def source_of_file(path: Path) -> Source:
     Raises:
         UserError: the file is missing or broken.
     """
-    stored, said = carry_face(read_face(path), face_model(), path.name)
-    found = FaceAttributes(stored.identity, stored.expression, stored.skin, stored.light, stored.pose)
     preset = read_preset(path)
-    return Source(found, preset.numbers.get("skin_tone"), preset.strands, said)
+    stored = preset.parameters
+    found = FaceAttributes(stored.identity, stored.expression, stored.skin, stored.light, stored.pose)
+    return Source(found, preset.numbers.get("skin_tone"), preset.strands, preset.note)
 
 
 def source_of_code(answer: Event) -> Source:

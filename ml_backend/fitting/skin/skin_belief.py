@@ -39,7 +39,7 @@ _DEGREES = 60.0
 _NEAR, _COMMON = 25.0, 0.3
 """Degrees between people who count for one another's covariance; the share of everybody's in it."""
 _MOVING = 4.0
-"""How often the covariance of one person's pictures counts."""
+"""The covariance of one person's pictures counts so many times."""
 _BEYOND = {
     "skin": (0.03,), "eyes": (0.06,), "around": (0.06,), "light": (0.04,), "bent": (0.02,),
     "lips": (0.075,), "cheeks": (0.025,), "forehead": (0.5,), "nose": (0.04,), "chin": (0.05,),
