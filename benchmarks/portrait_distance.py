@@ -4,8 +4,9 @@
 
 Every picture is turned and scaled so that its eyes lie at the same places; AlexNet's features are compared
 over the oval of the face and over the whole head. 0: they cannot be told apart. Beside it stands the distance
-of half of the photographs from the other half, which is what chance leaves. Neither photographs nor network
-ship: see `ml_backend/evaluation/skin/photo_networks.py` for the network's file.
+of half of the photographs from the other half, which is what chance leaves, and the distance from photographs
+made as coarse as the portraits: a face of few pixels is far from a sharp one, whoever it shows. Neither
+photographs nor network ship: see `ml_backend/evaluation/skin/photo_networks.py` for the network's file.
 
 Source: Binkowski et al. 2018, "Demystifying MMD GANs": the unbiased estimate with a cubic kernel; features
 have unit length in each layer.
@@ -35,10 +36,11 @@ _RIGHT_EYE, _LEFT_EYE = (33, 133), (362, 263)
 """Corners of the eyes among the landmarks."""
 _FIRST_LAYER, _LAYERS = 2, 3
 _HALVINGS = 20
+_AS_COARSE = ", photographs as coarse"
 
 
-def aligned(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns the whole head and the oval of the face, (S, S, 3) in 0..1 sRGB each; None without a face.
+def eyes_in(pixels: np.ndarray) -> np.ndarray | None:
+    """Returns the places of the right and the left eye, (2, 2) pixels; None without a face.
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
@@ -46,9 +48,24 @@ def aligned(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     faces = find_faces(pixels)
     if not faces:
         return None
-    points = faces[0].points
-    right, left = (points[list(corners), :2].mean(0) for corners in (_RIGHT_EYE, _LEFT_EYE))
+    return np.stack([faces[0].points[list(corners), :2].mean(0) for corners in (_RIGHT_EYE, _LEFT_EYE)])
+
+
+def aligned(pixels: np.ndarray, eyes: np.ndarray, apart: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the whole head and the oval of the face, (S, S, 3) in 0..1 sRGB each.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB.
+        eyes: as `eyes_in`.
+        apart: the picture is made so coarse that its eyes are at most this many pixels apart.
+    """
     image = Image.fromarray(pixels)
+    coarser = min(1.0, apart / float(np.linalg.norm(eyes[1] - eyes[0])))
+    if coarser < 1:
+        size = round(image.width * coarser), round(image.height * coarser)
+        image = image.resize(size, Image.Resampling.LANCZOS)
+        eyes = eyes * (np.array(size) / (pixels.shape[1], pixels.shape[0]))
+    right, left = eyes
     whole = _placed(image, right, left, np.array(_EYES))
     face = _placed(image, right, left, (np.array(_EYES) - (0.5, 0.55)) * _FACE_WIDER + (0.5, 0.5))
     across, down = np.meshgrid(*[(np.arange(SIDE) + 0.5) / SIDE * 2 - 1] * 2)
@@ -103,26 +120,43 @@ def halves(values: np.ndarray) -> float:
     return float(np.mean(found))
 
 
-def gathered(paths: Sequence[Path], network: PerceptualDistance) -> dict[str, np.ndarray]:
-    """Returns `head` and `face`, (N, D) each, of the pictures that show a face.
+def faces_in(paths: Sequence[Path]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns the pixels and the eyes, as `eyes_in`, of the pictures that show a face.
 
     Raises:
         UserError: fewer than four do.
     """
-    rows: dict[str, list[np.ndarray]] = {"head": [], "face": []}
+    found = []
     for path in paths:
-        pictures = aligned(read_photo(path).pixels)
-        if pictures is None:
+        pixels = read_photo(path).pixels
+        eyes = eyes_in(pixels)
+        if eyes is None:
             print(f"{path.name}: no face was found; it is left out", file=sys.stderr)
-            continue
-        for name, picture in zip(rows, pictures, strict=True):
-            rows[name].append(described(network, picture))
-    if len(rows["head"]) < 4:
+        else:
+            found.append((pixels, eyes))
+    if len(found) < 4:
         raise UserError(
-            f"{paths[0].parent if paths else 'The folder'}: {len(rows['head'])} pictures show a face.",
+            f"{paths[0].parent if paths else 'The folder'}: {len(found)} pictures show a face.",
             "At least four are needed to compare.",
         )
-    return {name: np.array(values) for name, values in rows.items()}
+    return found
+
+
+def gathered(
+    faces: Sequence[tuple[np.ndarray, np.ndarray]], network: PerceptualDistance, apart: float = np.inf
+) -> dict[str, np.ndarray]:
+    """Returns the features `head` and `face`, (N, D) each, of `faces_in`; `apart` as in `aligned`."""
+    pairs = [aligned(pixels, eyes, apart) for pixels, eyes in faces]
+    names = ("head", "face")
+    return {
+        name: np.array([described(network, picture) for picture in pictures])
+        for name, pictures in zip(names, zip(*pairs, strict=True), strict=True)
+    }
+
+
+def median_apart(faces: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Returns the median distance of the eyes of `faces_in`, pixels."""
+    return float(np.median([np.linalg.norm(eyes[1] - eyes[0]) for _, eyes in faces]))
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -150,13 +184,16 @@ def main() -> int:
     args = parser.parse_args()
     try:
         network = PerceptualDistance(args.networks)
-        photos = gathered(pictures_in(args.photos), network)
+        people = faces_in(pictures_in(args.photos))
+        photos = gathered(people, network)
         rows = {"half of the photographs": {name: halves(values) for name, values in photos.items()}}
         for folder in args.portraits:
-            found = gathered(pictures_in(folder), network)
-            rows[str(folder)] = {
-                name: kernel_distance(values, photos[name]) for name, values in found.items()
-            }
+            faces = faces_in(pictures_in(folder))
+            found, apart = gathered(faces, network), median_apart(faces)
+            for label, other in (("", photos), (_AS_COARSE, gathered(people, network, apart))):
+                rows[f"{folder}{label}"] = {
+                    name: kernel_distance(values, other[name]) for name, values in found.items()
+                }
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

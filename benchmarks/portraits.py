@@ -19,10 +19,11 @@ import numpy as np
 from ml_backend.expression_presets import EXPRESSION_PRESETS
 from tools.demo import render
 from tools.extension_session import installed_extension
-from tools.portrait import NEUTRAL, Person, create_person, tone_angle
+from tools.portrait import NEUTRAL, Person, create_person, step_closer, tone_angle
 
 ROOT = Path(__file__).resolve().parent.parent
 LIGHTS = {"soft": "SOFT", "studio": "REMBRANDT"}
+_CLOSER = 1.2
 LARGEST_COUNT, SIZES = 100_000, (32, 8192)
 
 
@@ -59,6 +60,7 @@ def portray(people: list[Person], set_up: str, size: int, samples: int, out: Pat
         for number, person in enumerate(people):
             began = time.perf_counter()
             face = create_person(person, set_up)
+            step_closer(_CLOSER)
             made = time.perf_counter()
             render(out / f"portrait_{number:03d}.png", size, samples)
             row = {

@@ -3,6 +3,8 @@
     python -m benchmarks.skin_sheet --light soft --size 160 --out build/skin_sheet
 
 A row an age, 20 to 80 years; a column a tone, the middle of each of the six groups of the typology angle.
+Each picture is the face from brows to chin. Soft light is Blender's own panorama of a studio with lamps,
+outdoor its forest.
 """
 
 import argparse
@@ -13,7 +15,7 @@ from PIL import Image
 
 from tools.demo import render
 from tools.extension_session import installed_extension
-from tools.portrait import Person, create_person, step_closer
+from tools.portrait import Person, create_person, frame_face
 
 ROOT = Path(__file__).resolve().parent.parent
 LIGHTS = {"soft": "SOFT", "studio": "REMBRANDT", "outdoor": "OUTDOOR"}
@@ -21,7 +23,8 @@ TONES = (62.0, 48.0, 34.0, 19.0, -10.0, -45.0)
 """Degrees."""
 AGES = ((-0.8, 20.0), (-0.1, 40.0), (0.5, 60.0), (1.0, 80.0))
 """The slider Age and the years of the skin."""
-_CLOSER = 1.3
+_EYE_DISTANCES = 2.3
+"""Side of a picture, in distances of the eyes."""
 
 
 def make_sheet(seed: int, set_up: str, size: int, samples: int) -> Image.Image:
@@ -38,13 +41,14 @@ def make_sheet(seed: int, set_up: str, size: int, samples: int) -> Image.Image:
     place.parent.mkdir(parents=True, exist_ok=True)
     for row, (age, years) in enumerate(AGES):
         face = create_person(Person(seed, age, 0.3), set_up)
-        step_closer(_CLOSER)
+        whole = frame_face(face, _EYE_DISTANCES, size)
         face.d3dmm.skin.age = years
         for column, tone in enumerate(TONES):
             face.d3dmm.skin.tone = tone
-            render(place, size, samples)
+            render(place, whole, samples)
             with Image.open(place) as picture:
-                sheet.paste(picture.convert("RGB"), (column * size, row * size))
+                shown = picture.convert("RGB").resize((size, size))  # Blender rounds the frame to pixels
+                sheet.paste(shown, (column * size, row * size))
             print(f"{years:.0f} years, {tone:.0f} degrees", flush=True)
     place.unlink()
     return sheet

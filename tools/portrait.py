@@ -13,6 +13,11 @@ _AT_EASE = {"eyeSquint": 0.25, "cheekSquint": 0.08}
 """Lids of somebody who sits for a portrait: the sliders' zero opens them as before a scanner's lights."""
 _PUPIL_TO_LID, _BLINK_LOWERS, _MOST_BLINK = 3.7, 10.0, 0.3
 """Millimetres from the pupil to the upper lid at ease, and by how much a whole blink lowers it."""
+_DARK, _ORIGIN = 0.45, 0.6
+"""Skin Tone from which a person's form goes towards West African people's, and how far with the darkest skin:
+form and skin go together in people, while seeds draw them apart."""
+_BELOW_EYES = 0.66
+"""Share of a picture of the face that lies below its eyes."""
 _NOISE = 0.03
 """Noise up to which Cycles takes samples; the wall needs few."""
 
@@ -59,6 +64,7 @@ def create_person(person: Person, set_up: str):
     scene.cycles.use_adaptive_sampling = True
     scene.cycles.adaptive_threshold = _NOISE
     face.d3dmm.directions["age"].value = person.age
+    face.d3dmm.directions["african"].value += _ORIGIN * max(0.0, person.tone - _DARK) / (1 - _DARK)
     face.d3dmm.age_offset = 1.5 * person.age
     if person.expression != NEUTRAL:
         bpy.ops.d3dmm.set_expression_preset(preset=person.expression)
@@ -89,11 +95,50 @@ def step_closer(scale: float) -> None:
     lens.shift_y += 0.45 * (scale - 1)
 
 
+def frame_face(face, eye_distances: float, size: int) -> int:
+    """Lets the render keep only the face, from brows to chin.
+
+    Args:
+        face: looks into the camera.
+        eye_distances: side of the kept square, in distances of the eyes.
+        size: its side in pixels, as near as whole pixels of the frame allow.
+
+    Returns:
+        The side of the whole frame in pixels, to render with.
+    """
+    import bpy
+    from bpy_extras.object_utils import world_to_camera_view
+    from mathutils import Vector
+
+    scene = bpy.context.scene
+    assert scene is not None and scene.camera is not None
+    render = scene.render
+    render.resolution_y = render.resolution_x  # as `tools.demo.render` has it
+    positions = _rest_positions(face)
+    seen = []
+    for side in ("left", "right"):
+        lid = positions[BilinearFace.default().landmarks[f"lid_lower_{side}"]].mean(0)
+        seen.append(world_to_camera_view(scene, scene.camera, face.matrix_world @ Vector(lid)))
+    apart = (seen[0].xy - seen[1].xy).length
+    side = apart * eye_distances
+    left, low = ((seen[0] + seen[1]) / 2).xy - Vector((side / 2, side * _BELOW_EYES))
+    render.use_border = render.use_crop_to_border = True
+    render.border_min_x, render.border_max_x = left, left + side
+    render.border_min_y, render.border_max_y = low, low + side
+    return round(size / side)
+
+
+def _rest_positions(face) -> np.ndarray:
+    """Returns (N, 3): the vertices of a face's identity at rest."""
+    positions = np.empty((len(face.data.vertices), 3), np.float32)
+    face.data.shape_keys.key_blocks[0].data.foreach_get("co", positions.ravel())
+    return positions
+
+
 def _relax_lids(face) -> None:
     """Lowers the lids to where they rest at ease, whatever the person's eyes."""
-    blocks, positions = face.data.shape_keys.key_blocks, np.empty((len(face.data.vertices), 3), np.float32)
+    blocks, positions = face.data.shape_keys.key_blocks, _rest_positions(face)
     on_eye = np.empty_like(positions)
-    blocks[0].data.foreach_get("co", positions.ravel())
     face.data.attributes["d3dmm_eye"].data.foreach_get("vector", on_eye.ravel())
     is_eye, landmarks = (on_eye**2).sum(1) > 0.25, BilinearFace.default().landmarks
     for side, sign in (("Left", 1), ("Right", -1)):

@@ -29,9 +29,9 @@ _ROWS = 9
 _CORNERS = {"inner": (0.0055, 0.0011, 0.55), "outer": (0.0030, 0.0, 0.35)}
 """Metres from the corner to where the eyeball is bare; height of the caruncle; how far it lies back."""
 _MARGIN = (
-    (0.000, 0.10, -0.10, 1.0),
-    (0.008, 0.75, -0.05, 1.0),
-    (0.028, 1.00, 0.22, 0.7),
+    (0.000, 0.10, -0.10, 0.6),
+    (0.008, 0.75, -0.05, 0.6),
+    (0.028, 1.00, 0.22, 0.4),
     (0.050, 1.00, 0.09, 0.0),
     (0.080, 1.00, 0.015, 0.0),
     (0.110, 1.00, 0.001, 0.0),
@@ -68,7 +68,7 @@ class LidShape:
     Attributes:
         lower, upper: (N, 3) float32: two vertices of the dense mesh and a share.
         place: (N, 3) float32: t; how far it sinks from the lids to the eyeball, 0 to 1; metres above that.
-        flesh: (N,) float32: 1 flesh, 0 water.
+        flesh: (N,) float32: 1 flesh, 0.6 a lid's edge, 0 water.
         side: (N,) float32: 1 left eye, 0 right.
         polygons: (F, 4) int32.
     """

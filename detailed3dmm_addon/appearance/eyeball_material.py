@@ -25,6 +25,9 @@ _HUMOUR, _CORNEA = 1.336, 1.376
 _FIBRES = ((9.5, 2.0, 0.8), (22.0, 3.0, 1.0), (48.0, 5.0, 0.8))
 """Layers of fibres: how many around (divided by 2 pi), how they change along the radius, their share."""
 
+_PIGMENTED_WHITE = (0.70, 0.64, 0.57)
+"""Share of its light that the white of the eye returns under the darkest skin: melanin lies there too."""
+
 
 def make_eyeball(metre: float) -> bpy.types.Material:
     """Returns the material of sclera and cornea; `metre` is its length in the scene's units."""
@@ -81,6 +84,8 @@ def _sclera_colour(graph: NodeGraph, place, across, angle, state):
     x, y = across
     yellowing, shadow = state
     white = graph.mix(yellowing, (0.53, 0.49, 0.455), (0.45, 0.375, 0.28))
+    pigment = graph.attribute(PIGMENT_ATTRIBUTE).outputs["Fac"]
+    white = graph.mix(pigment, white, graph.mix(1.0, white, _PIGMENTED_WHITE, "MULTIPLY"))
     cloud = graph.noise(place, 5.0, 3.0)
     white = graph.mix(
         graph.ramp(cloud, 0.3, 0.7, 0.0, 0.35), white, graph.mix(1.0, white, (0.93, 0.86, 0.80), "MULTIPLY")
@@ -116,7 +121,7 @@ def _sclera_colour(graph: NodeGraph, place, across, angle, state):
     limbus = graph.ramp(angle, float(LIMBUS) * 1.0, float(LIMBUS) * 1.30, 0.55, 0.0)
     white = graph.mix(limbus, white, (0.19, 0.17, 0.17))
     return graph.mix(
-        graph.math("MULTIPLY", shadow, 0.55), white, graph.mix(1.0, white, (0.45, 0.36, 0.33), "MULTIPLY")
+        graph.math("MULTIPLY", shadow, 0.72), white, graph.mix(1.0, white, (0.38, 0.30, 0.27), "MULTIPLY")
     )
 
 
@@ -224,7 +229,7 @@ def make_lids(metre: float) -> bpy.types.Material:
     colour = graph.mix(
         graph.math("MULTIPLY", pigment, 0.62), colour, graph.mix(1.0, colour, edge, "MULTIPLY")
     )
-    colour = graph.mix(graph.ramp(flesh_share, 0.2, 1.0), edge, colour)
+    colour = graph.mix(graph.ramp(flesh_share, 0.6, 0.95, 0.12, 1.0), edge, colour)
     flesh = graph.node(
         "BsdfPrincipled",
         {
@@ -244,7 +249,7 @@ def make_lids(metre: float) -> bpy.types.Material:
     path = graph.node("LightPath").outputs
     seen = graph.math("SUBTRACT", 1.0, graph.math("MAXIMUM", path["Is Shadow Ray"], path["Is Diffuse Ray"]))
     tears = _mixed(graph, graph.math("MULTIPLY", fresnel, seen), clear, gloss)
-    graph.node("OutputMaterial", {"Surface": _mixed(graph, graph.ramp(flesh_share, 0.0, 0.5), tears, flesh)})
+    graph.node("OutputMaterial", {"Surface": _mixed(graph, graph.ramp(flesh_share, 0.0, 0.35), tears, flesh)})
     material.surface_render_method = "DITHERED"
     return material
 

@@ -88,7 +88,7 @@ def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.M
             "Base Color": colour,
             "Roughness": roughness(skin, cavity, foundation, gloss, roots),
             "IOR": 1.4,
-            "Specular IOR Level": graph.math("MULTIPLY_ADD", cavity, -0.12, 0.42),
+            "Specular IOR Level": graph.math("MULTIPLY_ADD", cavity, -0.12, 0.50),
             "Subsurface Weight": graph.math("SUBTRACT", 1.0, graph.math("MULTIPLY", scalp, 0.85)),
             "Subsurface Radius": radius.outputs[0],
             "Subsurface Scale": SCATTER_MM / 1000,

@@ -170,8 +170,8 @@ def roughness(skin: Skin, cavity, foundation, gloss, roots) -> bpy.types.NodeSoc
 def coat(skin: Skin, foundation, gloss) -> bpy.types.NodeSocket:
     """Adds the weight of the second lobe: a film of oil, thinner with age and powder, thick on lips."""
     graph = skin.graph
-    value = graph.math("MULTIPLY_ADD", skin.age, -0.035, 0.075)
-    value = graph.math("MULTIPLY_ADD", skin.shine, 0.06, value)
+    value = graph.math("MULTIPLY_ADD", skin.age, -0.035, 0.10)
+    value = graph.math("MULTIPLY_ADD", skin.shine, 0.09, value)
     value = graph.math("MULTIPLY_ADD", foundation, -0.04, value, clamp=True)
     value = graph.math("MULTIPLY", value, graph.math("SUBTRACT", 1.0, skin.scalp, clamp=True))
     value = _blend(graph, skin.moist, value, 0.35)

@@ -71,7 +71,7 @@ SET_UPS = {
             Lamp("Front", (0.0, -1.15, -0.45), (0.7, 0.4), 2.0),
             Lamp("Background", (0.0, 1.2, 1.1), (1.2, 0.3), 8.0),
         ),
-        strength=0.22,
+        strength=0.34,
         backdrop=0.8,
     ),
     "REMBRANDT": SetUp(

@@ -254,6 +254,7 @@ def _eyeball(graph: NodeGraph, ball, skin, eye: _Eye, source, radius: float):
     seed = graph.math("ADD", source[SEED_INPUT], 0.0 if eye.left else 0.37)  # alike, not the same
     look = graph.node("CombineXYZ", {0: source[PUPIL_INPUT], 1: seed, 2: source[VEINS_INPUT]}).outputs[0]
     ball = graph.store_attribute(ball, LOOK_OF_EYE, "FLOAT_VECTOR", look)
+    ball = graph.store_attribute(ball, PIGMENT_ATTRIBUTE, "FLOAT", source[PIGMENT_INPUT])
     size = (radius,) * 3
     placed = graph.node(
         "GeometryNodeTransform",

@@ -14,7 +14,7 @@ class ScalpStyle:
         part: place of the parting from the middle, towards the person's left.
         lift: angle over the skin at the root, radians.
         stiffness: 0 follows flow and weight at once, 1 keeps the direction of the root.
-        weight: pull downwards, 1 for long straight hair.
+        weight: pull downwards, 1 for long straight hair; below 0 springy hair rises.
         volume: height of the outer strands above the scalp.
         cut: height of a blunt cut below the axis' origin, or None for the lengths above.
         tuck: share of the way to the head's axis that the ends of hanging hair bend.
@@ -80,8 +80,9 @@ SCALP_STYLES: dict[str, ScalpStyle] = {
         pitch=0.024, clump=0.93, locks=46, frizz=0.0016, face_gap=30.0, points=36, strands=26_000,
     ),
     "COILY": ScalpStyle(
-        0.055, 0.045, 0.045, flow="up", lift=1.45, stiffness=0.9, weight=0.0, volume=0.0, curl=0.0026,
-        pitch=0.0085, clump=0.45, locks=14, frizz=0.006, points=36, strands=34_000, radius=4.4e-5,
+        0.055, 0.046, 0.046, fade=0.07, flow="up", lift=1.45, stiffness=0.9, weight=-0.35, volume=0.0,
+        curl=0.0026, pitch=0.0085, clump=0.45, locks=14, frizz=0.006, points=36, strands=34_000,
+        radius=4.4e-5,
     ),
     "BOB": ScalpStyle(
         0.30, 0.30, 0.30, flow="part", part=0.022, lift=0.55, stiffness=0.2, weight=1.0, volume=0.017,

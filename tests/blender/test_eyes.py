@@ -197,6 +197,23 @@ def test_caruncle_and_tears_hang_between_lids_and_eyeball(face, module):
     assert np.isfinite(corners).all() and nearest.min() > 0.0115 and nearest.max() < 0.0155
 
 
+def test_the_pigment_of_dark_skin_reaches_lids_and_eyeballs(face):
+    def pigments() -> set[tuple[str, float]]:
+        graph = bpy.context.evaluated_depsgraph_get()
+        found = set()
+        for item in graph.object_instances:
+            mesh = item.object.data
+            if item.is_instance and isinstance(mesh, bpy.types.Mesh) and "d3dmm_pigment" in mesh.attributes:
+                values = [point.value for point in mesh.attributes["d3dmm_pigment"].data[:5]]
+                found.add((mesh.materials[0].name, round(max(values), 2)))
+        return found
+
+    for tone, pigment in ((50.0, 0.0), (-50.0, 1.0)):
+        face.d3dmm.skin.tone = tone
+        bpy.context.view_layer.update()
+        assert pigments() == {("Eyeball", pigment), ("Eye Corners and Tears", pigment)}
+
+
 def test_eyes_stay_when_the_extension_is_not_there(face, tmp_path):
     bpy.ops.d3dmm.add_gaze_target()
     group = face.modifiers["D3DMM Eyes"].node_group

@@ -1,10 +1,18 @@
 """Camera and Lights: five set-ups, a long lens, a turntable."""
 
+import sys
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from ml_backend.models.bilinear_face import BilinearFace
+from tools.portrait import frame_face
 
 SET_UPS = ("SOFT", "REMBRANDT", "BUTTERFLY", "RIM", "OUTDOOR")
 
@@ -77,3 +85,27 @@ def test_the_turntable_goes_once_around_at_one_distance(face):
 def test_create_face_takes_the_set_up():
     bpy.ops.d3dmm.create_face(identity_seed=1, scene_setup=True, light="BUTTERFLY", update_detail=False)
     assert any(name.startswith("Reflector") for name in studio_objects())
+
+
+def test_a_picture_of_the_face_alone_holds_lids_nose_and_mouth(face):
+    bpy.ops.d3dmm.build_studio(set_up="SOFT")
+    bpy.context.view_layer.update()
+    scene = bpy.context.scene
+    whole = frame_face(face, 2.3, 200)
+    render = scene.render
+    sides = [
+        whole * (high - low)
+        for low, high in (
+            (render.border_min_x, render.border_max_x),
+            (render.border_min_y, render.border_max_y),
+        )
+    ]
+    assert sides == pytest.approx([200, 200], abs=2)
+    landmarks = BilinearFace.default().landmarks
+    for name in ("lid_upper_left", "lid_upper_right", "nose_tip", "lip_border_lower"):
+        for vertex in landmarks[name]:
+            place = face.matrix_world @ face.data.vertices[vertex].co
+            x, y, _ = world_to_camera_view(scene, scene.camera, place)
+            assert render.border_min_x < x < render.border_max_x
+            assert render.border_min_y < y < render.border_max_y
+    render.use_border = False
