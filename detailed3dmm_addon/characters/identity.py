@@ -21,7 +21,8 @@ def seeded_person(seed: int | None) -> tuple[np.ndarray, float]:
     """
     if seed is None:
         return np.zeros(face_model().identity_size, np.float32), 0.3
-    return np.asarray(face_model().sample_identity(seed), np.float32), seeded_tone(seed)
+    identity = np.asarray(face_model().sample_identity(seed), np.float32)
+    return identity, seeded_tone(seed, face_model().origin_shares(identity))
 
 
 def store_person(face: bpy.types.Object, seed: int | None) -> None:

@@ -152,6 +152,7 @@ def write_albedo(args: argparse.Namespace, age: float) -> None:
             written.
     """
     from ..files.image_writers import write_png
+    from ..models.bilinear_face import BilinearFace
     from ..models.skin.seeded_tone import seeded_tone, tone_angle
     from ..pipelines.generate_albedo import GenerateAlbedoRequest, generate_albedo
 
@@ -162,7 +163,8 @@ def write_albedo(args: argparse.Namespace, age: float) -> None:
         raise UserError("The seed of a skin colour must not be negative.")
     tone = args.tone
     if tone is None and args.skin_seed is None:
-        tone = tone_angle(seeded_tone(seed))
+        face = BilinearFace.default()
+        tone = tone_angle(seeded_tone(seed, face.origin_shares(face.sample_identity(seed))))
     colours = generate_albedo(GenerateAlbedoRequest(seed, args.resolution, tone, {"age": age}))
     write_png(args.albedo, np.round(colours.transpose(1, 2, 0) * 255).astype(np.uint8))
 

@@ -317,6 +317,12 @@ class BilinearFace:
             np.clip(self.attributes[0, 0] + self._identity(identity) @ self.attributes[0, 1:], 18.0, 90.0)
         )
 
+    def origin_shares(self, identity: np.ndarray) -> np.ndarray | None:
+        """Returns (3,): how African, Asian and European a form is, 0 to 1; None if the model cannot say."""
+        if len(self.attributes) < 6:
+            return None
+        return self.attributes[3:6, 0] + self.attributes[3:6, 1:] @ self._identity(identity)
+
     def _contracted(self, identity: np.ndarray) -> np.ndarray:
         """(1 + 52, B): the core for one identity, kept for the next call."""
         key = self._key(identity)

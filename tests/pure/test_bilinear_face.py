@@ -9,6 +9,7 @@ from ml_backend.expression_names import EXPRESSION_NAMES, both_sides
 from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.geometry.texture_space import covered_texels, rasterise, signed_areas, triangles_of
 from ml_backend.models.bilinear_face import DEFAULT_FILE, BilinearFace
+from ml_backend.models.skin.seeded_tone import seeded_tone
 
 REGIONS = "face forehead glabella crows_feet under_eye nose cheeks nasolabial perioral chin neck lips".split()
 
@@ -158,6 +159,20 @@ def test_sampled_people_are_adults_and_differ(face):
     shapes = [face.neutral(face.sample_identity(seed)) for seed in range(4)]
     assert all(np.abs(shapes[i] - shapes[j]).max() > 0.003 for i in range(4) for j in range(i))
     np.testing.assert_array_equal(face.sample_identity(7), face.sample_identity(7))
+
+
+def test_form_and_skin_of_a_seed_go_together(face):
+    seeds = range(200)
+    shares = np.array([face.origin_shares(face.sample_identity(seed)) for seed in seeds])
+    np.testing.assert_allclose(shares.sum(1), 1, atol=0.05)
+    tones = np.array([seeded_tone(seed, share) for seed, share in zip(seeds, shares, strict=True)])
+    assert 0 < tones.min() < 0.2 and 0.8 < tones.max() < 1
+    assert np.corrcoef(shares[:, 0], tones)[0, 1] > 0.7
+    least, most = (tones[shares[:, column] > 0.7].mean() for column in (2, 0))
+    assert least < 0.3 and most > 0.6
+    further = face.identity_from_directions({"african": 0.4})
+    assert face.origin_shares(further)[0] > face.origin_shares(0 * further)[0] + 0.3
+    assert dataclasses.replace(face, attributes=face.attributes[:1]).origin_shares(further) is None
 
 
 def test_named_directions_change_what_they_say_and_little_else(face):

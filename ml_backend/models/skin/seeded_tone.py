@@ -13,11 +13,30 @@ SKIN_TONES = (
 )
 """Values of the slider Skin Tone, and linear colours of skin."""
 _SEED = 0x70E
+_RANGE = (0.01, 0.97)
 
 
-def seeded_tone(seed: int) -> float:
-    """Returns the Skin Tone of a person's seed, 0 lightest to 1 darkest."""
-    return float(np.random.default_rng([seed, _SEED]).beta(1.5, 2.6))
+_USUAL = 1.5 / (1.5 + 2.6)
+_ORIGIN_TONES = np.array([0.80, 0.33, 0.17])
+"""Mean Skin Tones of people of African, Asian and European origin."""
+_OWN = 0.5
+"""Share of all people's spread that is left among people of one origin."""
+
+
+def seeded_tone(seed: int, origin: np.ndarray | None = None) -> float:
+    """Returns the Skin Tone of a person's seed, 0 lightest to 1 darkest.
+
+    Args:
+        seed: of the person.
+        origin: (3,) shares of African, Asian and European origin in the person's form, as
+            `BilinearFace.origin_shares`, for form and skin go together; None where a model does not tell.
+    """
+    drawn = float(np.random.default_rng([seed, _SEED]).beta(1.5, 2.6))
+    if origin is None:
+        return drawn
+    shares = np.clip(origin, 0, None)
+    usual = float(shares @ _ORIGIN_TONES / max(shares.sum(), 1e-6))
+    return float(np.clip(usual + _OWN * (drawn - _USUAL), *_RANGE))
 
 
 def tone_angle(tone: float) -> float:
