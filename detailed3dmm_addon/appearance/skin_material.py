@@ -10,7 +10,7 @@ from ..nodes.detail_modifier import FINE_NODE
 from ..nodes.map_images import make_map_image
 from ..nodes.materials import first_material, named_node, new_material
 from ..nodes.node_graph import NodeGraph
-from .skin_surface import coat, mottled, read_skin, reddened, relief, roughness, with_stubble
+from .skin_surface import coat, mottled, plateaus, read_skin, reddened, relief, roughness, with_stubble
 
 TONE_NODE = "D3DMM Skin Tone"
 HAIR_NODE = "D3DMM Hair Colour"
@@ -70,7 +70,7 @@ def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.M
     colour = graph.mix(_brow_cover(graph, rest), colour, graph.mix(1.0, hair, (0.6, 0.6, 0.6), "MULTIPLY"))
     gain = graph.attribute(GAIN_ATTRIBUTE).outputs["Fac"]
     cells, cavity = relief(skin)
-    fine = graph.math("MULTIPLY", _fine_height(graph, name), gain)
+    fine = plateaus(graph, graph.math("MULTIPLY", _fine_height(graph, name), gain))
     colour = _shade_creases(graph, colour, fine)
     height = graph.math("MULTIPLY_ADD", cells, graph.math("MINIMUM", gain, 2.0), fine)
     height = graph.math("MULTIPLY_ADD", roots, 0.03, height)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import bpy
+import numpy as np
 
 from ..face.attributes import BEARD_ATTRIBUTE, SURFACE_ATTRIBUTE
 from ..nodes.node_graph import NodeGraph
@@ -10,6 +11,13 @@ from ..nodes.strain_modifier import STRAIN_ATTRIBUTE
 
 PORES_NODE = "D3DMM Pores"
 """Height of pores and lines, millimetres, at most 0; exports read it."""
+PLATEAUS_NODE = "D3DMM Plateaus"
+"""Fine relief as it is shaded, millimetres; materials of version 1.0.0 lack it."""
+_SHALLOW, _HALVED, _FLATTER = 0.12, 0.5, 0.55
+"""Depth up to which fine relief is scaled by the second number; share that is taken off what stands out.
+
+The maps have a real scan's power in each octave but are as often up as down, which looks like orange peel;
+skin is plateaus between furrows."""
 _BLOOD_LIGHT = (-0.12, -0.34, -0.25)
 _BLOOD_DARK = (-0.08, -0.15, -0.02)
 """Change of the logarithm of linear reflectance with that of the blood, at tone 45 and at -45 degrees.
@@ -95,6 +103,26 @@ def with_stubble(skin: Skin, colour, hair, amount) -> tuple[bpy.types.NodeSocket
     return graph.mix(shown, colour, hair), roots
 
 
+def plateaus(graph: NodeGraph, fine) -> bpy.types.NodeSocket:
+    """Adds the nodes of `plateaus_of`."""
+    bent = graph.math("TANH", graph.math("DIVIDE", fine, _SHALLOW))
+    kept = graph.math("MULTIPLY_ADD", bent, -_HALVED * _SHALLOW, fine)
+    node = graph.node(
+        "Math",
+        {0: graph.math("MAXIMUM", kept, 0.0), 1: -_FLATTER, 2: kept},
+        operation="MULTIPLY_ADD",
+        name=PLATEAUS_NODE,
+    )
+    node.label = "Plateaus (mm)"
+    return node.outputs[0]
+
+
+def plateaus_of(fine: np.ndarray) -> np.ndarray:
+    """Returns fine relief, millimetres, as it is shaded: shallow parts halved, what stands out flattened."""
+    kept = fine - _HALVED * _SHALLOW * np.tanh(fine / _SHALLOW)
+    return kept - _FLATTER * np.maximum(kept, 0)
+
+
 def relief(skin: Skin) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
     """Adds pores and lines between cells, which stretch flat and gather deep with the strain.
 
@@ -119,8 +147,8 @@ def relief(skin: Skin) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
     stretch = graph.math("ADD", skin.across, skin.along)
     depth = graph.ramp(stretch, -0.35, 0.45, 1.9, 0.25)
     depth = graph.math("MULTIPLY", depth, graph.math("MULTIPLY_ADD", skin.age, 0.35, 0.9))
-    cells = graph.math("MULTIPLY_ADD", fine, 0.010, graph.math("MULTIPLY", coarse, 0.020))
-    height = graph.math("MULTIPLY_ADD", pit, 0.028, cells)
+    cells = graph.math("MULTIPLY_ADD", fine, 0.017, graph.math("MULTIPLY", coarse, 0.034))
+    height = graph.math("MULTIPLY_ADD", pit, 0.046, cells)
     height = graph.math("MULTIPLY", graph.math("MULTIPLY", height, depth), -1.0)
     height = graph.math("SUBTRACT", height, _gathers(skin))
     flat = graph.math("SUBTRACT", 1.0, graph.math("MULTIPLY", skin.lips, 0.6))

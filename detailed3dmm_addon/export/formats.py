@@ -253,7 +253,7 @@ def export_curves(stage: Stage, path: Path, progress: Progress) -> str:
 def skin_normals(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.ndarray:
     """Returns (R, R, 3): normals of the shown detail, or of its fine band, in the tangent frame at rest."""
     rest = read_shape(stage.face.data.shape_keys.key_blocks[0])
-    heights = shown_heights(stage, maps, fine_only)
+    heights = shown_heights(stage, maps, fine_only, as_shaded=True)
     pores = bake_pores(stage, maps.resolution) if can_paint() else None
     if pores is not None:
         heights = heights + pores * maps.carry(np.minimum(shown_gain(stage, maps), 2.0))

@@ -9,10 +9,12 @@ import numpy as np
 from ...ml_backend.geometry.map_bands import enlarge
 from ...ml_backend.geometry.normal_map import TexelMetric, carry_outwards, measure_texels, smooth_inside
 from ...ml_backend.geometry.texture_space import TexelLookup, rasterise
+from ..appearance.skin_surface import PLATEAUS_NODE, plateaus_of
 from ..detail import distilled, live
 from ..nodes.detail_groups import GAIN_ATTRIBUTE, HEIGHT_ATTRIBUTE, WEIGHTS_ATTRIBUTE, group_images
 from ..nodes.detail_modifier import fine_image, fine_node, is_baked
 from ..nodes.map_images import read_channels, read_map
+from ..nodes.materials import first_material, named_node
 from ..nodes.vertex_attributes import read_attribute, read_corner_uv
 from .stage import Stage
 
@@ -69,13 +71,16 @@ class SkinMaps:
         return carry_outwards(values, self.lookup.mask, _EDGE)
 
 
-def shown_heights(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.ndarray:
+def shown_heights(
+    stage: Stage, maps: SkinMaps, fine_only: bool = False, as_shaded: bool = False
+) -> np.ndarray:
     """Returns the displacement that the staged face shows now.
 
     Args:
         stage: at the frame.
         maps: of the copy's mesh.
         fine_only: without the displacement of the vertices.
+        as_shaded: the fine band as the skin's material shades it.
 
     Returns:
         (R, R) float32, millimetres along the normal, row 0 at the bottom.
@@ -91,7 +96,10 @@ def shown_heights(stage: Stage, maps: SkinMaps, fine_only: bool = False) -> np.n
     fine = _baked_fine(stage.face, mesh) if is_baked(stage.face) else _live_fine(stage)
     total = np.zeros((maps.resolution, maps.resolution), np.float32) if fine_only else maps.spread(height)
     if fine is not None:
-        total = total + resized(fine, maps.resolution) * maps.spread(gain)
+        fine = resized(fine, maps.resolution) * maps.spread(gain)
+        if as_shaded and named_node(first_material(stage.face), PLATEAUS_NODE) is not None:
+            fine = plateaus_of(fine)
+        total = total + fine
     return maps.carry(total)
 
 
