@@ -80,7 +80,7 @@ SCALP_STYLES: dict[str, ScalpStyle] = {
         pitch=0.024, clump=0.93, locks=46, frizz=0.0016, face_gap=30.0, points=36, strands=26_000,
     ),
     "COILY": ScalpStyle(
-        0.055, 0.046, 0.046, fade=0.07, flow="up", lift=1.45, stiffness=0.9, weight=-0.35, volume=0.0,
+        0.055, 0.046, 0.046, fade=0.045, flow="up", lift=1.45, stiffness=0.9, weight=-0.2, volume=0.0,
         curl=0.0026, pitch=0.0085, clump=0.45, locks=14, frizz=0.006, points=36, strands=34_000,
         radius=4.4e-5,
     ),
