@@ -1,0 +1,1 @@
+"""What the exact decoder's drawing lacks: hair, eyes, mouth and outline, added by a small network."""
