@@ -16,6 +16,7 @@ examples:
 import argparse
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...asset_files import ASSETS, SHIPPED_ASSETS
 from ...errors import UserError
 from ...files.image_writers import write_png
-from ...files.model_card import ModelCard, install
+from ...files.model_card import ModelCard, copy_whole, install
 from ...files.network_file import write_network_file
 from ...layers.processes import own_share
 from ...models.residual.render_residual import (
@@ -54,10 +56,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser, "build/render-residual", "build/rendered-portraits", "portraits of tools.rendered_portraits"
     )
     parser.add_argument(
+        "--or-keep", action="store_true", help="without pictures in --data keep the shipped weights"
+    )
+    parser.add_argument(
         "--install",
         action="store_true",
         help="put the finished weights and card where the package looks for them",
     )
+
+
+def keep_shipped() -> None:
+    """Copies the shipped weights, card and log into the models' folder, if that is another one."""
+    for name in (RESIDUAL_FILE, *(f"{Path(RESIDUAL_FILE).stem}.{ending}" for ending in ("md", "log.jsonl"))):
+        if ASSETS != SHIPPED_ASSETS:
+            copy_whole(SHIPPED_ASSETS / name, ASSETS / name)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,6 +78,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: the pictures are missing, broken or too few.
     """
+    if args.or_keep and not any(args.data.glob("*.npz")):
+        keep_shipped()
+        print(f"{args.data}: no rendered portraits, so the shipped residual stays.", file=sys.stderr)
+        return 0
     settings = read_configuration(args.config, "render-residual")
     training = TrainingRun.begin(args, (STAGE,))
     portraits = read_rendered(args.data)
