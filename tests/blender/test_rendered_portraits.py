@@ -24,7 +24,9 @@ def test_a_rendered_portrait_shows_its_codes(module, tmp_path):
     assert set(module("detailed3dmm_addon.hair.groom").hair_objects(face)) >= {"brows", "lashes", "scalp"}
     studio.render(view, tmp_path / "seen.png")
     image = bpy.data.images.load(str(tmp_path / "seen.png"))
-    pixels = np.array(image.pixels[:], np.float32).reshape(size, size, 4)[::-1]
+    pixels = np.empty((size, size, 4), np.float32)
+    image.pixels.foreach_get(pixels.ravel())
+    pixels = pixels[::-1]
     cover = pixels[..., 3] > 0.5
     camera = camera_of(view.codes, view.focal, 256, 256).resized(size, size)
     mask = see_surface(HeadFields.default(), view.codes, camera, Nuisance()).mask
