@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .face_hair import BEARD_STYLES
 from .pigments import pigments_of
+from .scalp_styles import SCALP_STYLES
 
-CODE = 16
-"""Numbers of a hair code."""
+DESCRIBED = len(SCALP_STYLES) + len(BEARD_STYLES) + 2
+"""Numbers of `described_hair`."""
 _BROWN = np.log([0.050, 0.031, 0.020])
 _TINTS = np.array([[-0.9, -0.9, -0.9], [0.25, 0.0, -0.25], [0.10, 0.22, 0.36]])
 _LONGEST = {"COILY": 0.75, "CURLY": 0.9, "WAVY": 1.1, "LONG": 1.1, "BOB": 1.1}
@@ -70,6 +72,16 @@ def hair_of_code(code: np.ndarray) -> CodedHair:
         "beard": {"density": float(np.clip(0.4 + beards.max(), 0.4, 1.4))},
     }
     return CodedHair(styles, pigments, numbers)
+
+
+def described_hair(code: np.ndarray) -> np.ndarray:
+    """Returns (19,) float32 what hair a code (16,) is: 1 at its cut, 1 at its beard, logarithms of the length
+    and the density of its scalp hair."""
+    hair = hair_of_code(code)
+    scalp = hair.numbers["scalp"]
+    chosen = [float(name == hair.styles["scalp"]) for name in SCALP_STYLES]
+    chosen += [float(name == hair.styles.get("beard")) for name in BEARD_STYLES]
+    return np.array([*chosen, np.log(scalp["length"]), np.log(scalp["density"])], np.float32)
 
 
 def _cut(h: np.ndarray) -> str:

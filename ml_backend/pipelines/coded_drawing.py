@@ -92,6 +92,11 @@ def _flat(albedo: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(albedo.transpose(2, 0, 1), np.float32)).flatten(1)
 
 
+def _soft(values: Tensor) -> Tensor:
+    """Returns (C, H, W) means over 3 x 3 pixels."""
+    return functional.avg_pool2d(values[None], 3, 1, 1)[0]
+
+
 def residual_network() -> RenderResidual:
     """Returns the network of the default set.
 
@@ -147,7 +152,11 @@ def with_residual(
     weight = sized(inner)
     change = sized((found.colour[0] - drawing.picture) * mask) / sized(mask).clamp_min(0.05)
     drawn = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float() / 255
-    colour = weight * (drawn + change) + (1 - weight) * sized(found.colour[0])
-    cover = sized(found.cover).numpy()
+    cover, edge = found.cover, found.colour[0]
+    if size > SIDE:  # stairs of 256 pixels would show; colours come from where the head is
+        soft = _soft(cover)
+        cover, edge = soft, _soft(edge * found.cover) / soft.clamp_min(1e-4)
+    colour = weight * (drawn + change) + (1 - weight) * sized(edge)
+    cover = sized(cover).numpy()
     linear = from_srgb(np.clip(colour.numpy(), 0, 1)) * cover + ground * (1 - cover)
     return (to_srgb(np.clip(linear, 0, 1)).transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...geometry.camera_view import Camera
 from ...geometry.srgb import to_srgb
+from ...hair.coded_hair import DESCRIBED, described_hair
 from ..face_codes import FaceCodes, rotation_of_angles
 from ..face_renderer import (
     FIELDS,
@@ -30,8 +31,8 @@ CHANNELS = (
     "column", "row", "hairline", "brow", "lid", "moustache", "chin", "jaw", "inside", "eye", "hollow",
     "hair_red", "hair_green", "hair_blue",
 )  # fmt: skip
-CONDITION = 46
-"""Numbers that are the same all over a picture: hair (16), light (27), rotation (3)."""
+CONDITION = 46 + DESCRIBED
+"""Numbers that are the same all over a picture: hair (16), light (27), rotation (3), the hair's cut (19)."""
 _UNIT = 0.1
 """Metres that count as 1."""
 _ABOVE, _LARGEST_LIGHT = 0.015, 3.0
@@ -45,7 +46,7 @@ class SeenDrawing:
 
     Attributes:
         channels: (24, 256, 256) float32, `CHANNELS`.
-        condition: (46,) float32.
+        condition: (65,) float32.
     """
 
     channels: Tensor
@@ -124,18 +125,20 @@ def _places(camera: Camera) -> np.ndarray:
 
 
 def condition_of(codes: FaceCodes) -> Tensor:
-    """Returns (46,) float32 of codes: hair, light in the camera's axes of its first band, rotation."""
+    """Returns (65,) float32 of codes: hair, light with its first band in the camera's axes, rotation, cut."""
     light = np.clip(codes.illumination, -_LARGEST_LIGHT, _LARGEST_LIGHT).copy()
     bands = light[3:].reshape(8, 3)
     towards = bands[[2, 0, 1]].T @ rotation_of_angles(codes.rotation).T  # x, y, z by colour
     bands[:3] = towards.T
     return torch.from_numpy(
-        np.concatenate([codes.hair, light[:3], bands.ravel(), codes.rotation / 30]).astype(np.float32)
+        np.concatenate(
+            [codes.hair, light[:3], bands.ravel(), codes.rotation / 30, described_hair(codes.hair)]
+        ).astype(np.float32)
     )
 
 
 def mirrored(channels: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the channels (..., 24, H, W) and condition (..., 46) of a mirrored picture."""
+    """Returns the channels (..., 24, H, W) and condition (..., 65) of a mirrored picture."""
     flipped = channels.flip(-1).clone()
     for name in ("normal_x", "rest_x", "column"):
         index = CHANNELS.index(name)

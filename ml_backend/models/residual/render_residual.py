@@ -82,7 +82,7 @@ class FinishedDrawing:
 
 
 class RenderResidual(nn.Module):
-    """(B, 24, H, W) channels and (B, 46) conditions to a finished drawing; sides are multiples of `step`."""
+    """(B, 24, H, W) channels and (B, 65) conditions to a finished drawing; sides are multiples of `step`."""
 
     def __init__(self, config: ResidualConfig):
         super().__init__()

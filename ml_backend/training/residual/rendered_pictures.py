@@ -78,7 +78,7 @@ class ResidualPairs:
     """Drawings and the pictures that they are to become.
 
     Attributes:
-        channels: (N, 24, 256, 256) float16, see `channels.py`; condition: (N, 46).
+        channels: (N, 24, 256, 256) float16, see `channels.py`; condition: (N, 65).
         colour: (N, 3, 256, 256) uint8 sRGB; cover: (N, 256, 256) uint8.
     """
 
