@@ -1,7 +1,7 @@
 """A dense head in the colours of the seven codes, and the residual on its picture.
 
 The residual is made at 256 pixels beside the exact decoder's drawing. A larger picture takes the difference
-of the two where the head is, and the network's own colours where its hair grows beyond the mesh.
+of the two on the skin, and the network's own colours in hair, which grows beyond the mesh, and at the edge.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..geometry.srgb import from_srgb, to_srgb
 from ..geometry.texture_space import bilinear_corners
 from ..models.face_codes import FaceCodes, angles_of_rotation, code_of_light
 from ..models.face_renderer import FIELDS, TEXELS, HeadFields, Nuisance, surface_at, surface_colours
-from ..models.residual.channels import SIDE, see_drawing
+from ..models.residual.channels import CHANNELS, SIDE, see_drawing
 from ..models.residual.render_residual import RenderResidual, default_residual
 from ..models.skin.albedo_model import AlbedoModel
 from ..simulation.portraits.coded_portrait import draw_hair, draw_texture
@@ -25,7 +25,7 @@ from ..simulation.portraits.painted_face import HeadPaint
 _IRISES = ((0.05, 0.03, 0.02), (0.08, 0.04, 0.02), (0.06, 0.09, 0.13), (0.05, 0.07, 0.035))
 """Linear colours, the browns first."""
 _INSIDE = 3
-"""Pixels of 256 within which a picture passes from the drawing to the network's own colours, at the edge."""
+"""Pixels of 256 by which the drawing's edge lies inside; beyond it are the network's own colours."""
 
 
 def seeded_codes(
@@ -149,7 +149,8 @@ def with_residual(
 
     mask = drawing.mask[None]
     inner = -functional.max_pool2d(-mask[None], _INSIDE, 1, _INSIDE // 2)[0]
-    weight = sized(inner)
+    bare = 1 - (drawing.channels[CHANNELS.index("hairline")] > 0).float()[None]
+    weight = sized(_soft(inner * bare))
     change = sized((found.colour[0] - drawing.picture) * mask) / sized(mask).clamp_min(0.05)
     drawn = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float() / 255
     cover, edge = found.cover, found.colour[0]
