@@ -1,1 +1,1 @@
-"""What the exact decoder's drawing lacks: hair, eyes, mouth and outline, added by a small network."""
+"""Hair, eyes, mouth and outline on the exact decoder's drawing, by a small network."""

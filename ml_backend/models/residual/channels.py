@@ -1,4 +1,4 @@
-"""What the residual network sees of a drawing: the picture, and what the exact decoder knows of each pixel.
+"""The residual network's channels: a drawing, and all that the exact decoder knows of each of its pixels.
 
 Directions are in the camera's axes (x to the right, y down, z away), places on the mean face.
 """
