@@ -1,15 +1,19 @@
 """Portraits by Cycles with the codes that they show."""
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
 
 EXTENSION = "bl_ext.user_default.detailed3dmm"
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_rendered_portrait_shows_its_codes(module, tmp_path):
+def test_a_rendered_portrait_shows_its_codes(module, tmp_path, monkeypatch):
     """The picture's mask is where the codes' camera sees the head; strands reach beyond it."""
     pytest.importorskip("torch")  # a Blender of its own Python has none
+    monkeypatch.syspath_prepend(str(ROOT))
     from ml_backend.models.bilinear_face import BilinearFace
     from ml_backend.models.face_renderer import HeadFields, Nuisance, camera_of, see_surface
     from tools.rendered_portraits import Studio, draw_view
