@@ -1,7 +1,7 @@
 """Draws a face file from several sides, without Blender: mesh, wrinkles, skin colour, light, camera.
 
-Pictures are PNG, one for each pair of yaw and pitch. Blender's renders are far better; these are exact and
-take a second.
+Pictures are PNG, one for each pair of yaw and pitch. Blender's renders are far better; these take a second.
+A network, the residual, adds hair, eyes, mouth and outline as Blender renders them; it works at 256 pixels.
 
 examples:
   python -m ml_backend render face.json --yaw -40:40:20 --out views
@@ -43,9 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--albedo", metavar="FILE.png", help="the skin's colour in texture space, as `fit --albedo` writes it"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the painted colours (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of skin, hair and eyes (default: 0)")
     parser.add_argument("--without-light", action="store_true", help="soft light, not the file's own")
     parser.add_argument("--without-detail", action="store_true", help="the smooth face")
+    parser.add_argument(
+        "--without-residual", action="store_true", help="hair, eyes and mouth as painted on the mesh"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the pictures")
     parser.add_argument("--json", action="store_true", help="print the files as JSON")
 
@@ -76,9 +79,10 @@ def run(args: argparse.Namespace) -> None:
     albedo = _read_albedo(args.albedo) if args.albedo else None
     views = render_face(
         RenderFaceRequest(
-            identity, skin, expression, angles, args.size, light, albedo, args.seed, not args.without_detail
+            identity, skin, expression, angles, args.size, light, albedo, args.seed,
+            not args.without_detail, not args.without_residual,
         )
-    )
+    )  # fmt: skip
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     files = []

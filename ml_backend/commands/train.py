@@ -50,6 +50,10 @@ MODULES = {
         "..training.attributes.train_attributes",
         "one photo to seven codes of its face, in one pass",
     ),
+    "render-residual": (
+        "..training.residual.train_residual",
+        "hair, eyes, mouth and outline on the exact decoder's drawing",
+    ),
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
     "speech-autoregressive": (
         "..training.train_speech_autoregressive",

@@ -1,4 +1,5 @@
-"""Light that reaches a head from directions all around where it does not hide them; numpy alone.
+"""Light that reaches a head from directions all around where it does not hide them, and a picture of such a
+surround; numpy alone.
 
 Source: Sloan, Kautz and Snyder 2002, "Precomputed radiance transfer for real-time rendering in dynamic,
 low-frequency lighting environments"; the spiral: Gonzalez 2010, "Measurement of areas on a sphere using
@@ -15,6 +16,8 @@ GLOSS_POWER = 14.0
 """Exponent of the lobe around the half vector that skin mirrors in."""
 _SIDE, _SLACK, _SOFT = 160, 0.004, 0.003
 _FAR = 50.0
+_LEAST_RADIANCE = 0.02
+"""Of the mean radiance: nothing in a surround is darker."""
 _CONVOLVED = np.array([1.0, *[1.5] * 3, *[4.0] * 5])
 """From radiance to what a matt surface receives: the inverse of 1, 2/3 and 1/4 (Ramamoorthi and Hanrahan)."""
 
@@ -93,3 +96,40 @@ def shadowed_harmonics(transfer: np.ndarray) -> np.ndarray:
         transfer: (V, 48) from `light_transfer`.
     """
     return (transfer @ (harmonics(DIRECTIONS) * _CONVOLVED)).astype(np.float32)
+
+
+def surround_directions(rows: int) -> np.ndarray:
+    """Returns (rows, 2 rows, 3) unit vectors of an equirectangular picture, row 0 at the bottom.
+
+    The middle of the picture looks along +X, its left quarter along +Y, as an environment texture of Blender
+    has them.
+    """
+    height = (np.arange(rows) + 0.5) * np.pi / rows - np.pi / 2
+    around = np.pi - (np.arange(2 * rows) + 0.5) * np.pi / rows
+    flat = np.cos(height)[:, None]
+    up = np.broadcast_to(np.sin(height)[:, None], (rows, 2 * rows))
+    return np.stack([flat * np.cos(around), flat * np.sin(around), up], -1)
+
+
+def surround_of_light(light: np.ndarray, rows: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Makes a surround whose light on matt surfaces is that of harmonics.
+
+    Radiance cannot be negative: where harmonics ask for that it is nearly nothing, and the light differs.
+
+    Args:
+        light: (9, 3) as `harmonics(normals) @ light` is the shading.
+        rows: of the picture.
+
+    Returns:
+        (rows, 2 rows, 3) float32 radiance, and the light (9, 3) that it gives.
+
+    Source: Ramamoorthi and Hanrahan 2001, "An efficient representation for irradiance environment maps".
+    """
+    directions = surround_directions(rows)
+    lobes = harmonics(directions)
+    wanted = lobes @ (np.asarray(light, np.float64) * _CONVOLVED[:, None])
+    radiance = np.maximum(wanted, _LEAST_RADIANCE * np.maximum(np.asarray(light)[0], 1e-4))
+    weights = np.cos(np.arcsin(directions[..., 2]))
+    weights = weights / weights.sum()
+    found = np.einsum("hw,hwk,hwc->kc", weights, lobes, radiance) / _CONVOLVED[:, None]
+    return radiance.astype(np.float32), found

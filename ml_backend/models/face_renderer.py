@@ -232,10 +232,12 @@ class SeenSurface:
     Attributes:
         mask: (H, W) bool, where the head is.
         surface: its places, row by row, of as many as there are in the mask.
+        rest: (P, 3) the same places on the mean face, metres.
     """
 
     mask: np.ndarray
     surface: Surface
+    rest: np.ndarray
 
 
 def see_surface(head: HeadFields, codes: FaceCodes, camera: Camera, nuisance: Nuisance) -> SeenSurface:
@@ -267,9 +269,8 @@ def see_surface(head: HeadFields, codes: FaceCodes, camera: Camera, nuisance: Nu
     spread = (values * weights[..., None]).sum(1)
     rest, uv, normal, gloss = spread[:, :3], spread[:, 3:5], spread[:, 5:8], spread[:, 8]
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    return SeenSurface(
-        mask, _surface(head, rest, uv, normal, gloss, part, _hollows(raster, camera), nuisance)
-    )
+    surface = surface_at(head, rest, uv, normal, gloss, part, _hollows(raster, camera), nuisance)
+    return SeenSurface(mask, surface, rest.astype(np.float32))
 
 
 def _hollows(raster, camera: Camera) -> np.ndarray:
@@ -287,7 +288,7 @@ def _hollows(raster, camera: Camera) -> np.ndarray:
     return found[mask]
 
 
-def _surface(
+def surface_at(
     head: HeadFields,
     rest: np.ndarray,
     uv: np.ndarray,
@@ -355,7 +356,7 @@ def place_surface(vertices: np.ndarray, codes: FaceCodes, head: HeadFields | Non
     normal = vertex_normals(positions, head.face.polygons)[vertices]
     empty = np.zeros(len(vertices), np.float32)
     part = head.face.vertex_part[vertices]
-    return _surface(head, head.rest[vertices], head.uv[vertices], normal, empty, part, empty, Nuisance())
+    return surface_at(head, head.rest[vertices], head.uv[vertices], normal, empty, part, empty, Nuisance())
 
 
 def hair_colour(hair: Tensor) -> Tensor:

@@ -238,6 +238,15 @@ STAGES = (
         resumes=True,
     ),
     AssetStage(
+        "render-residual",  # from pictures of tools.rendered_portraits; without them it stays as shipped
+        _training("render-residual", "--data", "{out}/rendered-portraits", "--or-keep"),
+        makes=("assets/render_residual.safetensors",),
+        needs=(FACE, ALBEDO),
+        minutes=30,
+        models=("render-residual",),
+        resumes=True,
+    ),
+    AssetStage(
         "albedo-figures",
         ("evaluate", "albedo", "--card", "--json"),
         makes=(),

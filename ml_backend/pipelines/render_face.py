@@ -1,6 +1,7 @@
 """Draws a face from several sides with the exact decoder: mesh, skin colour, harmonics, a pinhole camera.
 
-The head's hair, brows, eyes and teeth are painted as in the portraits that networks learn from.
+Hair, brows, eyes and teeth are painted on the mesh, as in the portraits that networks learn from; a network,
+the residual, draws them as Blender does.
 """
 
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ import numpy as np
 
 from ..geometry.camera_view import FRONTAL, Camera, rotation_about
 from ..geometry.displacement import displace_vertices, vertex_normals
-from ..geometry.texture_space import sample_map
 from ..models.bilinear_face import BilinearFace
-from ..simulation.portraits.painted_face import HeadPaint, draw_head, head_colours, prepare_paint
+from ..simulation.portraits.painted_face import HeadPaint, draw_head, prepare_paint
+from .coded_drawing import dense_positions, seeded_codes, texture_map, vertex_colours, with_residual
 from .generate_detail import GenerateDetailRequest, generate_detail
 
 DISTANCE = 1.2
@@ -23,10 +24,8 @@ _BELOW_EYES = 0.035
 _SOFT_LIGHT = np.zeros((9, 3), np.float32)
 _SOFT_LIGHT[:4] = np.array([[0.8], [-0.3], [0.22], [-0.15]])
 _GROUND = 0.18
-_HAIR = np.array([0.045, 0.032, 0.022], np.float32)
-_COVER = 0.85
-"""Of the scalp by cropped hair."""
 _EXPOSURE = 1.25
+_GLOSS, _HOLLOWS = 0.6, 1.0
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,10 @@ class RenderFaceRequest:
         angles: (yaw, pitch) degrees for each picture; positive: the head turns to its left, looks up.
         size: pixels along a side.
         light: (9, 3), in the face's axes, or None for soft light from the front.
-        albedo: (R, R, 3) linear skin colour, row 0 at the bottom, or None for a painted one.
-        seed: of the painted colours.
+        albedo: (R, R, 3) linear skin colour, row 0 at the bottom, or None for one of the albedo model.
+        seed: of skin, hair and eyes.
         detail: whether wrinkles show.
+        residual: whether the network adds hair, eyes, mouth and outline.
     """
 
     identity: np.ndarray
@@ -52,6 +52,7 @@ class RenderFaceRequest:
     albedo: np.ndarray | None = None
     seed: int = 0
     detail: bool = True
+    residual: bool = True
 
 
 @lru_cache(maxsize=1)
@@ -68,7 +69,13 @@ def render_face(request: RenderFaceRequest) -> list[np.ndarray]:
     """
     face, paint = BilinearFace.default(), _paint()
     mesh = paint.mesh
-    positions = mesh.refine(face.evaluate(request.identity, request.expression))
+    light = (_SOFT_LIGHT if request.light is None else request.light) * _EXPOSURE
+    cameras = [view_camera(face, yaw, pitch, request.size) for yaw, pitch in request.angles]
+    seen = [
+        seeded_codes(request.identity, request.expression, light, camera, request.seed) for camera in cameras
+    ]
+    codes, nuisance = seen[0]
+    positions = dense_positions(paint, codes)
     uv = mesh.vertex_uv()
     on_skin = ((uv >= 0) & (uv <= 1)).all(1) & (paint.skin > 0)
     if request.detail:
@@ -82,17 +89,15 @@ def render_face(request: RenderFaceRequest) -> list[np.ndarray]:
             displacement,
             on_skin.astype(np.float32),
         )
-    colours = head_colours(paint, np.random.default_rng([request.seed, 0xC0]))
-    if request.albedo is not None:
-        seen = np.where(on_skin[:, None], sample_map(request.albedo, uv.clip(0, 1)), colours)
-        colours = (seen + (_HAIR - seen) * (_COVER * paint.scalp)[:, None]).astype(np.float32)
-    light = (_SOFT_LIGHT if request.light is None else request.light) * _EXPOSURE
-    return [
-        draw_head(
-            paint, positions, colours, light, view_camera(face, yaw, pitch, request.size), _GROUND, 0.6, 1.5
-        )
-        for yaw, pitch in request.angles
-    ]
+    albedo = texture_map(codes) if request.albedo is None else request.albedo
+    colours = vertex_colours(paint, codes, nuisance, albedo)
+    pictures = []
+    for camera, (view_codes, _) in zip(cameras, seen, strict=True):
+        pixels = draw_head(paint, positions, colours, light, camera, _GROUND, _GLOSS, _HOLLOWS)
+        if request.residual:
+            pixels = with_residual(pixels, view_codes, camera, nuisance, albedo, _GROUND)
+        pictures.append(pixels)
+    return pictures
 
 
 def view_camera(face: BilinearFace, yaw: float, pitch: float, size: int) -> Camera:

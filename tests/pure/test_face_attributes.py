@@ -138,7 +138,8 @@ def test_the_shell_draws_views(two_faces, tmp_path, capsys):
     from PIL import Image
 
     out = tmp_path / "views"
-    words = ["--yaw", "-30:30:30", "--size", "96", "--without-detail", "--out", str(out), "--json"]
+    words = ["--yaw", "-30:30:30", "--size", "96", "--without-detail", "--without-residual"]
+    words += ["--out", str(out), "--json"]
     assert main(["render", str(two_faces[1]), *words]) == 0
     files = json.loads(capsys.readouterr().out)["files"]
     pictures = [np.asarray(Image.open(file).convert("L"), float) for file in files]

@@ -53,10 +53,10 @@ TOP_LINES = (
     ("benchmarks",),
 )
 SUBROOMS = {
-    "models": {"head_steps", "speech", "skin"},
+    "models": {"head_steps", "residual", "speech", "skin"},
     "phonetics": {"spelling"},
     "simulation": {"relief", "pigment", "portraits"},
-    "training": {"albedo", "attributes", "prior", "reenactment"},
+    "training": {"albedo", "attributes", "prior", "reenactment", "residual"},
     "fitting": {"attributes", "skin", "hair"},
     "evaluation": {"attributes", "skin", "video"},
 }
