@@ -50,6 +50,10 @@ MODULES = {
         "..training.attributes.train_attributes",
         "one photo to seven codes of its face, in one pass",
     ),
+    "attribute-field": (
+        "..training.attributes.train_attribute_field",
+        "codes of a face and a camera to a picture, by a radiance field",
+    ),
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
     "speech-autoregressive": (
         "..training.train_speech_autoregressive",

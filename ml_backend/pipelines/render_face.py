@@ -8,18 +8,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..geometry.camera_view import FRONTAL, Camera, rotation_about
 from ..geometry.displacement import displace_vertices, vertex_normals
 from ..geometry.texture_space import sample_map
 from ..models.bilinear_face import BilinearFace
+from ..models.head_field.framing import view_camera
 from ..simulation.portraits.painted_face import HeadPaint, draw_head, head_colours, prepare_paint
 from .generate_detail import GenerateDetailRequest, generate_detail
 
-DISTANCE = 1.2
-"""Metres from the camera to the face."""
-_SHOWN = 0.34
-"""Metres that a picture is wide at the face."""
-_BELOW_EYES = 0.035
 _SOFT_LIGHT = np.zeros((9, 3), np.float32)
 _SOFT_LIGHT[:4] = np.array([[0.8], [-0.3], [0.22], [-0.15]])
 _GROUND = 0.18
@@ -93,17 +88,3 @@ def render_face(request: RenderFaceRequest) -> list[np.ndarray]:
         )
         for yaw, pitch in request.angles
     ]
-
-
-def view_camera(face: BilinearFace, yaw: float, pitch: float, size: int) -> Camera:
-    """Returns a camera 1.2 m before the face, turned so that `Camera.head_angles` are yaw, pitch and 0.
-
-    Args:
-        face: the model.
-        yaw, pitch: degrees.
-        size: pixels along a side.
-    """
-    rotation = rotation_about(1, np.radians(yaw)) @ rotation_about(0, np.radians(-pitch)) @ FRONTAL
-    eyes = np.mean([face.mean[face.landmarks[f"eye_{side}"]].mean(0) for side in ("left", "right")], 0)
-    aim = eyes + (0.0, 0.04, -_BELOW_EYES)
-    return Camera(rotation, np.array([0, 0, DISTANCE]) - rotation @ aim, size * DISTANCE / _SHOWN, size, size)
