@@ -238,6 +238,15 @@ STAGES = (
         resumes=True,
     ),
     AssetStage(
+        "attribute-field",
+        _training("attribute-field"),
+        makes=("assets/attribute_field.safetensors",),
+        needs=(FACE, ALBEDO, TONES),
+        minutes=60,
+        models=("attribute-field",),
+        resumes=True,
+    ),
+    AssetStage(
         "albedo-figures",
         ("evaluate", "albedo", "--card", "--json"),
         makes=(),

@@ -15,13 +15,13 @@ from ..models.head_field.framing import view_camera
 from ..simulation.portraits.painted_face import HeadPaint, draw_head, head_colours, prepare_paint
 from .generate_detail import GenerateDetailRequest, generate_detail
 
-_SOFT_LIGHT = np.zeros((9, 3), np.float32)
-_SOFT_LIGHT[:4] = np.array([[0.8], [-0.3], [0.22], [-0.15]])
-_GROUND = 0.18
+SOFT_LIGHT = np.zeros((9, 3), np.float32)
+SOFT_LIGHT[:4] = np.array([[0.8], [-0.3], [0.22], [-0.15]])
+GROUND = 0.18
 _HAIR = np.array([0.045, 0.032, 0.022], np.float32)
 _COVER = 0.85
 """Of the scalp by cropped hair."""
-_EXPOSURE = 1.25
+EXPOSURE = 1.25
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ def render_face(request: RenderFaceRequest) -> list[np.ndarray]:
     if request.albedo is not None:
         seen = np.where(on_skin[:, None], sample_map(request.albedo, uv.clip(0, 1)), colours)
         colours = (seen + (_HAIR - seen) * (_COVER * paint.scalp)[:, None]).astype(np.float32)
-    light = (_SOFT_LIGHT if request.light is None else request.light) * _EXPOSURE
+    light = (SOFT_LIGHT if request.light is None else request.light) * EXPOSURE
     return [
         draw_head(
-            paint, positions, colours, light, view_camera(face, yaw, pitch, request.size), _GROUND, 0.6, 1.5
+            paint, positions, colours, light, view_camera(face, yaw, pitch, request.size), GROUND, 0.6, 1.5
         )
         for yaw, pitch in request.angles
     ]

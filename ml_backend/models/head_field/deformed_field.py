@@ -10,6 +10,7 @@ to density and feature of a point); Mildenhall et al. 2020, "NeRF", Eq. 4 (encod
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +102,7 @@ def code_inputs(codes: list[FaceCodes]) -> tuple[Tensor, Tensor]:
 
 def _perceptron(*widths: int) -> nn.Sequential:
     parts: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         parts += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*parts)
 
@@ -117,10 +118,11 @@ class Amounts(nn.Module):
         super().__init__()
         self.rows = rows
         self.linear = nn.Linear(inputs, rows * modes)
-        self.bent = nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, rows * modes))
+        last = nn.Linear(hidden, rows * modes)
+        self.bent = nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), last)
         nn.init.normal_(self.linear.weight, 0, 0.05 / math.sqrt(inputs))
-        nn.init.zeros_(self.bent[2].weight)
-        nn.init.zeros_(self.bent[2].bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(self, codes: Tensor) -> Tensor:
         return (self.linear(codes) + self.bent(codes)).view(len(codes), self.rows, -1)
@@ -128,8 +130,7 @@ class Amounts(nn.Module):
 
 @dataclass
 class HeadAmounts:
-    """What a batch of heads needs, made once: amounts of displacement, distance and features, (B, n, modes)
-    each."""
+    """Amounts of displacement, distance and features of a batch of heads, (B, n, modes) each, made once."""
 
     moved: Tensor
     distance: Tensor
@@ -190,9 +191,7 @@ class DeformedField(nn.Module):
         modes = self.modes(body)
         own = torch.einsum("bnk,bck->bnc", modes[..., : self.config.modes], amounts.distance.to(modes.dtype))
         # a ball of one unit to begin with
-        distance = (
-            places.norm(dim=-1) * 0.7 - 0.55 + (self.distance(body) + 0.1 * own)[..., 0].float()
-        )
+        distance = places.norm(dim=-1) * 0.7 - 0.55 + (self.distance(body) + 0.1 * own)[..., 0].float()
         return body, modes, distance
 
     def signed_distance(self, points: Tensor, amounts: HeadAmounts) -> Tensor:

@@ -29,16 +29,14 @@ from .deformed_field import DeformedField, FieldConfig, code_inputs, encode_poin
 from .ray_features import RayFeatures, Rays, features_of_rays, rays_of_cameras
 
 FILE = "attribute_field.safetensors"
-SIZE = 256
-"""Pixels of a side of the picture."""
 LEAST_SHADE = 0.04
 _SHINE, _SHINE_POWER, _SHINE_ASIDE = 0.06, 24, (0.2, -0.6, 0.6)
-_FIRST_SHARPNESS = 25.0
+_FIRST_SHARPNESS = 60.0
 
 
 @dataclass
 class UnlitPicture:
-    """What the light falls on, (B, n, H, W).
+    """Pictures that are still to be lit, (B, n, H, W).
 
     Attributes:
         colour: (B, 3) sRGB 0..1 under even light.
@@ -64,7 +62,7 @@ class _Block(nn.Module):
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.film = nn.Linear(code, 4 * outputs)
         nn.init.normal_(self.film.weight, 0, 0.02)
-        nn.init.zeros_(self.film.bias)
+        self.film.bias.data.zero_()
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         scale, shift, again, over = self.film(code)[..., None, None].chunk(4, 1)
@@ -91,7 +89,6 @@ class UpSampler(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Conv2d(inputs, 8, 3, padding=1)
         nn.init.normal_(self.last.weight, 0, 0.01)
-        nn.init.zeros_(self.last.bias)
 
     def forward(self, rays: RayFeatures, codes: Tensor, towards: Tensor) -> UnlitPicture:
         """Makes the picture.
@@ -120,7 +117,11 @@ class UpSampler(nn.Module):
         colour = torch.sigmoid(start[:, 3:6] + made[:, :3])
         normal = functional.normalize(start[:, :3] + made[:, 3:6], dim=1, eps=1e-4)
         return UnlitPicture(
-            colour, normal, functional.softplus(made[:, 6:7] - 1), 6 * start[:, 6:] - 3 + 4 * made[:, 7:], rays
+            colour,
+            normal,
+            functional.softplus(made[:, 6:7] - 1),
+            6 * start[:, 6:] - 3 + 4 * made[:, 7:],
+            rays,
         )
 
 
@@ -217,7 +218,7 @@ def draw_field(
         field: None for the package's.
 
     Returns:
-        (B, 256, 256, 3) linear light and (B, 256, 256) cover 0..1, both float32, row 0 at the top.
+        (B, S, S, 3) linear light and (B, S, S) cover 0..1, both float32, row 0 at the top.
     """
     field = field or FaceField.default()
     rays = rays_of_cameras(list(cameras), field.config.rays)

@@ -75,7 +75,7 @@ def rays_of_cameras(cameras: list[Camera], side: int) -> Rays:
 
 @dataclass
 class RayFeatures:
-    """What the rays show, as pictures (B, n, side, side).
+    """Features of the rays, as pictures (B, n, side, side).
 
     Attributes:
         features: normal, colour before its squash, and others.

@@ -19,6 +19,7 @@ from ...models.bilinear_face import BilinearFace
 from ...models.face_codes import TEXTURE, FaceCodes, code_of_light, rotation_of_angles
 from ...models.face_renderer import HeadFields, Nuisance, SeenSurface, camera_of, draw_face, see_surface
 from ...models.skin.albedo_model import AlbedoModel
+from ...models.skin.seeded_tone import seeded_tone, tone_angle
 from ...models.skin.skin_sliders import DARKEST, LIGHTEST, SkinSliders
 from .painted_face import sample_expression
 
@@ -72,10 +73,18 @@ def _skin() -> tuple[SkinSliders, np.ndarray]:
 
 def draw_texture(random: np.random.Generator) -> np.ndarray:
     """Draws a skin (48,): tones flat over the typology angle, the rest as people differ."""
-    sliders, inverse = _skin()
+    sliders, _ = _skin()
     coefficients = sliders.person(float(random.uniform(DARKEST, LIGHTEST)))
-    coefficients = coefficients + sliders.mixing @ random.standard_normal(sliders.mixing.shape[1])
-    return (inverse @ coefficients)[:TEXTURE].astype(np.float32)
+    return _texture_of(coefficients + sliders.mixing @ random.standard_normal(sliders.mixing.shape[1]))
+
+
+def seeded_texture(seed: int) -> np.ndarray:
+    """Returns the skin (48,) of a person's seed, at least 0; its tone is that of `seeded_tone`."""
+    return _texture_of(_skin()[0].person(tone_angle(seeded_tone(seed)), seed=seed))
+
+
+def _texture_of(coefficients: np.ndarray) -> np.ndarray:
+    return (_skin()[1] @ coefficients)[:TEXTURE].astype(np.float32)
 
 
 def draw_light(random: np.random.Generator) -> np.ndarray:

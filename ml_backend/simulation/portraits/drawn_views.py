@@ -9,13 +9,21 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ...geometry.camera_view import Camera, rasterise_view
 from ...geometry.displacement import vertex_normals
 from ...geometry.srgb import to_srgb
 from ...models.face_codes import FaceCodes, code_of_light
-from ...models.face_renderer import HeadFields, Nuisance, SkinColours, see_surface, surface_colours
+from ...models.face_renderer import (
+    HeadFields,
+    Nuisance,
+    SkinColours,
+    Surface,
+    see_surface,
+    surface_between,
+    surface_colours,
+)
 from ...models.head_field.framing import view_camera
 from .coded_portrait import draw_codes
 
@@ -56,9 +64,6 @@ def draw_view(codes: FaceCodes, camera: Camera, random: np.random.Generator | No
     """
     seen = see_surface(HeadFields.default(), codes, camera, Nuisance())
     surface, albedo = seen.surface[None], SkinColours.default().linear(_row(codes.texture))
-    even = torch.zeros(1, 9, 3)
-    even[:, 0] = 1
-    colours = surface_colours(surface, albedo, even, _row(codes.hair), gloss=0.0)[0].numpy()
     linear = surface_colours(surface, albedo, _row(codes.light), _row(codes.hair))[0].numpy()
     if random is not None and len(linear):
         factor = _LEVEL / max(float(linear.mean()), 1e-4) * np.exp(random.normal(0, _LEVEL_SPREAD))
@@ -72,8 +77,17 @@ def draw_view(codes: FaceCodes, camera: Camera, random: np.random.Generator | No
         whole[mask] = values
         return whole
 
-    colour = to_srgb(np.clip(colours, 0, 1))
+    colour = _even_colours(codes, surface)
     return DrawnView(codes, camera, spread(linear), spread(colour), spread(np.stack([x, y, z], 1)), mask)
+
+
+def _even_colours(codes: FaceCodes, surface: Surface) -> np.ndarray:
+    """Returns (P, 3) sRGB of a surface (1, P, ...) under even light, without gloss."""
+    even = torch.zeros(1, 9, 3)
+    even[:, 0] = 1
+    albedo = SkinColours.default().linear(_row(codes.texture))
+    colours = surface_colours(surface, albedo, even, _row(codes.hair), gloss=0.0)[0].numpy()
+    return to_srgb(np.clip(colours, 0, 1)).astype(np.float32)
 
 
 def random_view(first: int, number: int, size: int) -> DrawnView:
@@ -102,6 +116,7 @@ class HeadPoints:
         distance: (S + F,) signed, positive outside.
         rest: (S, 3) where the first are on the mean head.
         normal: (S, 3) of the surface there, on this head.
+        colour: (S, 3) of the surface there, sRGB under even light.
     """
 
     codes: FaceCodes
@@ -109,11 +124,13 @@ class HeadPoints:
     distance: np.ndarray
     rest: np.ndarray
     normal: np.ndarray
+    colour: np.ndarray
 
 
 @lru_cache(maxsize=1)
 def outer_triangles() -> np.ndarray:
-    """Returns (T, 3) triangles of skin and eyes that some view of a resting or an open mouth shows."""
+    """Returns (T,) triangles of a head's, of skin and eyes, that some view of a resting or an open mouth
+    shows."""
     head = HeadFields.default()
     names = head.face.part_names
     wanted = np.isin(head.part, [names.index(name) for name in ("skin", "eye_left", "eye_right")])
@@ -127,7 +144,7 @@ def outer_triangles() -> np.ndarray:
                 camera = view_camera(head.face, yaw, pitch, 384)
                 raster = rasterise_view(*camera.project(positions), head.triangles, 384, 384)
                 seen[raster.triangle[raster.mask]] = True
-    return head.triangles[seen & wanted]
+    return np.flatnonzero(seen & wanted)
 
 
 def random_points(first: int, number: int, near: int, free: int) -> HeadPoints:
@@ -137,11 +154,12 @@ def random_points(first: int, number: int, near: int, free: int) -> HeadPoints:
         first: seed of the set's first person; number: of the person.
         near, free: how many places close to the surface, and anywhere.
     """
-    head, triangles = HeadFields.default(), outer_triangles()
+    head, outer = HeadFields.default(), outer_triangles()
     codes, _, random = draw_codes(first, number, head.face)
     positions = head.positions(codes)
     normals = vertex_normals(positions, head.face.polygons)
-    chosen = triangles[random.integers(len(triangles), size=near)]
+    drawn = outer[random.integers(len(outer), size=near)]
+    chosen = head.triangles[drawn]
     weights = random.dirichlet((1, 1, 1), near)[..., None]
     place, rest, normal = ((values[chosen] * weights).sum(1) for values in (positions, head.rest, normals))
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
@@ -149,9 +167,12 @@ def random_points(first: int, number: int, near: int, free: int) -> HeadPoints:
     upright = vertex_normals(head.rest, head.face.polygons)[chosen]
     rest_normal = (upright * weights).sum(1)
     rest_normal /= np.maximum(np.linalg.norm(rest_normal, axis=1, keepdims=True), 1e-6)
-    shell = np.unique(triangles)
+    uv = (head.uv[chosen] * weights).sum(1)
+    surface = surface_between(head, rest.astype(np.float32), uv, normal, head.part[drawn])
+    colour = _even_colours(codes, surface[None])
+    shell = np.unique(head.triangles[outer])
     anywhere = random.uniform(-1, 1, (free, 3)) * _BOX + (0.0, -0.015, -0.02)
-    apart, nearest = cKDTree(positions[shell]).query(anywhere)
+    apart, nearest = KDTree(positions[shell]).query(anywhere)
     outward = ((anywhere - positions[shell][nearest]) * normals[shell][nearest]).sum(1)
     return HeadPoints(
         codes,
@@ -159,4 +180,5 @@ def random_points(first: int, number: int, near: int, free: int) -> HeadPoints:
         np.concatenate([offset, np.where(outward < 0, -apart, apart)]).astype(np.float32),
         (rest + rest_normal * offset[:, None]).astype(np.float32),
         normal.astype(np.float32),
+        colour,
     )

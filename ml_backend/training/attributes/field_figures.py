@@ -11,7 +11,7 @@ from ...datasets.map_set import HELD_OUT_SEED
 from ...fitting.attributes.code_figures import picture_errors
 from ...models.face_codes import SIZES, FaceCodes
 from ...models.face_renderer import HeadFields, picture_of
-from ...models.head_field.face_field import SIZE, FaceField, draw_field
+from ...models.head_field.face_field import FaceField, draw_field
 from ...models.head_field.framing import view_camera
 from ...simulation.portraits.coded_portrait import draw_codes
 from ...simulation.portraits.drawn_views import DrawnView, draw_view
@@ -24,12 +24,12 @@ _MEAN_OF = 48
 
 
 @lru_cache(maxsize=128)
-def held_view(number: int, yaw: int, size: int = SIZE) -> DrawnView:
+def held_view(number: int, yaw: int, size: int) -> DrawnView:
     """Returns the exact drawing of a held-out person from a side."""
     return person_view(HELD_SEED, number, yaw, size)
 
 
-def person_view(first: int, number: int, yaw: int, size: int = SIZE) -> DrawnView:
+def person_view(first: int, number: int, yaw: int, size: int) -> DrawnView:
     """Returns the exact drawing of a person of a set from a side, in light that suits the front view."""
     face = HeadFields.default().face
     codes, _, random = draw_codes(first, number, face)
@@ -67,9 +67,9 @@ def mean_codes() -> FaceCodes:
     return FaceCodes(**{name: np.zeros(size, np.float32) for name, size in SIZES.items()})
 
 
-def mean_picture(yaw: int) -> np.ndarray:
-    """Returns the mean of drawn people from a side, (256, 256, 3) uint8."""
-    views = [person_view(FIRST_SEED, number, yaw) for number in range(_MEAN_OF)]
+def mean_picture(yaw: int, size: int) -> np.ndarray:
+    """Returns the mean of drawn people from a side, (size, size, 3) uint8."""
+    views = [person_view(FIRST_SEED, number, yaw, size) for number in range(_MEAN_OF)]
     return (np.mean([exact_picture(view) for view in views], 0) + 0.5).astype(np.uint8)
 
 
@@ -77,7 +77,7 @@ def view_figures(field: FaceField, people: int, yaws: Sequence[int] = YAWS) -> d
     """Returns the means of `compare` over people, at the front and at the other yaws together."""
     found: dict[str, list[float]] = {}
     for number in range(people):
-        views = [held_view(number, yaw) for yaw in yaws]
+        views = [held_view(number, yaw, field.config.size) for yaw in yaws]
         linear, cover = draw_field([view.codes for view in views], [view.camera for view in views], field)
         for row, (yaw, view) in enumerate(zip(yaws, views, strict=True)):
             both = view.mask | (cover[row] > 0.5)
@@ -89,18 +89,18 @@ def view_figures(field: FaceField, people: int, yaws: Sequence[int] = YAWS) -> d
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def baseline_figures(people: int, yaws: Sequence[int] = YAWS) -> dict[str, dict[str, float]]:
+def baseline_figures(people: int, size: int, yaws: Sequence[int] = YAWS) -> dict[str, dict[str, float]]:
     """Returns, as `view_figures` does, how far off the mean picture of a side is, and the exact drawing of
     the mean face in each person's light."""
     face = HeadFields.default().face
-    means = {yaw: mean_picture(yaw) for yaw in yaws}
+    means = {yaw: mean_picture(yaw, size) for yaw in yaws}
     found: dict[str, dict[str, list[float]]] = {"mean_picture": {}, "mean_face": {}}
     for number in range(people):
         for yaw in yaws:
-            view = held_view(number, yaw)
+            view = held_view(number, yaw, size)
             true = exact_picture(view)
             usual = replace(mean_codes(), illumination=view.codes.illumination)
-            mean = draw_view(usual, view_camera(face, yaw, 0, SIZE))
+            mean = draw_view(usual, view_camera(face, yaw, 0, size))
             side = "novel" if yaw else "front"
             for name, made, mask in (
                 ("mean_picture", means[yaw], view.mask),
@@ -108,14 +108,12 @@ def baseline_figures(people: int, yaws: Sequence[int] = YAWS) -> dict[str, dict[
             ):
                 for key, value in compare(made, true, mask).items():
                     found[name].setdefault(f"{side}_{key}", []).append(value)
-    return {
-        name: {key: float(np.mean(values)) for key, values in row.items()} for name, row in found.items()
-    }
+    return {name: {key: float(np.mean(values)) for key, values in row.items()} for name, row in found.items()}
 
 
 def milliseconds(field: FaceField, repeats: int = 8) -> dict[str, float]:
     """Returns the median time of one view by the field and by the exact decoder, its surface sought anew."""
-    view = held_view(0, 0)
+    view = held_view(0, 0, field.config.size)
     times: dict[str, list[float]] = {"field_ms": [], "exact_ms": []}
     for _ in range(repeats):
         begun = time.perf_counter()
@@ -131,7 +129,7 @@ def sheet_rows(field: FaceField, people: int, yaws: Sequence[int] = YAWS) -> np.
     """Returns held-out people from several sides, each row exact, the row below it by the field, uint8."""
     rows = []
     for number in range(people):
-        views = [held_view(number, yaw) for yaw in yaws]
+        views = [held_view(number, yaw, field.config.size) for yaw in yaws]
         linear, cover = draw_field([view.codes for view in views], [view.camera for view in views], field)
         rows.append(np.concatenate([exact_picture(view) for view in views], 1))
         rows.append(np.concatenate([shown(*pair) for pair in zip(linear, cover, strict=True)], 1))

@@ -1,4 +1,4 @@
-"""What the radiance field of heads learns from: places about a surface, and drawn views, as an endless stream."""
+"""Losses of the radiance field of heads, on an endless stream of places about surfaces and of drawn views."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class PointBatch:
 
     Attributes:
         codes: `code_inputs`; places: (B, N, 3) units; distance: (B, N) units; rest: (B, S, 3) units of the
-            first S places; normal: (B, S, 3).
+            first S places; normal, colour: (B, S, 3).
     """
 
     codes: tuple[Tensor, Tensor]
@@ -35,6 +35,7 @@ class PointBatch:
     distance: Tensor
     rest: Tensor
     normal: Tensor
+    colour: Tensor
 
     @classmethod
     def drawn(
@@ -50,12 +51,13 @@ class PointBatch:
         unit = in_units(torch.ones(3, device=device)) - in_units(torch.zeros(3, device=device))
         return cls(
             (codes[0], codes[1]), in_units(stacked("places")), stacked("distance") * unit[0],
-            in_units(stacked("rest")), stacked("normal"),
+            in_units(stacked("rest")), stacked("normal"), stacked("colour"),
         )  # fmt: skip
 
 
 def point_losses(field: DeformedField, batch: PointBatch) -> dict[str, Tensor]:
-    """Returns the errors of places on the mean head, of signed distances, and of normals, and `all`."""
+    """Returns the errors of places on the mean head, of signed distances, of normals and colours, and `all`,
+    which leaves out the colours."""
     amounts = field.amounts(*batch.codes)
     distance, places, features = field(batch.places, amounts)
     near = batch.rest.shape[1]
@@ -63,7 +65,9 @@ def point_losses(field: DeformedField, batch: PointBatch) -> dict[str, Tensor]:
     far = (distance.clamp(-_FAR, _FAR) - batch.distance.clamp(-_FAR, _FAR)).abs().mean()
     on = batch.distance[:, :near].abs() < _ON_SURFACE / 0.15
     normal = (1 - (normalised(features[:, :near, :3]) * batch.normal).sum(-1))[on].mean()
-    return {"place": place, "distance": far, "normal": normal, "all": 3 * place + 2 * far + 0.3 * normal}
+    colour = (torch.sigmoid(features[:, :near, 3:6]) - batch.colour).abs()[on].mean()
+    total = 3 * place + 2 * far + 0.3 * normal
+    return {"place": place, "distance": far, "normal": normal, "colour": colour, "all": total}
 
 
 @dataclass
@@ -158,15 +162,17 @@ class ViewStream:
     """An endless stream of drawn views; some are new at each step, the others are those of the last steps.
 
     Args:
-        size: pixels of a side; drawn: new views at each step; kept: views to choose from.
+        size: pixels of a side.
+        drawn: new views at each step.
+        kept: views to choose from.
         done: steps before the first, of a run that goes on.
     """
 
     def __init__(self, size: int, drawn: int, kept: int, done: int = 0):
         self.size, self.drawn = size, drawn
-        self.number = max(0, done * drawn - kept)
-        self.views: deque[DrawnView] = deque(maxlen=max(kept, drawn))
-        while self.number < done * drawn:
+        self.number = done * drawn
+        self.views: deque[DrawnView] = deque(maxlen=kept)
+        for _ in range(kept):
             self._draw()
 
     def _draw(self) -> None:
@@ -175,10 +181,7 @@ class ViewStream:
         self.number += 1
 
     def take(self, count: int, random: np.random.Generator) -> list[DrawnView]:
-        """Draws the new views of a step and returns so many of those that there are."""
+        """Draws the new views of a step and returns `count` of all."""
         for _ in range(self.drawn):
             self._draw()
-        if count == self.drawn:
-            return list(self.views)[-count:]
-        rows = random.choice(len(self.views), min(count, len(self.views)), replace=False)
-        return [self.views[row] for row in rows]
+        return [self.views[row] for row in random.choice(len(self.views), count, replace=False)]

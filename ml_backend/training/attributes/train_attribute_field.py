@@ -2,7 +2,7 @@
 
 Stages:
   points    the field alone, on places about drawn heads: where they are on the mean head, how far from the
-            surface, the surface's normal
+            surface, the surface's normal and colour
   pictures  field and up-sampler on drawn views with their truth: lit picture, colour under even light,
             normal, cover; places about heads stay in the batch
 Views and places are an endless stream of people drawn from the face, skin and hair models; nothing is stored.
@@ -45,7 +45,6 @@ from .field_losses import (
 
 _SHEET_PEOPLE, _MEASURED = 3, 2
 _PEOPLE = (LAST_SEED - FIRST_SEED) // 2
-
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +96,8 @@ def train_points(
         batch = PointBatch.drawn(numbers, settings["near"], settings["free"], training.device)
         with torch.autocast(training.device.type, torch.bfloat16, enabled=settings["bfloat16"]):
             losses = point_losses(network.field, batch)
-        step.descend(losses["all"], clip=1.0, loss=losses.pop("all"), **losses)
+        loss = losses.pop("all") + losses["colour"]
+        step.descend(loss, clip=1.0, loss=loss, **losses)
 
 
 def train_pictures(
@@ -109,12 +109,16 @@ def train_pictures(
         network: in training; average: receives the mean of the weights.
         settings: the whole configuration; of [pictures] `batch`, `drawn` and `kept` (see `ViewStream`),
             `heads` (about which places stay in the batch), `places` (weight of their loss), `bfloat16`,
-            `rate`, `steps`, `average_steps`.
+            `rate`, `field_rate` (of the field, over it), `steps`, `average_steps`.
         training: log and checkpoint.
     """
     table, points, device = settings["pictures"], settings["points"], training.device
     random, shifts = np.random.default_rng(42), torch.Generator().manual_seed(43)
-    optimisers = {"network": torch.optim.Adam(network.parameters(), table["rate"])}
+    groups: list[dict[str, Any]] = [
+        {"params": list(network.up.parameters())},
+        {"params": [*network.field.parameters(), network.log_sharpness], "scale": table["field_rate"]},
+    ]
+    optimisers = {"network": torch.optim.Adam(groups, table["rate"])}
     averages = [WeightAverage(network, average, table["average_steps"])]
     stream: ViewStream | None = None
 
@@ -128,10 +132,10 @@ def train_pictures(
         "pictures", optimisers, averages, table, measure=measure, random=[random, shifts]
     ):
         stream = stream or ViewStream(network.config.size, table["drawn"], table["kept"], step.number)
-        views = own_share(stream.take(table["batch"], random))
-        losses = view_losses(
-            network, ViewBatch.of(views, network.config.rays, device), shifts, table["bfloat16"]
-        )
+        views = stream.take(table["batch"], random)
+        chosen = [views[row] for row in own_share(np.arange(len(views)))]
+        pictures = ViewBatch.of(chosen, network.config.rays, device)
+        losses = view_losses(network, pictures, shifts, table["bfloat16"])
         numbers = own_share(random.integers(0, _PEOPLE, table["heads"]))
         batch = PointBatch.drawn(numbers, points["near"], points["free"], device)
         with torch.autocast(device.type, torch.bfloat16, enabled=table["bfloat16"]):
@@ -141,7 +145,7 @@ def train_pictures(
 
 
 def write_sheet(field: FaceField, training: TrainingRun) -> None:
-    """Writes sheet.png into the run's folder, if it has one and pictures are of full size."""
+    """Writes sheet.png into the run's folder, if it has one."""
     if training.log is not None:
         write_png(training.folder / "sheet.png", sheet_rows(field, _SHEET_PEOPLE)[::-1])
 
@@ -156,7 +160,7 @@ def finish(
     )
     write_network_file(args.out / FILE, field, field.config, facts)
     field = FaceField.load(args.out / FILE)  # as it is stored, in float16
-    rows = {"field": view_figures(field, people)} | baseline_figures(people)
+    rows = {"field": view_figures(field, people)} | baseline_figures(people, field.config.size)
     times = milliseconds(field)
     training.write("figures", **times, **rows["field"])
     facts["measured"] = json.dumps({"people": people, **times, **rows})
@@ -185,10 +189,11 @@ def field_card(
     own = rows["field"]
     return ModelCard(
         "The radiance field of heads",
-        "Codes of shape, expression, texture, illumination and hair, and a camera, to a picture of 256\n"
-        "pixels: a field over space about the head, 32 x 32 rays, a convolutional up-sampler, nine harmonics\n"
-        "(`ml_backend/models/head_field/face_field.py`; the decoder's role in Zhang et al., zero-shot\n"
-        "attribute separation).",
+        "Codes of shape, expression, texture, illumination and hair, and a camera, to a picture of\n"
+        f"{field.config.size} pixels: a field over space about the head, {field.config.rays} x "
+        f"{field.config.rays} rays, a convolutional up-sampler,\nnine harmonics "
+        "(`ml_backend/models/head_field/face_field.py`; the decoder's role in Zhang et\n"
+        "al., zero-shot attribute separation).",
         source="views of drawn people by the exact decoder (`ml_backend/models/face_renderer.py`), of the "
         "face and skin models of the set. No pictures or scans of people",
         command=facts["command"],
@@ -198,8 +203,8 @@ def field_card(
         f"{', '.join(str(yaw) for yaw in YAWS if yaw)} degrees. PSNR in sRGB and SSIM inside both heads.\n\n"
         + "\n".join(table)
         + f"\n\nThe whole picture, ground included: {own['front_psnr_whole']:.2f} dB at the front, "
-        f"{own['novel_psnr_whole']:.2f} dB at novel views. Outlines overlap by {own['front_overlap']:.3f} and "
-        f"{own['novel_overlap']:.3f}.\nOne view: {times['field_ms']:.0f} ms, the exact decoder "
+        f"{own['novel_psnr_whole']:.2f} dB at novel views. Outlines overlap by {own['front_overlap']:.3f} "
+        f"and {own['novel_overlap']:.3f}.\nOne view: {times['field_ms']:.0f} ms, the exact decoder "
         f"{times['exact_ms']:.0f} ms, on the device above.",
         stages=facts["stages"],
         steps=facts.get("steps", ""),
