@@ -129,21 +129,17 @@ class HeadPoints:
 
 @lru_cache(maxsize=1)
 def outer_triangles() -> np.ndarray:
-    """Returns (T,) triangles of a head's, of skin and eyes, that some view of a resting or an open mouth
-    shows."""
+    """Returns (T,) triangles of a head's, of skin and eyes, that some view of the mean face shows: not the
+    inner sides of the lips, where a step outwards is a step into the other lip."""
     head = HeadFields.default()
     names = head.face.part_names
     wanted = np.isin(head.part, [names.index(name) for name in ("skin", "eye_left", "eye_right")])
     seen = np.zeros(len(head.triangles), bool)
-    for jaw in (0.0, 0.6):
-        expression = np.zeros(52, np.float32)
-        expression[head.face.expression_names.index("jawOpen")] = jaw
-        positions = head.face.evaluate(np.zeros(head.face.identity_size, np.float32), expression)
-        for yaw in range(-80, 81, 20):
-            for pitch in (-30, 0, 30):
-                camera = view_camera(head.face, yaw, pitch, 384)
-                raster = rasterise_view(*camera.project(positions), head.triangles, 384, 384)
-                seen[raster.triangle[raster.mask]] = True
+    for yaw in range(-80, 81, 20):
+        for pitch in (-30, 0, 30):
+            camera = view_camera(head.face, yaw, pitch, 384)
+            raster = rasterise_view(*camera.project(head.rest), head.triangles, 384, 384)
+            seen[raster.triangle[raster.mask]] = True
     return np.flatnonzero(seen & wanted)
 
 

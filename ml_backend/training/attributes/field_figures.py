@@ -20,7 +20,6 @@ from .field_losses import FIRST_SEED
 HELD_SEED = HELD_OUT_SEED + 30_000
 YAWS = (-40, -20, 0, 20, 40)
 GROUND = 0.18
-_MEAN_OF = 48
 
 
 @lru_cache(maxsize=128)
@@ -67,9 +66,9 @@ def mean_codes() -> FaceCodes:
     return FaceCodes(**{name: np.zeros(size, np.float32) for name, size in SIZES.items()})
 
 
-def mean_picture(yaw: int, size: int) -> np.ndarray:
-    """Returns the mean of drawn people from a side, (size, size, 3) uint8."""
-    views = [person_view(FIRST_SEED, number, yaw, size) for number in range(_MEAN_OF)]
+def mean_picture(yaw: int, size: int, people: int) -> np.ndarray:
+    """Returns the mean of so many drawn people from a side, (size, size, 3) uint8."""
+    views = [person_view(FIRST_SEED, number, yaw, size) for number in range(people)]
     return (np.mean([exact_picture(view) for view in views], 0) + 0.5).astype(np.uint8)
 
 
@@ -93,7 +92,7 @@ def baseline_figures(people: int, size: int, yaws: Sequence[int] = YAWS) -> dict
     """Returns, as `view_figures` does, how far off the mean picture of a side is, and the exact drawing of
     the mean face in each person's light."""
     face = HeadFields.default().face
-    means = {yaw: mean_picture(yaw, size) for yaw in yaws}
+    means = {yaw: mean_picture(yaw, size, 2 * people) for yaw in yaws}
     found: dict[str, dict[str, list[float]]] = {"mean_picture": {}, "mean_face": {}}
     for number in range(people):
         for yaw in yaws:
