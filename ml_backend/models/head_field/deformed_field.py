@@ -67,6 +67,11 @@ class FieldConfig:
         return self.shape + self.expression + self.hair
 
     @property
+    def asked_level(self) -> int:
+        """Doublings of the rays' side at which the field is asked again: half the picture's size."""
+        return max(len(self.channels) - 2, 0)
+
+    @property
     def size(self) -> int:
         """Picture's side, pixels."""
         return self.rays * 2 ** (len(self.channels) - 1)
@@ -203,8 +208,16 @@ class DeformedField(nn.Module):
         normal of no certain length, sRGB colour before the squash, and the others."""
         places = self.rest_places(points, amounts)
         body, modes, distance = self._body(places, amounts)
-        own = torch.einsum("bnk,bck->bnc", modes[..., self.config.modes :], amounts.features.to(modes.dtype))
-        return distance, places, (self.features(body) + own).float()
+        return distance, places, self._features(body, modes[..., self.config.modes :], amounts)
+
+    def features_at(self, places: Tensor, amounts: HeadAmounts) -> Tensor:
+        """Returns the features (B, N, 6 + F) at places (B, N, 3) on the mean head, units."""
+        body = self.body(encode_points(places, self.config.bands))
+        return self._features(body, self.modes(body)[..., self.config.modes :], amounts)
+
+    def _features(self, body: Tensor, modes: Tensor, amounts: HeadAmounts) -> Tensor:
+        own = torch.einsum("bnk,bck->bnc", modes, amounts.features.to(modes.dtype))
+        return (self.features(body) + own).float()
 
 
 def in_units(metres: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 It needs no mesh. Rays give a map of features, normals, colours and places on the mean head; convolutions
 double it three times, told of the places at each size, and end in what light needs: colour under even light,
-normal, gloss, cover. Nine harmonics then light the picture, as the image formation is known.
+normal, gloss, cover. Between the rays places are interpolated, and the field is asked again there, at half
+the picture's size: that is finer than its rays. Nine harmonics then light the picture, as the image formation
+is known.
 
 Sources: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.1
 (the role of HeadNeRF); Perez et al. 2018, "FiLM" (codes scale and shift the channels).
@@ -82,19 +84,22 @@ class UpSampler(nn.Module):
         code = config.hidden
         self.codes = nn.Sequential(nn.Linear(config.geometry_size + config.texture + 3, code), nn.SiLU())
         inputs = 6 + config.features + 1
+        self.asked_level = config.asked_level
         blocks = []
         for level, channels in enumerate(config.channels):
-            blocks.append(_Block(inputs + (15 if level else 3), channels, code))
+            asked = 6 + config.features if level == self.asked_level else 0
+            blocks.append(_Block(inputs + (15 if level else 3) + asked, channels, code))
             inputs = channels
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Conv2d(inputs, 8, 3, padding=1)
         nn.init.normal_(self.last.weight, 0, 0.01)
 
-    def forward(self, rays: RayFeatures, codes: Tensor, towards: Tensor) -> UnlitPicture:
+    def forward(self, rays: RayFeatures, asked: Tensor, codes: Tensor, towards: Tensor) -> UnlitPicture:
         """Makes the picture.
 
         Args:
             rays: of the heads.
+            asked: (B, 6 + F, S / 2, S / 2) features of the field at the places between the rays.
             codes: (B, 244), `code_inputs`.
             towards: (B, 3) from the head to the camera, unit length, head's axes.
         """
@@ -103,30 +108,30 @@ class UpSampler(nn.Module):
         for level, block in enumerate(self.blocks):
             places = rays.places
             if level:
-                x = _doubled(x)
-                places = functional.interpolate(
-                    rays.places, scale_factor=2**level, mode="bilinear", align_corners=False
-                )
+                x = enlarged(x, 2)
+                places = enlarged(rays.places, 2**level)
                 places = encode_points(places.permute(0, 2, 3, 1), 2, level + 1).permute(0, 3, 1, 2)
-            x = block(torch.cat([x, places.to(x.dtype)], 1), code)
+            parts = [x, places] + [asked] * (level == self.asked_level)
+            x = block(torch.cat([part.to(x.dtype) for part in parts], 1), code)
         made = self.last(x).float()
-        start = functional.interpolate(
-            torch.cat([rays.features[:, :6], rays.cover], 1),
-            size=made.shape[-2:], mode="bilinear", align_corners=False,
-        )  # fmt: skip
+        start = enlarged(asked[:, :6], made.shape[-1] // asked.shape[-1])
+        cover = enlarged(rays.cover, made.shape[-1] // rays.cover.shape[-1])
         colour = torch.sigmoid(start[:, 3:6] + made[:, :3])
         normal = functional.normalize(start[:, :3] + made[:, 3:6], dim=1, eps=1e-4)
         return UnlitPicture(
             colour,
             normal,
             functional.softplus(made[:, 6:7] - 1),
-            6 * start[:, 6:] - 3 + 4 * made[:, 7:],
+            6 * cover - 3 + 4 * made[:, 7:],
             rays,
         )
 
 
-def _doubled(x: Tensor) -> Tensor:
-    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+def enlarged(pictures: Tensor, factor: int) -> Tensor:
+    """Returns pictures (B, n, H, W) some times as large."""
+    if factor == 1:
+        return pictures
+    return functional.interpolate(pictures, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 class FaceField(nn.Module):
@@ -155,7 +160,10 @@ class FaceField(nn.Module):
         """
         amounts = self.field.amounts(*codes)
         seen = features_of_rays(self.field, amounts, rays, self.log_sharpness.exp(), random)
-        return self.up(seen, codes[1], normalised(rays.origin))
+        places = enlarged(seen.places, 2**self.config.asked_level)
+        asked = self.field.features_at(places.flatten(2).transpose(1, 2), amounts)
+        asked = asked.transpose(1, 2).reshape(len(places), -1, *places.shape[2:])
+        return self.up(seen, asked, codes[1], normalised(rays.origin))
 
     @classmethod
     def of(cls, table: dict[str, Any]) -> "FaceField":
