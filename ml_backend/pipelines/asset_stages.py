@@ -242,7 +242,7 @@ STAGES = (
         _training("attribute-field"),
         makes=("assets/attribute_field.safetensors",),
         needs=(FACE, ALBEDO, TONES),
-        minutes=60,
+        minutes=35,
         models=("attribute-field",),
         resumes=True,
     ),
