@@ -119,7 +119,7 @@ def test_points_about_a_head_lie_as_far_off_as_they_say():
     assert torch.allclose(in_units(torch.tensor(CENTRE)), torch.zeros(3), atol=1e-6)
 
 
-def test_a_few_steps_lower_the_loss_of_views():
+def test_a_few_steps_bring_pictures_nearer_to_the_truth():
     torch.manual_seed(0)
     network = FaceField(SMALL)
     stream = ViewStream(SMALL.size, 1, 2)
@@ -127,12 +127,12 @@ def test_a_few_steps_lower_the_loss_of_views():
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     losses = []
     for _ in range(60):
-        loss = view_losses(network, batch, None, False)["all"]
+        terms = view_losses(network, batch, None, False)
         optimiser.zero_grad()
-        loss.backward()
+        terms["all"].backward()
         optimiser.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.7 * losses[0]
+        losses.append(float(terms["lit"].detach()))
+    assert losses[-1] < 0.6 * losses[0]
 
 
 def test_a_stream_that_goes_on_shows_the_same_views():
