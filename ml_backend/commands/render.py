@@ -2,10 +2,13 @@
 
 Pictures are PNG, one for each pair of yaw and pitch. Blender's renders are far better; these take a second.
 A network, the residual, adds hair, eyes, mouth and outline as Blender renders them; it works at 256 pixels.
+`--decoder field` draws with a small radiance field instead, which knows no mesh and no wrinkles and is
+softer; yaw to 50 degrees, pitch to 22.
 
 examples:
   python -m ml_backend render face.json --yaw -40:40:20 --out views
   python -m ml_backend render face.json --yaw 0 30 --pitch 10 --albedo skin.png --size 768 --out views
+  python -m ml_backend render face.json --yaw -40:40:20 --decoder field --size 256 --out views
 """
 
 import argparse
@@ -38,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=int, default=512, help="pixels along a side, 64 to 2048 (default: 512)"
     )
     parser.add_argument(
-        "--decoder", choices=("exact",), default="exact", help="exact: mesh, colour, harmonics, camera"
+        "--decoder",
+        choices=("exact", "field"),
+        default="exact",
+        help="exact: mesh, colour, harmonics, camera; field: a radiance field (default: exact)",
     )
     parser.add_argument(
         "--albedo", metavar="FILE.png", help="the skin's colour in texture space, as `fit --albedo` writes it"
@@ -59,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
     from ..models.bilinear_face import BilinearFace
     from ..models.skin_vector import sample_skin
     from ..pipelines.render_face import RenderFaceRequest, render_face
+    from ..pipelines.render_field import render_field
     from ..pipelines.transfer_attributes import attributes_of_file
 
     if not 64 <= args.size <= 2048:
@@ -77,7 +84,8 @@ def run(args: argparse.Namespace) -> None:
     expression = np.zeros(52, np.float32) if known.expression is None else known.expression
     light = None if args.without_light else known.light
     albedo = _read_albedo(args.albedo) if args.albedo else None
-    views = render_face(
+    draw = render_field if args.decoder == "field" else render_face
+    views = draw(
         RenderFaceRequest(
             identity, skin, expression, angles, args.size, light, albedo, args.seed,
             not args.without_detail, not args.without_residual,

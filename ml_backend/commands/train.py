@@ -54,6 +54,10 @@ MODULES = {
         "..training.residual.train_residual",
         "hair, eyes, mouth and outline on the exact decoder's drawing",
     ),
+    "attribute-field": (
+        "..training.attributes.train_attribute_field",
+        "codes of a face and a camera to a picture, by a radiance field",
+    ),
     "speech": ("..training.train_speech", "recordings to ARKit curves"),
     "speech-autoregressive": (
         "..training.train_speech_autoregressive",

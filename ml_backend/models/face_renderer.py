@@ -359,6 +359,14 @@ def place_surface(vertices: np.ndarray, codes: FaceCodes, head: HeadFields | Non
     return surface_at(head, head.rest[vertices], head.uv[vertices], normal, empty, part, empty, Nuisance())
 
 
+def surface_between(
+    head: HeadFields, rest: np.ndarray, uv: np.ndarray, normal: np.ndarray, part: np.ndarray
+) -> Surface:
+    """Returns the surface at places of the mean face (N, 3), of texture coordinates (N, 2), normals (N, 3)
+    and parts (N,), without gloss and shade in hollows."""
+    return surface_at(head, rest, uv, normal, np.zeros(len(rest)), part, np.zeros(len(rest)), Nuisance())
+
+
 def hair_colour(hair: Tensor) -> Tensor:
     """Returns the linear colour (..., 3) of scalp hair of codes (..., 16)."""
     tint = hair.new_tensor([[-0.9, -0.9, -0.9], [0.25, 0.0, -0.25], [0.10, 0.22, 0.36]])

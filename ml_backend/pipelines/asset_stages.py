@@ -247,6 +247,15 @@ STAGES = (
         resumes=True,
     ),
     AssetStage(
+        "attribute-field",
+        _training("attribute-field"),
+        makes=("assets/attribute_field.safetensors",),
+        needs=(FACE, ALBEDO, TONES),
+        minutes=35,
+        models=("attribute-field",),
+        resumes=True,
+    ),
+    AssetStage(
         "albedo-figures",
         ("evaluate", "albedo", "--card", "--json"),
         makes=(),

@@ -19,7 +19,7 @@ from ..models.face_renderer import FIELDS, TEXELS, HeadFields, Nuisance, surface
 from ..models.residual.channels import CHANNELS, SIDE, see_drawing
 from ..models.residual.render_residual import RenderResidual, default_residual
 from ..models.skin.albedo_model import AlbedoModel
-from ..simulation.portraits.coded_portrait import draw_hair, draw_texture
+from ..simulation.portraits.coded_portrait import seeded_hair, seeded_texture
 from ..simulation.portraits.painted_face import HeadPaint
 
 _IRISES = ((0.05, 0.03, 0.02), (0.08, 0.04, 0.02), (0.06, 0.09, 0.13), (0.05, 0.07, 0.035))
@@ -38,11 +38,10 @@ def seeded_codes(
         camera: of the picture.
         seed: of skin, hair and eyes.
     """
-    random = np.random.default_rng([seed, 0xC0])
-    texture, hair = draw_texture(random), draw_hair(random)
-    iris = _IRISES[int(random.integers(len(_IRISES)))]
     shape = np.zeros(HeadFields.default().face.identity_size, np.float32)
     shape[: len(identity)] = identity
+    texture, hair = seeded_texture(seed, shape), seeded_hair(seed)
+    iris = _IRISES[int(np.random.default_rng([seed, 0xC0]).integers(len(_IRISES)))]
     codes = FaceCodes(
         shape, np.asarray(expression, np.float32), texture, code_of_light(light).astype(np.float32), hair,
         angles_of_rotation(camera.rotation).astype(np.float32), camera.translation.astype(np.float32),

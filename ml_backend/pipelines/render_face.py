@@ -9,22 +9,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..geometry.camera_view import FRONTAL, Camera, rotation_about
 from ..geometry.displacement import displace_vertices, vertex_normals
 from ..models.bilinear_face import BilinearFace
+from ..models.head_field.framing import view_camera
 from ..simulation.portraits.painted_face import HeadPaint, draw_head, prepare_paint
 from .coded_drawing import dense_positions, seeded_codes, texture_map, vertex_colours, with_residual
 from .generate_detail import GenerateDetailRequest, generate_detail
 
-DISTANCE = 1.2
-"""Metres from the camera to the face."""
-_SHOWN = 0.34
-"""Metres that a picture is wide at the face."""
-_BELOW_EYES = 0.035
-_SOFT_LIGHT = np.zeros((9, 3), np.float32)
-_SOFT_LIGHT[:4] = np.array([[0.8], [-0.3], [0.22], [-0.15]])
-_GROUND = 0.18
-_EXPOSURE = 1.25
+SOFT_LIGHT = np.zeros((9, 3), np.float32)
+SOFT_LIGHT[:4] = np.array([[0.8], [-0.3], [0.22], [-0.15]])
+GROUND = 0.18
+EXPOSURE = 1.25
 _GLOSS, _HOLLOWS = 0.6, 1.0
 
 
@@ -69,7 +64,7 @@ def render_face(request: RenderFaceRequest) -> list[np.ndarray]:
     """
     face, paint = BilinearFace.default(), _paint()
     mesh = paint.mesh
-    light = (_SOFT_LIGHT if request.light is None else request.light) * _EXPOSURE
+    light = (SOFT_LIGHT if request.light is None else request.light) * EXPOSURE
     cameras = [view_camera(face, yaw, pitch, request.size) for yaw, pitch in request.angles]
     seen = [
         seeded_codes(request.identity, request.expression, light, camera, request.seed) for camera in cameras
@@ -93,22 +88,8 @@ def render_face(request: RenderFaceRequest) -> list[np.ndarray]:
     colours = vertex_colours(paint, codes, nuisance, albedo)
     pictures = []
     for camera, (view_codes, _) in zip(cameras, seen, strict=True):
-        pixels = draw_head(paint, positions, colours, light, camera, _GROUND, _GLOSS, _HOLLOWS)
+        pixels = draw_head(paint, positions, colours, light, camera, GROUND, _GLOSS, _HOLLOWS)
         if request.residual:
-            pixels = with_residual(pixels, view_codes, camera, nuisance, albedo, _GROUND)
+            pixels = with_residual(pixels, view_codes, camera, nuisance, albedo, GROUND)
         pictures.append(pixels)
     return pictures
-
-
-def view_camera(face: BilinearFace, yaw: float, pitch: float, size: int) -> Camera:
-    """Returns a camera 1.2 m before the face, turned so that `Camera.head_angles` are yaw, pitch and 0.
-
-    Args:
-        face: the model.
-        yaw, pitch: degrees.
-        size: pixels along a side.
-    """
-    rotation = rotation_about(1, np.radians(yaw)) @ rotation_about(0, np.radians(-pitch)) @ FRONTAL
-    eyes = np.mean([face.mean[face.landmarks[f"eye_{side}"]].mean(0) for side in ("left", "right")], 0)
-    aim = eyes + (0.0, 0.04, -_BELOW_EYES)
-    return Camera(rotation, np.array([0, 0, DISTANCE]) - rotation @ aim, size * DISTANCE / _SHOWN, size, size)

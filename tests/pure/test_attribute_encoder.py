@@ -12,11 +12,16 @@ from PIL import Image
 
 from ml_backend.__main__ import main
 from ml_backend.errors import UserError
-from ml_backend.evaluation.attributes.iterative_codes import nearest_texture
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.files.face_file import FaceParameters, read_face, write_face
 from ml_backend.files.network_file import write_network_file
-from ml_backend.fitting.attributes.code_figures import code_distances, code_errors, shape_error, skin_map
+from ml_backend.fitting.attributes.code_figures import (
+    code_distances,
+    code_errors,
+    nearest_texture,
+    shape_error,
+    skin_map,
+)
 from ml_backend.fitting.attributes.encode_face import encode_points
 from ml_backend.fitting.attributes.face_crop import crop_camera, face_crop
 from ml_backend.fitting.attributes.head_places import PLACES, HeadPlaces

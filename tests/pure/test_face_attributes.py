@@ -160,7 +160,7 @@ def test_the_shell_refuses_views(two_faces, tmp_path, capsys, words):
 
 @pytest.mark.parametrize(("yaw", "pitch"), [(30.0, 0.0), (-40.0, -20.0), (25.0, 10.0)])
 def test_views_are_turned_as_asked(yaw, pitch):
-    from ml_backend.pipelines.render_face import view_camera
+    from ml_backend.models.head_field.framing import view_camera
 
     face = BilinearFace.default()
     camera = view_camera(face, yaw, pitch, 256)

@@ -53,7 +53,7 @@ TOP_LINES = (
     ("benchmarks",),
 )
 SUBROOMS = {
-    "models": {"head_steps", "residual", "speech", "skin"},
+    "models": {"head_field", "head_steps", "residual", "speech", "skin"},
     "phonetics": {"spelling"},
     "simulation": {"relief", "pigment", "portraits"},
     "training": {"albedo", "attributes", "prior", "reenactment", "residual"},

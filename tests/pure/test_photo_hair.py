@@ -13,7 +13,7 @@ from ml_backend.geometry.displacement import vertex_normals
 from ml_backend.hair.pigments import pigments_of
 from ml_backend.hair.scalp_styles import SCALP_STYLES
 from ml_backend.models.bilinear_face import BilinearFace
-from ml_backend.pipelines.render_face import view_camera
+from ml_backend.models.head_field.framing import view_camera
 from ml_backend.simulation.portraits.painted_face import draw_head, prepare_paint
 
 SIZE, SKIN = 512, np.array([0.45, 0.27, 0.19], np.float32)

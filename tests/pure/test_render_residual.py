@@ -24,6 +24,7 @@ from ml_backend.hair.face_hair import BEARD_STYLES, BROW_STYLES
 from ml_backend.hair.scalp_styles import SCALP_STYLES
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.face_renderer import hair_colour
+from ml_backend.models.head_field.framing import view_camera
 from ml_backend.models.residual.channels import CHANNELS, CONDITION, SIDE, mirrored, see_drawing
 from ml_backend.models.residual.render_residual import (
     RESIDUAL_FILE,
@@ -33,7 +34,6 @@ from ml_backend.models.residual.render_residual import (
     residual_config,
 )
 from ml_backend.pipelines import coded_drawing
-from ml_backend.pipelines.render_face import view_camera
 from ml_backend.simulation.portraits.coded_portrait import CodedPortrait, coded_portrait, draw_light
 from ml_backend.training.residual.rendered_pictures import ResidualPairs, read_rendered
 from ml_backend.training.residual.residual_figures import mean_picture, residual_figures

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...datasets.coded_portraits import StoredPortrait
+from ...fitting.attributes.code_figures import nearest_texture
 from ...fitting.attributes.levelled_face import levelled_points, place_face
 from ...fitting.face_fit import fit_face
 from ...fitting.landmarks import find_faces
@@ -10,12 +11,9 @@ from ...fitting.photo_camera import SeenFace
 from ...fitting.skin.fit_skin import SkinModel, fit_skin
 from ...fitting.skin.photo_skin import skin_of_photo
 from ...fitting.unwrap_photo import TextureDomain
-from ...geometry.map_resampling import resample
-from ...geometry.srgb import to_srgb
 from ...models.attribute_encoder import AttributeEncoder
 from ...models.bilinear_face import BilinearFace
 from ...models.face_codes import FaceCodes, angles_of_rotation, code_of_light
-from ...models.face_renderer import TEXELS, SkinColours
 from ...pipelines.fit_from_image import landmark_model
 from ...simulation.portraits.coded_portrait import SIZE
 
@@ -67,17 +65,3 @@ def fitted_codes(encoder: AttributeEncoder, portrait: StoredPortrait) -> FaceCod
             "translation": view.camera.translation.astype(np.float32),
         }
     )
-
-
-def nearest_texture(albedo: np.ndarray) -> np.ndarray:
-    """Returns the code of texture (48,) nearest to a linear map (R, R, 3) on the face's front."""
-    from ...fitting.attributes.code_figures import front_texels
-
-    colours, places = SkinColours.default(), front_texels()
-    low = resample(to_srgb(np.clip(albedo, 0, 1)).transpose(2, 0, 1).astype(np.float32), TEXELS).reshape(
-        3, -1
-    )
-    rows = colours.spread[:, :, places].flatten(1).numpy().T
-    away = (low - colours.mean.numpy())[:, places].ravel()
-    gram = rows.T @ rows + 1e-3 * len(rows) / TEXELS**2 * np.eye(rows.shape[1])
-    return np.linalg.solve(gram, rows.T @ away).astype(np.float32)

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 
 from ...geometry.cielab import ciede2000, cielab
+from ...geometry.map_resampling import resample
 from ...geometry.similarity import fit_similarity
+from ...geometry.srgb import to_srgb
 from ...models.bilinear_face import BilinearFace
 from ...models.face_codes import FaceCodes, main_direction, rotation_of_angles
 from ...models.face_renderer import TEXELS, HeadFields, SkinColours
@@ -35,6 +37,18 @@ def skin_map(texture: np.ndarray) -> np.ndarray:
     """Returns (3, T) linear colours of the face's front of a code of texture (48,)."""
     with torch.no_grad():
         return SkinColours.default().linear(torch.from_numpy(texture)[None])[0].numpy()[:, front_texels()]
+
+
+def nearest_texture(albedo: np.ndarray) -> np.ndarray:
+    """Returns the code of texture (48,) nearest to a linear map (R, R, 3) on the face's front."""
+    colours, places = SkinColours.default(), front_texels()
+    low = resample(to_srgb(np.clip(albedo, 0, 1)).transpose(2, 0, 1).astype(np.float32), TEXELS).reshape(
+        3, -1
+    )
+    rows = colours.spread[:, :, places].flatten(1).numpy().T
+    away = (low - colours.mean.numpy())[:, places].ravel()
+    gram = rows.T @ rows + 1e-3 * len(rows) / TEXELS**2 * np.eye(rows.shape[1])
+    return np.linalg.solve(gram, rows.T @ away).astype(np.float32)
 
 
 def aligned_form(shape: np.ndarray) -> np.ndarray:

@@ -19,10 +19,12 @@ from ...models.bilinear_face import BilinearFace
 from ...models.face_codes import TEXTURE, FaceCodes, code_of_light, rotation_of_angles
 from ...models.face_renderer import HeadFields, Nuisance, SeenSurface, camera_of, draw_face, see_surface
 from ...models.skin.albedo_model import AlbedoModel
+from ...models.skin.seeded_tone import seeded_tone, tone_angle
 from ...models.skin.skin_sliders import DARKEST, LIGHTEST, SkinSliders
 from .painted_face import sample_expression
 
 SIZE = 256
+_HAIR_SEED = 0xC0
 """Pixels of a side."""
 _METERED, _METER_ERROR = 0.26, 0.28
 _CORRECTED, _WHITE_ERROR = 0.85, 0.03
@@ -72,10 +74,24 @@ def _skin() -> tuple[SkinSliders, np.ndarray]:
 
 def draw_texture(random: np.random.Generator) -> np.ndarray:
     """Draws a skin (48,): tones flat over the typology angle, the rest as people differ."""
-    sliders, inverse = _skin()
+    sliders, _ = _skin()
     coefficients = sliders.person(float(random.uniform(DARKEST, LIGHTEST)))
-    coefficients = coefficients + sliders.mixing @ random.standard_normal(sliders.mixing.shape[1])
-    return (inverse @ coefficients)[:TEXTURE].astype(np.float32)
+    return _texture_of(coefficients + sliders.mixing @ random.standard_normal(sliders.mixing.shape[1]))
+
+
+def seeded_texture(seed: int, identity: np.ndarray) -> np.ndarray:
+    """Returns the skin (48,) of a person's seed, at least 0; its tone suits the identity (K,)."""
+    tone = seeded_tone(seed, BilinearFace.default().origin_shares(identity))
+    return _texture_of(_skin()[0].person(tone_angle(tone), seed=seed))
+
+
+def seeded_hair(seed: int) -> np.ndarray:
+    """Returns the hair (16,) of a seed, at least 0."""
+    return draw_hair(np.random.default_rng([seed, _HAIR_SEED]))
+
+
+def _texture_of(coefficients: np.ndarray) -> np.ndarray:
+    return (_skin()[1] @ coefficients)[:TEXTURE].astype(np.float32)
 
 
 def draw_light(random: np.random.Generator) -> np.ndarray:
