@@ -12,7 +12,7 @@ from ..nodes.strain_modifier import STRAIN_ATTRIBUTE
 PORES_NODE = "D3DMM Pores"
 """Height of pores and lines, millimetres, at most 0; exports read it."""
 PLATEAUS_NODE = "D3DMM Plateaus"
-"""Fine relief as it is shaded, millimetres; materials of version 1.0.0 lack it."""
+"""Fine relief as it is shaded, millimetres; materials of earlier files lack it."""
 _SHALLOW, _HALVED, _FLATTER = 0.12, 0.5, 0.55
 """Depth up to which fine relief is scaled by the second number; share that is taken off what stands out.
 

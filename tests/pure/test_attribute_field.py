@@ -267,7 +267,8 @@ def test_the_shell_draws_views_by_the_field(face_file, tmp_path, capsys):
 
     pictures = {}
     for decoder in ("field", "exact"):
-        words = ["--yaw", "-30:30:30", "--size", "128", "--decoder", decoder, "--without-detail", "--json"]
+        words = ["--yaw", "-30:30:30", "--size", "128", "--decoder", decoder, "--json"]
+        words += ["--without-detail", "--without-residual"]
         assert main(["render", str(face_file), *words, "--out", str(tmp_path / decoder)]) == 0
         files = json.loads(capsys.readouterr().out)["files"]
         pictures[decoder] = [np.asarray(Image.open(file).convert("L"), float) for file in files]
