@@ -96,13 +96,13 @@ def _brow_place(head: HairHead, points, style: BrowStyle, side: str):
 
 LASH_STYLES = {"NATURAL": (1.0, 1.0), "LONG": (1.25, 1.15), "SPARSE": (0.85, 0.55)}
 """Length and number beside the natural ones."""
-_LASHES = {"upper": 112, "lower": 52}
+_LASHES = {"upper": 96, "lower": 48}
 """Of an eye; people have 90 to 160 and 75 to 80."""
 _LASH_LENGTH = {
-    "upper": ((0.0, 0.0048), (0.25, 0.0076), (0.6, 0.0093), (0.85, 0.0094), (1.0, 0.0070)),
+    "upper": ((0.0, 0.0044), (0.25, 0.0068), (0.6, 0.0083), (0.85, 0.0086), (1.0, 0.0066)),
     "lower": ((0.0, 0.0026), (0.4, 0.0040), (0.8, 0.0048), (1.0, 0.0040)),
 }
-_LASH_ANGLES = {"upper": (-14.0, 62.0), "lower": (-38.0, -16.0)}
+_LASH_ANGLES = {"upper": (-16.0, 48.0), "lower": (-38.0, -16.0)}
 _LASH_RADIUS = {"upper": 5.2e-5, "lower": 3.2e-5}
 
 
