@@ -16,7 +16,7 @@ from ..fitting.attributes.levelled_face import levelled_place, levelled_points
 from ..fitting.attributes.quick_look import look_once
 from ..models.attribute_encoder import GEOMETRY
 from ..models.face_codes import FaceCodes
-from ..simulation.portraits.coded_portrait import SIZE, coded_portrait
+from ..simulation.portraits.coded_portrait import SIZE, CodedPortrait, coded_portrait
 
 CHUNK = 100
 
@@ -38,7 +38,11 @@ def seen_face(pixels: np.ndarray, points: np.ndarray, codes: FaceCodes, focal: f
 
 
 def make_crop_set(
-    folder: Path, count: int, first: int, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    count: int,
+    first: int,
+    progress: Callable[[int, int], None] | None = None,
+    made: Callable[[int, int], CodedPortrait] = coded_portrait,
 ) -> list[Path]:
     """Opens a set, drawing first what it still lacks.
 
@@ -47,6 +51,7 @@ def make_crop_set(
         count: chunks of `CHUNK` portraits.
         first: seed of the first person.
         progress: told (done, in all).
+        made: makes a portrait of the first person's seed and its number.
 
     Returns:
         The files.
@@ -58,7 +63,7 @@ def make_crop_set(
             continue
         rows = {name: [] for name in ("crops", "points", *GEOMETRY)}
         for portrait in range(CHUNK * number, CHUNK * (number + 1)):
-            shown = coded_portrait(first, portrait)
+            shown = made(first, portrait)
             found = look_once(shown.pixels)
             if found is not None:
                 for name, value in seen_face(shown.pixels, found.points, shown.codes, shown.focal).items():

@@ -86,7 +86,11 @@ def write_portrait(path: Path, shown: CodedPortrait) -> None:
 
 
 def make_portrait_set(
-    folder: Path, count: int, first: int = FIRST_SEED, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    count: int,
+    first: int = FIRST_SEED,
+    progress: Callable[[int, int], None] | None = None,
+    made: Callable[[int, int], CodedPortrait] = coded_portrait,
 ) -> list[Path]:
     """Opens a set, painting first what it still lacks.
 
@@ -95,6 +99,7 @@ def make_portrait_set(
         count: portraits.
         first: seed of the first person.
         progress: told (done, in all).
+        made: makes a portrait of the first person's seed and its number.
 
     Returns:
         The files.
@@ -103,7 +108,7 @@ def make_portrait_set(
     paths = [folder / f"{first}-{number:05d}.npz" for number in range(count)]
     for number, path in enumerate(paths):
         if not path.exists():
-            write_portrait(path, coded_portrait(first, number))
+            write_portrait(path, made(first, number))
             if progress and (number + 1) % 100 == 0:
                 progress(number + 1, count)
     return paths

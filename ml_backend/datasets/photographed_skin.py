@@ -17,6 +17,7 @@ from ..models.image_to_displacement import image_features
 from ..models.skin_vector import sample_skin
 from ..simulation.portraits.skin_shading import (
     SkinSurface,
+    beard_over_skin,
     hair_over_skin,
     sample_albedo,
     sample_light,
@@ -109,7 +110,8 @@ class PhotographedSkin:
         return features, expected / self.unit, truth / self.unit, confidence
 
     def sample_skin_colour(self, count: int) -> Tensor:
-        """Draws linear albedo (B, 3, R, R): simulated pigment, or noise for some; hair over some of it."""
+        """Draws linear albedo (B, 3, R, R): simulated pigment, or noise for some; beard and
+        hair over some of it."""
         size = self.surface.mask.shape[-1]
         albedo = sample_albedo(self.surface, count, self.random)
         if self.colours is not None:
@@ -119,9 +121,13 @@ class PhotographedSkin:
                 if self.numbers.random() < 0.5:
                     linear = linear.flip(-1)
                 albedo[number] = shrink(linear[None], size)[0].clamp_min(0.002)
-        cover = hair_over_skin(count, size, self.random)
-        dark = 0.01 + 0.15 * torch.rand(count, 1, 1, 1, generator=self.random).square()
-        return albedo + cover * (dark - albedo)
+        for cover in (
+            beard_over_skin(self.surface, count, self.random),
+            hair_over_skin(count, size, self.random),
+        ):
+            dark = 0.01 + 0.15 * torch.rand(count, 1, 1, 1, generator=self.random).square()
+            albedo = albedo + cover * (dark - albedo)
+        return albedo
 
     def facing(self, count: int) -> Tensor:
         """Draws how surely each texel is seen by cameras around the front, (B, 1, R, R) 0..1."""

@@ -148,3 +148,20 @@ def seen_skin_loss(
         "lines": float(lines.detach()),
         "texture": float(texture.detach()),
     }
+
+
+def change_loss(heights: Tensor, truth: Tensor, confidence: Tensor, inside: Tensor) -> Tensor:
+    """Returns the loss of what changes between two looks at one person, a scalar.
+
+    What stays in both (spots, stubble, the form) is not part of it: only the picture tells the change.
+
+    Args:
+        heights, truth: (B, 1, R, R); rows 2 i and 2 i + 1 are one person, B is even.
+        confidence: (B, 1, R, R).
+        inside: (R, R).
+    """
+    found, real = (maps[0::2] - maps[1::2] for maps in (heights, truth))
+    seen = confidence[0::2] * confidence[1::2]
+    weights = activity_weights(real * inside, inside, max(3, truth.shape[-1] // 28) | 1) * seen
+    away = found - real
+    return (weights * (away.abs() + away.square())).mean()

@@ -12,7 +12,7 @@ from ml_backend.datasets.map_set import MapSet
 from ml_backend.datasets.photographed_skin import PhotographedSkin
 from ml_backend.errors import UserError
 from ml_backend.files.network_file import write_network_file
-from ml_backend.losses.map_reconstruction import seen_skin_loss
+from ml_backend.losses.map_reconstruction import change_loss, seen_skin_loss
 from ml_backend.losses.patch_adversarial import discrimination_loss, feature_matching, judged_real
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.image_to_displacement import (
@@ -28,6 +28,7 @@ from ml_backend.models.patch_discriminators import PatchDiscriminators
 from ml_backend.pipelines.photo_detail import detail_from_texture
 from ml_backend.simulation.portraits.skin_shading import (
     SkinSurface,
+    beard_over_skin,
     cast_shadow,
     hair_over_skin,
     harmonics,
@@ -319,6 +320,31 @@ def test_a_wrinkle_that_is_expected_but_not_there_costs_more():
     assert seen_skin_loss(truth, truth, sure, inside, expected)[0] < 1e-6
 
 
+def test_the_change_between_two_looks_counts_and_nothing_that_stays():
+    truth = torch.randn(4, 1, 16, 16, generator=seeded(5))
+    sure, inside = torch.ones(4, 1, 16, 16), torch.ones(16, 16)
+    mole = torch.randn(2, 1, 16, 16, generator=seeded(6)).repeat_interleave(2, 0)
+    assert change_loss(truth + mole, truth, sure, inside) < 1e-5
+    swapped = truth[[1, 0, 3, 2]]
+    assert change_loss(swapped, truth, sure, inside) > change_loss(0 * truth, truth, sure, inside) > 0.5
+    hidden = sure.clone()
+    hidden[[1, 2]] = 0
+    assert change_loss(swapped, truth, hidden, inside) == 0
+
+
+def test_beards_grow_where_beards_grow():
+    surface = dataclasses.replace(plane(), beard=torch.ones(SIZE, SIZE), lips=torch.zeros(SIZE, SIZE))
+    surface.beard[:, : SIZE // 2] = 0
+    surface.lips[: SIZE // 4] = 1
+    covers = beard_over_skin(surface, 40, seeded(7))
+    assert covers.min() >= 0 and covers.max() <= 1
+    assert covers[..., : SIZE // 2].max() == 0 and covers[:, :, : SIZE // 4].max() == 0
+    bearded = covers.flatten(1).amax(1) > 0.1
+    assert 2 <= int(bearded.sum()) <= 20
+    grown = covers[bearded][:, :, SIZE // 4 :, SIZE // 2 :]
+    assert (grown.std((1, 2, 3)) > 0.005).all()
+
+
 @pytest.mark.train
 @pytest.mark.slow
 def test_every_stage_learns(tmp_path, drawn):
@@ -345,7 +371,9 @@ def test_every_stage_learns(tmp_path, drawn):
     now = network.state_dict()
     assert not torch.equal(now["coarse.heights.weight"], before["coarse.heights.weight"])
     assert torch.equal(now["last.weight"], before["last.weight"])
-    train_stage("whole", network, judges, drawn, {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1}, run)
+    whole = {"steps": 3, "batch": 2, "rate": 1e-3, "log_steps": 1, "change": 0.5, "bfloat16": True}
+    train_stage("whole", network, judges, drawn, whole, run)
+    assert network.last.weight.is_contiguous()
     assert not torch.equal(network.state_dict()["last.weight"], before["last.weight"])
     judged = judges(truth, features[:, :3])[0][-1].clone()
     stage = {"steps": 4, "batch": 4, "rate": 1e-3, "deceive": 0.02, "match": 0.3, "log_steps": 1}

@@ -274,6 +274,21 @@ def hair_over_skin(count: int, size: int, random: torch.Generator) -> Tensor:
     return grown * torch.sigmoid(2 * strands + 3 * draw[:, 2:3]) * (draw[:, 3:] < 0.33)
 
 
+def beard_over_skin(surface: SkinSurface, count: int, random: torch.Generator) -> Tensor:
+    """Draws how far stubble and short beards cover the skin, (B, 1, R, R) 0..1; nothing on most maps.
+
+    Hairs hang and stand apart; some places are thin.
+    """
+    size = surface.mask.shape[-1]
+    draw = torch.rand(count, 4, 1, 1, generator=random)
+    tall = max(8, size // 4)
+    hairs = torch.randn(count, 1, tall, size, generator=random)
+    hairs = functional.interpolate(hairs, size=(size, size), mode="bilinear", align_corners=False)
+    thick = draw[:, :1] * (1 + 0.5 * smooth_noise(count, size, 12, random)).clamp(0, 2)
+    cover = torch.sigmoid(3 * hairs + 6 * (thick - 0.7)) * thick.clamp_max(1)
+    return surface.beard * (1 - surface.lips) * cover * (0.2 + 0.8 * draw[:, 1:2]) * (draw[:, 2:3] < 0.25)
+
+
 def shade_skin(
     surface: SkinSurface,
     heights: Tensor,

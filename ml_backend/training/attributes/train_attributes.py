@@ -50,7 +50,8 @@ from ...layers.processes import first_alone
 from ...models.attribute_encoder import FILE, AttributeEncoder, EncoderConfig
 from ...models.bilinear_face import BilinearFace
 from ...models.face_renderer import camera_of, draw_face, picture_of
-from ...simulation.portraits.coded_portrait import SIZE, linear_pixels
+from ...simulation.portraits.coded_portrait import SIZE, coded_portrait, linear_pixels
+from ...simulation.portraits.varied_portrait import training_portrait
 from ..steps import TrainingRun
 from ..training_run import add_run_arguments, read_configuration
 from .attribute_losses import CodeErrors
@@ -148,10 +149,16 @@ def prepare_pictures(
         return lambda done, total: print(f"  {what}: {done} of {total}", file=sys.stderr, flush=True)
 
     portraits, hidden, held = (
-        read_portraits(make_portrait_set(folder / "portraits", table[name], first, tell(name)))
-        for name, first in (("portraits", FIRST_SEED), ("hidden", HIDDEN_SEED), ("held_out", HELD_SEED))
+        read_portraits(make_portrait_set(folder / kind, table[name], first, tell(name), made))
+        for name, first, kind, made in (
+            ("portraits", FIRST_SEED, "varied-portraits", training_portrait),
+            ("hidden", HIDDEN_SEED, "varied-portraits", training_portrait),
+            ("held_out", HELD_SEED, "portraits", coded_portrait),
+        )
     )
-    drawn = make_crop_set(folder / "crops", table["crops"], FIRST_SEED, tell("chunks of crops"))
+    drawn = make_crop_set(
+        folder / "varied-crops", table["crops"], FIRST_SEED, tell("chunks of crops"), training_portrait
+    )
     return portraits, HeadBatch.of_crops(read_crops(drawn)), hidden, held
 
 
