@@ -36,6 +36,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..fitting.attributes.fit_start import start_of_photos
 from ..fitting.degraded_photo import degrade_photo, portrait_square
 from ..fitting.face_fit import FaceFit, fit_face
 from ..fitting.landmarks import FacePoints, choose_face, find_faces
@@ -165,7 +166,7 @@ def measure_photo(person: str, state: str, path: Path, model_file: str = "") -> 
     model = landmark_model()
     mean = fit_face(model, [seen_face(photo, face)], iterations=0).views[0].residual
     milder = {name: _fit_copy(photo, face, model_file, **change) for name, change in ROWS.items()}
-    clean = fit_face(model, [seen_face(photo, face)])
+    clean = _fit(photo, face)
     return MeasuredPhoto(person, state, clean, _fit_copy(photo, face, model_file), milder, mean)
 
 
@@ -175,9 +176,13 @@ def _fit_copy(photo: Photo, face: FacePoints, model_file: str, **change) -> Face
     found = find_faces(small, model_file or None)
     if not found:
         return None
-    return fit_face(
-        landmark_model(), [seen_face(Photo(small, photo.path, (small.shape[1], small.shape[0])), found[0])]
-    )
+    return _fit(Photo(small, photo.path, (small.shape[1], small.shape[0])), found[0])
+
+
+def _fit(photo: Photo, face: FacePoints) -> FaceFit:
+    """Fits one photo as *Face From Photo* does."""
+    model, seen = landmark_model(), [seen_face(photo, face)]
+    return fit_face(model, seen, start=start_of_photos([photo.pixels], seen, len(model.mirror)))
 
 
 def figures_of(measured: list[MeasuredPhoto]) -> dict:

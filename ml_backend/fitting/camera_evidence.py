@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .face_fit import FaceFit, FittedView, LandmarkModel, fit_face
+from .face_fit import FaceFit, FitStart, FittedView, LandmarkModel, fit_face
 from .photo_camera import DIRECTION_SPREAD, SeenFace
 
 REFUSED = 4.0
@@ -40,22 +40,25 @@ class CameraEvidence:
         }[self.source]
 
 
-def fit_photos(model: LandmarkModel, faces: list[SeenFace]) -> tuple[FaceFit, list[CameraEvidence]]:
+def fit_photos(
+    model: LandmarkModel, faces: list[SeenFace], start: FitStart | None = None
+) -> tuple[FaceFit, list[CameraEvidence]]:
     """Fits one person with what the files say of their cameras, where it can be true.
 
     Args:
         model: the face model at the landmarks.
         faces: the person's face in each photo, at least one.
+        start: where to start; None: at the mean face.
 
     Returns:
         The fit, and for each photo what its camera was fitted with.
     """
-    fit = fit_face(model, faces)
+    fit = fit_face(model, faces, start=start)
     stated = [face.focal is not None for face in faces]
     if not any(stated):
         return fit, [CameraEvidence("none", 0.0) for _ in faces]
     silent = [replace(face, focal=None, whole=False) for face in faces]
-    free = fit_face(model, silent)
+    free = fit_face(model, silent, start=start)
     evidence = [
         _judge(face, view, other) for face, view, other in zip(faces, fit.views, free.views, strict=True)
     ]
@@ -64,7 +67,7 @@ def fit_photos(model: LandmarkModel, faces: list[SeenFace]) -> tuple[FaceFit, li
             other if item.source == "refused" else face
             for item, face, other in zip(evidence, faces, silent, strict=True)
         ]
-        fit = fit_face(model, kept)
+        fit = fit_face(model, kept, start=start)
     return fit, evidence
 
 

@@ -24,6 +24,8 @@ from .mirror_image import even_sides, identity_mirror, mirrored_points
 from .photo_camera import DISTANCE, POSE, CameraPose, SeenFace
 
 _ITERATIONS, _POSE_ITERATIONS, _STILL = 18, 6, 0.004
+_FEWEST, _SETTLED = 2, 5.0
+"""Steps from a given start at least, and by how little the logarithm of the posterior may still rise then."""
 _OUTLIER = 0.12
 _EXPRESSION_SPREAD, _SIDES_SPREAD, _BOUND_SPREAD = 0.40, 0.06, 0.03
 _RARE = {
@@ -73,6 +75,21 @@ class FaceFit:
     identity: np.ndarray
     precision: np.ndarray
     views: list[FittedView]
+
+
+@dataclass(frozen=True)
+class FitStart:
+    """A face at which a fit starts, in place of the mean face.
+
+    Attributes:
+        identity: (K,) standard deviations.
+        expressions: (52,) for each photo.
+        belief: the identity's prior has its mean here, and this precision more than the 1 of the mean face's.
+    """
+
+    identity: np.ndarray
+    expressions: list[np.ndarray]
+    belief: float = 0.0
 
 
 @dataclass
@@ -208,25 +225,44 @@ class _View:
         pixels, _ = self.pose.camera().project(place)
         return (pixels - self.pose.seen.points) @ self.turn.T + self.noise.mean
 
+    def pose_at(self, place: np.ndarray) -> None:
+        """Turns and moves a face of landmarks (L, 3) to the photo's, robustly."""
+        for _ in range(_POSE_ITERATIONS):
+            errors = self.errors(place)
+            weight = 1 / (0.1 + np.linalg.norm(errors, axis=1))
+            jacobian = self.jacobian(place)[0][..., :6].reshape(-1, 6)
+            rows = np.repeat(weight, 2)
+            step = np.linalg.solve(
+                jacobian.T @ (jacobian * rows[:, None]) + 1e-9 * np.eye(6),
+                -jacobian.T @ (rows * errors.ravel()),
+            )
+            self.pose.move(np.append(np.clip(step, -0.4, 0.4), np.zeros(POSE - 6)))
+
     def jacobian(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns derivatives by pose (L, 2, 9) and by place (L, 2, 3), in the error model's frame."""
         by_pose, by_place = self.pose.jacobian(place)
         return self.turn @ by_pose, self.turn @ by_place
 
 
-def fit_face(model: LandmarkModel, faces: list[SeenFace], iterations: int = _ITERATIONS) -> FaceFit:
+def fit_face(
+    model: LandmarkModel,
+    faces: list[SeenFace],
+    iterations: int = _ITERATIONS,
+    start: FitStart | None = None,
+) -> FaceFit:
     """Fits one person, in one thread: the matrices are too small for more.
 
     Args:
         model: the face model at the landmarks.
         faces: the person's face in each photo, at least one.
-        iterations: of Gauss-Newton; 0 for the posed mean face.
+        iterations: of Gauss-Newton at most; 0 for the posed start.
+        start: where to start; None: at the mean face.
 
     Returns:
         Identity, and by photo expression, camera and errors.
     """
     with threadpool_limits(limits=1):
-        solution = _Solution.begin(model, faces)
+        solution = _Solution.begin(model, faces, start)
         solution.improve(iterations)
         return solution.fit()
 
@@ -241,6 +277,8 @@ class _Solution:
         identity: (K,).
         weights: (478,) by photo.
         normal: curvature of the cost at the last step but one, (K + 61 N,) * 2.
+        start: where it started; None: at the mean face.
+        steps: taken so far.
     """
 
     model: LandmarkModel
@@ -248,18 +286,26 @@ class _Solution:
     identity: np.ndarray
     weights: list[np.ndarray]
     normal: np.ndarray
+    start: FitStart | None = None
+    steps: int = 0
 
     @classmethod
-    def begin(cls, model: LandmarkModel, faces: list[SeenFace]) -> "_Solution":
-        """Returns the posed mean face."""
+    def begin(cls, model: LandmarkModel, faces: list[SeenFace], start: FitStart | None = None) -> "_Solution":
+        """Returns the posed mean face, or the posed start."""
         views = [_begin(model, seen) for seen in faces]
         size = model.core.shape[0] - 1
         weights = [np.ones(len(view.pose.seen.points)) for view in views]
         normal = np.eye(size + (len(model.names) + POSE) * len(views))
-        return cls(model, views, np.zeros(size), weights, normal)
+        if start is None:
+            return cls(model, views, np.zeros(size), weights, normal)
+        identity = np.array(start.identity, np.float64)
+        for view, expression in zip(views, start.expressions, strict=True):
+            view.expression = np.array(expression, np.float64)
+            view.pose_at(model.points(identity, view.expression)[0])
+        return cls(model, views, identity, weights, normal, start)
 
     def improve(self, iterations: int) -> None:
-        """Takes steps of Gauss-Newton until nothing moves."""
+        """Takes steps of Gauss-Newton until nothing moves; from a given start until little is won."""
         size, count = len(self.identity), len(self.model.names)
         width = count + POSE
         prior = expression_prior(self.model.names)
@@ -272,7 +318,9 @@ class _Solution:
                 own = step[size + index * width : size + (index + 1) * width]
                 view.expression = np.clip(view.expression + own[:count], -0.05, 1.1)
                 view.pose.move(np.clip(own[count:], -0.5, 0.5))
-            if np.abs(step).max() < _STILL:
+            self.steps += 1
+            settled = self.start is not None and self.steps >= _FEWEST and -0.5 * gradient @ step < _SETTLED
+            if settled or np.abs(step).max() < _STILL:
                 break
 
     def _linearise(self, prior: np.ndarray) -> np.ndarray:
@@ -282,6 +330,10 @@ class _Solution:
         gradient = np.zeros(len(normal))
         normal[:size, :size] += np.eye(size)
         gradient[:size] += self.identity
+        if self.start is not None:
+            normal[:size, :size] += self.start.belief * np.eye(size)
+            gradient[:size] += self.start.belief * self.identity
+            gradient[:size] -= (1 + self.start.belief) * self.start.identity
         for index, view in enumerate(self.views):
             own = slice(size + index * width, size + (index + 1) * width)
             place, by_identity, by_expression = self.model.points(self.identity, view.expression)
@@ -360,16 +412,7 @@ def _begin(model: LandmarkModel, seen: SeenFace) -> _View:
             seen, centre, unit, rotation, place, float(np.log(size)), np.log(DISTANCE), np.zeros(2)
         )
         view = _View(pose, level / unit, model.noise, np.zeros(len(model.names)))
-        for _ in range(_POSE_ITERATIONS):
-            errors = view.errors(mean)
-            weight = 1 / (0.1 + np.linalg.norm(errors, axis=1))
-            jacobian = view.jacobian(mean)[0][..., :6].reshape(-1, 6)
-            rows = np.repeat(weight, 2)
-            step = np.linalg.solve(
-                jacobian.T @ (jacobian * rows[:, None]) + 1e-9 * np.eye(6),
-                -jacobian.T @ (rows * errors.ravel()),
-            )
-            view.pose.move(np.append(np.clip(step, -0.4, 0.4), np.zeros(POSE - 6)))
+        view.pose_at(mean)
         cost = float(np.median(np.linalg.norm(view.errors(mean), axis=1)))
         if np.isfinite(cost) and cost < best_cost:
             best, best_cost = view, cost

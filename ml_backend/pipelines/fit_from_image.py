@@ -11,6 +11,7 @@ import numpy as np
 
 from ..asset_files import ASSETS
 from ..errors import UserError
+from ..fitting.attributes.fit_start import start_of_photos
 from ..fitting.camera_evidence import CameraEvidence, fit_photos
 from ..fitting.clear_face import SMALL, clear_face
 from ..fitting.face_fit import FaceFit, FittedView, LandmarkModel
@@ -180,9 +181,14 @@ def find_in_photos(request: FitFromImageRequest, progress: Progress) -> tuple[li
 
 
 def fit_seen_faces(photos: list[Photo], meant: list[PhotoFace]) -> tuple[FaceFit, list[CameraEvidence]]:
-    """Fits one person to what `find_in_photos` found: the fit, and how each photo's camera was fitted."""
+    """Fits one person to what `find_in_photos` found: the fit, and how each photo's camera was fitted.
+
+    It starts from the attribute encoder's pass, where the set of models has one.
+    """
     seen = [seen_face(photo, item.face) for photo, item in zip(photos, meant, strict=True)]
-    return fit_photos(landmark_model(), seen)
+    model = landmark_model()
+    start = start_of_photos([photo.pixels for photo in photos], seen, len(model.mirror))
+    return fit_photos(model, seen, start)
 
 
 def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFace:

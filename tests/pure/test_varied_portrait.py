@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from ml_backend.datasets.coded_portraits import StoredPortrait, make_portrait_set
 from ml_backend.models.residual.channels import CHANNELS, see_drawing
@@ -10,6 +11,7 @@ from ml_backend.models.residual.render_residual import RenderResidual, ResidualC
 from ml_backend.simulation.portraits.coded_portrait import CodedPortrait, coded_portrait, linear_pixels
 from ml_backend.simulation.portraits.varied_portrait import (
     draw_thing,
+    poor_portrait,
     portrait_with_strands,
     portrait_with_thing,
     training_portrait,
@@ -87,6 +89,20 @@ def test_things_are_of_four_kinds_and_soft():
         assert colour.shape == (256, 256, 3) and colour.min() > 0
         areas.append(float((cover > 0.5).sum()))
     assert min(areas) < 400 < max(areas)
+
+
+def test_poor_portraits_lose_what_is_fine_and_keep_what_is_coarse(portrait):
+    def apart(one: np.ndarray, other: np.ndarray) -> float:
+        return float(np.abs(one - other).mean())
+
+    rows = []
+    for seed in range(8):
+        poor = poor_portrait(portrait, np.random.default_rng(seed)).pixels
+        assert poor.shape == portrait.pixels.shape and poor.dtype == np.uint8
+        coarse = [gaussian_filter(pixels.astype(float), (12, 12, 0)) for pixels in (poor, portrait.pixels)]
+        rows.append((apart(poor.astype(float), portrait.pixels), apart(*coarse)))
+    assert all(fine > 2 * coarse for fine, coarse in rows), rows
+    assert max(fine for fine, _ in rows) > 2 * min(fine for fine, _ in rows)
 
 
 def test_a_trainings_portrait_is_the_same_each_time_and_some_are_plain(tmp_path):

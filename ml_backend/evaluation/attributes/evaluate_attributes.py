@@ -1,7 +1,8 @@
 """Measures the attribute encoder on portraits of people that no training saw, with known codes.
 
 Errors of one pass, beside the mean person, the iterative fit and the encoder before its alternating rounds;
-the matrix of transfers (`swap_matrix.py`); the paper's distances, here between true codes and read ones; L1
+the same on their portraits with strands, with things before the face and on few pixels (`varied`); the matrix
+of transfers (`swap_matrix.py`); the paper's distances, here between true codes and read ones; L1
 and SSIM of what the exact decoder makes of the codes, inside the head. `rounds` and `ablations` were
 measured by the training on held-out people of its own and are stored with the weights, as each of their rows
 is another network.
@@ -29,6 +30,7 @@ from ...fitting.attributes.encode_face import encode_points
 from ...models.attribute_encoder import FILE, AttributeEncoder, default_encoder
 from ...models.face_codes import FaceCodes
 from ...pipelines.encode_photo import encode_pixels
+from ...simulation.portraits.varied_portrait import VARIATIONS
 from .iterative_codes import fitted_codes, mean_codes
 from .real_pictures import draw_sheet, photo_figures
 from .swap_matrix import scales, swap_figures
@@ -87,6 +89,7 @@ def run(args: argparse.Namespace) -> None:
         "iterative": iterative_row(encoder, people[: args.fits]),
         "before_rounds": stored["before"],
     }
+    figures["varied"] = varied_rows(encoder, args.data, args.people)
     figures["n_people"] = len(people)
     if args.photos:
         figures["photos"] = photo_figures(encoder, args.photos, args.networks)
@@ -130,6 +133,17 @@ def row_of(
     hair = scales(encoder, people)["hair"] if len(people) > 2 else 1.0
     errors = [code_errors(codes, portrait.codes, hair) for portrait, codes in zip(people, read, strict=True)]
     return {name: round(float(np.mean([row[name] for row in errors])), 4) for name in errors[0]}
+
+
+def varied_rows(encoder: AttributeEncoder, folder: Path, count: int) -> dict[str, Any]:
+    """Returns the errors of one pass on the same people with strands, with things before the face, and on few
+    compressed pixels; `n_people` of each is those whose face was found."""
+    rows: dict[str, Any] = {}
+    for name, made in VARIATIONS.items():
+        people = read_portraits(make_portrait_set(folder / name, count, FIRST_SEED, _count, made))
+        read = [encode_points(encoder, one.pixels, one.points, one.focal)[0] for one in people]
+        rows[name] = row_of(people, read, encoder) | {"n_people": len(people)}
+    return rows
 
 
 def iterative_row(encoder: AttributeEncoder, people: list[StoredPortrait]) -> dict[str, Any]:

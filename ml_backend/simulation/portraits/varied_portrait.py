@@ -1,14 +1,16 @@
-"""Coded portraits as photographs come: hair in strands, and things before the face.
+"""Coded portraits as photographs come: hair in strands, things before the face, few and compressed pixels.
 
 `coded_portrait.py` paints hair onto the head; the residual network, which learned from renders with strands,
 makes them of it. Things are hands, sheets, bars and frames of glasses in one colour with some shade.
 """
 
 import dataclasses
+import io
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
@@ -17,7 +19,7 @@ from ...models.residual.channels import CHANNELS, see_drawing
 from ...models.residual.render_residual import RenderResidual, default_residual
 from .coded_portrait import SIZE, CodedPortrait, coded_portrait, linear_pixels, stored_picture
 
-WITH_STRANDS, COVERED = 0.6, 0.2
+WITH_STRANDS, COVERED, POOR = 0.6, 0.2, 0.3
 """Shares of the portraits of a training."""
 _KNOWN_LIGHT = 0.05
 """Mean change of bare skin, sRGB, above which the residual does not know a light."""
@@ -125,10 +127,23 @@ def portrait_with_thing(shown: CodedPortrait, random: np.random.Generator) -> Co
     return dataclasses.replace(shown, pixels=stored_picture(covered.astype(np.float32), shown.number))
 
 
+def poor_portrait(shown: CodedPortrait, random: np.random.Generator) -> CodedPortrait:
+    """Returns a portrait that was small, soft and compressed, at the size that it had before."""
+    size = round(SIZE / float(np.exp(random.uniform(np.log(1.3), np.log(5)))))
+    small = np.asarray(Image.fromarray(shown.pixels).resize((size, size), Image.Resampling.BOX), np.float32)
+    soft = gaussian_filter(small, (*[random.uniform(0, 1)] * 2, 0))
+    stored = io.BytesIO()
+    Image.fromarray((soft + 0.5).clip(0, 255).astype(np.uint8)).save(
+        stored, "JPEG", quality=int(random.integers(15, 95))
+    )
+    large = Image.open(stored).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    return dataclasses.replace(shown, pixels=np.array(large))
+
+
 def training_portrait(
     first: int, number: int, made: Callable[[int, int], CodedPortrait] = coded_portrait
 ) -> CodedPortrait:
-    """Makes a portrait of a training's set: some have strands, some have something before the face.
+    """Makes a portrait of a training's set: some have strands, something before the face, few pixels.
 
     Args:
         first, number: as of `coded_portrait`.
@@ -138,10 +153,26 @@ def training_portrait(
         UserError: the default set has no residual.
     """
     random = np.random.default_rng([first, number, 0x5E])
-    strands, covered = random.random() < WITH_STRANDS, random.random() < COVERED
+    strands, covered, poor = random.random(3) < (WITH_STRANDS, COVERED, POOR)
     shown = made(first, number)
     if strands:
         shown = portrait_with_strands(shown)
     if covered:
         shown = portrait_with_thing(shown, random)
+    if poor:
+        shown = poor_portrait(shown, random)
     return shown
+
+
+def _random(first: int, number: int) -> np.random.Generator:
+    return np.random.default_rng([first, number, 0x5F])
+
+
+VARIATIONS: dict[str, Callable[[int, int], CodedPortrait]] = {
+    "strands": lambda first, number: portrait_with_strands(coded_portrait(first, number)),
+    "things": lambda first, number: portrait_with_thing(
+        coded_portrait(first, number), _random(first, number)
+    ),
+    "few_pixels": lambda first, number: poor_portrait(coded_portrait(first, number), _random(first, number)),
+}
+"""Makers of portraits with one variation each, of the first person's seed and a number."""
