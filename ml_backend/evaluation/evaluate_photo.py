@@ -182,7 +182,7 @@ def _fit_copy(photo: Photo, face: FacePoints, model_file: str, **change) -> Face
 def _fit(photo: Photo, face: FacePoints) -> FaceFit:
     """Fits one photo as *Face From Photo* does."""
     model, seen = landmark_model(), [seen_face(photo, face)]
-    return fit_face(model, seen, start=start_of_photos([photo.pixels], seen, len(model.mirror)))
+    return fit_face(model, seen, start=start_of_photos([photo.pixels], seen, model))
 
 
 def figures_of(measured: list[MeasuredPhoto]) -> dict:

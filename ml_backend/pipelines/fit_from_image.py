@@ -187,7 +187,7 @@ def fit_seen_faces(photos: list[Photo], meant: list[PhotoFace]) -> tuple[FaceFit
     """
     seen = [seen_face(photo, item.face) for photo, item in zip(photos, meant, strict=True)]
     model = landmark_model()
-    start = start_of_photos([photo.pixels for photo in photos], seen, len(model.mirror))
+    start = start_of_photos([photo.pixels for photo in photos], seen, model)
     return fit_photos(model, seen, start)
 
 

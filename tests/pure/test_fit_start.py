@@ -1,15 +1,19 @@
 """Fits that start from the attribute encoder's pass."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import ml_backend.fitting.attributes.fit_start as fit_start
 from ml_backend.errors import UserError
+from ml_backend.expression_names import mirrored_name
 from ml_backend.fitting.attributes.encode_face import encode_points
 from ml_backend.fitting.attributes.fit_start import start_of_photos
 from ml_backend.fitting.attributes.quick_look import look_once
 from ml_backend.fitting.camera_evidence import fit_photos
 from ml_backend.fitting.face_fit import FitStart, fit_face
+from ml_backend.fitting.mirror_image import mirrored_face
 from ml_backend.fitting.photo_camera import SeenFace
 from ml_backend.models.attribute_encoder import FILE, default_encoder
 from ml_backend.pipelines.fit_from_image import landmark_model
@@ -42,7 +46,7 @@ def test_three_steps_from_the_encoder_are_as_good_as_eighteen_from_the_mean_face
     model = landmark_model()
     rows = []
     for shown, seen in people:
-        start = start_of_photos([shown.pixels], [seen], 128)
+        start = start_of_photos([shown.pixels], [seen], landmark_model())
         assert start is not None
         rows.append(
             [*errors(fit_face(model, [seen], 3, start), shown), *errors(fit_face(model, [seen]), shown)]
@@ -55,15 +59,28 @@ def test_three_steps_from_the_encoder_are_as_good_as_eighteen_from_the_mean_face
 def test_a_start_is_the_mean_of_the_photos_and_keeps_each_expression(people):
     shown = [one for one, _ in people[:2]]
     faces = [seen for _, seen in people[:2]]
-    start = start_of_photos([one.pixels for one in shown], faces, 128)
+    start = start_of_photos([one.pixels for one in shown], faces, landmark_model())
     assert start is not None
-    codes = [
-        encode_points(default_encoder(), one.pixels, seen.points)[0]
+    alone = [
+        start_of_photos([one.pixels], [seen], landmark_model())
         for one, seen in zip(shown, faces, strict=True)
     ]
-    np.testing.assert_allclose(start.identity, (codes[0].shape + codes[1].shape) / 2, atol=1e-5)
-    for expression, code in zip(start.expressions, codes, strict=True):
-        np.testing.assert_allclose(expression, code.expression, atol=1e-6)
+    np.testing.assert_allclose(start.identity, np.mean([one.identity for one in alone], 0), atol=1e-9)
+    for expression, one in zip(start.expressions, alone, strict=True):
+        np.testing.assert_array_equal(expression, one.expressions[0])
+    code = encode_points(default_encoder(), shown[0].pixels, faces[0].points)[0]
+    one_side = np.linalg.norm(alone[0].identity - code.shape) / np.linalg.norm(code.shape)
+    assert 0 < one_side < 0.6  # the mirror image says nearly the same
+
+
+def test_a_photo_and_its_mirror_image_start_from_one_person(people):
+    model, (shown, seen) = landmark_model(), people[2]
+    plain = start_of_photos([shown.pixels], [seen], model)
+    image = start_of_photos([shown.pixels[:, ::-1].copy()], [mirrored_face(seen)], model)
+    np.testing.assert_allclose(model.mirror @ image.identity, plain.identity, atol=0.02)
+    names = list(model.names)
+    swapped = [names.index(mirrored_name(name)) for name in names]
+    np.testing.assert_allclose(image.expressions[0][swapped], plain.expressions[0], atol=0.01)
 
 
 def test_no_step_is_the_posed_start_and_a_strong_belief_holds_the_identity(people):
@@ -89,9 +106,10 @@ def test_a_wrong_start_does_not_lose_the_face(people):
 
 def test_sets_without_an_encoder_start_from_the_mean_face(people, tmp_path, monkeypatch):
     shown, seen = people[0]
-    assert start_of_photos([shown.pixels], [seen], 64) is None  # another face model
+    smaller = dataclasses.replace(landmark_model(), mirror=np.eye(64))
+    assert start_of_photos([shown.pixels], [seen], smaller) is None
     monkeypatch.setattr(fit_start, "ASSETS", tmp_path)
-    assert start_of_photos([shown.pixels], [seen], 128) is None
+    assert start_of_photos([shown.pixels], [seen], landmark_model()) is None
 
 
 def test_a_broken_encoder_says_so(people, tmp_path, monkeypatch):
@@ -100,4 +118,4 @@ def test_a_broken_encoder_says_so(people, tmp_path, monkeypatch):
     monkeypatch.setattr(fit_start, "ASSETS", tmp_path)
     monkeypatch.setattr(fit_start, "default_encoder", lambda: default_encoder(tmp_path))
     with pytest.raises(UserError, match=FILE):
-        start_of_photos([shown.pixels], [seen], 128)
+        start_of_photos([shown.pixels], [seen], landmark_model())

@@ -3,21 +3,23 @@
 import numpy as np
 
 from ...asset_files import ASSETS
-from ...models.attribute_encoder import FILE, default_encoder
-from ..face_fit import FitStart
+from ...expression_names import mirrored_name
+from ...models.attribute_encoder import FILE, AttributeEncoder, default_encoder
+from ..face_fit import FitStart, LandmarkModel
+from ..mirror_image import mirrored_face
 from ..photo_camera import SeenFace
 from .encode_face import encode_points
 
-BELIEF = 0.0
 
-
-def start_of_photos(pictures: list[np.ndarray], faces: list[SeenFace], identity_size: int) -> FitStart | None:
-    """Reads photos of one person.
+def start_of_photos(
+    pictures: list[np.ndarray], faces: list[SeenFace], model: LandmarkModel
+) -> FitStart | None:
+    """Reads photos of one person and their mirror images, which are to give one person.
 
     Args:
         pictures: (H, W, 3) uint8 sRGB each.
         faces: the person's face in each.
-        identity_size: of the face model.
+        model: the face model at the landmarks.
 
     Returns:
         The start, with the mean of the identities; None where the set of models has no encoder, or one for
@@ -29,13 +31,20 @@ def start_of_photos(pictures: list[np.ndarray], faces: list[SeenFace], identity_
     if not (ASSETS / FILE).exists():
         return None
     encoder = default_encoder()
-    codes = [
-        encode_points(encoder, pixels, face.points, face.focal and face.focal * max(face.width, face.height))[
-            0
-        ]
-        for pixels, face in zip(pictures, faces, strict=True)
-    ]
-    identity = np.mean([one.shape for one in codes], 0)
-    if len(identity) != identity_size:
-        return None
-    return FitStart(identity, [one.expression for one in codes], BELIEF)
+    swapped = [model.names.index(mirrored_name(name)) for name in model.names]
+    identities, expressions = [], []
+    for pixels, face in zip(pictures, faces, strict=True):
+        identity, expression = _read(encoder, pixels, face)
+        image, image_expression = _read(encoder, np.ascontiguousarray(pixels[:, ::-1]), mirrored_face(face))
+        if len(identity) != len(model.mirror):
+            return None
+        identities.append((identity + model.mirror @ image) / 2)
+        expressions.append((expression + image_expression[swapped]) / 2)
+    return FitStart(np.mean(identities, 0), expressions)
+
+
+def _read(encoder: AttributeEncoder, pixels: np.ndarray, face: SeenFace) -> tuple[np.ndarray, np.ndarray]:
+    """Returns identity (K,) and expression (52,) of one pass, float64."""
+    focal = face.focal and face.focal * max(face.width, face.height)
+    codes, _ = encode_points(encoder, pixels, face.points, focal)
+    return codes.shape.astype(np.float64), codes.expression.astype(np.float64)
