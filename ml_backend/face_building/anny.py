@@ -102,7 +102,11 @@ class AnnyHead:
         return row
 
     def target(self, relative_path: str) -> np.ndarray:
-        """Reads a morph target below the data folder: (V, 3) metres, Blender axes."""
+        """Reads a morph target below the data folder: (V, 3) metres, Blender axes.
+
+        Raises:
+            UserError: the file is missing or broken.
+        """
         path = self.folder / relative_path
         try:
             text = (
