@@ -338,7 +338,7 @@ class D3DMM_PG_face(bpy.types.PropertyGroup):
         name="Source",
         description="Which detail is shown",
         items=(
-            ("LIVE", "Live", "The map follows the sliders; needs the backend"),
+            ("LIVE", "Live", "The detail follows the sliders"),
             (
                 "BAKED",
                 "Baked",

@@ -250,6 +250,9 @@ def apply_preset(face: bpy.types.Object, preset: FacePreset) -> None:
     Args:
         face: a face; where its mesh was edited, its identity stays.
         preset: from `read_preset`.
+
+    Raises:
+        UserError: the object is no face, or is one of another face model and the preset has an identity.
     """
     if not is_face(face):
         raise UserError("No face is selected.", "Select one, or press Create Face.")

@@ -175,7 +175,7 @@ def _pose_bone(armature: bpy.types.Object, name: str) -> bpy.types.PoseBone:
     bone = armature.pose.bones.get(name)
     if bone is None:
         raise UserError(
-            f"{armature.name} has no bone named {name}.", "Choose one in Audio, Adjust, or leave it empty."
+            f"{armature.name} has no bone named {name}.", "Choose one in Audio, Output, or leave it empty."
         )
     return bone
 

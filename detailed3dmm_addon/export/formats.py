@@ -85,7 +85,7 @@ def export_gltf(
         report += f", {len(wrinkles.fields)} wrinkle maps"
     clip = key_clip(stage, exported, progress, with_detail=False)
     report += _add_cards(stage, exported, clip, path, resolution, True, images)
-    _leave_only(stage, exported)
+    _leave_only(stage)
     _run(
         bpy.ops.export_scene.gltf,
         path,
@@ -133,7 +133,7 @@ def export_fbx(
             _shade_with_normals(exported, images[-1])
     clip = key_clip(stage, exported, progress, with_detail)
     report += _add_cards(stage, exported, clip, path, resolution or _CARD_TEXELS, False, images)
-    _leave_only(stage, exported)
+    _leave_only(stage)
     _run(
         bpy.ops.export_scene.fbx,
         path,
@@ -282,7 +282,7 @@ def _run(operator, path: Path, **options) -> None:
         raise UserError(f"{path.name}: Blender's exporter gave up.", "Look at the terminal for more.")
 
 
-def _leave_only(stage: Stage, exported: ExportMesh) -> None:
+def _leave_only(stage: Stage) -> None:
     """Leaves only the export mesh on the stage."""
     stage.inputs.clear()
     bpy.data.objects.remove(stage.face)

@@ -79,7 +79,7 @@ def find_correspondence(item: bpy.types.Object, method: str) -> Correspondence:
 
 
 def match_shape(shape: TargetShape, method: str) -> Correspondence:
-    """Finds our skin on a mesh that was read: see `find_correspondence`."""
+    """Finds our skin on a mesh that was read; arguments and errors are those of `find_correspondence`."""
     rough = place_head(shape)
     if method != "WRAP":
         correspondence = _by_uv(shape)

@@ -108,8 +108,8 @@ def emotion_curves(
     """Returns the curves to add to the speech.
 
     Openers of the lips (upper lip up, lower lip down, ...) fade where the lips are closed, so a closure stays
-    one; what presses the lips
-    together fades where they are open, and smiles give way to rounding, so that the words stay readable.
+    one; what presses the lips together fades where they are open, and smiles give way to rounding, so that
+    the words stay readable.
 
     Args:
         keys: of the emotions, sorted.

@@ -60,8 +60,7 @@ class LipMeasures:
         width: distance of the lip corners, less that of the resting face.
         protrusion: how far the lips' middle stands out, more than at rest.
         lower_lip_to_teeth: distance of the lower lip's surface from the lowest 1.5 mm of the upper incisors,
-            mean over these; not less
-            that of the resting face.
+            mean over these; that of the resting face is not taken off.
     """
 
     gap: np.ndarray

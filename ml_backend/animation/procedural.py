@@ -1,9 +1,8 @@
 """Procedural motion: blinks, brow accents, head, gaze, breath and an emotion.
 
 Each layer has its own amount and seed, and its own random numbers: changing one leaves the others as they
-were. Only the emotion
-touches the mouth, and `emotion` and `curve_editing.keep_lips_closed` see to it that no layer opens closed
-lips.
+were. Only the emotion touches the mouth, and `emotion` and `curve_editing.keep_lips_closed` see to it that no
+layer opens closed lips.
 """
 
 from bisect import bisect

@@ -11,9 +11,11 @@ and alignment: eSpeak NG 340, Festival 25 (HTS) to 80 (diphones), Flite 38 (207 
 Festival, 4.0 of eSpeak NG, 0.45 of Piper, 0.4 of noises, and 2.4 minutes for each voice of Kokoro.
 
 Examples:
-  python -m ml_backend build-speech-data --out build/speech
-  python -m ml_backend build-speech-data --out build/speech --minutes 120 --engine flite --engine festival
-  python -m ml_backend build-speech-data --out build/speech --engine kokoro --kokoro-voices package/voices
+  python -m ml_backend build-speech-data --out build/speech-data
+  python -m ml_backend build-speech-data --out build/speech-data --minutes 120 --engine flite \\
+      --engine festival
+  python -m ml_backend build-speech-data --out build/speech-data --engine kokoro \\
+      --kokoro-voices package/voices
   python -m ml_backend build-speech-data --demo build/demo_speech.wav    the demo recording of the repository
 """
 

@@ -229,7 +229,11 @@ def parse_expression(words: list[str]) -> np.ndarray:
 def write_detailed_mesh(
     path: str, face, identity: np.ndarray, expression: np.ndarray, displacement: np.ndarray
 ) -> int:
-    """Writes the dense face V_h = V_p + V_r (Eq. 2) as OBJ; returns its vertex count."""
+    """Writes the dense face V_h = V_p + V_r (Eq. 2) as OBJ; returns its vertex count.
+
+    Raises:
+        UserError: the name does not end in .obj, or the file cannot be written.
+    """
     from ..files.wavefront import write_obj
     from ..geometry.dense_face import dense_face_mesh
     from ..geometry.displacement import displace_vertices, vertex_normals

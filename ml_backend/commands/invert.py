@@ -3,7 +3,7 @@
 The map is in millimetres along the surface normal, the face upright in the face model's texture space: .exr
 (mm), .png (16 bit grey, (mm + 4) / 8) or .npy (mm), any size. Say with --identity and --expression where the
 face's sliders stand for this map; other positions edit it later: `generate --latent FILE` with another
---expression, --age or --direction.
+--expression or --direction.
 
 examples:
   python -m ml_backend invert sculpt.exr --out sculpt.safetensors --preview sculpt.png

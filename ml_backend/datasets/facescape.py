@@ -3,16 +3,12 @@
 ID/models_reg/N_EXPRESSION.obj and ID/dpmap/N_EXPRESSION.png, 20 expressions of each person.
 
 The maps lie in FaceScape's own texture space, so the face model must be FaceScape's (`build-face-model
---source facescape`). Identity is
-fitted to the neutral mesh, expressions to theirs where the meshes are there; a person's expressions without a
-mesh are what the list
-below says in ARKit coefficients. FaceScape publishes the maps' height only as the scale of a rendering
-program, so it must be given:
-ROOT/facescape.json holds {"zero": 32768, "range_mm": ...}, the value of no displacement and the millimetres
-between 0 and 65535.
+--source facescape`). Identity is fitted to the neutral mesh, expressions to theirs where the meshes are
+there; a person's expressions without a mesh are what the list below says in ARKit coefficients. FaceScape
+publishes the maps' height only as the scale of a rendering program, so it must be given: ROOT/facescape.json
+holds {"zero": 32768, "range_mm": ...}, the value of no displacement and the millimetres between 0 and 65535.
 Ages are read from info_list_v1.txt in ROOT where it is (index, gender, age, label). FaceScape's data are for
-non-commercial use and are
-not part of this project.
+non-commercial use and are not part of this project.
 
 Source: Yang et al. 2020, "FaceScape", and the description of the data at its authors' page.
 """

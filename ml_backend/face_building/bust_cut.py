@@ -44,7 +44,7 @@ def cut_bust(positions: np.ndarray, quads: np.ndarray, seed: int) -> Bust:
     kept = _grown(quads, level[quads].mean(axis=1) < 1, seed)
     kept = _without_teeth(quads, kept)
     loop = _edge_loop(positions, quads[kept])
-    blend = _slide_to_cut(positions, quads, kept, loop, level)
+    blend = _slide_to_cut(positions, quads, loop, level)
     return Bust(np.flatnonzero(kept), loop, _relaxed(blend, positions, quads[kept], loop))
 
 
@@ -104,7 +104,7 @@ def _edge_loop(positions: np.ndarray, quads: np.ndarray) -> np.ndarray:
 
 
 def _slide_to_cut(
-    positions: np.ndarray, quads: np.ndarray, kept: np.ndarray, loop: np.ndarray, level: np.ndarray
+    positions: np.ndarray, quads: np.ndarray, loop: np.ndarray, level: np.ndarray
 ) -> sparse.csr_matrix:
     """Moves each vertex of the edge along one of its mesh edges to where the level is 1."""
     edges = np.concatenate([quads[:, [k, (k + 1) % 4]] for k in range(4)])

@@ -47,7 +47,7 @@ _BROW_LENGTH = ((0.0, 0.0050), (0.1, 0.0072), (0.3, 0.0092), (0.55, 0.0090), (0.
 def brow_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     """Grows a pair of eyebrows; hairs of the lower edge point up, those of the upper edge down.
 
-    Source of the angles: `../shared` statistics of groomed brows, 80 to -18 degrees from the inner end.
+    The angles are those of groomed brows, 82 degrees at the inner end to -24 at the outer one.
     """
     style = BROW_STYLES[name]
     random = np.random.default_rng([sliders.seed, 0xB205])

@@ -67,10 +67,6 @@ class HairHead:
         column, row, _ = _dome_coordinates(points)
         return _bilinear(self.ear_rise, row, column)
 
-    def radius_of(self, points: np.ndarray) -> np.ndarray:
-        """Returns (...,): the distance of points (..., 3) from the axis, or from its top above the dome."""
-        return _dome_coordinates(points)[2]
-
 
 def axis_point(points: np.ndarray) -> np.ndarray:
     """Returns (..., 3): the place on the axis from which each point's radius is measured."""

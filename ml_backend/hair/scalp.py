@@ -93,7 +93,7 @@ def scalp_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     cover = np.where(on_ears, 0, scalp_cover(head.centres, style))
     roots = sample_roots(head, cover, wanted, random)
     points = _course(head, roots, style, sliders, random)
-    points = _shape(head, roots, points, style, sliders, random)
+    points = _shape(roots, points, style, sliders, random)
     points = _outside(head, points, style, random)
     radius = style.radius * sliders.thickness * random.uniform(0.85, 1.15, len(points))
     return carried_strands(head, roots, points, radius, random.random(len(points)))
@@ -283,7 +283,7 @@ def _tucked(points: np.ndarray, style: ScalpStyle) -> np.ndarray:
     return points + (axis_point(points) - points) * (style.tuck * low)[..., None]
 
 
-def _shape(head, roots: Roots, points, style: ScalpStyle, sliders: GroomSliders, random) -> np.ndarray:
+def _shape(roots: Roots, points, style: ScalpStyle, sliders: GroomSliders, random) -> np.ndarray:
     """Returns the strands with clumps, curls and frizz."""
     count = len(points)
     apart = np.sign(roots.place[:, :1] - style.part) * (0.03 if style.flow == "part" else 0.0)

@@ -17,9 +17,8 @@ class DetailBasis:
         mean: (N,) float32, millimetres.
         fields: (K, N) float32, orthogonal; scaled so that coefficients are in millimetres RMS over the field.
         psnr_db: of the fitted fields against their reconstruction, over the points that move (at least a
-            tenth as much as the one that moves most: elsewhere any basis is exact); the peak is their 0.1 to
-            99.9 percentile
-                span there.
+            tenth as much as the one that moves most: elsewhere any basis is exact); the peak is the span of
+            their 0.1 to 99.9 percentiles there.
     """
 
     mean: np.ndarray

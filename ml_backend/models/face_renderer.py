@@ -141,8 +141,11 @@ class HeadFields:
         self.normals = vertex_normals(self.rest, face.polygons)
 
     def hair_fields(self, rest: np.ndarray) -> np.ndarray:
-        """Returns (8, N) of places (N, 3) of the mean face: metres above the hairline (as a cover of 0 to 1
-        beside it), fore, brow_off, brow_taper, moustache, chin, jaw, and metres above the hairline."""
+        """Returns (8, N) float32 at places (N, 3), metres, of the mean face.
+
+        The rows: cover of the scalp's hair (0 to 1), fore, brow_off, brow_taper, moustache, chin, jaw, and
+        metres above the hairline.
+        """
         marks, mean = self.face.landmarks, self.face.mean
         ear, top = mean[marks["ear_left"]].mean(0), mean[marks["forehead_top"]].mean(0)
         scale = (top[2] - ear[2]) / _FOREHEAD_HEIGHT

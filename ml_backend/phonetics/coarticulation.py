@@ -44,12 +44,9 @@ def curves_from_phones(
     """Blends the phones' lip shapes over time.
 
     Every phone pulls each channel group (jaw, lips) towards its shape with dominance a * exp(-|t / width|^2),
-    flat over the middle of the
-    phone;
-    the curve is the dominance-weighted mean. Then p b m close the lips and f v lay the lower lip on the teeth
-    over most of the phone,
-    whatever
-    surrounds them; in pauses everything comes to rest.
+    flat over the middle of the phone; the curve is the dominance-weighted mean. Then p b m close the lips and
+    f v lay the lower lip on the teeth over most of the phone, whatever surrounds them; in pauses everything
+    comes to rest.
 
     Args:
         phones: (P,) indices into PHONES; UNKNOWN is skipped.

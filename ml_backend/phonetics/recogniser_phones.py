@@ -147,8 +147,7 @@ def fill_blanks(phones: np.ndarray, loudness: np.ndarray) -> np.ndarray:
     """Turns CTC's short spikes into phones that last.
 
     CTC names a phone in a frame or two and says blank in between (Graves et al. 2006), so a blank frame takes
-    after the nearest spike; one
-    that is far from any and quiet is a pause.
+    after the nearest spike; one that is far from any and quiet is a pause.
 
     Args:
         phones: (T, 40) probabilities of our phones; what is missing to 1 is blank.

@@ -1,12 +1,9 @@
 """The lip shape of each phone as ARKit coefficients, and how strongly it insists on it.
 
 Shapes follow the viseme set of Edwards et al. 2016, "JALI" (jaw and lips as separate axes), written for
-ARKit's units; the dominance of a
-phone over
-its neighbours follows Cohen and Massaro 1993, "Modeling coarticulation in synthetic visual speech":
-consonants made with the lips and
-rounded vowels
-dominate the lips, open vowels the jaw, the tongue's consonants give way to what surrounds them.
+ARKit's units; the dominance of a phone over its neighbours follows Cohen and Massaro 1993, "Modeling
+coarticulation in synthetic visual speech": consonants made with the lips and rounded vowels dominate the
+lips, open vowels the jaw, the tongue's consonants give way to what surrounds them.
 """
 
 from dataclasses import dataclass, field

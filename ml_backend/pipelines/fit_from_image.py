@@ -116,9 +116,9 @@ class FittedFace:
         photos: one for each given.
         unwrapped: the first photo in the texture domain.
         colour: of the skin, from all photos.
-        detail: (1024, 1024) float32 millimetres, the photo's wrinkles; latent_offset: (18, 512) float32, what
-            their W+ latent has beyond
-            the encoder's, see `GenerateDetailRequest`.
+        detail: (1024, 1024) float32 millimetres, the photo's wrinkles.
+        latent_offset: (18, 512) float32, what their W+ latent has beyond the encoder's, see
+            `GenerateDetailRequest`.
         detail_source: "photo", or "encoder" where the networks that read wrinkles off photos are not
             installed.
         hair: guessed from the first photo.

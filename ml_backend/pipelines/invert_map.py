@@ -297,7 +297,11 @@ def _vector(name: str, values: np.ndarray | None, size: int) -> np.ndarray:
 
 
 def write_preview(path: Path, inversion: Inversion) -> None:
-    """Writes the map, the generated one and their difference, shaded, as one PNG."""
+    """Writes the map, the generated one and their difference, shaded, as one PNG.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     from ..files.relief_sheet import write_sample_sheet
 
     difference = inversion.target - inversion.fitted

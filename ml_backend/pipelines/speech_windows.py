@@ -146,7 +146,11 @@ def decode(
 def windows(
     file: AudioFile, start: float = 0.0, length: float = 0.0, survey: SoundSurvey | None = None
 ) -> Iterator[tuple[float, np.ndarray, bool, bool]]:
-    """Yields windows of the sound: their first second, their samples, whether first, whether last."""
+    """Yields windows of the sound: seconds at which they begin, samples, whether first, whether last.
+
+    Raises:
+        UserError: as `AudioFile.blocks`, or there are no samples.
+    """
     span = int((CORE_SECONDS + 2 * CONTEXT_SECONDS) * SAMPLE_RATE)
     context = int(2 * CONTEXT_SECONDS * SAMPLE_RATE)
     held = np.zeros(0, np.float32)

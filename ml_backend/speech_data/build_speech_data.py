@@ -50,10 +50,8 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
     A voice whose file exists is left alone, so that an interrupted run goes on.
 
     Each file holds, all utterances joined: `mel` (frames, 64) float16 log-mel at 100 a second; `pitch`
-    (frames / 2, 2) float16;
-    `frame_start` (U + 1,) and `pitch_start` (U + 1,) and `phone_start` (U + 1,) int32 offsets; `phones` (P,)
-    uint8; `ends` (P,)
-    float32 seconds from the utterance's start.
+    (frames / 2, 2) float16; `frame_start`, `pitch_start` and `phone_start` (U + 1,) int32 offsets;
+    `phones` (P,) uint8; `ends` (P,) float32 seconds from the utterance's start.
 
     Returns:
         Minutes by voice.

@@ -110,7 +110,7 @@ def solve_clip(
         solution = solver.together(solution)
     expression = np.clip(close_lids(solution.expression, lids), 0.0, 1.0)
     confidence = _confidence(solution, clip)
-    marks = _marks(clip, wrong, solution, confidence)
+    marks = _marks(clip, wrong, confidence)
     progress(1.0, "Solved")
     return SolvedClip(
         clip.seconds,
@@ -249,9 +249,7 @@ def _confidence(solution: ClipSolution, clip: ClipLandmarks) -> np.ndarray:
     return confidence.astype(np.float32)
 
 
-def _marks(
-    clip: ClipLandmarks, wrong: np.ndarray, solution: ClipSolution, confidence: np.ndarray
-) -> tuple[str, ...]:
+def _marks(clip: ClipLandmarks, wrong: np.ndarray, confidence: np.ndarray) -> tuple[str, ...]:
     seen = clip.seen & ~wrong
     channels = [index for index, name in enumerate(EXPRESSION_NAMES) if name not in UNSEEN]
     mean = confidence[:, channels].mean(1)
