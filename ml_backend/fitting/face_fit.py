@@ -337,7 +337,7 @@ class _Solution:
         for index, view in enumerate(self.views):
             own = slice(size + index * width, size + (index + 1) * width)
             place, by_identity, by_expression = self.model.points(self.identity, view.expression)
-            weights = self.weights[index] = _weights(view.errors(place), view)
+            weights = self.weights[index] = _weights(view.errors(place))
             pose, by_place = view.jacobian(place)
             jacobian = np.concatenate(
                 [np.einsum("lik,alk->lia", by_place, by_identity, optimize=True),
@@ -376,7 +376,7 @@ class _Solution:
         return FaceFit(self.identity, precision, fitted)
 
 
-def _weights(errors: np.ndarray, view: _View) -> np.ndarray:
+def _weights(errors: np.ndarray) -> np.ndarray:
     weights = (1 / (1 + (errors**2).sum(1) / _OUTLIER**2)) ** 2
     weights[list(OVAL)] *= _OVAL_LESS
     return weights

@@ -16,9 +16,7 @@ STUDIO[:4] = np.array([[0.75], [-0.28], [0.22], [-0.30]])
 """A soft key light from the front, above and the person's right."""
 
 
-def portrait_crop(
-    camera: Camera, positions: np.ndarray, size: int
-) -> tuple[Camera, tuple[float, float, float]]:
+def portrait_crop(camera: Camera, positions: np.ndarray) -> tuple[Camera, tuple[float, float, float]]:
     """Returns a square window around the head.
 
     Returns:
@@ -102,7 +100,7 @@ def preview_sheet(
     size: int = 512,
 ) -> np.ndarray:
     """Draws photo, mesh over photo, detailed clay and lit albedo side by side: (S, 4 S, 3) uint8."""
-    camera, window = portrait_crop(camera, positions, size)
+    camera, window = portrait_crop(camera, positions)
     photo = crop_photo(pixels, window, size)
     smooth, mask = draw_clay(domain, positions, camera, window, size)
     clay, _ = draw_clay(domain, positions, camera, window, size, displacement)

@@ -67,7 +67,7 @@ def preview_take(
         positions = domain.mesh.refine(face.evaluate(take.identity, expression))
         displacement = detail.displacement(take.identity[None], skin, expression[None], _RESOLUTION)[0]
         camera = take_camera(take, row)
-        camera, window = portrait_crop(camera, positions, size)
+        camera, window = portrait_crop(camera, positions)
         shrink = frame.pixels.shape[1] / camera.width
         shown = crop_photo(frame.pixels, (window[0] * shrink, window[1] * shrink, window[2] * shrink), size)
         drawn = [shown]

@@ -289,7 +289,7 @@ def train_stage(
     half = settings.get("bfloat16", False)
     layout = torch.channels_last if half else torch.contiguous_format  # twice as fast with bfloat16 on CPUs
     settings = {"log_steps": 20, **settings}
-    network.to(memory_format=layout).train()
+    network.to(memory_format=layout).train()  # pyright: ignore[reportCallIssue]
     for step in run.steps(stage, optimisers, [], settings, random=[drawn.numbers, drawn.random]):
         features, expected, truth, confidence = (
             own_share(part).to(run.device, memory_format=layout)
@@ -309,7 +309,7 @@ def train_stage(
             seen = confidence * inside
             loss = loss + adversarial_terms(step, judges, heights, truth, seen, features, settings)
         step.descend(loss, "network", loss=loss, **terms)
-    network.to(memory_format=torch.contiguous_format).eval()
+    network.to(memory_format=torch.contiguous_format).eval()  # pyright: ignore[reportCallIssue]
 
 
 def adversarial_terms(

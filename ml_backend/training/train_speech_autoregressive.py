@@ -5,11 +5,6 @@ So a share of the past in training, which rises over the first half, is the deco
 pass over the sequence (scheduled sampling, Bengio et al. 2015, in two parallel passes as in Mihaylova and
 Martins 2019), and all of it is noisy. Losses as `train speech`.
 
-A decoder that only ever sees the true past (teacher forcing) never learns to come back from its own errors.
-So the past it is given in training is, for a share of the frames that rises over the first half, what it said
-itself in a first pass over the sequence (scheduled sampling, Bengio et al. 2015, in two parallel passes as in
-Mihaylova and Martins 2019), and all of it is noisy. Losses as `train speech`.
-
 examples:
   python -m ml_backend build-speech-data --out build/speech-data
   python -m ml_backend train speech-autoregressive --config 2core --data build/speech-data --out

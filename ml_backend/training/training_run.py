@@ -41,7 +41,7 @@ def add_run_arguments(
         "--data",
         type=Path,
         default=Path(data),
-        help=f"folder of {holds} (default: %(default)s)",
+        help=f"folder; it holds {holds} (default: %(default)s)",
     )
     parser.add_argument(
         "--out",

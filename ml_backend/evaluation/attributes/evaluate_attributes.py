@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
     stored = training_figures()
     figures["rounds"], figures["ablations"] = stored["rounds"], stored["ablations"]
     figures["baselines"] = {
-        "mean": row_of(people, [mean_codes(encoder, portrait) for portrait in people], encoder),
+        "mean": row_of(people, [mean_codes(encoder, portrait) for portrait in people]),
         "iterative": iterative_row(encoder, people[: args.fits]),
         "before_rounds": stored["before"],
     }
@@ -108,7 +108,7 @@ def one_pass(
     from ...training.attributes.train_attributes import decoded
 
     read = [encode_points(encoder, one.pixels, one.points, one.focal)[0] for one in people]
-    figures: dict[str, Any] = row_of(people, read, encoder)
+    figures: dict[str, Any] = row_of(people, read)
     perceptual = None
     if networks:
         from ..skin.photo_networks import PerceptualDistance
@@ -126,11 +126,9 @@ def one_pass(
     return figures | {name: round(float(np.mean(values)), 4) for name, values in rows.items()}
 
 
-def row_of(
-    people: list[StoredPortrait], read: list[FaceCodes], encoder: AttributeEncoder
-) -> dict[str, float]:
+def row_of(people: list[StoredPortrait], read: list[FaceCodes]) -> dict[str, float]:
     """Returns the mean errors of codes over people."""
-    hair = scales(encoder, people)["hair"] if len(people) > 2 else 1.0
+    hair = scales(people)["hair"] if len(people) > 2 else 1.0
     errors = [code_errors(codes, portrait.codes, hair) for portrait, codes in zip(people, read, strict=True)]
     return {name: round(float(np.mean([row[name] for row in errors])), 4) for name in errors[0]}
 
@@ -142,7 +140,7 @@ def varied_rows(encoder: AttributeEncoder, folder: Path, count: int) -> dict[str
     for name, made in VARIATIONS.items():
         people = read_portraits(make_portrait_set(folder / name, count, FIRST_SEED, _count, made))
         read = [encode_points(encoder, one.pixels, one.points, one.focal)[0] for one in people]
-        rows[name] = row_of(people, read, encoder) | {"n_people": len(people)}
+        rows[name] = row_of(people, read) | {"n_people": len(people)}
     return rows
 
 
@@ -151,18 +149,18 @@ def iterative_row(encoder: AttributeEncoder, people: list[StoredPortrait]) -> di
     read, seconds, kept = [], [], []
     for number, portrait in enumerate(people):
         began = time.perf_counter()
-        codes = fitted_codes(encoder, portrait)
+        codes = fitted_codes(portrait)
         seconds.append(time.perf_counter() - began)
         if codes is not None:
             read.append(codes)
             kept.append(portrait)
         _tell(f"fitted {number + 1} of {len(people)}")
     own = [encode_points(encoder, one.pixels, one.points, one.focal)[0] for one in kept]
-    table: dict[str, Any] = row_of(kept, read, encoder)
+    table: dict[str, Any] = row_of(kept, read)
     table["hair_error"] = None
     table["seconds"] = round(float(np.median(seconds)), 2)
     table["n_people"] = len(kept)
-    table["one_pass_on_these"] = row_of(kept, own, encoder)
+    table["one_pass_on_these"] = row_of(kept, own)
     return table
 
 

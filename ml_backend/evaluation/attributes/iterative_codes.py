@@ -37,7 +37,7 @@ def mean_codes(encoder: AttributeEncoder, portrait: StoredPortrait) -> FaceCodes
     return FaceCodes.of(table)
 
 
-def fitted_codes(encoder: AttributeEncoder, portrait: StoredPortrait) -> FaceCodes | None:
+def fitted_codes(portrait: StoredPortrait) -> FaceCodes | None:
     """Fits a portrait by iteration, as `fit` does; None where no face is found.
 
     The camera's focal length is given. Texture is the albedo model's nearest to the fitted map; there is no

@@ -37,7 +37,7 @@ def comparable(codes: FaceCodes, scale: dict[str, np.ndarray]) -> dict[str, np.n
     return table
 
 
-def scales(encoder: AttributeEncoder, portraits: list[StoredPortrait]) -> dict[str, np.ndarray]:
+def scales(portraits: list[StoredPortrait]) -> dict[str, np.ndarray]:
     """Returns the deviations of codes: of people as drawn, of pose over the portraits."""
     found = {}
     for name in NAMES:
@@ -64,7 +64,7 @@ def swap_figures(
     """
     faces = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in portraits]
     read = [encode_points(encoder, face.pixels, face.points, face.focal)[0] for face in faces]
-    scale = scales(encoder, portraits)
+    scale = scales(portraits)
     moved = np.zeros((7, 7))
     possible = np.zeros(7)
     changes: list[list[list[float]]] = [[[] for _ in NAMES] for _ in NAMES]

@@ -136,7 +136,7 @@ def measured_photo(
         "mean_skin": (usual, before.light * (seen / own)),
         "unwrapped": (before.albedo, before.light * level),
     }
-    window = portrait_crop(camera, positions, _RENDERED)[1]
+    window = portrait_crop(camera, positions)[1]
     shown = crop_photo(pixels, window, _RENDERED) / 255
     face = _face_in_picture(domain, positions, camera, window)
     rendered = {}

@@ -57,14 +57,6 @@ class CodedPortrait:
         """The camera of the picture."""
         return camera_of(self.codes, self.focal, SIZE, SIZE)
 
-    def with_codes(self, codes: FaceCodes) -> "CodedPortrait":
-        """Returns the same picture, camera and ground with other codes: a swapped picture's ground truth."""
-        seen = see_surface(
-            HeadFields.default(), codes, camera_of(codes, self.focal, SIZE, SIZE), self.nuisance
-        )
-        linear = draw_face(codes, self.camera, self.ground, self.nuisance, seen=seen)[0]
-        return dataclasses.replace(self, codes=codes, seen=seen, pixels=stored_picture(linear, self.number))
-
 
 @lru_cache(maxsize=1)
 def _skin() -> tuple[SkinSliders, np.ndarray]:
