@@ -212,8 +212,8 @@ class D3DMM_PG_animation(bpy.types.PropertyGroup):
     speech_encoder: StringProperty(
         name="Speech Encoder",
         description=(
-            "Folder of a wav2vec 2.0 phoneme checkpoint to listen with, in the layout of transformers; "
-            "empty: the built-in one"
+            "Folder of a network to listen with: Whisper base in CTranslate2's layout, or a wav2vec 2.0 "
+            "phoneme checkpoint in that of transformers; empty: the built-in one"
         ),
         subtype="DIR_PATH",
     )

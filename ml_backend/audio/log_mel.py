@@ -16,17 +16,24 @@ QUIET = float(
 )  # a mean band power below which nobody speaks: about -75 dB of full scale in the frame
 
 
-def mel_filters() -> np.ndarray:
+def mel_filters(
+    bands: int = BANDS, samples: int = _FFT, low_hz: float = _LOW_HZ, high_hz: float = _HIGH_HZ
+) -> np.ndarray:
     """Returns triangular filters of equal area on Slaney's mel scale.
 
+    Args:
+        bands: how many.
+        samples: of the frames whose power spectrum they sum.
+        low_hz, high_hz: where the first begins and the last ends, in Hz.
+
     Returns:
-        (BANDS, 257) float32; row b sums the power spectrum of 512 samples into band b. Equal to
+        (bands, samples / 2 + 1) float32; row b sums the power spectrum into band b. Equal to
         `librosa.filters.mel`.
 
     Source: Slaney 1998, "Auditory Toolbox".
     """
-    edges = _band_edges()
-    frequencies = np.arange(_FFT // 2 + 1) * SAMPLE_RATE / _FFT
+    edges = _band_edges(bands, low_hz, high_hz)
+    frequencies = np.arange(samples // 2 + 1) * SAMPLE_RATE / samples
     rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
     return (np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(
@@ -39,9 +46,9 @@ def band_frequencies() -> np.ndarray:
     return _band_edges()[1:-1]
 
 
-def _band_edges() -> np.ndarray:
-    """Returns where the triangles begin, peak and end: (BANDS + 2,) Hz."""
-    return _mel_to_hz(np.linspace(_hz_to_mel(_LOW_HZ), _hz_to_mel(_HIGH_HZ), BANDS + 2))
+def _band_edges(bands: int = BANDS, low_hz: float = _LOW_HZ, high_hz: float = _HIGH_HZ) -> np.ndarray:
+    """Returns where the triangles begin, peak and end: (bands + 2,) Hz."""
+    return _mel_to_hz(np.linspace(_hz_to_mel(low_hz), _hz_to_mel(high_hz), bands + 2))
 
 
 def _hz_to_mel(hz: np.ndarray | float) -> np.ndarray:

@@ -18,6 +18,7 @@ Examples:
   --amount blinks=0.5
   python -m ml_backend animate speech.wav --out curves.csv --emotion voice:joy
   python -m ml_backend animate speech.wav --out curves.csv --speech-encoder wav2vec2-phonemes/
+  python -m ml_backend animate rede.wav --out curves.csv --speech-encoder whisper/
   python -m ml_backend animate speech.wav --out curves.csv --decoder autoregressive
   python -m ml_backend animate recordings/ --out curves/ --format csv
   python -m ml_backend animate recordings/ --out curves/ --cluster local       all processors, by Ray
@@ -86,8 +87,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speech-encoder",
         default="",
-        metavar="DIR",
-        help="a phoneme-CTC wav2vec 2.0 checkpoint to listen with (transformers' layout)",
+        metavar="PATH",
+        help="a network to listen with: Whisper base in CTranslate2's layout (folder or model.bin; several "
+        "languages), or the folder of a phoneme-CTC wav2vec 2.0 checkpoint (transformers' layout)",
     )
     parser.add_argument(
         "--decoder",

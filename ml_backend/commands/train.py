@@ -63,6 +63,10 @@ MODULES = {
         "..training.train_speech_autoregressive",
         "phone posteriors to ARKit curves, each frame from those before it",
     ),
+    "whisper-phones": (
+        "..training.train_whisper_phones",
+        "features of Whisper's encoder to phone posteriors, in several languages",
+    ),
     "viseme-perceptron": ("..training.train_viseme_perceptron", "the baseline of the speech networks"),
 }
 

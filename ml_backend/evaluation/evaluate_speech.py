@@ -1,7 +1,8 @@
 """Measures lips against phones on real recordings that were not used in training, with baselines.
 
---set DIR holds recordings, each with what is said in a .txt of the same name. Phones come from forced
-alignment (pocketsphinx).
+--set DIR holds recordings, each with what is said in a .txt of the same name, in English or --language.
+Phones come from forced alignment (pocketsphinx). Or it holds voices of `build-speech-data --keep-sound` that
+training never heard: their phones are the synthesiser's own.
 The lips are measured on the mean face, in mm (`animation/lip_measures.py`); for the areas under the curve
 over the middle half of each phone:
 
@@ -28,19 +29,25 @@ over the middle half of each phone:
 
 Rows beside ours, which is the parallel decoder: the autoregressive decoder, a still face, our curves 0.4 s
 late (chance), a plain perceptron over 14 visemes trained on the same data
-(`models/speech/viseme_perceptron.py`), and our curves with the transcript given.
+(`models/speech/viseme_perceptron.py`), our curves with the transcript given, or for synthesised voices with
+their exact phones (the most that better listening could reach), and with --speech-encoder our decoder after
+that network.
 
 examples:
   python -m ml_backend evaluate speech --set recordings/ --json
+  python -m ml_backend evaluate speech --set recordings/ --speech-encoder whisper/
+  python -m ml_backend evaluate speech --set build/german-voices --speech-encoder whisper/
 """
 
 import argparse
 import functools
 import json
 import sys
+import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,21 +56,19 @@ from scipy.ndimage import gaussian_filter1d
 from ..animation.lip_contacts import secure_contacts
 from ..animation.lip_measures import LipRuler
 from ..asset_files import ASSETS
-from ..audio.formats import AUDIO_SUFFIXES
-from ..audio.log_mel import HOP, log_mel, loudness, normalise
+from ..audio.log_mel import HOP, log_mel, normalise
 from ..audio.read_audio import read_audio
-from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
-from ..files.text_file import read_text
 from ..models.bilinear_face import BilinearFace
-from ..models.speech.speech_networks import load_speech_networks
+from ..models.speech.speech_networks import DEFAULT_FILE, load_speech_networks
 from ..models.speech.viseme_perceptron import VISEME_OF, load_viseme_perceptron
-from ..phonetics.align_transcript import align_transcript, check_alignment
 from ..phonetics.coarticulation import pose
-from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
+from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED, UNKNOWN
+from ..phonetics.spelling.languages import ENGLISH, TRANSCRIPT_LANGUAGES
 from ..phonetics.visemes import DIPHTHONGS, VISEMES
 from ..pipelines.animate_from_audio import AnimateFromAudioRequest, animate_from_audio
-from ..pipelines.speech_windows import recognised_phones
+from ..pipelines.speech_windows import decode, extract_features
+from .speech_clips import Clip, read_clips, read_voice_clips
 
 _CLASSES = {"bilabial": BILABIAL, "labiodental": LABIODENTAL, "open": OPEN_VOWELS, "rounded": ROUNDED}
 _RATE = 100  # measures a second
@@ -82,25 +87,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fps", type=float, default=30.0, help="frames a second of the curves (default 30)")
     parser.add_argument("--weights", default="", metavar="FILE", help="other weights than the shipped ones")
+    parser.add_argument(
+        "--speech-encoder",
+        default="",
+        metavar="PATH",
+        help="a network of yours to measure beside ours: Whisper base or a wav2vec 2.0 checkpoint, as for "
+        "`animate`",
+    )
+    parser.add_argument(
+        "--language",
+        choices=TRANSCRIPT_LANGUAGES,
+        default=ENGLISH,
+        help="of the transcripts (default en)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A recording, its phones (P,) and their ends (P,) in seconds, and its loudness (T,) at 100 a second."""
-
-    path: Path
-    text: str
-    seconds: float
-    phones: np.ndarray
-    ends: np.ndarray
-    energy: np.ndarray
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints."""
-    clips, misfits = read_clips(args.set)
-    figures = evaluate_speech(clips, args.fps, args.weights)
+    with tempfile.TemporaryDirectory() as scratch:
+        voices = read_voice_clips(args.set, Path(scratch))
+        clips, misfits = (voices, []) if voices else read_clips(args.set, args.language)
+        figures = evaluate_speech(clips, args.fps, args.weights, args.speech_encoder)
     figures["misfits"] = misfits
     if args.json:
         print(json.dumps(figures))
@@ -113,46 +121,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_clips(folder: Path) -> tuple[list[Clip], list[str]]:
-    """Reads and aligns every recording of a folder that has a transcript.
+def evaluate_speech(
+    clips: list[Clip], fps: float = 30.0, weights: str = "", speech_encoder: str = ""
+) -> dict:
+    """Returns the figures of the module's docstring, with `n_clips`, `seconds` and `baselines`.
 
-    A recording that cannot be read, or whose transcript does not fit, is named on stderr and left out.
-
-    Returns:
-        The clips, and the names of the recordings that were left out.
-
-    Raises:
-        UserError: there is none, or none can be used.
+    Args:
+        clips: the recordings.
+        fps: frames a second of the curves.
+        weights: other ones than the shipped ones.
+        speech_encoder: a network to measure beside ours, see `AnimateFromAudioRequest`.
     """
-    paths = [
-        path
-        for path in sorted(folder.glob("*"))
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.with_suffix(".txt").exists()
-    ]
-    if not paths:
-        raise UserError(
-            f"{folder}: holds no recording with a transcript beside it.",
-            "Put NAME.wav and NAME.txt into one folder.",
-        )
-    clips = []
-    misfits = []
-    for path in paths:
-        try:
-            samples, text = read_audio(path), read_text(path.with_suffix(".txt"))
-            phones, ends = align_transcript(samples, text, str(path))
-            check_alignment(*recognised_phones(load_speech_networks(), samples), phones, ends, str(path))
-        except UserError as error:
-            misfits.append(path.name)
-            print(f"left out: {error}", file=sys.stderr, flush=True)
-            continue
-        clips.append(Clip(path, text, len(samples) / 16000, phones, ends, loudness(log_mel(samples))))
-    if not clips:
-        raise UserError(f"{folder}: none of its {len(paths)} recordings can be used.", "See the lines above.")
-    return clips, misfits
-
-
-def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> dict:
-    """Returns the figures of the module's docstring, with `n_clips`, `seconds` and `baselines`."""
     ruler = LipRuler(BilinearFace.default())
     animate_from_audio(_request(clips[0], fps, weights), _quiet)  # loads the networks
     began, began_work = time.perf_counter(), time.process_time()
@@ -160,8 +139,25 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
     spent, worked = time.perf_counter() - began, time.process_time() - began_work
     seconds = sum(clip.seconds for clip in clips)
     print(f"{len(clips)} clips, {seconds:.0f} s, {worked:.1f} s of work in {spent:.1f} s", file=sys.stderr)
-    past, past_work = _autoregressive(clips, fps, weights)
-    told = [animate_from_audio(_request(clip, fps, weights, clip.text), _quiet).frames for clip in clips]
+    past, past_work = _timed(clips, fps, weights, decoder="autoregressive")
+    others = {}
+    if speech_encoder:
+        heard, work = _timed(clips, fps, weights, speech_encoder=speech_encoder)
+        others["speech_encoder"] = {
+            **measure(clips, heard, fps, ruler),
+            "real_time_factor": round(work / seconds, 4),
+        }
+    if all(clip.text for clip in clips):
+        told = [
+            animate_from_audio(
+                replace(_request(clip, fps, weights), transcript=clip.text, language=clip.language), _quiet
+            ).frames
+            for clip in clips
+        ]
+        others["transcript"] = measure(clips, told, fps, ruler)
+    else:
+        exact = [_exact_curves(clip, fps, weights) for clip in clips]
+        others["exact_phones"] = measure(clips, exact, fps, ruler)
     late = [np.roll(frames, round(_SHIFT * fps), axis=0) for frames in ours]
     still = [np.zeros_like(frames) for frames in ours]
     return {
@@ -175,7 +171,7 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
                 **measure(clips, past, fps, ruler),
                 "real_time_factor": round(past_work / seconds, 4),
             },
-            "transcript": measure(clips, told, fps, ruler),
+            **others,
             "perceptron_14_visemes": measure(
                 clips, [perceptron_curves(clip, fps) for clip in clips], fps, ruler
             ),
@@ -185,12 +181,19 @@ def evaluate_speech(clips: list[Clip], fps: float = 30.0, weights: str = "") -> 
     }
 
 
-def _autoregressive(clips: list[Clip], fps: float, weights: str) -> tuple[list[np.ndarray], float]:
-    """Returns the curves of the autoregressive decoder, and the processor seconds they took."""
-    requests = [replace(_request(clip, fps, weights), decoder="autoregressive") for clip in clips]
-    animate_from_audio(requests[0], _quiet)  # loads the network
+def _timed(clips: list[Clip], fps: float, weights: str, **settings: Any) -> tuple[list[np.ndarray], float]:
+    """Returns the curves with other settings of the request, and the processor seconds they took."""
+    requests = [replace(_request(clip, fps, weights), **settings) for clip in clips]
+    animate_from_audio(requests[0], _quiet)  # loads the networks
     began = time.process_time()
     return [animate_from_audio(request, _quiet).frames for request in requests], time.process_time() - began
+
+
+def _exact_curves(clip: Clip, fps: float, weights: str) -> np.ndarray:
+    """Returns our decoder's curves (T, 52) of a short clip with the phones that it has."""
+    networks = load_speech_networks(Path(weights) if weights else DEFAULT_FILE)
+    features = extract_features(networks, read_audio(clip.path), 0.0, (clip.phones, clip.ends))
+    return decode(networks, features, np.arange(round(clip.seconds * fps)) / fps, fps)
 
 
 def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipRuler) -> dict[str, float]:
@@ -226,7 +229,7 @@ def measure(clips: list[Clip], curves: list[np.ndarray], fps: float, ruler: LipR
                         float(np.median(lips.gap[_between(times, begin + 0.06, end - 0.06)]) <= bound)
                     )
                 continue
-            if not inside.any():
+            if phone == UNKNOWN or not inside.any():
                 continue
             if phone in [PHONE_INDEX[name] for name in BILABIAL]:
                 closed_lips.append(float(lips.gap[_between(times, begin - 0.04, end + 0.04)].min() <= bound))
@@ -332,8 +335,8 @@ def _between(times: np.ndarray, begin: float, end: float) -> np.ndarray:
     return (times >= begin - 1e-6) & (times <= end + 1e-6)
 
 
-def _request(clip: Clip, fps: float, weights: str, transcript: str = "") -> AnimateFromAudioRequest:
-    return AnimateFromAudioRequest(str(clip.path), fps, weights=weights, transcript=transcript)
+def _request(clip: Clip, fps: float, weights: str) -> AnimateFromAudioRequest:
+    return AnimateFromAudioRequest(str(clip.path), fps, weights=weights)
 
 
 def _quiet(share: float, text: str) -> None:

@@ -79,7 +79,7 @@ def map_vocabulary(vocabulary: Mapping[str, int], size: int, own: Mapping | None
         plain = {symbol.lower() for symbol in symbols if symbol.isascii() and symbol.isalpha()}
         if len(plain) >= 20 and not any(symbol in "ʃʒθðŋəɪʊɛɔæɑʌ" for symbol in symbols):
             raise ValueError("its vocabulary spells letters, not phones")
-    tables = {"arpabet": {s: _arpabet(s) for s in symbols}, "ipa": {s: _ipa(s) for s in symbols}}
+    tables = {"arpabet": {s: _arpabet(s) for s in symbols}, "ipa": {s: ipa_phones(s) for s in symbols}}
     inventory = max(tables, key=lambda name: sum(bool(phones) for phones in tables[name].values()))
     matrix, unknown = np.zeros((size, len(PHONES)), np.float32), []
     for symbol in symbols:
@@ -117,7 +117,7 @@ def _arpabet(symbol: str) -> list[int]:
     return [] if index == UNKNOWN else [index]
 
 
-def _ipa(symbol: str) -> list[int]:
+def ipa_phones(symbol: str) -> list[int]:
     """Returns the phones of an IPA symbol: whole, else by its parts.
 
     Length, stress, tone and marks above or below do not count.

@@ -18,13 +18,13 @@ from ..audio.voice_arousal import Arousal, guess_arousal, voice_frames
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..files.curve_file import HEAD_NAMES, Animation
-from ..models.speech.phoneme_recogniser import load_phoneme_recogniser
 from ..models.speech.speech_networks import (
     DEFAULT_FILE,
     SpeechNetworks,
     load_autoregressive_decoder,
     load_speech_networks,
 )
+from ..models.speech.whisper_recogniser import load_recogniser
 from ..phonetics.align_transcript import align_transcript, check_alignment
 from ..phonetics.phones import PHONES
 from ..phonetics.spelling.languages import ENGLISH
@@ -60,8 +60,8 @@ class AnimateFromAudioRequest:
         start: seconds of the recording at which to begin.
         length: seconds of it to animate; 0 for all that is left.
         seeds: of single layers, by name.
-        speech_encoder: folder of a phoneme-CTC wav2vec 2.0 checkpoint that listens instead of our own
-            encoder.
+        speech_encoder: a network that listens instead of our own encoder: the folder of a phoneme-CTC wav2vec
+            2.0 checkpoint, or Whisper base in CTranslate2's layout, folder or file.
         emotions: what the emotion layer shows: (seconds after `start`, emotion, intensity 0 to 1.5), see
             `animation.emotion`.
         decoder: "parallel", all frames of a window at once, or "autoregressive", each frame from the frames
@@ -182,7 +182,7 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> L
     file = AudioFile(request.path)
     seconds = file.range_seconds(request.start, request.length)
     networks = load_speech_networks(Path(request.weights) if request.weights else DEFAULT_FILE)
-    recogniser = load_phoneme_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
+    recogniser = load_recogniser(Path(request.speech_encoder)) if request.speech_encoder else None
     progress(0.0, "Measuring the sound")
     survey = file.survey(request.start, request.length, request.channel)
     alignment = _align(request, file, survey, networks) if request.transcript.strip() else None
@@ -225,7 +225,7 @@ def animate_in_layers(request: AnimateFromAudioRequest, progress: Progress) -> L
     speech = Animation(
         float(request.fps), EXPRESSION_NAMES, mouth, np.zeros((count, len(HEAD_NAMES)), np.float32)
     )
-    unknown = recogniser.phones.unknown if recogniser is not None else ()
+    unknown = recogniser.unknown if recogniser is not None else ()
     if unknown:
         notes += (f"the speech encoder's symbols {' '.join(unknown)} stand for no phone and are passed over",)
     return LayeredAnimation(speech, _within_range(mouth, procedural), notes)

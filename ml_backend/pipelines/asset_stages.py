@@ -15,6 +15,8 @@ CARRIED = (
     "speech_autoregressive.md",
     "viseme_perceptron.safetensors",
     "viseme_perceptron.md",
+    "whisper_phones.safetensors",
+    "whisper_phones.md",
     "demo_speech.wav",
     "demo_speech.md",
     "labelled_closures.json",

@@ -18,9 +18,9 @@ from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..models.speech.autoregressive_decoder import FRAME_RATE as PAST_RATE
 from ..models.speech.autoregressive_decoder import AutoregressiveDecoder
-from ..models.speech.phoneme_recogniser import PhonemeRecogniser
 from ..models.speech.speech_encoder import FRAME_RATE
 from ..models.speech.speech_networks import SpeechNetworks
+from ..models.speech.whisper_recogniser import Recogniser
 from ..phonetics.phones import PHONES, UNKNOWN
 
 CORE_SECONDS = 20.0
@@ -48,7 +48,7 @@ def extract_features(
     samples: np.ndarray,
     begin: float,
     alignment: tuple[np.ndarray, np.ndarray] | None = None,
-    recogniser: PhonemeRecogniser | None = None,
+    recogniser: Recogniser | None = None,
 ) -> SpeechFeatures:
     """Returns phone posteriors and prosody of a window.
 

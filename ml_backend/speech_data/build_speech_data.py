@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio.log_mel import FRAME_RATE, SAMPLE_RATE, log_mel, pitch
+from ..audio.log_mel import FRAME_RATE, HOP, SAMPLE_RATE, log_mel, pitch
 from ..errors import UserError
 from ..files.tensor_file import write_tensors
 from ..phonetics.align_transcript import align_phones
 from ..phonetics.phones import PHONES, UNKNOWN
+from .foreign_sentences import FOREIGN_LANGUAGES, foreign_sentence
 from .sentences import english_sentence, syllables
 from .synthesisers import Line, Utterance, Voice, available_voices, speak
 
@@ -35,6 +36,11 @@ class BuildSpeechDataRequest:
 
     The folder to write to, the minutes of a voice of weight one, the seed, the engines (empty: all that
     are installed), and a folder of further Kokoro voices.
+
+    Attributes:
+        languages: codes of ISO 639-1 whose voices speak; empty: all.
+        voices: names that a voice's file must contain one of; empty: all.
+        keep_sound: whether the files hold the sound itself as well, for networks with another spectrum.
     """
 
     folder: Path
@@ -42,6 +48,9 @@ class BuildSpeechDataRequest:
     seed: int = 0
     engines: tuple[str, ...] = ()
     kokoro_voices: Path | None = None
+    languages: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
+    keep_sound: bool = False
 
 
 def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], None]) -> dict[str, float]:
@@ -51,7 +60,8 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
 
     Each file holds, all utterances joined: `mel` (frames, 64) float16 log-mel at 100 a second; `pitch`
     (frames / 2, 2) float16; `frame_start`, `pitch_start` and `phone_start` (U + 1,) int32 offsets;
-    `phones` (P,) uint8; `ends` (P,) float32 seconds from the utterance's start.
+    `phones` (P,) uint8; `ends` (P,) float32 seconds from the utterance's start; with `keep_sound` also
+    `sound` (160 frames,) int16 at 16 kHz, each utterance padded to whole frames.
 
     Returns:
         Minutes by voice.
@@ -78,20 +88,25 @@ def build_speech_data(request: BuildSpeechDataRequest, report: Callable[[str], N
             negatives,
             list(_negatives(request.seed, request.minutes / 4)),
             "generated noise, breaths and music",
+            request.keep_sound,
         )
         report(f"negatives: {minutes['negatives']:.1f} minutes")
     for voice in voices:
         if request.engines and voice.engine not in request.engines:
             continue
+        if request.languages and voice.language not in request.languages:
+            continue
         path = (
             request.folder
             / f"{voice.engine}-{voice.name.removesuffix('.onnx').replace('+', '-')}.safetensors"
         )
+        if request.voices and not any(name in path.stem for name in request.voices):
+            continue
         if path.exists():
             report(f"{path.name}: exists, kept")
             continue
         wanted = request.minutes * _SHARE[voice.engine]
-        minutes[path.stem] = _record(voice, wanted, request.seed, words, path)
+        minutes[path.stem] = _record(voice, wanted, request.seed, words, path, request.keep_sound)
         report(f"{path.name}: {minutes[path.stem]:.1f} minutes")
     return minutes
 
@@ -110,7 +125,16 @@ def dictionary_words() -> tuple[str, ...]:
     )
 
 
-def _record(voice: Voice, minutes: float, seed: int, words: tuple[str, ...], path: Path) -> float:
+def _sentence(rng: np.random.Generator, language: str, words: tuple[str, ...]) -> str:
+    """Returns a sentence in the language of a voice, or nonsense in its spelling."""
+    if language == "en":
+        return english_sentence(rng, words)
+    return foreign_sentence(rng, language) if language in FOREIGN_LANGUAGES else syllables(rng, language)
+
+
+def _record(
+    voice: Voice, minutes: float, seed: int, words: tuple[str, ...], path: Path, keep_sound: bool
+) -> float:
     digest = hashlib.sha256(f"{voice.engine} {voice.name} {seed}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
     utterances: list[Utterance] = []
@@ -118,7 +142,7 @@ def _record(voice: Voice, minutes: float, seed: int, words: tuple[str, ...], pat
     while seconds < 60 * minutes and empty < 3:
         lines = [
             Line(
-                english_sentence(rng, words) if voice.language == "en" else syllables(rng, voice.language),
+                _sentence(rng, voice.language, words),
                 stretch=float(np.exp(rng.normal(0, 0.16))),
                 pitch=float(np.exp(rng.normal(0, 0.18))),
             )
@@ -133,7 +157,7 @@ def _record(voice: Voice, minutes: float, seed: int, words: tuple[str, ...], pat
             f"{voice.engine} voice {voice.name}: said nothing that could be used.",
             "Try the engine in a shell, or leave it out.",
         )
-    return write_voice(path, utterances, f"{voice.engine} {voice.name}")
+    return write_voice(path, utterances, f"{voice.engine} {voice.name}", keep_sound)
 
 
 def _timed(voice: Voice, said: Iterator[Utterance]) -> Iterator[Utterance]:
@@ -204,7 +228,7 @@ def _negatives(seed: int, minutes: float):
         yield Utterance(sound, np.zeros(1, np.uint8), np.array([6], np.float32))
 
 
-def write_voice(path: Path, utterances: list[Utterance], source: str) -> float:
+def write_voice(path: Path, utterances: list[Utterance], source: str, keep_sound: bool = False) -> float:
     """Writes one voice's file as `build_speech_data` describes it; returns its minutes."""
     mels = [log_mel(item.samples) for item in utterances]
     pitches = [pitch(item.samples) for item in utterances]
@@ -212,9 +236,14 @@ def write_voice(path: Path, utterances: list[Utterance], source: str) -> float:
     def offsets(parts) -> np.ndarray:
         return np.cumsum([0] + [len(part) for part in parts]).astype(np.int32)
 
+    sound = {}
+    if keep_sound:
+        padded = [np.pad(item.samples, (0, -len(item.samples) % HOP)) for item in utterances]
+        sound["sound"] = (np.clip(np.concatenate(padded), -1, 1) * 32767).astype(np.int16)
     write_tensors(
         path,
         {
+            **sound,
             "mel": np.concatenate(mels).astype(np.float16),
             "pitch": np.concatenate(pitches).astype(np.float16),
             "phones": np.concatenate([item.phones for item in utterances]),

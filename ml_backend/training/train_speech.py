@@ -33,23 +33,14 @@ from ..models.bilinear_face import BilinearFace
 from ..models.speech.speech_decoder import SpeechDecoder
 from ..models.speech.speech_encoder import FRAME_RATE, SpeechEncoder
 from ..models.speech.speech_networks import PHONES_FACT, build_speech_networks, load_speech_networks
-from ..phonetics.phones import BILABIAL, LABIODENTAL, LIP_CLASSES, PHONE_INDEX, PHONES
+from ..phonetics.phones import BILABIAL, LABIODENTAL, PHONE_INDEX, PHONES
 from .checkpoints import WeightAverage
+from .phone_loss import PhoneLoss
 from .steps import TrainingRun
 from .training_run import add_run_arguments, read_configuration
 
 STAGE = "speech"
 MEL_RATE = 100  # rows of a voice's spectrum a second
-_CLASS_WEIGHTS = (
-    2.0,
-    2.5,
-    3.0,
-    1.0,
-    1.5,
-    1.5,
-    0.5,
-    0.7,
-)  # by LIP_CLASSES, then all the rest: the rare and the visible count for more
 FRAME_RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
 
 
@@ -99,25 +90,16 @@ class SpeechLoss(nn.Module):
         super().__init__()
         self.weights = weights
         self.lips = LipVertices(face)
+        self.phones = PhoneLoss()
         self.figures: dict[str, float] = {}
         groups = torch.zeros(len(PHONES))
         groups[[PHONE_INDEX[p] for p in (*BILABIAL, *LABIODENTAL)]] = 1
         self.lip_consonants: Tensor
         self.register_buffer("lip_consonants", groups)
-        classes = torch.full((len(PHONES),), len(LIP_CLASSES))
-        for index, members in enumerate(LIP_CLASSES):
-            classes[[PHONE_INDEX[p] for p in members]] = index
-        self.classes: Tensor
-        self.class_weights: Tensor
-        self.register_buffer("classes", classes)
-        self.register_buffer("class_weights", torch.tensor(_CLASS_WEIGHTS))
 
     def forward(self, batch: SpeechBatch, logits: Tensor, curves: Tensor) -> Tensor:
         """Returns the loss of phone logits (B, S, 40) and curves (B, T, 52)."""
-        phone = nn.functional.cross_entropy(logits.transpose(1, 2), batch.labels, label_smoothing=0.05)
-        return self._sum(
-            {"phone": phone, "lips": self._lip_classes(logits, batch.labels), **self._parts(batch, curves)}
-        )
+        return self._sum({**self.phones(logits, batch.labels), **self._parts(batch, curves)})
 
     def motion(self, batch: SpeechBatch, curves: Tensor) -> Tensor:
         """Returns the loss of the curves (B, T, 52) alone."""
@@ -145,16 +127,6 @@ class SpeechLoss(nn.Module):
             "velocity": velocity,
             "gap": lip_gap,
         }
-
-    def _lip_classes(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Returns the cross-entropy of the classes of lip shapes, each as likely as its phones together.
-
-        W taken for oo costs less than for b.
-        """
-        members = nn.functional.one_hot(self.classes, len(LIP_CLASSES) + 1).to(logits.dtype)  # (40, classes)
-        likely = (logits.softmax(2) @ members).clamp(min=1e-4).log()
-        targets = torch.where(labels >= 0, self.classes[labels.clamp(min=0)], -100)
-        return nn.functional.nll_loss(likely.transpose(1, 2), targets, self.class_weights)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -68,7 +68,12 @@ EXPLAINED = [
             "fitting/landmark_networks",
             "fitting/landmarks",
             "fitting/photo_file",
+            "files/ctranslate2_file",
             "models/earlier_face",
+            "models/speech/whisper_phones",
+            "models/speech/whisper_recogniser",
+            "datasets/whisper_features",
+            "training/train_whisper_phones",
             "phonetics/align_transcript",
             "phonetics/spelling/languages",
         )

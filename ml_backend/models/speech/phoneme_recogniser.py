@@ -40,6 +40,11 @@ class PhonemeRecogniser:
     phones: PhoneMap
     normalises: bool
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Symbols of the vocabulary that stand for no phone and are passed over."""
+        return self.phones.unknown
+
     def listen(self, samples: np.ndarray, times: np.ndarray, loudness: np.ndarray) -> np.ndarray:
         """Returns phone posteriors of a window.
 

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from ..phones import PHONES
 
-_ENGLISH = {
+IPA_PHONES = {
     "p": "P", "b": "B", "β": "B", "m": "M", "f": "F", "v": "V", "t": "T", "d": "D", "ð": "DH", "n": "N",
     "ɲ": "N", "ŋ": "NG", "k": "K", "ɡ": "G", "ɣ": "G", "s": "S", "z": "Z", "ʃ": "SH", "ʒ": "ZH", "θ": "TH",
     "ç": "HH", "x": "HH", "h": "HH", "ʁ": "HH", "r": "R", "ɾ": "D", "l": "L", "ʎ": "L", "j": "Y", "ʝ": "Y",
@@ -89,11 +89,11 @@ class Spelling:
 
     def pronunciation(self, word: str) -> str:
         """Returns a word's phones as names of `PHONES` with blanks between; the schwa if it has none."""
-        phones = [_ENGLISH[sound] for sound in self.sounds(word)]
+        phones = [IPA_PHONES[sound] for sound in self.sounds(word)]
         return " ".join(phones) or "AH"
 
     def unknown_sounds(self) -> set[str]:
         """Returns the sounds of the tables that stand for no phone."""
         used = {sound for _, sounds in self._rules for sound in sounds}
         used |= {sound for sounds in self.words.values() for sound in sounds.split()}
-        return {sound for sound in used if not set(_ENGLISH.get(sound, "?").split()) <= set(PHONES)}
+        return {sound for sound in used if not set(IPA_PHONES.get(sound, "?").split()) <= set(PHONES)}
