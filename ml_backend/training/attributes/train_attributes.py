@@ -2,7 +2,7 @@
 
 Stages:
   pictures  portraits with known codes, crops of more of them and hidden portraits are made in --data, where
-            they stay
+            they stay: some with strands, with things before the face, or of few pixels
   geometry  landmarks and crops to shape, expression, rotation, translation
   colour    colours at places of the head to texture, illumination, hair: an unlimited stream of drawn light,
             skin and hair on the portraits' surfaces
@@ -314,9 +314,10 @@ def encoder_card(
         "Landmarks, a crop of 192 pixels and colours at 400 places of a head to seven codes: shape,\n"
         "expression, texture, illumination, hair, rotation, translation\n"
         "(`ml_backend/models/attribute_encoder.py`; Zhang et al., zero-shot attribute separation).",
-        source="portraits of drawn people (`ml_backend/simulation/portraits/coded_portrait.py`), the face "
-        "and skin models of the set, and the errors of the landmark detector on them. No pictures or scans "
-        "of people",
+        source="portraits of drawn people (`ml_backend/simulation/portraits/varied_portrait.py`: three of "
+        "five with strands of the render residual, one of five with a thing before the face, three of ten on "
+        "few pixels), the face and skin models of the set, and the errors of the landmark detector on them. "
+        "No pictures or scans of people",
         command=facts["command"],
         device=f"{facts['device']}, {facts['training_minutes']} minutes",
         evaluation=f"On {facts['held_out']}: shape {last['shape_mm']} mm after a similarity, expression "
