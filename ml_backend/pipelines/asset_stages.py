@@ -231,21 +231,21 @@ STAGES = (
         minutes=16,
     ),
     AssetStage(
-        "attributes",
-        _training("attributes", "--data", "{run}/pictures"),
-        makes=("assets/attribute_encoder.safetensors",),
-        needs=(FACE, LANDMARKS, ALBEDO, TONES),
-        minutes=75,
-        models=("attributes",),
-        resumes=True,
-    ),
-    AssetStage(
         "render-residual",  # from pictures of tools.rendered_portraits; without them it stays as shipped
         _training("render-residual", "--data", "{out}/rendered-portraits", "--or-keep"),
         makes=("assets/render_residual.safetensors",),
         needs=(FACE, ALBEDO),
         minutes=30,
         models=("render-residual",),
+        resumes=True,
+    ),
+    AssetStage(
+        "attributes",
+        _training("attributes", "--data", "{run}/pictures"),
+        makes=("assets/attribute_encoder.safetensors",),
+        needs=(FACE, LANDMARKS, ALBEDO, TONES, "assets/render_residual.safetensors"),
+        minutes=75,
+        models=("attributes",),
         resumes=True,
     ),
     AssetStage(
