@@ -49,7 +49,7 @@ def resample(maps: np.ndarray, resolution: int) -> np.ndarray:
     if maps.shape[-1] == resolution:
         return maps
     matrix = resampling_matrix(maps.shape[-1], resolution)
-    return matrix @ maps @ matrix.T
+    return matrix @ np.ascontiguousarray(maps) @ matrix.T  # of a view numpy would multiply without BLAS
 
 
 def enlarged(maps: np.ndarray, factor: int) -> np.ndarray:
