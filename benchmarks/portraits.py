@@ -38,7 +38,7 @@ def random_people(count: int, seed: int, expression: str) -> list[Person]:
     people = []
     for number in range(seed, seed + count):
         draw = np.random.default_rng([number, 0x907]).uniform(size=2)
-        people.append(Person(number, float(1.6 * draw[0] - 0.6), float(draw[1]), expression))
+        people.append(Person(number, float(2 * draw[0] - 1), float(draw[1]), expression))
     return people
 
 

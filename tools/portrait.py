@@ -13,6 +13,7 @@ _AT_EASE = {"eyeSquint": 0.25, "cheekSquint": 0.08}
 """Lids of somebody who sits for a portrait: the sliders' zero opens them as before a scanner's lights."""
 _PUPIL_TO_LID, _BLINK_LOWERS, _MOST_BLINK = 3.7, 10.0, 0.3
 """Millimetres from the pupil to the upper lid at ease, and by how much a whole blink lowers it."""
+_MIDDLE_YEARS, _HALF_RANGE = 49.0, 31.0
 _DARK, _ORIGIN = 0.45, 0.6
 """Skin Tone from which a person's form goes towards West African people's, and how far with the darkest skin:
 form and skin go together in people, while seeds draw them apart."""
@@ -28,7 +29,7 @@ class Person:
 
     Attributes:
         seed: of identity, skin and hair.
-        age: -1 the youngest that the slider makes, 1 the oldest.
+        age: -1 the youngest that people of the model are, 1 the oldest; see `years_of`.
         tone: Skin Tone, 0 lightest to 1 darkest.
         expression: a preset of the extension, or "neutral": at ease.
     """
@@ -63,7 +64,7 @@ def create_person(person: Person, set_up: str):
     assert face is not None and scene is not None
     scene.cycles.use_adaptive_sampling = True
     scene.cycles.adaptive_threshold = _NOISE
-    face.d3dmm.directions["age"].value = person.age
+    _set_years(face, years_of(person.age))
     face.d3dmm.directions["african"].value += _ORIGIN * max(0.0, person.tone - _DARK) / (1 - _DARK)
     face.d3dmm.age_offset = 1.5 * person.age
     if person.expression != NEUTRAL:
@@ -78,6 +79,22 @@ def create_person(person: Person, set_up: str):
     target.location = scene.camera.matrix_world.translation
     bpy.context.view_layer.objects.active = face
     return face
+
+
+def years_of(age: float) -> float:
+    """Returns the years of a portrait's age: 18 at -1, 49 at 0, 80 at 1."""
+    return _MIDDLE_YEARS + _HALF_RANGE * age
+
+
+def _set_years(face, years: float) -> None:
+    """Sets the slider Age so that a face's form is of these years, whatever its seed drew."""
+    model = BilinearFace.default()
+    coefficients = np.empty(len(face.d3dmm.coefficients), np.float32)
+    face.d3dmm.coefficients.foreach_get("value", coefficients)
+    row, index = model.attributes[0], model.direction_names.index("age")
+    low, high = model.direction_ranges[index]
+    missing = (years - row[0] - row[1:] @ coefficients) / float(row[1:] @ model.directions[index])
+    face.d3dmm.directions["age"].value += missing / abs(high if missing > 0 else low)
 
 
 def step_closer(scale: float) -> None:

@@ -46,8 +46,8 @@ _IRISES = (
     ((0.095, 0.098, 0.042), (0.180, 0.092, 0.034)),
 )
 """Linear colours of irises and of the part around their pupils."""
-_BROWN = 3
-"""The first of them are brown, this many: dark skin has one of these."""
+_BROWN = 2
+"""The first of them are dark brown, this many: dark skin has one of these."""
 _GREYER, _COOLER = 2.2, 0.6
 """Slope and offset from the warmth of irises in photographs to that of the colours above."""
 _DARK_SKIN = 0.5

@@ -13,8 +13,8 @@ PORES_NODE = "D3DMM Pores"
 """Height of pores and lines, millimetres, at most 0; exports read it."""
 PLATEAUS_NODE = "D3DMM Plateaus"
 """Fine relief as it is shaded, millimetres; materials of earlier files lack it."""
-_SHALLOW, _HALVED, _FLATTER = 0.12, 0.5, 0.55
-"""Depth up to which fine relief is scaled by the second number; share that is taken off what stands out.
+_SHALLOW, _LESS, _FLATTER = 0.12, 0.2, 0.4
+"""Depth up to which fine relief loses a share; share that is taken off what stands out.
 
 The maps have a real scan's power in each octave but are as often up as down, which looks like orange peel;
 skin is plateaus between furrows."""
@@ -106,7 +106,7 @@ def with_stubble(skin: Skin, colour, hair, amount) -> tuple[bpy.types.NodeSocket
 def plateaus(graph: NodeGraph, fine) -> bpy.types.NodeSocket:
     """Adds the nodes of `plateaus_of`."""
     bent = graph.math("TANH", graph.math("DIVIDE", fine, _SHALLOW))
-    kept = graph.math("MULTIPLY_ADD", bent, -_HALVED * _SHALLOW, fine)
+    kept = graph.math("MULTIPLY_ADD", bent, -_LESS * _SHALLOW, fine)
     node = graph.node(
         "Math",
         {0: graph.math("MAXIMUM", kept, 0.0), 1: -_FLATTER, 2: kept},
@@ -118,8 +118,8 @@ def plateaus(graph: NodeGraph, fine) -> bpy.types.NodeSocket:
 
 
 def plateaus_of(fine: np.ndarray) -> np.ndarray:
-    """Returns fine relief, millimetres, as it is shaded: shallow parts halved, what stands out flattened."""
-    kept = fine - _HALVED * _SHALLOW * np.tanh(fine / _SHALLOW)
+    """Returns fine relief, millimetres, as it is shaded: less where shallow, flatter where it stands out."""
+    kept = fine - _LESS * _SHALLOW * np.tanh(fine / _SHALLOW)
     return kept - _FLATTER * np.maximum(kept, 0)
 
 

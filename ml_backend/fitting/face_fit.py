@@ -24,8 +24,10 @@ from .mirror_image import even_sides, identity_mirror, mirrored_points
 from .photo_camera import DISTANCE, POSE, CameraPose, SeenFace
 
 _ITERATIONS, _POSE_ITERATIONS, _STILL = 18, 6, 0.004
-_FEWEST, _SETTLED = 2, 5.0
+_FEWEST, _SETTLED = 2, 20.0
 """Steps from a given start at least, and by how little the logarithm of the posterior may still rise then."""
+_REWEIGHTED = 4
+"""Solutions of a step from a given start, each with the weights that the one before leads to."""
 _OUTLIER = 0.12
 _EXPRESSION_SPREAD, _SIDES_SPREAD, _BOUND_SPREAD = 0.40, 0.06, 0.03
 _RARE = {
@@ -310,9 +312,12 @@ class _Solution:
         width = count + POSE
         prior = expression_prior(self.model.names)
         for _ in range(iterations):
-            gradient = self._linearise(prior)
-            curved = self.normal + 1e-9 * np.diag(np.diag(self.normal))
-            step = -cho_solve(cho_factor(curved), gradient)
+            slopes = [self._slopes(view) for view in self.views]
+            step = gradient = np.zeros(len(self.normal))
+            for _ in range(1 if self.start is None else _REWEIGHTED):
+                gradient = self._weigh(slopes, step, prior)
+                curved = self.normal + 1e-9 * np.diag(np.diag(self.normal))
+                step = -cho_solve(cho_factor(curved), gradient)
             self.identity = self.identity + step[:size]
             for index, view in enumerate(self.views):
                 own = step[size + index * width : size + (index + 1) * width]
@@ -323,8 +328,27 @@ class _Solution:
             if settled or np.abs(step).max() < _STILL:
                 break
 
-    def _linearise(self, prior: np.ndarray) -> np.ndarray:
-        """Sets weights and curvature, and returns the slope (K + 61 N,) of the cost."""
+    def _slopes(self, view: _View) -> tuple[np.ndarray, np.ndarray]:
+        """Returns errors (L, 2) and their derivatives (L, 2, K + 61) by identity, expression and camera."""
+        place, by_identity, by_expression = self.model.points(self.identity, view.expression)
+        pose, by_place = view.jacobian(place)
+        jacobian = np.concatenate(
+            [np.einsum("lik,alk->lia", by_place, by_identity, optimize=True),
+             np.einsum("lik,alk->lia", by_place, by_expression, optimize=True), pose], 2
+        )  # fmt: skip
+        return view.errors(place), jacobian
+
+    def _weigh(
+        self, slopes: list[tuple[np.ndarray, np.ndarray]], step: np.ndarray, prior: np.ndarray
+    ) -> np.ndarray:
+        """Sets weights and curvature, and returns the slope (K + 61 N,) of the cost.
+
+        Args:
+            slopes: of `_slopes`, for each view.
+            step: (K + 61 N,), after which points are believed and bounds hold: at once what disagrees with
+                the face to come loses weight, for the price of one more solution.
+            prior: (52, 52), of `expression_prior`.
+        """
         size, width = len(self.identity), len(self.model.names) + POSE
         normal = np.zeros((size + width * len(self.views),) * 2)
         gradient = np.zeros(len(normal))
@@ -334,24 +358,19 @@ class _Solution:
             normal[:size, :size] += self.start.belief * np.eye(size)
             gradient[:size] += self.start.belief * self.identity
             gradient[:size] -= (1 + self.start.belief) * self.start.identity
-        for index, view in enumerate(self.views):
+        for index, (view, (errors, jacobian)) in enumerate(zip(self.views, slopes, strict=True)):
             own = slice(size + index * width, size + (index + 1) * width)
-            place, by_identity, by_expression = self.model.points(self.identity, view.expression)
-            weights = self.weights[index] = _weights(view.errors(place))
-            pose, by_place = view.jacobian(place)
-            jacobian = np.concatenate(
-                [np.einsum("lik,alk->lia", by_place, by_identity, optimize=True),
-                 np.einsum("lik,alk->lia", by_place, by_expression, optimize=True), pose], 2
-            )  # fmt: skip
+            ahead = errors + jacobian @ np.concatenate([step[:size], step[own]])
+            weights = self.weights[index] = _weights(ahead)
             root = np.repeat(np.sqrt(weights), 2)
             product, slope = view.noise.products(
-                jacobian.reshape(len(root), -1) * root[:, None], view.errors(place).ravel() * root
+                jacobian.reshape(len(root), -1) * root[:, None], errors.ravel() * root
             )
             normal[:size, :size] += product[:size, :size]
             normal[:size, own] = product[:size, size:]
             normal[own, :size] = product[size:, :size]
             gradient[:size] += slope[:size]
-            curve, pull = _own_prior(view, prior)
+            curve, pull = _own_prior(view, prior, step[own][: len(prior)])
             normal[own, own] = product[size:, size:] + curve
             gradient[own] = slope[size:] + pull
         self.normal = normal
@@ -382,12 +401,16 @@ def _weights(errors: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _own_prior(view: _View, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns curvature (61, 61) and slope (61,) of what is expected of expression and camera."""
+def _own_prior(view: _View, prior: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns curvature (61, 61) and slope (61,) of what is expected of expression and camera.
+
+    An expression that a step (52,) leads out of 0..1 is held at its bound.
+    """
     count = len(prior)
     curve, pull = np.zeros((count + POSE,) * 2), np.zeros(count + POSE)
-    outside = (view.expression < 0) | (view.expression > 1)
-    bound = view.expression - np.clip(view.expression, 0, 1)
+    ahead = view.expression + step
+    outside = (ahead < 0) | (ahead > 1)
+    bound = outside * (view.expression - np.clip(ahead, 0, 1))
     curve[:count, :count] = prior + np.diag(outside / _BOUND_SPREAD**2)
     pull[:count] = prior @ view.expression + bound / _BOUND_SPREAD**2
     rows, wrong = view.pose.prior()

@@ -15,6 +15,7 @@ from ..asset_files import ASSETS
 from ..errors import UserError
 from ..expression_names import EXPRESSION_NAMES
 from ..files.tensor_file import read_tensors
+from .mouth.mouth_lining import MouthLining, inside_lips
 
 DEFAULT_FILE = ASSETS / "face_model.safetensors"
 FORMAT = "detailed3dmm-bilinear-face-1"
@@ -226,12 +227,18 @@ class BilinearFace:
             return neutral + (weights[active] @ deltas.reshape(len(weights), -1)[active]).reshape(-1, 3)
         coefficients = self._contracted(identity)
         row = coefficients[0] + weights @ coefficients[1:]
-        return self.mean + (row @ self.basis).reshape(-1, 3)
+        positions = self.mean + (row @ self.basis).reshape(-1, 3)
+        rest, moves = self._lining_of(identity)
+        positions[self.mouth_lining().vertices] = rest + np.tensordot(weights, moves, 1)
+        return positions
 
     def neutral(self, identity: np.ndarray) -> np.ndarray:
         """The face of an identity (K,) at rest: (V, 3) float32, metres."""
         row = self.core[0, 0] + self._identity(identity) @ self.core[1:, 0]
-        return self.mean + (row @ self.basis).reshape(-1, 3)
+        positions = self.mean + (row @ self.basis).reshape(-1, 3)
+        lining = self.mouth_lining()
+        positions[lining.vertices] = lining.at_rest(positions[lining.near])
+        return positions
 
     def shapes(self, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns one identity's neutral face and expression displacements; the last result is kept.
@@ -243,6 +250,8 @@ class BilinearFace:
         if self._cache.get("shapes_key") != key:
             shapes = (self._contracted(identity) @ self.basis).reshape(1 + len(self.expression_names), -1, 3)
             shapes[0] += self.mean
+            vertices = self.mouth_lining().vertices
+            shapes[0, vertices], shapes[1:, vertices] = self._lining_of(identity)
             shapes.flags.writeable = False
             self._cache.update(shapes_key=key, shapes=(shapes[0], shapes[1:]))
         return self._cache["shapes"]
@@ -332,6 +341,34 @@ class BilinearFace:
                 contracted_key=key, contracted=self.core[0] + flat.reshape(self.core.shape[1:])
             )
         return self._cache["contracted"]
+
+    def mouth_lining(self) -> MouthLining:
+        """Returns what holds the lining of the mouth; without vertices for a model that has none."""
+        if "lining" not in self._cache:
+            skin = np.isin(self.vertex_part, [i for i, name in enumerate(self.part_names) if name == "skin"])
+            edges = [self.landmarks.get(f"lip_{lip}_inner", np.empty(0, int)) for lip in ("upper", "lower")]
+            inside = np.zeros(len(self.mean), bool)
+            if min(map(len, edges)) > 1:
+                chart = np.full((len(self.mean), 2), np.inf, np.float32)
+                corner = self.polygons >= 0
+                chart[self.polygons[corner]] = self.uv[self.uv_polygons[corner]]
+                inside = inside_lips(chart, *(chart[edge] for edge in edges)) & skin
+            lining = MouthLining.of(self.mean, self.polygons, inside, skin & ~inside, np.concatenate(edges))
+            basis = self.basis.reshape(len(self.basis), -1, 3)[:, lining.near]
+            self._cache.update(lining=lining, lining_basis=basis.reshape(len(basis), -1))
+        return self._cache["lining"]
+
+    def _lining_of(self, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the lining of the mouth, (N, 3) at rest and (52, N, 3) moves, kept for the next call."""
+        key, lining = self._key(identity), self.mouth_lining()
+        if self._cache.get("lining_key") != key:
+            near = self._contracted(identity) @ self._cache["lining_basis"]
+            near = near.reshape(len(near), -1, 3)
+            rest = near[0] + self.mean[lining.near]
+            rest[lining.own] = lining.at_rest(rest)
+            moves = lining.in_motion(rest, near[1:])
+            self._cache.update(lining_key=key, mouth_lining=(rest[lining.own], moves))
+        return self._cache["mouth_lining"]
 
     def _key(self, identity: np.ndarray) -> bytes:
         return self._identity(identity).tobytes()

@@ -221,7 +221,8 @@ def test_the_steps_look_where_the_camera_sees_the_places():
     vertices = BilinearFace.default().evaluate(shown.codes.shape, shown.codes.expression)[places.vertices]
     true = crop_camera(shown.camera, face).project(vertices)[0] / CROP * SIDE - SIDE / 2
     assert len(set(places.vertices.tolist())) == len(places.vertices) == 160
-    assert np.abs(found.numpy() - true).max() < 1e-3
+    free = ~np.isin(places.vertices, BilinearFace.default().mouth_lining().vertices)
+    assert free.sum() > 150 and np.abs(found.numpy() - true)[free].max() < 1e-3
     assert np.abs(true).max() < SIDE / 2
 
 

@@ -7,6 +7,7 @@ from ml_backend.errors import UserError
 from ml_backend.evaluation.evaluate_face_model import contact_figures, direction_table
 from ml_backend.expression_names import EXPRESSION_NAMES, both_sides
 from ml_backend.files.tensor_file import read_tensors, write_tensors
+from ml_backend.geometry.displacement import vertex_normals
 from ml_backend.geometry.texture_space import covered_texels, rasterise, signed_areas, triangles_of
 from ml_backend.models.bilinear_face import DEFAULT_FILE, BilinearFace
 from ml_backend.models.skin.seeded_tone import seeded_tone
@@ -46,9 +47,9 @@ def test_a_kept_identity_is_not_mistaken_for_another(face):
 
 def test_it_is_linear_in_identity_at_rest_and_in_expression(face):
     one, other = face.sample_identity(1), face.sample_identity(2)
-    np.testing.assert_allclose(
-        face.neutral(0.5 * (one + other)), 0.5 * (face.neutral(one) + face.neutral(other)), atol=2e-6
-    )
+    free = np.setdiff1d(np.arange(face.vertex_count), face.mouth_lining().vertices)
+    mixed = 0.5 * (face.neutral(one) + face.neutral(other))
+    np.testing.assert_allclose(face.neutral(0.5 * (one + other))[free], mixed[free], atol=2e-6)
     blink, smile = unit("eyeBlinkLeft"), unit("mouthSmileLeft")
     moved = face.evaluate(one, blink) + face.evaluate(one, smile) - face.neutral(one)
     np.testing.assert_allclose(face.evaluate(one, blink + smile), moved, atol=3e-6)
@@ -134,6 +135,38 @@ def test_lids_close_on_the_eye_and_lips_meet(face, seed):
     assert figures["rest_lip_gap_mm"] <= 0.3
     assert figures["mouth_close_lip_gap_mm"] <= 0.5
     assert 25 < figures["jaw_open_mm"] < 50
+
+
+@pytest.mark.parametrize("seed", [504, 512])
+@pytest.mark.parametrize("name", ["rest", "mouthPucker", "mouthShrugLower", "jawOpen"])
+def test_the_lining_of_the_mouth_stays_beneath_the_skin(face, seed, name):
+    lining, weights = face.mouth_lining(), unit(name) if name != "rest" else np.zeros(52, np.float32)
+    assert 150 < len(lining.vertices) < 500
+    skin = lining.planes[:, 0]
+    identity = face.sample_identity(seed)
+    linear = np.tensordot(np.append(1, weights), face._contracted(identity), 1) @ face.basis
+    linear = face.mean + linear.reshape(-1, 3)
+    held = face.evaluate(identity, weights)
+    others = np.setdiff1d(np.arange(face.vertex_count), lining.vertices)
+    np.testing.assert_allclose(held[others], linear[others], atol=2e-6)
+    outside = []
+    for positions in (linear, held):
+        near = positions[lining.near]
+        normals = vertex_normals(positions, face.polygons)[lining.near]
+        apart = near[skin] - near[lining.own]
+        close = np.linalg.norm(apart, axis=1) < lining.reach[:, 0]
+        outside.append(int((close & ((apart * normals[skin]).sum(1) < -2e-4)).sum()))
+    assert outside[1] <= max(1, 0.1 * outside[0]) and (name == "jawOpen" or outside[0] > 3), outside
+
+
+def test_a_model_without_a_mouth_is_left_alone(face):
+    closed = dataclasses.replace(face, landmarks={}, _cache={})
+    assert not len(closed.mouth_lining().vertices)
+    weights = unit("jawOpen")
+    linear = np.tensordot(np.append(1, weights), face._contracted(face.sample_identity(504)), 1) @ face.basis
+    np.testing.assert_allclose(
+        closed.evaluate(face.sample_identity(504), weights), face.mean + linear.reshape(-1, 3), atol=2e-6
+    )
 
 
 def test_eyes_and_teeth_stay_rigid(face):

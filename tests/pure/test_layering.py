@@ -53,7 +53,7 @@ TOP_LINES = (
     ("benchmarks",),
 )
 SUBROOMS = {
-    "models": {"head_field", "head_steps", "residual", "speech", "skin"},
+    "models": {"head_field", "head_steps", "mouth", "residual", "speech", "skin"},
     "phonetics": {"spelling"},
     "simulation": {"relief", "pigment", "portraits"},
     "training": {"albedo", "attributes", "prior", "reenactment", "residual"},
@@ -91,6 +91,7 @@ LIGHT_MODULES = {
     ("animation", "take_curves"),
     ("models", "skin", "albedo_model"),
     ("models", "bilinear_face"),
+    ("models", "mouth", "mouth_lining"),
     ("models", "skin", "live_skin"),
     ("models", "skin", "seeded_tone"),
     ("simulation", "pigment", "pigment_traits"),
