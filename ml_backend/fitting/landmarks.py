@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
-from .clear_face import SMALL, clear_face
+from .clear_face import SMALL, ClearFace, clear_face
 from .face_detector import DetectedFace, detect_in_tiles, detect_turned, detect_whole, tile_sides
 from .face_mesh import LEAST_PRESENCE, face_points, settled_square, square_about_face, square_of_points
 from .face_square import PictureSquare
 from .landmark_networks import LandmarkNetworks, load_networks
-from .mesh_layout import ALL_POINTS
+from .mesh_layout import ALL_POINTS, MIRRORED
 
 POINT_COUNT = ALL_POINTS
 MOST_FACES = 12
@@ -189,13 +189,31 @@ def _distinct(faces: list[np.ndarray]) -> list[int]:
 def _look_closely(networks: LandmarkNetworks, pixels: np.ndarray, points: np.ndarray) -> FacePoints | None:
     """Points of a face from the first look's; a small or blurred one is looked at in a clearer picture.
 
-    None where the looks from near show no face.
+    What the clearer picture guesses errs to one side, so the mirror image is made clear as well. None where
+    the looks from near show no face.
     """
     clear = clear_face(pixels, points, interocular_distance(points))
     if clear is None:
         return _refined(networks, pixels, points, _LOOKS)
+    face = _look_at_clear(networks, clear, points)
+    image, width = np.ascontiguousarray(pixels[:, ::-1]), pixels.shape[1]
+    clear = clear_face(image, _mirrored(points, width), interocular_distance(points))
+    other = clear and _look_at_clear(networks, clear, _mirrored(points, width))
+    if face is None or other is None:
+        return face
+    mean = (face.points + _mirrored(other.points, width)) / 2
+    return FacePoints(mean, (face.scatter + other.scatter) / 2)
+
+
+def _look_at_clear(networks: LandmarkNetworks, clear: ClearFace, points: np.ndarray) -> FacePoints | None:
+    """Points of a face, seen in the clear picture of it."""
     face = _refined(networks, clear.pixels, (points - clear.low) * clear.scale, _MORE_LOOKS)
     return face and FacePoints(face.points / clear.scale + clear.low, face.scatter)
+
+
+def _mirrored(points: np.ndarray, width: int) -> np.ndarray:
+    """Returns points (478, 2) as they are in the mirror image of a picture."""
+    return points[MIRRORED] * (-1, 1) + (width, 0)
 
 
 def _refined(
