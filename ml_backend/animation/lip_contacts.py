@@ -1,11 +1,14 @@
-"""Contacts of the lips: they touch where the phones say so, whatever the decoder averaged. No learning."""
+"""Contacts of the lips, rounding and open vowels: they are reached where the phones say so. No learning.
+
+The decoder averages over all that it learned; what is short or merely likely comes out weaker than it is seen.
+"""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..expression_names import EXPRESSION_NAMES
 from ..phonetics.coarticulation import pose, speech_channels
-from ..phonetics.phones import BILABIAL, LABIODENTAL, PHONE_INDEX, PHONES, ROUNDED
+from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
 from ..phonetics.visemes import BILABIAL_POSE, DIPHTHONGS, LABIODENTAL_POSE, VISEMES
 
 # A posterior (its sum over a group) pulls from the first value on and holds fully from the second.
@@ -18,8 +21,12 @@ _ROUNDING = (
     1.0,
     0.38,
 )  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
+_OPEN_EASE = 0.04  # seconds, standard deviation of the jaw's fall and rise to either side of an open vowel
+_OPEN_REACH = 0.04  # seconds to either side in which a vowel's own peak is sought
+_OPEN_GRIP = 0.6  # posterior of the open vowels together at which the jaw opens fully
+_OPEN_GAIN = 1.15  # makes up for the smoothing after it: the peak is the vowel's own opening
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
-_JAW_SMOOTHING = 0.024  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
+_JAW_SMOOTHING = 0.026  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
 
 
 def secure_contacts(
@@ -52,6 +59,7 @@ def secure_contacts(
 
     hold = 0.5 / fps if fps < 50 else 0.0
     curves = _keep_round(curves, posteriors, speech_times, times)
+    curves = _keep_open(curves, posteriors, speech_times, times)
     rest = grip(("PAU",), _PAUSE_GRIP, 0.03, 0.0)
     curves = curves * (1 - moved * rest)
     teeth = grip(LABIODENTAL, _LABIODENTAL_GRIP, 0.012, hold)
@@ -101,4 +109,32 @@ def _keep_round(
         for side in ("Left", "Right")
     ]
     curves[:, spread] *= np.clip(1 - 1.5 * curves[:, columns[:1]], 0, 1)
+    return curves
+
+
+def _keep_open(
+    curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray
+) -> np.ndarray:
+    """Opens the jaw on open vowels as far as their shapes say, however short they are.
+
+    The shorter a vowel, the further a smoothed curve falls short of it ("undershoot", Lindblom 1963,
+    "Spectrographic study of vowel reduction"); every peak is therefore raised to the same share of its vowel's
+    opening.
+    """
+    columns = [PHONE_INDEX[name] for name in OPEN_VOWELS]
+    jaw = "jawOpen"
+    openings = np.array(
+        [(DIPHTHONGS[name][0] if name in DIPHTHONGS else VISEMES[name]).shape[jaw] for name in OPEN_VOWELS]
+    )
+    chances = posteriors[:, columns]
+    likely = chances.sum(1)
+    eased = gaussian_filter1d(likely, _OPEN_EASE * 50)
+    span = 2 * round(_OPEN_REACH * 50) + 1
+    certain = np.clip(maximum_filter1d(gaussian_filter1d(likely, 0.6), span) / _OPEN_GRIP, 0, 1)
+    rise = eased / np.maximum(maximum_filter1d(eased, span), 1e-6) * certain
+    opening = gaussian_filter1d(chances @ openings, 1) / np.maximum(gaussian_filter1d(likely, 1), 1e-6)
+    curves = curves.copy()
+    column = EXPRESSION_NAMES.index(jaw)
+    wanted = np.interp(times, speech_times, _OPEN_GAIN * rise * opening)
+    curves[:, column] = np.maximum(curves[:, column], wanted)
     return curves
