@@ -1,6 +1,6 @@
 """Contacts of the lips, rounding and open vowels: they are reached where the phones say so. No learning.
 
-The decoder averages over all that it learned; what is short or merely likely comes out weaker than it is seen.
+The decoder averages over all that it learned; sounds that are short or merely likely come out too weak.
 """
 
 import numpy as np
@@ -21,12 +21,13 @@ _ROUNDING = (
     1.0,
     0.38,
 )  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
-_OPEN_EASE = 0.04  # seconds, standard deviation of the jaw's fall and rise to either side of an open vowel
+_OPEN_EASE = 0.04  # seconds, standard deviation of the jaw's rise and fall to either side of an open vowel
 _OPEN_REACH = 0.04  # seconds to either side in which a vowel's own peak is sought
-_OPEN_GRIP = 0.6  # posterior of the open vowels together at which the jaw opens fully
-_OPEN_GAIN = 1.15  # makes up for the smoothing after it: the peak is the vowel's own opening
+_OPEN_GRIP = 0.3  # posterior of the open vowels together from which the jaw opens fully
+_OPEN_PASSES = 4  # in which the jaw makes up for what its smoothing takes off the peaks
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
-_JAW_SMOOTHING = 0.026  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
+_JAW_SMOOTHING = 0.03  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
+_TEETH_HOLD = 0.5  # share of what the smoothed jaw is too open on f v that is taken back
 
 
 def secure_contacts(
@@ -59,7 +60,6 @@ def secure_contacts(
 
     hold = 0.5 / fps if fps < 50 else 0.0
     curves = _keep_round(curves, posteriors, speech_times, times)
-    curves = _keep_open(curves, posteriors, speech_times, times)
     rest = grip(("PAU",), _PAUSE_GRIP, 0.03, 0.0)
     curves = curves * (1 - moved * rest)
     teeth = grip(LABIODENTAL, _LABIODENTAL_GRIP, 0.012, hold)
@@ -72,7 +72,11 @@ def secure_contacts(
     )  # "boom": the lips close, and stay round
     curves = curves + moved * lips * (shut - curves)
     jaw = EXPRESSION_NAMES.index("jawOpen")
-    curves[:, jaw] = gaussian_filter1d(curves[:, jaw], max(0.3, _JAW_SMOOTHING * fps), mode="nearest")
+    free = 1 - np.max([rest, lips, teeth], 0)[:, 0]
+    wanted = free * np.interp(times, speech_times, open_jaw(posteriors))
+    smoothed = _smooth_jaw(curves[:, jaw], wanted, max(0.3, _JAW_SMOOTHING * fps))
+    excess = np.maximum(smoothed - LABIODENTAL_POSE["jawOpen"], 0)
+    curves[:, jaw] = smoothed - _TEETH_HOLD * teeth[:, 0] * excess
     curves[:, EXPRESSION_NAMES.index("mouthClose")] = np.maximum(lips, rest)[:, 0] * curves[:, jaw]
     return np.clip(curves, 0, 1).astype(np.float32)
 
@@ -112,29 +116,39 @@ def _keep_round(
     return curves
 
 
-def _keep_open(
-    curves: np.ndarray, posteriors: np.ndarray, speech_times: np.ndarray, times: np.ndarray
-) -> np.ndarray:
-    """Opens the jaw on open vowels as far as their shapes say, however short they are.
+def open_jaw(posteriors: np.ndarray) -> np.ndarray:
+    """Returns how far the jaw opens at least, (S,) in 0..1, for posteriors (S, 40) that are 0.02 s apart.
 
-    The shorter a vowel, the further a smoothed curve falls short of it ("undershoot", Lindblom 1963,
-    "Spectrographic study of vowel reduction"); every peak is therefore raised to the same share of its vowel's
-    opening.
+    At its peak every open vowel that is heard reaches the opening of its own shape, however short it is; to
+    either side the jaw rises and falls over some hundredths of a second.
     """
     columns = [PHONE_INDEX[name] for name in OPEN_VOWELS]
-    jaw = "jawOpen"
-    openings = np.array(
-        [(DIPHTHONGS[name][0] if name in DIPHTHONGS else VISEMES[name]).shape[jaw] for name in OPEN_VOWELS]
-    )
+    shapes = [(DIPHTHONGS[name][0] if name in DIPHTHONGS else VISEMES[name]).shape for name in OPEN_VOWELS]
     chances = posteriors[:, columns]
     likely = chances.sum(1)
     eased = gaussian_filter1d(likely, _OPEN_EASE * 50)
     span = 2 * round(_OPEN_REACH * 50) + 1
-    certain = np.clip(maximum_filter1d(gaussian_filter1d(likely, 0.6), span) / _OPEN_GRIP, 0, 1)
-    rise = eased / np.maximum(maximum_filter1d(eased, span), 1e-6) * certain
-    opening = gaussian_filter1d(chances @ openings, 1) / np.maximum(gaussian_filter1d(likely, 1), 1e-6)
-    curves = curves.copy()
-    column = EXPRESSION_NAMES.index(jaw)
-    wanted = np.interp(times, speech_times, _OPEN_GAIN * rise * opening)
-    curves[:, column] = np.maximum(curves[:, column], wanted)
-    return curves
+    certain = maximum_filter1d(gaussian_filter1d(likely, 0.6), span) / _OPEN_GRIP
+    rise = eased / np.maximum(maximum_filter1d(eased, span), 1e-6)
+    opening = gaussian_filter1d(chances @ np.array([shape["jawOpen"] for shape in shapes]), 1)
+    opening = opening / np.maximum(gaussian_filter1d(likely, 1), 1e-6)
+    return rise * opening * np.clip(certain, 0, 1)
+
+
+def _smooth_jaw(jaw: np.ndarray, wanted: np.ndarray, deviation: float) -> np.ndarray:
+    """Smooths the jaw so that its peaks still reach what is wanted.
+
+    Smoothing takes more off a short vowel than off a long one. What is missing, and no more, is added before
+    smoothing, as in Van Cittert 1931, "Zum Einfluss der Spaltbreite auf die Intensitaetsverteilung in
+    Spektrallinien".
+
+    Args:
+        jaw: (T,).
+        wanted: (T,) opening to be reached; below the jaw it asks for nothing.
+        deviation: of the Gaussian, frames.
+    """
+    smoothed = gaussian_filter1d(jaw, deviation, mode="nearest")
+    for _ in range(_OPEN_PASSES):
+        jaw = jaw + np.maximum(wanted - smoothed, 0)
+        smoothed = gaussian_filter1d(jaw, deviation, mode="nearest")
+    return smoothed

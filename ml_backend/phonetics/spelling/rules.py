@@ -26,9 +26,10 @@ IPA_PHONES = {
     "j̃": "Y", "w̃": "W",
 }  # fmt: skip
 """The phone of `PHONES` that is nearest for lips and aligner: front rounded vowels go to rounded ones, and an
-r of the throat to h, since the lips round for an English r alone. Vowels keep their height, as the chart of the
-International Phonetic Association (1999, "Handbook") has it: close-mid e and o are the narrow vowels of "day"
-and "go", open-mid ɛ and ɔ those of "dress" and "thought"."""
+r of the throat to h, since the lips round for an English r alone.
+
+Vowels keep their height on the chart of the International Phonetic Association (1999, "Handbook"): close-mid
+e and o go to the vowels of "day" and "go", open-mid ɛ and ɔ to those of "dress" and "thought"."""
 
 
 @dataclass(frozen=True)
