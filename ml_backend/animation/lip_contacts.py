@@ -27,7 +27,7 @@ _OPEN_GRIP = 0.3  # posterior of the open vowels together from which the jaw ope
 _OPEN_PASSES = 4  # in which the jaw makes up for what its smoothing takes off the peaks
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
 _JAW_SMOOTHING = 0.03  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
-_TEETH_HOLD = 0.5  # share of what the smoothed jaw is too open on f v that is taken back
+_TEETH_EASE = 0.03  # seconds, standard deviation of how the jaw closes for f v after its smoothing
 
 
 def secure_contacts(
@@ -76,7 +76,8 @@ def secure_contacts(
     wanted = free * np.interp(times, speech_times, open_jaw(posteriors))
     smoothed = _smooth_jaw(curves[:, jaw], wanted, max(0.3, _JAW_SMOOTHING * fps))
     excess = np.maximum(smoothed - LABIODENTAL_POSE["jawOpen"], 0)
-    curves[:, jaw] = smoothed - _TEETH_HOLD * teeth[:, 0] * excess
+    slow = grip(LABIODENTAL, _LABIODENTAL_GRIP, _TEETH_EASE, hold)
+    curves[:, jaw] = smoothed - slow[:, 0] * excess
     curves[:, EXPRESSION_NAMES.index("mouthClose")] = np.maximum(lips, rest)[:, 0] * curves[:, jaw]
     return np.clip(curves, 0, 1).astype(np.float32)
 
