@@ -24,9 +24,9 @@ _ROUNDING = (
 _OPEN_EASE = 0.04  # seconds, standard deviation of the jaw's rise and fall to either side of an open vowel
 _OPEN_REACH = 0.04  # seconds to either side in which a vowel's own peak is sought
 _OPEN_GRIP = 0.3  # posterior of the open vowels together from which the jaw opens fully
-_OPEN_PASSES = 4  # in which the jaw makes up for what its smoothing takes off the peaks
+_OPEN_PASSES = 8  # in which the jaw makes up for what its smoothing takes off the peaks
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
-_JAW_SMOOTHING = 0.03  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
+_JAW_SMOOTHING = 0.036  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
 _TEETH_EASE = 0.03  # seconds, standard deviation of how the jaw closes for f v after its smoothing
 
 
