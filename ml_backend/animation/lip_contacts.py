@@ -1,11 +1,14 @@
-"""Contacts of the lips: they touch where the phones say so, whatever the decoder averaged. No learning."""
+"""Contacts of the lips, rounding and open vowels: they are reached where the phones say so. No learning.
+
+The decoder averages over all that it learned; sounds that are short or merely likely come out too weak.
+"""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..expression_names import EXPRESSION_NAMES
 from ..phonetics.coarticulation import pose, speech_channels
-from ..phonetics.phones import BILABIAL, LABIODENTAL, PHONE_INDEX, PHONES, ROUNDED
+from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
 from ..phonetics.visemes import BILABIAL_POSE, DIPHTHONGS, LABIODENTAL_POSE, VISEMES
 
 # A posterior (its sum over a group) pulls from the first value on and holds fully from the second.
@@ -18,8 +21,13 @@ _ROUNDING = (
     1.0,
     0.38,
 )  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
+_OPEN_EASE = 0.04  # seconds, standard deviation of the jaw's rise and fall to either side of an open vowel
+_OPEN_REACH = 0.04  # seconds to either side in which a vowel's own peak is sought
+_OPEN_GRIP = 0.3  # posterior of the open vowels together from which the jaw opens fully
+_OPEN_PASSES = 8  # in which the jaw makes up for what its smoothing takes off the peaks
 _SMOOTHING = 0.016  # seconds, standard deviation of the Gaussian over all mouth curves
-_JAW_SMOOTHING = 0.024  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
+_JAW_SMOOTHING = 0.036  # the same over the jaw, which is heavy; mouthClose then closes lips over an open jaw
+_TEETH_EASE = 0.03  # seconds, standard deviation of how the jaw closes for f v after its smoothing
 
 
 def secure_contacts(
@@ -64,7 +72,12 @@ def secure_contacts(
     )  # "boom": the lips close, and stay round
     curves = curves + moved * lips * (shut - curves)
     jaw = EXPRESSION_NAMES.index("jawOpen")
-    curves[:, jaw] = gaussian_filter1d(curves[:, jaw], max(0.3, _JAW_SMOOTHING * fps), mode="nearest")
+    free = 1 - np.max([rest, lips, teeth], 0)[:, 0]
+    wanted = free * np.interp(times, speech_times, open_jaw(posteriors))
+    smoothed = _smooth_jaw(curves[:, jaw], wanted, max(0.3, _JAW_SMOOTHING * fps))
+    excess = np.maximum(smoothed - LABIODENTAL_POSE["jawOpen"], 0)
+    slow = grip(LABIODENTAL, _LABIODENTAL_GRIP, _TEETH_EASE, hold)
+    curves[:, jaw] = smoothed - slow[:, 0] * excess
     curves[:, EXPRESSION_NAMES.index("mouthClose")] = np.maximum(lips, rest)[:, 0] * curves[:, jaw]
     return np.clip(curves, 0, 1).astype(np.float32)
 
@@ -102,3 +115,41 @@ def _keep_round(
     ]
     curves[:, spread] *= np.clip(1 - 1.5 * curves[:, columns[:1]], 0, 1)
     return curves
+
+
+def open_jaw(posteriors: np.ndarray) -> np.ndarray:
+    """Returns how far the jaw opens at least, (S,) in 0..1, for posteriors (S, 40) that are 0.02 s apart.
+
+    At its peak every open vowel that is heard reaches the opening of its own shape, however short it is; to
+    either side the jaw rises and falls over some hundredths of a second.
+    """
+    columns = [PHONE_INDEX[name] for name in OPEN_VOWELS]
+    shapes = [(DIPHTHONGS[name][0] if name in DIPHTHONGS else VISEMES[name]).shape for name in OPEN_VOWELS]
+    chances = posteriors[:, columns]
+    likely = chances.sum(1)
+    eased = gaussian_filter1d(likely, _OPEN_EASE * 50)
+    span = 2 * round(_OPEN_REACH * 50) + 1
+    certain = maximum_filter1d(gaussian_filter1d(likely, 0.6), span) / _OPEN_GRIP
+    rise = eased / np.maximum(maximum_filter1d(eased, span), 1e-6)
+    opening = gaussian_filter1d(chances @ np.array([shape["jawOpen"] for shape in shapes]), 1)
+    opening = opening / np.maximum(gaussian_filter1d(likely, 1), 1e-6)
+    return rise * opening * np.clip(certain, 0, 1)
+
+
+def _smooth_jaw(jaw: np.ndarray, wanted: np.ndarray, deviation: float) -> np.ndarray:
+    """Smooths the jaw so that its peaks still reach what is wanted.
+
+    Smoothing takes more off a short vowel than off a long one. What is missing, and no more, is added before
+    smoothing, as in Van Cittert 1931, "Zum Einfluss der Spaltbreite auf die Intensitaetsverteilung in
+    Spektrallinien".
+
+    Args:
+        jaw: (T,).
+        wanted: (T,) opening to be reached; below the jaw it asks for nothing.
+        deviation: of the Gaussian, frames.
+    """
+    smoothed = gaussian_filter1d(jaw, deviation, mode="nearest")
+    for _ in range(_OPEN_PASSES):
+        jaw = jaw + np.maximum(wanted - smoothed, 0)
+        smoothed = gaussian_filter1d(jaw, deviation, mode="nearest")
+    return smoothed

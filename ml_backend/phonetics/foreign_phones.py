@@ -7,7 +7,7 @@ from .spelling.rules import IPA_PHONES
 
 _DIPHTHONGS = {
     "aɪ": "AY", "aʊ": "AW", "eɪ": "EY", "oɪ": "OY", "ɔɪ": "OY", "ɔø": "OY", "ɔʏ": "OY", "oʊ": "OW",
-    "eʊ": "EH W", "ɛʊ": "EH W", "iʊ": "IY W", "uɪ": "UW Y", "ɐ̃ʊ̃": "AH W", "ɐ̃ɪ̃": "AH Y", "õɪ̃": "AO Y",
+    "eʊ": "EY W", "ɛʊ": "EH W", "iʊ": "IY W", "uɪ": "UW Y", "ɐ̃ʊ̃": "AH W", "ɐ̃ɪ̃": "AH Y", "õɪ̃": "OY",
     "ss": "S",
 }  # fmt: skip
 _OF_LANGUAGE = {

@@ -60,8 +60,8 @@ class AnimateFromAudioRequest:
         start: seconds of the recording at which to begin.
         length: seconds of it to animate; 0 for all that is left.
         seeds: of single layers, by name.
-        speech_encoder: a network that listens instead of our own encoder: the folder of a phoneme-CTC wav2vec
-            2.0 checkpoint, or Whisper base in CTranslate2's layout, folder or file.
+        speech_encoder: a network that listens instead of our own encoder, the folder of a phoneme-CTC wav2vec
+            2.0 checkpoint, or beside it: Whisper base in CTranslate2's layout, folder or file.
         emotions: what the emotion layer shows: (seconds after `start`, emotion, intensity 0 to 1.5), see
             `animation.emotion`.
         decoder: "parallel", all frames of a window at once, or "autoregressive", each frame from the frames

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from ..animation.lip_contacts import secure_contacts
 from ..audio.log_mel import HOP, QUIET, SAMPLE_RATE, log_mel, loudness, normalise, pitch, relative_pitch
@@ -29,6 +30,7 @@ CONTEXT_SECONDS = 2.0
 """On either side that are only listened to."""
 BLEND_SECONDS = 0.25
 """Over which neighbouring windows are mixed, on either side of their border."""
+_LEAST_CHANCE = 1e-5  # so that one network alone cannot rule a phone out
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,18 @@ def extract_features(
         begin: seconds at which the window begins.
         alignment: phones and ends of the whole recording, where a transcript told them; else the encoder
             listens.
-        recogniser: listens instead of the encoder, where given.
+        recogniser: listens beside the encoder, or instead of it, where given.
     """
     mel = log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP))))
     flat, relative = normalise(mel)
     energy = loudness(mel)
     rows = len(flat) // 2
     times = np.arange(rows) / FRAME_RATE + 0.005
+    with torch.inference_mode():
+        posteriors = networks.encoder(torch.from_numpy(flat)[None])[0].softmax(1).numpy().copy()
     if recogniser is not None:
-        posteriors = recogniser.listen(samples, times, relative[::2])
-    else:
-        with torch.inference_mode():
-            posteriors = networks.encoder(torch.from_numpy(flat)[None])[0].softmax(1).numpy().copy()
+        heard = recogniser.listen(samples, times, relative[::2])
+        posteriors = pool_posteriors(heard, posteriors, recogniser.weights)
     voice = pitch(samples)
     voice = relative_pitch(np.pad(voice, ((0, max(0, rows - len(voice))), (0, 0)), mode="edge")[:rows])
     times = begin + times
@@ -84,6 +86,21 @@ def extract_features(
     posteriors[silent] = np.eye(len(PHONES), dtype=np.float32)[0]
     prosody = np.concatenate([relative[::2, None], voice], 1).astype(np.float32)
     return SpeechFeatures(posteriors, prosody, times)
+
+
+def pool_posteriors(first: np.ndarray, second: np.ndarray, weights: tuple[float, float]) -> np.ndarray:
+    """Returns what two networks hear together, (S, 40), rows sum to 1.
+
+    Args:
+        first, second: (S, 40) posteriors of the same frames.
+        weights: of the logarithm of each; (1, 0) leaves the first as it is.
+
+    Source: the logarithmic opinion pool of Genest and Zidek 1986, "Combining probability distributions".
+    """
+    if weights == (1, 0):
+        return first
+    logits = weights[0] * np.log(first + _LEAST_CHANCE) + weights[1] * np.log(second + _LEAST_CHANCE)
+    return softmax(logits, 1).astype(np.float32)
 
 
 class AutoregressiveStream:

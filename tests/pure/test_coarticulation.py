@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml_backend.animation.lip_contacts import secure_contacts
+from ml_backend.animation.lip_contacts import open_jaw, secure_contacts
 from ml_backend.animation.lip_measures import LipRuler, incisor_edges, lower_lip_surface
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.bilinear_face import BilinearFace
@@ -134,6 +134,36 @@ def test_contacts_hold_at_any_frame_rate(ruler, fps):
     for begin in (20, 47, 71):
         near = np.abs(times - (begin + 1) / 50) < 0.05
         assert gap[near].min() < 0.15 * np.percentile(gap, 95)
+
+
+@pytest.mark.parametrize("fps", [30, 60])
+@pytest.mark.parametrize("vowel", ["AA", "AO", "AY"])
+def test_open_vowels_reach_their_opening_however_short(vowel, fps):
+    speech_times, times = np.arange(100) / 50, np.arange(0, 2, 1 / fps)
+    jaw = EXPRESSION_NAMES.index("jawOpen")
+    opening = (DIPHTHONGS[vowel][0] if vowel in DIPHTHONGS else VISEMES[vowel]).shape["jawOpen"]
+    closed = np.tile(pose(VISEMES["T"].shape), (len(times), 1))
+    for rows in (3, 5, 9):
+        posteriors = np.zeros((100, 40), np.float32)
+        posteriors[:, PHONE_INDEX["T"]] = 1
+        posteriors[50 : 50 + rows] = 0.2 * posteriors[50 : 50 + rows]
+        posteriors[50 : 50 + rows, PHONE_INDEX[vowel]] = 0.8
+        curve = secure_contacts(closed, posteriors, speech_times, times, fps)[:, jaw]
+        assert 0.88 * opening < curve.max() < 1.05 * opening
+        assert abs(times[curve.argmax()] - (1 + rows / 100)) < 0.03
+        assert curve[np.abs(times - (1 + rows / 100)) > 0.25].max() < VISEMES["T"].shape["jawOpen"] + 0.02
+
+
+def test_the_jaw_opens_for_open_vowels_alone_and_not_in_a_pause():
+    posteriors = np.zeros((60, 40), np.float32)
+    posteriors[:, PHONE_INDEX["EH"]] = 1
+    assert not open_jaw(posteriors).any()
+    posteriors[30:40] = 0
+    posteriors[30:40, 0] = 0.9
+    posteriors[30:40, PHONE_INDEX["AA"]] = 0.1
+    times = np.arange(60) / 50
+    curves = np.tile(pose(VISEMES["AA"].shape), (60, 1))
+    assert secure_contacts(curves, posteriors, times, times, 50)[34:36].max() < 0.1
 
 
 def test_transcripts_become_words():

@@ -28,7 +28,9 @@ def test_sounds_go_to_phones_with_the_same_lips():
     assert names("r", "it") == ["R"]
     assert names("β", "es") == ["B"]
     assert names("ɔ̃", "fr") == ["AO"]
-    assert names("ˈeʊ", "pt") == ["EH", "W"]
+    assert names("ˈeʊ", "pt") == ["EY", "W"]
+    assert [*names("e", "fr"), *names("ɛ", "fr")] == ["EY", "EH"]
+    assert [*names("oː", "de"), *names("ɔ", "de"), *names("õ", "pt")] == ["OW", "AO", "OW"]
     assert foreign_phones("☃", "de") == [UNKNOWN]
 
 

@@ -32,7 +32,7 @@ from ml_backend.models.speech.whisper_phones import (
 )
 from ml_backend.models.speech.whisper_recogniser import load_recogniser, load_whisper_recogniser
 from ml_backend.phonetics.phones import PHONES
-from ml_backend.pipelines.speech_windows import extract_features
+from ml_backend.pipelines.speech_windows import extract_features, pool_posteriors
 from ml_backend.speech_data.build_speech_data import write_voice
 from ml_backend.speech_data.synthesisers import Utterance
 from ml_backend.training import train_whisper_phones
@@ -215,6 +215,22 @@ def test_missing_models_are_named(tmp_path):
         load_whisper_recogniser(tmp_path)
 
 
+def test_two_networks_listen_together():
+    rng = np.random.default_rng(4)
+    first, second = rng.dirichlet(np.full(40, 0.2), (2, 30)).astype(np.float32)
+    assert pool_posteriors(first, second, (1.0, 0.0)) is first
+    pooled = pool_posteriors(first, second, (0.5, 0.5))
+    assert np.allclose(pooled.sum(1), 1, atol=1e-5)
+    assert np.allclose(pooled, pool_posteriors(second, first, (0.5, 0.5)), atol=1e-6)
+    expected = np.sqrt(first * second)
+    assert np.allclose(pooled, expected / expected.sum(1, keepdims=True), atol=0.01)
+    sure = np.eye(40, dtype=np.float32)[[3] * 30]
+    unsure = np.full((30, 40), 0.025, np.float32)
+    for weights in ((0.6, 0.2), (0.2, 0.6)):
+        assert (pool_posteriors(sure, unsure, weights).argmax(1) == 3).all()
+        assert (pool_posteriors(unsure, sure, weights).argmax(1) == 3).all()
+
+
 def test_another_whisper_than_the_heads_is_refused(tmp_path):
     load_whisper_encoder.cache_clear()
     with pytest.raises(UserError, match="another Whisper"):
@@ -335,7 +351,9 @@ def test_a_head_is_trained_resumed_and_listens(voices, tmp_path):
     assert heard.posteriors.shape == (150, len(PHONES))
     assert np.allclose(heard.posteriors.sum(1), 1, atol=1e-4)
     index = np.minimum(np.searchsorted(voice.ends, heard.times, side="right"), len(voice.phones) - 1)
-    assert (heard.posteriors.argmax(1) == voice.phones[index]).mean() > 0.4
+    alone = recogniser.listen(samples, heard.times, np.zeros(150, np.float32))
+    assert (alone.argmax(1) == voice.phones[index]).mean() > 0.4
+    assert np.abs(alone - heard.posteriors).max() > 0.01
     long = recogniser.listen(np.tile(samples, 20), np.array([0.005, 45.0, 59.9]), np.zeros(3))
     assert long.shape == (3, len(PHONES))
     assert recogniser.listen(np.zeros(10, np.float32), np.array([0.005]), np.zeros(1)).shape == (

@@ -41,6 +41,11 @@ class PhonemeRecogniser:
     normalises: bool
 
     @property
+    def weights(self) -> tuple[float, float]:
+        """Weights of what it hears, and of what our own encoder hears: it listens alone."""
+        return 1.0, 0.0
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """Symbols of the vocabulary that stand for no phone and are passed over."""
         return self.phones.unknown

@@ -19,14 +19,17 @@ IPA_PHONES = {
     "ɲ": "N", "ŋ": "NG", "k": "K", "ɡ": "G", "ɣ": "G", "s": "S", "z": "Z", "ʃ": "SH", "ʒ": "ZH", "θ": "TH",
     "ç": "HH", "x": "HH", "h": "HH", "ʁ": "HH", "r": "R", "ɾ": "D", "l": "L", "ʎ": "L", "j": "Y", "ʝ": "Y",
     "w": "W", "ɥ": "W", "tʃ": "CH", "dʒ": "JH", "ts": "T S", "dz": "D Z", "pf": "P F",
-    "i": "IY", "ɪ": "IH", "e": "EH", "ɛ": "EH", "a": "AA", "ɐ": "AH", "ə": "AH", "ɔ": "AO", "o": "AO",
+    "i": "IY", "ɪ": "IH", "e": "EY", "ɛ": "EH", "a": "AA", "ɐ": "AH", "ə": "AH", "ɔ": "AO", "o": "OW",
     "u": "UW", "ʊ": "UH", "y": "UW", "ʏ": "UH", "ø": "UH", "œ": "UH",
     "aɪ": "AY", "aʊ": "AW", "ɔʏ": "OY",
-    "ɑ̃": "AA", "ɔ̃": "AO", "ɛ̃": "AE", "œ̃": "AH", "ɐ̃": "AH", "ẽ": "EH", "ĩ": "IY", "õ": "AO", "ũ": "UW",
+    "ɑ̃": "AA", "ɔ̃": "AO", "ɛ̃": "AE", "œ̃": "AH", "ɐ̃": "AH", "ẽ": "EY", "ĩ": "IY", "õ": "OW", "ũ": "UW",
     "j̃": "Y", "w̃": "W",
 }  # fmt: skip
 """The phone of `PHONES` that is nearest for lips and aligner: front rounded vowels go to rounded ones, and an
-r of the throat to h, since the lips round for an English r alone."""
+r of the throat to h, since the lips round for an English r alone.
+
+Vowels keep their height on the chart of the International Phonetic Association (1999, "Handbook"): close-mid
+e and o go to the vowels of "day" and "go", open-mid ɛ and ɔ to those of "dress" and "thought"."""
 
 
 @dataclass(frozen=True)
