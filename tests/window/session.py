@@ -20,6 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drops import Drops
+from footage import Footage
 from given import ARCHIVE, INTERPRETER, MODULE, OUT, RECORDING, STEPS
 from interface import Button, Interface, Turns, drive
 from interruptions import Interruptions
@@ -27,7 +28,7 @@ from looks import Looks
 from showing import Showing
 
 
-class Session(Interruptions, Drops, Showing, Looks):
+class Session(Interruptions, Drops, Showing, Looks, Footage):
     """Checks, measurements, and the user's steps in order."""
 
     def __init__(self) -> None:
