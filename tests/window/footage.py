@@ -19,9 +19,9 @@ from ml_backend.video.video_file import open_video
 from ml_backend.video.video_writer import write_video
 fast, slow = map(pathlib.Path, sys.argv[1:])
 paint_clip(fast, BilinearFace.default(), 610_000, 0, 24)
-write_video(slow, [frame.pixels for frame in open_video(fast).frames()], 4)
+write_video(slow, [frame.pixels for frame in open_video(fast).frames()], 2)
 """
-"""Paints an actor who smiles, blinks and turns: 24 frames at 30 a second, and the same in six seconds."""
+"""Paints an actor who smiles, blinks and turns: 24 frames at 30 a second, and the same in twelve seconds."""
 SMILING = 11
 """Frame of a scene with 24 frames a second at which the actor smiles."""
 
@@ -127,19 +127,19 @@ class Footage:
         yield from self.press(button, "live_video", lambda: recording.runs, settle=False)
         seen: list[float] = []
 
-        def over() -> bool:
+        def smiled() -> bool:
             seen.append(self.value("mouthSmileLeft"))
-            return not recording.runs
+            return max(seen) > min(seen) + 0.1
 
-        yield from self.ui.until(lambda: over() or max(seen) > min(seen) + 0.2, 60)
+        yield from self.ui.until(lambda: smiled() or not recording.runs, 90)
+        self.check("the face moves with the film", smiled(), f"{min(seen):.2f} to {max(seen):.2f}")
         yield from self.ui.picture("live")
-        yield from self.ui.until(over, 60)
-        self.check("the face moves with the film", max(seen) > min(seen) + 0.2, f"{max(seen):.2f}")
+        yield from self.ui.until(lambda: not recording.runs, 90)
         yield from self.ended()
         kept = self.module("detailed3dmm_addon.clips.kept_take").has_take(self.face)
         self.check("the recording is kept", kept and not self.problem(), self.problem())
         yield from self.ui.picture("live_kept")
-        yield from self.pressed("clear_animation", lambda: self.animated())
+        yield from self.pressed("clear_animation", self.animated)
         self.check("nothing moves any more", not self.animated())
 
     def animated(self) -> bool:

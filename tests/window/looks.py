@@ -18,6 +18,8 @@ class Looks:
         """Opens each panel alone, as its header does, and uses what is in it."""
         if self.face is None:
             self.new_face()
+        with self.ui.override("WINDOW"):
+            bpy.ops.view3d.view_all()
         for panel, parts, use in (
             ("skin", (), self.skin_panel),
             ("skin", ("make_up",), self.make_up_panel),
@@ -89,10 +91,10 @@ class Looks:
         yield from self.ui.picture("lipstick")
 
     def age_panel(self) -> Turns:
-        """Grows old, and takes another size for the image."""
+        """Gets a tan, and shows what ages."""
         skin = self.face.d3dmm.skin
-        yield from self.dragged("skin.age", lambda: skin.age, self.skin_pixels)
-        yield from self.ui.picture("older_skin")
+        yield from self.dragged("skin.tan", lambda: skin.tan, self.skin_pixels)
+        yield from self.ui.picture("tanned_skin")
 
     def skin_pixels(self) -> float:
         """Returns the mean colour of the skin's image."""

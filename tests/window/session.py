@@ -113,7 +113,8 @@ class Session(Interruptions, Drops, Showing, Looks, Footage):
         hit = yield from self.ui.press(button)
         yield from self.settled() if settle else self.ui.turns(6)
         held = hit and (effect() if effect else True)
-        self.check(f"pressed {name}", held and not self.problem(), self.problem())
+        note = self.problem() or ("" if hit else "the mouse did not find it again")
+        self.check(f"pressed {name}", held and not self.problem(), note)
 
     # The steps.
 
