@@ -36,12 +36,16 @@ class Interface:
 
     Args:
         out: folder of the screenshots.
+
+    Attributes:
+        missed: what the mouse found where it looked for the last button.
     """
 
     def __init__(self, out: Path):
         self.out = out
         self.pictures = 0
         self.at = (0, 0)
+        self.missed = ""
 
     @property
     def window(self) -> bpy.types.Window:
@@ -143,7 +147,8 @@ class Interface:
         for x, y in ((button.x, button.y), *button.hits):
             yield from self.move(x, y)
             yield from self.turns(2)
-            if self.under_mouse() == button.key:
+            self.missed = self.under_mouse()
+            if self.missed == button.key:
                 yield from self.click(x, y)
                 return True
         return False

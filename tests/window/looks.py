@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import bpy
 import numpy as np
+from given import STEPS
 from interface import Turns
 
 
@@ -20,7 +21,7 @@ class Looks:
             self.new_face()
         with self.ui.override("WINDOW"):
             bpy.ops.view3d.view_all()
-        for panel, parts, use in (
+        uses = (
             ("skin", (), self.skin_panel),
             ("skin", ("make_up",), self.make_up_panel),
             ("skin", ("more",), self.age_panel),
@@ -31,7 +32,11 @@ class Looks:
             ("video", (), self.live_panel),
             ("transfer", (), self.transfer_panel),
             ("transfer", (), self.photo_transfer_panel),
-        ):
+        )
+        named = {name for panel, parts, _ in uses for name in (panel, *parts)} & set(STEPS)
+        for panel, parts, use in uses:
+            if named and not named & {panel, *parts}:
+                continue
             bpy.context.view_layer.objects.active = self.face
             with self.alone(f"D3DMM_PT_{panel}", parts):
                 yield from self.open_tab()

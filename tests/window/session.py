@@ -1,7 +1,8 @@
 """A user's session in Blender's window: install, shape, drag, speak, undo, save, render.
 
 Arguments after `--`: the extension's zip, the worker's Python, the folder for screenshots and report.json,
-and the names of the steps to take after the face was made (all of them where none is named).
+and the names of the steps to take after the face was made (all of them where none is named); after `looks`,
+names of panels or of their open parts leave the others out.
 """
 
 import importlib
@@ -113,7 +114,7 @@ class Session(Interruptions, Drops, Showing, Looks, Footage):
         hit = yield from self.ui.press(button)
         yield from self.settled() if settle else self.ui.turns(6)
         held = hit and (effect() if effect else True)
-        note = self.problem() or ("" if hit else "the mouse did not find it again")
+        note = self.problem() or ("" if hit else f"the mouse found {self.ui.missed!r} there")
         self.check(f"pressed {name}", held and not self.problem(), note)
 
     # The steps.
