@@ -19,9 +19,11 @@ from ml_backend.video.video_file import open_video
 from ml_backend.video.video_writer import write_video
 fast, slow = map(pathlib.Path, sys.argv[1:])
 paint_clip(fast, BilinearFace.default(), 610_000, 0, 24)
-write_video(slow, [frame.pixels for frame in open_video(fast).frames()], 2)
+frames = [frame.pixels for frame in open_video(fast).frames()]
+write_video(slow, frames[:1] * 16 + frames, 3)
 """
-"""Paints an actor who smiles, blinks and turns: 24 frames at 30 a second, and the same in twelve seconds."""
+"""Paints an actor who smiles, blinks and turns: 24 frames at 30 a second, and the same slowly
+after five seconds of rest."""
 SMILING = 11
 """Frame of a scene with 24 frames a second at which the actor smiles."""
 
