@@ -31,7 +31,7 @@ class ContainerSound:
             if not container.streams.audio:
                 raise ValueError("it has no sound")
             stream = container.streams.audio[0]
-            if stream.codec_context is None:
+            if not stream.codec_context:  # of a codec that FFmpeg does not know
                 raise ValueError(_UNKNOWN)
             self.samplerate = int(stream.rate or 0)
             self.channels = int(stream.channels or 0)

@@ -160,7 +160,7 @@ class Footage:
         face.d3dmm_transfer.source_face = other
         yield from self.settled()
         yield from self.pressed("d3dmm_transfer.use_shape", lambda: face.d3dmm_transfer.use_shape)
-        before = self.shape(face)
+        before, tone = self.shape(face), face.d3dmm.skin.tone
         yield from self.pressed("transfer_attributes", lambda: self.shape(face).tobytes())
         moved = float(np.abs(self.shape(face) - before).max())
         self.check("the face takes the other's shape", moved > 1e-3, f"{1000 * moved:.1f} mm")
@@ -168,6 +168,7 @@ class Footage:
         yield from self.pressed("swap_transfer", lambda: self.shape(face).tobytes())
         left = float(np.abs(self.shape(face) - before).max())
         self.check("and its own again", left < 1e-5, f"{1000 * left:.3f} mm")
+        self.check("its tone stays", abs(face.d3dmm.skin.tone - tone) < 1e-3, face.d3dmm.skin.tone)
         bpy.data.objects.remove(other)
 
     @staticmethod

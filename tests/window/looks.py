@@ -33,9 +33,10 @@ class Looks:
             ("transfer", (), self.transfer_panel),
             ("transfer", (), self.photo_transfer_panel),
         )
-        named = {name for panel, parts, _ in uses for name in (panel, *parts)} & set(STEPS)
-        for panel, parts, use in uses:
-            if named and not named & {panel, *parts}:
+        names = [{panel, *parts, use.__name__} for panel, parts, use in uses]
+        named = set().union(*names) & set(STEPS)
+        for own, (panel, parts, use) in zip(names, uses, strict=True):
+            if named and not named & own:
                 continue
             bpy.context.view_layer.objects.active = self.face
             with self.alone(f"D3DMM_PT_{panel}", parts):
