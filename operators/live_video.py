@@ -124,7 +124,7 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
             self._closed(context, {"CANCELLED"})
             return self.fail(error)
         self._closed(context, set())
-        return self._begin_keeping(context)
+        return self.begin(context)  # modal it is already: a second handler would outlive the operator
 
     def cancel(self, context):
         """Ends the recording because Blender ends the operator."""
@@ -212,9 +212,6 @@ class D3DMM_OT_live_video(SpeechOperator, bpy.types.Operator):
     def _keep(self, context) -> None:
         """Writes the clip and waits."""
         super().perform(context)
-
-    def _begin_keeping(self, context):
-        return super().execute(context)
 
     def _give_up(self, context) -> None:
         """Ends the recording without keeping it."""

@@ -135,6 +135,17 @@ class JobOperator(FaceOperator):
         """Starts the job: with progress in a window, at once without one."""
         if bpy.app.background:
             return super().execute(context)
+        result = self.begin(context)
+        if "RUNNING_MODAL" in result:
+            context.window_manager.modal_handler_add(self)
+        return result
+
+    def begin(self, context) -> set[str]:
+        """Sends the first request from a window; the caller sees to it that the operator is modal, once.
+
+        Returns:
+            RUNNING_MODAL, or the operator's result where there was nothing to wait for.
+        """
         backend.clear_problem()
         self._work = self.work(context)
         manager = context.window_manager
@@ -143,7 +154,6 @@ class JobOperator(FaceOperator):
         result = self._go_on(context, None)
         if result is not None:
             return result
-        manager.modal_handler_add(self)
         live_update.watch()
         return {"RUNNING_MODAL"}
 

@@ -11,6 +11,8 @@ from ..detailed3dmm_addon.translations import OUR_CONTEXT
 from .sidebar import FacePanel
 
 _SWATCH = 16
+_SLIDER_SHARE = 0.8
+"""Width of a slider beside its colour."""
 _swatches: dict[str, bpy.utils.previews.ImagePreviewCollection] = {}
 """The pictures of the swatches, made when they are first drawn; `forget_swatches` frees them."""
 
@@ -102,7 +104,7 @@ class D3DMM_PT_skin_make_up(_SkinPart, bpy.types.Panel):
     bl_label = "Lips and Make-up"
 
     def draw(self, context):
-        """Draws an amount and a colour for each."""
+        """Draws an amount and, beside it, a colour for each."""
         settings = active_face(context).d3dmm.skin
         column = _column(self.layout)
         for name, colour in (
@@ -112,8 +114,9 @@ class D3DMM_PT_skin_make_up(_SkinPart, bpy.types.Panel):
             ("eyeliner", "eyeliner_colour"),
             ("foundation", "foundation_colour"),
         ):
-            column.prop(settings, name, slider=True)
-            column.prop(settings, colour)
+            row = column.split(factor=_SLIDER_SHARE, align=True)
+            row.prop(settings, name, slider=True)
+            row.prop(settings, colour, text="")
 
 
 class D3DMM_PT_skin_more(_SkinPart, bpy.types.Panel):

@@ -224,7 +224,7 @@ def _imported_map(path: Path, values: object) -> tuple[str, np.ndarray] | None:
         raise UserError(f"{path}: 'imported_map' is not a name and {count} numbers.", _REMEDY)
     try:
         offset = np.array(latent, np.float32).reshape(live_detail.LATENT_SHAPE)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: 'imported_map' holds something that is not a number.", _REMEDY) from error
     if not np.isfinite(offset).all():
         raise UserError(f"{path}: 'imported_map' holds values that are not finite.", _REMEDY)

@@ -14,8 +14,10 @@ from mathutils import Euler
 
 from ...ml_backend.errors import UserError
 from ...ml_backend.models.face_attributes import FaceAttributes, transferred
+from ...ml_backend.models.skin.seeded_tone import tone_angle
 from ...ml_backend.models.skin_vector import sample_skin
 from ...ml_backend.process.client import Event
+from ..appearance import skin_follow
 from ..appearance.photo_light import build_photo_light, stored_light
 from ..appearance.skin_material import tone_of
 from ..detail import follow as live_update
@@ -29,6 +31,9 @@ from .photo import middle_colour
 BEFORE = "d3dmm_before_transfer"
 """Name on the object: the state before the last transfer, as JSON."""
 _SKIN = ("wrinkle_seed", "age_offset", "skin_tendency", "skin_thickness", "skin_tone")
+_TONE = "tone"
+"""Name in the state of the tone that the Skin panel shows, degrees; Skin Tone sets it too, and not the other
+way round."""
 _MOST_OFFSET = 4.0
 _HALF = 0.5
 """From this amount on the places of the creases are the source's: they cannot be half-way."""
@@ -41,6 +46,7 @@ class Source:
     Attributes:
         attributes: as numbers.
         skin_tone: its slider Skin Tone, or None.
+        tone: its tone in the Skin panel, degrees, or None where it follows from Skin Tone.
         hair: its hair, or None where it is not known.
         said: a sentence for the user.
     """
@@ -49,6 +55,7 @@ class Source:
     skin_tone: float | None = None
     hair: HairValues | HairLook | None = None
     said: str = ""
+    tone: float | None = None
 
 
 def source_of_face(face: bpy.types.Object) -> Source:
@@ -57,7 +64,10 @@ def source_of_face(face: bpy.types.Object) -> Source:
     Raises:
         UserError: the object is no face, or one of another face model.
     """
-    return Source(attributes_of_face(face), face.d3dmm.skin_tone, hair_values(face))
+    settings = face.d3dmm
+    return Source(
+        attributes_of_face(face), settings.skin_tone, hair_values(face), tone=float(settings.skin.tone)
+    )
 
 
 def attributes_of_face(face: bpy.types.Object) -> FaceAttributes:
@@ -83,7 +93,11 @@ def source_of_file(path: Path) -> Source:
     preset = read_preset(path)
     stored = preset.parameters
     found = FaceAttributes(stored.identity, stored.expression, stored.skin, stored.light, stored.pose)
-    return Source(found, preset.numbers.get("skin_tone"), preset.strands, preset.note)
+    tone = preset.skin.get(_TONE)
+    return Source(
+        found, preset.numbers.get("skin_tone"), preset.strands, preset.note,
+        float(tone) if isinstance(tone, int | float) else None,
+    )  # fmt: skip
 
 
 def source_of_code(answer: Event) -> Source:
@@ -164,19 +178,18 @@ def transfer(
         )
     changed = transferred(own, source.attributes, amounts, regions)
     before = _state(face)
-    with live_update.suspended():
+    with live_update.suspended(), skin_follow.suspended():
         if "shape" in amounts:
             _set_identity(face, changed.shape)
         if "skin" in amounts:
             _set_skin(face, source.attributes.skin, amounts["skin"], changed.skin)
-            if source.skin_tone is not None:
-                share = min(amounts["skin"], 1.0)
-                face.d3dmm.skin_tone += share * (source.skin_tone - face.d3dmm.skin_tone)
+            _set_tone(face, source, min(amounts["skin"], 1.0))
         if "expression" in amounts:
             _set_expression(face, changed.expression)
         if "pose" in amounts and changed.pose is not None:
             yaw, pitch, roll = (float(angle) for angle in np.radians(changed.pose))
             face.rotation_euler = Euler((-pitch, roll, yaw))
+    skin_follow.changed(face)
     if "shape" in amounts:
         live_update.refresh_shape(face)
         live_update.finish_shapes(face)
@@ -209,14 +222,17 @@ def swap(face: bpy.types.Object) -> None:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError("The state before the transfer cannot be read.", "Press Transfer again.") from error
     present = _state(face)
-    with live_update.suspended():
+    with live_update.suspended(), skin_follow.suspended():
         face.d3dmm.coefficients.foreach_set("value", coefficients)
         for item in face.d3dmm.directions:
             item.value = wanted["directions"].get(item.name, 0.0)
         for name in _SKIN:
             setattr(face.d3dmm, name, wanted["skin"][name])
+        if _TONE in wanted["skin"]:  # files before 1.1 did not keep it
+            face.d3dmm.skin.tone = wanted["skin"][_TONE]
         _set_expression(face, expression)
         face.rotation_euler = wanted["rotation"]
+    skin_follow.changed(face)
     if live_update.can_change_identity(face):
         live_update.refresh_shape(face)
         live_update.finish_shapes(face)
@@ -233,7 +249,7 @@ def _state(face: bpy.types.Object) -> dict:
     return {
         "coefficients": coefficients.astype(float).tolist(),
         "directions": {item.name: item.value for item in settings.directions if item.value},
-        "skin": {name: getattr(settings, name) for name in _SKIN},
+        "skin": {name: getattr(settings, name) for name in _SKIN} | {_TONE: float(settings.skin.tone)},
         "expression": expression_of(face).astype(float).tolist(),
         "rotation": list(face.rotation_euler),
         "hair": hair_values(face),
@@ -260,6 +276,18 @@ def _set_skin(face: bpy.types.Object, source: np.ndarray, amount: float, mixed: 
         settings.wrinkle_seed = _seed_like(source)
     offsets = np.clip(mixed[:3] - sample_skin(settings.wrinkle_seed)[:3], -_MOST_OFFSET, _MOST_OFFSET)
     settings.age_offset, settings.skin_tendency, settings.skin_thickness = (float(part) for part in offsets)
+
+
+def _set_tone(face: bpy.types.Object, source: Source, share: float) -> None:
+    """Moves both sliders of the tone by a share of the way to the source's, where it is known."""
+    settings = face.d3dmm
+    before = float(settings.skin.tone)
+    aim = before if source.tone is None else source.tone
+    if source.skin_tone is not None:
+        if source.tone is None:
+            aim = tone_angle(source.skin_tone)
+        settings.skin_tone += share * (source.skin_tone - settings.skin_tone)  # sets the other slider too
+    settings.skin.tone = before + share * (aim - before)
 
 
 def _seed_like(skin: np.ndarray) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+_UNKNOWN = "its sound cannot be decoded"
 _LATEST_START = 0.02
 """Seconds; a sound that begins later than its film is preceded by silence."""
 
@@ -30,12 +31,14 @@ class ContainerSound:
             if not container.streams.audio:
                 raise ValueError("it has no sound")
             stream = container.streams.audio[0]
+            if not stream.codec_context:  # of a codec that FFmpeg does not know
+                raise ValueError(_UNKNOWN)
             self.samplerate = int(stream.rate or 0)
             self.channels = int(stream.channels or 0)
             self._lead = self._silence(container, stream)
             seconds = self._seconds(container, stream)
         if not self.samplerate or not self.channels:
-            raise ValueError("its sound cannot be decoded")
+            raise ValueError(_UNKNOWN)
         self._samples = self._decoded()
         self._left = np.zeros((0, self.channels), np.float32)
         if seconds is None:

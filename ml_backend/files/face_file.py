@@ -12,6 +12,7 @@ from ..expression_matching import named_expression
 from ..expression_names import EXPRESSION_NAMES
 from .atomic_write import atomic_path
 
+_SKIN_SIZE = 16
 _LARGEST = float(np.finfo(np.float32).max)
 _REMEDY = 'A face file looks like {"identity": [...], "skin": [...], "expression": {"jawOpen": 0.5}}.'
 
@@ -90,7 +91,7 @@ def read_face(path: str | Path) -> FaceParameters:
         raise UserError(f"{path}: 'face_model' is not a name.", _REMEDY)
     return FaceParameters(
         _vector(path, content, "identity"),
-        _vector(path, content, "skin"),
+        _array(path, content, "skin", (_SKIN_SIZE,)),
         expression_vector(expression, str(path)),
         model,
         _array(path, content, "light", (9, 3)),

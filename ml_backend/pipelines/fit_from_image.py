@@ -206,7 +206,7 @@ def fit_from_image(request: FitFromImageRequest, progress: Progress) -> FittedFa
     """
     photos, meant = find_in_photos(request, progress)
     faces = [item.face for item in meant]
-    progress(0.3, "Fitting identity, expression and camera")
+    progress(0.3, "Fitting the face and the camera")
     fit, evidence = fit_seen_faces(photos, meant)
     parts = []
     for index, photo in enumerate(photos):

@@ -78,13 +78,13 @@ def read_configuration(name: str, what: str) -> dict[str, Any]:
     else:
         path = CONFIGURATIONS / f"{what}-{name}.toml"
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}).",
             "Use 2core, gpu, the path of a TOML file or a folder of such files.",
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: not TOML ({error}).", "Compare it with the shipped configurations."
         ) from error

@@ -87,7 +87,7 @@ def solve_clip(
     usable = np.flatnonzero(clip.seen & ~wrong)
     if not len(usable):
         raise ValueError("no frame of the clip shows a face")
-    progress(0.0, "Fitting identity and camera to several frames")
+    progress(0.0, "Fitting the person and the camera")
     references = reference_frames(clip, usable)
     centre = np.array([clip.width, clip.height]) / 2
     model = person_model(landmarks, face, clip, references, identity, centre, settings)

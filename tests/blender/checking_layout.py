@@ -40,6 +40,7 @@ class CheckingLayout:
         self.seen = seen if seen is not None else []
         self.across = across
         self.use_property_split = split
+        self.factor = 0.0
         self.items: list[CheckingLayout | Text | None] = []
 
     def _within(self, across: int) -> "CheckingLayout":
@@ -54,6 +55,11 @@ class CheckingLayout:
     def row(self, **_):
         return self._within(0)
 
+    def split(self, factor=0.0, **_):
+        parts = self._within(0)
+        parts.factor = factor
+        return parts
+
     def grid_flow(self, columns=1, **_):
         return self._within(columns)
 
@@ -67,7 +73,9 @@ class CheckingLayout:
         icons = sum(item is None for item in self.items)
         shares = self.across or max(len(self.items) - icons, 1)
         each = (width - UNIT * (0 if self.across else icons)) / shares
-        for item in self.items:
+        for number, item in enumerate(self.items):
+            if self.factor:
+                each = width * (self.factor if number == 0 else (1 - self.factor) / (len(self.items) - 1))
             if isinstance(item, Text):
                 yield item, (each if item.share == 1 else width * item.share) - item.taken - MARGIN
             elif item is not None:

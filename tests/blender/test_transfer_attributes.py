@@ -67,6 +67,21 @@ def test_a_shape_and_a_skin_cross(face, module):
     np.testing.assert_allclose(*places, atol=1e-4)
 
 
+def test_the_tone_of_the_skin_panel_crosses_and_comes_back(face):
+    source = other_face()
+    source.d3dmm.skin.tone, face.d3dmm.skin.tone = -20.0, 56.0
+    settings = choose(face, expression=1.0)
+    settings.source_kind, settings.source_face = "FACE", source
+    assert bpy.ops.d3dmm.transfer_attributes() == {"FINISHED"}
+    assert face.d3dmm.skin.tone == pytest.approx(56)
+    assert bpy.ops.d3dmm.swap_transfer() == {"FINISHED"} and face.d3dmm.skin.tone == pytest.approx(56)
+    choose(face, skin=0.5)
+    assert bpy.ops.d3dmm.transfer_attributes() == {"FINISHED"}
+    assert face.d3dmm.skin.tone == pytest.approx(18)
+    assert bpy.ops.d3dmm.swap_transfer() == {"FINISHED"} and face.d3dmm.skin.tone == pytest.approx(56)
+    assert bpy.ops.d3dmm.swap_transfer() == {"FINISHED"} and face.d3dmm.skin.tone == pytest.approx(18)
+
+
 def test_a_source_without_light_changes_nothing(face):
     source = other_face()
     source.data.shape_keys.key_blocks["jawOpen"].value = 1.0

@@ -19,7 +19,7 @@ from scene_state import evaluated, state_of_scene
 
 pytestmark = pytest.mark.usefixtures("worker")
 
-KILLS = int(os.environ.get("D3DMM_KILLS", "7"))
+KILLS = int(os.environ.get("D3DMM_KILLS", "8"))
 MOST_SECONDS_TO_TELL = 2.0
 
 
@@ -51,8 +51,12 @@ def live(_face, _module, given):
     return "live_start", {"source": str(given.film)}, {}
 
 
-def attributes(_face, module, given):
+def photo_fit(_face, module, given):
     return module("operators.transfer_attributes")._photo_request(given.photo, True)
+
+
+def attribute_codes(_face, module, given):
+    return module("operators.transfer_attributes")._photo_request(given.photo, False)
 
 
 def wrinkles(face, module, _given):
@@ -74,7 +78,7 @@ def full_map(face, module, _given):
     )
 
 
-JOBS = (speech, video, live, attributes, wrinkles, imported_map, full_map)
+JOBS = (speech, video, live, photo_fit, attribute_codes, wrinkles, imported_map, full_map)
 
 
 def test_killed_at_any_moment_of_any_job(wrinkled, given, module):
@@ -123,6 +127,10 @@ def test_killed_at_any_moment_of_any_job(wrinkled, given, module):
     print(f"{KILLS} kills, {finished} after the job's own end, slowest message {slowest:.3f} s; {killed_in}")
 
 
+def import_audio(given):
+    return bpy.ops.d3dmm.import_audio(filepath=str(given.recording))
+
+
 def import_video(given):
     return bpy.ops.d3dmm.import_video(filepath=str(given.film))
 
@@ -133,6 +141,13 @@ def face_from_photo(given):
 
 def transfer_of_a_photo(_given):
     return bpy.ops.d3dmm.transfer_attributes()
+
+
+def transfer_of_a_fit(_given):
+    return bpy.ops.d3dmm.transfer_attributes()
+
+
+PRESSES = (import_audio, import_video, face_from_photo, transfer_of_a_photo, transfer_of_a_fit)
 
 
 def killing_after(backend, seconds: float) -> threading.Thread:
@@ -150,12 +165,12 @@ def killing_after(backend, seconds: float) -> threading.Thread:
     return thread
 
 
-@pytest.mark.parametrize("press", [import_video, face_from_photo, transfer_of_a_photo])
+@pytest.mark.parametrize("press", PRESSES)
 def test_an_operator_whose_worker_is_killed_changes_nothing(wrinkled, given, module, press):
     backend, draw = module("detailed3dmm_addon.worker.jobs"), random.Random(press.__name__)
     settings = wrinkled.d3dmm_transfer
     settings.source_kind, settings.source_path, settings.use_shape = "FILE", str(given.photo), True
-    settings.use_expression = True
+    settings.use_expression, settings.fit_photo = True, press is transfer_of_a_fit
     count, killed = max(1, KILLS // 10), 0
     for number in range(count):  # each half a second later than the one before
         backend.stop()

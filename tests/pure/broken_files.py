@@ -12,6 +12,7 @@ import contextlib
 import functools
 import json
 import random
+import struct
 import sys
 import tempfile
 import wave
@@ -25,14 +26,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.ctranslate2_file import read_ctranslate2
 from ml_backend.files.curve_file import Animation, read_curves, write_curves
 from ml_backend.files.displacement_file import read_displacement, write_displacement
 from ml_backend.files.face_file import FaceParameters, read_face, write_face
 from ml_backend.files.take_file import Take, read_take, write_take
 from ml_backend.files.tensor_file import read_tensors, write_tensors
 from ml_backend.files.transcript_file import read_transcript
+from ml_backend.files.wavefront import read_obj_vertices
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.earlier_face import carry_face, earlier_face
+from ml_backend.models.face_attributes import REGION_PREFIXES, FaceAttributes, transferred
+from ml_backend.models.saved_latent import SavedLatent, read_latent
+from ml_backend.video.formats import sequence_pattern
 
 EARLIER = Path(__file__).resolve().parents[1] / "blender" / "earlier"
 KEPT = Path(__file__).resolve().parents[2] / "build" / "broken"
@@ -109,6 +115,44 @@ def make_earlier_character(path: Path) -> None:
     path.write_bytes((EARLIER / "preset_character.json").read_bytes())
 
 
+def make_expression(path: Path) -> None:
+    """An expression alone, as Blender's presets of expressions are."""
+    path.write_bytes((EARLIER / "preset_expression.json").read_bytes())
+
+
+def make_latent(path: Path) -> None:
+    """A latent that `invert` found."""
+    draw = np.random.default_rng(0)
+    SavedLatent(
+        draw.normal(size=(4, 8)), np.zeros(128), np.zeros(16), np.zeros(52), 31.5, "the weights"
+    ).write(path)
+
+
+def make_settings(path: Path) -> None:
+    """A training configuration."""
+    rows = ["# Minutes: 3.", "[stage]", "steps = 40", "rates = [0.1, 0.01]", 'kind = "small"']
+    path.write_text("\n".join(rows) + "\n")
+
+
+def make_mesh(path: Path) -> None:
+    """A mesh of four vertices."""
+    rows = [f"v {0.1 * index} {0.2 - index} 0.3" for index in range(4)]
+    path.write_text("\n".join(["# mesh", *rows, "f 1 2 3 4"]) + "\n")
+
+
+def make_ctranslate2(path: Path) -> None:
+    """A model of CTranslate2 with two variables."""
+
+    def text(word: str) -> bytes:
+        return struct.pack("<H", len(word) + 1) + word.encode() + b"\0"
+
+    parts = [struct.pack("<I", 6), text("WhisperSpec"), struct.pack("<II", 3, 2)]
+    for name, array in (("encoder/a", np.ones((3, 4), np.float32)), ("encoder/b", np.arange(5, dtype="<i2"))):
+        parts += [text(name), struct.pack("<B", array.ndim), struct.pack(f"<{array.ndim}I", *array.shape)]
+        parts += [struct.pack("<BI", 0 if array.dtype == np.float32 else 2, array.nbytes), array.tobytes()]
+    path.write_bytes(b"".join([*parts, struct.pack("<I", 0)]))
+
+
 def make_take(path: Path) -> None:
     """A take of five frames."""
     count = 5
@@ -164,6 +208,16 @@ def make_subtitles(path: Path) -> None:
     path.write_text("1\n00:00:00,200 --> 00:00:01,900\nHello!\n\n2\n00:00:02,000 --> 00:00:04,500\nNow.\n")
 
 
+def make_webvtt(path: Path) -> None:
+    """One cue, with a style and a speaker."""
+    path.write_text("WEBVTT\n\nNOTE by hand\n\n1\n00:00.200 --> 00:01.900 align:start\n<v Ada>Hello!\n")
+
+
+def make_transcript(path: Path) -> None:
+    """Words alone."""
+    path.write_text("Hello, 12 worlds!\nIt is now 3 o'clock.\n")
+
+
 def make_textgrid(path: Path) -> None:
     """One tier of two words."""
     rows = ['"IntervalTier"', '"words"', "0", "2", "2", "0", "1", '"hello"', "1", "2", '"now"']
@@ -171,7 +225,14 @@ def make_textgrid(path: Path) -> None:
     path.write_text("\n".join([*head, *rows]) + "\n")
 
 
-CODECS = {".mp4": "mpeg4", ".mov": "libx264", ".mkv": "ffv1", ".avi": "mjpeg", ".webm": "libvpx"}
+CODECS = {
+    ".mp4": "mpeg4",
+    ".mov": "libx264",
+    ".mkv": "ffv1",
+    ".avi": "mjpeg",
+    ".webm": "libvpx",
+    ".gif": "gif",
+}
 
 
 def make_video(path: Path) -> None:
@@ -181,7 +242,7 @@ def make_video(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(CODECS[path.suffix], rate=30)
         stream.width, stream.height = 64, 48
-        stream.pix_fmt = "yuvj420p" if path.suffix == ".avi" else "yuv420p"
+        stream.pix_fmt = {".avi": "yuvj420p", ".gif": "rgb8"}.get(path.suffix, "yuv420p")
         for index in range(6):
             pixels = np.full((48, 64, 3), 30 * index, np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
@@ -221,9 +282,20 @@ def make_sound(path: Path) -> None:
             file.setframerate(44100)
             file.writeframes((samples * 32767).astype("<i2").tobytes())
         return
+    if path.suffix == ".m4a":
+        import av
+
+        with av.open(str(path), "w", format="mp4") as container:
+            stream = container.add_stream("aac", rate=44100)
+            frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+            frame.sample_rate = 44100
+            for packet in [*stream.encode(frame), *stream.encode()]:
+                container.mux(packet)
+        return
     import soundfile
 
-    soundfile.write(path, samples, 44100)
+    rate = 48000 if path.suffix == ".opus" else 44100
+    soundfile.write(path, samples, rate, format="OGG" if path.suffix == ".opus" else None)
 
 
 def make_model(path: Path) -> None:
@@ -266,6 +338,11 @@ def video_values(path: Path) -> list[np.ndarray]:
     return [frame.pixels for frame in frames] + [np.array([frame.seconds for frame in frames])]
 
 
+def sequence_values(path: Path) -> list[np.ndarray]:
+    """Reads a sequence of pictures that holds this one."""
+    return video_values(sequence_pattern(path))
+
+
 def photo_values(path: Path) -> list[np.ndarray]:
     """Reads a photo."""
     from ml_backend.fitting.photo_file import read_photo
@@ -291,11 +368,46 @@ def face_values(path: Path) -> list[np.ndarray]:
     return [value for value in vars(found).values() if isinstance(value, np.ndarray)]
 
 
+def transferred_values(path: Path) -> list[np.ndarray]:
+    """Gives a face all that a face file knows, as a transfer does."""
+    from ml_backend.pipelines.transfer_attributes import attributes_of_file
+
+    own = FaceAttributes(
+        np.zeros(present_face().identity_size), np.zeros(52), np.zeros(16), np.ones((9, 3)), np.zeros(3)
+    )
+    source, _ = attributes_of_file(path)
+    changed = transferred(own, source, dict.fromkeys(source.known, 0.5), tuple(REGION_PREFIXES))
+    return [value for value in vars(changed).values() if isinstance(value, np.ndarray)]
+
+
+def latent_values(path: Path) -> list[np.ndarray]:
+    """Reads a latent."""
+    found = read_latent(path, "the weights")
+    return [found.latent, found.identity, found.skin, found.expression, np.array([found.psnr_db])]
+
+
+def settings_values(path: Path) -> list[np.ndarray]:
+    """Reads a training configuration; its numbers are judged where they are used."""
+    from ml_backend.training.training_run import read_configuration
+
+    assert isinstance(read_configuration(str(path), "model"), dict)
+    return []
+
+
+def ctranslate2_values(path: Path) -> list[np.ndarray]:
+    """Reads all variables; their numbers are judged by the network that takes them."""
+    assert read_ctranslate2(path, "WhisperSpec", lambda _: True, "Give another file.") is not None
+    return []
+
+
 READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
     "wav": (".wav", make_sound, read_sound),
     "flac": (".flac", make_sound, read_sound),
     "ogg": (".ogg", make_sound, read_sound),
     "mp3": (".mp3", make_sound, read_sound),
+    "opus": (".opus", make_sound, read_sound),
+    "aiff": (".aiff", make_sound, read_sound),
+    "m4a": (".m4a", make_sound, read_sound),
     "map-exr": (".exr", make_map, read_displacement),
     "map-png": (".png", make_map, read_displacement),
     "map-npy": (".npy", make_map, read_displacement),
@@ -305,6 +417,10 @@ READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
     "first-face-json": (".json", make_earlier_face, face_values),
     "fitted-face-json": (".json", make_fitted_face, face_values),
     "earlier-character": (".json", make_earlier_character, face_values),
+    "expression-json": (".json", make_expression, face_values),
+    "transfer-source": (".json", make_fitted_face, transferred_values),
+    "transfer-first-face": (".json", make_earlier_face, transferred_values),
+    "latent": (".safetensors", make_latent, latent_values),
     "take": (".json", make_take, take_values),
     "take-curves": (".json", make_take, curve_values),
     "facecap": (".txt", make_facecap, curve_values),
@@ -312,16 +428,24 @@ READERS: dict[str, tuple[str, Callable[[Path], None], Callable]] = {
     "mediapipe": (".json", make_mediapipe, curve_values),
     "metahuman": (".csv", make_metahuman, curve_values),
     "subtitles": (".srt", make_subtitles, transcript_values),
+    "webvtt": (".vtt", make_webvtt, transcript_values),
+    "transcript": (".txt", make_transcript, transcript_values),
     "textgrid": (".TextGrid", make_textgrid, transcript_values),
     "video": (".mp4", make_video, video_values),
     "video-mov": (".mov", make_video, video_values),
     "video-mkv": (".mkv", make_video, video_values),
     "video-avi": (".avi", make_video, video_values),
     "video-webm": (".webm", make_video, video_values),
+    "video-gif": (".gif", make_video, video_values),
+    "picture-sequence": ("_0001.png", make_photo, sequence_values),
     "photo-jpeg": (".jpg", make_photo, photo_values),
     "photo-png": (".png", make_photo, photo_values),
     "photo-tiff": (".tiff", make_photo, photo_values),
     "photo-webp": (".webp", make_photo, photo_values),
+    "photo-bmp": (".bmp", make_photo, photo_values),
+    "mesh-obj": (".obj", make_mesh, lambda path: [read_obj_vertices(path, 4)]),
+    "settings": (".toml", make_settings, settings_values),
+    "ctranslate2": (".bin", make_ctranslate2, ctranslate2_values),
     "weights": (".safetensors", make_tensors, lambda path: list(read_tensors(path)[0].values())),
     "model": (".safetensors", make_model, read_directions),
 }

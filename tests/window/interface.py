@@ -13,6 +13,8 @@ from pathlib import Path
 import bpy
 
 Turns = Generator[None, None, object]
+_STEP = 13
+"""Pixels between two looks downwards; a button is 20 high."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,16 @@ class Interface:
 
     Args:
         out: folder of the screenshots.
+
+    Attributes:
+        missed: what the mouse found where it looked for the last button.
     """
 
     def __init__(self, out: Path):
         self.out = out
         self.pictures = 0
         self.at = (0, 0)
+        self.missed = ""
 
     @property
     def window(self) -> bpy.types.Window:
@@ -140,10 +146,12 @@ class Interface:
 
     def press(self, button: Button) -> Turns:
         """Clicks a button where the mouse, at rest, finds it again; whether it did."""
-        for x, y in ((button.x, button.y), *button.hits):
+        above = [(x, y + _STEP) for x, y in button.hits]  # on a busy machine the mouse lags behind a scan
+        for x, y in ((button.x, button.y), *button.hits, *above):
             yield from self.move(x, y)
             yield from self.turns(2)
-            if self.under_mouse() == button.key:
+            self.missed = self.under_mouse()
+            if self.missed == button.key:
                 yield from self.click(x, y)
                 return True
         return False
@@ -163,7 +171,7 @@ class Interface:
     def scan(
         self,
         columns: tuple[float, ...] = (0.2, 0.5, 0.8, 0.93),
-        step: int = 13,
+        step: int = _STEP,
         top: float = 1.0,
         bottom: float = 0.0,
         until: str = "",
@@ -172,7 +180,7 @@ class Interface:
 
         Args:
             columns: where to look, shares of the width without the tabs.
-            step: pixels between two looks downwards; a button is 20 high.
+            step: pixels between two looks downwards.
             top, bottom: shares of the region's height.
             until: where a button whose key holds this was found, the mouse finds its lower edge and goes no
                 further.

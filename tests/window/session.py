@@ -1,7 +1,8 @@
 """A user's session in Blender's window: install, shape, drag, speak, undo, save, render.
 
 Arguments after `--`: the extension's zip, the worker's Python, the folder for screenshots and report.json,
-and the names of the steps to take after the face was made (all of them where none is named).
+and the names of the steps to take after the face was made (all of them where none is named); after `looks`,
+names of panels or of their open parts leave the others out.
 """
 
 import importlib
@@ -20,6 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drops import Drops
+from footage import Footage
 from given import ARCHIVE, INTERPRETER, MODULE, OUT, RECORDING, STEPS
 from interface import Button, Interface, Turns, drive
 from interruptions import Interruptions
@@ -27,7 +29,7 @@ from looks import Looks
 from showing import Showing
 
 
-class Session(Interruptions, Drops, Showing, Looks):
+class Session(Interruptions, Drops, Showing, Looks, Footage):
     """Checks, measurements, and the user's steps in order."""
 
     def __init__(self) -> None:
@@ -112,7 +114,8 @@ class Session(Interruptions, Drops, Showing, Looks):
         hit = yield from self.ui.press(button)
         yield from self.settled() if settle else self.ui.turns(6)
         held = hit and (effect() if effect else True)
-        self.check(f"pressed {name}", held and not self.problem(), self.problem())
+        note = self.problem() or ("" if hit else f"the mouse found {self.ui.missed!r} there")
+        self.check(f"pressed {name}", held and not self.problem(), note)
 
     # The steps.
 
