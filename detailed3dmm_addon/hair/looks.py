@@ -125,7 +125,7 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
     dark = float(np.clip(random.normal(0.82 + 0.2 * tone, 0.09), 0.35, 0.99))
     if tone > 0.5:
         dark = max(dark, 0.93)
-    grey = float(np.clip((age - 45) / 35 + 0.1 * random.standard_normal(), 0, 0.95))
+    grey = float(np.clip((age - 45) / 50 + 0.1 * random.standard_normal(), 0, 0.95))
     red = float(random.beta(1.2, 4) * (1 - 0.8 * tone))
     styles = dict(look.styles)
     if name == "COILY" and not is_man:
