@@ -169,7 +169,8 @@ class Footage:
         left = float(np.abs(self.shape(face) - before).max())
         self.check("and its own again", left < 1e-5, f"{1000 * left:.3f} mm")
         self.check("its tone stays", abs(face.d3dmm.skin.tone - tone) < 1e-3, face.d3dmm.skin.tone)
-        bpy.data.objects.remove(other)
+        for item in [*other.children_recursive, other]:
+            bpy.data.objects.remove(item)
 
     @staticmethod
     def shape(item: bpy.types.Object) -> np.ndarray:

@@ -137,12 +137,20 @@ class Interface:
         """Writes a numbered screenshot with the mouse out of the way; `still` leaves the mouse in place."""
         region = self.region("WINDOW") if any(a.type == "VIEW_3D" for a in self.window.screen.areas) else None
         if region is not None and not still:
+            yield from self.leave_buttons()
             yield from self.move(region.x + 5, region.y + 5)
         yield from self.turns(6)
         self.pictures += 1
         subprocess.run(
             ["import", "-window", "root", str(self.out / f"{self.pictures:02d}_{name}.png")], check=True
         )
+
+    def leave_buttons(self) -> Turns:
+        """Moves the mouse in the sidebar: a button that was pressed stays lit, or grey, until then."""
+        region = self.region()
+        for _ in range(2):
+            yield from self.move(region.x + 5, region.y + 5)
+            yield from self.turns(2)
 
     def press(self, button: Button) -> Turns:
         """Clicks a button where the mouse, at rest, finds it again; whether it did."""
@@ -189,6 +197,7 @@ class Interface:
         found: dict[str, list[tuple[int, int]]] = {}
         width = region.width - 30  # the tabs
         wanted: str = ""
+        yield from self.leave_buttons()
         for y in range(
             region.y + int(region.height * top) - 6, region.y + int(region.height * bottom) + 6, -step
         ):

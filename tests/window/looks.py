@@ -141,8 +141,11 @@ class Looks:
 
     def scalp_panel(self) -> Turns:
         """Lengthens the hair of the head, takes it off alone, and grows it again."""
-        before = self.hair_points()
-        self.check("the look has hair on the head", len(before) > 0, len(before))
+        if not len(self.hair_points()):
+            with self.ui.override("WINDOW"):
+                bpy.ops.d3dmm.set_hair_look(look="BOB")
+            yield from self.settled()
+        self.check("the look has hair on the head", len(self.hair_points()) > 0)
         yield from self.pressed("d3dmm_hair.scalp.seed", lambda: self.face.d3dmm_hair.scalp.seed, 0.94)
         yield from self.dragged(
             "d3dmm_hair.scalp.length",
