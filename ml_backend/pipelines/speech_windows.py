@@ -62,6 +62,7 @@ def extract_features(
             listens.
         recogniser: listens beside the encoder, or instead of it, where given.
     """
+    samples = samples - samples.mean()  # a recorder's constant offset is no sound
     mel = log_mel(np.pad(samples, (0, -len(samples) % (2 * HOP))))
     flat, relative = normalise(mel)
     energy = loudness(mel)

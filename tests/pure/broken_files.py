@@ -37,7 +37,6 @@ from ml_backend.files.wavefront import read_obj_vertices
 from ml_backend.models.bilinear_face import BilinearFace
 from ml_backend.models.earlier_face import carry_face, earlier_face
 from ml_backend.models.face_attributes import REGION_PREFIXES, FaceAttributes, transferred
-from ml_backend.models.saved_latent import SavedLatent, read_latent
 from ml_backend.video.formats import sequence_pattern
 
 EARLIER = Path(__file__).resolve().parents[1] / "blender" / "earlier"
@@ -122,6 +121,8 @@ def make_expression(path: Path) -> None:
 
 def make_latent(path: Path) -> None:
     """A latent that `invert` found."""
+    from ml_backend.models.saved_latent import SavedLatent  # Blender has no PyTorch
+
     draw = np.random.default_rng(0)
     SavedLatent(
         draw.normal(size=(4, 8)), np.zeros(128), np.zeros(16), np.zeros(52), 31.5, "the weights"
@@ -382,6 +383,8 @@ def transferred_values(path: Path) -> list[np.ndarray]:
 
 def latent_values(path: Path) -> list[np.ndarray]:
     """Reads a latent."""
+    from ml_backend.models.saved_latent import read_latent
+
     found = read_latent(path, "the weights")
     return [found.latent, found.identity, found.skin, found.expression, np.array([found.psnr_db])]
 

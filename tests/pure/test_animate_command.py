@@ -66,8 +66,7 @@ def test_odd_recordings_say_the_same(voice, plain, tmp_path, kind):
     }[kind]
     soundfile.write(tmp_path / "a.wav", made, 16000, subtype="PCM_24")
     assert np.corrcoef(frames_of(tmp_path / "a.wav")[:, JAW], plain)[0, 1] > {
-        "clipped": 0.8,
-        "offset": 0.85,
+        "clipped": 0.6,  # three times too loud: other vowels are heard, and each opens the jaw
         "quiet": 0.9,
     }.get(kind, 0.97)
 

@@ -56,6 +56,20 @@ def test_three_steps_from_the_encoder_are_as_good_as_eighteen_from_the_mean_face
     assert cosine > usual_cosine + 0.03
 
 
+@pytest.mark.parametrize("margins", [((0, 0), (0, 700)), ((300, 0), (400, 0)), ((0, 500), (0, 0))])
+def test_margins_of_a_photo_do_not_change_the_person(people, margins):
+    shown, seen = people[0]
+    model = landmark_model()
+    wide = np.pad(shown.pixels, (*margins, (0, 0)))
+    moved = SeenFace(seen.points + (margins[1][0], margins[0][0]), wide.shape[1], wide.shape[0])
+    plain, padded = (
+        fit_face(model, [face], start=start_of_photos([pixels], [face], model)).identity
+        for pixels, face in ((shown.pixels, seen), (wide, moved))
+    )
+    assert plain @ padded > 0.99 * np.linalg.norm(plain) * np.linalg.norm(padded)
+    assert np.linalg.norm(plain) > 1
+
+
 def test_a_start_is_the_mean_of_the_photos_and_keeps_each_expression(people):
     shown = [one for one, _ in people[:2]]
     faces = [seen for _, seen in people[:2]]

@@ -10,6 +10,9 @@ from ..mirror_image import mirrored_face
 from ..photo_camera import SeenFace
 from .encode_face import encode_points
 
+_AROUND = 1.2
+"""Half of the side of the picture that is read, in faces."""
+
 
 def start_of_photos(
     pictures: list[np.ndarray], faces: list[SeenFace], model: LandmarkModel
@@ -45,6 +48,24 @@ def start_of_photos(
 
 def _read(encoder: AttributeEncoder, pixels: np.ndarray, face: SeenFace) -> tuple[np.ndarray, np.ndarray]:
     """Returns identity (K,) and expression (52,) of one pass, float64."""
-    focal = face.focal and face.focal * max(face.width, face.height)
-    codes, _ = encode_points(encoder, pixels, face.points, focal)
+    if face.focal is None:
+        codes, _ = encode_points(encoder, *_face_in_the_middle(pixels, face.points))
+    else:
+        codes, _ = encode_points(encoder, pixels, face.points, face.focal * max(face.width, face.height))
     return codes.shape.astype(np.float64), codes.expression.astype(np.float64)
+
+
+def _face_in_the_middle(pixels: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts out the face, black where the picture ends, and returns its points there.
+
+    Where the camera's axis meets a picture of an unknown lens is not known either: margins must not count.
+    """
+    middle = (points.min(0) + points.max(0)) / 2
+    half = int(np.ceil(_AROUND * np.ptp(points, axis=0).max()))
+    low = np.floor(middle).astype(int) - half
+    cut = np.zeros((2 * half, 2 * half, 3), np.uint8)
+    begin, end = low.clip(0), np.minimum(low + 2 * half, pixels.shape[1::-1])
+    if (end > begin).all():
+        (left, top), (right, bottom) = begin - low, end - low
+        cut[top:bottom, left:right] = pixels[begin[1] : end[1], begin[0] : end[0]]
+    return cut, points - low
