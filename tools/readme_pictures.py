@@ -21,16 +21,17 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 BUILD = ROOT / "build" / "pictures"
 WIDTHS = {"still": 480, "still_smooth": 480, "sheet": 1200}
-FIRST = Person(110, 0.05, 0.25, "joy")
+FIRST = Person(121, 0.6, 0.6)
+TURNED = Person(110, 0.05, 0.25, "joy")
 PEOPLE = (
-    Person(111, -0.6, 0.10),
-    Person(106, -0.2, 0.85, "joy"),
-    Person(104, 0.0, 0.45, "surprise"),
-    Person(107, 0.3, 0.22, "contempt"),
+    Person(111, -0.9, 0.10),
+    Person(106, -0.4, 0.85, "joy"),
+    Person(104, -0.1, 0.45, "surprise"),
+    Person(107, 0.2, 0.22, "contempt"),
     Person(105, 0.5, 0.95, "laugh"),
     Person(109, 0.7, 0.55, "sadness"),
     Person(103, 1.0, 0.15, "disgust"),
-    Person(102, 0.4, 0.70, "joy"),
+    Person(102, -0.7, 0.70, "joy"),
 )
 """Eight people of all ages and tones, each with one expression."""
 CLOSE = Person(82, 0.8, 0.25, NEUTRAL)
@@ -84,7 +85,7 @@ def make_turntable(folder: Path, size: int, samples: int) -> None:
     """Renders a head from eight sides by the turntable's camera."""
     import bpy
 
-    create_person(FIRST, "BUTTERFLY")
+    create_person(TURNED, "BUTTERFLY")
     bpy.ops.d3dmm.build_studio(set_up="BUTTERFLY", turntable=SIDES)
     scene = bpy.context.scene
     strip = Image.new("RGB", (SIDES * size, size))
