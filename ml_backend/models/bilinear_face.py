@@ -249,9 +249,10 @@ class BilinearFace:
         key = self._key(identity)
         if self._cache.get("shapes_key") != key:
             shapes = (self._contracted(identity) @ self.basis).reshape(1 + len(self.expression_names), -1, 3)
+            lining = self.mouth_lining()
+            rest, moves = self._lining_of(identity, shapes[:, lining.near])
             shapes[0] += self.mean
-            vertices = self.mouth_lining().vertices
-            shapes[0, vertices], shapes[1:, vertices] = self._lining_of(identity)
+            shapes[0, lining.vertices], shapes[1:, lining.vertices] = rest, moves
             shapes.flags.writeable = False
             self._cache.update(shapes_key=key, shapes=(shapes[0], shapes[1:]))
         return self._cache["shapes"]
@@ -358,12 +359,20 @@ class BilinearFace:
             self._cache.update(lining=lining, lining_basis=basis.reshape(len(basis), -1))
         return self._cache["lining"]
 
-    def _lining_of(self, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the lining of the mouth, (N, 3) at rest and (52, N, 3) moves, kept for the next call."""
+    def _lining_of(
+        self, identity: np.ndarray, near: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the lining of the mouth, (N, 3) at rest and (52, N, 3) moves, kept for the next call.
+
+        Args:
+            identity: (K,).
+            near: (1 + 52, M, 3) of the lining's near vertices, from the mean face and from rest, where known.
+        """
         key, lining = self._key(identity), self.mouth_lining()
         if self._cache.get("lining_key") != key:
-            near = self._contracted(identity) @ self._cache["lining_basis"]
-            near = near.reshape(len(near), -1, 3)
+            if near is None:
+                flat: np.ndarray = self._contracted(identity) @ self._cache["lining_basis"]
+                near = flat.reshape(len(flat), -1, 3)
             rest = near[0] + self.mean[lining.near]
             rest[lining.own] = lining.at_rest(rest)
             moves = lining.in_motion(rest, near[1:])
