@@ -12,11 +12,12 @@ aligned with the estimated 2D landmarks"; Cao et al. 2014, "FaceWarehouse", Eq. 
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
 from ..geometry.camera_view import FRONTAL, Camera, rotation_about
 from ..models.bilinear_face import BilinearFace
+from .fit_priors import Noise, expression_prior
 from .landmark_map import OVAL, LandmarkMap
 from .landmarks import level_frame
 from .lid_opening import lid_factors
@@ -29,16 +30,7 @@ _FEWEST, _SETTLED = 2, 20.0
 _REWEIGHTED = 4
 """Solutions of a step from a given start, each with the weights that the one before leads to."""
 _OUTLIER = 0.12
-_EXPRESSION_SPREAD, _SIDES_SPREAD, _BOUND_SPREAD = 0.40, 0.06, 0.03
-_RARE = {
-    "tongueOut": 0.01,
-    "cheekPuff": 0.06,
-    "jawForward": 0.06,
-    "jawLeft": 0.12,
-    "jawRight": 0.12,
-    "mouthLeft": 0.15,
-    "mouthRight": 0.15,
-}
+_BOUND_SPREAD = 0.03
 _OVAL_LESS = 0.5
 _COMMON = 0.3
 """Share of the shared errors that counts. The detector errs more on painted heads than on photographs."""
@@ -111,14 +103,14 @@ class LandmarkModel:
     map: LandmarkMap
     mirror: np.ndarray
     _by_expression: np.ndarray = field(init=False, repr=False)
-    noise: "Noise" = field(init=False, repr=False)
+    noise: Noise = field(init=False, repr=False)
 
     def __post_init__(self):
         self.noise = self._noise()
         self._match_lids()
         self._by_expression = np.ascontiguousarray(self.core.transpose(1, 0, 2))
 
-    def _noise(self) -> "Noise":
+    def _noise(self) -> Noise:
         """Returns the landmarks' error model, the same for a face and its mirror image."""
         mirror = mirrored_points(self.mean.reshape(-1, 3))
         swap = np.stack([2 * mirror, 2 * mirror + 1], 1).ravel()
@@ -167,50 +159,6 @@ class LandmarkModel:
             by_identity[1:].reshape(len(identity), -1, 3),
             by_expression[1:].reshape(len(expression), -1, 3),
         )
-
-
-@dataclass(frozen=True)
-class Noise:
-    """The inverse of a covariance D + F F^T of shared factors and single errors, quick to multiply by.
-
-    Attributes:
-        mean: (L, 2) float64, what is wrong on every face.
-        root: (2 L,) float64, one over the own deviations.
-        common: (F, 2 L) float64: with x scaled by `root`, x^T C^-1 x is |x|^2 - |common x|^2 (Woodbury).
-    """
-
-    mean: np.ndarray
-    root: np.ndarray
-    common: np.ndarray
-
-    @classmethod
-    def of(cls, mean: np.ndarray, factors: np.ndarray, own: np.ndarray) -> "Noise":
-        """Builds it from mean (2 L,), factors (2 L, F) and deviations of single coordinates (2 L,)."""
-        scaled = factors / own[:, None]
-        inner = cholesky(np.eye(factors.shape[1]) + scaled.T @ scaled, lower=True)
-        return cls(mean.reshape(-1, 2), 1 / own, solve_triangular(inner, scaled.T, lower=True))
-
-    def products(self, jacobian: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns J^T C^-1 J (P, P) and J^T C^-1 r (P,) of J (2 L, P) and r (2 L,)."""
-        jacobian, wrong = jacobian * self.root[:, None], wrong * self.root
-        shared, share = self.common @ jacobian, self.common @ wrong
-        return jacobian.T @ jacobian - shared.T @ shared, jacobian.T @ wrong - shared.T @ share
-
-
-def expression_prior(names: tuple[str, ...]) -> np.ndarray:
-    """Returns the precision (52, 52) of expressions: small coefficients, and the left like the right."""
-    precision = np.diag([1 / _RARE.get(name, _EXPRESSION_SPREAD) ** 2 for name in names])
-    for name in names:
-        if name.endswith("Left") and name[:-4] not in ("jaw", "mouth") and "Look" not in name:
-            pair = [names.index(name), names.index(name[:-4] + "Right")]
-            precision[np.ix_(pair, pair)] += np.array([[1, -1], [-1, 1]]) / _SIDES_SPREAD**2
-    for eye in ("Up", "Down"):
-        pair = [names.index(f"eyeLook{eye}{side}") for side in ("Left", "Right")]
-        precision[np.ix_(pair, pair)] += np.array([[1, -1], [-1, 1]]) / _SIDES_SPREAD**2
-    for side, other in (("Left", "Right"), ("Right", "Left")):
-        pair = [names.index(f"eyeLookIn{side}"), names.index(f"eyeLookOut{other}")]
-        precision[np.ix_(pair, pair)] += np.array([[1, -1], [-1, 1]]) / _SIDES_SPREAD**2
-    return precision
 
 
 @dataclass

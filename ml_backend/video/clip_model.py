@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..fitting.face_fit import LandmarkModel, Noise, expression_prior
+from ..fitting.face_fit import LandmarkModel
+from ..fitting.fit_priors import Noise, expression_prior
 from ..fitting.landmark_map import OVAL
 from ..fitting.mesh_layout import LEFT_RIM, RIGHT_RIM
 from ..geometry.camera_view import FRONTAL, Camera

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from ..animation.curve_filters import channel_group
 from ..expression_names import EXPRESSION_NAMES
-from ..fitting.face_fit import Noise
+from ..fitting.fit_priors import Noise
 from ..fitting.landmarks import level_frame
 from ..fitting.mesh_layout import LEFT_IRIS, RIGHT_IRIS
 from ..geometry.camera_view import FRONTAL, rotation_about

@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw
 from ml_backend.__main__ import main
 from ml_backend.errors import UserError
 from ml_backend.fitting.degraded_photo import degrade_photo, portrait_square
-from ml_backend.fitting.face_fit import LandmarkModel, Noise, expression_prior, fit_face
+from ml_backend.fitting.face_fit import LandmarkModel, fit_face
 from ml_backend.fitting.fit_confidence import judge_fit
+from ml_backend.fitting.fit_priors import Noise, expression_prior
 from ml_backend.fitting.landmark_map import LandmarkMap
 from ml_backend.fitting.landmarks import FacePoints, choose_face, find_faces
 from ml_backend.fitting.photo_camera import SeenFace
