@@ -34,6 +34,7 @@ from ..nodes.vertex_attributes import write_attribute
 from .eye_material import IRIS_NODE
 from .eye_shapes import EYE_RADIUS, eyeball_shape, has_lids, lid_shape
 from .eyeball_material import make_cornea, make_eyeball, make_iris, make_lids, make_unseen
+from .skin_material import shown_tone
 
 MODIFIER = "D3DMM Eyes"
 _IRISES = (
@@ -89,12 +90,13 @@ def add_eyes(face: bpy.types.Object, seed: int, metre: float) -> bpy.types.Nodes
 
 
 def _set_colours(face: bpy.types.Object, modifier: bpy.types.NodesModifier, seed: int) -> None:
-    iris, second = _IRISES[seed % (_BROWN if face.d3dmm.skin_tone > _DARK_SKIN else len(_IRISES))]
+    tone = shown_tone(face)
+    iris, second = _IRISES[seed % (_BROWN if tone > _DARK_SKIN else len(_IRISES))]
     set_input(modifier, IRIS_INPUT, (*iris, 1.0))
     set_input(modifier, SECOND_INPUT, (*second, 1.0))
     set_input(modifier, SEED_INPUT, seed % 997)
     age = float(np.clip(face.d3dmm.age_offset / 4 + 0.15, 0, 1))
-    pigment = _PIGMENTED * float(np.clip(2 * face.d3dmm.skin_tone - 1, 0, 1))
+    pigment = _PIGMENTED * float(np.clip(2 * tone - 1, 0, 1))
     set_input(modifier, YELLOWING_INPUT, min(age + pigment, 1.0))
     set_input(modifier, VEINS_INPUT, 0.3 + 0.4 * age)
     suit_skin(face)

@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 
 from ...ml_backend.geometry.map_bands import COARSE_RESOLUTION
-from ...ml_backend.models.skin.seeded_tone import SKIN_TONES
+from ...ml_backend.models.skin.seeded_tone import SKIN_TONES, tone_of_angle
 from ..nodes.detail_groups import GAIN_ATTRIBUTE, HEIGHT_ATTRIBUTE, live_fine_group
 from ..nodes.detail_modifier import FINE_NODE
 from ..nodes.map_images import make_map_image
@@ -45,6 +45,12 @@ def tone_of(colour: np.ndarray) -> float:
     tones, colours = zip(*SKIN_TONES, strict=True)
     levels = np.log(np.maximum(np.array(colours) @ luminance, 1e-4))
     return float(np.interp(np.log(max(float(colour @ luminance), 1e-4)), levels[::-1], tones[::-1]))
+
+
+def shown_tone(face: bpy.types.Object) -> float:
+    """Returns the Skin Tone, 0 to 1, that a face shows: that of the Skin panel's tone where it is painted."""
+    settings = face.d3dmm
+    return tone_of_angle(settings.skin.tone) if settings.skin.use else float(settings.skin_tone)
 
 
 def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.Material:

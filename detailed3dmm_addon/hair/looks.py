@@ -8,6 +8,7 @@ import numpy as np
 
 from ...ml_backend.hair.face_hair import BEARD_STYLES
 from ...ml_backend.hair.scalp_styles import SCALP_STYLES
+from ..appearance.skin_material import shown_tone
 from ..model.face_model import face_model, identity_of
 from .groom import add_hair, hair_objects, hair_part, remove_hair
 from .parts import DEFAULT_STYLES, NUMBERS, PARTS
@@ -108,7 +109,7 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
         seed: the same gives the same look.
     """
     random = np.random.default_rng([seed, _LOOK_SEED])
-    tone = face.d3dmm.skin_tone
+    tone = shown_tone(face)
     model = face_model()
     age, gender = 35.0, 0.0
     if len(model.attributes) > 1:

@@ -14,8 +14,8 @@ from ...ml_backend.models.bilinear_face import BilinearFace
 from ...ml_backend.models.earlier_face import earlier_face
 from ...ml_backend.models.skin_vector import sample_skin
 
-_STEPS_PER_METRE = 2.0**22
-"""Shapes are rounded to a quarter of a micrometre: finer values would only make files larger."""
+_STEPS_PER_METRE = 2.0**20
+"""Shapes are rounded to a micrometre: finer values would only make files larger."""
 
 
 @lru_cache(maxsize=1)

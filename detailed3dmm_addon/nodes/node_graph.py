@@ -81,7 +81,7 @@ class NodeGraph:
         node = self.node("GeometryNodeInputNamedAttribute", {"Name": name}, data_type="FLOAT")
         return enabled_socket(node.outputs, "Attribute")
 
-    def store_attribute(self, geometry, name: str, kind: str, value) -> bpy.types.NodeSocket:
+    def store_attribute(self, geometry, name: str, kind: str, value, selection=None) -> bpy.types.NodeSocket:
         """Adds a geometry node that stores a vertex attribute.
 
         Args:
@@ -89,11 +89,14 @@ class NodeGraph:
             name: of the attribute.
             kind: FLOAT or FLOAT_VECTOR.
             value: socket of the values.
+            selection: socket that says at which vertices; elsewhere the attribute keeps its value, or is 0.
 
         Returns:
             The socket of the mesh with the attribute.
         """
         inputs = {"Geometry": geometry, "Name": name, "Value": value}
+        if selection is not None:
+            inputs["Selection"] = selection
         node = self.node("GeometryNodeStoreNamedAttribute", inputs, data_type=kind, domain="POINT")
         return node.outputs["Geometry"]
 

@@ -1,7 +1,7 @@
 """The modifier that measures the skin's strain: the skin's material reads it for blood and pores.
 
-It compares each edge with the same edge before the shape keys, in the evaluation itself. So it follows
-sliders, drivers and actions, and plays without the extension.
+It compares distances between neighbours with the same distances before the shape keys, in the evaluation
+itself. So it follows sliders, drivers and actions, and plays without the extension.
 """
 
 from typing import cast
@@ -18,7 +18,12 @@ STRAIN_ATTRIBUTE = "d3dmm_strain"
 """Stored by the group: strain across and along the face, and blood that area and dial leave (0 at rest)."""
 REST_ATTRIBUTE = "rest_position"
 """Blender's own: positions before the shape keys."""
-_TAG = "D3DMM Strain 1"
+NEIGHBOURS_ATTRIBUTE = "d3dmm_strain_neighbours"
+"""Of each vertex: the numbers of the neighbours beside and above it, and how many vertices the mesh has,
+below 0 where no expression moves the skin."""
+_TAG = "D3DMM Strain 2"
+_NO_LENGTH = 1e-10
+"""Square metres that are added to squared lengths, so that a vertex without neighbours has no strain."""
 _LEAST, _GREATEST = -0.5, 0.6
 """Strains that count: lids and the inside of the mouth go far beyond."""
 
@@ -84,20 +89,59 @@ def _strain_group() -> bpy.types.NodeTree:
 
 
 def _fill(group: bpy.types.NodeTree) -> None:
-    """Strain across = mean of stretch x share across, over the edges of a vertex, over the mean share."""
+    """Measures by chosen neighbours where the mesh has the vertices of that choice, else by all edges."""
     graph = NodeGraph(group)
     source = graph.node("NodeGroupInput").outputs
-    ends = graph.node("GeometryNodeInputMeshEdgeVertices").outputs
-    rest_node = graph.node(
-        "GeometryNodeInputNamedAttribute", {"Name": REST_ATTRIBUTE}, data_type="FLOAT_VECTOR"
+    geometry, blood = source["Geometry"], source[BLOOD_INPUT]
+    size = graph.node("GeometryNodeAttributeDomainSize", {"Geometry": geometry}, component="MESH")
+    chosen_for = graph.node("GeometryNodeSampleIndex", data_type="FLOAT_VECTOR", domain="POINT")
+    neighbours = _vector_of(graph, NEIGHBOURS_ATTRIBUTE)
+    for socket, value in (("Geometry", geometry), ("Value", neighbours), ("Index", 0)):
+        graph.feed(enabled_socket(chosen_for.inputs, socket), value)
+    count = graph.node("SeparateXYZ", {0: enabled_socket(chosen_for.outputs, "Value")}).outputs[2]
+    count = graph.math("ABSOLUTE", count)
+    fits = graph.node("FunctionNodeCompare", data_type="FLOAT", operation="EQUAL")
+    for socket, value in zip(("A", "B"), (size.outputs["Point Count"], count), strict=True):
+        graph.feed(enabled_socket(fits.inputs, socket), value)
+    switch = graph.node("GeometryNodeSwitch", input_type="GEOMETRY")
+    branches = (
+        ("Switch", fits.outputs[0]),
+        ("False", _by_edges(graph, geometry, blood)),
+        ("True", _by_neighbours(graph, geometry, blood)),
     )
-    rest = enabled_socket(rest_node.outputs, "Attribute")
+    for socket, value in branches:
+        graph.feed(enabled_socket(switch.inputs, socket), value)
+    graph.node("NodeGroupOutput", {"Geometry": enabled_socket(switch.outputs, "Output")})
+
+
+def _by_neighbours(graph: NodeGraph, geometry, dial) -> bpy.types.NodeSocket:
+    """Adds the nodes of the strain between a vertex and its neighbours beside and above it.
+
+    Vertices that no expression moves are left out: they have no strain.
+    """
+    *neighbours, count = graph.node("SeparateXYZ", {0: _vector_of(graph, NEIGHBOURS_ATTRIBUTE)}).outputs
+    rest = _vector_of(graph, REST_ATTRIBUTE)
+    position = graph.node("GeometryNodeInputPosition").outputs[0]
+    strains = []
+    for neighbour in neighbours:
+        lengths = []
+        for places in (position, rest):
+            apart = _vector(graph, "SUBTRACT", _at(graph, places, neighbour), places)
+            square = _vector(graph, "DOT_PRODUCT", apart, apart, "Value")
+            lengths.append(graph.math("ADD", square, _NO_LENGTH))
+        strains.append(_stretch(graph, lengths[0], lengths[1]))
+    return _stored(graph, geometry, strains[0], strains[1], dial, graph.math("GREATER_THAN", count, 0.0))
+
+
+def _by_edges(graph: NodeGraph, geometry, dial) -> bpy.types.NodeSocket:
+    """Adds the nodes of strain across = mean of stretch x share across, over a vertex's edges, over the mean
+    share; the same along."""
+    ends = graph.node("GeometryNodeInputMeshEdgeVertices").outputs
+    rest = _vector_of(graph, REST_ATTRIBUTE)
     before = _vector(graph, "SUBTRACT", _at(graph, rest, ends[0]), _at(graph, rest, ends[1]))
     now = _vector(graph, "SUBTRACT", ends[2], ends[3])
     square = graph.math("MAXIMUM", _vector(graph, "DOT_PRODUCT", before, before, "Value"), 1e-12)
-    ratio = graph.math("DIVIDE", _vector(graph, "DOT_PRODUCT", now, now, "Value"), square)
-    stretch = graph.math("SUBTRACT", graph.math("SQRT", ratio), 1.0)
-    stretch = graph.math("MINIMUM", graph.math("MAXIMUM", stretch, _LEAST), _GREATEST)
+    stretch = _stretch(graph, _vector(graph, "DOT_PRODUCT", now, now, "Value"), square)
     height = graph.node("SeparateXYZ", {0: before}).outputs[2]
     along = graph.math("DIVIDE", graph.math("MULTIPLY", height, height), square)
     across = graph.math("SUBTRACT", 1.0, along)
@@ -113,14 +157,29 @@ def _fill(group: bpy.types.NodeTree) -> None:
         "DIVIDE", at_vertices[0], graph.math("MAXIMUM", graph.math("SUBTRACT", 1.0, share), 0.05)
     )
     second = graph.math("DIVIDE", at_vertices[1], graph.math("MAXIMUM", share, 0.05))
-    area = graph.math(
-        "MULTIPLY", graph.math("ADD", first, 1.0), graph.math("ADD", second, 1.0)
-    )  # blood stays, so less area holds more of it
+    return _stored(graph, geometry, first, second, dial)
+
+
+def _stretch(graph: NodeGraph, now, before) -> bpy.types.NodeSocket:
+    """Adds the nodes of the strain between two squared lengths, within bounds."""
+    stretch = graph.math("SUBTRACT", graph.math("SQRT", graph.math("DIVIDE", now, before)), 1.0)
+    return graph.math("MINIMUM", graph.math("MAXIMUM", stretch, _LEAST), _GREATEST)
+
+
+def _stored(graph: NodeGraph, geometry, first, second, dial, selection=None) -> bpy.types.NodeSocket:
+    """Adds the nodes that store both strains and the blood that the area leaves: less area, more of it."""
+    area = graph.math("MULTIPLY", graph.math("ADD", first, 1.0), graph.math("ADD", second, 1.0))
     blood = graph.math("SUBTRACT", graph.math("DIVIDE", 1.0, graph.math("MAXIMUM", area, 0.3)), 1.0)
-    blood = graph.math("MULTIPLY", blood, source[BLOOD_INPUT])
-    strain = graph.node("CombineXYZ", {0: first, 1: second, 2: blood}).outputs[0]
-    geometry = graph.store_attribute(source["Geometry"], STRAIN_ATTRIBUTE, "FLOAT_VECTOR", strain)
-    graph.node("NodeGroupOutput", {"Geometry": geometry})
+    strain = graph.node("CombineXYZ", {0: first, 1: second, 2: graph.math("MULTIPLY", blood, dial)}).outputs[
+        0
+    ]
+    return graph.store_attribute(geometry, STRAIN_ATTRIBUTE, "FLOAT_VECTOR", strain, selection)
+
+
+def _vector_of(graph: NodeGraph, name: str) -> bpy.types.NodeSocket:
+    """Adds a node that reads a vector attribute of the mesh."""
+    node = graph.node("GeometryNodeInputNamedAttribute", {"Name": name}, data_type="FLOAT_VECTOR")
+    return enabled_socket(node.outputs, "Attribute")
 
 
 def _at(graph: NodeGraph, value, index) -> bpy.types.NodeSocket:

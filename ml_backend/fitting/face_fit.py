@@ -27,6 +27,9 @@ from .photo_camera import DISTANCE, POSE, CameraPose, SeenFace
 _ITERATIONS, _POSE_ITERATIONS, _STILL = 18, 6, 0.004
 _FEWEST, _SETTLED = 2, 20.0
 """Steps from a given start at least, and by how little the logarithm of the posterior may still rise then."""
+_FORETOLD = 4.0
+"""Half the squared error, in deviations and a photo, by which points may miss where a step's lines put them:
+then the next step would win little."""
 _REWEIGHTED = 4
 """Solutions of a step from a given start, each with the weights that the one before leads to."""
 _OUTLIER = 0.12
@@ -64,11 +67,13 @@ class FaceFit:
         identity: (K,) float64, standard deviations.
         precision: (K, K), the inverse of what remains uncertain of the identity, prior included.
         views: one for each photo.
+        steps: of Gauss-Newton that were taken.
     """
 
     identity: np.ndarray
     precision: np.ndarray
     views: list[FittedView]
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -272,9 +277,28 @@ class _Solution:
                 view.expression = np.clip(view.expression + own[:count], -0.05, 1.1)
                 view.pose.move(np.clip(own[count:], -0.5, 0.5))
             self.steps += 1
-            settled = self.start is not None and self.steps >= _FEWEST and -0.5 * gradient @ step < _SETTLED
+            settled = self.start is not None and self._is_settled(slopes, step, float(-0.5 * gradient @ step))
             if settled or np.abs(step).max() < _STILL:
                 break
+
+    def _is_settled(self, slopes: list[tuple[np.ndarray, np.ndarray]], step: np.ndarray, won: float) -> bool:
+        """Returns True if another step would win little: the last one did, or went as its lines foretold.
+
+        Args:
+            slopes: of `_slopes` before the step, for each view.
+            step: (K + 61 N,).
+            won: what the step took off the cost, by the same lines.
+        """
+        if self.steps >= _FEWEST and won < _SETTLED:
+            return True
+        size, width, missed = len(self.identity), len(self.model.names) + POSE, 0.0
+        for index, (view, (errors, jacobian)) in enumerate(zip(self.views, slopes, strict=True)):
+            own = slice(size + index * width, size + (index + 1) * width)
+            foretold = errors + jacobian @ np.concatenate([step[:size], step[own]])
+            wrong = view.errors(self.model.points(self.identity, view.expression)[0]) - foretold
+            wrong = (wrong * np.sqrt(self.weights[index])[:, None]).reshape(-1, 1)
+            missed += 0.5 * float(view.noise.products(wrong, wrong[:, 0])[0][0, 0])
+        return missed < _FORETOLD * len(self.views)
 
     def _slopes(self, view: _View) -> tuple[np.ndarray, np.ndarray]:
         """Returns errors (L, 2) and their derivatives (L, 2, K + 61) by identity, expression and camera."""
@@ -340,7 +364,7 @@ class _Solution:
             variance = float(covariance[first + 5 : first + 7, first + 5 : first + 7].sum())
             spread = view.pose.focal_spread(variance)
             fitted.append(FittedView(np.clip(view.expression, 0, 1), camera, residual, weight, spread))
-        return FaceFit(self.identity, precision, fitted)
+        return FaceFit(self.identity, precision, fitted, self.steps)
 
 
 def _weights(errors: np.ndarray) -> np.ndarray:

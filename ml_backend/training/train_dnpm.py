@@ -18,10 +18,12 @@ examples:
   python -m ml_backend train dnpm --config 2core --out build/dnpm --resume
   python -m ml_backend train dnpm --config 2core --out build/dnpm --steps coarse=1400 fine=220
   python -m ml_backend train dnpm --only prior --out build/prior --install
+  python -m ml_backend train dnpm --only adversarial --out build/adversarial --install
   python -m ml_backend train dnpm --config gpu --maps scans --layout folder --data build/scans --out build/own
 """
 
 import argparse
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,10 +46,11 @@ from ..models.detailed_3dmm import (
     PRIOR_FILE,
     read_encoder,
     read_generator,
+    read_prior,
     whole_numbers,
 )
 from ..models.displacement_discriminator import DisplacementDiscriminator
-from ..models.displacement_generator import GeneratorConfig
+from ..models.displacement_generator import DisplacementGenerator, GeneratorConfig
 from .input_statistics import identity_influence, unit_activity
 from .pair_training import ENCODER_CARD, GENERATOR_CARD, Pair, build_pair, detail_card, recentre, train_pair
 from .principal_start import (
@@ -66,6 +69,8 @@ from .training_run import add_run_arguments, open_maps, read_configuration
 
 BAND_MAPS = 1500  # maps that the components of the finer bands are taken from
 STAGES = ("principal", "coarse", "bands", "fine", "prior", "adversarial")
+ALONE = ("prior", "adversarial")
+"""Stages that finished networks can go through alone."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,8 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--only",
-        choices=("prior",),
-        help="run this stage alone, for the finished generator and encoder of --start; it needs no maps",
+        choices=ALONE,
+        help="run this stage alone, for the finished networks of --start: the prior needs no maps, the "
+        "adversarial stage those of the coarse set",
     )
     parser.add_argument(
         "--start",
@@ -189,8 +195,10 @@ def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit status."""
     settings = read_configuration(args.config, "dnpm")
     training = TrainingRun.begin(args, STAGES)
-    if args.only:
+    if args.only == "prior":
         return run_prior_alone(args, settings, training)
+    if args.only == "adversarial":
+        return run_adversarial_alone(args, settings, training)
     device = training.device
     sets = (
         open_scans(args.maps, args.layout, args.data, settings)
@@ -248,6 +256,43 @@ def run_prior_alone(args: argparse.Namespace, settings: dict, training: Training
     export_prior(args.out, prior, facts)
     if args.install:
         install(args.out, (PRIOR_FILE,))
+    return 0
+
+
+def run_adversarial_alone(args: argparse.Namespace, settings: dict, training: TrainingRun) -> int:
+    """Trains finished generator and prior against a discriminator; the encoder stays as it is.
+
+    Returns:
+        The exit status.
+    """
+    device, stage = training.device, "adversarial"
+    table = dict(settings["sets"]["coarse"])
+    table["people"] = min(table["people"], settings[stage].get("people", table["people"]))
+    encoder = read_encoder(args.start / ENCODER_FILE).to(device)
+    generator = read_generator(args.start / GENERATOR_FILE).to(device)
+    pair = Pair(generator, encoder, copy.deepcopy(generator), copy.deepcopy(encoder))
+    pair.generator.train().requires_grad_(True)
+    network = read_prior(args.start / PRIOR_FILE).to(device)
+    prior = PriorInTraining(network, copy.deepcopy(network).eval().requires_grad_(False))
+    torch.manual_seed(STAGES.index(stage))
+    discriminator = DisplacementDiscriminator(settings[stage]["resolution"], **settings["discriminator"])
+    modules = {**pair.modules, **prior.modules, "discriminator": discriminator.to(device)}
+    keeper = training.keep(modules, args.resume)
+    if not keeper.finished(stage):
+        sets = open_maps(args.data, {"coarse": table}, device)
+        train_stage(stage, pair, prior, discriminator, sets, settings[stage], training)
+        keeper.finish(stage)
+    command = f"python -m ml_backend train dnpm --config {args.config} --only {stage}"
+    facts = training.facts(command, (stage,))
+    facts["maps"] = (
+        f"coarse: {table['people']} people x {table['expressions']} expressions at {table['resolution']}; "
+        f"the stages before it by `--until prior`"
+    )
+    facts["source"] = settings.get("source", SIMULATED)
+    export_generator(args.out, pair.generator_average, facts)
+    export_prior(args.out, prior, facts)
+    if args.install:
+        install(args.out, (GENERATOR_FILE, PRIOR_FILE))
     return 0
 
 
@@ -314,12 +359,22 @@ def export(
         for name, t in settings["sets"].items()
     )
     facts["source"] = settings.get("source", SIMULATED)
-    path = args.out / GENERATOR_FILE
-    large = whole_numbers(pair.generator_average)
-    write_network_file(path, pair.generator_average, pair.generator.config, facts, FULL_PRECISION, large)
-    detail_card(pair.generator_average, GENERATOR_CARD, facts).write(path)
+    export_generator(args.out, pair.generator_average, facts)
     path = args.out / ENCODER_FILE
     write_network_file(path, pair.encoder_average, pair.encoder.config, facts)
     detail_card(pair.encoder_average, ENCODER_CARD, facts).write(path)
     if prior is not None and "prior" in stages:
         export_prior(args.out, prior, facts)
+
+
+def export_generator(folder: Path, generator: DisplacementGenerator, facts: dict[str, str]) -> None:
+    """Writes the generator and its card.
+
+    Args:
+        folder: of the run.
+        generator: its weight average.
+        facts: of `TrainingRun.facts`, with "maps" and "source".
+    """
+    path = folder / GENERATOR_FILE
+    write_network_file(path, generator, generator.config, facts, FULL_PRECISION, whole_numbers(generator))
+    detail_card(generator, GENERATOR_CARD, facts).write(path)

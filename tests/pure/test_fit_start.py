@@ -110,6 +110,17 @@ def test_no_step_is_the_posed_start_and_a_strong_belief_holds_the_identity(peopl
     assert np.linalg.eigvalsh(held.precision).min() > 1e6
 
 
+def test_a_step_that_went_as_foretold_is_the_last(people):
+    model = landmark_model()
+    taken, usual = [], []
+    for shown, seen in people:
+        start = start_of_photos([shown.pixels], [seen], model)
+        taken.append(fit_face(model, [seen], start=start).steps)
+        usual.append(fit_face(model, [seen]).steps)
+    assert 1 in taken and max(taken) <= 3
+    assert sum(usual) > 4 * sum(taken)
+
+
 def test_a_wrong_start_does_not_lose_the_face(people):
     model, (_, seen) = landmark_model(), people[1]
     usual = fit_face(model, [seen])

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from ml_backend.__main__ import main
 from ml_backend.datasets.map_set import MapSet
 from ml_backend.datasets.sampled_expressions import FACES, named_face, partner, sample_expressions
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.detail_encoder import EncoderConfig
-from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, Detailed3DMM
+from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, PRIOR_FILE, Detailed3DMM
 from ml_backend.models.displacement_discriminator import DisplacementDiscriminator
 from ml_backend.models.displacement_generator import GeneratorConfig
+from ml_backend.training import train_dnpm
 from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save_checkpoint
 from ml_backend.training.pair_training import (
     build_pair,
@@ -358,6 +360,61 @@ def test_exported_weights_load_and_their_cards_say_how_they_came_to_be(tmp_path,
         model.displacement(*given, 32), own.detach().numpy(), atol=2e-3 * float(own.abs().max()) + 1e-5
     )
     assert (tmp_path / ENCODER_FILE).exists()
+
+
+def test_finished_networks_go_through_the_adversarial_stage_alone(
+    tmp_path, pair_and_maps, monkeypatch, capsys
+):
+    pair, maps = pair_and_maps
+    run = TrainingRun(RunLog(tmp_path, False))
+    prior = PriorInTraining.build(pair.encoder, {"rank": 8})
+    table = {"people": 40, "expressions": 6, "resolution": 32, "rendered": 32}
+    parser = argparse.ArgumentParser()
+    add_run_arguments(parser, str(tmp_path))
+    export(parser.parse_args([]), pair, prior, {"sets": {"coarse": table}}, ["prior"], run)
+    asked = []
+    monkeypatch.setattr(train_dnpm, "open_maps", lambda _, sets, __: asked.append(sets) or {"coarse": maps})
+    configuration = tmp_path / "tiny.toml"
+    configuration.write_text(_ALONE)
+    words = ["train", "dnpm", "--config", str(configuration), "--only", "adversarial", "--device", "cpu"]
+    for resume in ([], ["--resume"]):
+        assert main([*words, "--start", str(tmp_path), "--out", str(tmp_path / "run"), *resume]) == 0
+        capsys.readouterr()
+    assert len(asked) == 1 and asked[0]["coarse"]["people"] == 12
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert steps == [2, 4]
+    written = {name: (tmp_path / "run" / name).read_bytes() for name in (GENERATOR_FILE, PRIOR_FILE)}
+    assert all(data != (tmp_path / name).read_bytes() for name, data in written.items())
+    assert not (tmp_path / "run" / ENCODER_FILE).exists()
+    card = (tmp_path / "run" / GENERATOR_FILE).with_suffix(".md").read_text()
+    assert "--only adversarial" in card and "adversarial (4 steps)" in card and "12 people" in card
+
+
+_ALONE = """
+[sets.coarse]
+people = 40
+expressions = 6
+resolution = 32
+rendered = 32
+
+[adversarial]
+people = 12
+resolution = 32
+steps = 4
+batch = 4
+rate = 1e-2
+penalty = 1.0
+path = 0.1
+paired = 1.0
+square = 1.0
+octaves = 2
+average_steps = 1
+log_steps = 2
+
+[discriminator]
+channel_base = 64
+channel_most = 8
+"""
 
 
 def test_octaves_of_unseen_people_get_their_power_back(tmp_path, pair_and_maps):

@@ -44,3 +44,10 @@ def tone_angle(tone: float) -> float:
     tones, colours = zip(*SKIN_TONES, strict=True)
     colour = np.array([np.interp(tone, tones, part) for part in np.array(colours).T])
     return float(typology_angle(colour))
+
+
+def tone_of_angle(angle: float) -> float:
+    """Returns the Skin Tone, 0 to 1, of a typology angle in degrees; the inverse of `tone_angle`."""
+    tones = np.linspace(0.0, 1.0, 65)
+    angles = np.array([tone_angle(float(tone)) for tone in tones])
+    return float(np.interp(-angle, -angles, tones))
