@@ -8,7 +8,7 @@ import numpy as np
 from ...ml_backend.errors import UserError
 from ...ml_backend.models.skin.live_skin import MAKE_UP, TRAITS
 from ...ml_backend.models.skin.seeded_tone import tone_angle
-from ...ml_backend.simulation.pigment.pigment_traits import sample_traits
+from ...ml_backend.simulation.pigment.pigment_traits import PigmentTraits, sample_traits
 from ..appearance import face_materials, skin_colour, skin_displacement, skin_follow
 from ..appearance.photo_colour import carry_photo
 from ..appearance.skin_material import HAIR_NODE, IMAGE_NODE
@@ -127,16 +127,21 @@ def store_seeded_skin(face: bpy.types.Object, seed: int, identity: np.ndarray) -
     """
     age, sex = _age_and_sex(identity)
     traits = sample_traits(seed, float(face.d3dmm.skin.tone), age, sex)
-    write_skin(face, {name: float(getattr(traits, name)) for name in TRAITS} | _NO_MAKE_UP)
+    write_skin(face, _slider_values(traits) | _NO_MAKE_UP)
     face.d3dmm.skin.seed = seed
     face.d3dmm.skin.own = (0.0,) * len(face.d3dmm.skin.own)
+
+
+def _slider_values(traits: PigmentTraits) -> dict[str, float]:
+    """Returns drawn traits by the names of their sliders, to three decimals: a slider shows no more."""
+    return {name: round(float(getattr(traits, name)), 3) for name in TRAITS}
 
 
 def random_skin(face: bpy.types.Object, seed: int) -> None:
     """Writes all sliders of a random skin, tone included; make-up stays."""
     traits = sample_traits(seed)
     with skin_follow.suspended():
-        write_skin(face, {"tone": traits.tone} | {name: float(getattr(traits, name)) for name in TRAITS})
+        write_skin(face, {"tone": traits.tone} | _slider_values(traits))
         face.d3dmm.skin.seed = seed
         face.d3dmm.skin.own = (0.0,) * len(face.d3dmm.skin.own)
     skin_follow.changed(face)
