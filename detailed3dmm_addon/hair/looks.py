@@ -63,6 +63,19 @@ LOOKS = {
 _YOUNG_MEN = ("CROPPED", "FADE", "SIDE_PART", "SLICKED", "SHAVED", "CURLY")
 _OLD_MEN = ("GREY", "BALD", "SIDE_PART", "SHAVED")
 _WOMEN = ("BOB", "LONG", "WAVY", "CURLY")
+_LENGTHS = {
+    "COILY": (0.35, 1.05),
+    "CURLY": (0.6, 1.25),
+    "BOB": (0.85, 1.1),
+    "WAVY": (0.8, 1.05),
+    "CROPPED": (0.7, 1.4),
+    "FADE": (0.6, 1.25),
+    "SIDE_PART": (0.8, 1.2),
+    "RECEDING": (0.7, 1.4),
+}
+"""Least and greatest Length, by cut, of hair that suits somebody: people do not all go to one hairdresser."""
+_SHORTER = 0.7
+"""Of men's coily hair."""
 
 
 def apply_hair_look(face: bpy.types.Object, look: HairLook, seed: int | None = None) -> None:
@@ -131,7 +144,10 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
     styles = dict(look.styles)
     if name == "COILY" and not is_man:
         styles.pop("beard", None)
-    return HairLook(styles, (dark, red, grey), look.numbers)
+    low, high = _LENGTHS.get(styles.get("scalp", ""), (1.0, 1.0))
+    length = float(random.uniform(low, high)) * (_SHORTER if name == "COILY" and is_man else 1.0)
+    numbers = {**look.numbers, "scalp": {**look.numbers.get("scalp", {}), "length": round(length, 2)}}
+    return HairLook(styles, (dark, red, grey), numbers if "scalp" in styles else look.numbers)
 
 
 def photo_look(guess: Mapping) -> HairLook:

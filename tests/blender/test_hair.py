@@ -176,7 +176,10 @@ def test_looks_dress_a_face_and_random_hair_suits_it(thin, groom, module):
     assert bpy.ops.d3dmm.set_hair_look(look="CROPPED") == {"FINISHED"}
     assert thin.d3dmm_hair.scalp.style == "CROPPED"
     thin.d3dmm.age_offset = 3.0
-    greys = [looks.suiting_hair(thin, seed).colour[2] for seed in range(8)]
+    drawn = [looks.suiting_hair(thin, seed) for seed in range(8)]
+    greys = [look.colour[2] for look in drawn]
+    lengths = [look.numbers["scalp"]["length"] for look in drawn if "scalp" in look.styles]
+    assert len(set(lengths)) > 1 and all(0.2 <= length <= 1.5 for length in lengths)
     thin.d3dmm.age_offset = -3.0
     assert np.mean(greys) > np.mean([looks.suiting_hair(thin, seed).colour[2] for seed in range(8)])
 
