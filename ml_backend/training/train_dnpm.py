@@ -24,6 +24,7 @@ examples:
 
 import argparse
 import copy
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from ..datasets.own_scans import add_scan_arguments, open_scans
 from ..files.model_card import SIMULATED, install
 from ..files.network_file import write_network_file
 from ..models.bilinear_face import BilinearFace
-from ..models.detail_encoder import EncoderConfig
+from ..models.detail_encoder import DetailEncoder, EncoderConfig
 from ..models.detailed_3dmm import (
     ENCODER_FILE,
     FULL_PRECISION,
@@ -51,6 +52,7 @@ from ..models.detailed_3dmm import (
 )
 from ..models.displacement_discriminator import DisplacementDiscriminator
 from ..models.displacement_generator import DisplacementGenerator, GeneratorConfig
+from ..models.saved_latent import STANDS_FOR, weights_fingerprint
 from .input_statistics import identity_influence, unit_activity
 from .pair_training import ENCODER_CARD, GENERATOR_CARD, Pair, build_pair, detail_card, recentre, train_pair
 from .principal_start import (
@@ -68,6 +70,10 @@ from .steps import TrainingRun
 from .training_run import add_run_arguments, open_maps, read_configuration
 
 BAND_MAPS = 1500  # maps that the components of the finer bands are taken from
+_SAME_MAPS_DB = 30.0
+"""From here on, latents that were found with the former generator stay valid."""
+_COMPARED, _RARELY = 8, 0.7
+"""People whose maps are compared, and the share of sliders at rest."""
 STAGES = ("principal", "coarse", "bands", "fine", "prior", "adversarial")
 ALONE = ("prior", "adversarial")
 """Stages that finished networks can go through alone."""
@@ -289,11 +295,37 @@ def run_adversarial_alone(args: argparse.Namespace, settings: dict, training: Tr
         f"the stages before it by `--until prior`"
     )
     facts["source"] = settings.get("source", SIMULATED)
-    export_generator(args.out, pair.generator_average, facts)
+    moved = change_db(
+        read_generator(args.start / GENERATOR_FILE), pair.generator_average.cpu(), pair.encoder.cpu()
+    )
+    training.write(stage, latents_db=moved)
+    same = {}
+    if moved >= _SAME_MAPS_DB:
+        encoder_print = hashlib.sha256((args.start / ENCODER_FILE).read_bytes()).hexdigest()
+        same[STANDS_FOR] = f"{encoder_print} {weights_fingerprint(args.start)}"
+    export_generator(args.out, pair.generator_average, facts, same)
     export_prior(args.out, prior, facts)
     if args.install:
         install(args.out, (GENERATOR_FILE, PRIOR_FILE))
     return 0
+
+
+@torch.inference_mode()
+def change_db(before: DisplacementGenerator, after: DisplacementGenerator, encoder: DetailEncoder) -> float:
+    """Returns how alike two generators' maps of the same latents are, dB below their own deviation.
+
+    Args:
+        before, after: of one size, on the CPU.
+        encoder: gives the latents of random people and faces.
+    """
+    random = torch.Generator().manual_seed(0)
+    sizes = encoder.config.identity_size, encoder.config.skin_size
+    given = [torch.randn(_COMPARED, size, generator=random) for size in sizes]
+    expressions = torch.rand(_COMPARED, encoder.config.expression_size, generator=random)
+    latents = encoder.eval()(*given, expressions * (expressions > _RARELY)) + before.mean_latent
+    maps = [network.eval()(latents, before.config.resolution) for network in (before, after)]
+    wrong = (maps[0] - maps[1]).square().mean()
+    return float(10 * torch.log10(maps[0].var() / wrong.clamp_min(1e-20)))
 
 
 def train_stage(
@@ -359,7 +391,7 @@ def export(
         for name, t in settings["sets"].items()
     )
     facts["source"] = settings.get("source", SIMULATED)
-    export_generator(args.out, pair.generator_average, facts)
+    export_generator(args.out, pair.generator_average, facts, {})
     path = args.out / ENCODER_FILE
     write_network_file(path, pair.encoder_average, pair.encoder.config, facts)
     detail_card(pair.encoder_average, ENCODER_CARD, facts).write(path)
@@ -367,14 +399,18 @@ def export(
         export_prior(args.out, prior, facts)
 
 
-def export_generator(folder: Path, generator: DisplacementGenerator, facts: dict[str, str]) -> None:
+def export_generator(
+    folder: Path, generator: DisplacementGenerator, facts: dict[str, str], same: dict[str, str]
+) -> None:
     """Writes the generator and its card.
 
     Args:
         folder: of the run.
         generator: its weight average.
         facts: of `TrainingRun.facts`, with "maps" and "source".
+        same: `STANDS_FOR`, where latents of the networks before stay valid; else empty.
     """
     path = folder / GENERATOR_FILE
-    write_network_file(path, generator, generator.config, facts, FULL_PRECISION, whole_numbers(generator))
+    large = whole_numbers(generator)
+    write_network_file(path, generator, generator.config, {**facts, **same}, FULL_PRECISION, large)
     detail_card(generator, GENERATOR_CARD, facts).write(path)

@@ -12,10 +12,12 @@ from ml_backend.datasets.map_set import MapSet
 from ml_backend.datasets.sampled_expressions import FACES, named_face, partner, sample_expressions
 from ml_backend.errors import UserError
 from ml_backend.expression_names import EXPRESSION_NAMES
+from ml_backend.files.training_log import read_records
 from ml_backend.models.detail_encoder import EncoderConfig
 from ml_backend.models.detailed_3dmm import ENCODER_FILE, GENERATOR_FILE, PRIOR_FILE, Detailed3DMM
 from ml_backend.models.displacement_discriminator import DisplacementDiscriminator
 from ml_backend.models.displacement_generator import GeneratorConfig
+from ml_backend.models.saved_latent import weights_fingerprint
 from ml_backend.training import train_dnpm
 from ml_backend.training.checkpoints import WeightAverage, load_checkpoint, save_checkpoint
 from ml_backend.training.pair_training import (
@@ -362,8 +364,9 @@ def test_exported_weights_load_and_their_cards_say_how_they_came_to_be(tmp_path,
     assert (tmp_path / ENCODER_FILE).exists()
 
 
+@pytest.mark.parametrize(("rate", "stays"), [("1e-1", False), ("1e-6", True)])
 def test_finished_networks_go_through_the_adversarial_stage_alone(
-    tmp_path, pair_and_maps, monkeypatch, capsys
+    rate, stays, tmp_path, pair_and_maps, monkeypatch, capsys
 ):
     pair, maps = pair_and_maps
     run = TrainingRun(RunLog(tmp_path, False))
@@ -375,19 +378,22 @@ def test_finished_networks_go_through_the_adversarial_stage_alone(
     asked = []
     monkeypatch.setattr(train_dnpm, "open_maps", lambda _, sets, __: asked.append(sets) or {"coarse": maps})
     configuration = tmp_path / "tiny.toml"
-    configuration.write_text(_ALONE)
+    configuration.write_text(_ALONE.format(rate=rate))
     words = ["train", "dnpm", "--config", str(configuration), "--only", "adversarial", "--device", "cpu"]
     for resume in ([], ["--resume"]):
         assert main([*words, "--start", str(tmp_path), "--out", str(tmp_path / "run"), *resume]) == 0
         capsys.readouterr()
     assert len(asked) == 1 and asked[0]["coarse"]["people"] == 12
-    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert steps == [2, 4]
+    rows = read_records(tmp_path / "run" / "log.jsonl")
+    assert [row["step"] for row in rows if "step" in row] == [2, 4]
     written = {name: (tmp_path / "run" / name).read_bytes() for name in (GENERATOR_FILE, PRIOR_FILE)}
     assert all(data != (tmp_path / name).read_bytes() for name, data in written.items())
     assert not (tmp_path / "run" / ENCODER_FILE).exists()
     card = (tmp_path / "run" / GENERATOR_FILE).with_suffix(".md").read_text()
     assert "--only adversarial" in card and "adversarial (4 steps)" in card and "12 people" in card
+    (tmp_path / "run" / ENCODER_FILE).write_bytes((tmp_path / ENCODER_FILE).read_bytes())
+    same = weights_fingerprint(tmp_path / "run") == weights_fingerprint(tmp_path)
+    assert same == stays, rows  # latents stay valid where the maps stay
 
 
 _ALONE = """
@@ -402,7 +408,7 @@ people = 12
 resolution = 32
 steps = 4
 batch = 4
-rate = 1e-2
+rate = {rate}
 penalty = 1.0
 path = 0.1
 paired = 1.0
