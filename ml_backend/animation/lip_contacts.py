@@ -12,18 +12,16 @@ from ..phonetics.coarticulation import pose, speech_channels
 from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
 from ..phonetics.visemes import BILABIAL_POSE, DIPHTHONGS, LABIODENTAL_POSE, VISEMES
 
-# A posterior (its sum over a group) pulls from the first value on and holds fully from the second.
-_BILABIAL_GRIP = (0.08, 0.5)
-_LABIODENTAL_GRIP = (0.06, 0.55)
-_PAUSE_GRIP = (0.5, 0.85)
+# A posterior (its sum over a group) pulls from the first value on and holds fully from the second; the third
+# is an exponent: below 1, a doubtful sound pulls more.
+_BILABIAL_GRIP = (0.01, 0.52, 0.7)
+_LABIODENTAL_GRIP = (0.06, 0.55, 1.0)
+_PAUSE_GRIP = (0.5, 0.85, 1.0)
 _CONTACT_EASE = 0.012  # seconds, standard deviation of the lips' way into a contact and out of it
 _PAUSE_EASE = 0.03  # the same into and out of a pause
-_ROUNDING_EASE = 0.02  # seconds, standard deviation: lips round slowly, and before their vowel
-_ROUNDING = (
-    0.01,
-    1.0,
-    0.38,
-)  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
+_ROUNDING_EASE = 0.018  # seconds, standard deviation: lips round slowly, and before their vowel
+_ROUNDING_HEARD = 0.012  # the same over the posterior of the rounded phones together, before the next line
+_ROUNDING = (0.01, 1.0, 0.3)  # posterior from which the lips pucker, how far at most, and the exponent
 _OPEN_EASE = 0.04  # seconds, standard deviation of the jaw's rise and fall to either side of an open vowel
 _OPEN_REACH = 0.04  # seconds to either side in which a vowel's own peak is sought
 _OPEN_GRIP = 0.3  # posterior of the open vowels together from which the jaw opens fully
@@ -54,9 +52,10 @@ def secure_contacts(
         moved, gaussian_filter1d(curves, max(0.3, _SMOOTHING * fps), axis=0, mode="nearest"), curves
     )
 
-    def raised(names: tuple[str, ...], bounds: tuple[float, float]) -> np.ndarray:
+    def raised(names: tuple[str, ...], grip: tuple[float, float, float]) -> np.ndarray:
         likely = posteriors[:, [PHONE_INDEX[name] for name in names]].sum(1)
-        return np.clip((likely - bounds[0]) / (bounds[1] - bounds[0]), 0, 1)
+        first, full, exponent = grip
+        return np.clip((likely - first) / (full - first), 0, 1) ** exponent
 
     def eased(grip: np.ndarray, deviation: float) -> np.ndarray:
         return np.interp(times, speech_times, gaussian_filter1d(grip, deviation * 50))[:, None]
@@ -132,11 +131,10 @@ def _keep_round(
     expected = gaussian_filter1d(posteriors @ shapes, _ROUNDING_EASE * 50, axis=0)
     threshold, most, exponent = _ROUNDING
     likely = gaussian_filter1d(
-        posteriors[:, [PHONE_INDEX[name] for name in ROUNDED]].sum(1), _ROUNDING_EASE * 50
+        posteriors[:, [PHONE_INDEX[name] for name in ROUNDED]].sum(1), _ROUNDING_HEARD * 50
     )
-    expected[:, 0] = np.maximum(
-        expected[:, 0], most * np.clip((likely - threshold) / (1 - threshold), 0, 1) ** exponent
-    )
+    pucker = most * np.clip((likely - threshold) / (1 - threshold), 0, 1) ** exponent
+    expected[:, 0] = np.maximum(expected[:, 0], gaussian_filter1d(pucker, _ROUNDING_EASE * 50))
     curves = curves.copy()
     for index, column in enumerate(columns):
         curves[:, column] = np.maximum(curves[:, column], np.interp(times, speech_times, expected[:, index]))

@@ -151,6 +151,24 @@ def test_a_contact_is_reached_in_a_frame_and_lasts_no_longer(rows, fps):
         assert np.abs(held - middle).max() < max(0.01 * rows + 0.012, 0.5 / fps + 1e-6)
 
 
+def test_the_likelier_the_phone_the_further_the_lips_go(ruler):
+    speech_times, times = np.arange(60) / 50, np.arange(0, 1.2, 1 / 30)
+    wide = np.tile(pose(VISEMES["EH"].shape), (len(times), 1))
+    gaps, puckers = [], []
+    for chance in (0.0, 0.03, 0.1, 0.3, 0.6):
+        seen = []
+        for name in ("B", "UW"):
+            posteriors = np.zeros((60, 40), np.float32)
+            posteriors[:, PHONE_INDEX["EH"]] = 1
+            posteriors[28:32, PHONE_INDEX["EH"]] = 1 - chance
+            posteriors[28:32, PHONE_INDEX[name]] = chance
+            seen.append(secure_contacts(wide, posteriors, speech_times, times, 30))
+        gaps.append(ruler.measure(seen[0]).gap.min())
+        puckers.append(seen[1][:, EXPRESSION_NAMES.index("mouthPucker")].max())
+    assert (np.diff(gaps) < -0.2).all() and gaps[-1] < 0.3
+    assert (np.diff(puckers) > 0.05).all() and puckers[1] < 0.5
+
+
 def test_contacts_beside_the_frames_do_not_reach_into_them():
     speech_times, times = np.arange(100) / 50, np.arange(0.8, 1.2, 1 / 30)
     raised = np.zeros(100)
