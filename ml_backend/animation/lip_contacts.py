@@ -5,22 +5,23 @@ The decoder averages over all that it learned; sounds that are short or merely l
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.signal import find_peaks
 
 from ..expression_names import EXPRESSION_NAMES
 from ..phonetics.coarticulation import pose, speech_channels
 from ..phonetics.phones import BILABIAL, LABIODENTAL, OPEN_VOWELS, PHONE_INDEX, PHONES, ROUNDED
 from ..phonetics.visemes import BILABIAL_POSE, DIPHTHONGS, LABIODENTAL_POSE, VISEMES
 
-# A posterior (its sum over a group) pulls from the first value on and holds fully from the second.
-_BILABIAL_GRIP = (0.08, 0.5)
-_LABIODENTAL_GRIP = (0.06, 0.55)
-_PAUSE_GRIP = (0.5, 0.85)
-_ROUNDING_EASE = 0.02  # seconds, standard deviation: lips round slowly, and before their vowel
-_ROUNDING = (
-    0.01,
-    1.0,
-    0.38,
-)  # posterior of the rounded phones together from which the lips pucker, how far at most, and the exponent
+# A posterior (its sum over a group) pulls from the first value on and holds fully from the second; the third
+# is an exponent: below 1, a doubtful sound pulls more.
+_BILABIAL_GRIP = (0.01, 0.52, 0.7)
+_LABIODENTAL_GRIP = (0.06, 0.55, 1.0)
+_PAUSE_GRIP = (0.5, 0.85, 1.0)
+_CONTACT_EASE = 0.012  # seconds, standard deviation of the lips' way into a contact and out of it
+_PAUSE_EASE = 0.03  # the same into and out of a pause
+_ROUNDING_EASE = 0.018  # seconds, standard deviation: lips round slowly, and before their vowel
+_ROUNDING_HEARD = 0.012  # the same over the posterior of the rounded phones together, before the next line
+_ROUNDING = (0.01, 1.0, 0.3)  # posterior from which the lips pucker, how far at most, and the exponent
 _OPEN_EASE = 0.04  # seconds, standard deviation of the jaw's rise and fall to either side of an open vowel
 _OPEN_REACH = 0.04  # seconds to either side in which a vowel's own peak is sought
 _OPEN_GRIP = 0.3  # posterior of the open vowels together from which the jaw opens fully
@@ -41,7 +42,7 @@ def secure_contacts(
         curves: (T, 52) at `times` (T,) seconds.
         posteriors: (S, 40) over PHONES at `speech_times` (S,) seconds, 0.02 s apart.
         times: see above.
-        fps: frames a second of `times`; a contact lasts at least a frame.
+        fps: frames a second of `times`.
 
     Returns:
         (T, 52) float32.
@@ -51,20 +52,21 @@ def secure_contacts(
         moved, gaussian_filter1d(curves, max(0.3, _SMOOTHING * fps), axis=0, mode="nearest"), curves
     )
 
-    def grip(names: tuple[str, ...], bounds: tuple[float, float], ease: float, hold: float) -> np.ndarray:
-        raised = posteriors[:, [PHONE_INDEX[name] for name in names]].sum(1)
-        raised = np.clip((raised - bounds[0]) / (bounds[1] - bounds[0]), 0, 1)
-        if hold > 0:
-            raised = maximum_filter1d(raised, 2 * round(hold * 50) + 1)
-        return np.interp(times, speech_times, gaussian_filter1d(raised, ease * 50))[:, None]
+    def raised(names: tuple[str, ...], grip: tuple[float, float, float]) -> np.ndarray:
+        likely = posteriors[:, [PHONE_INDEX[name] for name in names]].sum(1)
+        first, full, exponent = grip
+        return np.clip((likely - first) / (full - first), 0, 1) ** exponent
 
-    hold = 0.5 / fps if fps < 50 else 0.0
+    def eased(grip: np.ndarray, deviation: float) -> np.ndarray:
+        return np.interp(times, speech_times, gaussian_filter1d(grip, deviation * 50))[:, None]
+
     curves = _keep_round(curves, posteriors, speech_times, times)
-    rest = grip(("PAU",), _PAUSE_GRIP, 0.03, 0.0)
+    rest = eased(raised(("PAU",), _PAUSE_GRIP), _PAUSE_EASE)
     curves = curves * (1 - moved * rest)
-    teeth = grip(LABIODENTAL, _LABIODENTAL_GRIP, 0.012, hold)
+    biting = raised(LABIODENTAL, _LABIODENTAL_GRIP)
+    teeth = reach_contacts(biting, speech_times, times)[:, None]
     curves = curves + moved * teeth * (pose(LABIODENTAL_POSE) - curves)
-    lips = grip(BILABIAL, _BILABIAL_GRIP, 0.012, hold)
+    lips = reach_contacts(raised(BILABIAL, _BILABIAL_GRIP), speech_times, times)[:, None]
     pucker, funnel = EXPRESSION_NAMES.index("mouthPucker"), EXPRESSION_NAMES.index("mouthFunnel")
     shut = np.tile(pose(BILABIAL_POSE), (len(curves), 1))
     shut[:, pucker] = np.minimum(
@@ -76,10 +78,39 @@ def secure_contacts(
     wanted = free * np.interp(times, speech_times, open_jaw(posteriors))
     smoothed = _smooth_jaw(curves[:, jaw], wanted, max(0.3, _JAW_SMOOTHING * fps))
     excess = np.maximum(smoothed - LABIODENTAL_POSE["jawOpen"], 0)
-    slow = grip(LABIODENTAL, _LABIODENTAL_GRIP, _TEETH_EASE, hold)
-    curves[:, jaw] = smoothed - slow[:, 0] * excess
+    slow = np.sqrt(eased(biting, _TEETH_EASE))[:, 0]  # whose peaks, in short sounds, stay near 1
+    curves[:, jaw] = smoothed - slow * excess
     curves[:, EXPRESSION_NAMES.index("mouthClose")] = np.maximum(lips, rest)[:, 0] * curves[:, jaw]
     return np.clip(curves, 0, 1).astype(np.float32)
+
+
+def reach_contacts(grip: np.ndarray, speech_times: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Samples how firmly lips or teeth are gripped so that every contact is reached, and none is longer.
+
+    Easing takes more off a short contact than off a long one, and frames may fall beside it. So the peaks get
+    back what easing took, and the frame next to a peak shows it whole.
+
+    Args:
+        grip: (S,) in 0..1 at `speech_times`, before it is eased.
+        speech_times: (S,) seconds, 0.02 apart.
+        times: (T,) seconds of the frames, rising.
+
+    Returns:
+        (T,) in 0..1.
+    """
+    eased = gaussian_filter1d(grip, _CONTACT_EASE * 50)
+    lost = maximum_filter1d(grip, 3) / np.maximum(maximum_filter1d(eased, 3), 1e-6)
+    eased = np.clip(eased * np.maximum(lost, 1), 0, 1)
+    frames = np.interp(times, speech_times, eased)
+    peaks, plateaus = find_peaks(np.pad(eased, 1), plateau_size=1)
+    middles = np.interp(
+        (plateaus["left_edges"] + plateaus["right_edges"]) / 2 - 1, np.arange(len(eased)), speech_times
+    )
+    borders = (times[1:] + times[:-1]) / 2
+    nearest = np.searchsorted(borders, middles)
+    seen = (middles >= times[0] - 0.01) & (middles <= times[-1] + 0.01)
+    np.maximum.at(frames, nearest[seen], eased[peaks - 1][seen])
+    return frames
 
 
 def _keep_round(
@@ -100,11 +131,10 @@ def _keep_round(
     expected = gaussian_filter1d(posteriors @ shapes, _ROUNDING_EASE * 50, axis=0)
     threshold, most, exponent = _ROUNDING
     likely = gaussian_filter1d(
-        posteriors[:, [PHONE_INDEX[name] for name in ROUNDED]].sum(1), _ROUNDING_EASE * 50
+        posteriors[:, [PHONE_INDEX[name] for name in ROUNDED]].sum(1), _ROUNDING_HEARD * 50
     )
-    expected[:, 0] = np.maximum(
-        expected[:, 0], most * np.clip((likely - threshold) / (1 - threshold), 0, 1) ** exponent
-    )
+    pucker = most * np.clip((likely - threshold) / (1 - threshold), 0, 1) ** exponent
+    expected[:, 0] = np.maximum(expected[:, 0], gaussian_filter1d(pucker, _ROUNDING_EASE * 50))
     curves = curves.copy()
     for index, column in enumerate(columns):
         curves[:, column] = np.maximum(curves[:, column], np.interp(times, speech_times, expected[:, index]))

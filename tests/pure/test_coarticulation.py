@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml_backend.animation.lip_contacts import open_jaw, secure_contacts
+from ml_backend.animation.lip_contacts import open_jaw, reach_contacts, secure_contacts
 from ml_backend.animation.lip_measures import LipRuler, incisor_edges, lower_lip_surface
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.models.bilinear_face import BilinearFace
@@ -134,6 +134,64 @@ def test_contacts_hold_at_any_frame_rate(ruler, fps):
     for begin in (20, 47, 71):
         near = np.abs(times - (begin + 1) / 50) < 0.05
         assert gap[near].min() < 0.15 * np.percentile(gap, 95)
+
+
+@pytest.mark.parametrize("fps", [12, 24, 30, 60, 120])
+@pytest.mark.parametrize("rows", [1, 2, 3, 6])
+def test_a_contact_is_reached_in_a_frame_and_lasts_no_longer(rows, fps):
+    speech_times, times = np.arange(100) / 50 + 0.005, np.arange(0, 2, 1 / fps)
+    for begin in range(40, 60):
+        raised = np.zeros(100)
+        raised[begin : begin + rows] = 0.7
+        frames = reach_contacts(raised, speech_times, times)
+        middle = speech_times[begin] + (rows - 1) / 100
+        assert frames[np.abs(times - middle) < 0.5 / fps + 1e-6].max() == pytest.approx(0.7)
+        assert frames.max() < 0.7 + 1e-6
+        held = times[frames > 0.4]
+        assert np.abs(held - middle).max() < max(0.01 * rows + 0.012, 0.5 / fps + 1e-6)
+
+
+def test_the_likelier_the_phone_the_further_the_lips_go(ruler):
+    speech_times, times = np.arange(60) / 50, np.arange(0, 1.2, 1 / 30)
+    wide = np.tile(pose(VISEMES["EH"].shape), (len(times), 1))
+    gaps, puckers = [], []
+    for chance in (0.0, 0.03, 0.1, 0.3, 0.6):
+        seen = []
+        for name in ("B", "UW"):
+            posteriors = np.zeros((60, 40), np.float32)
+            posteriors[:, PHONE_INDEX["EH"]] = 1
+            posteriors[28:32, PHONE_INDEX["EH"]] = 1 - chance
+            posteriors[28:32, PHONE_INDEX[name]] = chance
+            seen.append(secure_contacts(wide, posteriors, speech_times, times, 30))
+        gaps.append(ruler.measure(seen[0]).gap.min())
+        puckers.append(seen[1][:, EXPRESSION_NAMES.index("mouthPucker")].max())
+    assert (np.diff(gaps) < -0.2).all() and gaps[-1] < 0.3
+    assert (np.diff(puckers) > 0.05).all() and puckers[1] < 0.5
+
+
+def test_contacts_beside_the_frames_do_not_reach_into_them():
+    speech_times, times = np.arange(100) / 50, np.arange(0.8, 1.2, 1 / 30)
+    raised = np.zeros(100)
+    raised[[30, 70]] = 1
+    assert not reach_contacts(raised, speech_times, times).any()
+    assert not reach_contacts(np.zeros(100), speech_times, times).any()
+    assert reach_contacts(np.ones(100), speech_times, times) == pytest.approx(1)
+    assert reach_contacts(np.ones(100), speech_times, times[:1]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("consonant", ["B", "M", "V"])
+def test_a_short_vowel_between_contacts_opens_at_24_frames_a_second_as_at_120(ruler, consonant):
+    phones = np.array([PHONE_INDEX[name] for name in (consonant, "AA", consonant, "EY") * 12])
+    speech_times = np.arange(50 * len(phones) * 3 // 50) / 50
+    posteriors = np.eye(40, dtype=np.float32)[phones[np.minimum(np.arange(len(speech_times)) // 3, 47)]]
+    opened = []
+    for fps in (24, 120):
+        times = np.arange(0, speech_times[-1], 1 / fps)
+        flat = np.tile(pose(VISEMES["EY"].shape), (len(times), 1))
+        gap = ruler.measure(secure_contacts(flat, posteriors, speech_times, times, fps)).gap
+        middles = speech_times[4::12]
+        opened.append([gap[np.abs(times - at) < 0.031].max() for at in middles[1:-1]])
+    assert np.mean(opened[0]) > 0.85 * np.mean(opened[1])
 
 
 @pytest.mark.parametrize("fps", [30, 60])
