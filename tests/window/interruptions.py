@@ -114,6 +114,9 @@ class Interruptions:
     def interrupted_jobs(self) -> Turns:
         """Deletes the face, opens a file, disables the extension, kills the worker: each during a job."""
         backend = self.module("detailed3dmm_addon.worker.jobs")
+        bpy.ops.wm.read_homefile(use_empty=True)  # faces and clips of the steps before
+        yield from self.ui.turns(10)
+        self.new_face()
         self.check("a job for a face that will go", (yield from self.begin_speech()), self.problem())
         bpy.data.objects.remove(self.face)
         yield from self.ui.until(lambda: not backend.running_job() and self.problem(), 240)
