@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 from ...ml_backend.geometry.displacement import vertex_normals
-from ...ml_backend.geometry.hair_regions import HAIRLINE, brow_cover, scalp_cover
+from ...ml_backend.geometry.hair_regions import HAIRLINE, away_from_ears, brow_cover, scalp_cover
 from ...ml_backend.geometry.skin_chart import SkinPlaces, skin_places
 from ..model.face_model import dense_mesh, dense_parts, face_model
 from ..nodes.detail_groups import LIVE_ATTRIBUTE, REGION_ATTRIBUTE, REGIONS
@@ -171,10 +171,14 @@ def _finer(line: np.ndarray) -> np.ndarray:
 
 
 def scalp_paint(positions: np.ndarray) -> np.ndarray:
-    """Returns (N,): the hair cover of each skin vertex, 0 outside the hairline, 1 from six millimetres on."""
+    """Returns (N,): the hair cover of each skin vertex, 0 outside the hairline and on ears, 1 from six
+    millimetres on."""
     model = face_model()
     ear, top = (model.mean[model.landmarks[name]].mean(0) for name in ("ear_left", "forehead_top"))
-    return _on_skin(scalp_cover(positions, ear, top, HAIRLINE))
+    cover = scalp_cover(positions, ear, top, HAIRLINE)
+    for name in ("ear_rim_left", "ear_rim_right"):
+        cover = cover * away_from_ears(positions, model.mean[model.landmarks.get(name, np.zeros(0, int))])
+    return _on_skin(cover)
 
 
 def brow_paint(positions: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ _FOREHEAD_HEIGHT = 0.068
 _HAIRLINE_FADE = 0.012
 BROW = ((-1.15, 1.10, 0.17), (-0.6, 1.15, 0.23), (0.4, 1.27, 0.20), (1.05, 1.29, 0.16), (1.85, 1.06, 0.11))
 """Place, height, half thickness from the inner to the outer end, in half widths of an eye from its centre."""
+_BARE_FROM, _BARE_UP_TO = 0.011, 0.014
+"""Metres from the ears within which no hair is painted, and from which all of it is."""
 
 
 def scalp_cover(positions: np.ndarray, ear: np.ndarray, forehead_top: np.ndarray, hairline) -> np.ndarray:
@@ -31,6 +33,25 @@ def scalp_cover(positions: np.ndarray, ear: np.ndarray, forehead_top: np.ndarray
     up = (positions[:, 2] - ear[2]) / scale
     height = np.interp(behind, *np.array(hairline).T)
     return np.clip((up - height) / _HAIRLINE_FADE + 0.5, 0, 1)
+
+
+def away_from_ears(positions: np.ndarray, ears: np.ndarray) -> np.ndarray:
+    """Returns (N,): 0 on ears and where they grow out of the head, where no hair is, 1 further away.
+
+    Args:
+        positions: (N, 3), metres.
+        ears: (M, 3) places on the ears of the same face; without any, all is 1.
+    """
+    away = np.ones(len(positions))
+    if not len(ears):
+        return away
+    low, high = ears.min(0) - _BARE_UP_TO, ears.max(0) + _BARE_UP_TO
+    near = np.flatnonzero(((positions > low) & (positions < high)).all(1))
+    for start in range(0, len(near), 1024):
+        rows = near[start : start + 1024]
+        distance = np.sqrt(((positions[rows][:, None] - ears) ** 2).sum(2).min(1))
+        away[rows] = np.clip((distance - _BARE_FROM) / (_BARE_UP_TO - _BARE_FROM), 0, 1)
+    return away
 
 
 def brow_cover(positions: np.ndarray, upper_lid: np.ndarray) -> np.ndarray:

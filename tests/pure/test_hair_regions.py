@@ -2,8 +2,15 @@
 
 import numpy as np
 
-from ml_backend.geometry.hair_regions import COARSE_HAIRLINE, HAIRLINE, brow_cover, scalp_cover
+from ml_backend.geometry.hair_regions import (
+    COARSE_HAIRLINE,
+    HAIRLINE,
+    away_from_ears,
+    brow_cover,
+    scalp_cover,
+)
 from ml_backend.geometry.srgb import from_srgb, to_srgb
+from ml_backend.models.bilinear_face import BilinearFace
 
 EAR, TOP = np.array([0.07, 0.0, 0.0]), np.array([0.0, -0.09, 0.068])
 
@@ -45,3 +52,23 @@ def test_the_srgb_curve_and_its_inverse():
     encoded = np.arange(256) / np.float32(255)
     assert np.allclose(to_srgb(from_srgb(encoded)), encoded, atol=1e-6)
     assert np.allclose(to_srgb(np.array([-1.0, 0.0, 0.2140411, 1.0])), [0, 0, 0.5, 1], atol=1e-6)
+
+
+def test_no_hair_is_painted_on_ears_or_where_they_begin():
+    face = BilinearFace.default()
+    ear, top = (face.mean[face.landmarks[name]].mean(0) for name in ("ear_left", "forehead_top"))
+    cover = scalp_cover(face.mean, ear, top, HAIRLINE)
+    kept = cover.copy()
+    for side in ("left", "right"):
+        ears = face.mean[face.landmarks[f"ear_rim_{side}"]]
+        away = away_from_ears(face.mean, ears)
+        distance = np.linalg.norm(face.mean[:, None] - ears, axis=2).min(1)
+        assert np.all(away[distance < 0.0109] == 0) and np.all(away[distance > 0.0141] == 1)
+        kept *= away
+    assert kept[cover > 0.5].mean() > 0.5  # the rest of the scalp keeps its hair
+    assert cover[kept == 0].max() == 1  # which the hairline alone would not do
+
+
+def test_a_model_without_ears_keeps_its_hairline():
+    positions = np.random.default_rng(0).normal(size=(50, 3))
+    assert np.all(away_from_ears(positions, np.zeros((0, 3))) == 1)
