@@ -99,9 +99,8 @@ def strain_neighbours() -> np.ndarray:
     polygons = dense.polygons
     following = np.roll(polygons, -1, 1)
     following[polygons[:, 3] < 0, 2] = polygons[polygons[:, 3] < 0, 0]
-    sides = np.stack([polygons, following], 2)[polygons >= 0]
-    edges = np.unique(np.sort(sides, 1), axis=0)
-    starts, ends = np.concatenate([edges, edges[:, ::-1]]).T
+    starts, ends = (corners[polygons >= 0] for corners in (polygons, following))
+    starts, ends = np.concatenate([starts, ends]), np.concatenate([ends, starts])  # inner edges come twice
     apart = places[ends] - places[starts]
     apart /= np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-9)
     normals = vertex_normals(places, polygons)
