@@ -59,13 +59,14 @@ def fit_detail_basis(values: np.ndarray, psnr_db: float = 48.0, most_components:
     """
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise ValueError("values must be (T, N), finite, with at least one row")
-    principal = principal_components(values)
+    principal = principal_components(values, most_components)
     fields = principal.axes * principal.deviations[:, None]  # [KN], strongest first; millimetres
-    movement = values.std(0)
+    movement = values.std(0, dtype=np.float64)
     moving = movement >= _MOVING_SHARE * movement.max()
     low, high = np.percentile(values[:: max(1, len(values) // 64), moving], [0.1, 99.9])
     energy = (fields[:, moving].astype(np.float64) ** 2).mean(1)
-    left = np.maximum(energy.sum() - np.cumsum(energy), 1e-12)  # mean squared error with 1, 2, ... fields
+    whole = (movement[moving] ** 2).mean()
+    left = np.maximum(whole - np.cumsum(energy), 1e-12)  # mean squared error with 1, 2, ... fields
     reached = 10 * np.log10(max(float(high - low), 1e-6) ** 2 / left)
     enough = np.nonzero(reached >= psnr_db)[0]
     count = int(min(most_components, len(fields), enough[0] + 1 if len(enough) else len(fields)))
