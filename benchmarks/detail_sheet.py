@@ -1,9 +1,9 @@
-"""A picture sheet: eight people of different ages in eight expressions, detail off and on, by Cycles.
+"""A picture sheet: the faces of eight people of different ages in eight expressions, detail off and on, by
+Cycles.
 
     python -m benchmarks.detail_sheet --out build/detail_sheet
     python -m benchmarks.detail_sheet --people 2 --expressions 2
-    python -m benchmarks.detail_sheet --readme              # also a small copy to
-    docs/pictures/detail_sheet.jpg
+    python -m benchmarks.detail_sheet --readme              # a part of it, to docs/pictures/detail_sheet.jpg
 
 Writes on.png, off.png, sheet.png (each tile: off, on) and, for looking closely, tiles/. A tile is kept under
 a name made of everything that it shows, weights included, so that a rerun goes on where the last one ended.
@@ -22,12 +22,18 @@ from PIL import Image, ImageDraw, ImageFont
 from ml_backend.asset_files import ASSETS
 from tools.demo import render
 from tools.extension_session import installed_extension
+from tools.portrait import Person, age_of, create_person, frame_face
 
 ROOT = Path(__file__).resolve().parent.parent
 PEOPLE = {39: 20, 52: 28, 3: 36, 7: 44, 54: 52, 61: 60, 13: 68, 83: 76}
-"""Identity seed to age in years, of people whose geometry looks that old (`BilinearFace.age_years`)."""
+"""Identity seed to age in years."""
+TONES = (0.25, 0.7, 0.1, 0.5, 0.9, 0.3, 0.15, 0.6)
+"""Skin Tone of each."""
 EXPRESSIONS = ("neutral", "joy", "surprise", "anger", "disgust", "sadness", "effort", "kiss")
-CLOSER = 1.15
+SHOWN_PEOPLE, SHOWN = (39, 7, 61, 83), ("joy", "surprise", "anger")
+"""Of the README's picture."""
+FRAMED = 3.0
+"""Side of a tile, in distances of the eyes."""
 MARGIN, LABEL = 64, 24
 PICTURE, PICTURE_BYTES = "detail_sheet.jpg", 250_000
 
@@ -75,16 +81,22 @@ def weights_digest() -> str:
     return digest.hexdigest()[:12]
 
 
-def show_person(seed: int):
-    """Empties the scene and creates a person in the studio, seen from near."""
+def show_person(seed: int, size: int):
+    """Empties the scene and creates a person in the studio, of whom the camera keeps the face.
+
+    Args:
+        seed: of the person.
+        size: of the tile.
+
+    Returns:
+        The face, and the pixels along a side to render with.
+    """
     import bpy
 
-    bpy.data.batch_remove([*bpy.data.objects, *bpy.data.collections])
-    bpy.ops.d3dmm.create_face(identity_seed=seed, scene_setup=True, update_detail=False)
-    face = bpy.context.view_layer.objects.active
-    assert face is not None
-    bpy.context.scene.camera.data.lens *= CLOSER
-    return face
+    tone = TONES[list(PEOPLE).index(seed)]
+    face = create_person(Person(seed, age_of(PEOPLE[seed]), tone), "REMBRANDT")
+    bpy.ops.d3dmm.reset_expression()
+    return face, frame_face(face, FRAMED, size)
 
 
 def render_tiles(tiles: list[Tile], folder: Path) -> None:
@@ -92,10 +104,10 @@ def render_tiles(tiles: list[Tile], folder: Path) -> None:
     import bpy
 
     missing = [tile for tile in tiles if not (folder / tile.name).exists()]
-    began, shown, face = time.monotonic(), None, None
+    began, shown, face, frame = time.monotonic(), None, None, 0
     for number, tile in enumerate(missing):
         if shown is None or shown[0] != tile.seed or face is None:
-            face, shown = show_person(tile.seed), (tile.seed, "")
+            (face, frame), shown = show_person(tile.seed, tile.size), (tile.seed, "")
         if shown[1] != tile.expression:
             face.d3dmm.show_detail = True
             if tile.expression == "neutral":
@@ -106,7 +118,7 @@ def render_tiles(tiles: list[Tile], folder: Path) -> None:
             shown = (tile.seed, tile.expression)
         face.d3dmm.show_detail = tile.detail
         unfinished = folder / "unfinished.png"
-        render(unfinished, tile.size, tile.samples)
+        render(unfinished, frame, tile.samples)
         unfinished.rename(folder / tile.name)
         each = (time.monotonic() - began) / (number + 1)
         print(
@@ -177,12 +189,13 @@ def main() -> int:
     parser.add_argument(
         "--expressions", type=int, default=len(EXPRESSIONS), help="how many of the expressions (default: all)"
     )
-    parser.add_argument("--size", type=int, default=200, help="pixels along a tile's side (default: 200)")
-    parser.add_argument("--samples", type=int, default=8, help="Cycles samples, denoised (default: 8)")
+    parser.add_argument("--size", type=int, default=256, help="pixels along a tile's side (default: 256)")
+    parser.add_argument("--samples", type=int, default=16, help="Cycles samples, denoised (default: 16)")
     parser.add_argument(
         "--readme",
         action="store_true",
-        help=f"write docs/pictures/{PICTURE}, below {PICTURE_BYTES // 1000} KB",
+        help=f"the README's people and expressions alone, and docs/pictures/{PICTURE}, below "
+        f"{PICTURE_BYTES // 1000} KB",
     )
     args = parser.parse_args()
     if not (
@@ -201,6 +214,8 @@ def main() -> int:
     step = (len(seeds) - 1) / max(1, args.people - 1)
     seeds = [seeds[round(step * index)] for index in range(args.people)]
     faces = EXPRESSIONS[: args.expressions]
+    if args.readme:
+        seeds, faces = list(SHOWN_PEOPLE), SHOWN
     folder = args.out.resolve() / "tiles"
     folder.mkdir(parents=True, exist_ok=True)
     weights = weights_digest()

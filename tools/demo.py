@@ -93,13 +93,16 @@ def sheet_of(paths: list[Path], labels: list[str], out: Path) -> None:
 
 
 def make_face(seed: int):
-    """Creates the demo's person with the operator: an older adult, whose skin wrinkles, seen from near."""
+    """Creates the demo's person with the operators: an older adult, whose skin wrinkles, seen from near."""
     import bpy
 
-    bpy.ops.d3dmm.create_face(identity_seed=seed, skin_tone=SKIN_TONE, scene_setup=True, update_detail=False)
+    bpy.ops.d3dmm.create_face(identity_seed=seed, skin_tone=SKIN_TONE, update_detail=False)
     face = bpy.context.view_layer.objects.active
     face.d3dmm.directions["age"].value = AGE_CHANGE
     face.d3dmm.age_offset = AGE_OFFSET
+    bpy.ops.d3dmm.random_hair(seed=seed)
+    bpy.ops.d3dmm.build_studio()  # its camera leaves room for the hair
+    bpy.context.view_layer.objects.active = face
     bpy.context.scene.camera.data.lens *= CLOSER
     return face
 

@@ -86,6 +86,11 @@ def years_of(age: float) -> float:
     return _MIDDLE_YEARS + _HALF_RANGE * age
 
 
+def age_of(years: float) -> float:
+    """Returns the portrait's age of so many years, see `years_of`."""
+    return (years - _MIDDLE_YEARS) / _HALF_RANGE
+
+
 def _set_years(face, years: float) -> None:
     """Sets the slider Age so that a face's form is of these years, whatever its seed drew."""
     model = BilinearFace.default()

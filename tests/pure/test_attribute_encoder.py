@@ -12,6 +12,7 @@ from PIL import Image
 
 from ml_backend.__main__ import main
 from ml_backend.errors import UserError
+from ml_backend.evaluation.attributes.swap_matrix import shares_of
 from ml_backend.expression_names import EXPRESSION_NAMES
 from ml_backend.files.face_file import FaceParameters, read_face, write_face
 from ml_backend.files.network_file import write_network_file
@@ -363,3 +364,15 @@ def test_a_tiny_training_runs_its_rounds_and_is_resumed(tmp_path):
 def test_an_evaluation_of_nobody_is_refused(capsys):
     assert main(["evaluate", "attributes", "--fits", "0"]) == 2
     assert "too few people" in capsys.readouterr().err
+
+
+def test_the_share_of_a_transfer_comes_with_its_error():
+    random = np.random.default_rng(0)
+    possible = random.uniform(1, 3, (400, 7))
+    noise = random.normal(size=(400, 7, 7))
+    moved = np.eye(7) * 0.8 * possible[:, None] + noise
+    share, error = shares_of(moved, possible)
+    assert np.abs(share - 0.8 * np.eye(7)).max() < 4 * error.max()
+    assert error == pytest.approx(np.full((7, 7), 1 / (2 * np.sqrt(400))), rel=0.15)
+    exact, none = shares_of(np.eye(7) * possible[:, None], possible)
+    assert exact == pytest.approx(np.eye(7)) and none == pytest.approx(np.zeros((7, 7)))

@@ -5,7 +5,18 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from benchmarks.detail_sheet import EXPRESSIONS, LABEL, MARGIN, PEOPLE, Tile, compose, write_small
+from benchmarks.detail_sheet import (
+    EXPRESSIONS,
+    LABEL,
+    MARGIN,
+    PEOPLE,
+    SHOWN,
+    SHOWN_PEOPLE,
+    TONES,
+    Tile,
+    compose,
+    write_small,
+)
 from ml_backend.models.bilinear_face import BilinearFace
 
 
@@ -14,6 +25,7 @@ def test_the_people_are_as_old_as_it_says():
     for seed, years in PEOPLE.items():
         assert abs(face.age_years(face.sample_identity(seed)) - years) < 2.5, seed
     assert len(PEOPLE) == 8 and len(EXPRESSIONS) == 8 and sorted(PEOPLE.values()) == list(PEOPLE.values())
+    assert len(TONES) == len(PEOPLE) and set(SHOWN_PEOPLE) < set(PEOPLE) and set(SHOWN) < set(EXPRESSIONS)
 
 
 def test_a_tile_is_drawn_again_when_what_it_shows_changes():

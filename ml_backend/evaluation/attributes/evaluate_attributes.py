@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--people", type=int, default=60, help="portraits, one person each (default: 60)")
     parser.add_argument(
-        "--swaps", type=int, default=24, help="people of the matrix of transfers (default: 24)"
+        "--swaps", type=int, default=60, help="people of the matrix of transfers (default: 60)"
     )
     parser.add_argument(
         "--fits", type=int, default=12, help="people that are fitted by iteration (default: 12)"

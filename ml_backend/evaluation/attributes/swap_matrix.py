@@ -60,16 +60,15 @@ def swap_figures(
         progress: told what was done.
 
     Returns:
-        `swap` (7 x 7), `swap_spread` (7 x 7), `ds` (5), `pairs`.
+        `swap` (7 x 7), `swap_error` (7 x 7, standard errors), `swap_spread` (7 x 7), `ds` (5), `pairs`.
     """
     faces = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in portraits]
     read = [encode_points(encoder, face.pixels, face.points, face.focal)[0] for face in faces]
     scale = scales(portraits)
-    moved = np.zeros((7, 7))
-    possible = np.zeros(7)
+    moved: list[np.ndarray] = []
+    possible: list[list[float]] = []
     changes: list[list[list[float]]] = [[[] for _ in NAMES] for _ in NAMES]
     apart: list[list[float]] = [[] for _ in NAMES]
-    count = 0
     for row, face in enumerate(faces):
         other = (row + 1) % len(faces)
         start = _read_again(encoder, read[row], face, row)
@@ -84,28 +83,43 @@ def swap_figures(
         results = {name: result for name, result in again.items() if result is not None}
         if len(results) < len(NAMES):
             continue
-        count += 1
+        along = {name: true[1][name] - true[0][name] for name in NAMES}
+        possible.append([float((seen[1][name] - seen[0][name]) @ along[name]) for name in NAMES])
+        moved.append(np.zeros((7, 7)))
         for column, name in enumerate(NAMES):
-            along = true[1][name] - true[0][name]
-            possible[column] += (seen[1][name] - seen[0][name]) @ along
             apart[column].append(float(np.square(seen[1][name] - seen[0][name]).sum()))
         for line, given in enumerate(NAMES):
             after = comparable(results[given], scale)
             for column, name in enumerate(NAMES):
                 change = after[name] - before[name]
-                moved[line, column] += change @ (true[1][name] - true[0][name])
+                moved[-1][line, column] = change @ along[name]
                 changes[line][column].append(float(np.square(change).sum()))
         progress(f"transfers of {row + 1} of {len(faces)} people")
-    share = moved / possible
+    share, error = shares_of(np.array(moved), np.array(possible))
     spread = np.sqrt(
         [[np.mean(values) for values in line] for line in changes] / np.array([np.mean(v) for v in apart])
     )
     return {
         "swap": np.round(share, 3).tolist(),
+        "swap_error": np.round(error, 3).tolist(),
         "swap_spread": np.round(spread, 3).tolist(),
         "ds": _scores(spread),
-        "pairs": count,
+        "pairs": len(moved),
     }
+
+
+def shares_of(moved: np.ndarray, possible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which share of what could arrive did arrive, and its standard error, both (7, 7).
+
+    Args:
+        moved: (P, 7, 7) of each pair: how far each code moved when each was transferred.
+        possible: (P, 7) how far each could.
+
+    Source: the ratio estimator and its linearised variance, Cochran 1977, "Sampling techniques", chapter 6.
+    """
+    share = moved.sum(0) / possible.sum(0)
+    rest = moved - share * possible[:, None]
+    return share, np.sqrt(np.square(rest).sum(0)) / np.abs(possible.sum(0))
 
 
 def _read_again(

@@ -121,7 +121,8 @@ def run(args: argparse.Namespace) -> int:
     facts = training.facts(
         f"python -m ml_backend train attributes --config {args.config}", ("geometry", "colour", *names)
     )
-    encoder.config = config = arriving(encoder.eval(), shown[: len(hidden)])
+    unseen = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in held]
+    encoder.config = config = arriving(encoder.eval(), unseen)
     facts["measured"] = json.dumps(rows)
     facts["held_out"] = f"{len(measured)} portraits of people that no training saw, from seed {HELD_SEED}"
     write_network_file(args.out / FILE, encoder, config, facts)
@@ -177,10 +178,11 @@ def detector_errors(face: BilinearFace, portraits: list[StoredPortrait]) -> np.n
 def arriving(encoder: AttributeEncoder, faces: list[HiddenFace]) -> EncoderConfig:
     """Returns the configuration with the gains by which expression and hair arrive in a transfer.
 
-    Codes that were read in pictures are drawn and read again; the slope says how much of them is left.
+    Codes that were read in pictures are drawn and read again; the slope says how much of them is left. On
+    faces of the rounds more is left than on others.
 
     Args:
-        encoder: in evaluation mode, without gains; faces: whose codes it reads.
+        encoder: in evaluation mode, without gains; faces: whose codes it reads, not of the training.
     """
     given, left = [], []
     for number, face in enumerate(faces[:_DRAWN_AGAIN]):
