@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tools.demo import make_face, quiet_output
+from tools.cycles_render import quiet_output
+from tools.demo import make_face
 from tools.extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from ml_backend.asset_files import ASSETS
-from tools.demo import render
+from tools.cycles_render import render_fine
 from tools.extension_session import installed_extension
 from tools.portrait import Person, age_of, create_person, frame_face
 
@@ -67,6 +67,7 @@ class Tile:
             self.detail,
             self.size,
             self.samples,
+            "fine",
             self.weights if self.detail else "",
         )
         digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:10]
@@ -118,7 +119,7 @@ def render_tiles(tiles: list[Tile], folder: Path) -> None:
             shown = (tile.seed, tile.expression)
         face.d3dmm.show_detail = tile.detail
         unfinished = folder / "unfinished.png"
-        render(unfinished, frame, tile.samples)
+        render_fine(unfinished, frame, tile.samples)
         unfinished.rename(folder / tile.name)
         each = (time.monotonic() - began) / (number + 1)
         print(

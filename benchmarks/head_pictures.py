@@ -8,7 +8,7 @@ from mathutils import Matrix, Vector
 from PIL import Image, ImageDraw, ImageFont
 
 from ml_backend.expression_names import EXPRESSION_NAMES, both_sides
-from tools.demo import quiet_output
+from tools.cycles_render import quiet_output
 
 from .head_measures import place_of_head, show
 from .head_variants import TestHead

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ml_backend.expression_presets import EXPRESSION_PRESETS
-from tools.demo import render
+from tools.cycles_render import render_fine
 from tools.extension_session import installed_extension
 from tools.portrait import NEUTRAL, Person, create_person, step_closer, tone_angle
 
@@ -62,7 +62,7 @@ def portray(people: list[Person], set_up: str, size: int, samples: int, out: Pat
             face = create_person(person, set_up)
             step_closer(_CLOSER)
             made = time.perf_counter()
-            render(out / f"portrait_{number:03d}.png", size, samples)
+            render_fine(out / f"portrait_{number:03d}.png", size, samples)
             row = {
                 **asdict(person),
                 "skin_tone": person.tone,
@@ -87,7 +87,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=6, help="people (default: 6)")
     parser.add_argument("--seed", type=int, default=500, help="seed of the first person (default: 500)")
     parser.add_argument("--size", type=int, default=512, help="pixels along a side (default: 512)")
-    parser.add_argument("--samples", type=int, default=48, help="samples of Cycles (default: 48)")
+    parser.add_argument("--samples", type=int, default=48, help="samples of Cycles a pixel (default: 48)")
     parser.add_argument("--light", choices=sorted(LIGHTS), default="soft", help="set-up (default: soft)")
     parser.add_argument(
         "--expression",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tools.demo import render
+from tools.cycles_render import render
 from tools.extension_session import installed_extension
 from tools.portrait import Person, create_person, frame_face
 

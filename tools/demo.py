@@ -8,13 +8,13 @@ clip) and report.json.
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .cycles_render import render_fine
 from .extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,38 +44,6 @@ class Stages:
         yield
         self.seconds[name] = round(time.perf_counter() - began, 2)
         print(f"{name}: {self.seconds[name]:.1f} s", flush=True)
-
-
-def render(path: Path, size: int, samples: int) -> None:
-    """Renders the scene's camera with Cycles to a PNG of size x size pixels."""
-    import bpy
-
-    scene = bpy.context.scene
-    assert scene is not None
-    scene.render.engine = "CYCLES"
-    scene.cycles.device = "CPU"
-    scene.cycles.samples = samples
-    scene.cycles.use_denoising = True
-    scene.render.resolution_x = scene.render.resolution_y = size
-    scene.render.resolution_percentage = 100
-    scene.render.image_settings.file_format = "PNG"
-    scene.render.filepath = str(path)
-    with quiet_output():
-        bpy.ops.render.render(write_still=True)
-
-
-@contextmanager
-def quiet_output() -> Iterator[None]:
-    """Keeps a render's progress lines off the terminal."""
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def sheet_of(paths: list[Path], labels: list[str], out: Path) -> None:
@@ -180,10 +148,10 @@ def demonstrate(audio: Path, out: Path, still_samples: int, sheet_samples: int) 
         show_expression(face, STILL_EXPRESSION)
         displacement = shown_map(face)
     with stages.stage("still"):
-        render(out / "still.png", STILL_SIZE, still_samples)
+        render_fine(out / "still.png", STILL_SIZE, still_samples)
     with stages.stage("still without detail"):
         face.d3dmm.show_detail = False
-        render(out / "still_smooth.png", STILL_SIZE, still_samples)
+        render_fine(out / "still_smooth.png", STILL_SIZE, still_samples)
         face.d3dmm.show_detail = True
     bpy.ops.d3dmm.reset_expression()
     with stages.stage("speech and baked detail"):
@@ -196,7 +164,7 @@ def demonstrate(audio: Path, out: Path, still_samples: int, sheet_samples: int) 
         pictures = [out / f"frame_{frame:04d}.png" for frame in frames]
         for frame, picture in zip(frames, pictures, strict=True):
             scene.frame_set(frame)
-            render(picture, SHEET_SIZE, sheet_samples)
+            render_fine(picture, SHEET_SIZE, sheet_samples)
         rate = scene.render.fps / scene.render.fps_base
         sheet_of(pictures, [f"{(frame - start) / rate:.2f} s" for frame in frames], out / "sheet.png")
         for picture in pictures:

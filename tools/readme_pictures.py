@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .demo import render
+from .cycles_render import render_fine
 from .extension_session import installed_extension
 from .portrait import NEUTRAL, Person, create_person, step_closer
 
@@ -98,7 +98,7 @@ def make_turntable(folder: Path, size: int, samples: int) -> None:
 def _rendered(size: int, samples: int) -> Image.Image:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "picture.png"
-        render(path, size, samples)
+        render_fine(path, size, samples)
         with Image.open(path) as picture:
             return picture.convert("RGB")
 

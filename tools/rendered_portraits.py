@@ -26,7 +26,7 @@ from ml_backend.models.face_renderer import camera_of
 from ml_backend.models.skin.albedo_model import AlbedoModel
 from ml_backend.simulation.portraits.coded_portrait import SIZE, draw_codes, draw_light, draw_pose
 
-from .demo import quiet_output
+from .cycles_render import quiet_output
 from .extension_session import installed_extension
 
 ROOT = Path(__file__).resolve().parent.parent

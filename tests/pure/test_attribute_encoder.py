@@ -338,6 +338,7 @@ keep = 0.05
 code = 1.0
 cycle = 1.0
 disentanglement = 1.0
+drawn = 1.0
 figures = 2
 """
 

@@ -1,13 +1,13 @@
 """The alternating rounds: codes of hidden faces by the decoder, then the encoder by those codes.
 
 1. The decoder's turn (Eq. 3-7): each hidden face's codes of texture, illumination and hair are moved until
-the
-   decoder gives the colours that the picture shows, held near the encoder's. Our decoder is exact, so it has
-   no weights to move. The codes of geometry stay the encoder's: landmarks alone place them no better.
+   the decoder gives the colours that the picture shows, held near the encoder's. Our decoder is exact, so it
+   has no weights to move. The codes of geometry stay the encoder's: landmarks alone place them no better.
 2. The encoder's turn (Eq. 8-11): code consistency with the moved codes, cycle consistency with pictures that
-the
-   decoder made of them, and disentanglement on pictures with one code of another face. These pictures are
-   rendered as ground truth and looked at by the detector. Portraits with known codes stay in the batch.
+   the decoder made of them, and disentanglement on pictures with one code of another face. These pictures are
+   rendered as ground truth and looked at by the detector. Their codes are known, and are learned like other
+   known ones too: the cosines of Eq. 9-11 alone let codes shrink. Portraits with known codes stay in the
+   batch.
 
 Source: Zhang et al., "Zero-shot Real Facial Attribute Separation and Transfer at Novel Views", section 3.2.
 """
@@ -167,7 +167,7 @@ def train_round(
         known: portraits with known codes, the stream of their colours, variations.
         errors: the measures of known codes.
         settings: `steps`, `batch`, `rate`, `decay`, `average_steps`, and the weights `code`, `cycle`,
-            `disentanglement`.
+            `disentanglement` and `drawn` (of the errors of codes on pictures that the decoder made).
         training: log and checkpoint.
         without: the part that is left out, one of `ABLATIONS`.
     """
@@ -182,6 +182,7 @@ def train_round(
     for step in training.steps(name, optimisers, averages, settings, random=[random]):
         encoder.train()
         terms: dict[str, Tensor] = {}
+        drawn: list[Tensor] = []
         terms["known"] = _known_loss(encoder, known, errors, settings["batch"], random, used)
         size = settings["batch"] // 2
         if weights["code"]:
@@ -194,6 +195,7 @@ def train_round(
                 own = read_all(encoder, pictures.real.rows(pictures.made_rows[rows]))
             part = pictures.made.rows(rows)
             found = read_all(encoder, part)
+            drawn.append(_drawn_errors(encoder, _only(found, used), part, errors))
             aim = {
                 code: part.codes[code] if code in ("rotation", "translation") else own[code] for code in used
             }
@@ -201,12 +203,23 @@ def train_round(
         if weights["disentanglement"]:
             part = pictures.swapped.rows(random.integers(0, len(pictures.swapped.points), size))
             found = read_all(encoder, part)
+            drawn.append(_drawn_errors(encoder, _only(found, used), part, errors))
             terms["disentanglement"] = weights["disentanglement"] * code_distance(
                 _only(found, used), part.codes
             )
+        if drawn:
+            terms["drawn"] = settings.get("drawn", 0.0) * torch.stack(drawn).mean()
         loss = sum_of(terms)
         step.descend(loss, clip=1.0, loss=loss, **terms)
     encoder.load_state_dict(average.state_dict())
+
+
+def _drawn_errors(
+    encoder: AttributeEncoder, found: dict[str, Tensor], part: Sight, errors: CodeErrors
+) -> Tensor:
+    """Returns the errors of codes (B, n) in deviations on drawn pictures."""
+    true = {name: encoder.unscaled(name, part.codes[name]) for name in found}
+    return sum_of(errors.each(encoder, found, true))
 
 
 def _only(found: dict[str, Tensor], used: list[str]) -> dict[str, Tensor]:

@@ -49,6 +49,7 @@ from ...fitting.landmarks import level_frame
 from ...layers.processes import first_alone
 from ...models.attribute_encoder import FILE, AttributeEncoder, EncoderConfig
 from ...models.bilinear_face import BilinearFace
+from ...models.face_codes import FaceCodes
 from ...models.face_renderer import camera_of, draw_face, picture_of
 from ...simulation.portraits.coded_portrait import SIZE, coded_portrait, linear_pixels
 from ...simulation.portraits.varied_portrait import training_portrait
@@ -63,7 +64,7 @@ from .variations import Variations
 
 HELD_SEED = HELD_OUT_SEED + 5_000
 _SHOWN = 8
-_DRAWN_AGAIN, _ARRIVES, _LARGEST_GAIN = 100, 1.0, 1.5
+_ARRIVES, _LARGEST_GAIN = 1.0, 1.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,8 +122,7 @@ def run(args: argparse.Namespace) -> int:
     facts = training.facts(
         f"python -m ml_backend train attributes --config {args.config}", ("geometry", "colour", *names)
     )
-    unseen = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in held]
-    encoder.config = config = arriving(encoder.eval(), unseen)
+    encoder.config = config = arriving(encoder.eval(), held)
     facts["measured"] = json.dumps(rows)
     facts["held_out"] = f"{len(measured)} portraits of people that no training saw, from seed {HELD_SEED}"
     write_network_file(args.out / FILE, encoder, config, facts)
@@ -175,31 +175,38 @@ def detector_errors(face: BilinearFace, portraits: list[StoredPortrait]) -> np.n
     return np.array(errors, np.float32)
 
 
-def arriving(encoder: AttributeEncoder, faces: list[HiddenFace]) -> EncoderConfig:
+def arriving(encoder: AttributeEncoder, people: list[StoredPortrait]) -> EncoderConfig:
     """Returns the configuration with the gains by which expression and hair arrive in a transfer.
 
-    Codes that were read in pictures are drawn and read again; the slope says how much of them is left. On
-    faces of the rounds more is left than on others.
+    Each person gets the code of the next one; the result is drawn and read again. The gain makes up for what
+    is then missing of the difference that was read, along the true one.
 
     Args:
-        encoder: in evaluation mode, without gains; faces: whose codes it reads, not of the training.
+        encoder: in evaluation mode, without gains; people: that it did not learn from.
     """
-    given, left = [], []
-    for number, face in enumerate(faces[:_DRAWN_AGAIN]):
-        codes, _ = encode_points(encoder, face.pixels, face.points, face.focal)
-        again = pictured(codes, face, number)
-        if again is not None:
-            given.append(codes)
-            left.append(encode_points(encoder, again.pixels, again.points, again.focal)[0])
+    faces = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in people]
+    read = [encode_points(encoder, face.pixels, face.points, face.focal)[0] for face in faces]
     gains = {}
     for name in ("expression", "hair"):
-        before, after = (
-            encoder.scaled(name, torch.from_numpy(np.stack([getattr(codes, name) for codes in side]))).numpy()
-            for side in (given, left)
-        )
-        before = before - before.mean(0)
-        slope = float((before * after).sum() / max(np.square(before).sum(), 1e-9))
-        gains[f"{name}_gain"] = round(float(np.clip(_ARRIVES / max(slope, 1e-3), 1.0, _LARGEST_GAIN)), 3)
+
+        def scaled(codes: FaceCodes, name: str = name) -> np.ndarray:
+            return encoder.scaled(name, torch.from_numpy(getattr(codes, name))[None])[0].numpy()
+
+        came = possible = 0.0
+        for row, face in enumerate(faces):
+            other = (row + 1) % len(faces)
+            before = pictured(read[row], face, row)
+            after = pictured(read[row].with_code(name, read[other]), face, row)
+            if before is None or after is None:
+                continue
+            own, new = (
+                encode_points(encoder, one.pixels, one.points, one.focal)[0] for one in (before, after)
+            )
+            along = scaled(people[other].codes) - scaled(people[row].codes)
+            came += float((scaled(new) - scaled(own)) @ along)
+            possible += float((scaled(read[other]) - scaled(read[row])) @ along)
+        share = came / possible if possible > 0 else 1.0
+        gains[f"{name}_gain"] = round(float(np.clip(_ARRIVES / max(share, 1e-3), 1.0, _LARGEST_GAIN)), 3)
     return dataclasses.replace(encoder.config, **gains)
 
 
