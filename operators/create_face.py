@@ -7,6 +7,7 @@ from ..detailed3dmm_addon.appearance import studio as face_scene
 from ..detailed3dmm_addon.characters.identity import seeded_person, store_person
 from ..detailed3dmm_addon.characters.new_face import new_face, select_face
 from ..detailed3dmm_addon.hair.groom import add_hair
+from ..detailed3dmm_addon.hair.looks import apply_hair_look, suiting_hair
 from .build_studio import SET_UP_ITEMS
 from .operator_base import FaceOperator
 
@@ -43,6 +44,11 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
         description="Brows and lashes of hair curves; otherwise they are painted",
         default=True,
     )
+    suiting_hair: BoolProperty(
+        name="Suiting Hair",
+        description="Hair that suits the person, as Random Hair grows it",
+        default=False,
+    )
     update_detail: BoolProperty(
         name="Compute Detail", description="Ask the backend for the wrinkles at once", default=True
     )
@@ -59,7 +65,9 @@ class D3DMM_OT_create_face(FaceOperator, bpy.types.Operator):
             store_person(face, seed)
             if self.skin_tone >= 0:
                 face.d3dmm.skin_tone = self.skin_tone
-        if self.hair:
+        if self.suiting_hair:
+            apply_hair_look(face, suiting_hair(face, self.identity_seed))
+        elif self.hair:
             add_hair(face, ("brows", "lashes"))
         select_face(context, face)
         if self.scene_setup:

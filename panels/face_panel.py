@@ -21,9 +21,10 @@ class D3DMM_PT_face(SidebarPanel, bpy.types.Panel):
         column = layout.column(align=True)
         column.scale_y = 1.3
         column.operator("d3dmm.create_face", icon="USER")
-        column.operator(
+        portrait = column.operator(
             "d3dmm.create_face", text="Create with Camera and Lights", icon="OUTLINER_OB_CAMERA"
-        ).scene_setup = True
+        )
+        portrait.scene_setup = portrait.suiting_hair = True
         column.operator("d3dmm.fit_from_image", icon="IMAGE_DATA")
         face = active_face(context)
         if face is None:

@@ -47,6 +47,9 @@ _IRISES = (
     ((0.095, 0.098, 0.042), (0.180, 0.092, 0.034)),
 )
 """Linear colours of irises and of the part around their pupils."""
+_SAME_COLOUR = 1e-3
+_FIBRES = 997
+"""Seeds of the fibres."""
 _BROWN = 2
 """The first of them are dark brown, this many: dark skin has one of these."""
 _GREYER, _COOLER = 2.2, 0.6
@@ -90,17 +93,32 @@ def add_eyes(face: bpy.types.Object, seed: int, metre: float) -> bpy.types.Nodes
 
 
 def _set_colours(face: bpy.types.Object, modifier: bpy.types.NodesModifier, seed: int) -> None:
+    _set_irises(face, modifier, seed)
     tone = shown_tone(face)
-    iris, second = _IRISES[seed % (_BROWN if tone > _DARK_SKIN else len(_IRISES))]
-    set_input(modifier, IRIS_INPUT, (*iris, 1.0))
-    set_input(modifier, SECOND_INPUT, (*second, 1.0))
-    set_input(modifier, SEED_INPUT, seed % 997)
     age = float(np.clip(face.d3dmm.age_offset / 4 + 0.15, 0, 1))
     pigment = _PIGMENTED * float(np.clip(2 * tone - 1, 0, 1))
     set_input(modifier, YELLOWING_INPUT, min(age + pigment, 1.0))
     set_input(modifier, VEINS_INPUT, 0.3 + 0.4 * age)
     suit_skin(face)
     colour_own_eyes(face)
+
+
+def _set_irises(face: bpy.types.Object, modifier: bpy.types.NodesModifier, seed: int) -> None:
+    iris, second = _IRISES[seed % (_BROWN if shown_tone(face) > _DARK_SKIN else len(_IRISES))]
+    set_input(modifier, IRIS_INPUT, (*iris, 1.0))
+    set_input(modifier, SECOND_INPUT, (*second, 1.0))
+    set_input(modifier, SEED_INPUT, seed % _FIBRES)
+
+
+def redraw_irises(face: bpy.types.Object, former: int, seed: int) -> None:
+    """Draws the irises of another seed, where they are those that the former seed drew."""
+    modifier = eye_modifier(face)
+    if modifier is None or get_input(modifier, SEED_INPUT) != former % _FIBRES:
+        return
+    now = np.array(get_input(modifier, IRIS_INPUT)[:3])
+    if min(np.abs(now - iris).max() for iris, _ in _IRISES) < _SAME_COLOUR:
+        _set_irises(face, modifier, seed)
+        colour_own_eyes(face)
 
 
 def suit_skin(face: bpy.types.Object) -> None:

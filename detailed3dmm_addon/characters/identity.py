@@ -5,7 +5,9 @@ import numpy as np
 
 from ...ml_backend.models.skin.seeded_tone import seeded_tone
 from ..appearance import skin_follow
+from ..appearance.eyes import redraw_irises
 from ..detail import follow as live_update
+from ..hair.looks import apply_hair_look, suiting_hair, wears_suiting_hair
 from ..model.face_model import face_model
 from .skin import store_seeded_skin
 
@@ -49,9 +51,18 @@ def store_person(face: bpy.types.Object, seed: int | None) -> None:
 
 
 def set_identity_seed(face: bpy.types.Object, seed: int) -> None:
-    """Turns a face into a seeded person."""
+    """Turns a face into a seeded person.
+
+    Irises and hair that the former seed drew are drawn anew; those that an artist chose stay.
+    """
+    former = face.d3dmm.identity_seed
+    is_dressed = seed != former and wears_suiting_hair(face, former)
     store_person(face, seed)
     live_update.refresh_shape(face)
+    if seed != former:
+        redraw_irises(face, former, seed)
+    if is_dressed:
+        apply_hair_look(face, suiting_hair(face, seed))
 
 
 def reset_identity(face: bpy.types.Object) -> None:

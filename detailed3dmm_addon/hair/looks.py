@@ -9,7 +9,7 @@ import numpy as np
 from ...ml_backend.hair.face_hair import BEARD_STYLES
 from ...ml_backend.hair.scalp_styles import SCALP_STYLES
 from ..appearance.skin_material import shown_tone
-from ..model.face_model import face_model, identity_of
+from ..model.face_model import face_model, identity_of, is_current
 from .groom import add_hair, hair_objects, hair_part, remove_hair
 from .parts import DEFAULT_STYLES, NUMBERS, PARTS
 from .settings import changes_held
@@ -74,6 +74,7 @@ _LENGTHS = {
     "RECEDING": (0.7, 1.4),
 }
 """Least and greatest Length, by cut, of hair that suits somebody: people do not all go to one hairdresser."""
+_SAME = 0.005
 _SHORTER = 0.7
 """Of men's coily hair."""
 
@@ -148,6 +149,20 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
     length = float(random.uniform(low, high)) * (_SHORTER if name == "COILY" and is_man else 1.0)
     numbers = {**look.numbers, "scalp": {**look.numbers.get("scalp", {}), "length": round(length, 2)}}
     return HairLook(styles, (dark, red, grey), numbers if "scalp" in styles else look.numbers)
+
+
+def wears_suiting_hair(face: bpy.types.Object, seed: int) -> bool:
+    """Tells whether a face wears, unchanged, the hair that a seed drew for it, on the scalp too."""
+    parts = set(hair_objects(face))
+    if "scalp" not in parts or not is_current(face):
+        return False
+    look = suiting_hair(face, seed)
+    if parts != set(look.styles) or any(
+        hair_part(face, part).style != style for part, style in look.styles.items()
+    ):
+        return False
+    length = look.numbers.get("scalp", {}).get("length", 1.0)
+    return abs(hair_part(face, "scalp").length - length) < _SAME
 
 
 def photo_look(guess: Mapping) -> HairLook:

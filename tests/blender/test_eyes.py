@@ -253,3 +253,17 @@ def test_a_face_without_eyes_gets_them_once(face):
     assert bpy.ops.d3dmm.add_eyes() == {"FINISHED"} and bpy.ops.d3dmm.add_eyes() == {"FINISHED"}
     assert [modifier.name for modifier in face.modifiers].count("D3DMM Eyes") == 1
     assert len(instances()["Eyeball"]) == 2
+
+
+def test_another_person_has_their_own_irises_unless_the_artist_chose_them():
+    bpy.ops.d3dmm.create_face(identity_seed=3, skin_tone=0.2, update_detail=False, hair=False)
+    face = bpy.context.active_object
+    first = tuple(face.d3dmm.iris_colour)
+    bpy.ops.d3dmm.random_face(seed=4)
+    second = tuple(face.d3dmm.iris_colour)
+    assert second != pytest.approx(first) and face.d3dmm.iris_seed == 4
+    bpy.ops.d3dmm.random_face(seed=3)
+    face.d3dmm.skin_tone = 0.2
+    face.d3dmm.iris_colour = (0.2, 0.3, 0.4)
+    bpy.ops.d3dmm.random_face(seed=9)
+    assert tuple(face.d3dmm.iris_colour) == pytest.approx((0.2, 0.3, 0.4)) and face.d3dmm.iris_seed == 3

@@ -33,6 +33,30 @@ def test_a_new_face_has_brows_and_lashes_unless_asked_not_to(groom):
     assert groom.hair_objects(bpy.context.active_object) == {}
 
 
+def test_a_new_face_wears_the_hair_that_random_hair_would_give_it(groom):
+    bpy.ops.d3dmm.create_face(identity_seed=5, update_detail=False, suiting_hair=True)
+    face = bpy.context.active_object
+    parts = set(groom.hair_objects(face))
+    values = [getattr(face.d3dmm_hair.scalp, name) for name in ("style", "length", "melanin", "grey")]
+    assert {"brows", "lashes", "scalp"} <= parts
+    bpy.ops.d3dmm.random_hair(seed=5)
+    assert set(groom.hair_objects(face)) == parts
+    assert values == [getattr(face.d3dmm_hair.scalp, name) for name in ("style", "length", "melanin", "grey")]
+
+
+def test_another_person_wears_their_own_hair_unless_the_artist_chose_it(groom, module):
+    looks = module("detailed3dmm_addon.hair.looks")
+    bpy.ops.d3dmm.create_face(identity_seed=5, update_detail=False, suiting_hair=True)
+    face = bpy.context.active_object
+    assert looks.wears_suiting_hair(face, 5) and not looks.wears_suiting_hair(face, 6)
+    bpy.ops.d3dmm.random_face(seed=6)
+    assert looks.wears_suiting_hair(face, 6)
+    other = "BOB" if face.d3dmm_hair.scalp.style != "BOB" else "LONG"
+    face.d3dmm_hair.scalp.style = other
+    bpy.ops.d3dmm.random_face(seed=7)
+    assert face.d3dmm_hair.scalp.style == other and not looks.wears_suiting_hair(face, 7)
+
+
 def test_add_hair_grows_each_part_as_a_child_of_the_face(thin, groom):
     assert bpy.ops.d3dmm.add_hair(parts={"brows", "lashes", "scalp", "beard", "vellus"}) == {"FINISHED"}
     grown = groom.hair_objects(thin)
