@@ -58,6 +58,7 @@ def rows() -> dict:
     found["expression slider with the worker's full map, waited for"] = repeat(
         lambda n: (drag(n), bpy.ops.d3dmm.update_detail()), 5, 1
     )
+    found |= _hair_rows(face, drag)
     face.d3dmm.live = False
     found["expression slider to evaluated mesh, detail not following"] = repeat(drag, 40, 3)
     found["former way: the same face under Displace with an image, not following"] = _displaced(face, drag)
@@ -106,6 +107,30 @@ def rows() -> dict:
             "clip_seconds": round(seconds, 1),
         }
     return found
+
+
+def _hair_rows(face, drag) -> dict:
+    """Measures the first slider again with hair on the scalp; the hair is removed then."""
+    import bpy
+
+    began = time.perf_counter()
+    bpy.ops.d3dmm.set_hair_look(look="CROPPED")
+    grown = round(1e3 * (time.perf_counter() - began), 1)
+    hair = [child for child in face.children if child.type == "CURVES"]
+
+    def drag_with_hair(number: int) -> None:
+        drag(number)
+        graph = bpy.context.evaluated_depsgraph_get()
+        for strands in hair:
+            _ = strands.evaluated_get(graph).data
+
+    rows = {
+        "hair of scalp, beard, brows and lashes to grow": {"median_ms": grown, "count": 1},
+        "expression slider with that hair": repeat(drag_with_hair, 40, 3)
+        | {"strands": sum(len(strands.data.curves) for strands in hair)},
+    }
+    bpy.ops.d3dmm.remove_hair(parts={"scalp", "beard", "vellus"})
+    return rows
 
 
 def _as_in_a_window(measure) -> dict:
