@@ -59,8 +59,8 @@ class EncoderConfig:
         dropout: share of hidden numbers that training drops.
         looks: places at which the steps look; spacings: of the samples there, inter-ocular distances, a step
             each; samples: along a side of a piece; look_features: of each; look_width: of the networks.
-        expression_gain, hair_gain: factors on what is read. What is least wrong is drawn towards the mean;
-            with the factors as much of a code arrives in a transfer as was taken.
+        shape_gain, expression_gain, hair_gain: factors on what is read. What is least wrong is drawn towards
+            the mean; with the factors as much of a code arrives in a transfer as was taken.
     """
 
     points: int = 478
@@ -79,6 +79,7 @@ class EncoderConfig:
     samples: int = 7
     look_features: int = 16
     look_width: int = 384
+    shape_gain: float = 1.0
     expression_gain: float = 1.0
     hair_gain: float = 1.0
 

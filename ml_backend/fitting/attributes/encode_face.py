@@ -100,6 +100,8 @@ def encode_points(
     pixels: np.ndarray,
     points: np.ndarray,
     focal: float | None = None,
+    *,
+    for_transfer: bool = True,
 ) -> tuple[FaceCodes, Camera]:
     """Reads the codes of a face whose landmarks are there.
 
@@ -108,6 +110,7 @@ def encode_points(
         pixels: (H, W, 3) uint8 sRGB.
         points: (478, 2) pixels.
         focal: of the camera in pixels; None: unknown, the face is then `USUAL_DISTANCE` away.
+        for_transfer: with the configuration's gains; without them the codes are least wrong in the mean.
 
     Returns:
         The codes, and the camera.
@@ -138,8 +141,11 @@ def encode_points(
             torch.from_numpy(sampled.ground)[None],
             made["rotation"],
         )
-    gains = {"expression": encoder.config.expression_gain, "hair": encoder.config.hair_gain}
-    read = {"expression": made["expression"]} | colour
+    config = encoder.config
+    gains = {"shape": config.shape_gain, "expression": config.expression_gain, "hair": config.hair_gain}
+    if not for_transfer:
+        gains = {}
+    read = {"shape": made["shape"], "expression": made["expression"]} | colour
     found = {
         name: encoder.unscaled(name, value * gains.get(name, 1.0))[0].numpy() for name, value in read.items()
     }

@@ -49,9 +49,10 @@ def start_of_photos(
 def _read(encoder: AttributeEncoder, pixels: np.ndarray, face: SeenFace) -> tuple[np.ndarray, np.ndarray]:
     """Returns identity (K,) and expression (52,) of one pass, float64."""
     if face.focal is None:
-        codes, _ = encode_points(encoder, *_face_in_the_middle(pixels, face.points))
+        codes, _ = encode_points(encoder, *_face_in_the_middle(pixels, face.points), for_transfer=False)
     else:
-        codes, _ = encode_points(encoder, pixels, face.points, face.focal * max(face.width, face.height))
+        focal = face.focal * max(face.width, face.height)
+        codes, _ = encode_points(encoder, pixels, face.points, focal, for_transfer=False)
     return codes.shape.astype(np.float64), codes.expression.astype(np.float64)
 
 

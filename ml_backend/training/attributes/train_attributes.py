@@ -64,7 +64,9 @@ from .variations import Variations
 
 HELD_SEED = HELD_OUT_SEED + 5_000
 _SHOWN = 8
-_ARRIVES, _LARGEST_GAIN = 1.0, 1.5
+_ARRIVES, _LARGEST_GAIN = {"shape": 0.9, "expression": 1.0, "hair": 0.9}, 1.5
+"""How much of a code is to arrive in a transfer. Gains make errors of reading greater too; dull expressions
+are what is seen first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     facts = training.facts(
         f"python -m ml_backend train attributes --config {args.config}", ("geometry", "colour", *names)
     )
-    encoder.config = config = arriving(encoder.eval(), held)
+    encoder.config = config = arriving(encoder.eval(), held, errors)
     facts["measured"] = json.dumps(rows)
     facts["held_out"] = f"{len(measured)} portraits of people that no training saw, from seed {HELD_SEED}"
     write_network_file(args.out / FILE, encoder, config, facts)
@@ -175,22 +177,24 @@ def detector_errors(face: BilinearFace, portraits: list[StoredPortrait]) -> np.n
     return np.array(errors, np.float32)
 
 
-def arriving(encoder: AttributeEncoder, people: list[StoredPortrait]) -> EncoderConfig:
-    """Returns the configuration with the gains by which expression and hair arrive in a transfer.
+def arriving(encoder: AttributeEncoder, people: list[StoredPortrait], errors: CodeErrors) -> EncoderConfig:
+    """Returns the configuration with the gains by which shape, expression and hair arrive in a transfer.
 
     Each person gets the code of the next one; the result is drawn and read again. The gain makes up for what
     is then missing of the difference that was read, along the true one.
 
     Args:
         encoder: in evaluation mode, without gains; people: that it did not learn from.
+        errors: the measures; a shape counts by the forms that it makes.
     """
     faces = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in people]
     read = [encode_points(encoder, face.pixels, face.points, face.focal)[0] for face in faces]
     gains = {}
-    for name in ("expression", "hair"):
+    for name, arrives in _ARRIVES.items():
 
         def scaled(codes: FaceCodes, name: str = name) -> np.ndarray:
-            return encoder.scaled(name, torch.from_numpy(getattr(codes, name))[None])[0].numpy()
+            code = torch.from_numpy(getattr(codes, name))
+            return (code @ errors.forms if name == "shape" else encoder.scaled(name, code[None])[0]).numpy()
 
         came = possible = 0.0
         for row, face in enumerate(faces):
@@ -206,7 +210,7 @@ def arriving(encoder: AttributeEncoder, people: list[StoredPortrait]) -> Encoder
             came += float((scaled(new) - scaled(own)) @ along)
             possible += float((scaled(read[other]) - scaled(read[row])) @ along)
         share = came / possible if possible > 0 else 1.0
-        gains[f"{name}_gain"] = round(float(np.clip(_ARRIVES / max(share, 1e-3), 1.0, _LARGEST_GAIN)), 3)
+        gains[f"{name}_gain"] = round(float(np.clip(arrives / max(share, 1e-3), 1.0, _LARGEST_GAIN)), 3)
     return dataclasses.replace(encoder.config, **gains)
 
 
