@@ -11,7 +11,7 @@ from ...ml_backend.hair.scalp_styles import SCALP_STYLES
 from ..appearance.skin_material import shown_tone
 from ..model.face_model import face_model, identity_of, is_current
 from .groom import add_hair, hair_objects, hair_part, remove_hair
-from .parts import DEFAULT_STYLES, NUMBERS, PARTS
+from .parts import COLOUR_SLIDERS, DEFAULT_STYLES, NUMBERS, PARTS, SHAPE_SLIDERS
 from .settings import changes_held
 
 _VIEWPORT = {"vellus": 0.0, "brows": 1.0, "lashes": 1.0, "beard": 0.3}
@@ -157,12 +157,17 @@ def wears_suiting_hair(face: bpy.types.Object, seed: int) -> bool:
     if "scalp" not in parts or not is_current(face):
         return False
     look = suiting_hair(face, seed)
-    if parts != set(look.styles) or any(
-        hair_part(face, part).style != style for part, style in look.styles.items()
-    ):
-        return False
-    length = look.numbers.get("scalp", {}).get("length", 1.0)
-    return abs(hair_part(face, "scalp").length - length) < _SAME
+    return parts == set(look.styles) and all(_wears(hair_part(face, part), part, look) for part in parts)
+
+
+def _wears(sliders, part: str, look: HairLook) -> bool:
+    """Tells whether the sliders of a part stand as a look sets them."""
+    wanted = {name: sliders.bl_rna.properties[name].default for name in (*SHAPE_SLIDERS, "thickness")}
+    wanted |= dict(zip(COLOUR_SLIDERS, _part_colour(part, look.colour), strict=True))
+    wanted |= look.numbers.get(part, {})
+    return sliders.style == look.styles[part] and all(
+        abs(getattr(sliders, name) - value) < _SAME for name, value in wanted.items()
+    )
 
 
 def photo_look(guess: Mapping) -> HairLook:

@@ -51,6 +51,11 @@ def test_another_person_wears_their_own_hair_unless_the_artist_chose_it(groom, m
     assert looks.wears_suiting_hair(face, 5) and not looks.wears_suiting_hair(face, 6)
     bpy.ops.d3dmm.random_face(seed=6)
     assert looks.wears_suiting_hair(face, 6)
+    drawn = face.d3dmm_hair.brows.redness
+    face.d3dmm_hair.brows.redness = drawn + 0.2 if drawn < 0.5 else drawn - 0.2
+    assert not looks.wears_suiting_hair(face, 6)
+    face.d3dmm_hair.brows.redness = drawn
+    assert looks.wears_suiting_hair(face, 6)
     other = "BOB" if face.d3dmm_hair.scalp.style != "BOB" else "LONG"
     face.d3dmm_hair.scalp.style = other
     bpy.ops.d3dmm.random_face(seed=7)

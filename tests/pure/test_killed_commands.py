@@ -66,7 +66,7 @@ COMMANDS = {
     "render": ("views", "render {face} --yaw -20:20:20 --size 256"),
     "bake": ("maps", "bake {curves} --identity {face} --resolution 256"),
 }
-"""What `--out` names, and the words before it, by the name of the command."""
+"""By the name of the command: its output, which `--out` names, and the words before it."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)

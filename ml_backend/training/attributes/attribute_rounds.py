@@ -178,6 +178,7 @@ def train_round(
     average = copy.deepcopy(encoder)
     averages = [WeightAverage(encoder, average, settings["average_steps"])]
     weights = {loss: 0.0 if loss == without else settings[loss] for loss in LOSSES}
+    weights["drawn"] = settings.get("drawn", 0.0)  # older configurations have none
     used = [code for code in NAMES if not (without == "hair" and code == "hair")]
     for step in training.steps(name, optimisers, averages, settings, random=[random]):
         encoder.train()
@@ -195,7 +196,8 @@ def train_round(
                 own = read_all(encoder, pictures.real.rows(pictures.made_rows[rows]))
             part = pictures.made.rows(rows)
             found = read_all(encoder, part)
-            drawn.append(_drawn_errors(encoder, _only(found, used), part, errors))
+            if weights["drawn"]:
+                drawn.append(_drawn_errors(encoder, _only(found, used), part, errors))
             aim = {
                 code: part.codes[code] if code in ("rotation", "translation") else own[code] for code in used
             }
@@ -203,12 +205,13 @@ def train_round(
         if weights["disentanglement"]:
             part = pictures.swapped.rows(random.integers(0, len(pictures.swapped.points), size))
             found = read_all(encoder, part)
-            drawn.append(_drawn_errors(encoder, _only(found, used), part, errors))
+            if weights["drawn"]:
+                drawn.append(_drawn_errors(encoder, _only(found, used), part, errors))
             terms["disentanglement"] = weights["disentanglement"] * code_distance(
                 _only(found, used), part.codes
             )
         if drawn:
-            terms["drawn"] = settings.get("drawn", 0.0) * torch.stack(drawn).mean()
+            terms["drawn"] = weights["drawn"] * torch.stack(drawn).mean()
         loss = sum_of(terms)
         step.descend(loss, clip=1.0, loss=loss, **terms)
     encoder.load_state_dict(average.state_dict())

@@ -189,6 +189,8 @@ def arriving(encoder: AttributeEncoder, people: list[StoredPortrait], errors: Co
     """
     faces = [HiddenFace(portrait.pixels, portrait.points, portrait.focal) for portrait in people]
     read = [encode_points(encoder, face.pixels, face.points, face.focal)[0] for face in faces]
+    drawn = [pictured(codes, face, row) for row, (codes, face) in enumerate(zip(read, faces, strict=True))]
+    again = [one and encode_points(encoder, one.pixels, one.points, one.focal)[0] for one in drawn]
     gains = {}
     for name, arrives in _ARRIVES.items():
 
@@ -199,13 +201,11 @@ def arriving(encoder: AttributeEncoder, people: list[StoredPortrait], errors: Co
         came = possible = 0.0
         for row, face in enumerate(faces):
             other = (row + 1) % len(faces)
-            before = pictured(read[row], face, row)
             after = pictured(read[row].with_code(name, read[other]), face, row)
-            if before is None or after is None:
+            own = again[row]
+            if own is None or after is None:
                 continue
-            own, new = (
-                encode_points(encoder, one.pixels, one.points, one.focal)[0] for one in (before, after)
-            )
+            new = encode_points(encoder, after.pixels, after.points, after.focal)[0]
             along = scaled(people[other].codes) - scaled(people[row].codes)
             came += float((scaled(new) - scaled(own)) @ along)
             possible += float((scaled(read[other]) - scaled(read[row])) @ along)
