@@ -19,7 +19,10 @@ Curves = dict[tuple[str, int], np.ndarray]
 
 _TRACK = "D3DMM {}"
 _NOTHING = 5e-5
-"""Smaller values of expressions and rotations (radians) are keyed as 0: sliders would show six digits."""
+"""Smaller rotations (radians) are keyed as 0: sliders would show six digits."""
+_UNSEEN = 0.002
+"""Smaller values of expressions are keyed as 0: of a jaw that opens 20 mm it is .04 mm, and a shape key at 0
+takes no time in playback."""
 EXPRESSION_ACTION = "{} Expression"
 OBJECT_ACTION = "{} Head and Detail"
 ACTION, NLA, LAYERS = "ACTION", "NLA", "LAYERS"
@@ -198,7 +201,8 @@ class Bake:
         curve.keyframe_points.add(len(keys))
         points = np.stack([keys + self.first_frame, np.asarray(values)[keys]], 1).astype(np.float32)
         if not path[0].startswith("modifiers"):
-            points[np.abs(points[:, 1]) < _NOTHING, 1] = 0.0
+            least = _UNSEEN if path[0].startswith("key_blocks") else _NOTHING
+            points[np.abs(points[:, 1]) < least, 1] = 0.0
         curve.keyframe_points.foreach_set("co", points.ravel())
         curve.keyframe_points.foreach_set("interpolation", np.ones(len(keys), np.int32))
         curve.update()

@@ -8,21 +8,16 @@ from functools import lru_cache
 import bpy
 import numpy as np
 
-from ...ml_backend.geometry.displacement import vertex_normals
 from ...ml_backend.geometry.hair_regions import HAIRLINE, away_from_ears, brow_cover, scalp_cover
 from ...ml_backend.geometry.skin_chart import SkinPlaces, skin_places
 from ..model.face_model import dense_mesh, dense_parts, face_model
 from ..nodes.detail_groups import LIVE_ATTRIBUTE, REGION_ATTRIBUTE, REGIONS
-from ..nodes.strain_modifier import NEIGHBOURS_ATTRIBUTE
 from ..nodes.vertex_attributes import write_attribute
+from .neighbours import write_neighbours
 
 SURFACE_ATTRIBUTE = "d3dmm_surface"
 """Shine, moist lid margins and density of pores, each 0..1."""
 BEARD_ATTRIBUTE = "d3dmm_beard"
-_POINTS_THERE = 0.3
-"""Cosine between an edge and a direction from which it counts as pointing there."""
-_MOVES = 0.0002
-"""Metres that an expression moves skin that strains."""
 _FLUSH = {"cheeks": 0.7, "nose": 0.75, "chin": 0.3, "under_eye": 0.25}
 
 
@@ -84,42 +79,7 @@ def add_skin_attributes(mesh: bpy.types.Mesh) -> None:
     surface = np.stack([np.clip(shine * bare, 0, 1), moist, np.clip(pores * bare * (1 - moist), 0, 1)], 1)
     write_attribute(mesh, SURFACE_ATTRIBUTE, surface)
     write_attribute(mesh, BEARD_ATTRIBUTE, places.beard() * (1 - places.scalp))
-    write_attribute(mesh, NEIGHBOURS_ATTRIBUTE, strain_neighbours())
-
-
-@lru_cache(maxsize=1)
-def strain_neighbours() -> np.ndarray:
-    """Returns the attribute of the strain's modifier, (N, 3) float32.
-
-    The numbers of a vertex's neighbours to the left and above, or on the other side where there is none; then
-    N where expressions move the skin, else -N.
-    """
-    model, dense = face_model(), dense_mesh()
-    places = dense.refine(model.mean)
-    polygons = dense.polygons
-    following = np.roll(polygons, -1, 1)
-    following[polygons[:, 3] < 0, 2] = polygons[polygons[:, 3] < 0, 0]
-    starts, ends = (corners[polygons >= 0] for corners in (polygons, following))
-    starts, ends = np.concatenate([starts, ends]), np.concatenate([ends, starts])  # inner edges come twice
-    apart = places[ends] - places[starts]
-    apart /= np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-9)
-    normals = vertex_normals(places, polygons)
-    level = np.cross((0.0, 0.0, 1.0), normals)
-    level /= np.maximum(np.linalg.norm(level, axis=1, keepdims=True), 1e-9)
-    neighbours = []
-    for direction in (level, np.cross(normals, level)):
-        angle = (apart * direction[starts]).sum(1)
-        rank = np.where(angle > _POINTS_THERE, 2 + angle, np.abs(angle))
-        order = np.lexsort((rank, starts))
-        last = np.append(starts[order][1:] != starts[order][:-1], True)
-        chosen = np.arange(len(places))
-        chosen[starts[order][last]] = ends[order][last]
-        neighbours.append(chosen)
-    largest = np.abs(model.shapes(np.zeros(model.identity_size, np.float32))[1]).max((0, 2))
-    skin = dense_parts() == model.part_names.index("skin")
-    moves = skin & (dense.refine(largest) > _MOVES)
-    counts = np.where(moves, len(places), -len(places))
-    return np.stack([*neighbours, counts], 1).astype(np.float32)
+    write_neighbours(mesh)
 
 
 def _eye_places(positions: np.ndarray) -> np.ndarray:

@@ -87,11 +87,6 @@ class _HairGraph(NodeGraph):
         radius = self.math("MULTIPLY", self.node("GeometryNodeInputRadius").outputs[0], scale)
         return self.node("GeometryNodeSetCurveRadius", {"Curve": curves, "Radius": radius}).outputs[0]
 
-    def vector(self, name: str):
-        """Adds a node that reads a vector attribute."""
-        node = self.node("GeometryNodeInputNamedAttribute", {"Name": name}, data_type="FLOAT_VECTOR")
-        return enabled_socket(node.outputs, "Attribute")
-
     def arithmetic(self, operation: str, *operands):
         """Adds an operation on vectors; the scale of SCALE comes second."""
         keys = (0, "Scale") if operation == "SCALE" else range(len(operands))
@@ -108,7 +103,7 @@ class _HairGraph(NodeGraph):
 
     def _corner_values(self, face, values, corners: str) -> list:
         """Returns the values of a face's vertices at the three that an attribute names."""
-        parts = self.node("SeparateXYZ", {0: self.vector(corners)}).outputs
+        parts = self.node("SeparateXYZ", {0: self.vector_attribute(corners)}).outputs
         found = []
         for part in parts:
             node = self.node("GeometryNodeSampleIndex", data_type="FLOAT_VECTOR", domain="POINT")
@@ -120,7 +115,7 @@ class _HairGraph(NodeGraph):
 
     def _weighted(self, face, values, corners: str, weights: str):
         """Returns the weighted sum of the values at three vertices."""
-        shares = self.node("SeparateXYZ", {0: self.vector(weights)}).outputs
+        shares = self.node("SeparateXYZ", {0: self.vector_attribute(weights)}).outputs
         total = None
         for value, share in zip(self._corner_values(face, values, corners), shares, strict=True):
             term = self.arithmetic("SCALE", value, share)
@@ -133,26 +128,28 @@ class _HairGraph(NodeGraph):
 
     def _turned(self, face, place, posed):
         """Returns points that turn with the polygon around their root."""
-        first, second, third = self._corner_values(face, place, WIDE)
+        first, second, third = map(self.each_strand, self._corner_values(face, place, WIDE))
         along = self.arithmetic("SUBTRACT", second, first)
         across = self.arithmetic("SUBTRACT", third, first)
         normal = self.arithmetic("CROSS_PRODUCT", along, across)
         size = self.math("SQRT", self.math("MAXIMUM", self.arithmetic("LENGTH", normal), 1e-12))
         normal = self.arithmetic("SCALE", normal, self.math("DIVIDE", 1.0, size))
-        offset = self.arithmetic("SUBTRACT", place, self.vector(ROOT))
+        offset = self.arithmetic("SUBTRACT", place, self.vector_attribute(ROOT))
         total = posed
         for axis, row in zip((along, across, normal), FRAME_ROWS, strict=True):
-            share = self.arithmetic("DOT_PRODUCT", offset, self.vector(row))
-            total = self.arithmetic("ADD", total, self.arithmetic("SCALE", self.each_strand(axis), share))
+            share = self.arithmetic("DOT_PRODUCT", offset, self.vector_attribute(row))
+            total = self.arithmetic("ADD", total, self.arithmetic("SCALE", axis, share))
         return total
 
     def _carried(self, face, place, posed, last):
         """Returns points that move with their root, and with the head's form at rest towards the tip."""
-        rest = self.vector(REST)
-        root = self.vector(ROOT)
+        rest = self.vector_attribute(REST)
+        root = self.vector_attribute(ROOT)
         begin = self.arithmetic("SUBTRACT", self._weighted(face, rest, CORNERS, WEIGHTS), root)
         middle, tip = (
-            self.arithmetic("SUBTRACT", self._weighted(face, rest, carriers, shares), self.vector(before))
+            self.arithmetic(
+                "SUBTRACT", self._weighted(face, rest, carriers, shares), self.vector_attribute(before)
+            )
             for carriers, shares, before in zip(CARRIERS, SHARES, CARRIED_FROM, strict=True)
         )
         early = self.each_strand(self.arithmetic("SUBTRACT", middle, begin))

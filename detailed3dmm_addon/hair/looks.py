@@ -60,12 +60,14 @@ LOOKS = {
     "SHAVED": _look("SHAVED", (0.95, 0.1, 0.0), "GOATEE"),
 }
 """Looks by name."""
-_YOUNG_MEN = ("CROPPED", "FADE", "SIDE_PART", "SLICKED", "SHAVED", "CURLY")
+_YOUNG_MEN = ("CROPPED", "FADE", "SIDE_PART", "SLICKED", "SHAVED")
 _OLD_MEN = ("GREY", "BALD", "SIDE_PART", "SHAVED")
-_WOMEN = ("BOB", "LONG", "WAVY", "CURLY")
+_WOMEN = ("BOB", "LONG", "WAVY", "SLICKED")
+_DARK_MEN = ("COILY", "SHAVED", "FADE")
+_DARK_WOMEN = ("COILY", "COILY", "BOB", "SLICKED")
+"""Names of looks that are drawn. Not of curls: until they fall in ringlets, they are a matter of taste."""
 _LENGTHS = {
     "COILY": (0.35, 1.05),
-    "CURLY": (0.6, 1.25),
     "BOB": (0.85, 1.1),
     "WAVY": (0.8, 1.05),
     "CROPPED": (0.7, 1.4),
@@ -135,7 +137,7 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
     names = _WOMEN if not is_man else _OLD_MEN if age > 52 else _YOUNG_MEN
     name = str(random.choice(names))
     if tone > 0.7 and random.random() < 0.7:
-        name = str(random.choice(("COILY", "SHAVED", "FADE") if is_man else ("COILY", "CURLY")))
+        name = str(random.choice(_DARK_MEN if is_man else _DARK_WOMEN))
     look = LOOKS[name]
     dark = float(np.clip(random.normal(0.82 + 0.2 * tone, 0.09), 0.35, 0.99))
     if tone > 0.5:
@@ -143,12 +145,14 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
     grey = float(np.clip((age - 45) / 50 + 0.1 * random.standard_normal(), 0, 0.95))
     red = float(random.beta(1.2, 4) * (1 - 0.8 * tone))
     styles = dict(look.styles)
-    if name == "COILY" and not is_man:
+    if not is_man:
         styles.pop("beard", None)
     low, high = _LENGTHS.get(styles.get("scalp", ""), (1.0, 1.0))
     length = float(random.uniform(low, high)) * (_SHORTER if name == "COILY" and is_man else 1.0)
-    numbers = {**look.numbers, "scalp": {**look.numbers.get("scalp", {}), "length": round(length, 2)}}
-    return HairLook(styles, (dark, red, grey), numbers if "scalp" in styles else look.numbers)
+    numbers = dict(look.numbers) if is_man else {**look.numbers, "brows": _FEMALE_BROWS}
+    if "scalp" in styles:
+        numbers["scalp"] = {**numbers.get("scalp", {}), "length": round(length, 2)}
+    return HairLook(styles, (dark, red, grey), numbers)
 
 
 def wears_suiting_hair(face: bpy.types.Object, seed: int) -> bool:

@@ -193,10 +193,10 @@ def _follow_with_lids(graph: NodeGraph, face, eyes: list[_Eye], amount):
                 for kind in (angle, f"clip_{angle}")
             )
             change = graph.math("MULTIPLY", graph.math("SUBTRACT", now, before), amount)
-            shift = _vector_math(graph, "SCALE", _vector(graph, LOOK_ATTRIBUTES[name]), scale=change)
+            shift = _vector_math(graph, "SCALE", graph.vector_attribute(LOOK_ATTRIBUTES[name]), scale=change)
             moved = shift if moved is None else _vector_math(graph, "ADD", moved, shift)
         offsets.append(moved)
-    x = graph.node("SeparateXYZ", {0: _vector(graph, REST_ATTRIBUTE)}).outputs[0]
+    x = graph.node("SeparateXYZ", {0: graph.vector_attribute(REST_ATTRIBUTE)}).outputs[0]
     offset = _switch(graph, "VECTOR", graph.math("GREATER_THAN", x, 0.0), offsets[1], offsets[0])
     moved = graph.node(
         "GeometryNodeSetPosition", {"Geometry": face, "Selection": _around_eyes(graph), "Offset": offset}
@@ -206,7 +206,7 @@ def _follow_with_lids(graph: NodeGraph, face, eyes: list[_Eye], amount):
 
 def _ride_over_corneas(graph: NodeGraph, face, eyes: list[_Eye], parts: EyeParts):
     """Adds the nodes that lift the lids over the bulge of the cornea, wherever it looks."""
-    x = graph.node("SeparateXYZ", {0: _vector(graph, REST_ATTRIBUTE)}).outputs[0]
+    x = graph.node("SeparateXYZ", {0: graph.vector_attribute(REST_ATTRIBUTE)}).outputs[0]
     is_left = graph.math("GREATER_THAN", x, 0.0)
     centre = _switch(graph, "VECTOR", is_left, eyes[1].centre, eyes[0].centre)
     axis = _switch(graph, "VECTOR", is_left, eyes[1].axis, eyes[0].axis)
@@ -232,7 +232,7 @@ def _lids(graph: NodeGraph, skin, eyes: list[_Eye], parts: EyeParts, pigment):
     is_left = graph.named_attribute(SIDE_ATTRIBUTE)
     centre = _switch(graph, "VECTOR", is_left, eyes[1].centre, eyes[0].centre)
     lower, upper = (_on_rim(graph, skin, name) for name in (LOWER_ATTRIBUTE, UPPER_ATTRIBUTE))
-    share, sink, rise = graph.node("SeparateXYZ", {0: _vector(graph, PLACE_ATTRIBUTE)}).outputs
+    share, sink, rise = graph.node("SeparateXYZ", {0: graph.vector_attribute(PLACE_ATTRIBUTE)}).outputs
     place = _mixed_vector(graph, share, lower, upper)
     offset = _vector_math(graph, "SUBTRACT", place, centre)
     length = graph.node("VectorMath", {0: offset}, operation="LENGTH").outputs["Value"]
@@ -245,7 +245,7 @@ def _lids(graph: NodeGraph, skin, eyes: list[_Eye], parts: EyeParts, pigment):
 
 def _on_rim(graph: NodeGraph, skin, name: str):
     """Adds the nodes of a place between two vertices of the skin."""
-    first, second, share = graph.node("SeparateXYZ", {0: _vector(graph, name)}).outputs
+    first, second, share = graph.node("SeparateXYZ", {0: graph.vector_attribute(name)}).outputs
     return _mixed_vector(graph, share, *(_place_of(graph, skin, index) for index in (first, second)))
 
 
@@ -295,11 +295,6 @@ def _around_eyes(graph: NodeGraph, only_outside: bool = False):
 
 def _object(graph: NodeGraph, item: bpy.types.Object):
     return graph.node("GeometryNodeObjectInfo", {"Object": item, "As Instance": False}).outputs["Geometry"]
-
-
-def _vector(graph: NodeGraph, name: str):
-    node = graph.node("GeometryNodeInputNamedAttribute", {"Name": name}, data_type="FLOAT_VECTOR")
-    return enabled_socket(node.outputs, "Attribute")
 
 
 def _place_of(graph: NodeGraph, geometry, vertex):

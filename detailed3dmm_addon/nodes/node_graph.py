@@ -76,10 +76,21 @@ class NodeGraph:
             "TexNoise", {"Vector": vector, "Scale": scale, "Detail": detail, "Roughness": roughness}
         ).outputs[0]
 
-    def named_attribute(self, name: str) -> bpy.types.NodeSocket:
-        """Adds a geometry node that reads a float attribute of the mesh."""
-        node = self.node("GeometryNodeInputNamedAttribute", {"Name": name}, data_type="FLOAT")
+    def named_attribute(self, name: str, kind: str = "FLOAT") -> bpy.types.NodeSocket:
+        """Adds a geometry node that reads an attribute of the mesh: FLOAT, INT, BOOLEAN or FLOAT_VECTOR."""
+        node = self.node("GeometryNodeInputNamedAttribute", {"Name": name}, data_type=kind)
         return enabled_socket(node.outputs, "Attribute")
+
+    def vector_attribute(self, name: str) -> bpy.types.NodeSocket:
+        """Adds a geometry node that reads a vector attribute of the mesh."""
+        return self.named_attribute(name, "FLOAT_VECTOR")
+
+    def at_index(self, value, index) -> bpy.types.NodeSocket:
+        """Adds a geometry node that reads a vector of another vertex by its number."""
+        node = self.node("GeometryNodeFieldAtIndex", data_type="FLOAT_VECTOR", domain="POINT")
+        self.feed(enabled_socket(node.inputs, "Index"), index)
+        self.feed(enabled_socket(node.inputs, "Value"), value)
+        return enabled_socket(node.outputs, "Value")
 
     def store_attribute(self, geometry, name: str, kind: str, value, selection=None) -> bpy.types.NodeSocket:
         """Adds a geometry node that stores a vertex attribute.

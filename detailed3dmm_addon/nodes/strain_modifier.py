@@ -9,6 +9,7 @@ from typing import cast
 import bpy
 
 from .modifier_inputs import get_input, input_slider, set_input
+from .neighbour_nodes import ABOVE, BESIDE, MOVES, chosen_neighbours, neighbour
 from .node_graph import NodeGraph, enabled_socket
 
 MODIFIER = "D3DMM Strain"
@@ -18,12 +19,9 @@ STRAIN_ATTRIBUTE = "d3dmm_strain"
 """Stored by the group: strain across and along the face, and blood that area and dial leave (0 at rest)."""
 REST_ATTRIBUTE = "rest_position"
 """Blender's own: positions before the shape keys."""
-NEIGHBOURS_ATTRIBUTE = "d3dmm_strain_neighbours"
-"""Of each vertex: the numbers of the neighbours beside and above it, and how many vertices the mesh has,
-below 0 where no expression moves the skin."""
-_TAG = "D3DMM Strain 2"
-_NO_LENGTH = 1e-10
-"""Square metres that are added to squared lengths, so that a vertex without neighbours has no strain."""
+_TAG = "D3DMM Strain 3"
+_NO_LENGTH = 1e-6
+"""Metres of the shortest length, so that a vertex without neighbours has no strain."""
 _LEAST, _GREATEST = -0.5, 0.6
 """Strains that count: lids and the inside of the mouth go far beyond."""
 
@@ -93,19 +91,9 @@ def _fill(group: bpy.types.NodeTree) -> None:
     graph = NodeGraph(group)
     source = graph.node("NodeGroupInput").outputs
     geometry, blood = source["Geometry"], source[BLOOD_INPUT]
-    size = graph.node("GeometryNodeAttributeDomainSize", {"Geometry": geometry}, component="MESH")
-    chosen_for = graph.node("GeometryNodeSampleIndex", data_type="FLOAT_VECTOR", domain="POINT")
-    neighbours = _vector_of(graph, NEIGHBOURS_ATTRIBUTE)
-    for socket, value in (("Geometry", geometry), ("Value", neighbours), ("Index", 0)):
-        graph.feed(enabled_socket(chosen_for.inputs, socket), value)
-    count = graph.node("SeparateXYZ", {0: enabled_socket(chosen_for.outputs, "Value")}).outputs[2]
-    count = graph.math("ABSOLUTE", count)
-    fits = graph.node("FunctionNodeCompare", data_type="FLOAT", operation="EQUAL")
-    for socket, value in zip(("A", "B"), (size.outputs["Point Count"], count), strict=True):
-        graph.feed(enabled_socket(fits.inputs, socket), value)
     switch = graph.node("GeometryNodeSwitch", input_type="GEOMETRY")
     branches = (
-        ("Switch", fits.outputs[0]),
+        ("Switch", chosen_neighbours(graph, geometry)[0]),
         ("False", _by_edges(graph, geometry, blood)),
         ("True", _by_neighbours(graph, geometry, blood)),
     )
@@ -119,26 +107,28 @@ def _by_neighbours(graph: NodeGraph, geometry, dial) -> bpy.types.NodeSocket:
 
     Vertices that no expression moves are left out: they have no strain.
     """
-    *neighbours, count = graph.node("SeparateXYZ", {0: _vector_of(graph, NEIGHBOURS_ATTRIBUTE)}).outputs
-    rest = _vector_of(graph, REST_ATTRIBUTE)
+    rest = graph.vector_attribute(REST_ATTRIBUTE)
     position = graph.node("GeometryNodeInputPosition").outputs[0]
     strains = []
-    for neighbour in neighbours:
-        lengths = []
-        for places in (position, rest):
-            apart = _vector(graph, "SUBTRACT", _at(graph, places, neighbour), places)
-            square = _vector(graph, "DOT_PRODUCT", apart, apart, "Value")
-            lengths.append(graph.math("ADD", square, _NO_LENGTH))
-        strains.append(_stretch(graph, lengths[0], lengths[1]))
-    return _stored(graph, geometry, strains[0], strains[1], dial, graph.math("GREATER_THAN", count, 0.0))
+    for name in (BESIDE, ABOVE):
+        now, before = (
+            graph.math(
+                "MAXIMUM",
+                _vector(graph, "DISTANCE", neighbour(graph, places, name), places, "Value"),
+                _NO_LENGTH,
+            )
+            for places in (position, rest)
+        )
+        strains.append(_within(graph, graph.math("SUBTRACT", graph.math("DIVIDE", now, before), 1.0)))
+    return _stored(graph, geometry, strains[0], strains[1], dial, graph.named_attribute(MOVES, "BOOLEAN"))
 
 
 def _by_edges(graph: NodeGraph, geometry, dial) -> bpy.types.NodeSocket:
     """Adds the nodes of strain across = mean of stretch x share across, over a vertex's edges, over the mean
     share; the same along."""
     ends = graph.node("GeometryNodeInputMeshEdgeVertices").outputs
-    rest = _vector_of(graph, REST_ATTRIBUTE)
-    before = _vector(graph, "SUBTRACT", _at(graph, rest, ends[0]), _at(graph, rest, ends[1]))
+    rest = graph.vector_attribute(REST_ATTRIBUTE)
+    before = _vector(graph, "SUBTRACT", graph.at_index(rest, ends[0]), graph.at_index(rest, ends[1]))
     now = _vector(graph, "SUBTRACT", ends[2], ends[3])
     square = graph.math("MAXIMUM", _vector(graph, "DOT_PRODUCT", before, before, "Value"), 1e-12)
     stretch = _stretch(graph, _vector(graph, "DOT_PRODUCT", now, now, "Value"), square)
@@ -162,32 +152,23 @@ def _by_edges(graph: NodeGraph, geometry, dial) -> bpy.types.NodeSocket:
 
 def _stretch(graph: NodeGraph, now, before) -> bpy.types.NodeSocket:
     """Adds the nodes of the strain between two squared lengths, within bounds."""
-    stretch = graph.math("SUBTRACT", graph.math("SQRT", graph.math("DIVIDE", now, before)), 1.0)
-    return graph.math("MINIMUM", graph.math("MAXIMUM", stretch, _LEAST), _GREATEST)
+    return _within(graph, graph.math("SUBTRACT", graph.math("SQRT", graph.math("DIVIDE", now, before)), 1.0))
+
+
+def _within(graph: NodeGraph, strain) -> bpy.types.NodeSocket:
+    """Adds the node that keeps a strain within bounds."""
+    return graph.node("Clamp", {0: strain, 1: _LEAST, 2: _GREATEST}).outputs[0]
 
 
 def _stored(graph: NodeGraph, geometry, first, second, dial, selection=None) -> bpy.types.NodeSocket:
     """Adds the nodes that store both strains and the blood that the area leaves: less area, more of it."""
-    area = graph.math("MULTIPLY", graph.math("ADD", first, 1.0), graph.math("ADD", second, 1.0))
+    wide = graph.math("ADD", first, 1.0)
+    area = graph.math("MULTIPLY_ADD", wide, second, wide)
     blood = graph.math("SUBTRACT", graph.math("DIVIDE", 1.0, graph.math("MAXIMUM", area, 0.3)), 1.0)
     strain = graph.node("CombineXYZ", {0: first, 1: second, 2: graph.math("MULTIPLY", blood, dial)}).outputs[
         0
     ]
     return graph.store_attribute(geometry, STRAIN_ATTRIBUTE, "FLOAT_VECTOR", strain, selection)
-
-
-def _vector_of(graph: NodeGraph, name: str) -> bpy.types.NodeSocket:
-    """Adds a node that reads a vector attribute of the mesh."""
-    node = graph.node("GeometryNodeInputNamedAttribute", {"Name": name}, data_type="FLOAT_VECTOR")
-    return enabled_socket(node.outputs, "Attribute")
-
-
-def _at(graph: NodeGraph, value, index) -> bpy.types.NodeSocket:
-    """Adds a node that reads a vector of a vertex by its index."""
-    node = graph.node("GeometryNodeFieldAtIndex", data_type="FLOAT_VECTOR", domain="POINT")
-    graph.feed(enabled_socket(node.inputs, "Index"), index)
-    graph.feed(enabled_socket(node.inputs, "Value"), value)
-    return enabled_socket(node.outputs, "Value")
 
 
 def _vector(graph: NodeGraph, operation: str, first, second, output: str = "Vector") -> bpy.types.NodeSocket:

@@ -4,6 +4,7 @@ import bpy
 import numpy as np
 
 _FIELDS = {"FLOAT": ("value", 1), "FLOAT_VECTOR": ("vector", 3)}
+_KINDS = {"i": ("INT", np.int32), "b": ("BOOLEAN", np.bool_)}
 
 
 def read_attribute(mesh: bpy.types.Mesh, name: str) -> np.ndarray | None:
@@ -27,11 +28,14 @@ def write_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None
     Args:
         mesh: of N vertices.
         name: of the attribute.
-        values: (N,) for floats, (N, 3) for vectors.
+        values: (N,) for floats, whole numbers or truth, by their type; (N, 3) for vectors.
     """
-    kind = "FLOAT" if np.ndim(values) == 1 else "FLOAT_VECTOR"
+    kind, number = _KINDS.get(np.asarray(values).dtype.kind, ("FLOAT", np.float32))
+    if np.ndim(values) == 2:
+        kind, number = "FLOAT_VECTOR", np.float32
     attribute = mesh.attributes.get(name) or mesh.attributes.new(name, kind, "POINT")
-    attribute.data.foreach_set(_FIELDS[kind][0], np.ascontiguousarray(values, np.float32).ravel())
+    field = "vector" if kind == "FLOAT_VECTOR" else "value"
+    attribute.data.foreach_set(field, np.ascontiguousarray(values, number).ravel())
 
 
 def remove_attributes(mesh: bpy.types.Mesh, prefix: str) -> None:

@@ -27,7 +27,8 @@ NEEDED = (
 ).split()
 CACHES = {
     "detailed3dmm_addon.model.face_model": ("face_model", "dense_mesh", "dense_parts"),
-    "detailed3dmm_addon.face.attributes": ("mean_places", "strain_neighbours"),
+    "detailed3dmm_addon.face.attributes": ("mean_places",),
+    "detailed3dmm_addon.face.neighbours": ("neighbours", "opposite_neighbours", "moving_skin"),
     "detailed3dmm_addon.appearance.eye_shapes": ("lid_shape", "_lid_graph"),
     "detailed3dmm_addon.appearance.skin_colour": ("painter",),
     "detailed3dmm_addon.hair.groom": ("mean_head",),
