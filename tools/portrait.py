@@ -11,8 +11,11 @@ from ml_backend.models.bilinear_face import BilinearFace
 NEUTRAL = "neutral"
 _AT_EASE = {"eyeSquint": 0.25, "cheekSquint": 0.08}
 """Lids of somebody who sits for a portrait: the sliders' zero opens them as before a scanner's lights."""
-_PUPIL_TO_LID, _BLINK_LOWERS, _MOST_BLINK = 3.7, 10.0, 0.3
-"""Millimetres from the pupil to the upper lid at ease, and by how much a whole blink lowers it."""
+_PUPIL_TO_LID, _BLINK_LOWERS, _MOST_BLINK = 4.7, 10.0, 0.3
+"""Millimetres from the pupil to the upper lid, of which squint and gaze take half of one: people have 4 to 5;
+and by how much a whole blink lowers it."""
+_WIDE_RAISES, _MOST_WIDE = 2.8, 0.5
+"""Millimetres by which eyes that are wide open raise the lid, and how far lids that hang are raised."""
 _MIDDLE_YEARS, _HALF_RANGE = 49.0, 31.0
 _DARK, _ORIGIN = 0.45, 0.6
 """Skin Tone from which a person's form goes towards West African people's, and how far with the darkest skin:
@@ -158,7 +161,7 @@ def _rest_positions(face) -> np.ndarray:
 
 
 def _relax_lids(face) -> None:
-    """Lowers the lids to where they rest at ease, whatever the person's eyes."""
+    """Lowers or raises the lids to where they rest at ease, whatever the person's eyes."""
     blocks, positions = face.data.shape_keys.key_blocks, _rest_positions(face)
     on_eye = np.empty_like(positions)
     face.data.attributes["d3dmm_eye"].data.foreach_get("vector", on_eye.ravel())
@@ -169,6 +172,7 @@ def _relax_lids(face) -> None:
         pupil = positions[is_eye & (sign * positions[:, 0] > 0)].mean(0)
         gap = 1000 * (np.interp(pupil[0], lid[:, 0], lid[:, 2]) - pupil[2])
         blocks[f"eyeBlink{side}"].value = np.clip((gap - _PUPIL_TO_LID) / _BLINK_LOWERS, 0, _MOST_BLINK)
+        blocks[f"eyeWide{side}"].value = np.clip((_PUPIL_TO_LID - gap) / _WIDE_RAISES, 0, _MOST_WIDE)
         for name, value in _AT_EASE.items():
             blocks[f"{name}{side}"].value = value
 

@@ -70,6 +70,7 @@ class LidShape:
         place: (N, 3) float32: t; how far it sinks from the lids to the eyeball, 0 to 1; metres above that.
         flesh: (N,) float32: 1 flesh, 0.6 a lid's edge, 0 water.
         side: (N,) float32: 1 left eye, 0 right.
+        lashes: (N,) float32: 1 at the edge of the upper lid, 0 elsewhere.
         polygons: (F, 4) int32.
     """
 
@@ -78,6 +79,7 @@ class LidShape:
     place: np.ndarray
     flesh: np.ndarray
     side: np.ndarray
+    lashes: np.ndarray
     polygons: np.ndarray
 
 
@@ -161,7 +163,7 @@ def lid_shape() -> LidShape:
     pieces = [piece for side in ("left", "right") for piece in _pieces(side)]
     counts = np.cumsum([0, *(len(piece.flesh) for piece in pieces)])
     polygons = [piece.polygons + start for piece, start in zip(pieces, counts, strict=False)]
-    names = ("lower", "upper", "place", "flesh", "side")
+    names = ("lower", "upper", "place", "flesh", "side", "lashes")
     values = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names}
     arrays = {name: array.astype(np.float32) for name, array in values.items()}
     return LidShape(polygons=np.concatenate(polygons).astype(np.int32), **arrays)
@@ -170,7 +172,7 @@ def lid_shape() -> LidShape:
 def _pieces(side: str) -> list[LidShape]:
     lower, upper = _rim(side, "lower"), _rim(side, "upper")
     pieces = [_corner(side, lower, upper, name) for name in _CORNERS]
-    return [*pieces, _wet_line(side, lower, upper), _wet_line(side, upper, lower)]
+    return [*pieces, _wet_line(side, lower, upper, 0.0), _wet_line(side, upper, lower, 1.0)]
 
 
 def _corner(side: str, lower, upper, name: str) -> LidShape:
@@ -192,7 +194,7 @@ def _corner(side: str, lower, upper, name: str) -> LidShape:
     return _grid(side, ends, place, flesh, name == "outer")
 
 
-def _wet_line(side: str, here, other) -> LidShape:
+def _wet_line(side: str, here, other, lashes: float) -> LidShape:
     """Returns the moist edge of a lid and the film of tears where it meets the eyeball."""
     away = np.linspace(0.001, _length(here) - 0.001, 72)
     share = away / _length(here)
@@ -202,10 +204,12 @@ def _wet_line(side: str, here, other) -> LidShape:
     columns = (np.broadcast_to(column, shape) for column in (table * (1, 1, 1e-3, 1)).T)
     share_of_way, sink, rise, flesh = columns
     turned = here[0][len(here[0]) // 2] < other[0][len(other[0]) // 2]
-    return _grid(side, ends, np.stack([share_of_way, sink, rise], 2), flesh, turned)
+    return _grid(side, ends, np.stack([share_of_way, sink, rise], 2), flesh, turned, lashes)
 
 
-def _grid(side: str, ends, place: np.ndarray, flesh: np.ndarray, turned: bool) -> LidShape:
+def _grid(
+    side: str, ends, place: np.ndarray, flesh: np.ndarray, turned: bool, lashes: float = 0.0
+) -> LidShape:
     """Returns a grid (columns, rows) whose columns have their own places on both lids."""
     columns, rows = flesh.shape
     index = np.arange(columns * rows).reshape(columns, rows)
@@ -219,6 +223,7 @@ def _grid(side: str, ends, place: np.ndarray, flesh: np.ndarray, turned: bool) -
         place.reshape(-1, 3),
         flesh.ravel(),
         np.full(flesh.size, float(side == "left")),
+        np.full(flesh.size, lashes),
         polygons,
     )
 

@@ -10,6 +10,7 @@ from ..nodes.eye_groups import (
     EYE_ATTRIBUTE,
     FLESH_ATTRIBUTE,
     IRIS_ATTRIBUTE,
+    LASHES_ATTRIBUTE,
     LOOK_OF_EYE,
     PIGMENT_ATTRIBUTE,
     PLACE_ATTRIBUTE,
@@ -27,6 +28,8 @@ _FIBRES = ((9.5, 2.0, 0.8), (22.0, 3.0, 1.0), (48.0, 5.0, 0.8))
 
 _PIGMENTED_WHITE = (0.70, 0.64, 0.57)
 """Share of its light that the white of the eye returns under the darkest skin: melanin lies there too."""
+_SHADE_OF_LASHES = 0.7
+"""Share by which roots of lashes darken the edge of the upper lid."""
 
 
 def make_eyeball(metre: float) -> bpy.types.Material:
@@ -225,7 +228,9 @@ def make_lids(metre: float) -> bpy.types.Material:
     )
     colour = graph.mix(graph.ramp(spots, 0.3, 0.7), (0.50, 0.17, 0.13), (0.62, 0.30, 0.24))
     pigment = graph.attribute(PIGMENT_ATTRIBUTE).outputs["Fac"]
-    edge = graph.mix(pigment, (0.58, 0.43, 0.38), (0.085, 0.046, 0.036))
+    edge = graph.mix(pigment, (0.42, 0.24, 0.20), (0.075, 0.040, 0.032))
+    lashes = graph.math("MULTIPLY", graph.attribute(LASHES_ATTRIBUTE).outputs["Fac"], _SHADE_OF_LASHES)
+    edge = graph.mix(lashes, edge, (0.03, 0.016, 0.012))
     colour = graph.mix(
         graph.math("MULTIPLY", pigment, 0.62), colour, graph.mix(1.0, colour, edge, "MULTIPLY")
     )
@@ -239,7 +244,7 @@ def make_lids(metre: float) -> bpy.types.Material:
             "Subsurface Weight": 1.0,
             "Subsurface Radius": (1.0, 0.4, 0.25),
             "Subsurface Scale": 0.0016 * metre,
-            "Coat Weight": 0.5,
+            "Coat Weight": 0.25,
             "Coat Roughness": 0.06,
         },
     ).outputs[0]

@@ -14,6 +14,7 @@ from ..nodes.eye_groups import (
     FLESH_ATTRIBUTE,
     GROUP_NAME,
     IRIS_INPUT,
+    LASHES_ATTRIBUTE,
     LID_ATTRIBUTE,
     LOWER_ATTRIBUTE,
     OWN_EYE_ATTRIBUTE,
@@ -284,6 +285,7 @@ def _make_lids(metre: float) -> bpy.types.Object:
         (PLACE_ATTRIBUTE, shape.place),
         (FLESH_ATTRIBUTE, shape.flesh),
         (SIDE_ATTRIBUTE, shape.side),
+        (LASHES_ATTRIBUTE, shape.lashes),
     ):
         write_attribute(mesh, name, values)
     return bpy.data.objects.new("D3DMM Eye Corners and Tears", mesh)

@@ -96,7 +96,7 @@ def _brow_place(head: HairHead, points, style: BrowStyle, side: str):
 
 LASH_STYLES = {"NATURAL": (1.0, 1.0), "LONG": (1.25, 1.15), "SPARSE": (0.85, 0.55)}
 """Length and number beside the natural ones."""
-_LASHES = {"upper": 96, "lower": 48}
+_LASHES = {"upper": 150, "lower": 60}
 """Of an eye; people have 90 to 160 and 75 to 80."""
 _LASH_LENGTH = {
     "upper": ((0.0, 0.0044), (0.25, 0.0068), (0.6, 0.0083), (0.85, 0.0086), (1.0, 0.0066)),

@@ -1,5 +1,6 @@
 """One look at a photograph and one pass of the encoder: the seven codes of its face."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from ...geometry.camera_view import Camera
 from ...geometry.srgb import from_srgb
 from ...models.attribute_encoder import DARKEST, AttributeEncoder
 from ...models.face_codes import FaceCodes, rotation_of_angles
+from .covered_forehead import contradicted, without_fringe
 from .face_crop import face_crop
 from .head_places import HeadPlaces
 from .levelled_face import levelled_points, place_face, usual_focal
@@ -135,12 +137,24 @@ def encode_points(
             height,
         )
         sampled = sampled_colours(pixels, codes, camera, face.unit)
-        colour = encoder.see_colours(
-            torch.from_numpy(sampled.colours)[None],
-            torch.from_numpy(sampled.seen)[None],
-            torch.from_numpy(sampled.ground)[None],
-            made["rotation"],
-        )
+        found = _read_colours(encoder, made, sampled, for_transfer)
+        first = FaceCodes.of(codes.table() | found)
+        if contradicted(first, sampled.colours, sampled.seen):
+            seen = without_fringe(sampled.colours, sampled.seen)
+            found = _read_colours(encoder, made, dataclasses.replace(sampled, seen=seen), for_transfer)
+    return FaceCodes.of(codes.table() | found), camera
+
+
+def _read_colours(
+    encoder: AttributeEncoder, made: dict[str, torch.Tensor], sampled: SampledColours, for_transfer: bool
+) -> dict[str, np.ndarray]:
+    """Returns the codes of colour beside those of form, in their units."""
+    colour = encoder.see_colours(
+        torch.from_numpy(sampled.colours)[None],
+        torch.from_numpy(sampled.seen)[None],
+        torch.from_numpy(sampled.ground)[None],
+        made["rotation"],
+    )
     config = encoder.config
     gains = {"shape": config.shape_gain, "expression": config.expression_gain, "hair": config.hair_gain}
     if not for_transfer:
@@ -150,4 +164,4 @@ def encode_points(
         name: encoder.unscaled(name, value * gains.get(name, 1.0))[0].numpy() for name, value in read.items()
     }
     found["expression"] = found["expression"].clip(0, 1)
-    return FaceCodes.of(codes.table() | found), camera
+    return found
