@@ -10,7 +10,18 @@ from ..nodes.detail_modifier import FINE_NODE
 from ..nodes.map_images import make_map_image
 from ..nodes.materials import first_material, named_node, new_material
 from ..nodes.node_graph import NodeGraph
-from .skin_surface import coat, mottled, plateaus, read_skin, reddened, relief, roughness, with_stubble
+from .skin_surface import (
+    coat,
+    gloss_level,
+    mottled,
+    oil,
+    plateaus,
+    read_skin,
+    reddened,
+    relief,
+    roughness,
+    with_stubble,
+)
 
 TONE_NODE = "D3DMM Skin Tone"
 HAIR_NODE = "D3DMM Hair Colour"
@@ -76,6 +87,7 @@ def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.M
     colour = graph.mix(_brow_cover(graph, rest), colour, graph.mix(1.0, hair, (0.6, 0.6, 0.6), "MULTIPLY"))
     gain = graph.attribute(GAIN_ATTRIBUTE).outputs["Fac"]
     cells, cavity = relief(skin)
+    film = oil(skin)
     fine = plateaus(graph, graph.math("MULTIPLY", _fine_height(graph, name), gain))
     colour = _shade_creases(graph, colour, fine)
     height = graph.math("MULTIPLY_ADD", cells, graph.math("MINIMUM", gain, 2.0), fine)
@@ -83,7 +95,11 @@ def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.M
     hairs = graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6)
     bump = graph.node(
         "Bump",
-        {"Height": graph.math("ADD", height, hairs), "Distance": 0.001, "Strength": 1.0},
+        {
+            "Height": graph.math("ADD", height, hairs),
+            "Distance": 0.001,
+            "Strength": 1.0,
+        },
         name=RELIEF_NODE,
     )
     scatter = graph.ramp(darkness, 0.0, 1.0, 1.0, 0.69)
@@ -94,12 +110,12 @@ def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.M
             "Base Color": colour,
             "Roughness": roughness(skin, cavity, foundation, gloss, roots),
             "IOR": 1.4,
-            "Specular IOR Level": graph.math("MULTIPLY_ADD", cavity, -0.12, 0.50),
+            "Specular IOR Level": gloss_level(skin, cavity, film),
             "Subsurface Weight": graph.math("SUBTRACT", 1.0, graph.math("MULTIPLY", scalp, 0.85)),
             "Subsurface Radius": radius.outputs[0],
             "Subsurface Scale": SCATTER_MM / 1000,
-            "Coat Weight": coat(skin, foundation, gloss),
-            "Coat Roughness": 0.24,
+            "Coat Weight": coat(skin, foundation, gloss, film),
+            "Coat Roughness": 0.22,
             "Coat IOR": 1.4,
             "Normal": bump.outputs[0],
         },

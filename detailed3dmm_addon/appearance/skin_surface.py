@@ -18,6 +18,12 @@ _SHALLOW, _LESS, _FLATTER = 0.12, 0.2, 0.4
 
 The maps have a real scan's power in each octave but are as often up as down, which looks like orange peel;
 skin is plateaus between furrows."""
+_MOTTLE = ((170.0, 3.0, 0.038), (450.0, 2.0, 0.025), (1000.0, 2.0, 0.03), (1400.0, 2.0, 0.045))
+"""Layers of mottle from 6 to .7 mm, which the image's texels cannot hold: scale, octaves, greatest share.
+
+With the film of oil they bring skin from 1.5 mm down to half of the contrast that it has in photographs."""
+_FILM = ((700.0, 2.0), (1300.0, 2.0))
+"""Scale and octaves of the film of oil, which breaks up between pores; gloss in pores is less."""
 _BLOOD_LIGHT = (-0.12, -0.34, -0.25)
 _BLOOD_DARK = (-0.08, -0.15, -0.02)
 """Change of the logarithm of linear reflectance with that of the blood, at tone 45 and at -45 degrees.
@@ -67,12 +73,20 @@ def read_skin(graph: NodeGraph, rest, lips, scalp, darkness, age) -> Skin:
 
 
 def mottled(skin: Skin, colour) -> bpy.types.NodeSocket:
-    """Adds mottle at 6 and at .7 mm, which the image's texels cannot hold."""
+    """Adds mottle that the image's texels cannot hold."""
     graph = skin.graph
-    coarse = graph.ramp(graph.noise(skin.rest, 170.0, 3.0), 0.3, 0.7, 0.962, 1.038)
-    fine = graph.ramp(graph.noise(skin.rest, 1400.0, 2.0), 0.3, 0.7, 0.955, 1.045)
-    value = graph.math("MULTIPLY", coarse, fine)
+    value = None
+    for scale, octaves, share in _MOTTLE:
+        layer = graph.ramp(graph.noise(skin.rest, scale, octaves), 0.3, 0.7, 1 - share, 1 + share)
+        value = layer if value is None else graph.math("MULTIPLY", value, layer)
     return graph.node("VectorMath", {0: colour, "Scale": value}, operation="SCALE").outputs[0]
+
+
+def oil(skin: Skin) -> bpy.types.NodeSocket:
+    """Adds the film of oil, 0 to 1, about a half in the mean."""
+    graph = skin.graph
+    layers = [graph.ramp(graph.noise(skin.rest, *kind), 0.35, 0.65) for kind in _FILM]
+    return graph.math("MULTIPLY", graph.math("ADD", *layers), 0.5)
 
 
 def reddened(skin: Skin, colour) -> bpy.types.NodeSocket:
@@ -178,10 +192,17 @@ def _gathers(skin: Skin) -> bpy.types.NodeSocket:
     return total
 
 
+def gloss_level(skin: Skin, cavity, film) -> bpy.types.NodeSocket:
+    """Adds the specular level: less in pores, as the film of oil has it on bare skin."""
+    graph = skin.graph
+    level = graph.math("MULTIPLY_ADD", cavity, -0.12, 0.50)
+    return graph.math("MULTIPLY", level, graph.math("MULTIPLY_ADD", film, 1.5, 0.2))
+
+
 def roughness(skin: Skin, cavity, foundation, gloss, roots) -> bpy.types.NodeSocket:
     """Adds the roughness: oily where the face shines, rough in pores, by age, strain and make-up."""
     graph = skin.graph
-    value = graph.ramp(graph.noise(skin.rest, 260.0, 4.0), 0.3, 0.7, 0.49, 0.61)
+    value = graph.ramp(graph.noise(skin.rest, 260.0, 4.0), 0.3, 0.7, 0.45, 0.57)
     value = graph.math("MULTIPLY_ADD", skin.shine, -0.14, value)
     value = graph.math("MULTIPLY_ADD", cavity, 0.10, value)
     value = graph.math("MULTIPLY_ADD", skin.age, 0.05, value)
@@ -195,13 +216,14 @@ def roughness(skin: Skin, cavity, foundation, gloss, roots) -> bpy.types.NodeSoc
     return _blend(graph, skin.lips, value, lips)
 
 
-def coat(skin: Skin, foundation, gloss) -> bpy.types.NodeSocket:
+def coat(skin: Skin, foundation, gloss, film) -> bpy.types.NodeSocket:
     """Adds the weight of the second lobe: a film of oil, thinner with age and powder, thick on lips."""
     graph = skin.graph
     value = graph.math("MULTIPLY_ADD", skin.age, -0.035, 0.10)
     value = graph.math("MULTIPLY_ADD", skin.shine, 0.09, value)
     value = graph.math("MULTIPLY_ADD", foundation, -0.04, value, clamp=True)
     value = graph.math("MULTIPLY", value, graph.math("SUBTRACT", 1.0, skin.scalp, clamp=True))
+    value = graph.math("MULTIPLY", value, graph.math("MULTIPLY_ADD", film, 2.3, 0.2))
     value = _blend(graph, skin.moist, value, 0.35)
     return _blend(graph, skin.lips, value, graph.math("MULTIPLY_ADD", gloss, 0.30, 0.12))
 
