@@ -20,8 +20,8 @@ Curves = dict[tuple[str, int], np.ndarray]
 _TRACK = "D3DMM {}"
 _NOTHING = 5e-5
 """Smaller rotations (radians) are keyed as 0: sliders would show six digits."""
-_UNSEEN = 0.002
-"""Smaller values of expressions are keyed as 0: of a jaw that opens 20 mm it is .04 mm, and a shape key at 0
+_UNSEEN = 0.001
+"""Smaller values of expressions are keyed as 0: of a jaw that opens 20 mm it is .02 mm, and a shape key at 0
 takes no time in playback."""
 EXPRESSION_ACTION = "{} Expression"
 OBJECT_ACTION = "{} Head and Detail"
