@@ -68,8 +68,8 @@ SCALP_STYLES: dict[str, ScalpStyle] = {
         volume=0.016, clump=0.55, locks=30, frizz=0.002, points=9, strands=60_000,
     ),
     "SIDE_PART": ScalpStyle(
-        0.062, 0.020, 0.018, fade=0.035, flow="part", part=0.028, lift=0.75, stiffness=0.38, weight=0.30,
-        volume=0.012, clump=0.55, locks=60, frizz=0.002, face_gap=36.0, points=12,
+        0.062, 0.020, 0.018, fade=0.035, flow="part", part=0.028, lift=0.6, stiffness=0.38, weight=0.40,
+        volume=0.012, cling=0.6, clump=0.55, locks=60, frizz=0.002, face_gap=36.0, points=12,
     ),
     "SLICKED": ScalpStyle(
         0.12, 0.055, 0.045, flow="back", lift=0.4, stiffness=0.25, weight=0.45, volume=0.011,
