@@ -21,8 +21,8 @@ skin is plateaus between furrows."""
 _MOTTLE = ((170.0, 3.0, 0.038), (450.0, 2.0, 0.025), (1000.0, 2.0, 0.03), (1400.0, 2.0, 0.045))
 """Layers of mottle from 6 to .7 mm, which the image's texels cannot hold: scale, octaves, greatest share.
 
-With the film of oil they bring red light's contrast between 1.5 and .7 mm to two thirds of that in photographs
-on the forehead and nine tenths on cheeks; half of it and three quarters without."""
+With the film of oil they bring the contrast of red light at .7 to 1.5 mm to two thirds of the photographs'
+on the forehead and nine tenths on cheeks; without them it was half and three quarters."""
 _FILM = ((700.0, 2.0), (1300.0, 2.0))
 """Scale and octaves of the film of oil, which breaks up between pores; gloss in pores is less."""
 _BLOOD_LIGHT = (-0.12, -0.34, -0.25)
