@@ -95,11 +95,7 @@ def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.M
     hairs = graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6)
     bump = graph.node(
         "Bump",
-        {
-            "Height": graph.math("ADD", height, hairs),
-            "Distance": 0.001,
-            "Strength": 1.0,
-        },
+        {"Height": graph.math("ADD", height, hairs), "Distance": 0.001, "Strength": 1.0},
         name=RELIEF_NODE,
     )
     scatter = graph.ramp(darkness, 0.0, 1.0, 1.0, 0.69)

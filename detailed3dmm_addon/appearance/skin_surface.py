@@ -194,7 +194,7 @@ def _gathers(skin: Skin) -> bpy.types.NodeSocket:
 
 
 def gloss_level(skin: Skin, cavity, film) -> bpy.types.NodeSocket:
-    """Adds the specular level: less in pores, as the film of oil has it on bare skin."""
+    """Adds the specular level: less in pores and where the film of oil is thin."""
     graph = skin.graph
     level = graph.math("MULTIPLY_ADD", cavity, -0.12, 0.50)
     return graph.math("MULTIPLY", level, graph.math("MULTIPLY_ADD", film, 1.5, 0.2))

@@ -65,8 +65,8 @@ from .variations import Variations
 HELD_SEED = HELD_OUT_SEED + 5_000
 _SHOWN = 8
 _ARRIVES, _LARGEST_GAIN = {"shape": 0.9, "expression": 1.0, "hair": 0.9}, 1.5
-"""How much of a code is to arrive in a transfer. Gains make errors of reading greater too; dull expressions
-are what is seen first."""
+"""The share of a code that is to arrive in a transfer. Gains make errors of reading greater too; dull
+expressions are what is seen first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
