@@ -67,6 +67,7 @@ class D3DMM_OT_set_hair_look(_HairOperator, bpy.types.Operator):
             ("FADE", "Short Fade", ""),
             ("SIDE_PART", "Side Part", ""),
             ("SLICKED", "Combed Back with Beard", ""),
+            ("TIED", "Tied Back", ""),
             ("CURLY", "Curly", ""),
             ("COILY", "Coily", ""),
             ("GREY", "Receding and Grey", ""),

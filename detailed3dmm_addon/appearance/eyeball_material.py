@@ -86,7 +86,7 @@ def _sclera_colour(graph: NodeGraph, place, across, angle, state):
     """Adds the nodes of the white of the eye: veins, red towards the corners, shade under the lid."""
     x, y = across
     yellowing, shadow = state
-    white = graph.mix(yellowing, (0.53, 0.49, 0.455), (0.45, 0.375, 0.28))
+    white = graph.mix(yellowing, (0.512, 0.488, 0.478), (0.45, 0.38, 0.30))
     pigment = graph.attribute(PIGMENT_ATTRIBUTE).outputs["Fac"]
     white = graph.mix(pigment, white, graph.mix(1.0, white, _PIGMENTED_WHITE, "MULTIPLY"))
     cloud = graph.noise(place, 5.0, 3.0)

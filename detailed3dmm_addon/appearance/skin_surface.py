@@ -194,9 +194,10 @@ def _gathers(skin: Skin) -> bpy.types.NodeSocket:
 
 
 def gloss_level(skin: Skin, cavity, film) -> bpy.types.NodeSocket:
-    """Adds the specular level: less in pores and where the film of oil is thin."""
+    """Adds the specular level: less in pores, on lips and where the film of oil is thin."""
     graph = skin.graph
     level = graph.math("MULTIPLY_ADD", cavity, -0.12, 0.50)
+    level = graph.math("MULTIPLY", level, graph.math("MULTIPLY_ADD", skin.lips, -0.4, 1.0))
     return graph.math("MULTIPLY", level, graph.math("MULTIPLY_ADD", film, 1.5, 0.2))
 
 
@@ -213,12 +214,12 @@ def roughness(skin: Skin, cavity, foundation, gloss, roots) -> bpy.types.NodeSoc
     value = graph.math("MULTIPLY_ADD", roots, 0.10, value)
     value = graph.math("MULTIPLY_ADD", skin.scalp, 0.2, value)
     value = _blend(graph, skin.moist, value, 0.42)
-    lips = graph.math("MULTIPLY_ADD", gloss, -0.12, 0.36)
+    lips = graph.math("MULTIPLY_ADD", gloss, -0.18, 0.42)
     return _blend(graph, skin.lips, value, lips)
 
 
 def coat(skin: Skin, foundation, gloss, film) -> bpy.types.NodeSocket:
-    """Adds the weight of the second lobe: a film of oil, thinner with age and powder, thick on lips."""
+    """Adds the weight of the second lobe: a film of oil, thinner with age and powder, thick under lipstick."""
     graph = skin.graph
     value = graph.math("MULTIPLY_ADD", skin.age, -0.035, 0.10)
     value = graph.math("MULTIPLY_ADD", skin.shine, 0.09, value)
@@ -226,7 +227,7 @@ def coat(skin: Skin, foundation, gloss, film) -> bpy.types.NodeSocket:
     value = graph.math("MULTIPLY", value, graph.math("SUBTRACT", 1.0, skin.scalp, clamp=True))
     value = graph.math("MULTIPLY", value, graph.math("MULTIPLY_ADD", film, 2.3, 0.2))
     value = _blend(graph, skin.moist, value, 0.35)
-    return _blend(graph, skin.lips, value, graph.math("MULTIPLY_ADD", gloss, 0.30, 0.12))
+    return _blend(graph, skin.lips, value, graph.math("MULTIPLY_ADD", gloss, 0.37, 0.05))
 
 
 def _blend(graph: NodeGraph, share, first, second) -> bpy.types.NodeSocket:

@@ -32,7 +32,7 @@ _EYES_BEHIND_FRONT = 0.03
 """Metres from the foremost point of a face, where the lens is focused."""
 _ROOM_LIGHT = 0.15
 """Strength of the panorama that eyes and skin mirror in the set-ups with lamps."""
-_WARM, _COOL, _WHITE = (1.0, 0.95, 0.89), (0.88, 0.94, 1.0), (1.0, 0.98, 0.95)
+_WARM, _COOL, _WHITE = (1.0, 0.95, 0.89), (0.88, 0.94, 1.0), (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ _RIMS = (
 SET_UPS = {
     "SOFT": SetUp(
         (
-            Lamp("Key", (-0.70, -0.95, 0.50), (0.48, 0.48), 15.0),
-            Lamp("Fill", (0.75, -0.95, 0.40), (0.48, 0.48), 9.0),
-            Lamp("Front", (0.0, -1.15, -0.45), (0.42, 0.24), 2.4),
-            Lamp("Background", (0.0, 1.2, 1.1), (1.2, 0.3), 8.0),
+            Lamp("Key", (-0.68, -0.95, 0.46), (0.48, 0.48), 11.0),
+            Lamp("Fill", (0.73, -0.95, 0.36), (0.48, 0.48), 6.5),
+            Lamp("Front", (0.0, -1.15, -0.45), (0.42, 0.24), 1.6),
+            Lamp("Background", (0.0, 1.2, 1.1), (1.2, 0.3), 24.0, _WARM),
         ),
         strength=0.34,
         backdrop=0.8,

@@ -23,7 +23,7 @@ def seeded_person(seed: int | None) -> tuple[np.ndarray, float]:
     """
     if seed is None:
         return np.zeros(face_model().identity_size, np.float32), 0.3
-    identity = np.asarray(face_model().sample_identity(seed), np.float32)
+    identity = np.asarray(face_model().seeded_person(seed), np.float32)
     return identity, seeded_tone(seed, face_model().origin_shares(identity))
 
 

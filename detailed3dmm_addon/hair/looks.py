@@ -43,7 +43,7 @@ def _look(scalp: str, colour, beard: str = "", **numbers) -> HairLook:
     return HairLook(styles, colour, numbers)
 
 
-_FEMALE_BROWS = {"density": 0.85, "thickness": 0.9}
+_FEMALE_BROWS = {"thickness": 0.95}
 _DOWN = {"density": 0.6}
 LOOKS = {
     "BOB": _look("BOB", (0.86, 0.25, 0.0), brows=_FEMALE_BROWS),
@@ -53,6 +53,7 @@ LOOKS = {
     "FADE": _look("FADE", (0.94, 0.1, 0.0), "STUBBLE"),
     "SIDE_PART": _look("SIDE_PART", (0.82, 0.3, 0.0)),
     "SLICKED": _look("SLICKED", (0.93, 0.15, 0.05), "FULL"),
+    "TIED": _look("TIED", (0.80, 0.35, 0.0), brows=_FEMALE_BROWS),
     "CURLY": _look("CURLY", (0.90, 0.3, 0.0), brows=_FEMALE_BROWS),
     "COILY": _look("COILY", (0.97, 0.05, 0.0)),
     "GREY": _look("RECEDING", (0.80, 0.1, 0.72), "STUBBLE", vellus=_DOWN),
@@ -62,9 +63,9 @@ LOOKS = {
 """Looks by name."""
 _YOUNG_MEN = ("CROPPED", "FADE", "SIDE_PART", "SLICKED", "SHAVED")
 _OLD_MEN = ("GREY", "BALD", "SIDE_PART", "SHAVED")
-_WOMEN = ("BOB", "LONG", "WAVY", "SLICKED")
+_WOMEN = ("BOB", "LONG", "WAVY", "TIED", "TIED")
 _DARK_MEN = ("COILY", "SHAVED", "FADE")
-_DARK_WOMEN = ("COILY", "COILY", "BOB", "SLICKED")
+_DARK_WOMEN = ("COILY", "COILY", "BOB", "TIED")
 """Names of looks that are drawn. Not of curls: until they fall in ringlets, they are a matter of taste."""
 _LENGTHS = {
     "COILY": (0.35, 1.05),
@@ -76,6 +77,7 @@ _LENGTHS = {
     "RECEDING": (0.7, 1.4),
 }
 """Least and greatest Length, by cut, of hair that suits somebody: people do not all go to one hairdresser."""
+_MENS_BROWS, _WOMENS_BROWS = ("NATURAL", "NATURAL", "THICK", "STRAIGHT"), ("NATURAL", "ARCHED", "ARCHED")
 _SAME = 0.005
 _SHORTER = 0.7
 """Of men's coily hair."""
@@ -144,7 +146,7 @@ def suiting_hair(face: bpy.types.Object, seed: int) -> HairLook:
         dark = max(dark, 0.93)
     grey = float(np.clip((age - 45) / 50 + 0.1 * random.standard_normal(), 0, 0.95))
     red = float(random.beta(1.2, 4) * (1 - 0.8 * tone))
-    styles = dict(look.styles)
+    styles = {**look.styles, "brows": str(random.choice(_MENS_BROWS if is_man else _WOMENS_BROWS))}
     if not is_man:
         styles.pop("beard", None)
     low, high = _LENGTHS.get(styles.get("scalp", ""), (1.0, 1.0))

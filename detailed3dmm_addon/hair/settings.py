@@ -193,6 +193,7 @@ class D3DMM_PG_hair_scalp(HairPart, bpy.types.PropertyGroup):
             ("FADE", "Short Fade", ""),
             ("SIDE_PART", "Side Part", ""),
             ("SLICKED", "Combed Back", ""),
+            ("TIED", "Tied Back", ""),
             ("CURLY", "Curly", ""),
             ("COILY", "Coily", ""),
             ("BOB", "Bob", ""),

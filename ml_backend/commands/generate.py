@@ -164,7 +164,7 @@ def write_albedo(args: argparse.Namespace, age: float) -> None:
     tone = args.tone
     if tone is None and args.skin_seed is None:
         face = BilinearFace.default()
-        tone = tone_angle(seeded_tone(seed, face.origin_shares(face.sample_identity(seed))))
+        tone = tone_angle(seeded_tone(seed, face.origin_shares(face.seeded_person(seed))))
     colours = generate_albedo(GenerateAlbedoRequest(seed, args.resolution, tone, {"age": age}))
     write_png(args.albedo, np.round(colours.transpose(1, 2, 0) * 255).astype(np.uint8))
 
@@ -180,7 +180,7 @@ def read_face_arguments(args: argparse.Namespace) -> tuple:
     face = BilinearFace.default()
     identity = np.zeros(face.identity_size, np.float32)
     if args.identity_seed is not None:
-        identity = face.sample_identity(args.identity_seed)
+        identity = face.seeded_person(args.identity_seed)
     skin = sample_skin(args.skin_seed if args.skin_seed is not None else args.identity_seed or 0)
     expression = parse_expression(args.expression)
     if args.identity:

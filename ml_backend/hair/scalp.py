@@ -8,12 +8,13 @@ from .head import AXIS_Y, HairHead, axis_point, azimuth
 from .scalp_styles import SCALP_STYLES, ScalpStyle
 from .shaping import clump, clump_guides, curl, frizz, lengths_along, trim
 from .strands import Roots, Strands, along_skin, carried_strands, sample_roots, unit
+from .tied_hair import tied_course
 
 CROWN = (0.008, 0.047, 0.132)
 """The whorl, from which short hair flows."""
 _HAIRLINE = (
-    (0, 0.099), (14, 0.101), (24, 0.105), (34, 0.102), (42, 0.090), (50, 0.070), (56, 0.056), (60, 0.042),
-    (64, 0.030), (70, 0.018), (78, 0.020), (88, 0.045), (98, 0.043), (107, 0.020), (115, -0.004),
+    (0, 0.098), (12, 0.099), (22, 0.100), (30, 0.096), (37, 0.087), (44, 0.072), (50, 0.060), (55, 0.050),
+    (60, 0.038), (64, 0.028), (70, 0.018), (78, 0.020), (88, 0.045), (98, 0.043), (107, 0.020), (115, -0.004),
     (128, -0.034), (150, -0.053), (180, -0.057),
 )  # fmt: skip
 """Stations of the hairline: azimuth in degrees, height in metres."""
@@ -149,6 +150,9 @@ def _course(head: HairHead, roots: Roots, style: ScalpStyle, sliders: GroomSlide
     """Returns (N, points, 3): the course of each strand, without curls and clumps."""
     place = roots.place.astype(np.float32)
     count = len(place)
+    if style.flow == "tied":
+        hanging = style.back * sliders.length * random.uniform(0.7, 1.05, count)
+        return tied_course(head, roots, style, hanging, random)
     length = _natural_length(roots, style, random)
     flow, side = _flow(roots, style, random)
     locks = _lock_noise(place, _LOCKS, random)

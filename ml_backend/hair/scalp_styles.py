@@ -10,7 +10,8 @@ class ScalpStyle:
     Attributes:
         top, sides, back: length on the crown, above the ears and behind.
         fade: height over which the sides grow from stubble to their length; 0 for none.
-        flow: direction along the scalp: `crown` away from the whorl, `part`, `back`, `forward`, `up`.
+        flow: direction along the scalp: `crown` away from the whorl, `part`, `back`, `forward`, `up`, or
+            `tied` to a knot behind the head; then `back` is the length of what hangs from it.
         part: place of the parting from the middle, towards the person's left.
         lift: angle over the skin at the root, radians.
         stiffness: 0 follows flow and weight at once, 1 keeps the direction of the root.
@@ -74,6 +75,9 @@ SCALP_STYLES: dict[str, ScalpStyle] = {
     "SLICKED": ScalpStyle(
         0.12, 0.055, 0.045, flow="back", lift=0.4, stiffness=0.25, weight=0.45, volume=0.011,
         cling=0.5, clump=0.55, locks=70, frizz=0.0012, points=14,
+    ),
+    "TIED": ScalpStyle(
+        0.0, 0.0, 0.20, flow="tied", volume=0.010, clump=0.55, locks=240, frizz=0.0022, points=18,
     ),
     "CURLY": ScalpStyle(
         0.11, 0.07, 0.08, flow="crown", lift=1.0, stiffness=0.5, weight=0.4, volume=0.028, curl=0.0055,

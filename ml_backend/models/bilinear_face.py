@@ -20,6 +20,8 @@ from .mouth.mouth_lining import MouthLining, inside_lips
 DEFAULT_FILE = ASSETS / "face_model.safetensors"
 FORMAT = "detailed3dmm-bilinear-face-1"
 _LARGEST_COEFFICIENT, _SPREAD, _NOISE, _CORRECTIONS = 2.2, 0.9, 0.3, 4
+_GENDER, _CLEARLY = "gender", 0.7
+"""The direction from women to men, -1 to 1, and how far from the middle a person whom an artist draws is."""
 
 
 @dataclass
@@ -276,6 +278,19 @@ class BilinearFace:
             outside = np.abs(wrong) > 1e-6
             identity += np.linalg.pinv(self.attributes[outside, 1:]) @ wrong[outside]
         return identity
+
+    def seeded_person(self, seed: int) -> np.ndarray:
+        """The person whom an artist draws by a seed: (K,) float32.
+
+        That of `sample_identity`, clearly a woman or a man. Of mixtures of two people four in ten are neither,
+        of the model's people one in thirty.
+        """
+        identity = self.sample_identity(seed)
+        if _GENDER not in self.direction_names or len(self.attributes) < 2:
+            return identity
+        present = float(self.attributes[1, 0] + self.attributes[1, 1:] @ identity)
+        missing = np.copysign(max(abs(present), _CLEARLY), present) - present
+        return identity + np.float32(missing) * self.directions[self.direction_names.index(_GENDER)]
 
     def _pair(self, random: np.random.Generator) -> np.ndarray:
         return random.choice(len(self.people), 2, replace=False)

@@ -8,7 +8,7 @@ from scene_state import evaluated
 
 def test_face_is_the_models_person(face, module):
     model = module("detailed3dmm_addon.model.face_model")
-    identity = model.face_model().sample_identity(3)
+    identity = model.face_model().seeded_person(3)
     assert np.allclose(model.identity_of(face), identity, atol=1e-6)
     assert np.allclose(
         evaluated(face), model.dense_mesh().refine(model.face_model().neutral(identity)), atol=2e-6
@@ -101,7 +101,7 @@ def test_a_seed_has_the_tone_that_the_shell_gives_it(face, module):
     for seed in (3, 5):
         assert bpy.ops.d3dmm.create_face(identity_seed=seed, update_detail=False) == {"FINISHED"}
         settings = bpy.context.active_object.d3dmm
-        tone = shell.seeded_tone(seed, model.origin_shares(model.sample_identity(seed)))
+        tone = shell.seeded_tone(seed, model.origin_shares(model.seeded_person(seed)))
         assert settings.skin_tone == pytest.approx(tone, abs=1e-5)
         assert settings.skin.tone == pytest.approx(shell.tone_angle(tone), abs=1e-3)
 

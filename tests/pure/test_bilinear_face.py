@@ -194,6 +194,23 @@ def test_sampled_people_are_adults_and_differ(face):
     np.testing.assert_array_equal(face.sample_identity(7), face.sample_identity(7))
 
 
+def test_seeded_people_are_clearly_women_or_men(face):
+    def shown(person):
+        return face.attributes[:, 0] + face.attributes[:, 1:] @ person
+
+    seeds = range(200)
+    drawn, seeded = (
+        np.array([shown(draw(seed)) for seed in seeds]) for draw in (face.sample_identity, face.seeded_person)
+    )
+    assert (np.abs(drawn[:, 1]) < 0.65).mean() > 0.2 and np.abs(seeded[:, 1]).min() > 0.65
+    np.testing.assert_array_equal(np.sign(drawn[:, 1]), np.sign(seeded[:, 1]))
+    assert 0.3 < (seeded[:, 1] < 0).mean() < 0.7
+    np.testing.assert_allclose(drawn[:, [0, 2, 3, 4, 5]], seeded[:, [0, 2, 3, 4, 5]], atol=0.01)
+    clear = np.abs(drawn[:, 1]) > 0.71
+    for seed in np.flatnonzero(clear)[:5].tolist():
+        np.testing.assert_array_equal(face.seeded_person(seed), face.sample_identity(seed))
+
+
 def test_form_and_skin_of_a_seed_go_together(face):
     seeds = range(200)
     shares = np.array([face.origin_shares(face.sample_identity(seed)) for seed in seeds])
