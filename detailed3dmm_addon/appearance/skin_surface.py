@@ -219,7 +219,7 @@ def roughness(skin: Skin, cavity, foundation, gloss, roots) -> bpy.types.NodeSoc
 
 
 def coat(skin: Skin, foundation, gloss, film) -> bpy.types.NodeSocket:
-    """Adds the weight of the second lobe: a film of oil, thinner with age and powder, thick under lipstick."""
+    """Adds the weight of the second lobe: a film of oil, thin with age and powder, thick under lipstick."""
     graph = skin.graph
     value = graph.math("MULTIPLY_ADD", skin.age, -0.035, 0.10)
     value = graph.math("MULTIPLY_ADD", skin.shine, 0.09, value)

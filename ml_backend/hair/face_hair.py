@@ -39,8 +39,8 @@ BROW_STYLES = {
     "THIN": BrowStyle(thickness=0.5, fullness=0.55, arch=0.06, inner=-0.05),
 }
 _RISE = ((-1.15, 0.25), (0.9, 0.27), (1.85, 0.17))
-"""How much higher than `BROW` hair grows, which simulated portraits keep: so that a detector of landmarks finds
-brows of renders where it finds those of photographs, in half widths of the eye."""
+"""How much higher than `BROW`, which simulated portraits keep, hair grows, in half widths of the eye: so that
+a detector of landmarks finds brows of renders where it finds those of photographs."""
 _BROW_PAIR = 1250
 _BROW_RADIUS = 3.4e-5
 _BROW_ANGLE = ((0.0, 82), (0.08, 68), (0.2, 44), (0.4, 22), (0.65, 2), (0.85, -12), (1.0, -24))
