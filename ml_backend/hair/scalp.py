@@ -26,6 +26,8 @@ _LOCKS, _WAVE_FRONT = (0.055, 0.028, 0.014), (0.16, 0.07)
 """Wavelengths of what locks, and what the waves of neighbours share; metres."""
 _MOST_STRAY = 0.12
 """Share of its length by which a strand strays at most."""
+_OVER_FOREHEAD, _BARE_SHARE = 0.008, 0.65
+"""Metres below the hairline, and share of the azimuth that hair leaves free, within which none crosses."""
 _CLING_BELOW = 0.12
 """Share of a cut's cling that is left below the ears."""
 
@@ -96,6 +98,11 @@ def scalp_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
     points = _course(head, roots, style, sliders, random)
     points = _shape(roots, points, style, sliders, random)
     points = _outside(head, points, style, random)
+    crossing = _across_forehead(points, style)
+    if crossing.any() and not crossing.all():  # others stand in for them
+        order = np.arange(len(points))
+        order[crossing] = random.choice(order[~crossing], crossing.sum())
+        roots, points = roots.chosen(order), points[order]
     radius = style.radius * sliders.thickness * random.uniform(0.85, 1.15, len(points))
     return carried_strands(head, roots, points, radius, random.random(len(points)))
 
@@ -315,6 +322,16 @@ def _shape(roots: Roots, points, style: ScalpStyle, sliders: GroomSliders, rando
     stray = style.frizz * 2 * sliders.frizz * np.where(free, 3.0, 1.0) * random.uniform(0.4, 1.4, count)
     stray = np.minimum(stray, _MOST_STRAY * lengths_along(points)[:, -1])
     return frizz(points, stray, random)
+
+
+def _across_forehead(points: np.ndarray, style: ScalpStyle) -> np.ndarray:
+    """Returns (N,): True for strands of parted hair that cross the forehead on the way to their side."""
+    if style.flow != "part":
+        return np.zeros(len(points), bool)
+    between = (points[:, 1:] + points[:, :-1]) / 2
+    places = np.concatenate([points[:, 1:], between], 1)
+    low = hairline_height(places.reshape(-1, 3), style).reshape(places.shape[:2]) < -_OVER_FOREHEAD
+    return (low & (azimuth(places) < _BARE_SHARE * style.face_gap) & (places[..., 2] > 0)).any(1)
 
 
 def _outside(head: HairHead, points: np.ndarray, style: ScalpStyle, random) -> np.ndarray:

@@ -153,3 +153,12 @@ def test_hair_stays_out_of_eyes_and_head(face, dense, head):
 @pytest.mark.slow
 def test_hair_of_a_hundred_people_stays_out_of_eyes_and_head(face, dense, head):
     check_people(face, dense, head, range(3, 103))
+
+
+def test_parted_hair_leaves_the_forehead_free(head):
+    for name in ("BOB", "WAVY", "LONG"):
+        strands = grown_scalp(head, name, 6000, seed=2)
+        assert len(strands.points) == 6000
+        middles = (strands.points[:, 1:] + strands.points[:, :-1]) / 2
+        before = (azimuth(middles) < 25) & (middles[..., 2] < 0.085) & (middles[..., 2] > 0.01)
+        assert not before.any(), name
