@@ -11,7 +11,9 @@ from .face_hair import BEARD_STYLES
 from .pigments import pigments_of
 from .scalp_styles import SCALP_STYLES
 
-DESCRIBED = len(SCALP_STYLES) + len(BEARD_STYLES) + 2
+_CUTS = tuple(name for name in SCALP_STYLES if name != "TIED")
+"""Cuts that a code can be; the shipped networks learned with these."""
+DESCRIBED = len(_CUTS) + len(BEARD_STYLES) + 2
 """Numbers of `described_hair`."""
 _BROWN = np.log([0.050, 0.031, 0.020])
 _TINTS = np.array([[-0.9, -0.9, -0.9], [0.25, 0.0, -0.25], [0.10, 0.22, 0.36]])
@@ -79,7 +81,7 @@ def described_hair(code: np.ndarray) -> np.ndarray:
     and the density of its scalp hair."""
     hair = hair_of_code(code)
     scalp = hair.numbers["scalp"]
-    chosen = [float(name == hair.styles["scalp"]) for name in SCALP_STYLES]
+    chosen = [float(name == hair.styles["scalp"]) for name in _CUTS]
     chosen += [float(name == hair.styles.get("beard")) for name in BEARD_STYLES]
     return np.array([*chosen, np.log(scalp["length"]), np.log(scalp["density"])], np.float32)
 
