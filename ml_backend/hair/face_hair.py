@@ -39,7 +39,7 @@ BROW_STYLES = {
     "THIN": BrowStyle(thickness=0.5, fullness=0.55, arch=0.06, inner=-0.05),
 }
 _RISE = ((-1.15, 0.25), (0.9, 0.27), (1.85, 0.17))
-"""How much higher than `BROW`, which simulated portraits keep, hair grows, in half widths of the eye: so that
+"""The rise of hair over `BROW`, which simulated portraits keep, in half widths of the eye: so that
 a detector of landmarks finds brows of renders where it finds those of photographs."""
 _BROW_PAIR = 1250
 _BROW_RADIUS = 3.4e-5

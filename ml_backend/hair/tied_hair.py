@@ -4,10 +4,11 @@ import numpy as np
 
 from .head import AXIS_Y, HairHead, axis_point
 from .scalp_styles import ScalpStyle
+from .shaping import trim
 from .strands import Roots
 
 _KNOT = (0.0, 0.097, 0.048)
-"""Where the hair is tied, on the back of the head; metres."""
+"""The place where the hair is tied, on the back of the head; metres."""
 _KNOT_RADIUS, _TAIL_RADIUS = 0.008, 0.021
 _BEHIND, _FALL = 0.030, 0.026
 """By how much the tail stands out from the knot, and along how much of it; metres."""
@@ -46,7 +47,8 @@ def tied_course(
     wide = _KNOT_RADIUS + (_TAIL_RADIUS - _KNOT_RADIUS) * np.sin(np.pi * (tail / length.max()) ** 0.8 * 0.95)
     across, along = spread[None, :, :1] * wide, spread[None, :, 1:] * wide
     hanging = np.concatenate([across, out + along, out * 0.35 - tail], 2) + path[-1].mean(0)
-    return _resampled(np.concatenate([np.stack(path, 1), hanging.transpose(1, 0, 2)], 1), style.points)
+    whole = np.concatenate([np.stack(path, 1), hanging.transpose(1, 0, 2)], 1)
+    return trim(whole, np.full(count, np.inf), style.points)
 
 
 def _laid(head: HairHead, points: np.ndarray, above: np.ndarray) -> np.ndarray:
@@ -57,18 +59,3 @@ def _laid(head: HairHead, points: np.ndarray, above: np.ndarray) -> np.ndarray:
     radius = np.linalg.norm(outward, axis=1)
     wanted = head.outer_radius(points) - head.ear_reach(points) + above
     return centre + outward * (wanted / radius)[:, None]
-
-
-def _resampled(path: np.ndarray, count: int) -> np.ndarray:
-    """Returns (N, count, 3): points at equal distances along paths (N, M, 3)."""
-    steps = np.linalg.norm(np.diff(path, axis=1), axis=2)
-    along = np.concatenate([np.zeros((len(path), 1)), np.cumsum(steps, 1)], 1)
-    found = np.empty((len(path), count, 3), np.float32)
-    row = np.arange(len(path))
-    for number, share in enumerate(np.linspace(0, 1, count)):
-        wanted = along[:, -1] * share
-        after = (along < wanted[:, None]).sum(1).clip(1, path.shape[1] - 1)
-        before, beyond = along[row, after - 1], along[row, after]
-        part = ((wanted - before) / np.maximum(beyond - before, 1e-9)).clip(0, 1)[:, None]
-        found[:, number] = path[row, after - 1] * (1 - part) + path[row, after] * part
-    return found

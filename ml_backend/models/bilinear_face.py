@@ -282,8 +282,8 @@ class BilinearFace:
     def seeded_person(self, seed: int) -> np.ndarray:
         """The person whom an artist draws by a seed: (K,) float32.
 
-        That of `sample_identity`, clearly a woman or a man. Of mixtures of two people four in ten are
-        neither, of the model's people one in thirty.
+        That of `sample_identity`, clearly a woman or a man. Of mixtures of two people four in ten lie
+        within 0.6 of the middle, of the model's people a quarter.
         """
         identity = self.sample_identity(seed)
         if _GENDER not in self.direction_names or len(self.attributes) < 2:
