@@ -28,6 +28,9 @@ _FIBRES = ((9.5, 2.0, 0.8), (22.0, 3.0, 1.0), (48.0, 5.0, 0.8))
 
 _PIGMENTED_WHITE = (0.70, 0.64, 0.57)
 """Share of its light that the white of the eye returns under the darkest skin: melanin lies there too."""
+_SHINE = 2.5
+"""Reflection of the cornea beside that of its refractive index: lamps stand in for flashes that are many times
+brighter than a face, and a picture of few samples misses a reflection of two hundredths."""
 _SHADE_OF_LASHES = 0.7
 """Share by which roots of lashes darken the edge of the upper lid."""
 
@@ -56,7 +59,7 @@ def make_eyeball(metre: float) -> bpy.types.Material:
             "Normal": bump,
         },
     ).outputs[0]
-    fresnel = graph.node("Fresnel", {"IOR": _CORNEA}).outputs[0]
+    fresnel = graph.math("MULTIPLY", graph.node("Fresnel", {"IOR": _CORNEA}).outputs[0], _SHINE, clamp=True)
     gloss_rough = graph.math("SUBTRACT", 0.10, graph.math("MULTIPLY", wetness, 0.08))
     gloss = graph.node("BsdfGlossy", {"Roughness": gloss_rough, "Color": (1.0, 1.0, 1.0, 1.0)}).outputs[0]
     clear = graph.node("BsdfTransparent").outputs[0]
@@ -86,7 +89,7 @@ def _sclera_colour(graph: NodeGraph, place, across, angle, state):
     """Adds the nodes of the white of the eye: veins, red towards the corners, shade under the lid."""
     x, y = across
     yellowing, shadow = state
-    white = graph.mix(yellowing, (0.512, 0.488, 0.478), (0.45, 0.38, 0.30))
+    white = graph.mix(yellowing, (0.49, 0.472, 0.468), (0.44, 0.375, 0.30))
     pigment = graph.attribute(PIGMENT_ATTRIBUTE).outputs["Fac"]
     white = graph.mix(pigment, white, graph.mix(1.0, white, _PIGMENTED_WHITE, "MULTIPLY"))
     cloud = graph.noise(place, 5.0, 3.0)
@@ -98,7 +101,7 @@ def _sclera_colour(graph: NodeGraph, place, across, angle, state):
     corners = graph.math(
         "MULTIPLY", graph.ramp(aside, 0.42, 0.95), graph.math("MULTIPLY_ADD", veins, 0.7, 0.25)
     )
-    white = graph.mix(graph.math("MULTIPLY", corners, 0.55), white, (0.60, 0.30, 0.23))
+    white = graph.mix(graph.math("MULTIPLY", corners, 0.55), white, (0.50, 0.31, 0.27))
     turn = graph.math("ARCTAN2", y, x)
     lines = None
     for around, along, width, seed in ((3.2, 1.7, 0.020, 0.0), (6.5, 3.2, 0.016, 7.3)):
@@ -185,7 +188,7 @@ def iris_nodes(graph: NodeGraph, colours, pupil, seed):
     ridge = graph.math("EXPONENT", graph.math("MULTIPLY", graph.math("MULTIPLY", ridge, ridge), -1.0))
     light = graph.math(
         "MULTIPLY",
-        graph.math("MULTIPLY_ADD", fibres, 1.15, 0.42),
+        graph.math("MULTIPLY_ADD", fibres, 0.85, 0.55),
         graph.math("MULTIPLY_ADD", ridge, 0.30, 1.0),
     )
     crypts = graph.ramp(_around(graph, turn, 6.5, along, 5.0, graph.math("ADD", shift, 5.0)), 0.60, 0.74)
@@ -198,7 +201,7 @@ def iris_nodes(graph: NodeGraph, colours, pupil, seed):
     grey = graph.node("CombineColor", {0: light, 1: light, 2: light}).outputs[0]
     colour = graph.mix(1.0, colour, grey, "MULTIPLY")
     ring = graph.math("POWER", graph.ramp(radius, 0.70, 0.97), 1.3)
-    colour = graph.mix(ring, colour, graph.mix(1.0, colours[0], (0.13, 0.14, 0.17), "MULTIPLY"))
+    colour = graph.mix(ring, colour, graph.mix(1.0, colours[0], (0.28, 0.29, 0.31), "MULTIPLY"))
     rim = graph.math("SUBTRACT", radius, pupil)
     colour = graph.mix(graph.ramp(rim, 0.0, 0.07, 0.75, 0.0), colour, (0.012, 0.007, 0.004))
     return graph.mix(graph.ramp(rim, -0.015, 0.012, 1.0, 0.0), colour, (0.0, 0.0, 0.0)), fibres
@@ -226,9 +229,9 @@ def make_lids(metre: float) -> bpy.types.Material:
     spots = graph.noise(
         graph.node("VectorMath", {0: rest, "Scale": 900.0}, operation="SCALE").outputs[0], 1.0, 3.0
     )
-    colour = graph.mix(graph.ramp(spots, 0.3, 0.7), (0.50, 0.17, 0.13), (0.62, 0.30, 0.24))
+    colour = graph.mix(graph.ramp(spots, 0.3, 0.7), (0.50, 0.23, 0.19), (0.60, 0.35, 0.30))
     pigment = graph.attribute(PIGMENT_ATTRIBUTE).outputs["Fac"]
-    edge = graph.mix(pigment, (0.42, 0.24, 0.20), (0.075, 0.040, 0.032))
+    edge = graph.mix(pigment, (0.40, 0.255, 0.225), (0.075, 0.040, 0.032))
     lashes = graph.math("MULTIPLY", graph.attribute(LASHES_ATTRIBUTE).outputs["Fac"], _SHADE_OF_LASHES)
     edge = graph.mix(lashes, edge, (0.03, 0.016, 0.012))
     colour = graph.mix(

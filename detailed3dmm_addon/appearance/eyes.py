@@ -42,18 +42,22 @@ _IRISES = (
     ((0.022, 0.011, 0.007), (0.036, 0.017, 0.009)),
     ((0.040, 0.018, 0.009), (0.070, 0.030, 0.012)),
     ((0.070, 0.030, 0.012), (0.110, 0.050, 0.018)),
-    ((0.110, 0.070, 0.026), (0.170, 0.085, 0.028)),
-    ((0.105, 0.155, 0.195), (0.190, 0.165, 0.105)),
-    ((0.130, 0.150, 0.142), (0.200, 0.125, 0.055)),
-    ((0.095, 0.098, 0.042), (0.180, 0.092, 0.034)),
+    ((0.082, 0.052, 0.026), (0.115, 0.066, 0.028)),
+    ((0.100, 0.116, 0.120), (0.120, 0.120, 0.105)),
+    ((0.105, 0.114, 0.100), (0.135, 0.108, 0.072)),
+    ((0.085, 0.080, 0.047), (0.120, 0.076, 0.038)),
 )
-"""Linear colours of irises and of the part around their pupils."""
+"""Linear colours of irises and of the part around their pupils; light ones are nearly grey in photographs."""
+_EARLIER = (
+    (0.110, 0.070, 0.026), (0.105, 0.155, 0.195), (0.130, 0.150, 0.142), (0.095, 0.098, 0.042),
+)  # fmt: skip
+"""Irises that seeds drew in versions before this one."""
 _SAME_COLOUR = 1e-3
 _FIBRES = 997
 """Seeds of the fibres."""
 _BROWN = 2
 """The first of them are dark brown, this many: dark skin has one of these."""
-_GREYER, _COOLER = 2.2, 0.6
+_GREYER, _COOLER = 1.42, 0.256
 """Slope and offset from the warmth of irises in photographs to that of the colours above."""
 _DARK_SKIN = 0.5
 _PIGMENTED = 0.45
@@ -117,7 +121,8 @@ def redraw_irises(face: bpy.types.Object, former: int, seed: int) -> None:
     if modifier is None or get_input(modifier, SEED_INPUT) != former % _FIBRES:
         return
     now = np.array(get_input(modifier, IRIS_INPUT)[:3])
-    if min(np.abs(now - iris).max() for iris, _ in _IRISES) < _SAME_COLOUR:
+    drawn = (*(iris for iris, _ in _IRISES), *_EARLIER)
+    if min(np.abs(now - iris).max() for iris in drawn) < _SAME_COLOUR:
         _set_irises(face, modifier, seed)
         colour_own_eyes(face)
 

@@ -26,6 +26,8 @@ from .skin_surface import (
 TONE_NODE = "D3DMM Skin Tone"
 HAIR_NODE = "D3DMM Hair Colour"
 HAIR_AMOUNT_NODE = "D3DMM Hair"
+ROOTS_NODE = "D3DMM Hair Roots"
+"""How dark painted hair is beneath strands, 0 to 1; 1 where none grow."""
 IMAGE_NODE = "D3DMM Skin Image"
 SHARE_NODE = "D3DMM Skin Colour"
 """1: the image is shown, 0: the plain skin."""
@@ -83,7 +85,10 @@ def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.M
     colour = graph.mix(_value(graph, SHARE_NODE, "Skin Colour"), plain, mottled(skin, _skin_image(graph)))
     colour, roots = with_stubble(skin, reddened(skin, colour), hair, _value(graph, STUBBLE_NODE, "Stubble"))
     stubble = graph.ramp(graph.noise(rest, 1500.0, 2.0), 0.35, 0.65, 0.68, 1.0)
-    colour = graph.mix(graph.math("MULTIPLY", scalp, stubble), colour, hair)
+    beneath = _value(graph, ROOTS_NODE, "Hair Roots")
+    beneath.default_value = 1.0
+    shown = graph.math("MULTIPLY", scalp, beneath)
+    colour = graph.mix(graph.math("MULTIPLY", shown, stubble), colour, hair)
     colour = graph.mix(_brow_cover(graph, rest), colour, graph.mix(1.0, hair, (0.6, 0.6, 0.6), "MULTIPLY"))
     gain = graph.attribute(GAIN_ATTRIBUTE).outputs["Fac"]
     cells, cavity = relief(skin)

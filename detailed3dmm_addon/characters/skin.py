@@ -11,7 +11,7 @@ from ...ml_backend.models.skin.seeded_tone import tone_angle
 from ...ml_backend.simulation.pigment.pigment_traits import PigmentTraits, sample_traits
 from ..appearance import face_materials, skin_colour, skin_displacement, skin_follow
 from ..appearance.photo_colour import carry_photo
-from ..appearance.skin_material import HAIR_NODE, IMAGE_NODE
+from ..appearance.skin_material import HAIR_NODE, IMAGE_NODE, ROOTS_NODE
 from ..face.attributes import SURFACE_ATTRIBUTE, add_skin_attributes
 from ..face.mesh import has_our_topology
 from ..model.face_model import face_model
@@ -100,7 +100,7 @@ def _renew_material(face: bpy.types.Object) -> None:
     """Replaces the skin's material; fine detail and hair colour are carried over."""
     former = first_material(face)
     made = face_materials.new_skin(face, face.d3dmm.identity_seed)
-    for name in (HAIR_NODE,):
+    for name in (HAIR_NODE, ROOTS_NODE):
         before, now = named_node(former, name), named_node(made, name)
         if before is not None and now is not None:
             now.outputs[0].default_value = before.outputs[0].default_value

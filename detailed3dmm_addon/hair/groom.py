@@ -9,7 +9,6 @@ import numpy as np
 
 from ...ml_backend.hair.face_hair import beard_hair, brow_hair, lash_hair, vellus_hair
 from ...ml_backend.hair.head import HairHead, hair_head
-from ...ml_backend.hair.pigments import mixed_colour
 from ...ml_backend.hair.scalp import GroomSliders, scalp_hair
 from ...ml_backend.hair.strands import Strands, skin_frames
 from ..model.face_model import check_current, dense_mesh, face_model
@@ -181,7 +180,7 @@ def apply_look(face: bpy.types.Object, part: str) -> None:
         if material is not None:
             set_colour(material, sliders.melanin, sliders.redness, sliders.grey)
     if part == "scalp":
-        painted.tint_painted_hair(face, mixed_colour(sliders.melanin, sliders.redness, sliders.grey))
+        painted.tint_painted_hair(face, sliders.melanin, sliders.redness, sliders.grey)
 
 
 def _grown(part: str, sliders) -> Strands:

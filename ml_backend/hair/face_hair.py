@@ -104,14 +104,15 @@ def _brow_place(head: HairHead, points, style: BrowStyle, side: str):
 
 LASH_STYLES = {"NATURAL": (1.0, 1.0), "LONG": (1.25, 1.15), "SPARSE": (0.85, 0.55)}
 """Length and number beside the natural ones."""
-_LASHES = {"upper": 150, "lower": 60}
+_LASHES = {"upper": 125, "lower": 75}
 """Of an eye; people have 90 to 160 and 75 to 80."""
 _LASH_LENGTH = {
-    "upper": ((0.0, 0.0040), (0.25, 0.0059), (0.6, 0.0070), (0.85, 0.0074), (1.0, 0.0058)),
-    "lower": ((0.0, 0.0026), (0.4, 0.0040), (0.8, 0.0048), (1.0, 0.0040)),
+    "upper": ((0.0, 0.0032), (0.15, 0.0047), (0.45, 0.0060), (0.8, 0.0069), (1.0, 0.0052)),
+    "lower": ((0.0, 0.0026), (0.4, 0.0038), (0.85, 0.0045), (1.0, 0.0036)),
 }
-_LASH_ANGLES = {"upper": (-16.0, 48.0), "lower": (-38.0, -16.0)}
-_LASH_RADIUS = {"upper": 4.4e-5, "lower": 3.2e-5}
+"""Metres, by the place along the lid from the nose."""
+_LASH_ANGLES = {"upper": (-14.0, 62.0), "lower": (-12.0, -74.0)}
+_LASH_RADIUS = {"upper": 4.8e-5, "lower": 3.8e-5}
 
 
 def lash_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
@@ -144,15 +145,16 @@ def _lid_lashes(head, lid, side, sign, number, scale, sliders, random):
     line = head.positions[vertices]
     count = max(2, int(_LASHES[lid] * number))
     begin = 0.10 if lid == "upper" else 0.22
-    place = np.linspace(begin, 0.985, count) + 0.010 * random.standard_normal(count)
-    place = place.clip(0.04, 0.995)
-    steps = place * (len(vertices) - 1)
+    place = np.linspace(begin, 0.97, count) + 0.010 * random.standard_normal(count)
+    place = place.clip(0.04, 0.985)
+    reached = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    steps = np.interp(place * reached[-1], reached, np.arange(len(vertices)))
     first = steps.astype(int).clip(0, len(vertices) - 2)
     share = (steps - first)[:, None]
     root = line[first] * (1 - share) + line[first + 1] * share
     eye = head.landmarks[f"eye_{side}"].mean(0)
     outward = unit((root - eye) * (1.0, 1.0, 0.0))
-    fan = np.radians(np.interp(place, [0, 0.3, 1], [-12, 0, 26]) + 4 * random.standard_normal(count)) * sign
+    fan = np.radians(np.interp(place, [0, 0.25, 1], [-12, 0, 26]) + 4 * random.standard_normal(count)) * sign
     cosine, sine = np.cos(fan), np.sin(fan)
     ahead = np.stack(
         [
@@ -164,7 +166,7 @@ def _lid_lashes(head, lid, side, sign, number, scale, sliders, random):
     )
     ahead = unit(ahead + (0, -0.55, 0))
     low, high = np.radians(_LASH_ANGLES[lid])
-    length = np.interp(place, *np.array(_LASH_LENGTH[lid]).T) * scale * random.uniform(0.72, 1.05, count)
+    length = np.interp(place, *np.array(_LASH_LENGTH[lid]).T) * scale * random.uniform(0.62, 1.05, count)
     points = [root]
     turn = 0.10 * random.standard_normal(count)
     for along in np.linspace(0, 1, 7)[:-1]:

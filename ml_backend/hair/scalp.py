@@ -18,7 +18,10 @@ _HAIRLINE = (
     (128, -0.034), (150, -0.053), (180, -0.057),
 )  # fmt: skip
 """Stations of the hairline: azimuth in degrees, height in metres."""
-_SOFT = 0.012
+_BELOW, _SOFT = 0.003, 0.019
+"""Where the first hair of the hairline grows, and over how much height it grows dense; metres."""
+_FINE, _FULL = 0.55, 0.012
+"""Thickness of hair at the edge as a share of the style's, and the height at which it reaches it; metres."""
 _MARGIN = 0.0011
 _SHOULDER, _LOW = 0.004, -0.08
 """Hair ends on the shoulders: where a step is pushed aside by so much, below this height; metres."""
@@ -67,7 +70,7 @@ def hairline_height(points: np.ndarray, style: ScalpStyle) -> np.ndarray:
 
 def scalp_cover(points: np.ndarray, style: ScalpStyle) -> np.ndarray:
     """Returns (N,): how densely hair grows at points (N, 3), 0 to 1; ears do not count."""
-    cover = (hairline_height(points, style) / _SOFT + 0.15).clip(0, 1) ** 0.8
+    cover = _smooth((hairline_height(points, style) + _BELOW) / _SOFT)
     if style.bald:
         bare = np.linalg.norm((points - (0.0, 0.012, 0.128)) / (1.0, 1.25, 1.0), axis=1)
         cover = cover * (0.03 + 0.97 * _smooth((bare - 0.8 * style.bald) / (0.35 * style.bald)))
@@ -104,6 +107,7 @@ def scalp_hair(head: HairHead, name: str, sliders: GroomSliders) -> Strands:
         order[crossing] = random.choice(order[~crossing], crossing.sum())
         roots, points = roots.chosen(order), points[order]
     radius = style.radius * sliders.thickness * random.uniform(0.85, 1.15, len(points))
+    radius *= _FINE + (1 - _FINE) * _smooth(hairline_height(roots.place, style) / _FULL)
     return carried_strands(head, roots, points, radius, random.random(len(points)))
 
 

@@ -30,6 +30,8 @@ CONTEXT_SECONDS = 2.0
 """On either side that are only listened to."""
 BLEND_SECONDS = 0.25
 """Over which neighbouring windows are mixed, on either side of their border."""
+_TRACE = (0.01, 0.04)
+"""Mouth curves are 0 below the first, and whole above the second: what nobody sees costs a shape key a frame."""
 _LEAST_CHANCE = 1e-5  # so that one network alone cannot rule a phone out
 
 
@@ -143,7 +145,7 @@ def decode(
 ) -> np.ndarray:
     """Returns mouth curves at the given seconds, (T,) -> (T, 52) float32 in 0..1.
 
-    Lips meet where the phones say so.
+    Lips meet where the phones say so; traces that nobody sees are 0.
     """
     if not len(times):
         return np.zeros((0, len(EXPRESSION_NAMES)), np.float32)
@@ -158,7 +160,10 @@ def decode(
                 torch.from_numpy(features.times - origin).float(),
                 torch.from_numpy(times - origin).float(),
             )[0].numpy()
-    return secure_contacts(np.clip(curves, 0, 1), features.posteriors, features.times, times, fps)
+    curves = secure_contacts(np.clip(curves, 0, 1), features.posteriors, features.times, times, fps)
+    low, high = _TRACE
+    seen = ((curves - low) / (high - low)).clip(0, 1)
+    return curves * (seen * seen * (3 - 2 * seen))
 
 
 def windows(

@@ -158,6 +158,20 @@ def test_painted_hair_gives_way_and_comes_back(thin, groom):
     assert np.allclose(painted("d3dmm_scalp"), before[1])
 
 
+def test_the_skin_shows_between_grey_hair(thin, groom):
+    def darkness():
+        return thin.data.materials[0].node_tree.nodes["D3DMM Hair Roots"].outputs[0].default_value
+
+    assert darkness() == 1
+    groom.add_hair(thin, ["scalp"])
+    thin.d3dmm_hair.scalp.grey = 0.0
+    assert darkness() == 1
+    thin.d3dmm_hair.scalp.grey = 1.0
+    assert darkness() < 0.2
+    groom.remove_hair(thin, ["scalp"])
+    assert darkness() == 1
+
+
 def test_hair_is_saved_and_loaded(thin, groom, tmp_path):
     grown = groom.add_hair(thin, ["brows", "scalp"])
     before = shown_points(grown["scalp"])

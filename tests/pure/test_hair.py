@@ -6,7 +6,7 @@ import pytest
 from ml_backend.geometry.dense_face import dense_face_mesh
 from ml_backend.hair.face_hair import BEARD_STYLES, BROW_STYLES, beard_hair, brow_hair, lash_hair, vellus_hair
 from ml_backend.hair.head import azimuth, hair_head
-from ml_backend.hair.scalp import GroomSliders, scalp_hair
+from ml_backend.hair.scalp import GroomSliders, hairline_height, scalp_hair
 from ml_backend.hair.scalp_styles import SCALP_STYLES
 from ml_backend.hair.shaping import lengths_along, trim
 from ml_backend.hair.strands import follow_face
@@ -95,6 +95,24 @@ def test_recession_and_baldness_bare_the_skin(head):
     assert front_height("RECEDING") > front_height("CROPPED") + 0.01
     roots = grown_scalp(head, "BALD_CROWN", 4000).points[:, 0]
     assert np.mean(np.linalg.norm(roots - (0, 0.012, 0.137), axis=1) < 0.045) < 0.02
+
+
+def test_the_hairline_is_thin_and_fine(head):
+    strands = grown_scalp(head, "SHAVED", 20_000)
+    roots = strands.points[:, 0]
+    front = np.abs(azimuth(roots)) < 30
+    height = hairline_height(roots, SCALP_STYLES["SHAVED"])
+    edge, inside = (front & (height > low) & (height < low + 0.005) for low in (0.0, 0.02))
+    assert 20 < edge.sum() < 0.5 * inside.sum()
+    assert strands.radius[edge].mean() < 0.8 * strands.radius[inside].mean()
+
+
+def test_upper_lashes_rise_over_the_lid_and_lower_ones_hang(head):
+    strands = lash_hair(head, "NATURAL", GroomSliders())
+    rise = strands.points[:, -1, 2] - strands.points[:, 0, 2]
+    upper = rise > 0
+    assert 0.6 < upper.mean() < 0.75
+    assert np.median(rise[upper]) > 0.0012 and np.median(rise[~upper]) < -0.001
 
 
 def test_brows_point_up_inside_and_down_outside(head):
