@@ -29,8 +29,8 @@ _FIBRES = ((9.5, 2.0, 0.8), (22.0, 3.0, 1.0), (48.0, 5.0, 0.8))
 _PIGMENTED_WHITE = (0.70, 0.64, 0.57)
 """Share of its light that the white of the eye returns under the darkest skin: melanin lies there too."""
 _SHINE = 2.5
-"""Reflection of the cornea beside that of its refractive index: lamps stand in for flashes that are many times
-brighter than a face, and a picture of few samples misses a reflection of two hundredths."""
+"""Reflection of the cornea beside that of its refractive index: lamps stand in for flashes that are many
+times brighter than a face, and a picture of few samples misses a reflection of two hundredths."""
 _SHADE_OF_LASHES = 0.7
 """Share by which roots of lashes darken the edge of the upper lid."""
 

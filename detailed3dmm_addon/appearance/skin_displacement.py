@@ -6,7 +6,7 @@ import bpy
 
 from ..nodes.materials import first_material, named_node
 from ..nodes.node_graph import NodeGraph
-from .skin_material import RELIEF_NODE
+from .skin_material import RELIEF_NODE, RELIEF_UNIT
 
 MODIFIER = "D3DMM Render Subdivision"
 DISPLACEMENT_NODE = "D3DMM True Displacement"
@@ -40,11 +40,7 @@ def _link_displacement(material: bpy.types.Material, relief: bpy.types.Node) -> 
         return
     node = graph.node(
         "Displacement",
-        {
-            "Height": height.links[0].from_socket,
-            "Midlevel": 0.0,
-            "Scale": relief.inputs["Distance"].default_value,
-        },
+        {"Height": height.links[0].from_socket, "Midlevel": 0.0, "Scale": RELIEF_UNIT},
         name=DISPLACEMENT_NODE,
     )
     graph.feed(output.inputs["Displacement"], node.outputs[0])

@@ -40,6 +40,11 @@ FOUNDATION_NODE = "D3DMM Foundation"
 GLOSS_NODE = "D3DMM Lip Gloss"
 RELIEF_NODE = "D3DMM Relief"
 """The bump; its height moves the surface instead where true displacement is on."""
+RELIEF_UNIT = 0.001
+"""Metres of a height of 1."""
+_SHOWN_RELIEF = 1.8
+"""Times its height that relief is shown as a bump. Light that entered the skin leaves by the plain normal in
+Cycles, so that a bump shows in gloss alone; in skin, much of that light returns nearby and shows it too."""
 SCATTER_MM = 3.2
 
 
@@ -100,7 +105,11 @@ def make_skin(name: str, hair_colour: tuple[float, float, float]) -> bpy.types.M
     hairs = graph.math("MULTIPLY", graph.math("MULTIPLY", scalp, graph.noise(rest, 1100.0, 2.0)), 0.6)
     bump = graph.node(
         "Bump",
-        {"Height": graph.math("ADD", height, hairs), "Distance": 0.001, "Strength": 1.0},
+        {
+            "Height": graph.math("ADD", height, hairs),
+            "Distance": RELIEF_UNIT * _SHOWN_RELIEF,
+            "Strength": 1.0,
+        },
         name=RELIEF_NODE,
     )
     scatter = graph.ramp(darkness, 0.0, 1.0, 1.0, 0.69)
@@ -162,7 +171,7 @@ def _scalp_cover(graph: NodeGraph, rest):
     """Adds the nodes of closely cropped hair, with an uneven edge, times the Hair slider."""
     scalp = graph.attribute("d3dmm_scalp").outputs["Fac"]
     uneven = graph.math(
-        "ADD", scalp, graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 240.0, 3.0), 0.5), 0.9)
+        "ADD", scalp, graph.math("MULTIPLY", graph.math("SUBTRACT", graph.noise(rest, 240.0, 3.0), 0.5), 0.4)
     )
     amount = graph.node("Value", name=HAIR_AMOUNT_NODE, label="Hair").outputs[0]
     return graph.math(

@@ -31,7 +31,7 @@ CONTEXT_SECONDS = 2.0
 BLEND_SECONDS = 0.25
 """Over which neighbouring windows are mixed, on either side of their border."""
 _TRACE = (0.01, 0.04)
-"""Mouth curves are 0 below the first, and whole above the second: what nobody sees costs a shape key a frame."""
+"""Mouth curves are 0 below the first and whole above the second: unseen movement of a key costs time too."""
 _LEAST_CHANCE = 1e-5  # so that one network alone cannot rule a phone out
 
 

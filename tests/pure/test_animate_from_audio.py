@@ -41,6 +41,13 @@ def test_the_demo_speaks(demo):
     assert demo.frames[:, EXPRESSION_NAMES.index("eyeBlinkLeft")].max() > 0.5
 
 
+def test_mouth_curves_leave_no_traces(demo):
+    mouth = demo.frames[:, [name.startswith("mouth") for name in EXPRESSION_NAMES]]
+    moving = mouth.max(0) > 0.1
+    assert moving.sum() >= 10
+    assert (mouth == 0).mean() > 0.45 and ((mouth > 0) & (mouth < 0.001)).mean() < 0.05
+
+
 def test_two_seconds_at_thirty_are_sixty_frames(tmp_path):
     soundfile.write(tmp_path / "a.wav", read_audio(DEMO)[:32000], 16000)
     assert len(animate(tmp_path / "a.wav").frames) == 60
